@@ -1,0 +1,79 @@
+# trainer: every command that the README, CI and a person use.
+#
+#   make train                      set up, train the MNIST CNN, export a SavedModel
+#   make train MNIST_DIR=data/mnist MODEL=fast
+#   make test                       set up, run every test
+#   make lint | bench | lock | clean
+#
+# Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
+
+.DELETE_ON_ERROR:
+.PHONY: help setup train data test lint format bench lock clean
+
+# Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
+DEVICE ?= cpu
+# Which model to train, and what else to tell the trainer.
+MODEL ?= cnn
+ARGS ?=
+OUT ?= runs/mnist
+# The folder of the four original MNIST files. Without one they are downloaded, and without a
+# network the trainer draws synthetic digits of its own.
+MNIST_DIR ?= $(wildcard ../shared/data/mnist)
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& command -v "$$p" && break; done)
+BIN := .venv/bin
+LOCK := requirements/dev-$(DEVICE).lock
+STAMP := .venv/.installed-$(DEVICE)
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+setup: $(STAMP)
+
+# Made anew whenever the pins change, so that nothing unpinned is ever left in it.
+$(STAMP): $(LOCK) setup.py src/trainer/__init__.py
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
+		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
+	rm -rf .venv
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot make virtual" \
+		"environments (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+train: setup
+	@if [ -n "$(MNIST_DIR)" ]; then data="--train $(MNIST_DIR)"; \
+	elif [ -n "$$($(BIN)/trainer data mnist --out data/mnist --timeout 10 | tail -n 1)" ]; \
+	then data="--train data/mnist"; \
+	else echo "no MNIST_DIR and no network: training on synthetic digits"; data=; fi; \
+	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Side by side with what one would use instead; PyTorch lives in an environment of its own.
+bench: setup
+	MNIST_DIR="$(MNIST_DIR)" $(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup
+	for target in cpu gpu; do \
+	$(BIN)/uv pip compile setup.py --extra $$target --universal --python-version 3.11 \
+		--generate-hashes --no-header --upgrade --quiet -o requirements/$$target.lock && \
+	$(BIN)/uv pip compile setup.py --extra $$target --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet -c requirements/$$target.lock \
+		-o requirements/dev-$$target.lock || exit 1; done
+
+clean:
+	rm -rf .venv .venv-bench runs build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

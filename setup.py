@@ -1,0 +1,37 @@
+"""Package metadata. The pinned versions of everything are in requirements/*.lock."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "src/trainer/__init__.py").read_text())[1]
+
+TENSORFLOW = "2.21.0"
+
+setup(
+    name="trainer",
+    version=VERSION,
+    description="Train one TensorFlow model unchanged on SageMaker, AI Platform, Vertex AI "
+    "or a plain box",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    package_dir={"": "src"},
+    packages=find_packages("src"),
+    package_data={"trainer": ["py.typed"]},
+    python_requires=">=3.11,<3.14",
+    install_requires=["numpy>=2,<3", "google-crc32c>=1.5"],
+    extras_require={
+        # Exactly one of these two brings TensorFlow.
+        "cpu": [f"tensorflow-cpu=={TENSORFLOW}", "keras>=3.15,<3.16"],
+        "gpu": [f"tensorflow[and-cuda]=={TENSORFLOW}", "keras>=3.15,<3.16"],
+        # Built from source: needs a C++17 compiler, cmake and TensorFlow already installed.
+        "horovod": ["horovod==0.28.1"],
+        "serve": ["starlette>=1", "uvicorn>=0.30"],
+        "dev": ["hypothesis>=6", "mypy>=1.11", "pytest>=8", "ruff>=0.6", "setuptools>=77", "uv>=0.5"],
+    },
+    entry_points={"console_scripts": ["trainer=trainer.cli:main"]},
+)

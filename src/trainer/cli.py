@@ -1,0 +1,141 @@
+"""The command line: `trainer train`, `trainer data create`, `trainer data mnist`.
+
+    trainer data mnist --out data/mnist
+    trainer train --train data/mnist --model-dir runs/mnist/model
+    trainer data create --source data/mnist --out data/tfrecord --shards 4
+    trainer train --model fast --train data/tfrecord --target-accuracy 0.99
+
+TensorFlow is imported by the verbs that need it, after everything that can be checked without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer import __version__
+from trainer.errors import UserError
+from trainer.flags import Parser, add_flags, job_from_flags
+
+USER_MISTAKE = 2
+FAILURE = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The arguments, without the program's name; by default those of the process.
+
+    Returns:
+        The exit code: 0, 2 for a mistake of the user's, 1 for any other failure.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    # Known before parsing, as parsing itself may fail.
+    debug = "--debug" in argv
+    try:
+        args = _parser().parse_args(argv)
+        args.run(args)
+        # Closed here so that a full disk or a closed pipe is an error, not a traceback at exit.
+        sys.stdout.flush()
+    except UserError as error:
+        if debug:
+            raise
+        print(f"trainer: error: {error}", file=sys.stderr)
+        return USER_MISTAKE
+    except KeyboardInterrupt:
+        print("trainer: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split())[:500]
+        kind = type(error).__name__
+        print(f"trainer: failed: {kind}: {text} (--debug shows where)", file=sys.stderr)
+        return FAILURE
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="trainer",
+        description=(__doc__ or "").partition("\n\nTensorFlow")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trainer {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    train = verbs.add_parser("train", help="train, evaluate and export a model", allow_abbrev=False)
+    add_flags(train)
+    train.set_defaults(run=_train)
+
+    data = verbs.add_parser("data", help="get and convert data", allow_abbrev=False)
+    kinds = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    create = kinds.add_parser("create", help="write TFRecords", allow_abbrev=False)
+    create.add_argument(
+        "--source",
+        metavar="DIR",
+        help="folder of both splits: IDX (gzipped or not), npy or TFRecord "
+        "(default: synthetic digits)",
+    )
+    create.add_argument("--out", metavar="DIR", required=True, help="writes DIR/train, DIR/test")
+    create.add_argument("--shards", metavar="N", type=int, default=1, help="files a split")
+    create.set_defaults(run=_create)
+
+    mnist = kinds.add_parser("mnist", help="download the original MNIST", allow_abbrev=False)
+    mnist.add_argument("--out", metavar="DIR", required=True, help="folder for the four files")
+    mnist.add_argument(
+        "--mirror", metavar="URL", action="append", help="look here instead (may be repeated)"
+    )
+    mnist.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=30.0, help="for a mirror to answer"
+    )
+    mnist.set_defaults(run=_mnist)
+
+    for verb in (train, create, mnist):
+        verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _train(args: argparse.Namespace) -> None:
+    job = job_from_flags(vars(args))
+    from trainer.preflight import check
+
+    check(job)
+    from trainer.runtime import import_tensorflow
+
+    import_tensorflow(
+        threads=job.threads, quiet=job.verbosity != "DEBUG", deterministic=job.deterministic
+    )
+    from trainer.report import Reporter
+    from trainer.train import train_and_evaluate
+
+    train_and_evaluate(job, Reporter(job.verbosity))
+
+
+def _create(args: argparse.Namespace) -> None:
+    if args.shards < 1:
+        raise UserError(f"--shards {args.shards}: expected a number of 1 or more")
+    from trainer.data.create import create
+
+    written = create(source=args.source, out=Path(args.out), shards=args.shards)
+    for paths in written.values():
+        print(*paths, sep="\n")
+
+
+def _mnist(args: argparse.Namespace) -> None:
+    if not args.timeout > 0:
+        raise UserError(f"--timeout {args.timeout:g}: expected a number of seconds above 0")
+    from trainer.data import mnist
+
+    mirrors = args.mirror or mnist.MIRRORS
+    for path in mnist.download(Path(args.out), mirrors=mirrors, timeout=args.timeout):
+        print(path)

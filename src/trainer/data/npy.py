@@ -1,0 +1,79 @@
+"""Pairs of npy files: images and labels, read in place."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
+from trainer.errors import DataError
+
+MAGIC = b"\x93NUMPY"
+
+
+def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Shape, type and the offset of the values of an npy file.
+
+    Raises:
+        DataError: The header cannot be read, the array holds objects or is in Fortran order, or
+            the body is shorter or longer than the header says.
+    """
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, fortran, dtype = read(file)
+            offset = file.tell()
+            body = file.seek(0, 2) - offset
+    except (ValueError, KeyError, EOFError) as error:
+        raise DataError(f"{path}: npy header cannot be read ({error})") from None
+    if fortran or dtype.hasobject:
+        raise DataError(f"{path}: npy of {dtype} in Fortran order or of objects; save plain uint8")
+    expected = math.prod(shape) * dtype.itemsize
+    if body != expected:
+        raise DataError(
+            f"{path}: the body has {body} bytes, but the header calls for {expected}; "
+            "write the file again"
+        )
+    return shape, dtype, offset
+
+
+class NpyTable:
+    """The uint8 images of one npy file with the integer labels of another.
+
+    Raises:
+        DataError: Sizes, counts or types are not those of labelled 28×28 images.
+    """
+
+    kind = "npy"
+
+    def __init__(self, images: Path, labels: Path) -> None:
+        self.name = f"{images} with {labels.name}"
+        self.damage: list[str] = []
+        shape, dtype, self._offset = header(images)
+        if dtype != np.uint8:
+            raise DataError(f"{images}: images are {dtype}, expected uint8 of 0 to 255")
+        check_image_shape(shape[1:], where=str(images))
+        (count, *rest), dtype, _ = header(labels)
+        if rest or dtype.kind not in "iu":
+            raise DataError(f"{labels}: labels are {dtype} {[count, *rest]}, expected integers [n]")
+        if count != shape[0]:
+            raise DataError(f"{images} has {shape[0]} images, but {labels} has {count} labels")
+        values = np.load(labels, allow_pickle=False)
+        self._labels = check_labels(values, where=str(labels), numbers=np.arange(count))
+        self._file = images.open("rb")
+
+    def __len__(self) -> int:
+        return self._labels.size
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Table.read`."""
+        self._file.seek(self._offset + start * IMAGE_BYTES)
+        raw = self._file.read((stop - start) * IMAGE_BYTES)
+        images = np.frombuffer(raw, np.uint8)
+        return images.reshape(-1, *IMAGE_SHAPE), self._labels[start:stop]

@@ -1,0 +1,81 @@
+"""In which order examples are seen: a pure function of seed, epoch and position.
+
+Nothing is remembered between batches, so that a run goes on at any position at no cost, and every
+rank of a distributed run finds its share of the same order by itself. Examples are numbered
+through all tables. The order of one epoch comes in pieces that fit the memory allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainer.data.table import BLOCK
+
+
+class Order:
+    """The order of examples in each epoch.
+
+    Shuffled, an epoch is a random permutation of all blocks of `BLOCK` examples, cut into pieces of
+    `piece_blocks` blocks; within a piece all examples are shuffled. Where one piece holds
+    everything, blocks play no part: it is a permutation of the examples.
+
+    Args:
+        sizes: The number of examples of each table.
+        seed: Of the permutations.
+        shuffle: Whether to shuffle at all.
+        piece_examples: How many examples may be in memory at a time.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, seed: int, shuffle: bool, piece_examples: int
+    ) -> None:
+        self.size = sum(sizes)
+        self._seed, self._shuffle = seed, shuffle
+        firsts, stops, end = [], [], 0
+        for size in sizes:
+            start, end = end, end + size
+            firsts.append(np.arange(start, end, BLOCK))
+            stops.append(np.minimum(firsts[-1] + BLOCK, end))
+        # Blocks never reach from one table into the next.
+        self.block_starts = np.concatenate(firsts)
+        self.block_stops = np.concatenate(stops)
+        self._piece_blocks = (
+            self.block_starts.size
+            if self.size <= piece_examples
+            else max(1, piece_examples // BLOCK)
+        )
+
+    def pieces(self, epoch: int) -> np.ndarray:
+        """The number of examples in each piece of an epoch: int [pieces]."""
+        blocks = self._blocks(epoch)
+        lengths = self.block_stops[blocks] - self.block_starts[blocks]
+        return np.add.reduceat(lengths, np.arange(0, blocks.size, self._piece_blocks))
+
+    def blocks(self, epoch: int, piece: int) -> np.ndarray:
+        """The blocks of one piece, in the order of the files: int [blocks]."""
+        first = piece * self._piece_blocks
+        return np.sort(self._blocks(epoch)[first : first + self._piece_blocks])
+
+    def examples(self, epoch: int, piece: int) -> np.ndarray:
+        """The numbers of a piece's examples, in the order they are seen: int64 [n]."""
+        blocks = self.blocks(epoch, piece)
+        if blocks.size == self.block_starts.size:
+            ids = np.arange(self.size)
+        else:
+            ids = np.concatenate(
+                [np.arange(self.block_starts[b], self.block_stops[b]) for b in blocks]
+            )
+        return self._random(epoch, 1 + piece).permutation(ids) if self._shuffle else ids
+
+    def _blocks(self, epoch: int) -> np.ndarray:
+        count = self.block_starts.size
+        if not self._shuffle or self._piece_blocks >= count:
+            return np.arange(count)
+        return self._random(epoch, 0).permutation(count)
+
+    def _random(self, epoch: int, use: int) -> np.random.Generator:
+        # Philox is counter-based: streams with different keys are independent.
+        key = np.array([self._seed, (epoch << 32) + use], np.uint64)
+        return np.random.Generator(np.random.Philox(key=key))

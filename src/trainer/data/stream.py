@@ -1,0 +1,216 @@
+"""Batches of examples from tables, from any position on: from memory, or streamed."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.data.order import Order
+from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, Table
+
+# How many examples a streamed piece holds, so how far shuffling mixes: 256 runs of 64 records
+# from all over the data, 13 MB.
+PIECE_EXAMPLES = 16_384
+
+# Examples handed over at a time: enough that the hand-over (about 0.2 ms) does not count.
+CHUNK_EXAMPLES = 4_096
+
+Chunk = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of the data one of several processes sees.
+
+    Attributes:
+        index: 0 to count - 1.
+        count: How many processes there are.
+        by: `file`: every count-th file is read, by this process alone. `record`: of each
+            global batch every process takes its own slice. `auto`: by file where each process
+            gets as many files as any other, else by record.
+    """
+
+    index: int = 0
+    count: int = 1
+    by: str = "auto"
+
+
+class Stream:
+    """Batches of one data set, in a fixed order.
+
+    Args:
+        tables: The data.
+        batch_size: Examples in a batch, for one shard.
+        training: Shuffled and endless, batches running on from epoch to epoch so that all are
+            full and each example is seen once an epoch; or one pass in order, ending with what
+            is left.
+        shard: Which part is wanted.
+        seed: Of the order.
+        cache_mb: Data up to this size, in MiB, is read once and kept in memory.
+        piece_examples: How many examples are in memory at a time where it is not.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        *,
+        batch_size: int,
+        training: bool,
+        shard: Shard = Shard(),
+        seed: int = 0,
+        cache_mb: float = 1024,
+        piece_examples: int = PIECE_EXAMPLES,
+    ) -> None:
+        by_file = shard.by == "file" or (shard.by == "auto" and len(tables) % shard.count == 0)
+        if shard.count > 1 and by_file and len(tables) >= shard.count:
+            tables = tables[shard.index :: shard.count]
+            shard = Shard()
+        self.tables = list(tables)
+        # What went wrong while reading, where only TensorFlow could see it.
+        self.error: Exception | None = None
+        self.batch_size = batch_size
+        self.training = training
+        self._shard = shard
+        self._firsts = [0, *itertools.accumulate(map(len, self.tables))]
+        self.size = self._firsts.pop()
+        cached = self.size * IMAGE_BYTES <= cache_mb * 2**20
+        self._order = Order(
+            [len(table) for table in self.tables],
+            seed=seed,
+            shuffle=training,
+            piece_examples=self.size if cached else piece_examples,
+        )
+        everything = np.arange(self._order.block_starts.size)
+        # Images uint8 [size, 28, 28, 1] and labels uint8 [size], or None where it is streamed.
+        self.memory: Chunk | None = self._read(everything) if cached else None
+
+    @property
+    def kind(self) -> str:
+        """`tfrecord`, `idx`, `npy` or `synthetic`."""
+        return self.tables[0].kind
+
+    @property
+    def damage(self) -> list[str]:
+        """A line for each damaged record left out."""
+        return [line for table in self.tables for line in table.damage]
+
+    def indices(self, step: int = 0) -> Iterator[np.ndarray]:
+        """Yield, for several batches at a time, which examples they hold.
+
+        Args:
+            step: The batch to begin with.
+
+        Yields:
+            int32 or int64 [batches, batch_size]; where not training, the last batch may come
+            alone and be smaller.
+        """
+        whole = self.batch_size * self._shard.count
+        rest = np.empty(0, np.int64)
+        for epoch, piece, skip in self._pieces_from(step * whole):
+            ids = np.concatenate([rest, self._order.examples(epoch, piece)[skip:]])
+            full = ids.size // whole * whole
+            yield from self._cut(ids[:full])
+            rest = ids[full:]
+        mine = rest[self._shard.index :: self._shard.count]
+        if mine.size:
+            yield mine[None]
+
+    def chunks(self, step: int = 0) -> Iterator[Chunk]:
+        """Yield several batches at a time.
+
+        Args:
+            step: The batch to begin with.
+
+        Yields:
+            Images uint8 [batches, batch_size, 28, 28, 1] and labels uint8 [batches, batch_size];
+            where not training, the last batch may come alone and be smaller.
+        """
+        if self.memory is not None:
+            images, labels = self.memory
+            yield from ((images[ids], labels[ids]) for ids in self.indices(step))
+            return
+        whole = self.batch_size * self._shard.count
+        rest = _empty(0)
+        for epoch, piece, skip in self._pieces_from(step * whole):
+            ids = self._order.examples(epoch, piece)
+            images, labels = self._read(self._order.blocks(epoch, piece))
+            # Blocks are read in ascending order: find each example's place among them.
+            rows = np.searchsorted(np.sort(ids), ids[skip:])
+            # What the last piece left over goes first; its rows stand behind this piece's.
+            if rest[1].size:
+                rows = np.concatenate([np.arange(rest[1].size) + labels.size, rows])
+                images, labels = (
+                    np.concatenate(p) for p in zip((images, labels), rest, strict=True)
+                )
+            full = rows.size // whole * whole
+            for cut in self._cut(rows[:full]):
+                yield images[cut], labels[cut]
+            rest = images[rows[full:]], labels[rows[full:]]
+        mine = slice(self._shard.index, None, self._shard.count)
+        if rest[1][mine].size:
+            yield rest[0][mine][None], rest[1][mine][None]
+
+    def origin(self, step: int) -> str:
+        """Say which files and records one training batch came from."""
+        whole = self.batch_size * self._shard.count
+        ids = np.empty(0, np.int64)
+        for epoch, piece, skip in self._pieces_from(step * whole):
+            ids = np.concatenate([ids, self._order.examples(epoch, piece)[skip:]])
+            if ids.size >= whole:
+                break
+        first = self._shard.index * self.batch_size
+        by_table: dict[str, list[int]] = {}
+        for number in np.sort(ids[first : min(whole, first + self.batch_size)]).tolist():
+            table = bisect.bisect_right(self._firsts, number) - 1
+            by_table.setdefault(self.tables[table].name, []).append(number - self._firsts[table])
+        return "; ".join(
+            f"{name} (records {', '.join(map(str, n[:8]))}{', …' if len(n) > 8 else ''})"
+            for name, n in by_table.items()
+        )
+
+    def _cut(self, ids: np.ndarray) -> Iterator[np.ndarray]:
+        """Cut whole global batches into chunks, and take this shard's slice of each batch."""
+        batches = ids.reshape(-1, self._shard.count, self.batch_size)[:, self._shard.index]
+        step = max(1, CHUNK_EXAMPLES // self.batch_size)
+        for start in range(0, len(batches), step):
+            yield batches[start : start + step]
+
+    def _pieces_from(self, position: int) -> Iterator[tuple[int, int, int]]:
+        """Yield epoch, piece, and how many of its examples lie before the position."""
+        first, skip = divmod(position, self.size)
+        for epoch in itertools.count(first) if self.training else [0]:
+            for piece, size in enumerate(self._order.pieces(epoch)):
+                if skip < size:
+                    yield epoch, piece, skip
+                skip = max(0, skip - size)
+
+    def _read(self, blocks: np.ndarray) -> Chunk:
+        """Read blocks, given in ascending order; neighbours go in one read."""
+        starts, stops = self._order.block_starts, self._order.block_stops
+        images, labels = _empty(int((stops - starts)[blocks].sum()))
+        at = i = 0
+        while i < len(blocks):
+            start, stop = int(starts[blocks[i]]), int(stops[blocks[i]])
+            table = bisect.bisect_right(self._firsts, start) - 1
+            end = self._firsts[table] + len(self.tables[table])
+            i += 1
+            while (
+                i < len(blocks)
+                and starts[blocks[i]] == stop < end
+                and stop - start < CHUNK_EXAMPLES
+            ):
+                stop = int(stops[blocks[i]])
+                i += 1
+            first = self._firsts[table]
+            into = slice(at, at + stop - start)
+            images[into], labels[into] = self.tables[table].read(start - first, stop - first)
+            at = into.stop
+        return images, labels
+
+
+def _empty(count: int) -> Chunk:
+    return np.empty((count, *IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)

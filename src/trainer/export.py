@@ -1,0 +1,101 @@
+"""The SavedModel: written whole or not at all, and proven to answer before it is called done."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import atomic
+from trainer.job import Hparams
+
+# A reloaded model runs the same operations; only their fusing may differ.
+SAME = 1e-4
+# Outputs in half precision are off by rounding: on average this share of their size at most.
+CLOSE = 0.05
+
+
+class ExportError(Exception):
+    """The exported model does not answer as the trained one does."""
+
+
+def export(
+    model: keras.Model, *, module: ModuleType, hparams: Hparams, model_dir: Path, sample: tf.Tensor
+) -> Path:
+    """Write `model_dir/<version>/saved_model.pb`, and check it.
+
+    It computes in float32 whatever the training's precision was, so that any server on any
+    processor can run it.
+
+    Args:
+        model: The trained model.
+        module: Its module, for the signatures.
+        hparams: What it was built from.
+        model_dir: The folder of versions.
+        sample: Features [n, …] to compare the models on.
+
+    Returns:
+        The folder of the new version: one more than the highest there.
+
+    Raises:
+        ExportError: The reloaded model answers otherwise; nothing is left behind.
+        OSError: The folder cannot be written.
+    """
+    served = model
+    if hparams.precision != "float32":
+        keras.config.set_dtype_policy("float32")
+        served = module.keras_model(hparams)
+        served.set_weights(model.get_weights())
+        _check_rounding(model(sample, training=False), served(sample, training=False))
+    signatures = module.serving_input_fn(served)
+    holder = tf.Module()
+    # What the signatures compute with must hang on the object that is saved.
+    holder.model = served
+    model_dir.mkdir(parents=True, exist_ok=True)
+    path = model_dir / str(next_version(model_dir))
+    with atomic.new_folder(path) as part:
+        tf.saved_model.save(holder, str(part), signatures=signatures)
+        # TensorFlow makes this for assets; an empty one says nothing.
+        if not any((part / "assets").glob("*")):
+            shutil.rmtree(part / "assets", ignore_errors=True)
+        _compare(part, signatures=signatures, sample=sample)
+    return path
+
+
+def next_version(model_dir: Path) -> int:
+    """One more than the highest version in the folder; 1 in an empty one."""
+    return max((int(p.name) for p in model_dir.iterdir() if p.name.isdigit()), default=0) + 1
+
+
+def _compare(path: Path, *, signatures: dict, sample: tf.Tensor) -> None:
+    """Raise an ExportError unless the model in `path` answers as the one in memory."""
+    # Kept: the signatures hold only weak references to the variables.
+    loaded = tf.saved_model.load(str(path))
+    name = "serving_default"
+    served = loaded.signatures[name]
+    (argument,) = served.structured_input_signature[1]
+    expected = signatures[name](sample)
+    answered = served(**{argument: sample})
+    for key, value in expected.items():
+        if value.dtype.is_floating:
+            difference = _largest(value, answered[key])
+            if not difference <= SAME:
+                raise ExportError(
+                    f"the SavedModel's {key} differ from the model's by {difference:.2g}"
+                )
+
+
+def _check_rounding(trained: tf.Tensor, served: tf.Tensor) -> None:
+    """Raise an ExportError unless float32 outputs are close to those of the trained precision."""
+    trained = tf.cast(trained, tf.float32)
+    off = float(tf.reduce_mean(tf.abs(trained - served)) / tf.reduce_mean(tf.abs(served)))
+    if not off <= CLOSE:
+        raise ExportError(f"in float32 the model's outputs are off by {off:.1%}")
+
+
+def _largest(a: tf.Tensor, b: tf.Tensor) -> float:
+    return float(np.max(np.abs(a.numpy().astype(np.float64) - b.numpy().astype(np.float64))))

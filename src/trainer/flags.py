@@ -1,0 +1,108 @@
+"""The command line of `trainer train`, built from the fields of `Job` and `Hparams`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from trainer.errors import UserError
+from trainer.job import Hparams, Job, Knob, flag, knobs
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `UserError`s of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a UserError instead of printing the usage and leaving."""
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+    def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
+        parsed, unknown = self.parse_known_args([_hyphens(a) for a in args], namespace)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], self._option_string_actions, 1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            self.error(f"unknown argument {unknown[0]}{hint}")
+        return parsed
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add one flag for each knob of `Job` and `Hparams`, grouped by purpose."""
+    groups: dict[str, Any] = {}
+    for part in (Hparams, Job):
+        types = typing.get_type_hints(part)
+        defaults = {f.name: f.default for f in dataclasses.fields(part)}
+        for name, limits in knobs(part).items():
+            if limits.group not in groups:
+                groups[limits.group] = parser.add_argument_group(limits.group)
+            groups[limits.group].add_argument(
+                flag(name),
+                dest=name,
+                default=argparse.SUPPRESS,
+                help=_help(limits, defaults[name]),
+                **_parsing(name, limits, types[name]),
+            )
+
+
+def job_from_flags(values: Mapping[str, Any]) -> Job:
+    """Make a Job from parsed flags.
+
+    Args:
+        values: The flags that were given, by field name; others are ignored.
+
+    Raises:
+        UserError: A value is out of its range, or two flags contradict each other.
+    """
+    hparams = {name: values[name] for name in knobs(Hparams) if name in values}
+    job = {name: values[name] for name in knobs(Job) if name in values}
+    return Job(hparams=Hparams(**hparams), **job)
+
+
+def _parsing(name: str, limits: Knob, hint: Any) -> dict[str, Any]:
+    """How argparse reads one knob."""
+    if limits.many:
+        reader = _pair if name == "hp" else str
+        return {"nargs": "+", "action": _Extend, "type": reader, "metavar": limits.metavar}
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    if limits.choices:
+        return {"metavar": "|".join(limits.choices)}
+    if kinds == [bool]:
+        return {"action": argparse.BooleanOptionalAction}
+    metavar = limits.metavar or {int: "N", float: "X"}.get(kinds[0], "NAME")
+    return {"type": kinds[0], "metavar": metavar}
+
+
+class _Extend(argparse.Action):
+    """Gather the values of a flag that may come several times, as a tuple."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, ())
+        setattr(namespace, self.dest, (*before, *(values or ())))
+
+
+def _hyphens(argument: str) -> str:
+    """Spell a flag with hyphens: platforms and people write `--batch_size` as well."""
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else argument
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    return name, value
+
+
+def _help(limits: Knob, default: Any) -> str:
+    if "default:" in limits.help or limits.many:
+        return limits.help
+    return f"{limits.help} (default: {'by model' if default is None else default})"

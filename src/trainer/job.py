@@ -1,0 +1,205 @@
+"""What a run is told, whatever platform tells it: the one thing that every other part reads.
+
+Each field is also a flag of `trainer train`, with the same name, default, range and help text:
+`flags.py` builds the command line from here, so that there is one list of knobs, this one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.errors import UserError
+
+
+@dataclass(frozen=True)
+class Knob:
+    """How a field is set from the command line.
+
+    Attributes:
+        help: What it does, with its unit.
+        group: The heading under which `--help` lists it.
+        low: Smallest value allowed.
+        high: Largest value allowed.
+        above: Whether `low` itself is excluded.
+        choices: The only values allowed.
+        metavar: What `--help` calls the value.
+        many: Whether it takes several values.
+    """
+
+    help: str
+    group: str
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    choices: tuple[str, ...] = ()
+    metavar: str | None = None
+    many: bool = False
+
+    def check(self, flag: str, value: Any) -> None:
+        """Raise a UserError unless `value` is allowed."""
+        if value is None or isinstance(value, (bool, tuple)):
+            return
+        if self.choices and value not in self.choices:
+            raise UserError(f"{flag} {value}: expected one of {', '.join(self.choices)}")
+        if isinstance(value, (int, float)):
+            inside = self.low <= value <= self.high and not (self.above and value == self.low)
+            if not inside or not math.isfinite(value):
+                raise UserError(f"{flag} {value}: expected a number {self.range()}")
+
+    def range(self) -> str:
+        """The values allowed, in words."""
+        low = f"above {self.low:g}" if self.above else f"of {self.low:g} or more"
+        if self.high == math.inf:
+            return low
+        return f"{low.removesuffix(' or more')} to {self.high:g}"
+
+
+def knob(default: Any, help: str, group: str, **limits: Any) -> Any:
+    """A dataclass field that is also a flag."""
+    return field(default=default, metadata={"knob": Knob(help, group, **limits)})
+
+
+MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
+
+
+# One knob, one entry: the formatter would give every argument a line.
+# fmt: off
+@dataclass(frozen=True, kw_only=True)
+class Hparams:
+    """The hyperparameters: what `keras_model(hparams)` and the optimizer are made from.
+
+    What has no default here is None until `recipes.complete` has put in the model's own.
+    """
+
+    model: str = knob(
+        "cnn", "cnn: the migration example's; fast: 99 %% in the least time; sagemaker-cnn: "
+        "SageMaker's sample", MODEL, choices=("cnn", "fast", "sagemaker-cnn"),
+    )
+    precision: str = knob(
+        None, "arithmetic of the layers; weights stay float32 (default: bfloat16 where the "
+        "processor or GPU has it, float16 on older GPUs, else float32)",
+        MODEL, choices=("float32", "bfloat16", "float16"),
+    )
+    dropout: float = knob(None, "share of inputs dropped", MODEL, low=0, high=0.99)
+    hp: tuple[tuple[str, str], ...] = knob(
+        (), "a hyperparameter of a model of your own; dict(hparams.hp)['NAME']", MODEL,
+        metavar="NAME=VALUE", many=True,
+    )
+
+    batch_size: int = knob(None, "examples a step", TRAINING, low=1, high=65536)
+    optimizer: str = knob(
+        None, "how gradients become steps", TRAINING, choices=("adam", "adamw", "sgd")
+    )
+    learning_rate: float = knob(
+        None, "the highest of the schedule", TRAINING, low=0, above=True, high=1000
+    )
+    schedule: str = knob(
+        None, "how the learning rate goes over the run", TRAINING,
+        choices=("constant", "cosine", "one-cycle"),
+    )
+    warmup: float = knob(
+        None, "share of the steps in which it rises to its highest", TRAINING, low=0, high=1
+    )
+    momentum: float = knob(0.9, "of sgd (Nesterov's)", TRAINING, low=0, high=0.9999)
+    beta_1: float = knob(None, "decay of adam's mean gradient", TRAINING, low=0, high=0.9999)
+    beta_2: float = knob(None, "decay of adam's mean square", TRAINING, low=0, high=0.99999)
+    epsilon: float = knob(1e-8, "added to adam's divisor", TRAINING, low=0, above=True, high=1)
+    weight_decay: float = knob(0.01, "of adamw, times the learning rate", TRAINING, low=0, high=1)
+    label_smoothing: float = knob(
+        None, "share of a label's weight spread over all classes", TRAINING, low=0, high=0.9
+    )
+    seed: int = knob(0, "of weights, shuffling and dropout", TRAINING, low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training run.
+
+    Every platform's way of saying things is turned into a Job, and nothing behind it reads the
+    environment, the command line or a platform's files.
+    """
+
+    hparams: Hparams = field(default_factory=Hparams)
+    module: str = knob(
+        "trainer.model", "a module with keras_model, input_fn and serving_input_fn", MODEL
+    )
+
+    steps: int | None = knob(None, "train for N steps", TRAINING, low=1, metavar="N")
+    epochs: float | None = knob(
+        None, "train for N passes over the data, rounded up to whole steps (default: the model's "
+        "recipe)", TRAINING, low=0, above=True, metavar="N",
+    )
+    target_accuracy: float | None = knob(
+        None, "stop when this share of the test set is right", TRAINING, low=0, above=True, high=1
+    )
+    eval_every: int | None = knob(
+        None, "steps between evaluations (default: an epoch; there is one at the end anyway)",
+        TRAINING, low=1, metavar="STEPS",
+    )
+
+    train: tuple[str, ...] = knob(
+        (), "training data: files, folders or globs of TFRecord, IDX or npy (default: synthetic "
+        "digits)", DATA, metavar="PATH", many=True,
+    )
+    test: tuple[str, ...] = knob(
+        (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True
+    )
+    cache_mb: float = knob(
+        1024, "data up to this size is kept in memory, larger is streamed", DATA, low=0,
+        metavar="MIB",
+    )
+    skip_corrupt: int = knob(0, "damaged records to leave out before it is an error", DATA, low=0)
+    eval_batch_size: int = knob(1000, "examples at a time in evaluation", DATA, low=1, high=65536)
+    shard_by: str = knob(
+        "auto", "how several processes share the data", DATA, choices=("auto", "file", "record")
+    )
+
+    model_dir: str = knob(
+        "model", "folder of the SavedModels; each run adds a version", OUTPUT, metavar="DIR"
+    )
+    output_dir: str | None = knob(
+        None, "folder of metrics.json (default: beside the model folder)", OUTPUT, metavar="DIR"
+    )
+    checkpoint_dir: str | None = knob(
+        None, "write checkpoints here, and go on from the newest one there (default: none)", OUTPUT,
+        metavar="DIR",
+    )
+    checkpoint_every: int | None = knob(
+        None, "steps between checkpoints (default: as --eval-every)", OUTPUT, low=1, metavar="STEPS"
+    )
+    keep: int = knob(3, "newest checkpoints to keep, besides the best", OUTPUT, low=1)
+
+    steps_per_call: int = knob(
+        100, "steps in one call of the compiled function", RUN, low=1, high=100_000
+    )
+    log_every: int = knob(100, "steps between progress lines", RUN, low=1, metavar="STEPS")
+    deterministic: bool = knob(
+        True, "on a GPU, the same result each time at some cost; a CPU's always is", RUN
+    )
+    threads: int = knob(0, "processor threads; 0: one for each core", RUN, low=0, high=1024)
+    verbosity: str = knob(
+        "INFO", "what to report; DEBUG includes TensorFlow's own log", RUN,
+        choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
+    )
+
+    # fmt: on
+    def __post_init__(self) -> None:
+        for part in (self, self.hparams):
+            for name, limits in knobs(type(part)).items():
+                limits.check(flag(name), getattr(part, name))
+        if self.steps is not None and self.epochs is not None:
+            raise UserError(f"--steps {self.steps} and --epochs {self.epochs:g}: give one of them")
+
+
+def knobs(part: type) -> dict[str, Knob]:
+    """The fields of `Job` or `Hparams` that are flags."""
+    fields = dataclasses.fields(part)
+    return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}
+
+
+def flag(name: str) -> str:
+    """The flag that sets a field."""
+    return "--" + name.replace("_", "-")

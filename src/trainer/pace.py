@@ -1,0 +1,42 @@
+"""How many steps one call of the compiled function takes, and what they cost."""
+
+from __future__ import annotations
+
+import time
+
+# A call should return this often, in seconds, so that Python can report and be told to stop.
+CALL_SECONDS = 2.0
+
+
+class Pace:
+    """Times calls of the compiled function, and says how many steps the next should take.
+
+    Args:
+        longest: Most steps in one call.
+
+    Attributes:
+        seconds: What the last call took.
+        cpu_seconds: Processor time of this process during the last call.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._longest, self._steps = longest, 1
+        self.seconds = self.cpu_seconds = 0.0
+
+    def steps(self, left: int) -> int:
+        """Steps for the next call, `left` at most: as many as fit in `CALL_SECONDS`."""
+        self._steps = max(1, min(left, self._longest, self._fitting()))
+        return self._steps
+
+    def _fitting(self) -> int:
+        if not self.seconds:
+            # The first call also compiles: its time says nothing.
+            return self._longest
+        return int(CALL_SECONDS * self._steps / self.seconds)
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds = time.perf_counter() - self._began[0]
+        self.cpu_seconds = time.process_time() - self._began[1]

@@ -1,0 +1,61 @@
+"""What can be found wrong with a job before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from trainer.data import files
+from trainer.errors import UserError
+from trainer.job import Job
+
+
+def output_dir(job: Job) -> Path:
+    """Where `metrics.json` goes: beside the model folder unless another place is named."""
+    return Path(job.output_dir) if job.output_dir else Path(job.model_dir).absolute().parent
+
+
+def test_paths(job: Job) -> tuple[str, ...]:
+    """Where the test data is: what `--test` says, else the test split among `--train`.
+
+    Raises:
+        UserError: `--train` is given, but holds no test split.
+    """
+    if job.test or not job.train:
+        return job.test
+    if not files.holds_split(job.train, "test"):
+        raise UserError(
+            f"--test: not given, and --train {' '.join(job.train)} holds no test split; "
+            "name the test data"
+        )
+    return job.train
+
+
+def check(job: Job) -> None:
+    """Raise a UserError if data is missing or an output folder cannot be written."""
+    if job.test and not job.train:
+        raise UserError(f"--train: not given, but --test {' '.join(job.test)} is; name both")
+    if job.module == Job.module:
+        files.find(job.train, split="train")
+        files.find(test_paths(job), split="test")
+    for flag, folder in [
+        ("--model-dir", Path(job.model_dir)),
+        ("--output-dir", output_dir(job)),
+        ("--checkpoint-dir", Path(job.checkpoint_dir) if job.checkpoint_dir else None),
+    ]:
+        if folder is not None:
+            _check_writable(folder, flag=flag)
+
+
+def _check_writable(folder: Path, *, flag: str) -> None:
+    """Raise unless a file can be made in `folder`; the folder is made, the file is not left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".trainer-", suffix=".part")
+        os.close(handle)
+        Path(name).unlink()
+    except OSError as error:
+        raise UserError(
+            f"{flag} {folder}: cannot be written: {error.strerror}; name another folder"
+        ) from None

@@ -1,0 +1,89 @@
+"""TensorFlow, imported late, quietly and with the threads asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+def import_tensorflow(*, threads: int = 0, quiet: bool = True, deterministic: bool = False) -> Any:
+    """Import TensorFlow.
+
+    Args:
+        threads: For one operation and for all together; 0 leaves TensorFlow's default.
+        quiet: Whether to drop what TensorFlow's C++ parts print.
+        deterministic: Whether a GPU must give the same result each time; a CPU does anyway.
+
+    Returns:
+        The module.
+    """
+    if quiet:
+        # Read once, when the library is loaded. 3: fatal errors only.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _without_stderr() if quiet else contextlib.nullcontext():
+        import tensorflow as tf
+
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Take what is needed, not all there is: other processes may share the GPU.
+            tf.config.experimental.set_memory_growth(gpu, True)
+            if deterministic:
+                tf.config.experimental.enable_op_determinism()
+        # Starts the runtime, which also prints.
+        tf.constant(0)
+    return tf
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keep what is written to file descriptor 2 out of the log, unless an error comes of it.
+
+    TensorFlow's first lines do not heed its own log level: they come before its logging is up.
+    """
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(real, kept.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+
+
+def default_precision(tf: Any) -> str:
+    """The fastest arithmetic that the device has in hardware.
+
+    bfloat16 on GPUs of compute capability 8.0 (Ampere) and up and on CPUs with instructions for
+    it, float16 on GPUs from 7.0 (Volta), else float32.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        if capability and capability >= (8, 0):
+            return "bfloat16"
+        return "float16" if capability and capability >= (7, 0) else "float32"
+    return "bfloat16" if _cpu_flags() & BF16_FLAGS else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return set()
+    for line in cpuinfo.read_text().splitlines():
+        if line.startswith(("flags", "Features")):
+            return set(line.partition(":")[2].split())
+    return set()
