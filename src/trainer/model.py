@@ -129,16 +129,22 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         pixels = tf.io.decode_raw(raw, tf.uint8)
         return tf.cast(tf.reshape(pixels, (-1, *IMAGE_SHAPE)), tf.float32) / 255
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), name="image_input")])
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), name="image_input")]
+    )
     def serving_default(image_input: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(image_input)
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
+    )
     def serving_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         image = tf.TensorSpec(IMAGE_SHAPE)
         return answer(tf.map_fn(from_picture, image_bytes, fn_output_signature=image))
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="examples")])
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, name="examples")]
+    )
     def serving_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(from_example(examples))
 

@@ -1,8 +1,12 @@
-"""The compiled functions of the loop: many training steps a call, and an evaluation."""
+"""The compiled functions of the loop: many training steps a call, and an evaluation.
+
+They are written in TensorFlow's own terms, without AutoGraph: converting Python source takes longer
+than the rest of compiling them. Keras' own `fit` does not convert models either.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -13,7 +17,7 @@ from trainer.errors import DataError, UserError
 
 def make_train_steps(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, *, label_smoothing: float
-) -> Callable[[Any, tf.Tensor], tf.Tensor]:
+) -> Callable[[Iterator[Any], int], Any]:
     """Compile the training step.
 
     Args:
@@ -22,50 +26,56 @@ def make_train_steps(
         label_smoothing: Share of each label's weight that is spread over all classes.
 
     Returns:
-        A function of an iterator over batches and a number of steps, int32, which takes the
-        steps and returns the loss of each: float32 [steps].
+        A function of an iterator over batches and a number of steps, which takes the steps and
+        returns the loss of each: float32 [steps].
     """
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
     loss_of = make_loss(model, label_smoothing=label_smoothing)
     scale = getattr(optimizer, "scale_loss", lambda loss: loss)
 
-    @tf.function
-    def train_steps(iterator: Any, count: tf.Tensor) -> tf.Tensor:
-        losses = tf.TensorArray(tf.float32, size=count)
-        for step in tf.range(count):
-            features, labels = next(iterator)
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(loss_of(labels, model(features, training=True)))
-                loss = tf.add_n([loss, *model.losses])
-                scaled = scale(loss)
-            optimizer.apply(tape.gradient(scaled, values), variables)
-            losses = losses.write(step, loss)
+    def one_step(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(loss_of(labels, model(features, training=True)))
+            loss = tf.add_n([loss, *model.losses])
+            scaled = scale(loss)
+        optimizer.apply(tape.gradient(scaled, values), variables)
+        return loss
+
+    @tf.function(autograph=False)
+    def train_steps(iterator: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
+        def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            return step + 1, losses.write(step, one_step(*next(iterator)))
+
+        start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
+        # One step at a time, in order: each begins with the weights that the last one left.
+        _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
         return losses.stack()
 
-    return train_steps
+    # A Python number would be compiled in, and each new one compiled again.
+    return lambda iterator, count: train_steps(iterator, tf.constant(count))
 
 
 def make_evaluate(model: keras.Model) -> Callable[[tf.data.Dataset], tuple[float, float]]:
     """Compile the evaluation: a function of a data set that gives its accuracy and mean loss."""
     loss_of = make_loss(model)
 
-    @tf.function
-    def totals(data: tf.data.Dataset) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        right, seen, loss = tf.constant(0), tf.constant(0), tf.constant(0.0)
-        for features, labels in data:
-            outputs = model(features, training=False)
-            found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-            right += tf.math.count_nonzero(found == tf.cast(labels, tf.int32), dtype=tf.int32)
-            seen += tf.shape(labels)[0]
-            loss += tf.reduce_sum(loss_of(labels, outputs))
-        return right, seen, loss
+    @tf.function(autograph=False, reduce_retracing=True)
+    def totals(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        outputs = model(features, training=False)
+        found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        right = tf.math.count_nonzero(found == tf.cast(labels, tf.int32), dtype=tf.float32)
+        seen = tf.cast(tf.shape(labels)[0], tf.float32)
+        return tf.stack([right, seen, tf.reduce_sum(loss_of(labels, outputs))])
 
     def evaluate(data: tf.data.Dataset) -> tuple[float, float]:
-        right, seen, loss = run(totals, data, data=data)
+        right = seen = loss = 0.0
+        for batch in data:
+            more = totals(*batch).numpy().tolist()
+            right, seen, loss = right + more[0], seen + more[1], loss + more[2]
         if not seen:
             raise DataError("--test: the data set has no examples")
-        return float(right / seen), float(loss / seen)
+        return right / seen, loss / seen
 
     return evaluate
 
@@ -90,14 +100,21 @@ def make_loss(
     return loss
 
 
-def run(function: Callable[..., Any], *args: Any, data: Any) -> Any:
-    """Call a compiled function; an error met while reading is raised as it was."""
+def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that reads a data set; an error met while reading is raised as it was.
+
+    Args:
+        data: The data set.
+        function: What to call.
+        *args: What to call it with.
+
+    Raises:
+        UserError: The data is damaged, or training data ends.
+    """
     try:
-        return tf.nest.map_structure(lambda t: t.numpy(), function(*args))
+        return function(*args)
     except tf.errors.OutOfRangeError:
-        raise UserError(
-            "--module: its training data ended early; input_fn must repeat it"
-        ) from None
+        raise UserError("--module: its training data ended; input_fn must repeat it") from None
     except tf.errors.OpError:
         stream = getattr(data, "stream", None)
         if stream is not None and stream.error is not None:

@@ -28,7 +28,7 @@ from trainer.optim import make_optimizer
 from trainer.pace import Pace
 from trainer.report import Reporter, write_metrics
 from trainer.runtime import default_precision
-from trainer.steps import make_evaluate, make_train_steps, run
+from trainer.steps import make_evaluate, make_train_steps, reading
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -86,7 +86,7 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
         stops = [steps, *(_next(progress.step, every) for every in (eval_every, checkpoint_every))]
         count = pace.steps(min(stops) - progress.step)
         with pace:
-            losses = run(train_steps, iterator, tf.constant(count), data=train)
+            losses = reading(train, train_steps, iterator, count).numpy()
         _check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
         progress = dataclasses.replace(
             progress,
@@ -102,7 +102,7 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
                 f"step={progress.step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}"
             )
         if progress.step % eval_every == 0 or progress.step == steps:
-            accuracy, test_loss = evaluate(test)
+            accuracy, test_loss = reading(test, evaluate, test)
             reporter.info(
                 f"step={progress.step} test_accuracy={accuracy:.4f} test_loss={test_loss:.4f}"
             )
@@ -120,7 +120,7 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
 
     if accuracy is None:
         # Resumed from a run that had ended.
-        accuracy, test_loss = evaluate(test)
+        accuracy, test_loss = reading(test, evaluate, test)
     features = next(iter(test))[0][:SAMPLE]
     path = export(
         model, module=module, hparams=hparams, model_dir=Path(job.model_dir), sample=features

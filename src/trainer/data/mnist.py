@@ -10,15 +10,12 @@ import fcntl
 import hashlib
 import http.client
 import os
-import queue
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
+from trainer.data.fetch import Answer, FailedError, StartOverError
 from trainer.errors import DataError, UserError
 
 MIRRORS = (
@@ -35,16 +32,7 @@ f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6  t10k-labels-id
 FILES: Mapping[str, str] = {line[66:]: line[:64] for line in SUMS.strip().splitlines()}
 """The files' names and SHA-256."""
 
-LARGEST = 64 * 2**20  # bytes; the largest of the four has 9.9 MB, a mirror may send anything
 PROGRESS = 5.0  # seconds between two lines about one file
-
-
-class _FailedError(Exception):
-    """One mirror's reason for not giving a file."""
-
-
-class _StartOverError(_FailedError):
-    """A reason that may lie in the .part file; the same mirror is worth a second try."""
 
 
 def download(
@@ -154,11 +142,11 @@ def _from_mirrors(
         try:
             try:
                 _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
-            except _StartOverError as reason:
+            except StartOverError as reason:
                 part.unlink(missing_ok=True)
                 tell(f"{path.name}: {reason}; starting over")
                 _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
-        except _FailedError as reason:
+        except FailedError as reason:
             tell(f"{path.name}: {reason}")
             reasons.append(f"{mirror} {reason}")
             if part.exists() and part.stat().st_size == 0:
@@ -186,7 +174,7 @@ def _fetch(
         had = part.stat().st_size
         # A program that ended just before its rename left the whole file.
         if had == 0 or _checksum(part) != checksum:
-            answer = _Answer(url, had, timeout=timeout, until=until)
+            answer = Answer(url, had, timeout=timeout, until=until)
             try:
                 _append(answer, file, had, lambda line: tell(f"{path.name}: {line}"))
             finally:
@@ -197,20 +185,20 @@ def _fetch(
     if (found := _checksum(part)) != checksum:
         part.unlink()
         # The wrong bytes may be the ones from an earlier download.
-        kind = _StartOverError if had else _FailedError
+        kind = StartOverError if had else FailedError
         raise kind(f"gave {size} bytes with the wrong SHA-256 {found[:12]}…")
     part.replace(path)
     tell(f"{path.name}: {size} bytes, checksum right")
 
 
-def _append(answer: "_Answer", file: BinaryIO, had: int, tell: Callable[[str], None]) -> None:
+def _append(answer: Answer, file: BinaryIO, had: int, tell: Callable[[str], None]) -> None:
     """Appends the rest of a body to a file that has `had` bytes of it."""
     head = answer.head()
     if had and head.status != http.client.PARTIAL_CONTENT:
         file.truncate(0)
         had = 0
     elif had and not (head.range or "").startswith(f"bytes {had}-"):
-        raise _StartOverError(f"gave the range {head.range} for bytes {had}-")
+        raise StartOverError(f"gave the range {head.range} for bytes {had}-")
     elif had:
         tell(f"going on after {had} bytes")
     got = 0
@@ -222,98 +210,7 @@ def _append(answer: "_Answer", file: BinaryIO, had: int, tell: Callable[[str], N
             told = time.monotonic()
             tell(f"{had + got} bytes" + (f" of {had + head.length}" if head.length else ""))
     if head.length is not None and got < head.length:
-        raise _FailedError(f"broke off after {had + got} of {had + head.length} bytes")
-
-
-class _Head(NamedTuple):
-    """What an answer says before its body."""
-
-    status: int
-    length: int | None  # of the body in this answer, in bytes
-    range: str | None  # the Content-Range
-
-
-class _Answer:
-    """A mirror's answer, read in a thread of its own so that a deadline holds.
-
-    A socket's timeout bounds each wait, but not their sum, nor the look-up of a name;
-    whoever takes from the thread waits no longer than the deadline, whatever it hangs in.
-    """
-
-    def __init__(self, url: str, had: int, *, timeout: float, until: float) -> None:
-        """Asks `url` for its bytes from `had` on, to be taken before the time `until`."""
-        self._had = had
-        self._timeout = timeout
-        self._until = until
-        self._stopped = threading.Event()
-        self._found: queue.SimpleQueue[_Head | bytes | Exception] = queue.SimpleQueue()
-        threading.Thread(target=self._read, args=(url,), daemon=True).start()
-
-    def head(self) -> _Head:
-        """Waits for the status line and headers."""
-        head = self._take()
-        assert isinstance(head, _Head)
-        return head
-
-    def piece(self) -> bytes:
-        """Waits for some bytes of the body; none at its end."""
-        piece = self._take()
-        assert isinstance(piece, bytes)
-        return piece
-
-    def stop(self) -> None:
-        """Lets the thread end after its current wait."""
-        self._stopped.set()
-
-    def _take(self) -> _Head | bytes:
-        try:
-            found = self._found.get(timeout=max(self._until - time.monotonic(), 0))
-        except queue.Empty:
-            raise _FailedError("was too slow to give the file before the deadline") from None
-        if isinstance(found, Exception):
-            raise self._reason(found) from found
-        return found
-
-    def _read(self, url: str) -> None:
-        """Puts the head, the pieces and an empty piece into the queue, or the error."""
-        total = 0
-        try:
-            request = urllib.request.Request(url)
-            if self._had:
-                request.add_header("Range", f"bytes={self._had}-")
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                self._found.put(
-                    _Head(answer.status, answer.length, answer.headers["Content-Range"])
-                )
-                while not self._stopped.is_set():
-                    # read1 gives what one wait brought; read would wait for all it was asked.
-                    piece = answer.read1(2**16)
-                    total += len(piece)
-                    if total > LARGEST:
-                        raise _FailedError(f"gave more than {LARGEST} bytes")
-                    self._found.put(piece)
-                    if not piece:
-                        break
-        except Exception as error:
-            # Whatever went wrong, the one who waits must learn of it and try another mirror.
-            self._found.put(error)
-
-    def _reason(self, error: Exception) -> _FailedError:
-        """Says in half a line what a mirror did wrong."""
-        if isinstance(error, _FailedError):
-            return error
-        if isinstance(error, urllib.error.HTTPError):
-            said = f"answered {error.code} {error.reason}"
-            error.close()
-            if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and self._had:
-                return _StartOverError(said)
-        else:
-            cause = error.reason if isinstance(error, urllib.error.URLError) else error
-            if isinstance(cause, TimeoutError):
-                said = f"gave no byte for {self._timeout:g} s"
-            else:
-                said = f"could not be read ({cause or type(cause).__name__})"
-        return _FailedError(" ".join(said.split()))
+        raise FailedError(f"broke off after {had + got} of {had + head.length} bytes")
 
 
 def _checksum(path: Path) -> str:

@@ -1,0 +1,35 @@
+"""What all tests share: the real MNIST, and one quiet TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read when TensorFlow is first imported, by whichever test that is.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder of the four original files: $MNIST_DIR, or shared/ beside the checkout."""
+    folder = Path(os.environ.get("MNIST_DIR") or ROOT.parent / "shared/data/mnist").absolute()
+    if not (folder / "train-images-idx3-ubyte.gz").exists():
+        problem = f"no MNIST in {folder}: set MNIST_DIR to the folder of the four original files"
+        if os.environ.get("CI"):
+            pytest.fail(problem)
+        pytest.skip(problem)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tfrecords(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real MNIST as TFRecords: a folder with `train` and `test`, two files each."""
+    from trainer.data.create import create
+
+    out = tmp_path_factory.mktemp("tfrecords")
+    create(source=str(mnist_dir), out=out, shards=2)
+    return out
