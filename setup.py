@@ -31,7 +31,14 @@ setup(
         # Built from source: needs a C++17 compiler, cmake and TensorFlow already installed.
         "horovod": ["horovod==0.28.1"],
         "serve": ["starlette>=1", "uvicorn>=0.30"],
-        "dev": ["hypothesis>=6", "mypy>=1.11", "pytest>=8", "ruff>=0.6", "setuptools>=77", "uv>=0.5"],
+        "dev": [
+            "hypothesis>=6",
+            "mypy>=1.11",
+            "pytest>=8",
+            "ruff>=0.6",
+            "setuptools>=77",
+            "uv>=0.5",
+        ],
     },
     entry_points={"console_scripts": ["trainer=trainer.cli:main"]},
 )

@@ -8,6 +8,7 @@ and what the variables are, so that another model's checkpoint is told from ours
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,10 @@ class Checkpoints:
     ) -> None:
         self._folder, self._keep = folder, keep
         self._objects = tf.train.Checkpoint(model=model, optimizer=optimizer)
-        self._shapes = {v.path: list(v.shape) for v in (*model.variables, *optimizer.variables)}
+        variables = [*model.variables, *optimizer.variables]
+        # Listed one by one: found through the model, the states of dropout would be left out.
+        self._objects = tf.train.Checkpoint(variables=[v.value for v in variables])
+        self._shapes = [[v.path, list(v.shape)] for v in variables]
         folder.mkdir(parents=True, exist_ok=True)
         atomic.remove_leftovers(folder)
 
@@ -100,14 +104,14 @@ class Checkpoints:
             return Progress(**state["progress"])
         return None
 
-    def _check(self, path: Path, there: dict[str, list[int]]) -> None:
-        for name in [*self._shapes, *there]:
-            here, other = self._shapes.get(name), there.get(name)
+    def _check(self, path: Path, there: list[list]) -> None:
+        for here, other in itertools.zip_longest(self._shapes, there):
             if here != other:
+                a, b = (f"{v[0]} {v[1]}" if v else "nothing more" for v in (other, here))
                 raise UserError(
                     f"--checkpoint-dir {self._folder}: {path.name} is of another model or "
-                    f"optimizer: {name} is {other or 'missing'} there, {here or 'missing'} here; "
-                    "name another folder, or train with the flags it was made with"
+                    f"optimizer: it has {a} where this one has {b}; name another folder, or "
+                    "train with the flags it was made with"
                 )
 
     def _path(self, step: int) -> Path:

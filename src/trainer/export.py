@@ -56,6 +56,7 @@ def export(
     # What the signatures compute with must hang on the object that is saved.
     holder.model = served
     model_dir.mkdir(parents=True, exist_ok=True)
+    atomic.remove_leftovers(model_dir)
     path = model_dir / str(next_version(model_dir))
     with atomic.new_folder(path) as part:
         tf.saved_model.save(holder, str(part), signatures=signatures)

@@ -19,6 +19,7 @@ from trainer.data.files import open_tables
 from trainer.data.pipeline import dataset
 from trainer.data.stream import Shard, Stream
 from trainer.data.table import CLASSES, IMAGE_SHAPE
+from trainer.edges import edge_bank
 from trainer.job import Hparams
 
 layers = keras.layers
@@ -59,6 +60,21 @@ def _sagemaker_cnn(image: keras.KerasTensor, dropout: float) -> keras.KerasTenso
     x = layers.MaxPooling2D(2)(x)
     x = layers.Dense(1024, activation="relu")(layers.Flatten()(x))
     return layers.Dropout(dropout)(x)
+
+
+def _fast(image: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
+    """Small, and shaped for time to 99 %: 138,938 parameters, 400 of them fixed."""
+    # Digits are drawn within the middle 20×20.
+    x = layers.Cropping2D(2)(image)
+    edges = layers.Conv2D(
+        16, 5, strides=2, activation="relu", use_bias=False, trainable=False, name="edges"
+    )
+    x = edges(x)
+    edges.set_weights([edge_bank()])
+    # Pooled first, the activation has a quarter of the work.
+    x = layers.ReLU()(layers.MaxPooling2D(2)(layers.Conv2D(32, 3)(x)))
+    x = layers.Dense(256, activation="relu")(layers.Flatten()(x))
+    return layers.Dropout(dropout)(x) if dropout else x
 
 
 def input_fn(
@@ -157,5 +173,6 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
 
 MODELS: dict[str, Callable[[keras.KerasTensor, float], keras.KerasTensor]] = {
     "cnn": _cnn,
+    "fast": _fast,
     "sagemaker-cnn": _sagemaker_cnn,
 }

@@ -10,20 +10,20 @@ from typing import Any
 
 from trainer.job import Job
 
-ONE_CYCLE: dict[str, Any] = {
+COMMON: dict[str, Any] = {
     "optimizer": "adam",
     "schedule": "one-cycle",
-    "warmup": 0.3,
-    "beta_1": 0.7,
+    "warmup": 0.1,
+    "beta_1": 0.8,
     "beta_2": 0.9,
     "label_smoothing": 0.1,
-    "batch_size": 128,
     "epochs": 1.0,
 }
 RECIPES: dict[str, dict[str, Any]] = {
-    "fast": {**ONE_CYCLE, "learning_rate": 0.01, "dropout": 0.0},
-    "cnn": {**ONE_CYCLE, "learning_rate": 0.003, "dropout": 0.4},
-    "sagemaker-cnn": {**ONE_CYCLE, "learning_rate": 0.003, "dropout": 0.4},
+    # Three quarters of an epoch do for most seeds, but not for all.
+    "fast": {**COMMON, "batch_size": 128, "learning_rate": 0.01, "dropout": 0.0},
+    "cnn": {**COMMON, "batch_size": 64, "learning_rate": 0.006, "dropout": 0.4},
+    "sagemaker-cnn": {**COMMON, "batch_size": 128, "learning_rate": 0.003, "dropout": 0.4},
 }
 
 

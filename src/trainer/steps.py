@@ -16,7 +16,11 @@ from trainer.errors import DataError, UserError
 
 
 def make_train_steps(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, *, label_smoothing: float
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    label_smoothing: float,
+    finish: Callable[..., Any] = lambda *element: element,
 ) -> Callable[[Iterator[Any], int], Any]:
     """Compile the training step.
 
@@ -24,9 +28,10 @@ def make_train_steps(
         model: From features to logits, or to probabilities if its last activation is a softmax.
         optimizer: Built for the model's trainable variables.
         label_smoothing: Share of each label's weight that is spread over all classes.
+        finish: Turns the parts of an element of the iterator into features and labels.
 
     Returns:
-        A function of an iterator over batches and a number of steps, which takes the steps and
+        A function of an iterator and a number of steps, which takes the steps and
         returns the loss of each: float32 [steps].
     """
     variables = model.trainable_variables
@@ -45,7 +50,9 @@ def make_train_steps(
     @tf.function(autograph=False)
     def train_steps(iterator: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
         def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return step + 1, losses.write(step, one_step(*next(iterator)))
+            element = next(iterator)
+            batch = finish(*element) if isinstance(element, tuple) else finish(element)
+            return step + 1, losses.write(step, one_step(*batch))
 
         start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
         # One step at a time, in order: each begins with the weights that the last one left.

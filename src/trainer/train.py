@@ -52,6 +52,8 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
     job = recipes.complete(job, precision=default_precision(tf))
     hparams = job.hparams
     module = modules.load(job.module)
+    # Names are numbered through the process: start anew, so that checkpoints find theirs again.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(hparams.seed)
     keras.config.set_dtype_policy(POLICIES[hparams.precision])
 
@@ -75,11 +77,15 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
             first = progress.examples // hparams.batch_size
             train = _input(job, module.input_fn, mode="train", step=first)
 
-    train_steps = make_train_steps(model, optimizer, label_smoothing=hparams.label_smoothing)
+    # What the data set leaves to be done in the step, if it is one of ours.
+    source, finish = getattr(train, "in_step", (train, lambda *element: element))
+    train_steps = make_train_steps(
+        model, optimizer, label_smoothing=hparams.label_smoothing, finish=finish
+    )
     evaluate = make_evaluate(model)
     eval_every = job.eval_every or epoch
     checkpoint_every = job.checkpoint_every or eval_every
-    iterator, pace = iter(train), Pace(job.steps_per_call)
+    iterator, pace = iter(source), Pace(job.steps_per_call)
     accuracy: float | None = None
     loss = test_loss = math.nan
     while progress.step < steps:
@@ -87,7 +93,7 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
         count = pace.steps(min(stops) - progress.step)
         with pace:
             losses = reading(train, train_steps, iterator, count).numpy()
-        _check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
+        check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
         progress = dataclasses.replace(
             progress,
             step=progress.step + count,
@@ -189,7 +195,7 @@ def _next(step: int, every: int) -> int:
     return (step // every + 1) * every
 
 
-def _check_finite(losses: np.ndarray, *, progress: Progress, batch_size: int, data: Any) -> None:
+def check_finite(losses: np.ndarray, *, progress: Progress, batch_size: int, data: Any) -> None:
     """Stop a run whose loss is NaN or infinite, before that is saved."""
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from trainer.data import mnist
+from trainer.data import fetch, mnist
 from trainer.data.mnist import download
 from trainer.errors import DataError, UserError
 
@@ -337,7 +337,7 @@ def test_a_silent_mirror_meets_the_timeout(tmp_path, mirror):
 
 
 def test_a_body_without_end_is_cut_off(tmp_path, mirror, monkeypatch):
-    monkeypatch.setattr(mnist, "LARGEST", 2**20)
+    monkeypatch.setattr(fetch, "LARGEST", 2**20)
     with pytest.raises(DataError, match="gave more than 1048576 bytes"):
         get(tmp_path, mirror("endless"))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
-from trainer.data import example, tfrecord
-from trainer.data.files import Split, open_tables
+from trainer.data import example
+from trainer.data.files import Split, expand, open_tables
+from trainer.data.framing import frame
 from trainer.data.table import Table
 from trainer.errors import UserError
 
@@ -29,71 +31,73 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
     Raises:
         DataError: The source is missing, damaged or lacks a split.
         UserError: There are fewer examples than shards, `out` cannot be written, or it holds
-            other TFRecords already.
+            other data already.
     """
-    written: dict[Split, list[Path]] = {}
     splits: tuple[Split, Split] = ("train", "test")
     tables = {
         split: open_tables([source] if source else [], split=split, flag="--source")
         for split in splits
     }
+    if {table.name for table in tables["train"]} & {table.name for table in tables["test"]}:
+        raise UserError(
+            f"--source {source}: no name in it tells train from test; "
+            "put the files in folders train and test"
+        )
+    written: dict[Split, list[Path]] = {}
     for split in splits:
         count = sum(map(len, tables[split]))
         if count < shards:
             raise UserError(f"--shards {shards}: more than the {count} {split} examples")
-    for split in splits:
         folder = out / split
+        written[split] = [
+            folder / f"mnist_{split}-{shard:05d}-of-{shards:05d}.tfrecords"
+            for shard in range(shards)
+        ]
         # Files of an earlier run with another number of shards would be read along with these.
-        names = {_name(split, i, shards) for i in range(shards)}
-        others = [p.name for p in folder.glob("*.tfrecords") if p.name not in names]
+        others = set(expand(folder)) - set(written[split]) if folder.is_dir() else set()
         if others:
             raise UserError(
-                f"--out {out}: {folder} holds {others[0]} already; give an empty folder"
+                f"--out {out}: {folder} holds {min(others).name} already; give an empty folder"
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            written[split] = write_shards(tables[split], folder, split=split, shards=shards)
-        except OSError as error:
-            raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
+    try:
+        with contextlib.ExitStack() as stack:
+            parts = {
+                path: path.with_name(f".{path.name}.{os.getpid()}.part")
+                for split in splits
+                for path in written[split]
+            }
+            for part in parts.values():
+                stack.callback(part.unlink, missing_ok=True)
+            for split in splits:
+                (out / split).mkdir(parents=True, exist_ok=True)
+                write_shards(tables[split], [parts[path] for path in written[split]])
+            # Only now, when everything could be read and written: all files or none.
+            for path, part in parts.items():
+                part.replace(path)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
     return written
 
 
-def write_shards(tables: list[Table], folder: Path, *, split: Split, shards: int) -> list[Path]:
-    """Write the examples of `tables`, in order, to `shards` files of nearly equal length.
-
-    Each file is written under a temporary name and renamed when it is whole.
-    """
+def write_shards(tables: list[Table], paths: list[Path]) -> None:
+    """Write the examples of `tables`, in order, to files of nearly equal length."""
     count = sum(map(len, tables))
-    bounds = [count * i // shards for i in range(shards + 1)]
+    bounds = [count * i // len(paths) for i in range(len(paths) + 1)]
     runs = (
         (images, labels)
         for table in tables
         for start in range(0, len(table), RUN)
         for images, labels in [table.read(start, min(start + RUN, len(table)))]
     )
-    paths = []
     images, labels = next(runs)
-    for shard in range(shards):
-        path = folder / _name(split, shard, shards)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                left = bounds[shard + 1] - bounds[shard]
-                while left:
-                    if not labels.size:
-                        images, labels = next(runs)
-                    take = min(left, labels.size)
-                    framed = tfrecord.frame(example.encode(images[:take], labels[:take]))
-                    file.write(framed.data)
-                    images, labels, left = images[take:], labels[take:], left - take
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        paths.append(path)
-    return paths
-
-
-def _name(split: Split, shard: int, shards: int) -> str:
-    return f"mnist_{split}-{shard:05d}-of-{shards:05d}.tfrecords"
+    for path, start, stop in zip(paths, bounds, bounds[1:], strict=False):
+        with path.open("wb") as file:
+            left = stop - start
+            while left:
+                if not labels.size:
+                    images, labels = next(runs)
+                take = min(left, labels.size)
+                file.write(frame(example.encode(images[:take], labels[:take])).data)
+                images, labels, left = images[take:], labels[take:], left - take
+            file.flush()
+            os.fsync(file.fileno())

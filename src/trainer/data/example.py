@@ -4,20 +4,22 @@ The records of one file nearly always share one layout: the same features in the
 the same lengths, so that only the pixels and the label differ from record to record. `decode`
 therefore takes the layout from one record, compares all others with it byte for byte, and slices
 pixels and labels out of the whole block at once; records of another layout get a turn of their
-own. Wire format: https://protobuf.dev/programming-guides/encoding/ and
-tensorflow/core/example/{example,feature}.proto.
+own. The messages are those of tensorflow/core/example/{example,feature}.proto.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE
+from trainer.data.wire import BYTES, VARINT, WireError, field, fields, to_varint, varint
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+# The kinds of feature by their field in `Feature`, and the wire types of their values.
+KINDS = {1: "bytes", 2: "float", 3: "int64"}
+SIZES = ("height", "width", "depth")
+WIRES = {"bytes": (BYTES,), "int64": (VARINT, BYTES)}
 
 
 class BadExampleError(Exception):
@@ -80,14 +82,16 @@ def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         for name, value in [
             ("depth", _int64_feature(depth)),
             ("height", _int64_feature(height)),
-            ("image_raw", _field(1, _field(1, bytes(pixels)))),
+            ("image_raw", field(1, field(1, bytes(pixels)))),
             ("label", _int64_feature(0)),
             ("width", _int64_feature(width)),
         ]
     )
-    template = np.frombuffer(_field(1, entries), np.uint8)
-    features = dict(_features(template.tobytes()))
-    image_at, label_at = features["image_raw"].start, features["label"].start
+    template = np.frombuffer(field(1, entries), np.uint8)
+    raw = template.tobytes()
+    features = _features(raw)
+    image_at, _ = _value(raw, features, "image_raw", "bytes")
+    label_at, _ = _value(raw, features, "label", "int64")
     rows = np.empty((count, template.size), np.uint8)
     rows[:] = template
     rows[:, image_at : image_at + pixels] = images.reshape(count, pixels)
@@ -138,115 +142,95 @@ def layout_of(record: np.ndarray) -> Layout:
         record: uint8 [length].
 
     Raises:
-        BadExampleError: It is no such message, a feature is missing or of the wrong type, or the
-            image is not 28×28×1.
+        BadExampleError: It is no such message, a feature is missing, of the wrong type or more
+            than one value, or the image is not 28×28×1.
     """
     raw = record.tobytes()
-    features = dict(_features(raw))
-    for name, kind in [("image_raw", "bytes"), ("label", "int64")]:
-        found = features.get(name)
-        if found is None or found.kind != kind:
-            have = f"of type {found.kind}" if found else f"not among {sorted(features)}"
-            raise BadExampleError(f"feature {name!r} ({kind}) is {have}")
-    sizes = ("height", "width", "depth")
-    shape = [
-        _varint(raw, features[name].start)[0] if name in features else size
-        for name, size in zip(sizes, IMAGE_SHAPE, strict=True)
-    ]
-    image, label = features["image_raw"], features["label"]
-    if tuple(shape) != IMAGE_SHAPE:
+    try:
+        features = _features(raw)
+        image, stop = _value(raw, features, "image_raw", "bytes")
+        label, label_stop = _value(raw, features, "label", "int64")
+        shape = tuple(
+            varint(raw, _value(raw, features, name, "int64")[0])[0] if name in features else size
+            for name, size in zip(SIZES, IMAGE_SHAPE, strict=True)
+        )
+    except WireError:
+        raise BadExampleError("not a tf.train.Example") from None
+    if shape != IMAGE_SHAPE:
         raise BadExampleError(f"image size is {'×'.join(map(str, shape))}, expected 28×28×1")
-    if image.stop - image.start != IMAGE_BYTES:
-        raise BadExampleError(f"'image_raw' has {image.stop - image.start} bytes, expected 784")
-    others = [f.whole for name, f in features.items() if name not in (*sizes, "image_raw", "label")]
-    free = sorted([(image.start, image.stop), (label.start, label.stop), *others])
+    if stop - image != IMAGE_BYTES:
+        raise BadExampleError(f"'image_raw' has {stop - image} bytes, expected {IMAGE_BYTES}")
+    ours = (*SIZES, "image_raw", "label")
+    others = [(f.start, f.stop) for name, f in features.items() if name not in ours]
+    free = sorted([(image, stop), (label, label_stop), *others])
     ends = [0, *(stop for _, stop in free)]
     starts = [*(start for start, _ in free), len(raw)]
     fixed = tuple(slice(a, b) for a, b in zip(ends, starts, strict=True))
-    return Layout(record.copy(), fixed, image.start, label.start, label.stop - label.start)
+    return Layout(record.copy(), fixed, image, label, label_stop - label)
 
 
 @dataclass(frozen=True)
-class _Value:
-    """One feature: its type, the span of its first value, and the span of all it holds."""
+class _Feature:
+    """One feature: its kind, and the spans of its message and of the list within."""
 
     kind: str
     start: int
     stop: int
-    whole: tuple[int, int]
+    values: tuple[int, int]
 
 
-def _features(raw: bytes) -> Iterator[tuple[str, _Value]]:
-    for number, start, stop in _fields(raw, 0, len(raw)):
-        if number != 1:
-            continue
-        for _, entry, entry_stop in _fields(raw, start, stop):
-            parts = {n: (a, b) for n, a, b in _fields(raw, entry, entry_stop)}
+def _features(raw: bytes) -> dict[str, _Feature]:
+    """The features of a message by name; of several with one name the last counts."""
+    found = {}
+    for entries in _messages(raw, 0, len(raw), number=1):
+        for entry in _messages(raw, *entries, number=1):
+            parts = {n: (a, b) for n, wire, a, b in fields(raw, *entry) if wire == BYTES}
             if 1 not in parts or 2 not in parts:
                 raise BadExampleError("a feature without name or value")
+            kind, values = "nothing", (parts[2][1], parts[2][1])
+            for n, wire, a, b in fields(raw, *parts[2]):
+                if n in KINDS and wire == BYTES:
+                    kind, values = KINDS[n], (a, b)
             name = raw[slice(*parts[1])].decode("utf-8", "replace")
-            for oneof, a, b in _fields(raw, *parts[2]):
-                kind = {1: "bytes", 2: "float", 3: "int64"}.get(oneof, "unknown")
-                first = next(((x, y) for n, x, y in _fields(raw, a, b) if n == 1), (b, b))
-                if kind == "int64" and first[0] < first[1]:
-                    # A packed list begins with its first varint, just as an unpacked one.
-                    first = (first[0], _varint(raw, first[0])[1])
-                if first[0] < first[1]:
-                    yield name, _Value(kind, *first, parts[2])
+            found[name] = _Feature(kind, *parts[2], values)
+    return found
 
 
-def _fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """Yield field number and the span of its value for each field of the message in a span."""
-    while at < stop:
-        tag, at = _varint(raw, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == VARINT:
-            end = _varint(raw, at)[1]
-        elif wire == BYTES:
-            size, at = _varint(raw, at)
-            end = at + size
-        elif wire in (FIXED32, FIXED64):
-            end = at + (4 if wire == FIXED32 else 8)
+def _messages(raw: bytes, start: int, stop: int, *, number: int) -> list[tuple[int, int]]:
+    """The spans of the messages in one field; anything else there is passed over."""
+    return [(a, b) for n, wire, a, b in fields(raw, start, stop) if (n, wire) == (number, BYTES)]
+
+
+def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> tuple[int, int]:
+    """The span of a feature's only value."""
+    found = features.get(name)
+    if found is None or found.kind != kind:
+        have = f"of type {found.kind}" if found else f"not among {sorted(features)}"
+        raise BadExampleError(f"feature {name!r} ({kind}) is {have}")
+    spans = []
+    for number, wire, start, stop in fields(raw, *found.values):
+        if number != 1 or wire not in WIRES[kind]:
+            continue
+        if kind == "int64" and wire == BYTES:
+            # A packed list: one varint behind the other.
+            while start < stop:
+                _, end = varint(raw, start)
+                spans.append((start, end))
+                start = end
+            if start > stop:
+                raise WireError
         else:
-            raise BadExampleError("not a tf.train.Example")
-        if end > stop or number == 0:
-            raise BadExampleError("not a tf.train.Example")
-        yield number, at, end
-        at = end
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """The number that starts at `at`, and the offset behind it."""
-    value = shift = 0
-    while at < len(raw) and shift < 70:
-        byte = raw[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise BadExampleError("not a tf.train.Example")
-
-
-def _field(number: int, body: bytes) -> bytes:
-    """One length-delimited field."""
-    return _to_varint(number << 3 | BYTES) + _to_varint(len(body)) + body
+            spans.append((start, stop))
+    if len(spans) != 1:
+        raise BadExampleError(f"feature {name!r} ({kind}) holds {len(spans)} values, expected 1")
+    return spans[0]
 
 
 def _int64_feature(value: int) -> bytes:
     """A `Feature` that holds one integer (packed, as proto3 has it)."""
-    return _field(3, _field(1, _to_varint(value)))
+    return field(3, field(1, to_varint(value)))
 
 
 def _entry(name: str, feature: bytes) -> bytes:
     """One entry of the map `Features.feature`."""
-    return _field(1, _field(1, name.encode()) + _field(2, feature))
-
-
-def _to_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return field(1, field(1, name.encode()) + field(2, feature))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -12,8 +13,10 @@ from typing import Literal
 
 from trainer.data import idx, npy
 from trainer.data.embedded import SyntheticTable
+from trainer.data.framing import is_tfrecord
+from trainer.data.reader import GZIP_MAGIC
 from trainer.data.table import Table
-from trainer.data.tfrecord import TFRecordTable, is_tfrecord
+from trainer.data.tfrecord import TFRecordTable
 from trainer.errors import DataError
 
 Split = Literal["train", "test"]
@@ -99,13 +102,48 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> dict
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
     """Whether some folder or glob of `paths` holds files named for `split`."""
-    found = ((Path(path), file) for path in paths for file in _expand(Path(path)))
-    return any(_split_of(file, within=path) == split for path, file in found)
+    return any(
+        _split_of(file, below=_root(path)) == split
+        for path in map(Path, paths)
+        # A file named by itself is meant for what it is given for, whatever its name.
+        if not path.is_file()
+        for file in expand(path)
+    )
+
+
+def expand(path: Path) -> list[Path]:
+    """The data files that a file, folder or glob names, in the order of their names.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path.is_file():
+        return [path]
+    found: Iterable[Path] = [path]
+    if path.is_dir():
+        # To raise: a search passes over what it may not read.
+        os.scandir(path).close()
+    else:
+        found = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
+    # A glob may match folders.
+    files = {f for p in found for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()}
+    root = _root(path)
+    return sorted(
+        file
+        for file in files
+        if not NO_DATA.fullmatch(file.name.lower())
+        and not any(folder.startswith(".") for folder in file.relative_to(root).parts[:-1])
+        # Of a file that is there gzipped and unpacked, one will do.
+        and not (file.suffix == ".gz" and file.with_suffix("") in files)
+    )
 
 
 def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
     """The files at `path` that belong to `split`."""
-    files = _expand(path)
+    try:
+        files = expand(path)
+    except OSError as error:
+        raise DataError(f"{flag} {path}: cannot be read: {error.strerror}") from None
     if not files:
         what = "is empty" if path.is_dir() else "does not exist"
         raise DataError(f"{flag} {path}: {what}; give files, folders or globs of {ACCEPTED}")
@@ -113,7 +151,7 @@ def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
         return files
     named: dict[Split | None, list[Path]] = {}
     for file in files:
-        named.setdefault(_split_of(file, within=path), []).append(file)
+        named.setdefault(_split_of(file, below=_root(path)), []).append(file)
     chosen = named.get(split) or named.get(None)
     if not chosen:
         other = next(iter(named))
@@ -124,21 +162,16 @@ def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
     return chosen
 
 
-def _expand(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    found: Iterable[Path] = (
-        path.rglob("*") if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
-    )
-    # A glob may match folders.
-    inner = [f for p in found for f in ([p] if p.is_file() else p.rglob("*") if p.is_dir() else [])]
-    return sorted({f for f in inner if f.is_file() and not NO_DATA.fullmatch(f.name.lower())})
+def _root(path: Path) -> Path:
+    """The folder below which the names of folders count: what comes before any wildcard."""
+    if path.is_dir():
+        return path
+    return next(p for p in path.parents if not glob.has_magic(str(p)))
 
 
-def _split_of(file: Path, *, within: Path) -> Split | None:
-    """The split that a file's name says, or else that of the nearest folder below `within`."""
-    parts = file.relative_to(within).parts if within.is_dir() else (file.name,)
-    for part in reversed(parts):
+def _split_of(file: Path, *, below: Path) -> Split | None:
+    """The split that a file's name says, or else that of the nearest folder under `below`."""
+    for part in reversed(file.relative_to(below).parts):
         for word in re.split(r"[^a-z0-9]+", part.lower()):
             if word in SPLIT_WORDS:
                 return SPLIT_WORDS[word]
@@ -154,7 +187,7 @@ def _kind(path: Path) -> str:
     try:
         with path.open("rb") as file:
             head = file.read(128)
-        packed = head.startswith(idx.GZIP_MAGIC)
+        packed = head.startswith(GZIP_MAGIC)
         if packed:
             with gzip.open(path) as file:
                 head = file.read(128)
@@ -168,7 +201,8 @@ def _kind(path: Path) -> str:
         return "idx images" if len(shape) == 3 else "idx labels"
     if head.startswith(npy.MAGIC) and not packed:
         return "npy images" if len(npy.header(path)[0]) > 1 else "npy labels"
-    if is_tfrecord(head) and not packed:
+    # One whose first record is damaged is known by its name, so that the damage can be named.
+    if (is_tfrecord(head) or ".tfrec" in path.name.lower()) and not packed:
         return "tfrecord"
     if packed and (is_tfrecord(head) or head.startswith(npy.MAGIC)):
         raise DataError(f"{path}: gzipped TFRecord and npy files are not read; unpack it: gunzip")

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.data.reader import Reader
 from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
 from trainer.errors import DataError
 
 MAGIC = b"\x93NUMPY"
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
@@ -23,15 +28,15 @@ def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, fortran, dtype = read(file)
+            if version not in HEADERS:
+                raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+            shape, fortran, dtype = HEADERS[version](file)
             offset = file.tell()
             body = file.seek(0, 2) - offset
-    except (ValueError, KeyError, EOFError) as error:
-        raise DataError(f"{path}: npy header cannot be read ({error})") from None
+    except Exception as error:
+        # Numpy's parser lets through whatever its own steps raise, some of it in many lines.
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise DataError(f"{path}: npy header cannot be read ({reason})") from None
     if fortran or dtype.hasobject:
         raise DataError(f"{path}: npy of {dtype} in Fortran order or of objects; save plain uint8")
     expected = math.prod(shape) * dtype.itemsize
@@ -59,21 +64,19 @@ class NpyTable:
         if dtype != np.uint8:
             raise DataError(f"{images}: images are {dtype}, expected uint8 of 0 to 255")
         check_image_shape(shape[1:], where=str(images))
-        (count, *rest), dtype, _ = header(labels)
-        if rest or dtype.kind not in "iu":
-            raise DataError(f"{labels}: labels are {dtype} {[count, *rest]}, expected integers [n]")
-        if count != shape[0]:
-            raise DataError(f"{images} has {shape[0]} images, but {labels} has {count} labels")
+        counts, dtype, _ = header(labels)
+        if len(counts) != 1 or dtype.kind not in "iu":
+            raise DataError(f"{labels}: labels are {dtype} {list(counts)}, expected integers [n]")
+        if counts != shape[:1]:
+            raise DataError(f"{images} has {shape[0]} images, but {labels} has {counts[0]} labels")
         values = np.load(labels, allow_pickle=False)
-        self._labels = check_labels(values, where=str(labels), numbers=np.arange(count))
-        self._file = images.open("rb")
+        self._labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
+        self._file = Reader(images)
 
     def __len__(self) -> int:
         return self._labels.size
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        self._file.seek(self._offset + start * IMAGE_BYTES)
-        raw = self._file.read((stop - start) * IMAGE_BYTES)
-        images = np.frombuffer(raw, np.uint8)
-        return images.reshape(-1, *IMAGE_SHAPE), self._labels[start:stop]
+        raw = self._file.read(self._offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self._labels[start:stop]

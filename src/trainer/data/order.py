@@ -33,6 +33,7 @@ class Order:
     ) -> None:
         self.size = sum(sizes)
         self._seed, self._shuffle = seed, shuffle
+        self._last = (-1, np.empty(0, np.int64))
         firsts, stops, end = [], [], 0
         for size in sizes:
             start, end = end, end + size
@@ -70,10 +71,15 @@ class Order:
         return self._random(epoch, 1 + piece).permutation(ids) if self._shuffle else ids
 
     def _blocks(self, epoch: int) -> np.ndarray:
-        count = self.block_starts.size
-        if not self._shuffle or self._piece_blocks >= count:
-            return np.arange(count)
-        return self._random(epoch, 0).permutation(count)
+        # Each piece asks again: without the last answer, an epoch's work would grow as the square
+        # of the data. Replaced as a whole, for other threads may be at another epoch.
+        last, blocks = self._last
+        if last != epoch:
+            count = self.block_starts.size
+            shuffled = self._shuffle and self._piece_blocks < count
+            blocks = self._random(epoch, 0).permutation(count) if shuffled else np.arange(count)
+            self._last = (epoch, blocks)
+        return blocks
 
     def _random(self, epoch: int, use: int) -> np.random.Generator:
         # Philox is counter-based: streams with different keys are independent.

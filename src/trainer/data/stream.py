@@ -11,6 +11,7 @@ import numpy as np
 
 from trainer.data.order import Order
 from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, Table
+from trainer.errors import DataError
 
 # How many examples a streamed piece holds, so how far shuffling mixes: 256 runs of 64 records
 # from all over the data, 13 MB.
@@ -65,6 +66,7 @@ class Stream:
         cache_mb: float = 1024,
         piece_examples: int = PIECE_EXAMPLES,
     ) -> None:
+        process = f"process {shard.index} of {shard.count}"
         by_file = shard.by == "file" or (shard.by == "auto" and len(tables) % shard.count == 0)
         if shard.count > 1 and by_file and len(tables) >= shard.count:
             tables = tables[shard.index :: shard.count]
@@ -77,6 +79,9 @@ class Stream:
         self._shard = shard
         self._firsts = [0, *itertools.accumulate(map(len, self.tables))]
         self.size = self._firsts.pop()
+        if not self.size:
+            names = ", ".join(table.name for table in self.tables)
+            raise DataError(f"{names}: no records for {process}")
         cached = self.size * IMAGE_BYTES <= cache_mb * 2**20
         self._order = Order(
             [len(table) for table in self.tables],

@@ -1,0 +1,95 @@
+"""Run benchmarks and print a table each.
+
+    MNIST_DIR=DIR python -m benchmarks                      all of them: about half an hour
+    MNIST_DIR=DIR python -m benchmarks input write          some
+    MNIST_DIR=DIR python -m benchmarks --save docs/performance.md     and put the tables there
+
+PyTorch's example is measured where `.venv-bench` has PyTorch (`make bench` sees to it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import input, overhead, startup, time_to_accuracy, write
+from benchmarks.common import Table
+
+NAMES = ("time", "input", "write", "overhead", "startup")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="|".join(NAMES), help="default: all")
+    parser.add_argument("--seeds", type=int, default=8, help="of our models (default: 8)")
+    parser.add_argument("--rival-seeds", type=int, default=1, help="of the others (default: 1)")
+    parser.add_argument("--rounds", type=int, default=9, help="of paired runs (default: 9)")
+    parser.add_argument("--save", type=Path, help="replace the measured part of this file")
+    args = parser.parse_args()
+    unknown = set(args.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no benchmark {sorted(unknown)[0]}; there are {', '.join(NAMES)}")
+    data = Path(os.environ.get("MNIST_DIR", ""))
+    if not (data / "train-images-idx3-ubyte.gz").exists():
+        parser.error(f"MNIST_DIR={data}: expected the folder of the four original MNIST files")
+    data = data.absolute()
+    # This process measures too.
+    os.sched_setaffinity(0, {0})
+
+    tables: list[Table] = []
+    with tempfile.TemporaryDirectory() as folder:
+        from trainer.data.create import create
+
+        records = Path(folder)
+        (train,) = create(source=str(data), out=records)["train"]
+        for name in args.names or NAMES:
+            if name == "time":
+                table = time_to_accuracy.measure(
+                    data=data, seeds=args.seeds, rival_seeds=args.rival_seeds
+                )
+            elif name == "input":
+                table = input.measure(tfrecord=train, rounds=args.rounds)
+            elif name == "write":
+                table = write.measure(data=data, rounds=args.rounds)
+            elif name == "overhead":
+                table = overhead.measure(data=records, rounds=2 * args.rounds + 1)
+            else:
+                table = startup.measure(data=records, rounds=args.rounds)
+            tables.append(table)
+            print(table.markdown(), flush=True)
+            print()
+    if args.save:
+        _save(args.save, tables)
+    return 0
+
+
+def _save(path: Path, tables: list[Table]) -> None:
+    text = path.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    note = (
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on one core of {_processor()}, "
+        f"Python {platform.python_version()}, by `{command}`."
+    )
+    middle = "\n\n".join([note, *(table.markdown() for table in tables)])
+    path.write_text(f"{before}{BEGIN}\n\n{middle}\n\n{END}{after}")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

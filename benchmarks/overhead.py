@@ -1,0 +1,92 @@
+"""What the training loop costs on top of the bare compiled step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.common import Table, alternate, last_json, python
+
+STEPS = 100
+
+
+def measure(*, data: Path, rounds: int) -> Table:
+    """Compare, for each model, the loop with the same step on one batch that never changes."""
+    rows = []
+    for model in ("cnn", "fast"):
+        argv = ["-m", "benchmarks.overhead", "--data", str(data), "--model", model]
+        result = last_json(python(*argv, "--rounds", str(rounds)))
+        bare, loop = result["medians"]["bare"], result["medians"]["loop"]
+        rows.append(
+            (f"`{model}`", f"{bare:,.0f}", f"{loop:,.0f}", f"{result['ratios']['loop']:.3f}")
+        )
+    head = ("model", "bare compiled step", "training loop, data in memory", "loop ÷ bare")
+    return Table("Overhead: images per CPU-second, one core", head, rows)
+
+
+class _Same:
+    """An iterator whose every element is one batch: the step alone, with nothing to fetch."""
+
+    def __init__(self, batch) -> None:
+        self._batch = batch
+
+    def __next__(self):
+        return self._batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--rounds", type=int, required=True)
+    args = parser.parse_args()
+
+    from trainer.runtime import default_precision, import_tensorflow
+
+    tf = import_tensorflow(threads=1)
+    import keras
+
+    from trainer import model as models
+    from trainer import recipes
+    from trainer.checkpoint import Progress
+    from trainer.data.stream import Shard
+    from trainer.job import Hparams, Job
+    from trainer.optim import make_optimizer
+    from trainer.pace import Pace
+    from trainer.steps import make_train_steps, reading
+    from trainer.train import POLICIES, check_finite
+
+    job = recipes.complete(Job(hparams=Hparams(model=args.model)), precision=default_precision(tf))
+    hparams = job.hparams
+    keras.config.set_dtype_policy(POLICIES[hparams.precision])
+    data = models.input_fn([str(args.data)], "train", hparams.batch_size, Shard())
+    batch = next(iter(data))
+
+    def timer(iterator, finish=lambda *element: element):
+        """Time calls of the training step, with the books that the loop keeps on them."""
+        model = models.keras_model(hparams)
+        optimizer = make_optimizer(hparams, steps=10**6)
+        optimizer.build(model.trainable_variables)
+        steps = make_train_steps(
+            model, optimizer, label_smoothing=hparams.label_smoothing, finish=finish
+        )
+        steps(iterator, STEPS)
+
+        def measure() -> float:
+            pace = Pace(STEPS)
+            with pace:
+                losses = reading(data, steps, iterator, STEPS).numpy()
+            check_finite(losses, progress=Progress(), batch_size=hparams.batch_size, data=data)
+            return STEPS * hparams.batch_size / pace.cpu_seconds
+
+        return measure
+
+    source, finish = data.in_step
+    measures = {"bare": timer(_Same(batch)), "loop": timer(iter(source), finish)}
+    medians, ratios = alternate(measures, rounds=args.rounds)
+    print(json.dumps({"medians": medians, "ratios": ratios}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The wire format of protocol buffers, as far as `tf.train.Example` needs it.
+
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+
+class WireError(Exception):
+    """The bytes are no message."""
+
+
+def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield number, wire type and the span of the value for each field of the message in a span.
+
+    Raises:
+        WireError: The span holds no message.
+    """
+    while at < stop:
+        tag, at = varint(raw, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            end = varint(raw, at)[1]
+        elif wire == BYTES:
+            size, at = varint(raw, at)
+            end = at + size
+        elif wire in (FIXED32, FIXED64):
+            end = at + (4 if wire == FIXED32 else 8)
+        else:
+            raise WireError
+        if end > stop or number == 0:
+            raise WireError
+        yield number, wire, at, end
+        at = end
+
+
+def varint(raw: bytes, at: int) -> tuple[int, int]:
+    """The number that starts at `at`, and the offset behind it."""
+    value = shift = 0
+    while at < len(raw) and shift < 70:
+        byte = raw[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise WireError
+
+
+def to_varint(value: int) -> bytes:
+    """A number of 0 or more as its varint."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(number: int, body: bytes) -> bytes:
+    """One length-delimited field."""
+    return to_varint(number << 3 | BYTES) + to_varint(len(body)) + body

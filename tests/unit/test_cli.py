@@ -1,0 +1,122 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trainer import __version__, cli
+
+
+def run(capsys, *argv: str) -> tuple[int, str, str]:
+    code = cli.main(argv)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"trainer {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["trane"], "invalid choice: 'trane'"),
+        (["train", "--steps", "x"], "--steps: invalid int value: 'x'"),
+        (["train", "--epochs", "-1"], "--epochs -1.0: expected a number above 0"),
+        (["train", "--train", "/nowhere"], "--train /nowhere: does not exist"),
+        (["train", "--train", "/nowhere", "--test", "/nor"], "--train /nowhere: does not exist"),
+        (["data", "create", "--out", "x", "--shards", "0"], "--shards 0: expected"),
+        (["data", "create", "--out", "x", "--source", "/nowhere"], "--source /nowhere: does not"),
+        (["data", "mnist", "--out", "x", "--timeout", "0"], "--timeout 0: expected"),
+        (["data", "create"], "the following arguments are required: --out"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, argv, expected):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("trainer: error: ")
+    assert err.count("\n") == 1
+    assert expected in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where(capsys):
+    with pytest.raises(cli.UserError):
+        cli.main(["train", "--debug", "--steps", "0"])
+
+
+def test_a_failure_that_is_not_the_users_is_one_line_and_code_1(capsys, monkeypatch):
+    def fail(args):
+        raise ValueError("many\nlines")
+
+    monkeypatch.setattr(cli, "_create", fail)
+    code, _, err = run(capsys, "data", "create", "--out", "x")
+    assert (code, err) == (1, "trainer: failed: ValueError: many lines (--debug shows where)\n")
+
+
+def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_create", interrupt)
+    assert run(capsys, "data", "create", "--out", "x")[0] == 130
+
+
+def test_data_create_prints_the_files_it_wrote(capsys, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for split in ("train", "test"):
+        np.save(source / f"{split}_images.npy", np.zeros((10, 28, 28), np.uint8))
+        np.save(source / f"{split}_labels.npy", np.arange(10))
+    out = tmp_path / "out"
+    argv = ["data", "create", "--source", str(source), "--out", str(out), "--shards", "2"]
+    code, printed, _ = run(capsys, *argv)
+    assert code == 0
+    names = [f"mnist_{{}}-0000{i}-of-00002.tfrecords" for i in (0, 1)]
+    assert printed.splitlines() == [
+        str(out / split / name.format(split)) for split in ("train", "test") for name in names
+    ]
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["data", "create", "--help"]])
+def test_help_imports_neither_tensorflow_nor_numpy(argv):
+    code = (
+        "import sys\nfrom trainer import cli\n"
+        f"try: cli.main({argv!r})\nexcept SystemExit: pass\n"
+        "print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_mistake_in_the_data_is_found_before_tensorflow_is_imported(tmp_path):
+    code = (
+        "import sys\nfrom trainer import cli\n"
+        "code = cli.main(['train', '--train', 'nowhere', '--test', 'nowhere'])\n"
+        "print(code, 'tensorflow' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        check=True,
+    )  # fmt: skip
+    assert ran.stdout.split() == ["2", "False"]
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
+    out, inn = os.pipe()
+    os.close(out)
+    ran = subprocess.run(
+        [sys.executable, "-m", "trainer", "data", "create", "--out", str(tmp_path)],
+        stdout=inn, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(inn)
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == 1

@@ -1,0 +1,89 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import export as exporting
+from trainer import model as models
+from trainer.export import ExportError, export, next_version
+from trainer.job import Hparams
+
+HPARAMS = Hparams(model="fast", dropout=0.0, precision="float32")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def build(precision: str = "float32") -> keras.Model:
+    keras.config.set_dtype_policy(POLICIES[precision])
+    keras.utils.set_random_seed(1)
+    return models.keras_model(dataclasses.replace(HPARAMS, precision=precision))
+
+
+def images(count: int = 8) -> tf.Tensor:
+    return tf.constant(np.random.default_rng(0).random((count, 28, 28, 1)), tf.float32)
+
+
+def run(folder, precision: str = "float32", model: keras.Model | None = None):
+    return export(
+        model or build(precision),
+        module=models,
+        hparams=dataclasses.replace(HPARAMS, precision=precision),
+        model_dir=folder,
+        sample=images(),
+    )
+
+
+def test_versions_are_numbers_that_go_up(tmp_path):
+    assert next_version(tmp_path) == 1
+    for name in ("3", "20", "tmp", ".4"):
+        (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == 21
+
+
+def test_the_saved_model_answers_as_the_model_and_has_all_signatures(tmp_path):
+    model = build()
+    path = run(tmp_path, model=model)
+    assert path == tmp_path / "1"
+    loaded = tf.saved_model.load(str(path))
+    assert sorted(loaded.signatures) == ["serving_bytes", "serving_default", "serving_examples"]
+    for count in (1, 5):
+        answer = loaded.signatures["serving_default"](image_input=images(count))
+        np.testing.assert_allclose(
+            answer["probabilities"], tf.nn.softmax(model(images(count))), atol=1e-5
+        )
+
+
+def test_a_model_trained_in_half_precision_is_served_in_float32(tmp_path):
+    path = run(tmp_path, precision="bfloat16")
+    graph = tf.saved_model.load(str(path)).signatures["serving_default"].graph
+    nodes = [*graph.as_graph_def().node]
+    nodes += [n for f in graph.as_graph_def().library.function for n in f.node_def]
+    assert not [n.name for n in nodes if n.attr["T"].type == tf.bfloat16.as_datatype_enum]
+
+
+def test_a_second_export_leaves_the_first_alone(tmp_path):
+    first, second = run(tmp_path), run(tmp_path)
+    assert (first.name, second.name) == ("1", "2")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_what_a_killed_export_left_behind_is_removed(tmp_path):
+    (tmp_path / ".1.4242.part").mkdir()
+    (tmp_path / ".1.4242.part" / "saved_model.pb").write_text("half")
+    run(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_model_that_answers_otherwise_is_not_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "SAME", -1.0)
+    with pytest.raises(ExportError, match="probabilities differ"):
+        run(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_loses_too_much_in_float32_is_not_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "CLOSE", -1.0)
+    with pytest.raises(ExportError, match="in float32"):
+        run(tmp_path, precision="bfloat16")
+    assert list(tmp_path.iterdir()) == []

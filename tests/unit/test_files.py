@@ -1,0 +1,445 @@
+"""From paths to tables: what is found, how its kind and split are told, and every complaint."""
+
+import contextlib
+import gzip
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainer.data.example import encode
+from trainer.data.files import find, holds_split, open_tables
+from trainer.data.framing import frame
+from trainer.data.idx import pack
+from trainer.errors import DataError
+
+COUNTS = {"train": 70, "test": 9}
+IDX = {"train": "train-{}-idx{}-ubyte", "test": "t10k-{}-idx{}-ubyte"}
+
+
+def digits(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.integers(0, 256, (count, 28, 28, 1), np.uint8),
+        rng.integers(0, 10, count).astype(np.uint8),
+    )
+
+
+def put(path, raw):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw)
+    return path
+
+
+def tfrecord(path, count=5, seed=0):
+    return put(path, frame(encode(*digits(count, seed))).tobytes())
+
+
+def npy(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+    return path
+
+
+def originals(folder, *, squeeze=gzip.compress, suffix=".gz"):
+    """The four files under their original names, of 70 and 9 examples."""
+    for split, name in IDX.items():
+        images, labels = digits(COUNTS[split])
+        put(folder / (name.format("images", 3) + suffix), squeeze(pack(images[..., 0])))
+        put(folder / (name.format("labels", 1) + suffix), squeeze(pack(labels)))
+    return folder
+
+
+def sizes(*paths, split="train", **options):
+    return [len(table) for table in open_tables([str(p) for p in paths], split=split, **options)]
+
+
+def error_of(*paths, split="train", **options):
+    """The one line that is told, which names the flag or a file."""
+    with pytest.raises(DataError) as caught:
+        open_tables([str(path) for path in paths], split=split, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"--{split}" in message or any(str(path) in message for path in paths)
+    return message
+
+
+def test_no_path_means_the_synthetic_digits():
+    [train], [test] = (open_tables([], split=split) for split in ("train", "test"))
+    assert train.kind == test.kind == "synthetic"
+    assert "synthetic" in train.name
+    assert len(train) > len(test) > 0
+
+
+@pytest.mark.parametrize("split", COUNTS)
+@pytest.mark.parametrize(
+    ("squeeze", "suffix"), [(gzip.compress, ".gz"), (bytes, "")], ids=["gz", "plain"]
+)
+def test_a_folder_of_the_four_original_files_serves_either_split(tmp_path, squeeze, suffix, split):
+    originals(tmp_path, squeeze=squeeze, suffix=suffix)
+    [table] = open_tables([str(tmp_path)], split=split)
+    assert table.kind == "idx"
+    assert len(table) == COUNTS[split]
+    images, labels = table.read(0, len(table))
+    np.testing.assert_array_equal(images, digits(COUNTS[split])[0])
+    np.testing.assert_array_equal(labels, digits(COUNTS[split])[1])
+
+
+def test_the_real_folder_serves_either_split(mnist_dir):
+    assert sizes(mnist_dir) == [60_000]
+    assert sizes(mnist_dir, split="test") == [10_000]
+
+
+@pytest.mark.parametrize(
+    "folders", [("train", "test"), ("training", "validation"), ("Train", "VAL")]
+)
+def test_nested_folders_say_which_split_they_hold(tmp_path, folders):
+    for folder, count in zip(folders, (5, 3), strict=True):
+        tfrecord(tmp_path / folder / "deep" / "part-0", count)
+        tfrecord(tmp_path / folder / "deep" / "part-1", count)
+    assert sizes(tmp_path) == [5, 5]
+    assert sizes(tmp_path, split="test") == [3, 3]
+
+
+def test_a_file_name_says_more_than_its_folder(tmp_path):
+    tfrecord(tmp_path / "train" / "test-0", 3)
+    tfrecord(tmp_path / "train" / "0", 5)
+    assert sizes(tmp_path) == [5]
+    assert sizes(tmp_path, split="test") == [3]
+
+
+def test_folders_above_the_one_given_say_nothing(tmp_path):
+    tfrecord(tmp_path / "test" / "run" / "part-0", 4)
+    assert sizes(tmp_path / "test" / "run") == [4]
+    assert sizes(tmp_path / "test") == [4]
+
+
+def test_words_within_words_say_nothing(tmp_path):
+    tfrecord(tmp_path / "latest-retrained", 4)
+    assert sizes(tmp_path) == sizes(tmp_path, split="test") == [4]
+
+
+def test_files_folders_and_globs_are_taken_together_and_each_file_once(tmp_path):
+    one = tfrecord(tmp_path / "a" / "one.tfrecord", 1)
+    tfrecord(tmp_path / "a" / "two.tfrecord", 2)
+    tfrecord(tmp_path / "b" / "three.tfrecord", 3)
+    tfrecord(tmp_path / "b" / "four.tfrecord", 4)
+    assert sizes(one) == [1]
+    assert sizes(one, tmp_path / "b") == [1, 4, 3]
+    assert sizes(tmp_path / "?" / "t*.tfrecord") == [2, 3]
+    assert sizes(tmp_path / "**" / "[of]*") == [1, 4]
+    assert sizes(one, tmp_path / "a", tmp_path / "*") == [1, 2, 4, 3]
+
+
+def test_a_glob_that_matches_both_splits_serves_either(tmp_path):
+    originals(tmp_path / "idx")
+    tfrecord(tmp_path / "records" / "train" / "part-0", 5)
+    tfrecord(tmp_path / "records" / "test" / "part-0", 3)
+    for glob in ("idx/*", "idx/*.gz"):
+        assert sizes(tmp_path / glob) == [70]
+        assert sizes(tmp_path / glob, split="test") == [9]
+    for glob in ("records/*", "records/*/part-*", "rec*/*", "rec*/**/*"):
+        assert sizes(tmp_path / glob) == [5]
+        assert sizes(tmp_path / glob, split="test") == [3]
+
+
+def test_a_folder_whose_name_looks_like_a_glob_is_a_folder(tmp_path):
+    tfrecord(tmp_path / "run[1]" / "train" / "x", 5)
+    tfrecord(tmp_path / "run[1]" / "test" / "x", 3)
+    assert sizes(tmp_path / "run[1]", split="test") == [3]
+
+
+def test_a_file_named_by_itself_is_meant_whatever_its_name(tmp_path):
+    file = tfrecord(tmp_path / "test.tfrecord", 4)
+    assert sizes(file) == [4]
+    assert not holds_split([str(file)], "test")
+
+
+@pytest.mark.parametrize(
+    "name", ["data", "images.txt", "x.npy", "train.gz", "archive.zip", "odd name ü"]
+)
+def test_the_kind_is_told_by_content_whatever_the_name(tmp_path, name):
+    file = tfrecord(tmp_path / "1" / name, 4)
+    [table] = open_tables([str(file)], split="train")
+    assert (table.kind, len(table)) == ("tfrecord", 4)
+    images, labels = digits(4)
+    x = put(tmp_path / "2" / ("a" + name), pack(images[..., 0]))
+    y = put(tmp_path / "2" / ("b" + name), gzip.compress(pack(labels)))
+    [table] = open_tables([str(x), str(y)], split="train")
+    assert (table.kind, len(table)) == ("idx", 4)
+    x, y = npy(tmp_path / "3" / "a.npy", images), npy(tmp_path / "3" / "b.npy", labels)
+    x, y = x.rename(x.with_name("a" + name)), y.rename(y.with_name("b" + name))
+    [table] = open_tables([str(x), str(y)], split="train")
+    assert (table.kind, len(table)) == ("npy", 4)
+
+
+def test_what_commonly_lies_beside_data_is_passed_over(tmp_path):
+    originals(tmp_path)
+    for name in ("README.md", "LICENSE", "SHA256SUMS.sha256", "_SUCCESS", ".DS_Store", "info.json"):
+        put(tmp_path / name, b"text")
+    put(tmp_path / ".git" / "objects" / "ab", b"zlib")
+    put(tmp_path / ".ipynb_checkpoints" / "data", b"json")
+    put(tmp_path / ".train.tfrecords.123.part", b"")
+    assert sizes(tmp_path) == [70]
+
+
+def test_a_file_that_is_there_gzipped_and_unpacked_counts_once(tmp_path):
+    originals(tmp_path)
+    originals(tmp_path, squeeze=bytes, suffix="")
+    assert sizes(tmp_path) == [70]
+    assert find([str(tmp_path)], split="test")["idx images"] == [
+        tmp_path / IDX["test"].format("images", 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_{}.npy", "y_{}.npy"),
+        ("{}_data.npy", "{}_labels.npy"),
+        ("{}_images.npy", "{}_labels.npy"),
+        ("{}-images.npy", "{}-labels.npy"),
+        ("{}/images.npy", "{}/labels.npy"),
+        ("{}-X.npy", "{}-Y.npy"),
+    ],
+)
+def test_npy_files_are_paired_by_name(tmp_path, names):
+    for split, count in COUNTS.items():
+        for name, array in zip(names, digits(count), strict=True):
+            npy(tmp_path / name.format(split), array)
+    for split, count in COUNTS.items():
+        [table] = open_tables([str(tmp_path)], split=split)
+        assert (table.kind, len(table)) == ("npy", count)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-images-{}.gz", "train-labels-{}.gz"),
+        ("part{}-images-idx3-ubyte", "part{}-labels-idx1-ubyte"),
+        ("{}/images", "{}/labels"),
+        ("image{}", "label{}"),
+        ("x{}", "y{}"),
+    ],
+)
+def test_several_pairs_are_matched_by_name(tmp_path, names):
+    for number in range(12):
+        images, labels = digits(number + 1, seed=number)
+        put(tmp_path / names[0].format(number), pack(images[..., 0]))
+        put(tmp_path / names[1].format(number), pack(labels))
+    tables = open_tables([str(tmp_path)], split="train")
+    assert sorted(map(len, tables)) == list(range(1, 13))
+    for table in tables:
+        np.testing.assert_array_equal(
+            table.read(0, len(table))[1], digits(len(table), seed=len(table) - 1)[1]
+        )
+
+
+def test_a_single_pair_needs_no_names_that_match(tmp_path):
+    images, labels = digits(4)
+    npy(tmp_path / "pictures.npy", images)
+    npy(tmp_path / "classes.npy", labels)
+    assert sizes(tmp_path) == [4]
+
+
+def test_tables_come_in_the_order_of_their_names(tmp_path):
+    for number in (3, 1, 2):
+        tfrecord(tmp_path / f"part-{number}", number)
+    assert sizes(tmp_path) == [1, 2, 3]
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("path", ["nowhere", "nowhere/*.tfrecord", "no[thing", "**/nothing"])
+def test_a_path_that_does_not_exist_is_told(tmp_path, path):
+    message = error_of(tmp_path / path)
+    assert message.startswith(f"--train {tmp_path / path}: does not exist; give files, folders")
+
+
+@pytest.mark.parametrize("content", [None, "README.md", ".hidden"])
+def test_an_empty_folder_is_told(tmp_path, content):
+    if content:
+        put(tmp_path / content, b"text")
+    assert error_of(tmp_path, split="test").startswith(f"--test {tmp_path}: is empty; give files")
+
+
+def test_an_empty_file_is_told(tmp_path):
+    file = put(tmp_path / "x.tfrecord", b"")
+    assert error_of(file).startswith(f"{file}: is empty, expected TFRecord, IDX")
+    file = put(tmp_path / "y.gz", gzip.compress(b""))
+    assert error_of(file).startswith(f"{file}: is empty, expected TFRecord, IDX")
+
+
+@pytest.mark.parametrize("raw", [b"\n", b"<html>", bytes(200), b"\0\0\x08\x03", b"PK\3\4" * 100])
+def test_a_file_of_no_known_kind_is_told_with_its_first_bytes(tmp_path, raw):
+    file = put(tmp_path / "data", raw)
+    message = error_of(tmp_path)
+    assert message.startswith(f"{file}: is neither TFRecord, IDX (gzipped or not) or npy: ")
+    assert message.endswith(f"begins with the bytes {raw[:8].hex(' ')}")
+
+
+@pytest.mark.parametrize("name", ["a.tfrecord", "B.TFRECORDS", "c.tfrec"])
+def test_a_tfrecord_whose_first_record_is_damaged_is_known_by_its_name(tmp_path, name):
+    file = tfrecord(tmp_path / name, 5)
+    file.write_bytes(b"\xff" + file.read_bytes()[1:])
+    message = error_of(tmp_path)
+    assert message.startswith(f"{file}: record 0 at offset 0: length checksum is wrong")
+    assert sizes(tmp_path, skip_corrupt=1) == [4]
+
+
+@pytest.mark.parametrize("kind", ["tfrecord", "npy"])
+def test_a_gzipped_file_that_is_not_read_gets_one_clear_line(tmp_path, kind):
+    file = tfrecord(tmp_path / "x") if kind == "tfrecord" else npy(tmp_path / "x.npy", digits(3)[0])
+    packed = put(tmp_path / "g" / "x.tfrecord.gz", gzip.compress(file.read_bytes()))
+    assert error_of(packed) == (
+        f"{packed}: gzipped TFRecord and npy files are not read; unpack it: gunzip"
+    )
+
+
+@pytest.mark.parametrize("left", [2, 5, 12])
+def test_a_gzip_stream_that_is_cut_in_its_head_is_told(tmp_path, left):
+    file = put(tmp_path / "x.gz", gzip.compress(pack(digits(3)[1]))[:left])
+    assert error_of(file).startswith(f"{file}: damaged gzip file (")
+
+
+def test_mixed_kinds_are_told_with_an_example_of_each(tmp_path):
+    originals(tmp_path, squeeze=bytes, suffix="")
+    tfrecord(tmp_path / "train.tfrecords")
+    message = error_of(tmp_path)
+    assert message.startswith("--train: idx and tfrecord files are mixed: ")
+    assert "train.tfrecords (tfrecord)" in message
+    assert "train-images-idx3-ubyte (idx images)" in message
+
+
+@pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
+def test_a_folder_that_holds_only_the_other_split_is_told(tmp_path, split, other):
+    tfrecord(tmp_path / other / "part-0")
+    message = error_of(tmp_path, split=split)
+    assert message.startswith(f"--{split} {tmp_path}: holds {other} data only (part-0, …)")
+    assert sizes(tmp_path / other, split=split) == [5]
+
+
+@pytest.mark.parametrize(("gone", "what"), [("images", "images"), ("labels", "labels")])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_missing_partner_is_told(tmp_path, count, gone, what):
+    for number in range(count):
+        images, labels = digits(3)
+        put(tmp_path / f"{number}-images", pack(images[..., 0]))
+        put(tmp_path / f"{number}-labels", pack(labels))
+    (tmp_path / f"0-{gone}").unlink()
+    left = tmp_path / ("0-labels" if gone == "images" else "0-images")
+    assert error_of(tmp_path) == f"--train: no file of {what} goes with {left}"
+
+
+def test_only_one_of_the_four_original_files_is_told(tmp_path):
+    originals(tmp_path)
+    file = tmp_path / (IDX["train"].format("images", 3) + ".gz")
+    assert error_of(file) == f"--train: no file of labels goes with {file}"
+
+
+def test_files_without_any_record_are_told(tmp_path):
+    put(tmp_path / "images", pack(np.zeros((0, 28, 28), np.uint8)))
+    put(tmp_path / "labels", pack(np.zeros(0, np.uint8)))
+    assert error_of(tmp_path) == f"--train: {tmp_path} holds no records"
+
+
+@contextlib.contextmanager
+def closed(folder):
+    """Nobody may look into a folder for a while; root would all the same, so be nobody."""
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("path", [".", "part-0", "inner"])
+def test_data_that_may_not_be_read_is_told(tmp_path, path):
+    tfrecord(tmp_path / "data" / "part-0")
+    with closed(tmp_path / "data"):
+        message = error_of(tmp_path / "data" / path)
+    assert message.startswith(f"--train {tmp_path / 'data' / path}: ")
+    # What is below a closed folder, Python 3.13 takes for missing.
+    assert "Permission denied" in message or (path != "." and "does not exist" in message)
+
+
+def test_a_file_that_may_not_be_read_is_told():
+    # Not in tmp_path, where only its owner may go.
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        file = tfrecord(folder / "part-0")
+        with closed(file):
+            assert error_of(file) == f"{file}: cannot be read: Permission denied"
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_path_that_no_system_takes_is_told(tmp_path):
+    path = tmp_path / ("x" * 5000)
+    assert error_of(path) == f"--train {path}: cannot be read: File name too long"
+
+
+# What may be left out.
+
+
+def test_damaged_records_are_counted_over_all_files(tmp_path):
+    paths = [tfrecord(tmp_path / f"part-{i}", 10, seed=i) for i in range(3)]
+    raw = bytearray(paths[0].read_bytes())
+    stride = len(raw) // 10
+    for path, record in ((paths[0], 4), (paths[2], 7), (paths[2], 8)):
+        raw = bytearray(path.read_bytes())
+        raw[record * stride + 100] ^= 1
+        path.write_bytes(raw)
+    tables = open_tables([str(tmp_path)], split="train", skip_corrupt=3)
+    assert list(map(len, tables)) == [9, 10, 8]
+    assert [len(table.damage) for table in tables] == [1, 0, 2]
+    message = error_of(tmp_path, skip_corrupt=2)
+    assert message.startswith(
+        f"3 damaged records, more than --skip-corrupt 2; the first: {paths[0]}: record 4 at offset "
+    )
+
+
+def test_a_file_of_nothing_but_damage_beside_good_ones_is_left_out(tmp_path):
+    tfrecord(tmp_path / "a.tfrecord", 4)
+    put(tmp_path / "b.tfrecord", b"<html>not found</html>")
+    assert sizes(tmp_path, skip_corrupt=1) == [4, 0]
+
+
+def test_the_flag_in_a_message_can_be_another(tmp_path):
+    with pytest.raises(DataError, match=r"^--source .* does not exist"):
+        open_tables([str(tmp_path / "none")], split="train", flag="--source")
+
+
+@pytest.mark.parametrize(
+    ("path", "train", "test"),
+    [
+        ("idx", True, True),
+        ("idx/*.gz", True, True),
+        ("idx/t10k*", False, True),
+        ("nested", True, True),
+        ("nested/*", True, True),
+        ("nested/test", False, False),
+        ("plain", False, False),
+        ("none", False, False),
+        ("idx/t10k-labels-idx1-ubyte.gz", False, False),
+    ],
+)
+def test_whether_a_folder_or_glob_holds_a_split(tmp_path, path, train, test):
+    originals(tmp_path / "idx")
+    tfrecord(tmp_path / "nested" / "train" / "x")
+    tfrecord(tmp_path / "nested" / "test" / "x")
+    tfrecord(tmp_path / "plain" / "x")
+    paths = [str(tmp_path / path)]
+    assert holds_split(paths, "train") == train
+    assert holds_split(paths, "test") == test
+    assert holds_split([str(tmp_path / "plain"), *paths], "test") == test

@@ -1,0 +1,68 @@
+import gc
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from trainer import runtime
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_tensorflow_comes_quietly_with_the_threads_asked_for():
+    ran = python(
+        "from trainer.runtime import import_tensorflow\n"
+        "tf = import_tensorflow(threads=1)\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())\n"
+        "tf.matmul([[1.0]], [[1.0]])\n"
+    )
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, ["1"], "")
+
+
+def test_what_went_wrong_with_an_import_is_not_swallowed(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'libcuda went missing')\nraise ImportError('broken')\n"
+    )
+    ran = python(
+        "from trainer.runtime import import_tensorflow; import_tensorflow()",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert ran.returncode == 1
+    assert "libcuda went missing" in ran.stderr
+    assert "broken" in ran.stderr
+
+
+def test_garbage_is_collected_again_afterwards():
+    runtime.import_tensorflow()
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [({"avx2", "avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")],
+)
+def test_a_processor_with_bfloat16_uses_it(monkeypatch, flags, expected):
+    monkeypatch.setattr(runtime, "_cpu_flags", lambda: flags)
+    assert runtime.default_precision(tf) == expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 0), "float16"), ((6, 1), "float32")],
+)
+def test_a_gpu_uses_what_its_generation_has(monkeypatch, capability, expected):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
+    details = {"compute_capability": capability}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    assert runtime.default_precision(tf) == expected
