@@ -40,6 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                 groups[limits.group] = parser.add_argument_group(limits.group)
             groups[limits.group].add_argument(
                 flag(name),
+                *("--" + alias for alias in limits.aliases),
                 dest=name,
                 default=argparse.SUPPRESS,
                 help=_help(limits, defaults[name]),

@@ -11,7 +11,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.cluster import Cluster
 from trainer.errors import UserError
+from trainer.hypertune import Trial
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Knob:
         choices: The only values allowed.
         metavar: What `--help` calls the value.
         many: Whether it takes several values.
+        aliases: Other names of the flag, as the platforms' own programs have them.
     """
 
     help: str
@@ -37,6 +40,7 @@ class Knob:
     choices: tuple[str, ...] = ()
     metavar: str | None = None
     many: bool = False
+    aliases: tuple[str, ...] = ()
 
     def check(self, flag: str, value: Any) -> None:
         """Raise a UserError unless `value` is allowed."""
@@ -123,6 +127,19 @@ class Job:
     """
 
     hparams: Hparams = field(default_factory=Hparams)
+
+    # What only a platform can say.
+    platform: str = "local"
+    cluster: Cluster = field(default_factory=Cluster)
+    trial: Trial | None = None
+    # The exit code of a run that was told to stop and has saved what it had. By default that of a
+    # process ended by SIGTERM, so that whoever counts on a finished model starts it again.
+    stopped_code: int = 128 + 15
+    # Seconds between being told to stop and being killed.
+    grace: float = 120.0
+    # Where the platform looks for the reason of a failure.
+    failure_file: str | None = None
+
     module: str = knob(
         "trainer.model", "a module with keras_model, input_fn and serving_input_fn", MODEL
     )
@@ -142,10 +159,11 @@ class Job:
 
     train: tuple[str, ...] = knob(
         (), "training data: files, folders or globs of TFRecord, IDX or npy (default: synthetic "
-        "digits)", DATA, metavar="PATH", many=True,
+        "digits)", DATA, metavar="PATH", many=True, aliases=("train-file", "train-files"),
     )
     test: tuple[str, ...] = knob(
-        (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True
+        (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True,
+        aliases=("test-file", "test-files", "eval-file", "eval-files"),
     )
     cache_mb: float = knob(
         1024, "data up to this size is kept in memory, larger is streamed", DATA, low=0,
@@ -157,8 +175,16 @@ class Job:
         "auto", "how several processes share the data", DATA, choices=("auto", "file", "record")
     )
 
+    job_dir: str | None = knob(
+        None, "folder for all that follows: model, checkpoints, logs and metrics.json "
+        "(default: none)", OUTPUT, metavar="DIR",
+    )
     model_dir: str = knob(
         "model", "folder of the SavedModels; each run adds a version", OUTPUT, metavar="DIR"
+    )
+    layout: str = knob(
+        "version", "version: in a numbered folder, as TensorFlow Serving has it; flat: in the "
+        "model folder itself, as Vertex AI has it", OUTPUT, choices=("version", "flat"),
     )
     output_dir: str | None = knob(
         None, "folder of metrics.json (default: beside the model folder)", OUTPUT, metavar="DIR"
@@ -171,6 +197,10 @@ class Job:
         None, "steps between checkpoints (default: as --eval-every)", OUTPUT, low=1, metavar="STEPS"
     )
     keep: int = knob(3, "newest checkpoints to keep, besides the best", OUTPUT, low=1)
+
+    log_dir: str | None = knob(
+        None, "write scalars for TensorBoard here (default: none)", OUTPUT, metavar="DIR"
+    )
 
     steps_per_call: int = knob(
         100, "steps in one call of the compiled function", RUN, low=1, high=100_000

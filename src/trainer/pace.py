@@ -7,6 +7,9 @@ import time
 # A call should return this often, in seconds, so that Python can report and be told to stop.
 CALL_SECONDS = 2.0
 
+# A call takes at most this many times the steps of the one before.
+GROWTH = 8
+
 
 class Pace:
     """Times calls of the compiled function, and says how many steps the next should take.
@@ -20,19 +23,24 @@ class Pace:
     """
 
     def __init__(self, longest: int) -> None:
-        self._longest, self._steps = longest, 1
+        self._longest, self._steps, self._calls = longest, 1, 0
         self.seconds = self.cpu_seconds = 0.0
 
     def steps(self, left: int) -> int:
-        """Steps for the next call, `left` at most: as many as fit in `CALL_SECONDS`."""
+        """Steps for the next call, `left` at most: as many as fit in `CALL_SECONDS`.
+
+        Calls begin with one step and grow, so that a slow model can be told to stop as well.
+        """
         self._steps = max(1, min(left, self._longest, self._fitting()))
         return self._steps
 
     def _fitting(self) -> int:
-        if not self.seconds:
-            # The first call also compiles: its time says nothing.
-            return self._longest
-        return int(CALL_SECONDS * self._steps / self.seconds)
+        if self._calls < 2:
+            # The first call also compiles: its time says nothing, but how long a step takes is
+            # not known before the second.
+            return 1
+        fitting = int(CALL_SECONDS * self._steps / self.seconds) if self.seconds else self._longest
+        return min(fitting, GROWTH * self._steps)
 
     def __enter__(self) -> None:
         self._began = time.perf_counter(), time.process_time()
@@ -40,3 +48,4 @@ class Pace:
     def __exit__(self, *error: object) -> None:
         self.seconds = time.perf_counter() - self._began[0]
         self.cpu_seconds = time.process_time() - self._began[1]
+        self._calls += 1

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainer import atomic
+from trainer import __version__, atomic
+from trainer.job import Job
+
+if TYPE_CHECKING:
+    from trainer.checkpoint import Progress
+    from trainer.data.stream import Stream
+    from trainer.steps import Tested
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
@@ -44,3 +52,88 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
     path = folder / "metrics.json"
     atomic.write_text(path, json.dumps(metrics, indent=2) + "\n")
     return path
+
+
+def describe(data: Any) -> dict[str, Any]:
+    """Kind, count and files of a data set, for the log and `metrics.json`."""
+    stream: Stream | None = getattr(data, "stream", None)
+    if stream is None:
+        return {"kind": "module", "examples": None, "files": [], "damaged": []}
+    return {
+        "kind": stream.kind,
+        "examples": stream.size,
+        "files": [table.name for table in stream.tables if table.kind != "synthetic"],
+        "damaged": stream.damage,
+    }
+
+
+def tell_start(
+    job: Job, reporter: Reporter, *, model: Any, steps: int, data: dict[str, Any]
+) -> None:
+    """Say what is trained on what, and warn of what looks like a mistake."""
+    hparams = job.hparams
+    for split, of in (("training", data["train"]), ("test", data["test"])):
+        kind = of["kind"]
+        kind = "SYNTHETIC digits (no --train given)" if kind == "synthetic" else kind
+        reporter.info(f"{split} data: {kind}, {of['examples']} examples")
+        for line in of["damaged"]:
+            reporter.warn(f"left out: {line}")
+    if set(data["train"]["files"]) & set(data["test"]["files"]):
+        reporter.warn("the test data is part of the training data: its accuracy means little")
+    reporter.info(
+        f"model={model.name} parameters={model.count_params()} steps={steps} "
+        f"batch_size={hparams.batch_size} optimizer={hparams.optimizer} "
+        f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule} "
+        f"precision={hparams.precision} seed={hparams.seed}"
+    )
+
+
+def metrics_of(
+    model: Any,
+    *,
+    job: Job,
+    progress: Progress,
+    data: dict[str, Any],
+    tested: Tested | None,
+    loss: float | None,
+    stopped: bool,
+) -> dict[str, Any]:
+    """Everything that `metrics.json` says, but for the model's place.
+
+    Times are in seconds, and of the training steps alone, from the first, compiling included.
+    """
+    images, examples = progress.examples, data["train"]["examples"]
+    seconds, cpu_seconds = progress.train_seconds, progress.train_cpu_seconds
+    return {
+        "model": model.name,
+        "parameters": model.count_params(),
+        "steps": progress.step,
+        "epochs": images / examples if examples else None,
+        "stopped": stopped,
+        "test_accuracy": tested.accuracy if tested else None,
+        "test_loss": tested.loss if tested else None,
+        "best_test_accuracy": progress.best_accuracy if progress.best_step >= 0 else None,
+        "best_step": progress.best_step if progress.best_step >= 0 else None,
+        "train_loss": loss,
+        "train_seconds": seconds,
+        "train_cpu_seconds": cpu_seconds,
+        "images_per_second": images / seconds,
+        "images_per_cpu_second": images / cpu_seconds,
+        "data": data,
+        "hparams": dataclasses.asdict(job.hparams),
+        "versions": {
+            "trainer": __version__,
+            "tensorflow": _version("tensorflow", "tensorflow-cpu"),
+            "keras": _version("keras"),
+        },
+    }
+
+
+def _version(*names: str) -> str | None:
+    """The version of the first of some packages that is installed."""
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None

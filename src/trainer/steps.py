@@ -7,6 +7,7 @@ than the rest of compiling them. Keras' own `fit` does not convert models either
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -63,8 +64,31 @@ def make_train_steps(
     return lambda iterator, count: train_steps(iterator, tf.constant(count))
 
 
-def make_evaluate(model: keras.Model) -> Callable[[tf.data.Dataset], tuple[float, float]]:
-    """Compile the evaluation: a function of a data set that gives its accuracy and mean loss."""
+@dataclass(frozen=True)
+class Tested:
+    """What an evaluation found.
+
+    Attributes:
+        accuracy: Share of the examples that are right.
+        loss: Mean cross-entropy.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def make_evaluate(
+    model: keras.Model, *, stopped: Callable[[], bool] = lambda: False
+) -> Callable[[tf.data.Dataset], Tested | None]:
+    """Compile the evaluation.
+
+    Args:
+        model: As for training.
+        stopped: Whether to give up; asked before each batch.
+
+    Returns:
+        A function of a data set that evaluates the model on all of it; None if it gave up.
+    """
     loss_of = make_loss(model)
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -75,14 +99,16 @@ def make_evaluate(model: keras.Model) -> Callable[[tf.data.Dataset], tuple[float
         seen = tf.cast(tf.shape(labels)[0], tf.float32)
         return tf.stack([right, seen, tf.reduce_sum(loss_of(labels, outputs))])
 
-    def evaluate(data: tf.data.Dataset) -> tuple[float, float]:
+    def evaluate(data: tf.data.Dataset) -> Tested | None:
         right = seen = loss = 0.0
         for batch in data:
+            if stopped():
+                return None
             more = totals(*batch).numpy().tolist()
             right, seen, loss = right + more[0], seen + more[1], loss + more[2]
         if not seen:
             raise DataError("--test: the data set has no examples")
-        return right / seen, loss / seen
+        return Tested(right / seen, loss / seen)
 
     return evaluate
 

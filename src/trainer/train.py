@@ -17,18 +17,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import trainer
 from trainer import modules, preflight, recipes
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.data.stream import Shard, Stream
 from trainer.errors import UserError
 from trainer.export import export
+from trainer.hooks import NO_HOOKS, Hooks
 from trainer.job import Job
 from trainer.optim import make_optimizer
 from trainer.pace import Pace
-from trainer.report import Reporter, write_metrics
+from trainer.report import Reporter, describe, metrics_of, tell_start, write_metrics
 from trainer.runtime import default_precision
-from trainer.steps import make_evaluate, make_train_steps, reading
+from trainer.steps import Tested, make_evaluate, make_train_steps, reading
+from trainer.summaries import Summaries
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -36,15 +37,17 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 SAMPLE = 64
 
 
-def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
+def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) -> dict[str, Any]:
     """Run one job from its data to a SavedModel and a report.
 
     Args:
         job: What to do.
         reporter: Where progress goes.
+        hooks: What the platform wants to be told, and whether it says to stop.
 
     Returns:
-        What was written to `metrics.json`.
+        What was written to `metrics.json`; with `stopped` true if the run was told to stop, and
+        then nothing is written unless a step had been done.
 
     Raises:
         UserError: The data, a checkpoint or a setting is not as it should be.
@@ -63,8 +66,8 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
     model = module.keras_model(hparams)
     optimizer = make_optimizer(hparams, steps=steps)
     optimizer.build(model.trainable_variables)
-    data = {"train": _describe(train), "test": _describe(test)}
-    _tell_start(job, reporter, model=model, steps=steps, data=data)
+    data = {"train": describe(train), "test": describe(test)}
+    tell_start(job, reporter, model=model, steps=steps, data=data)
 
     progress, checkpoints = Progress(), None
     if job.checkpoint_dir:
@@ -82,18 +85,22 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
     train_steps = make_train_steps(
         model, optimizer, label_smoothing=hparams.label_smoothing, finish=finish
     )
-    evaluate = make_evaluate(model)
+    evaluate = make_evaluate(model, stopped=hooks.stopped)
     eval_every = job.eval_every or epoch
     checkpoint_every = job.checkpoint_every or eval_every
+    paces = (job.log_every, eval_every, checkpoint_every)
+    summaries = Summaries(job.log_dir)
     iterator, pace = iter(source), Pace(job.steps_per_call)
-    accuracy: float | None = None
-    loss = test_loss = math.nan
-    while progress.step < steps:
-        stops = [steps, *(_next(progress.step, every) for every in (eval_every, checkpoint_every))]
-        count = pace.steps(min(stops) - progress.step)
+    loss: float | None = None
+    tested: Tested | None = None
+    reached = False
+    while progress.step < steps and not reached and not hooks.stopped():
+        stop = min(steps, *(_next(progress.step, every) for every in paces))
+        count = pace.steps(stop - progress.step)
         with pace:
             losses = reading(train, train_steps, iterator, count).numpy()
         check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
+        loss = float(np.mean(losses))
         progress = dataclasses.replace(
             progress,
             step=progress.step + count,
@@ -101,63 +108,68 @@ def train_and_evaluate(job: Job, reporter: Reporter) -> dict[str, Any]:
             train_cpu_seconds=progress.train_cpu_seconds + pace.cpu_seconds,
             train_seconds=progress.train_seconds + pace.seconds,
         )
-        loss = float(np.mean(losses))
-        if progress.step // job.log_every > (progress.step - count) // job.log_every:
+        step, last = progress.step, progress.step == steps
+        if step % job.log_every == 0:
             rate = count * hparams.batch_size / pace.seconds
-            reporter.info(
-                f"step={progress.step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}"
-            )
-        if progress.step % eval_every == 0 or progress.step == steps:
-            accuracy, test_loss = reading(test, evaluate, test)
-            reporter.info(
-                f"step={progress.step} test_accuracy={accuracy:.4f} test_loss={test_loss:.4f}"
-            )
-            if accuracy > progress.best_accuracy:
-                progress = dataclasses.replace(
-                    progress, best_accuracy=accuracy, best_step=progress.step
-                )
-        reached = job.target_accuracy is not None and (accuracy or 0) >= job.target_accuracy
-        due = progress.step % checkpoint_every == 0 or progress.best_step == progress.step
-        if checkpoints and (due or reached or progress.step == steps):
+            reporter.info(f"step={step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}")
+            summaries.write(step, loss=loss, images_per_second=rate)
+        if step % eval_every == 0 or last:
+            tested = reading(test, evaluate, test) or tested
+            progress = _tell_tested(tested, progress, reporter, summaries, hooks)
+            if job.target_accuracy is not None and tested is not None:
+                reached = tested.accuracy >= job.target_accuracy
+        best = progress.best_step == step
+        if checkpoints and (step % checkpoint_every == 0 or best or reached or last):
             checkpoints.save(progress)
-        if reached:
-            reporter.info(f"step={progress.step} reached target_accuracy={job.target_accuracy:g}")
-            break
+            hooks.saved()
 
-    if accuracy is None:
+    summaries.close()
+    stopped = progress.step < steps and not reached
+    if reached:
+        reporter.info(f"step={progress.step} reached target_accuracy={job.target_accuracy:g}")
+    if stopped:
+        reporter.info(f"stopped at step={progress.step} of={steps}")
+        if not progress.step:
+            return {"stopped": True, "steps": 0}
+        if checkpoints:
+            checkpoints.save(progress)
+            hooks.saved()
+    elif tested is None:
         # Resumed from a run that had ended.
-        accuracy, test_loss = reading(test, evaluate, test)
+        tested = reading(test, evaluate, test)
+
     features = next(iter(test))[0][:SAMPLE]
     path = export(
         model, module=module, hparams=hparams, model_dir=Path(job.model_dir), sample=features
     )
-    cpu_seconds, images = progress.train_cpu_seconds, progress.examples
-    metrics = {
-        "model": model.name,
-        "parameters": model.count_params(),
-        "steps": progress.step,
-        "epochs": images / data["train"]["examples"] if data["train"]["examples"] else None,
-        "test_accuracy": accuracy,
-        "test_loss": test_loss,
-        "best_test_accuracy": progress.best_accuracy,
-        "best_step": progress.best_step,
-        "train_loss": loss,
-        "train_seconds": progress.train_seconds,
-        "train_cpu_seconds": cpu_seconds,
-        "images_per_second": images / progress.train_seconds if images else None,
-        "images_per_cpu_second": images / cpu_seconds if images else None,
-        "model_path": str(path.absolute()),
-        "data": data,
-        "hparams": dataclasses.asdict(hparams),
-        "versions": {
-            "trainer": trainer.__version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
-    }
+    where = hooks.exported(path)
+    metrics = metrics_of(
+        model, job=job, progress=progress, data=data, tested=tested, loss=loss, stopped=stopped
+    )
+    metrics["model_path"] = where
     written = write_metrics(preflight.output_dir(job), metrics)
-    reporter.info(f"model={path} test_accuracy={accuracy:.4f} metrics={written}")
+    accuracy = f"{tested.accuracy:.4f}" if tested else "unknown"
+    reporter.info(f"model={where} test_accuracy={accuracy} metrics={written}")
     return metrics
+
+
+def _tell_tested(
+    tested: Tested | None,
+    progress: Progress,
+    reporter: Reporter,
+    summaries: Summaries,
+    hooks: Hooks,
+) -> Progress:
+    """Pass an evaluation on to all who want it, and note whether it is the best."""
+    if tested is None:
+        return progress
+    step, accuracy, loss = progress.step, tested.accuracy, tested.loss
+    reporter.info(f"step={step} test_accuracy={accuracy:.4f} test_loss={loss:.4f}")
+    summaries.write(step, test_accuracy=accuracy, test_loss=loss)
+    hooks.evaluated(step, accuracy, loss)
+    if accuracy <= progress.best_accuracy:
+        return progress
+    return dataclasses.replace(progress, best_accuracy=accuracy, best_step=step)
 
 
 def _input(job: Job, input_fn: Callable[..., Any], *, mode: str, step: int = 0) -> Any:
@@ -207,36 +219,3 @@ def check_finite(losses: np.ndarray, *, progress: Progress, batch_size: int, dat
             f"step {progress.step + bad + 1}: the loss is {losses[bad]}; its batch came from "
             f"{origin}; try a lower --learning-rate or --precision float32"
         )
-
-
-def _tell_start(
-    job: Job, reporter: Reporter, *, model: keras.Model, steps: int, data: dict[str, Any]
-) -> None:
-    hparams = job.hparams
-    for split, of in (("training", data["train"]), ("test", data["test"])):
-        if of["kind"] == "synthetic":
-            of = of | {"kind": "SYNTHETIC digits (no --train given)"}
-        reporter.info(f"{split} data: {of['kind']}, {of['examples']} examples")
-        for line in of["damaged"]:
-            reporter.warn(f"left out: {line}")
-    if data["train"]["files"] and set(data["train"]["files"]) & set(data["test"]["files"]):
-        reporter.warn("the test data is part of the training data: its accuracy means little")
-    reporter.info(
-        f"model={model.name} parameters={model.count_params()} steps={steps} "
-        f"batch_size={hparams.batch_size} optimizer={hparams.optimizer} "
-        f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule} "
-        f"precision={hparams.precision} seed={hparams.seed}"
-    )
-
-
-def _describe(data: Any) -> dict[str, Any]:
-    """Kind, count and files of a data set, for the log and `metrics.json`."""
-    stream: Stream | None = getattr(data, "stream", None)
-    if stream is None:
-        return {"kind": "module", "examples": None, "files": [], "damaged": []}
-    return {
-        "kind": stream.kind,
-        "examples": stream.size,
-        "files": [table.name for table in stream.tables if table.kind != "synthetic"],
-        "damaged": stream.damage,
-    }

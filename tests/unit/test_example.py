@@ -192,6 +192,30 @@ def test_a_label_varint_that_runs_out_of_its_list_is_refused():
     assert complaint(raw) == ("not a tf.train.Example", 0)
 
 
+def test_two_labels_are_not_taken_for_one_of_two_bytes():
+    image = digits(1, 0)[0][0]
+    one, two = (by_hand(wire.field(3, wire.field(1, n)), image) for n in (b"\x85\x01", b"\x05\x01"))
+    assert len(one) == len(two)
+    assert decode(one)[1][0] == 133
+    assert complaint(one, two) == ("feature 'label' (int64) holds 2 values, expected 1", 1)
+
+
+def test_of_two_lists_in_one_feature_the_last_counts(tf):
+    floats, label = wire.field(2, wire.field(1, bytes(4))), wire.field(3, wire.field(1, b"\x07"))
+    image = digits(1, 0)[0][0]
+    for raw, kind in ((floats + label, "int64_list"), (label + floats, "float_list")):
+        theirs = tf.train.Example.FromString(by_hand(raw, image)).features.feature["label"]
+        assert theirs.WhichOneof("kind") == kind
+    assert decode(by_hand(floats + label, image))[1][0] == 7
+    assert complaint(by_hand(label + floats, image))[0].endswith("is of type float")
+
+
+@pytest.mark.parametrize("cut", [1, 5, 400, 783])
+def test_a_message_that_ends_within_its_image_is_refused(cut):
+    raw = by_hand(wire.field(3, wire.field(1, b"\x07")), digits(1, 0)[0][0])
+    assert complaint(raw[:-cut]) == ("not a tf.train.Example", 0)
+
+
 @pytest.mark.parametrize("missing", ["label", "image_raw"])
 def test_a_missing_feature_is_named_with_those_that_are_there(tf, missing):
     features = labelled(*(part[0] for part in digits(1, 0)))

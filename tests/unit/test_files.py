@@ -184,6 +184,9 @@ def test_what_commonly_lies_beside_data_is_passed_over(tmp_path):
     put(tmp_path / ".ipynb_checkpoints" / "data", b"json")
     put(tmp_path / ".train.tfrecords.123.part", b"")
     assert sizes(tmp_path) == [70]
+    tfrecord(tmp_path / "plain" / "part-0", 4)
+    put(tmp_path / "plain" / ".git" / "objects" / "ab", b"zlib")
+    assert sizes(tmp_path / "plain") == [4]
 
 
 def test_a_file_that_is_there_gzipped_and_unpacked_counts_once(tmp_path):
@@ -362,26 +365,30 @@ def closed(folder):
         folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("path", [".", "part-0", "inner"])
-def test_data_that_may_not_be_read_is_told(tmp_path, path):
-    tfrecord(tmp_path / "data" / "part-0")
-    with closed(tmp_path / "data"):
-        message = error_of(tmp_path / "data" / path)
-    assert message.startswith(f"--train {tmp_path / 'data' / path}: ")
-    # What is below a closed folder, Python 3.13 takes for missing.
-    assert "Permission denied" in message or (path != "." and "does not exist" in message)
-
-
-def test_a_file_that_may_not_be_read_is_told():
-    # Not in tmp_path, where only its owner may go.
+@pytest.fixture
+def public_folder():
+    """A folder that anybody may enter; only its owner enters tmp_path."""
     folder = Path(tempfile.mkdtemp())
-    try:
-        folder.chmod(0o755)
-        file = tfrecord(folder / "part-0")
-        with closed(file):
-            assert error_of(file) == f"{file}: cannot be read: Permission denied"
-    finally:
-        shutil.rmtree(folder)
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("path", [".", "part-0", "inner"])
+def test_a_folder_that_may_not_be_entered_is_told(public_folder, path):
+    tfrecord(public_folder / "data" / "part-0")
+    path = public_folder / "data" / path
+    with closed(public_folder / "data"):
+        message = error_of(path)
+    assert message.startswith(f"--train {path}: ")
+    # What is below a closed folder, Python 3.13 takes for missing.
+    assert "Permission denied" in message or (path.name != "data" and "does not exist" in message)
+
+
+def test_a_file_that_may_not_be_read_is_told(public_folder):
+    file = tfrecord(public_folder / "part-0")
+    with closed(file):
+        assert error_of(file) == f"{file}: cannot be read: Permission denied"
 
 
 def test_a_path_that_no_system_takes_is_told(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.data import reader
 from trainer.data.idx import IdxTable, dimensions, pack
 from trainer.data.table import BLOCK
 from trainer.errors import DataError
@@ -19,6 +21,15 @@ quick = settings(deadline=None, max_examples=30)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("idx")
+
+
+@pytest.fixture
+def hasty_threads():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def digits(count, seed=0):
@@ -191,8 +202,11 @@ def test_a_file_that_becomes_shorter_is_told(tmp_path):
         table.read(2 * BLOCK, 3 * BLOCK)
 
 
+@pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize("squeeze", [bytes, gzip.compress], ids=["plain", "gz"])
-def test_threads_may_share_a_table(tmp_path, squeeze):
+@pytest.mark.parametrize("spool", [1, 1 << 30], ids=["disk", "memory"])
+def test_threads_may_share_a_table(tmp_path, squeeze, spool, monkeypatch):
+    monkeypatch.setattr(reader, "SPOOL_BYTES", spool)
     images, labels = digits(20 * BLOCK)
     table = IdxTable(*put(tmp_path, squeeze(pack(images)), labels))
 

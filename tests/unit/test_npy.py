@@ -1,6 +1,7 @@
 """Pairs of npy files: what numpy saves is read in place, and what does not fit is told."""
 
 import io
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +21,15 @@ LABEL_TYPES = ["u1", "i1", "<i2", ">i2", "<i4", ">i4", "<i8", ">i8", "<u2", "<u4
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("npy")
+
+
+@pytest.fixture
+def hasty_threads():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def digits(count, seed=0):
@@ -102,9 +112,7 @@ def test_objects_are_never_unpickled(tmp_path):
     file = io.BytesIO()
     np.save(file, labels.astype(object), allow_pickle=True)
     images, labels = put(tmp_path, images, file.getvalue())
-    message = error_of(images, labels)
-    assert message.startswith(f"{labels}: ")
-    assert "objects" in message
+    assert error_of(images, labels).startswith(f"{labels}: npy of object in Fortran order or of ")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +199,7 @@ def test_a_header_that_cannot_be_read_is_told_in_one_line(tmp_path, name):
 def test_a_damaged_header_is_read_or_told_but_never_crashes(folder, at, junk):
     images, labels = digits(3)
     raw = saved(images)
+    junk = junk[: len(raw) - images.nbytes - at]
     paths = put(folder, raw[:at] + junk + raw[at + len(junk) :], labels)
     try:
         table = NpyTable(*paths)
@@ -217,6 +226,7 @@ def test_a_file_that_becomes_shorter_is_told(tmp_path):
         table.read(2 * BLOCK, 3 * BLOCK)
 
 
+@pytest.mark.usefixtures("hasty_threads")
 def test_threads_may_share_a_table(tmp_path):
     images, labels = digits(20 * BLOCK)
     table = NpyTable(*put(tmp_path, images, labels))

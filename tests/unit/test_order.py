@@ -104,3 +104,9 @@ def test_a_piece_takes_blocks_from_all_over_the_data():
 def test_within_a_piece_neighbours_in_the_files_are_no_neighbours():
     ids = order([100 * BLOCK], piece_examples=20 * BLOCK).examples(0, 0)
     assert (np.abs(np.diff(ids)) == 1).mean() < 0.01
+
+
+def test_pieces_of_one_size_are_shuffled_differently():
+    one = order([100 * BLOCK], piece_examples=20 * BLOCK)
+    ranks = {tuple(np.argsort(np.argsort(ids)).tolist()) for ids in epoch(one)}
+    assert len(ranks) == 5

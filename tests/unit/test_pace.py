@@ -1,25 +1,28 @@
 from trainer.pace import CALL_SECONDS, Pace
 
 
-def test_the_first_call_takes_as_many_steps_as_allowed():
-    assert Pace(100).steps(left=1000) == 100
-    assert Pace(100).steps(left=7) == 7
+def grow(pace: Pace, seconds_a_step: float, left: int = 10_000) -> list[int]:
+    """The steps of ten calls, each step taking so long."""
+    counts = []
+    for _ in range(10):
+        counts.append(pace.steps(left))
+        with pace:
+            pass
+        pace.seconds = counts[-1] * seconds_a_step
+    return counts
 
 
-def test_later_calls_take_as_many_steps_as_fit_the_time():
-    pace = Pace(100)
-    pace.steps(left=1000)
-    pace.seconds = 10 * CALL_SECONDS
-    assert pace.steps(left=1000) == 10
-    pace.seconds = 100 * CALL_SECONDS
-    assert pace.steps(left=1000) == 1
+def test_calls_begin_with_one_step_and_grow_to_the_most_allowed():
+    assert grow(Pace(100), 1e-4) == [1, 1, 8, 64, *[100] * 6]
 
 
-def test_a_short_call_does_not_shorten_those_that_follow():
-    pace = Pace(100)
-    assert pace.steps(left=5) == 5
-    pace.seconds = 5 * CALL_SECONDS / 1000
-    assert pace.steps(left=1000) == 100
+def test_calls_take_as_many_steps_as_fit_the_time():
+    assert grow(Pace(100), CALL_SECONDS / 20)[-1] == 20
+    assert grow(Pace(100), 10 * CALL_SECONDS) == [1] * 10
+
+
+def test_no_call_takes_more_steps_than_are_left():
+    assert max(grow(Pace(100), 1e-4, left=7)) == 7
 
 
 def test_time_is_measured_around_the_call():

@@ -130,6 +130,18 @@ def test_two_iterators_over_one_stream_do_not_disturb_each_other(dataset, path, 
     assert [pair[1] for pair in pairs] == alone
 
 
+@either
+@pytest.mark.parametrize("training", [True, False])
+def test_the_part_left_to_the_step_gives_the_same_batches(dataset, path, options, training):
+    made = dataset(stream(path, training=training, **options), step=3 if training else 0)
+    parts, finish = made.in_step
+    whole = itertools.islice(made, 20)
+    for (images, labels), element in zip(whole, itertools.islice(parts, 20), strict=True):
+        found, classes = finish(*element) if isinstance(element, tuple) else finish(element)
+        np.testing.assert_array_equal(found, images)
+        np.testing.assert_array_equal(classes, labels)
+
+
 def test_the_stream_stays_at_hand(dataset, path):
     one = stream(path)
     assert dataset(one).stream is one

@@ -85,10 +85,17 @@ def test_label_smoothing_is_keras_own():
 def test_evaluation_counts_every_example_once_whatever_the_batch(batch):
     net = linear()
     features, labels = next(iter(data(6).batch(6)))
-    accuracy, loss = make_evaluate(net)(data(6).batch(batch))
+    tested = make_evaluate(net)(data(6).batch(batch))
     right = np.argmax(net(features), axis=1) == labels.numpy()
-    assert accuracy == pytest.approx(right.mean())
-    assert loss == pytest.approx(float(np.mean(make_loss(net)(labels, net(features)))), rel=1e-5)
+    assert tested.accuracy == pytest.approx(right.mean())
+    assert tested.loss == pytest.approx(
+        float(np.mean(make_loss(net)(labels, net(features)))), rel=1e-5
+    )
+
+
+def test_evaluation_gives_up_when_told_to_stop():
+    answers = iter([False, True])
+    assert make_evaluate(linear(), stopped=lambda: next(answers))(data(6).batch(2)) is None
 
 
 def test_evaluation_of_nothing_is_an_error():

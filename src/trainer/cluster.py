@@ -1,0 +1,58 @@
+"""Who takes part in a job, and which of them this process is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Role = Literal["chief", "worker", "ps", "evaluator"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The processes or hosts of a job, by role.
+
+    Attributes:
+        chief: Its address, `host` or `host:port`; empty only where there is nobody else.
+        worker: Addresses of those who train beside the chief.
+        ps: Addresses of the parameter servers.
+        evaluator: Addresses of the evaluators; platforms may leave them out.
+        role: What this process is.
+        index: Which one of its role.
+        interface: The network interface to the others, or None for the system's choice.
+    """
+
+    chief: tuple[str, ...] = ()
+    worker: tuple[str, ...] = ()
+    ps: tuple[str, ...] = ()
+    evaluator: tuple[str, ...] = ()
+    role: Role = "chief"
+    index: int = 0
+    interface: str | None = None
+
+    @property
+    def trainers(self) -> tuple[str, ...]:
+        """The chief and the workers, in the order of their ranks."""
+        return self.chief + self.worker
+
+    @property
+    def rank(self) -> int:
+        """This process's place among `trainers`; -1 if it is none."""
+        if self.role == "chief":
+            return 0
+        return len(self.chief) + self.index if self.role == "worker" else -1
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes checkpoints, the model and the report."""
+        return self.role == "chief" or (not self.chief and self.rank == 0)
+
+    @property
+    def size(self) -> int:
+        """How many take part, this one included."""
+        return max(1, sum(len(getattr(self, role)) for role in ROLES))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{len(getattr(self, r))} {r}" for r in ROLES if getattr(self, r))
+        return f"{self.role} {self.index} of ({counts or 'one process'})"

@@ -1,0 +1,31 @@
+"""Scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+class Summaries:
+    """Writes scalars to a folder, or nothing where there is none.
+
+    Args:
+        folder: Where TensorBoard looks for them; None for nowhere.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._writer = tf.summary.create_file_writer(folder) if folder else None
+
+    def write(self, step: int, **values: float) -> None:
+        """Write some values of one step."""
+        if self._writer is None:
+            return
+        with self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        # Seldom enough, and a run may be watched or killed at any time.
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
