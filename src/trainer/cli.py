@@ -18,7 +18,7 @@ from pathlib import Path
 
 from trainer import __version__
 from trainer.errors import UserError
-from trainer.flags import Parser, add_flags, job_from_flags
+from trainer.flags import Parser, add_flags
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -31,14 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0, 2 for a mistake of the user's, 1 for any other failure.
+        The exit code: 0, 2 for a mistake of the user's, 1 for any other failure, and the job's
+        own where it was told to stop.
     """
     argv = sys.argv[1:] if argv is None else argv
     # Known before parsing, as parsing itself may fail.
     debug = "--debug" in argv
     try:
         args = _parser().parse_args(argv)
-        args.run(args)
+        args.argv = argv
+        code = args.run(args)
         # Closed here so that a full disk or a closed pipe is an error, not a traceback at exit.
         sys.stdout.flush()
     except UserError as error:
@@ -60,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         kind = type(error).__name__
         print(f"trainer: failed: {kind}: {text} (--debug shows where)", file=sys.stderr)
         return FAILURE
-    return 0
+    return code or 0
 
 
 def _parser() -> Parser:
@@ -105,20 +107,14 @@ def _parser() -> Parser:
     return parser
 
 
-def _train(args: argparse.Namespace) -> None:
-    job = job_from_flags(vars(args))
-    from trainer.preflight import check
+def _train(args: argparse.Namespace) -> int:
+    from trainer.platforms.base import Seen
+    from trainer.platforms.resolve import resolve
 
-    check(job)
-    from trainer.runtime import import_tensorflow
+    resolved = resolve(Seen(env=os.environ, argv=args.argv), vars(args))
+    from trainer.run import run
 
-    import_tensorflow(
-        threads=job.threads, quiet=job.verbosity != "DEBUG", deterministic=job.deterministic
-    )
-    from trainer.report import Reporter
-    from trainer.train import train_and_evaluate
-
-    train_and_evaluate(job, Reporter(job.verbosity))
+    return run(resolved)
 
 
 def _create(args: argparse.Namespace) -> None:

@@ -24,7 +24,13 @@ class ExportError(Exception):
 
 
 def export(
-    model: keras.Model, *, module: ModuleType, hparams: Hparams, model_dir: Path, sample: tf.Tensor
+    model: keras.Model,
+    *,
+    module: ModuleType,
+    hparams: Hparams,
+    model_dir: Path,
+    sample: tf.Tensor,
+    layout: str = "version",
 ) -> Path:
     """Write `model_dir/<version>/saved_model.pb`, and check it.
 
@@ -37,9 +43,10 @@ def export(
         hparams: What it was built from.
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on.
+        layout: `version`, or `flat`: `model_dir/saved_model.pb`, which replaces the one there.
 
     Returns:
-        The folder of the new version: one more than the highest there.
+        The model's folder; that of a new version has one more than the highest number there.
 
     Raises:
         ExportError: The reloaded model answers otherwise; nothing is left behind.
@@ -64,7 +71,19 @@ def export(
         if not any((part / "assets").glob("*")):
             shutil.rmtree(part / "assets", ignore_errors=True)
         _compare(part, signatures=signatures, sample=sample)
-    return path
+    return path if layout == "version" else _flatten(path)
+
+
+def _flatten(path: Path) -> Path:
+    """Move a version's files up into the model folder, the one that makes it a model last."""
+    model_dir = path.parent
+    files = [file for file in path.rglob("*") if file.is_file()]
+    for file in sorted(files, key=lambda file: file.name == "saved_model.pb"):
+        place = model_dir / file.relative_to(path)
+        place.parent.mkdir(exist_ok=True)
+        file.replace(place)
+    shutil.rmtree(path)
+    return model_dir
 
 
 def next_version(model_dir: Path) -> int:

@@ -84,7 +84,6 @@ def input_fn(
     shard: Shard,
     *,
     seed: int = 0,
-    step: int = 0,
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
 ) -> tf.data.Dataset:
@@ -96,7 +95,6 @@ def input_fn(
         batch_size: Examples in a batch of this shard.
         shard: Which part of the data this process sees.
         seed: Of the shuffling.
-        step: The training batch to begin with.
         cache_mb: Data up to this size, in MiB, is kept in memory.
         skip_corrupt: How many damaged records may be left out.
 
@@ -114,7 +112,7 @@ def input_fn(
         seed=seed,
         cache_mb=cache_mb,
     )
-    return dataset(stream, step=step)
+    return dataset(stream)
 
 
 def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:

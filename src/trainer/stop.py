@@ -22,6 +22,10 @@ class StopRequest:
         """Whether a signal has come."""
         return self._told.is_set()
 
+    def wait(self, timeout: float) -> bool:
+        """Wait for a signal, `timeout` seconds at most; return whether it came."""
+        return self._told.wait(timeout)
+
     def set(self) -> None:
         """Ask for a stop as a signal does."""
         self._told.set()

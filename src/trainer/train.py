@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from trainer import modules, preflight, recipes
 from trainer.checkpoint import Checkpoints, Progress
+from trainer.data.pipeline import dataset
 from trainer.data.stream import Shard, Stream
 from trainer.errors import UserError
 from trainer.export import export
@@ -78,7 +79,9 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
         if progress.step:
             reporter.info(f"resumed at step={progress.step}")
             first = progress.examples // hparams.batch_size
-            train = _input(job, module.input_fn, mode="train", step=first)
+            stream = getattr(train, "stream", None)
+            # Our own data goes on from any step without being read again.
+            train = dataset(stream, step=first) if stream else train.skip(first)
 
     # What the data set leaves to be done in the step, if it is one of ours.
     source, finish = getattr(train, "in_step", (train, lambda *element: element))
@@ -140,7 +143,12 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
 
     features = next(iter(test))[0][:SAMPLE]
     path = export(
-        model, module=module, hparams=hparams, model_dir=Path(job.model_dir), sample=features
+        model,
+        module=module,
+        hparams=hparams,
+        model_dir=Path(job.model_dir),
+        sample=features,
+        layout=job.layout,
     )
     where = hooks.exported(path)
     metrics = metrics_of(
@@ -172,23 +180,19 @@ def _tell_tested(
     return dataclasses.replace(progress, best_accuracy=accuracy, best_step=step)
 
 
-def _input(job: Job, input_fn: Callable[..., Any], *, mode: str, step: int = 0) -> Any:
+def _input(job: Job, input_fn: Callable[..., Any], *, mode: str) -> Any:
     """Call a module's input function for one split."""
     training = mode == "train"
-    data = modules.call_with_known(
+    return modules.call_with_known(
         input_fn,
         job.train if training else preflight.test_paths(job),
         mode,
         job.hparams.batch_size if training else job.eval_batch_size,
         Shard(by=job.shard_by),
         seed=job.hparams.seed,
-        step=step,
         cache_mb=job.cache_mb,
         skip_corrupt=job.skip_corrupt,
     )
-    if step and getattr(data, "stream", None) is None:
-        data = data.skip(step)
-    return data
 
 
 def _length(job: Job, train: Any) -> tuple[int, int]:

@@ -2,20 +2,12 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-
-
-def trainer(*argv: str, timeout: float = 300) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "trainer", *argv],
-        capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+from processes import trainer
 
 
 def unpacked(path: Path) -> bytes:

@@ -1,19 +1,18 @@
 """Real processes, really killed."""
 
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import TRAINER, signal_at, weights
 
 STEPS = 200
 
 
 def command(data: Path, folder: Path, *extra: str) -> list[str]:
     return [
-        *(sys.executable, "-u", "-m", "trainer", "train", "--model", "cnn"),
+        *(*TRAINER, "train", "--model", "cnn"),
         *("--train", str(data), "--batch-size", "32", "--steps", str(STEPS), "--eval-every", "100"),
         *("--log-every", "5", "--steps-per-call", "5"),
         *("--model-dir", str(folder / "model"), *extra),
@@ -28,19 +27,7 @@ def finish(argv: list[str]) -> list[str]:
 
 def kill_at(argv: list[str], line: str) -> None:
     """Run a command until it prints a line that begins so, then kill it outright."""
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for printed in process.stdout:
-            if printed.startswith(line):
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        else:
-            pytest.fail(f"it ended without printing {line!r}")
-        assert process.wait(timeout=60) == -signal.SIGKILL
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / "model/1/variables/variables.data-00000-of-00001").read_bytes()
+    assert signal_at(argv, line, signal.SIGKILL)[0] == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("cache_mb", ["1024", "0"], ids=["in memory", "streamed"])
@@ -57,7 +44,7 @@ def test_a_run_killed_twice_ends_with_the_same_weights_as_one_never_killed(
     resumed = [line for line in log if line.startswith("resumed at step=")]
     assert resumed == ["resumed at step=120"]
     assert not [line for line in log if line.startswith("step=115 ")]
-    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "killed/model") == weights(tmp_path / "whole/model")
 
 
 def test_a_run_killed_while_it_exports_leaves_no_half_written_model(
@@ -69,5 +56,5 @@ def test_a_run_killed_while_it_exports_leaves_no_half_written_model(
     # Either it was quick and the model is whole, or there is none.
     assert all((p / "saved_model.pb").exists() and (p / "variables").is_dir() for p in visible)
     finish(argv)
-    assert weights(tmp_path)
+    assert weights(tmp_path / "model")
     assert not list((tmp_path / "model").glob(".*"))

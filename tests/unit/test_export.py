@@ -24,13 +24,14 @@ def images(count: int = 8) -> tf.Tensor:
     return tf.constant(np.random.default_rng(0).random((count, 28, 28, 1)), tf.float32)
 
 
-def run(folder, precision: str = "float32", model: keras.Model | None = None):
+def run(folder, precision: str = "float32", model: keras.Model | None = None, **layout):
     return export(
         model or build(precision),
         module=models,
         hparams=dataclasses.replace(HPARAMS, precision=precision),
         model_dir=folder,
         sample=images(),
+        **layout,
     )
 
 
@@ -66,6 +67,16 @@ def test_a_second_export_leaves_the_first_alone(tmp_path):
     first, second = run(tmp_path), run(tmp_path)
     assert (first.name, second.name) == ("1", "2")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_a_flat_model_lies_in_the_folder_itself_and_replaces_the_one_before(tmp_path):
+    assert run(tmp_path, layout="flat") == tmp_path
+    first = (tmp_path / "saved_model.pb").stat().st_mtime_ns
+    run(tmp_path, layout="flat")
+    names = ["fingerprint.pb", "saved_model.pb", "variables"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+    assert (tmp_path / "saved_model.pb").stat().st_mtime_ns > first
+    assert "serving_default" in tf.saved_model.load(str(tmp_path)).signatures
 
 
 def test_what_a_killed_export_left_behind_is_removed(tmp_path):
