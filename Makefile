@@ -26,21 +26,29 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 LOCK := requirements/dev-$(DEVICE).lock
 STAMP := .venv/.installed-$(DEVICE)
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+HAVE_COMPILER = echo '\#include <Python.h>' | cc -E $$($(PYTHON) -c 'import sysconfig; \
+	print("-I" + sysconfig.get_path("include"))') - >/dev/null 2>&1
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
 setup: $(STAMP)
 
-# Made anew whenever the pins change, so that nothing unpinned is ever left in it.
-$(STAMP): $(LOCK) setup.py src/trainer/__init__.py
+# Made anew whenever the pins change, so that nothing unpinned is ever left in it. SageMaker's
+# toolkit comes as source with a C file in it: where there is no compiler it is left out.
+$(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
 		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
 	rm -rf .venv
 	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot make virtual" \
 		"environments (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r $(LOCK)
+	$(PIP) --no-deps --no-build-isolation -e .
+	@if [ -n "$(CI)" ] || $(HAVE_COMPILER); then set -x; \
+	$(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sagemaker.lock; \
+	else echo "make: no C compiler with Python's headers (Debian, Ubuntu: apt-get install gcc" \
+		"python3-dev): the sagemaker-training toolkit is left out, and its tests are skipped"; fi
 	touch $@
 
 train: setup
@@ -62,17 +70,29 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Side by side with what one would use instead; PyTorch lives in an environment of its own.
-bench: setup
+# Side by side with what one would use instead: half an hour. `make bench ARGS='input write'` is
+# quicker; `ARGS='--save docs/performance.md'` puts the tables there.
+bench: setup .venv-bench/.installed
 	MNIST_DIR="$(MNIST_DIR)" $(BIN)/python -m benchmarks $(ARGS)
 
+# PyTorch's example is measured in an environment of its own.
+.venv-bench/.installed:
+	rm -rf .venv-bench
+	"$(PYTHON)" -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 'numpy>=2,<3'
+	touch $@
+
+# cpu and gpu: what an image holds. dev-*: that and the tools. sagemaker: the toolkit alone, as the
+# others have all that it needs.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: setup
 	for target in cpu gpu; do \
-	$(BIN)/uv pip compile setup.py --extra $$target --universal --python-version 3.11 \
-		--generate-hashes --no-header --upgrade --quiet -o requirements/$$target.lock && \
-	$(BIN)/uv pip compile setup.py --extra $$target --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet -c requirements/$$target.lock \
+	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --upgrade \
+		-o requirements/$$target.lock && \
+	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra dev \
+		--no-emit-package sagemaker-training -c requirements/$$target.lock \
 		-o requirements/dev-$$target.lock || exit 1; done
+	echo 'sagemaker-training==5.1.4' | $(COMPILE) - --no-deps -o requirements/sagemaker.lock
 
 clean:
 	rm -rf .venv .venv-bench runs build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -31,8 +31,14 @@ setup(
         # Built from source: needs a C++17 compiler, cmake and TensorFlow already installed.
         "horovod": ["horovod==0.28.1"],
         "serve": ["starlette>=1", "uvicorn>=0.30"],
+        # s3:// and gs:// paths.
+        "cloud": ["fsspec>=2026.1", "s3fs>=2026.1", "gcsfs>=2026.1"],
+        # SageMaker's files and script mode; its wheel is built with a C compiler.
+        "sagemaker": ["sagemaker-training==5.1.4"],
         "dev": [
+            "gcp-storage-emulator>=2026.7",
             "hypothesis>=6",
+            "moto[server]>=5.2",
             "mypy>=1.11",
             "pytest>=8",
             "ruff>=0.6",

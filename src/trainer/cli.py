@@ -1,9 +1,10 @@
-"""The command line: `trainer train`, `trainer data create`, `trainer data mnist`.
+"""The command line: `trainer train`, `trainer doctor`, `trainer data create|mnist`.
 
     trainer data mnist --out data/mnist
     trainer train --train data/mnist --model-dir runs/mnist/model
     trainer data create --source data/mnist --out data/tfrecord --shards 4
     trainer train --model fast --train data/tfrecord --target-accuracy 0.99
+    trainer train --dry-run; trainer doctor
 
 TensorFlow is imported by the verbs that need it, after everything that can be checked without.
 """
@@ -11,17 +12,19 @@ TensorFlow is imported by the verbs that need it, after everything that can be c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import __version__
-from trainer.errors import UserError
+from trainer.errors import RetryableError, UserError
 from trainer.flags import Parser, add_flags
 
 USER_MISTAKE = 2
 FAILURE = 1
+RETRY = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments, without the program's name; by default those of the process.
 
     Returns:
-        The exit code: 0, 2 for a mistake of the user's, 1 for any other failure, and the job's
-        own where it was told to stop.
+        The exit code: 0, 2 for a mistake of the user's, 200 for what a new try may cure, 1 for
+        any other failure, and the job's own where it was told to stop.
     """
     argv = sys.argv[1:] if argv is None else argv
     # Known before parsing, as parsing itself may fail.
@@ -48,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"trainer: error: {error}", file=sys.stderr)
         return USER_MISTAKE
+    except RetryableError as error:
+        if debug:
+            raise
+        print(f"trainer: failed: {error}; a new try may cure it", file=sys.stderr)
+        return RETRY
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
         return 130
@@ -77,7 +85,18 @@ def _parser() -> Parser:
 
     train = verbs.add_parser("train", help="train, evaluate and export a model", allow_abbrev=False)
     add_flags(train)
+    train.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and do nothing"
+    )
     train.set_defaults(run=_train)
+
+    doctor = verbs.add_parser(
+        "doctor",
+        help="say what this container sees, and what is wrong with it",
+        allow_abbrev=False,
+    )
+    add_flags(doctor)
+    doctor.set_defaults(run=_doctor)
 
     data = verbs.add_parser("data", help="get and convert data", allow_abbrev=False)
     kinds = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -102,7 +121,9 @@ def _parser() -> Parser:
     )
     mnist.set_defaults(run=_mnist)
 
-    for verb in (train, create, mnist):
+    for verb in (train, doctor):
+        verb.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
+    for verb in (train, doctor, create, mnist):
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -111,10 +132,34 @@ def _train(args: argparse.Namespace) -> int:
     from trainer.platforms.base import Seen
     from trainer.platforms.resolve import resolve
 
-    resolved = resolve(Seen(env=os.environ, argv=args.argv), vars(args))
+    seen = Seen(env=os.environ, argv=args.argv)
+    resolved = resolve(seen, vars(args))
+    if args.dry_run:
+        from trainer import dry_run
+        from trainer.entry import preview
+
+        commands = [preview(seen)]
+        if args.json:
+            told = dry_run.as_dict(resolved, commands=commands, env=os.environ)
+            print(json.dumps(told, indent=2))
+        else:
+            print(dry_run.describe(resolved, commands=commands, env=os.environ))
+        return 0
     from trainer.run import run
 
     return run(resolved)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from trainer.doctor import examine
+    from trainer.platforms.base import Seen
+
+    report = examine(Seen(env=os.environ, argv=args.argv), vars(args))
+    if args.json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        print(*report.lines(), sep="\n")
+    return 0 if report.ok else FAILURE
 
 
 def _create(args: argparse.Namespace) -> None:

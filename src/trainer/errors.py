@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend, each told in one line."""
+"""Errors by who can mend them; each is told in one line."""
 
 
 class UserError(Exception):
@@ -11,3 +11,11 @@ class UserError(Exception):
 
 class DataError(UserError):
     """Training or test data that is missing, damaged or of the wrong kind."""
+
+
+class RetryableError(Exception):
+    """A failure that a new try may cure, such as a store that does not answer; code 200.
+
+    Platforms that tell such failures apart (Kubeflow's `restartPolicy: ExitCode`) do it by codes
+    of 128 and up; 200 is that of no signal.
+    """

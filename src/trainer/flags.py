@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import difflib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from trainer.errors import UserError
@@ -22,7 +22,11 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
         parsed, unknown = self.parse_known_args([_hyphens(a) for a in args], namespace)
-        if unknown:
+        if unknown and getattr(parsed, "module", None):
+            # A model of the user's own has hyperparameters of its own; tuning services name them
+            # as flags.
+            parsed.hp = (*_own(unknown, self), *getattr(parsed, "hp", ()))
+        elif unknown:
             close = difflib.get_close_matches(unknown[0], self._option_string_actions, 1)
             hint = f", did you mean {close[0]}?" if close else ""
             self.error(f"unknown argument {unknown[0]}{hint}")
@@ -88,6 +92,16 @@ class _Extend(argparse.Action):
     ) -> None:
         before = getattr(namespace, self.dest, ())
         setattr(namespace, self.dest, (*before, *(values or ())))
+
+
+def _own(arguments: Sequence[str], parser: Parser) -> Iterator[tuple[str, str]]:
+    """Flags that only the user's module knows, as names and values."""
+    left = list(arguments)
+    while left:
+        name, equals, value = left.pop(0).partition("=")
+        if not name.startswith("--") or not (equals or left):
+            parser.error(f"unknown argument {name}, expected --NAME VALUE")
+        yield name.removeprefix("--").replace("-", "_"), value if equals else left.pop(0)
 
 
 def _hyphens(argument: str) -> str:

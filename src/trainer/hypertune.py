@@ -46,9 +46,9 @@ class MetricFile:
         """Add one value, and write the file anew."""
         entry = {
             "checkpoint_path": "",
-            "global_step": str(step),
+            "global_step": str(int(step)),
             "timestamp": time.time(),
-            self._trial.tag: str(value),
+            self._trial.tag: str(float(value)),
             "trial": self._trial.number,
         }
         self._lines.append(json.dumps(entry, sort_keys=True))

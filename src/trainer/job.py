@@ -49,8 +49,9 @@ class Knob:
         if self.choices and value not in self.choices:
             raise UserError(f"{flag} {value}: expected one of {', '.join(self.choices)}")
         if isinstance(value, (int, float)):
+            # Not a number is inside no range; what is no count of anything is inside an open one.
             inside = self.low <= value <= self.high and not (self.above and value == self.low)
-            if not inside or not math.isfinite(value):
+            if not inside or value >= MOST:
                 raise UserError(f"{flag} {value}: expected a number {self.range()}")
 
     def range(self) -> str:
@@ -65,6 +66,9 @@ def knob(default: Any, help: str, group: str, **limits: Any) -> Any:
     """A dataclass field that is also a flag."""
     return field(default=default, metadata={"knob": Knob(help, group, **limits)})
 
+
+# The largest number that a float holds exactly.
+MOST = 2**53
 
 MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
 

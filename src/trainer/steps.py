@@ -6,7 +6,7 @@ than the rest of compiling them. Keras' own `fit` does not convert models either
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +21,20 @@ def make_train_steps(
     optimizer: keras.optimizers.Optimizer,
     *,
     label_smoothing: float,
-    finish: Callable[..., Any] = lambda *element: element,
-) -> Callable[[Iterator[Any], int], Any]:
+    feed: Any = None,
+) -> Callable[[Any, int], Any]:
     """Compile the training step.
 
     Args:
         model: From features to logits, or to probabilities if its last activation is a softmax.
         optimizer: Built for the model's trainable variables.
         label_smoothing: Share of each label's weight that is spread over all classes.
-        finish: Turns the parts of an element of the iterator into features and labels.
+        feed: Where batches come from as arguments, see `pipeline.Feed`; None for an iterator.
 
     Returns:
-        A function of an iterator and a number of steps, which takes the steps and
-        returns the loss of each: float32 [steps].
+        A function of a source and a number of steps, which takes the steps and returns the loss
+        of each: float32 [steps]. The source is what the feed gives for so many steps, or an
+        iterator over batches.
     """
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
@@ -48,20 +49,23 @@ def make_train_steps(
         optimizer.apply(tape.gradient(scaled, values), variables)
         return loss
 
-    @tf.function(autograph=False)
-    def train_steps(iterator: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
+    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return feed.batch(*(rows[step] for rows in source)) if feed else next(source)
+
+    # Without a signature, each new number of steps would be compiled again.
+    signature = [feed.spec, tf.TensorSpec((), tf.int32)] if feed else None
+
+    @tf.function(autograph=False, input_signature=signature)
+    def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
         def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            element = next(iterator)
-            batch = finish(*element) if isinstance(element, tuple) else finish(element)
-            return step + 1, losses.write(step, one_step(*batch))
+            return step + 1, losses.write(step, one_step(*batch(source, step)))
 
         start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
         # One step at a time, in order: each begins with the weights that the last one left.
         _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
         return losses.stack()
 
-    # A Python number would be compiled in, and each new one compiled again.
-    return lambda iterator, count: train_steps(iterator, tf.constant(count))
+    return lambda source, count: train_steps(source, tf.constant(count))
 
 
 @dataclass(frozen=True)

@@ -83,17 +83,17 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             # Our own data goes on from any step without being read again.
             train = dataset(stream, step=first) if stream else train.skip(first)
 
-    # What the data set leaves to be done in the step, if it is one of ours.
-    source, finish = getattr(train, "in_step", (train, lambda *element: element))
+    feed = getattr(train, "feed", None)
     train_steps = make_train_steps(
-        model, optimizer, label_smoothing=hparams.label_smoothing, finish=finish
+        model, optimizer, label_smoothing=hparams.label_smoothing, feed=feed
     )
     evaluate = make_evaluate(model, stopped=hooks.stopped)
     eval_every = job.eval_every or epoch
     checkpoint_every = job.checkpoint_every or eval_every
     paces = (job.log_every, eval_every, checkpoint_every)
     summaries = Summaries(job.log_dir)
-    iterator, pace = iter(source), Pace(job.steps_per_call)
+    iterator = None if feed else iter(train)
+    pace = Pace(min(job.steps_per_call, feed.most) if feed else job.steps_per_call)
     loss: float | None = None
     tested: Tested | None = None
     reached = False
@@ -101,7 +101,8 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
         stop = min(steps, *(_next(progress.step, every) for every in paces))
         count = pace.steps(stop - progress.step)
         with pace:
-            losses = reading(train, train_steps, iterator, count).numpy()
+            source = feed.take(count) if feed else iterator
+            losses = reading(train, train_steps, source, count).numpy()
         check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
         loss = float(np.mean(losses))
         progress = dataclasses.replace(
@@ -127,6 +128,8 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             hooks.saved()
 
     summaries.close()
+    if feed:
+        feed.close()
     stopped = progress.step < steps and not reached
     if reached:
         reporter.info(f"step={progress.step} reached target_accuracy={job.target_accuracy:g}")
@@ -155,9 +158,7 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
         model, job=job, progress=progress, data=data, tested=tested, loss=loss, stopped=stopped
     )
     metrics["model_path"] = where
-    written = write_metrics(preflight.output_dir(job), metrics)
-    accuracy = f"{tested.accuracy:.4f}" if tested else "unknown"
-    reporter.info(f"model={where} test_accuracy={accuracy} metrics={written}")
+    write_metrics(preflight.output_dir(job), metrics)
     return metrics
 
 

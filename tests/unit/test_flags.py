@@ -37,6 +37,12 @@ def test_hyperparameters_of_ones_own_are_pairs():
     assert dict(parse("--hp", "width=3", "name=a=b").hparams.hp) == {"width": "3", "name": "a=b"}
 
 
+def test_a_module_of_ones_own_gets_the_flags_that_only_it_knows():
+    job = parse("--module", "mine", "--my_width", "3", "--steps", "5", "--depth=4")
+    assert dict(job.hparams.hp) == {"my_width": "3", "depth": "4"}
+    assert job.steps == 5
+
+
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
@@ -46,6 +52,8 @@ def test_hyperparameters_of_ones_own_are_pairs():
         (["stray"], "unknown argument stray"),
         (["--hp", "width"], "'width': expected NAME=VALUE"),
         (["--batch-size", "0"], "--batch-size 0: expected a number of 1"),
+        (["--module", "mine", "stray"], "unknown argument stray, expected --NAME VALUE"),
+        (["--steps", "9" * 400], "expected a number of 1 or more"),
         (["--optimizer", "lion"], "--optimizer lion: expected one of adam, adamw, sgd"),
     ],
 )

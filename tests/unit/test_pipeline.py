@@ -131,15 +131,31 @@ def test_two_iterators_over_one_stream_do_not_disturb_each_other(dataset, path, 
 
 
 @either
-@pytest.mark.parametrize("training", [True, False])
-def test_the_part_left_to_the_step_gives_the_same_batches(dataset, path, options, training):
-    made = dataset(stream(path, training=training, **options), step=3 if training else 0)
-    parts, finish = made.in_step
-    whole = itertools.islice(made, 20)
-    for (images, labels), element in zip(whole, itertools.islice(parts, 20), strict=True):
-        found, classes = finish(*element) if isinstance(element, tuple) else finish(element)
-        np.testing.assert_array_equal(found, images)
-        np.testing.assert_array_equal(classes, labels)
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_feed_gives_the_same_batches_however_they_are_taken(dataset, path, options, step):
+    made = dataset(stream(path, **options), step=step)
+    fed = []
+    for count in (1, 4, 2, 9):
+        rows = made.feed.take(count)
+        assert [len(array) for array in rows] == [count] * len(rows)
+        fed += [made.feed.batch(*(array[i] for array in rows)) for i in range(count)]
+    made.feed.close()
+    for (images, labels), (same, classes) in zip(fed, made, strict=False):
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(labels, classes)
+
+
+def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
+    made = dataset(stream(path, **STREAMED))
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="became shorter"):
+        for _ in range(COUNT):
+            made.feed.take(1)
+    made.feed.close()
+
+
+def test_evaluation_has_no_feed(dataset, path):
+    assert dataset(stream(path, training=False)).feed is None
 
 
 def test_the_stream_stays_at_hand(dataset, path):

@@ -1,11 +1,12 @@
 """The platforms: from environment, command line and files to a Job.
 
-A platform is a module with a name, a table of what it reads, and two functions:
+A platform is a module with a name, a table of what it reads, and three functions:
 
     NAME: str
-    NAMES: dict[str, str]            variable or file -> the field of Job that it sets
+    NAMES: dict[str, str]            variable, file or argument -> the field of Job that it sets
     detect(seen) -> str | None       why a process runs on this platform, or None
     read(seen) -> Reading            what the platform says
+    settle(reading, values, sources) what follows once the user's own words are known as well
 
 To add one, write such a module and name it in `PLATFORMS` (`resolve.py`).
 """

@@ -7,16 +7,21 @@ training service" and "Cloud Storage as a mounted file system" in the Vertex AI 
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainer.errors import UserError
 from trainer.hypertune import DEFAULT_FILE, DEFAULT_TAG, Trial
+from trainer.job import Job
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.cluster_spec import read_cluster
 
 NAME = "ai-platform"
 NAMES: dict[str, str] = {
     "AIP_TRAINING_DATA_URI": "train",
+    # Whichever of the two comes first: the trainer evaluates on one set.
     "AIP_TEST_DATA_URI": "test",
     "AIP_VALIDATION_DATA_URI": "test",
+    "AIP_DATA_FORMAT": "train",
     "AIP_MODEL_DIR": "model_dir",
     "AIP_CHECKPOINT_DIR": "checkpoint_dir",
     "AIP_TENSORBOARD_LOG_DIR": "log_dir",
@@ -25,19 +30,25 @@ NAMES: dict[str, str] = {
     "CLOUD_ML_TRIAL_ID": "trial",
     "CLOUD_ML_HP_METRIC_TAG": "trial",
     "CLOUD_ML_HP_METRIC_FILE": "trial",
+    # There even where nothing else is.
+    "CLOUD_ML_PROJECT_ID": "platform",
+    "CLOUD_ML_JOB_ID": "platform",
 }
-# There even where nothing else is.
-ALWAYS = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
+PATHS = ("train", "test", "job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
+MANAGED = ("jsonl", "csv", "bigquery")
 
 
 def detect(seen: Seen) -> str | None:
-    """The first of the platform's variables that is set, or `--job-dir`."""
-    for name in (*NAMES, *ALWAYS):
+    """The first of the platform's variables that is set, or a `--job-dir` in Cloud Storage."""
+    for name in NAMES:
         if seen.env.get(name):
             return f"{name} is set"
-    for argument in seen.argv:
-        if argument.partition("=")[0].replace("_", "-") == "--job-dir":
-            return f"{argument.partition('=')[0]} is among the arguments"
+    for argument, following in zip(seen.argv, [*seen.argv[1:], ""], strict=False):
+        name, equals, value = argument.partition("=")
+        folder = value if equals else following
+        # Any other folder may be one of a plain machine.
+        if name.replace("_", "-") == "--job-dir" and folder.startswith("gs://"):
+            return f"{name} is a folder of Cloud Storage"
     return None
 
 
@@ -48,21 +59,14 @@ def read(seen: Seen) -> Reading:
         UserError: One of them is not as documented.
     """
     cluster, trial = read_cluster(seen)
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, field in NAMES.items():
         value = seen.env.get(name)
-        if not value or field in ("cluster", "trial") or field in values:
-            continue
-        place = mounted(value, seen)
-        values[field] = (place,) if field in ("train", "test") else place
-        sources[field] = name
-    if "model_dir" in values:
-        # Models are registered from this folder itself; versions are the registry's.
-        values["layout"], sources["layout"] = "flat", "AIP_MODEL_DIR"
-        base = str(values["model_dir"]).rstrip("/").removesuffix("/model")
-        values["output_dir"], sources["output_dir"] = base, "AIP_MODEL_DIR"
+        if value and field in PATHS and field not in values and name != "AIP_DATA_FORMAT":
+            values[field], sources[field] = value.rstrip("/"), name
     return Reading(
+        seen=seen,
         values=values,
         sources=sources,
         cluster=cluster,
@@ -74,35 +78,55 @@ def read(seen: Seen) -> Reading:
     )
 
 
-def check_format(seen: Seen, *, own_module: bool) -> None:
-    """Raise if a managed data set has a format that only a user's own module can read.
+def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Refuse data that only a user's own module reads, and go through mounts where there are any.
 
-    Call it where no other training data was named.
+    Raises:
+        UserError: The managed data set is to be read, but has no format that the models know.
     """
-    form = seen.env.get("AIP_DATA_FORMAT")
-    if form in ("jsonl", "csv", "bigquery") and not own_module:
-        raise UserError(
-            f"AIP_DATA_FORMAT={form}: the MNIST models read TFRecord, IDX or npy files; "
-            "name them with --train and --test, or read this format in a --module of your own"
-        )
+    if values.get("module", Job.module) == Job.module:
+        _check_format(reading.seen, values, sources)
+    if sources.get("model_dir") == "AIP_MODEL_DIR":
+        # Models are registered from this folder itself; versions are the registry's.
+        base, _, last = values["model_dir"].rpartition("/")
+        for name, value in (("layout", "flat"), ("output_dir", base if last == "model" else None)):
+            if value and name not in values:
+                values[name], sources[name] = value, "AIP_MODEL_DIR"
+    for name in PATHS:
+        value = values.get(name)
+        if value:
+            many = isinstance(value, tuple)
+            local = tuple(_mounted(path, reading.seen) for path in (value if many else (value,)))
+            values[name] = local if many else local[0]
 
 
-def mounted(path: str, seen: Seen) -> str:
+def _check_format(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+    form = seen.env.get("AIP_DATA_FORMAT", "")
+    for name in ("train", "test"):
+        source = sources.get(name, "")
+        uri = next(iter(values.get(name) or ()), "")
+        if NAMES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):
+            raise UserError(
+                f"AIP_DATA_FORMAT={form or 'bigquery'}: expected {source} to be TFRecord, IDX or "
+                "npy files; name such with --train and --test, or read this format in a --module "
+                "of your own"
+            )
+
+
+def _mounted(path: str, seen: Seen) -> str:
     """`gs://bucket/x` as `/gcs/bucket/x` where Vertex has mounted that bucket."""
-    if path.startswith("gs://"):
-        local = "/gcs/" + path.removeprefix("gs://")
-        bucket = "/".join(local.split("/")[:3])
-        if seen.path(bucket).is_dir():
-            return str(seen.path(local))
+    bucket, _, rest = path.removeprefix("gs://").partition("/")
+    mount = seen.path(f"/gcs/{bucket}")
+    if path.startswith("gs://") and bucket and mount.is_dir():
+        return str(mount / rest.lstrip("/"))
     return path
 
 
 def _trial(seen: Seen, number: str | None) -> Trial | None:
-    number = seen.env.get("CLOUD_ML_TRIAL_ID") or number
-    if not number:
+    file = seen.env.get("CLOUD_ML_HP_METRIC_FILE")
+    # Whoever names a file waits for it; without a number cloudml-hypertune writes `0`.
+    number = seen.env.get("CLOUD_ML_TRIAL_ID") or number or ("0" if file else None)
+    if number is None:
         return None
-    return Trial(
-        number=number,
-        tag=seen.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG,
-        file=seen.env.get("CLOUD_ML_HP_METRIC_FILE") or DEFAULT_FILE,
-    )
+    tag = seen.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG
+    return Trial(number=number, tag=tag, file=file or DEFAULT_FILE)

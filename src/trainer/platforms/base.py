@@ -46,8 +46,10 @@ class Reading:
     """What a platform says about a run.
 
     Attributes:
-        values: Fields of `Job` or `Hparams` by name.
-        sources: For each of them the variable, file or hyperparameter that says so.
+        seen: What was read, completed by what the platform's own tools make of it.
+        values: What the platform itself says: fields of `Job` by name.
+        sources: For each of them the variable or file that says so.
+        hyperparameters: What the user has the platform pass on, by the name it was given.
         cluster: Who takes part.
         trial: Of a tuning job.
         stopped_code: See `Job`.
@@ -56,8 +58,10 @@ class Reading:
         notes: Lines for the log.
     """
 
+    seen: Seen
     values: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     cluster: Cluster = field(default_factory=Cluster)
     trial: Trial | None = None
     stopped_code: int = 128 + 15
@@ -70,14 +74,26 @@ def parse_json(text: str, *, where: str) -> Any:
     """Parse JSON, or raise a UserError that names the variable or file."""
     try:
         return json.loads(text)
-    except ValueError as error:
-        shown = text if len(text) <= 60 else text[:60] + "…"
-        raise UserError(f"{where}: is not JSON ({error}): {shown!r}") from None
+    except (ValueError, RecursionError) as error:
+        # What comes after a colon is a value, and may be a secret.
+        begins = text.partition(":")[0][:30]
+        raise UserError(
+            f"{where}: expected JSON, found text that begins with {begins!r} ({error}); "
+            "set it as the platform does, or not at all"
+        ) from None
 
 
 def expect(kind: type, value: Any, *, where: str) -> Any:
-    """Return `value`, or raise a UserError that says it should be a dict, list or str."""
-    if not isinstance(value, kind):
+    """Return `value`, or raise a UserError that says it should be a dict, list, str or int."""
+    if not isinstance(value, kind) or isinstance(value, bool):
         names = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
-        raise UserError(f"{where}: expected {names[kind]}, found {value!r}")
+        raise UserError(f"{where}: expected {names[kind]}, found {shown(value)}")
     return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: on one line, not long, and nothing of what is nested in it."""
+    if isinstance(value, (dict, list, tuple)):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 80 else text[:80] + "…"

@@ -6,6 +6,7 @@ operator's `genClusterSpec` for TFJob.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from trainer.cluster import ROLES, Cluster, Role
@@ -14,7 +15,7 @@ from trainer.platforms.base import Seen, expect
 
 POOLS: dict[str, Role] = {f"workerpool{i}": role for i, role in enumerate(ROLES)}
 # AI Platform's custom containers say `master` unless asked otherwise; TensorFlow 2 only `chief`.
-NAMES: dict[str, Role] = {"master": "chief", **{role: role for role in ROLES}}
+NAMES: dict[str, Role] = {"master": "chief", **{role: role for role in ROLES}, **POOLS}
 
 
 def read_cluster(seen: Seen) -> tuple[Cluster, str | None]:
@@ -26,71 +27,99 @@ def read_cluster(seen: Seen) -> tuple[Cluster, str | None]:
     Raises:
         UserError: The variable is not as documented, or this process is not in its own list.
     """
-    for variable, names in (("CLUSTER_SPEC", POOLS), ("TF_CONFIG", NAMES)):
+    for variable in ("CLUSTER_SPEC", "TF_CONFIG"):
         spec = seen.json(variable)
         if spec is not None:
-            return _parse(expect(dict, spec, where=variable), names, where=variable)
+            return _parse(expect(dict, spec, where=variable), where=variable)
     return Cluster(), None
 
 
-def _parse(
-    spec: dict[str, Any], names: dict[str, Role], *, where: str
-) -> tuple[Cluster, str | None]:
-    task = expect(dict, spec.get("task", {}), where=f"{where} task")
-    listed = expect(dict, spec.get("cluster", {}), where=f"{where} cluster")
-    if "worker_pools" in listed or "worker_pool_index" in task:
-        raise UserError(
-            f"{where}: lists its pools under 'worker_pools'; expected one key a pool, "
-            "'workerpool0' and so on, as Vertex AI sets it"
-        )
-    addresses: dict[str, list[tuple[int, str]]] = {}
-    for name, members in listed.items():
-        role = _role(name, names, where=f"{where} cluster")
-        addresses[role] = _members(members, where=f"{where} cluster {name}")
+def _parse(spec: dict[str, Any], *, where: str) -> tuple[Cluster, str | None]:
+    task = expect(dict, spec.get("task") or {}, where=f"{where} task")
     trial = str(task["trial"]) if task.get("trial") else None
+    members = _members_by_role(spec, task, where=where)
+    count = sum(map(len, members.values()))
     if "type" not in task:
-        if len(addresses) > 1:
-            raise UserError(f"{where} task: has no 'type', so this process does not know its role")
+        if count > 1:
+            raise UserError(
+                f"{where} task: has no type, so that this process does not know its role among "
+                f"{count}; expected one of {', '.join(NAMES)}"
+            )
         return Cluster(), trial
-    role = _role(
-        expect(str, task["type"], where=f"{where} task type"), names, where=f"{where} task"
-    )
-    index = task.get("index", 0)
-    if isinstance(index, str) and index.isdigit():
-        index = int(index)
-    expect(int, index, where=f"{where} task index")
-    numbers = [number for number, _ in addresses.get(role, [])]
-    # Google leaves evaluators out of the cluster, Kubeflow lists them.
-    if index not in numbers and (numbers or role != "evaluator") and addresses:
+    role = _role(task["type"], where=f"{where} task type")
+    index = _index(task.get("index", 0), where=f"{where} task index")
+    numbers = list(members.get(role, {}))
+    # Google leaves evaluators out of the cluster, Kubeflow lists them. A job of one process may
+    # come without a list.
+    alone = not count and index == 0 and role in ("chief", "worker")
+    if index not in numbers and not alone and (numbers or role != "evaluator"):
         raise UserError(
-            f"{where}: this process is {role} {index}, but the cluster lists {len(numbers)} of them"
+            f"{where}: this process is {role} {index}, but the cluster lists "
+            f"{len(numbers) or 'none'} of them; each process has to be in its own list"
         )
-    members = {name: tuple(a for _, a in pairs) for name, pairs in addresses.items()}
+    listed = {name: tuple(addresses.values()) for name, addresses in members.items()}
     cluster = Cluster(
-        chief=members.get("chief", ()),
-        worker=members.get("worker", ()),
-        ps=members.get("ps", ()),
-        evaluator=members.get("evaluator", ()),
+        chief=listed.get("chief", ()),
+        worker=listed.get("worker", ()),
+        ps=listed.get("ps", ()),
+        evaluator=listed.get("evaluator", ()),
         role=role,
         index=numbers.index(index) if index in numbers else index,
     )
     return cluster, trial
 
 
-def _role(name: str, names: dict[str, Role], *, where: str) -> Role:
-    if name.lower() not in names:
-        raise UserError(f"{where}: no role {name!r}, expected {', '.join(names)}")
-    return names[name.lower()]
+def _members_by_role(
+    spec: dict[str, Any], task: dict[str, Any], *, where: str
+) -> dict[str, dict[int, str]]:
+    """Numbered addresses of each role that is listed."""
+    listed = spec.get("cluster") or {}
+    pools = isinstance(listed, list) or (isinstance(listed, dict) and "worker_pools" in listed)
+    if pools or "worker_pool_index" in task:
+        raise UserError(
+            f"{where} cluster: lists its pools; expected an object with one key a pool, "
+            "workerpool0 and so on, as Vertex AI sets it"
+        )
+    members: dict[str, dict[int, str]] = {}
+    for name, addresses in expect(dict, listed, where=f"{where} cluster").items():
+        role = _role(name, where=f"{where} cluster")
+        found = _numbered(addresses, where=f"{where} cluster {name}")
+        if found and role in members:
+            raise UserError(f"{where} cluster: lists {role} twice, once as {name}; name it once")
+        if role == "ps" and "reductionserver" in json.dumps(spec.get("job")):
+            # The pool of Vertex AI's Reduction Server only helps NCCL to add up.
+            continue
+        if found:
+            members[role] = found
+    if len(members.get("chief", ())) > 1:
+        raise UserError(f"{where} cluster: lists {len(members['chief'])} chiefs; expected one")
+    if "chief" not in members and members.get("worker") and 0 not in members["worker"]:
+        raise UserError(
+            f"{where} cluster worker: leaves out worker 0, who is the chief where none is listed; "
+            "expected all workers (for a TFJob: enableDynamicWorker: false)"
+        )
+    return members
 
 
-def _members(members: Any, *, where: str) -> list[tuple[int, str]]:
-    """Numbered addresses: a list, or Kubeflow's sparse `{"1": "host:port"}`."""
-    if isinstance(members, dict):
-        if not all(key.isdigit() for key in members):
-            raise UserError(f"{where}: expected numbers as keys, found {sorted(members)}")
-        pairs = sorted((int(key), address) for key, address in members.items())
+def _role(name: Any, *, where: str) -> Role:
+    role = NAMES.get(expect(str, name, where=where).lower())
+    if role is None:
+        raise UserError(f"{where}: expected one of {', '.join(NAMES)}, found {name!r}")
+    return role
+
+
+def _index(value: Any, *, where: str) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return expect(int, value, where=where)
+
+
+def _numbered(addresses: Any, *, where: str) -> dict[int, str]:
+    """Addresses by number, of a list or of Kubeflow's sparse `{"1": "host:port"}`."""
+    if isinstance(addresses, dict):
+        if not all(key.isdecimal() for key in addresses):
+            raise UserError(f"{where}: expected numbers as keys, found {', '.join(addresses)}")
+        pairs = sorted((int(key), address) for key, address in addresses.items())
     else:
-        pairs = list(enumerate(expect(list, members, where=where)))
-    for _, address in pairs:
-        expect(str, address, where=where)
-    return pairs
+        pairs = list(enumerate(expect(list, addresses, where=where)))
+    return {number: expect(str, address, where=where) for number, address in pairs}

@@ -15,4 +15,8 @@ def detect(seen: Seen) -> str:
 
 def read(seen: Seen) -> Reading:
     """A plain machine adds nothing to the flags."""
-    return Reading()
+    return Reading(seen=seen)
+
+
+def settle(reading: Reading, values: dict[str, object], sources: dict[str, str]) -> None:
+    """Nothing follows."""

@@ -1,26 +1,23 @@
 """SageMaker training jobs.
 
-What the service itself gives a container are files under /opt/ml/input/config and the job's name;
-the SM_ variables are made from these by the sagemaker-training toolkit, or by the drivers of the
-SageMaker SDK's version 3. Contracts: "How Amazon SageMaker Processes Training" in the SageMaker
-developer guide; `to_env_vars` of the toolkit.
+Contracts: "How Amazon SageMaker Processes Training" in the SageMaker developer guide; `to_env_vars`
+of the sagemaker-training toolkit.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trainer.cluster import Cluster
 from trainer.errors import UserError
-from trainer.platforms.base import Reading, Seen, expect, parse_json
+from trainer.platforms.base import Reading, Seen, expect
+from trainer.platforms.coerce import field_of, unquoted
+from trainer.platforms.opt_ml import FILES, base_dir, config_file, hyperparameters, sign, view
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {
+    # Whichever comes first: the trainer trains on one set and evaluates on another.
     "SM_CHANNEL_TRAIN": "train",
     "SM_CHANNEL_TRAINING": "train",
     "SM_CHANNEL_TEST": "test",
@@ -28,109 +25,89 @@ NAMES: dict[str, str] = {
     "SM_CHANNEL_EVAL": "test",
     "SM_CHANNEL_EVALUATION": "test",
     "SM_CHANNEL_VALIDATION": "test",
+    "SM_INPUT_DATA_CONFIG": "train",
     "SM_MODEL_DIR": "model_dir",
     "SM_OUTPUT_DATA_DIR": "output_dir",
     "/opt/ml/checkpoints": "checkpoint_dir",
     "/opt/ml/output/failure": "failure_file",
+    "/opt/ml/input/config/hyperparameters.json": "hparams",
+    "/opt/ml/input/config/inputdataconfig.json": "train",
+    "/opt/ml/input/config/resourceconfig.json": "cluster",
+    "SM_HPS": "hparams",
     "SM_HOSTS": "cluster",
     "SM_CURRENT_HOST": "cluster",
     "SM_NETWORK_INTERFACE_NAME": "cluster",
     "SM_RESOURCE_CONFIG": "cluster",
     "SM_DISTRIBUTION_INSTANCE_GROUPS": "cluster",
+    "SM_TRAINING_ENV": "platform",
+    "TRAINING_JOB_ARN": "platform",
+    "TRAINING_JOB_NAME": "platform",
+    "SAGEMAKER_BASE_DIR": "platform",
 }
-CONFIG = "input/config"
-FILES = ("hyperparameters.json", "inputdataconfig.json", "resourceconfig.json")
-# What the SDKs and the toolkit say to each other; no flags.
-RESERVED = ("sagemaker_", "_tuning_objective_metric", "default_user_module_name")
+CHANNEL = "SM_CHANNEL_"
+# The SDK's version 3 brings the user's code and its own in channels, too.
+NO_DATA = ("CODE", "SM_DRIVERS")
 # SageMaker kills 120 s after SIGTERM; what is uploaded then is what was written before.
 GRACE = 110.0
-TOOLKIT_SECONDS = 60.0
 
 
 def detect(seen: Seen) -> str | None:
-    """The first sign of a SageMaker job: an SM_ variable, the job's name, or its files."""
-    for name in ("SM_MODEL_DIR", "SM_HOSTS", "TRAINING_JOB_NAME", "SM_TRAINING_ENV"):
-        if seen.env.get(name):
-            return f"{name} is set"
-    config = base_dir(seen) / CONFIG / "resourceconfig.json"
-    return f"{config} is there" if config.exists() else None
-
-
-def base_dir(seen: Seen) -> Path:
-    """The folder that is /opt/ml on the service."""
-    moved = seen.env.get("SAGEMAKER_BASE_DIR")
-    return Path(moved) if moved else seen.path("/opt/ml")
-
-
-def view(seen: Seen) -> dict[str, str]:
-    """The environment with the SM_ variables, made by the toolkit if they are not there yet.
-
-    Raises:
-        UserError: One of the three files is malformed, or the toolkit is missing.
-    """
-    env = dict(seen.env)
-    if env.get("SM_MODEL_DIR") and env.get("SM_HOSTS"):
-        return env
-    config = base_dir(seen) / CONFIG
+    """The first sign of a SageMaker job: an SM_ variable, its number, or its files."""
+    variable = sign(seen)
+    if variable:
+        return f"{variable} is set"
+    if seen.env.get("TRAINING_JOB_ARN", "").split(":")[2:3] == ["sagemaker"]:
+        return "TRAINING_JOB_ARN is set"
     for name in FILES:
-        _read_file(config / name)
-    # The toolkit reads its paths when it is imported, and changes the environment: in a process of
-    # its own it disturbs nothing.
-    code = (
-        "import json; from sagemaker_training.environment import Environment; "
-        "print(json.dumps(Environment().to_env_vars()))"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env | {"SAGEMAKER_BASE_DIR": str(base_dir(seen))},
-        capture_output=True,
-        text=True,
-        timeout=TOOLKIT_SECONDS,
-        check=False,
-    )
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or ["no message"])[-1]
-        hint = ": pip install 'trainer[sagemaker]'" if "No module named" in last else ""
-        raise UserError(f"{config}: the sagemaker-training toolkit cannot read it: {last}{hint}")
-    made = json.loads(ran.stdout.splitlines()[-1])
-    return {**{k: str(v) for k, v in made.items()}, **env}
+        if config_file(seen, name).exists():
+            return f"{config_file(seen, name)} is there"
+    # Other systems may name their jobs so, too.
+    folder = config_file(seen, FILES[0]).parent
+    if seen.env.get("TRAINING_JOB_NAME") and folder.is_dir():
+        return f"TRAINING_JOB_NAME is set and {folder} is there"
+    return None
 
 
 def read(seen: Seen) -> Reading:
     """Read the SM_ variables, and the hyperparameters as they were sent.
 
     Raises:
-        UserError: A variable or file is malformed, a host is not in its own list, or no channel
-            is for training.
+        UserError: A variable or file is malformed, or this host is not in its own list.
     """
-    env = view(seen)
-    seen = Seen(env=env, argv=seen.argv, root=seen.root)
+    seen = view(seen)
+    given = hyperparameters(seen)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for key, value in hyperparameters(seen).items():
-        values[key], sources[key] = value, f"hyperparameter {key}"
-    notes = []
-    if "model_dir" in values and not str(values["model_dir"]).startswith(str(base_dir(seen))):
-        # The SDK's TensorFlow estimator always sends one: where TF1 Estimators kept checkpoints.
-        notes.append(
-            f"model_dir={values['model_dir']}: set aside, as SageMaker collects the model from "
-            f"{env.get('SM_MODEL_DIR')}"
-        )
-    values.pop("model_dir", None)
+    notes: list[str] = []
+    # The SDK's TensorFlow estimator always sends one, where TF1 Estimators kept checkpoints; what
+    # SageMaker collects is another folder.
+    for key in [key for key in given if field_of(key) == "model_dir"]:
+        sent, collected = unquoted(given.pop(key)), seen.env.get("SM_MODEL_DIR")
+        if sent and collected and str(sent).rstrip("/") != collected.rstrip("/"):
+            notes.append(
+                f"hyperparameter {key}={sent}: set aside, as SageMaker collects the model from "
+                f"{collected}"
+            )
+    variables = _by_upper_name(seen)
     for name, field in NAMES.items():
-        if name.startswith("SM_") and field != "cluster" and env.get(name) and field not in values:
-            given = field in ("train", "test")
-            values[field] = (_channel(env[name], name),) if given else env[name]
-            sources[field] = name
-    _check_channels(env, values)
+        if not (name.startswith(CHANNEL) or field in ("model_dir", "output_dir")):
+            continue
+        actual = variables.get(name, name)
+        value = seen.env.get(actual)
+        if value and field in values:
+            notes.append(f"{actual}={value}: not used, as {sources[field]} is there")
+        elif value:
+            values[field], sources[field] = value, actual
     checkpoints = base_dir(seen) / "checkpoints"
-    if checkpoints.is_dir() and "checkpoint_dir" not in values:
-        values["checkpoint_dir"] = str(checkpoints)
-        sources["checkpoint_dir"] = str(checkpoints)
+    if checkpoints.is_dir():
+        values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
     return Reading(
+        seen=seen,
         values=values,
         sources=sources,
+        hyperparameters=given,
         cluster=read_cluster(seen),
+        # The model as it stands is uploaded whatever the code; this one makes it count.
         stopped_code=0,
         grace=GRACE,
         failure_file=str(base_dir(seen) / "output/failure"),
@@ -138,63 +115,75 @@ def read(seen: Seen) -> Reading:
     )
 
 
-def hyperparameters(seen: Seen) -> dict[str, Any]:
-    """The hyperparameters, without those that the SDKs and the toolkit say to each other.
+def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Check the channels that are to be read, and that this host has a part in the training.
 
-    The file has them as they were sent, all strings, quoted or not: better than SM_HPS, where the
-    text `1e5` has become a number whatever it is meant for.
+    Raises:
+        UserError: One is missing, empty or a pipe; or the host is in none of the groups.
     """
-    file = base_dir(seen) / CONFIG / "hyperparameters.json"
-    raw = _read_file(file) if file.exists() else seen.json("SM_HPS") or {}
-    expect(dict, raw, where=str(file) if file.exists() else "SM_HPS")
-    return {k: v for k, v in raw.items() if not k.startswith(RESERVED)}
-
-
-def framework_parameters(seen: Seen) -> dict[str, Any]:
-    """The `sagemaker_*` hyperparameters: script mode and the switches of distribution."""
-    file = base_dir(seen) / CONFIG / "hyperparameters.json"
-    found = dict(seen.json("SM_FRAMEWORK_PARAMS") or {})
-    for key, value in (_read_file(file) if file.exists() else {}).items():
-        if key.startswith("sagemaker_"):
-            try:
-                found[key] = json.loads(value)
-            except (TypeError, ValueError):
-                found[key] = value
-    return found
+    seen = reading.seen
+    variables = _by_upper_name(seen)
+    data = sorted(n.removeprefix(CHANNEL) for n in variables if n.startswith(CHANNEL))
+    data = [name for name in data if name not in NO_DATA]
+    if data and not values.get("train"):
+        raise UserError(
+            f"SM_CHANNELS: none of {', '.join(data).lower()} is for training; "
+            "name a channel train or training"
+        )
+    for field in ("train", "test"):
+        source = sources.get(field, "")
+        if source.upper().startswith(CHANNEL):
+            _check_channel(source, seen)
+    hosts, taking_part = _hosts(seen)
+    current = seen.env.get("SM_CURRENT_HOST")
+    if current in hosts and current not in taking_part:
+        raise UserError(
+            f"SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, {current}, found "
+            f"{', '.join(taking_part)}; name its group, or give that group a program of its own"
+        )
 
 
 def read_cluster(seen: Seen) -> Cluster:
-    """The hosts, the first of them the chief.
+    """The hosts that take part in the training, the first of them the chief.
 
     Raises:
         UserError: The variables are malformed, or this host is not in the list.
     """
-    hosts = expect(list, seen.json("SM_HOSTS") or [], where="SM_HOSTS")
+    hosts, taking_part = _hosts(seen)
     current = seen.env.get("SM_CURRENT_HOST", "")
-    groups = seen.json("SM_DISTRIBUTION_INSTANCE_GROUPS") or []
-    config = expect(dict, seen.json("SM_RESOURCE_CONFIG") or {}, where="SM_RESOURCE_CONFIG")
-    members = [
-        host
-        for group in config.get("instance_groups", [])
-        if group.get("instance_group_name") in groups
-        for host in group.get("hosts", [])
-    ]
-    # Only some groups of a heterogeneous cluster may take part in training.
-    hosts = [host for host in hosts if host in members] if members else hosts
     if hosts and current not in hosts:
         raise UserError(
-            f"SM_CURRENT_HOST={current}: is not in its own list of hosts, {', '.join(hosts)}"
+            f"SM_CURRENT_HOST={current}: is not in its own list, SM_HOSTS={','.join(hosts)}"
         )
-    if not hosts:
+    if current not in taking_part:
         return Cluster()
-    rank = hosts.index(current)
+    rank = taking_part.index(current)
     return Cluster(
-        chief=(hosts[0],),
-        worker=tuple(hosts[1:]),
+        chief=(taking_part[0],),
+        worker=tuple(taking_part[1:]),
         role="worker" if rank else "chief",
         index=max(0, rank - 1),
         interface=_interface(seen),
     )
+
+
+def _hosts(seen: Seen) -> tuple[list[str], list[str]]:
+    """All hosts, and those that take part: of a heterogeneous cluster maybe some groups only."""
+    variable = "SM_RESOURCE_CONFIG"
+    config = expect(dict, seen.json(variable) or {}, where=variable)
+    hosts = _names(seen.json("SM_HOSTS") or [], where="SM_HOSTS")
+    groups = "SM_DISTRIBUTION_INSTANCE_GROUPS"
+    chosen = _names(seen.json(groups) or [], where=groups)
+    where = f"{variable}: instance_groups"
+    members: set[str] = set()
+    for group in expect(list, config.get("instance_groups") or [], where=where):
+        if expect(dict, group, where=where).get("instance_group_name") in chosen:
+            members.update(_names(group.get("hosts"), where=f"{where}: hosts"))
+    return hosts, [host for host in hosts if host in members] if members else hosts
+
+
+def _names(listed: Any, *, where: str) -> list[str]:
+    return [expect(str, name, where=where) for name in expect(list, listed, where=where)]
 
 
 def _interface(seen: Seen) -> str | None:
@@ -206,25 +195,30 @@ def _interface(seen: Seen) -> str | None:
     return name if name and seen.path(f"/sys/class/net/{name}").exists() else None
 
 
-def _channel(folder: str, name: str) -> str:
+def _by_upper_name(seen: Seen) -> dict[str, str]:
+    """Variables by their names in capitals; the toolkit writes them so, people may not."""
+    return {name.upper(): name for name in seen.env if name.upper().startswith("SM_")}
+
+
+def _check_channel(variable: str, seen: Seen) -> None:
+    folder = seen.env[variable]
+    name = variable.upper().removeprefix(CHANNEL)
+    config = seen.json("SM_INPUT_DATA_CONFIG")
+    for channel, told in config.items() if isinstance(config, dict) else ():
+        same = channel.upper().replace("-", "_") == name.replace("-", "_")
+        if same and isinstance(told, dict) and told.get("TrainingInputMode") == "Pipe":
+            raise UserError(
+                f"SM_INPUT_DATA_CONFIG: channel {channel} has TrainingInputMode Pipe; "
+                "expected File or FastFile"
+            )
     path = Path(folder)
-    if path.is_dir() and not any(path.iterdir()):
-        raise UserError(f"{name}={folder}: the channel is empty; check its S3 address")
-    return folder
-
-
-def _check_channels(env: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    channels = [n.removeprefix("SM_CHANNEL_").lower() for n in env if n.startswith("SM_CHANNEL_")]
-    data = [name for name in channels if name not in ("code", "sm_drivers")]
-    if data and not values.get("train"):
-        raise UserError(
-            f"SM_CHANNELS: none of {', '.join(sorted(data))} is for training; "
-            "name a channel train or training"
-        )
-
-
-def _read_file(path: Path) -> Any:
+    if "://" in folder or path.is_file():
+        return
     try:
-        return parse_json(path.read_text(), where=str(path))
+        if any(path.iterdir()):
+            return
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(
+            f"{variable}={folder}: cannot be read: {error.strerror}; check the channel"
+        ) from None
+    raise UserError(f"{variable}={folder}: the channel is empty; check its S3 address")

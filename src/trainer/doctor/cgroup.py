@@ -1,0 +1,84 @@
+"""What a container may use of its machine: the limits of its control group, of version 1 or 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.platforms.base import Seen
+
+MOUNT = "/sys/fs/cgroup"
+
+
+def memory(seen: Seen) -> tuple[int, int] | None:
+    """The limit of memory, and how much of it is left; None if there is no limit.
+
+    Pages of files that were read count as used, but are given up when they are needed.
+    """
+    found = []
+    for folder in _folders(seen, "memory"):
+        for limit_file, used_file, cache in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            limit = _number(folder / limit_file)
+            # Version 1 says no limit by the largest number there is.
+            if limit is not None and limit < 1 << 60:
+                used = _number(folder / used_file) or 0
+                used -= min(used, _stat(folder / "memory.stat", cache))
+                found.append((max(0, limit - used), limit))
+    if not found:
+        return None
+    left, limit = min(found)
+    return limit, left
+
+
+def cores(seen: Seen) -> float | None:
+    """How many cores' worth of time may be used; None if there is no limit."""
+    found = []
+    for folder in _folders(seen, "cpu"):
+        quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
+        quota = quota or " ".join(_words(folder / "cpu.cfs_quota_us"))
+        period = period or " ".join(_words(folder / "cpu.cfs_period_us"))
+        if quota.isdigit() and period.isdigit() and int(period):
+            found.append(int(quota) / int(period))
+    return min(found, default=None)
+
+
+def _folders(seen: Seen, controller: str) -> Iterator[Path]:
+    """The group of this process and all above it, as far as they are to be seen."""
+    mounts = {"": seen.path(MOUNT), controller: seen.path(f"{MOUNT}/{controller}")}
+    yield from mounts.values()
+    for line in _text(seen.path("/proc/self/cgroup")).splitlines():
+        _, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        mount = next((mounts[n] for n in names.split(",") if n in mounts), None)
+        parts = Path(path.lstrip("/")).parts
+        if mount is None or ".." in parts:
+            continue
+        for depth in range(1, len(parts) + 1):
+            yield mount.joinpath(*parts[:depth])
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _stat(path: Path, name: str) -> int:
+    for line in _text(path).splitlines():
+        key, _, value = line.partition(" ")
+        if key == name and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _words(path: Path) -> list[str]:
+    return _text(path).split()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

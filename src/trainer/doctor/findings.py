@@ -1,0 +1,127 @@
+"""What an examination finds, and how it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from trainer.errors import UserError
+from trainer.secrets import mask_text, mask_value
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        about: The flag, variable or part of the machine.
+        text: What it is, or what is wrong with it.
+        level: `ok`, `note` for what may be a mistake, or `problem`.
+        remedy: What to do about it.
+        facts: The same for programs.
+    """
+
+    about: str
+    text: str
+    level: Level = "ok"
+    remedy: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Level, subject, text and remedy on one line."""
+        remedy = f": {self.remedy}" if self.remedy else ""
+        return " ".join(f"{self.about}: {self.text}{remedy}".split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All findings, in the order in which they were made; secrets are masked."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no problem."""
+        return not any(f.level == "problem" for f in self.findings)
+
+    def lines(self) -> list[str]:
+        """One line a finding."""
+        return [f"{f.level:<8} {f.line()}" for f in self.findings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        findings = [
+            {
+                "level": f.level,
+                "about": f.about,
+                "text": f.text,
+                "remedy": f.remedy or None,
+                "facts": dict(f.facts),
+            }
+            for f in self.findings
+        ]
+        return {"ok": self.ok, "findings": findings}
+
+
+def problem(about: str, text: str, remedy: str, **facts: Any) -> Finding:
+    """A finding that needs mending."""
+    return Finding(about=about, text=text, level="problem", remedy=remedy, facts=facts)
+
+
+def of_error(error: UserError, *, remedy: str) -> Finding:
+    """A problem as a UserError tells it.
+
+    Args:
+        error: Its text begins with the flag, variable or file that it is about.
+        remedy: For texts that name none of their own.
+    """
+    about, _, text = str(error).partition(": ")
+    return problem(about, text, "" if ";" in text else remedy)
+
+
+def without_secrets(finding: Finding, *, hide: Iterable[str]) -> Finding:
+    """The finding as it may be printed."""
+    return replace(
+        finding,
+        about=mask_text(finding.about, hide=hide),
+        text=mask_text(finding.text, hide=hide),
+        remedy=mask_text(finding.remedy, hide=hide),
+        facts=mask_value(dict(finding.facts), hide=hide),
+    )
+
+
+def bounded(about: str, look: Callable[[], Iterable[Finding]], *, seconds: float) -> list[Finding]:
+    """Findings of one part; whatever fails or hangs there becomes one of them.
+
+    A folder on a network that has gone keeps whoever looks at it waiting for ever, and cannot be
+    interrupted: the thread is left behind.
+
+    Args:
+        about: The part, for the finding if it fails.
+        look: Makes findings, one after the other.
+        seconds: How long it may take.
+    """
+    found: list[Finding] = []
+    failure: list[Finding] = []
+
+    def run() -> None:
+        try:
+            for finding in look():
+                found.append(finding)
+        except UserError as error:
+            failure.append(of_error(error, remedy="mend it, or leave it out"))
+        except Exception as error:
+            text = f"cannot be examined: {type(error).__name__}: {error}"
+            failure.append(problem(about, text, "see whether the container may read it"))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        text = f"no answer within {seconds:g} seconds"
+        return [*found, problem(about, text, "see whether its disk, mount or driver still works")]
+    return found + failure

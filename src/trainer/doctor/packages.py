@@ -1,0 +1,70 @@
+"""Versions of what is installed, read without importing it, and the clock."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trainer
+from trainer.doctor.findings import Finding, problem
+from trainer.doctor.probes import Probes
+from trainer.job import Job
+
+# Each with the other names that it is installed under.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "keras": ("keras",),
+    "numpy": ("numpy",),
+    "horovod": ("horovod",),
+    "sagemaker-training": ("sagemaker-training",),
+    "s3fs": ("s3fs",),
+    "gcsfs": ("gcsfs",),
+}
+STORES = {("s3://",): "s3fs", ("gs://", "gcs://"): "gcsfs"}
+# More than time zones and file systems make of it.
+CLOCK_SECONDS = 86_400.0
+
+
+def version(*names: str) -> str | None:
+    """The version of the first of some packages that is installed."""
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def tell_packages(job: Job) -> Iterator[Finding]:
+    """What is installed, and what this job would miss."""
+    found: dict[str, str | None] = {"trainer": trainer.__version__}
+    found["python"] = platform.python_version()
+    found |= {name: version(*names) for name, names in PACKAGES.items()}
+    text = ", ".join(f"{name} {value or 'none'}" for name, value in found.items())
+    yield Finding(about="versions", text=text, facts=found)
+    for name in ("tensorflow", "keras"):
+        if not found[name]:
+            yield problem(name, "is not installed", "pip install 'trainer[cpu]' or 'trainer[gpu]'")
+    outputs = (job.model_dir, job.output_dir, job.checkpoint_dir, job.log_dir)
+    places = [*job.train, *job.test, *(folder for folder in outputs if folder)]
+    for schemes, package in STORES.items():
+        named = next((p for p in places if p.startswith(schemes)), None)
+        if named and not found[package]:
+            yield problem(
+                package, f"is not installed, but {named} needs it", f"pip install {package}"
+            )
+
+
+def tell_clock(probes: Probes) -> Iterator[Finding]:
+    """The time; one before this package was installed is wrong."""
+    now = probes.now()
+    shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+    facts = {"time": shown}
+    if now + CLOCK_SECONDS < Path(trainer.__file__).stat().st_mtime:
+        text = f"{shown} is before this package was installed, and object stores refuse requests"
+        yield problem("clock", text, "set the host's clock (NTP)", **facts)
+    else:
+        yield Finding(about="clock", text=shown, facts=facts)

@@ -1,0 +1,122 @@
+"""Memory, shared memory, and the folders that a run writes to."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainer.doctor import cgroup
+from trainer.doctor.findings import Finding, problem
+from trainer.doctor.probes import Probes, size
+from trainer.job import Job
+from trainer.platforms.base import Seen
+from trainer.storage import is_remote, local_path
+
+# TensorFlow, the model and MNIST take half of this.
+LEAST_MEMORY = 1 << 30
+# NCCL's buffers between the GPUs of a host.
+LEAST_SHM = 10**9
+# A model, its checkpoints and logs take some tens of megabytes.
+LEAST_DISK = 200 * 10**6
+
+
+def tell_memory(seen: Seen) -> Iterator[Finding]:
+    """How much memory there is, by the machine and by the container's limit."""
+    info = {}
+    for line in seen.path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        words = value.split()
+        if words and words[0].isdigit():
+            info[name] = int(words[0]) * 1024
+    total = info.get("MemTotal", 0)
+    left = info.get("MemAvailable", info.get("MemFree", 0))
+    limit = cgroup.memory(seen)
+    facts = {"total": total, "available": left, "limit": limit[0] if limit else None}
+    of = f"{size(total)} of the machine"
+    if limit and limit[0] < total:
+        left, of = min(left, limit[1]), f"{size(limit[0])}, the container's limit"
+        facts["available"] = left
+    text = f"{size(left)} free of {of}"
+    if left < LEAST_MEMORY:
+        remedy = "end other programs or give the container more, as with docker run --memory=4g"
+        yield problem("memory", f"{text}, too little to train", remedy, **facts)
+    else:
+        yield Finding(about="memory", text=text, facts=facts)
+
+
+def tell_shm(seen: Seen, probes: Probes, *, gpus: int, hosts: int) -> Iterator[Finding]:
+    """The size of /dev/shm, through which NCCL passes data between GPUs."""
+    try:
+        disk = probes.statvfs(seen.path("/dev/shm"))
+    except FileNotFoundError:
+        total, left = 0, 0
+    else:
+        total, left = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+    facts = {"total": total, "free": left}
+    text = f"{size(left)} free of {size(total)}"
+    if total < LEAST_SHM and (gpus > 1 or hosts > 1):
+        many = f"{gpus} GPUs" if gpus > 1 else f"{hosts} hosts"
+        text += f", too little for NCCL between {many}"
+        yield problem("/dev/shm", text, "docker run --shm-size=1g", **facts)
+    else:
+        yield Finding(about="/dev/shm", text=text, facts=facts)
+
+
+def folders(job: Job, seen: Seen) -> list[tuple[str, str]]:
+    """The folders that the job writes to, each with what says so; the temporary one too."""
+    from trainer.preflight import output_dir
+
+    remote = is_remote(job.model_dir)
+    named = [
+        ("--model-dir", job.model_dir),
+        # Beside the model folder, if that is a folder.
+        ("--output-dir", job.output_dir or (None if remote else str(output_dir(job)))),
+        ("--checkpoint-dir", job.checkpoint_dir),
+        ("--log-dir", job.log_dir),
+    ]
+    variables = ((name, seen.env.get(name)) for name in ("TMPDIR", "TEMP", "TMP"))
+    set_to = [(name, folder) for name, folder in variables if folder]
+    named += set_to[:1] or [("temporary folder", str(seen.path("/tmp")))]
+    return [(flag, folder) for flag, folder in named if folder]
+
+
+def tell_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
+    """Whether a folder can be written, and how much room there is.
+
+    Nothing is left behind: a folder that is not there yet is judged by the one it would be in.
+    """
+    about = f"{flag} {folder}"
+    if is_remote(folder):
+        facts: dict[str, Any] = {"kind": "address"}
+        yield Finding(about=about, text="in an object store, not looked at", facts=facts)
+        return
+    named = Path(local_path(folder, flag=flag))
+    place = named.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        # Has no name where the file system knows such files, so that nobody else sees it.
+        with tempfile.TemporaryFile(dir=place, prefix=".trainer-", suffix=".part") as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        remedy = "name another folder, or mount it so that this user may write"
+        yield problem(about, f"cannot be written: {error.strerror}", remedy, writable=False)
+        return
+    disk = probes.statvfs(place)
+    left = disk.f_bavail * disk.f_frsize
+    facts = {"free": left, "writable": True, "exists": named.is_dir()}
+    if left < LEAST_DISK:
+        yield problem(
+            about, f"only {size(left)} free", "free some, or name a folder on another disk", **facts
+        )
+    elif disk.f_files and not disk.f_favail:
+        yield problem(
+            about, "no inode is free", "remove files, or name a folder on another disk", **facts
+        )
+    else:
+        yield Finding(about=about, text=f"can be written, {size(left)} free", facts=facts)

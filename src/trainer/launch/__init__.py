@@ -1,0 +1,1 @@
+"""Starting processes, watching them, passing signals on, ending all of them."""

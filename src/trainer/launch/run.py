@@ -1,0 +1,223 @@
+"""The loop that watches processes, and the rules by which they are ended."""
+
+from __future__ import annotations
+
+import errno
+import math
+import select
+import signal
+import time
+
+from trainer.launch import processes
+from trainer.launch.child import Child
+from trainer.launch.command import Command, Outcome
+from trainer.launch.relay import Sink
+from trainer.launch.signals import FORWARDED, STOPPING, Ear
+
+TIMED_OUT = 124
+_KILLED = 128 + signal.SIGKILL
+# For processes that end because another one failed, or that were left behind.
+_PATIENCE = 10.0
+# For SIGKILL to work: it does not on a process that waits for a network disk that is gone.
+_KILLING = 5.0
+# For whoever reads our output to read on, when all else is done.
+_STALLED = 5.0
+# poll(2) cannot wait for much more than three weeks.
+_DAY = 86400.0
+
+
+class Run:
+    """Processes under way, with all that descends from them.
+
+    Args:
+        ear: Where the signals to this process are heard.
+        to: Where standard output and standard error go.
+        grace: Seconds from SIGTERM to SIGKILL when this process is told to end.
+        timeout: Seconds after which the processes are ended; None for no limit.
+    """
+
+    def __init__(
+        self, ear: Ear, to: tuple[Sink, Sink], *, grace: float, timeout: float | None
+    ) -> None:
+        self._ear = ear
+        self._out, self._err = to
+        self._grace = grace
+        self._patience = min(grace, _PATIENCE)
+        self._ends_at = math.inf if timeout is None else time.monotonic() + timeout
+        self._kills_at = math.inf
+        self._gives_up_at = math.inf
+        self._children: list[Child] = []
+        self._orphans = processes.Orphans()
+        self._first: Child | None = None
+        self._told: int | None = None
+        self._timed_out = False
+
+    def start(self, command: Command, *, prefix: bool) -> None:
+        """Start one more.
+
+        Raises:
+            OSError, ValueError: It cannot be started.
+        """
+        self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
+
+    def finish(self) -> Outcome:
+        """Wait until all have ended and what they printed is passed on."""
+        while True:
+            if not (self._living or self._orphans):
+                # Once more: a process may get another parent while /proc is being read.
+                self._reap()
+                if not self._orphans:
+                    break
+            now = time.monotonic()
+            if now >= self._gives_up_at:
+                self._say(f"cannot be killed, left alone: {self._names()}")
+                break
+            if now >= self._kills_at:
+                self._say(f"not ended in time, killed: {self._names()}")
+                self.kill()
+            elif now >= self._ends_at:
+                self._time_out()
+            self._turn(until=min(self._ends_at, self._kills_at, self._gives_up_at))
+        self._drain()
+        return self._outcome()
+
+    def kill(self) -> None:
+        """End everything at once."""
+        self._kills_at = self._ends_at = math.inf
+        self._gives_up_at = min(self._gives_up_at, time.monotonic() + _KILLING)
+        for child in self._living:
+            child.kill()
+        self._look()
+        self._orphans.kill()
+
+    @property
+    def _living(self) -> list[Child]:
+        return [child for child in self._children if child.code is None]
+
+    def _turn(self, *, until: float) -> bool:
+        """Wait for the next thing to happen, and see to it.
+
+        Returns:
+            Whether anything happened.
+        """
+        sources = {s.fd: s for child in self._children for s in child.sources if s.open}
+        poll = select.poll()
+        poll.register(self._ear.fd, select.POLLIN)
+        for source in sources.values():
+            if not source.sink.full:
+                poll.register(source.fd, select.POLLIN)
+        for sink in {self._out, self._err}:
+            if sink.waiting:
+                poll.register(sink.fd, select.POLLOUT)
+        left = min(max(until - time.monotonic(), 0), _DAY)
+        ready = [fd for fd, _ in poll.poll(math.ceil(left * 1000))]
+        for fd in ready:
+            if fd in sources:
+                sources[fd].read()
+            elif fd == self._ear.fd:
+                self._heed()
+            else:
+                self._write(self._out if fd == self._out.fd else self._err)
+        return bool(ready)
+
+    def _write(self, sink: Sink) -> None:
+        sink.write()
+        # Where the reader has simply gone, nobody wants to know.
+        if sink.problem is not None and sink.problem.errno != errno.EPIPE:
+            other = self._err if sink is self._out else self._out
+            other.put(f"trainer: output is lost: {sink.problem.strerror}\n".encode())
+
+    def _heed(self) -> None:
+        numbers = self._ear.read()
+        for number in numbers:
+            if number in STOPPING:
+                self._stop(number)
+            elif number in FORWARDED:
+                for child in self._living:
+                    child.forward(number)
+        if signal.SIGCHLD in numbers:
+            self._reap()
+
+    def _stop(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if self._told is None:
+            self._told = number
+            self._say(f"{name}: {self._names()} may take {self._grace:g} s to end")
+            self._end(self._grace)
+        else:
+            self._say(f"{name} again: killed: {self._names()}")
+            self.kill()
+
+    def _reap(self) -> None:
+        for child in self._living:
+            child.reap()
+            if child.code and self._first is None:
+                self._first = child
+                if self._living and self._told is None:
+                    self._say(f"{child.name} ended with {child.code}; ending {self._names()}")
+                self._end(self._patience)
+        self._look()
+        if self._orphans and not self._living:
+            if self._gives_up_at < math.inf:
+                self.kill()
+            else:
+                self._end(self._patience)
+
+    def _look(self) -> None:
+        self._orphans.look(living={child.pid for child in self._living})
+
+    def _end(self, within: float) -> None:
+        """Send SIGTERM to all who did not get it yet; whoever was given a time keeps that."""
+        if self._kills_at == math.inf:
+            self._kills_at = time.monotonic() + within
+        for child in self._living:
+            if child.pid not in self._orphans.warned:
+                self._orphans.warned.add(child.pid)
+                child.terminate()
+        self._orphans.terminate()
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self._ends_at = math.inf
+        self._first = self._first or next(iter(self._living), None)
+        self._say(f"out of time: {self._names()}")
+        self._end(self._patience)
+
+    def _drain(self) -> None:
+        """Pass on what is left, as long as somebody reads it."""
+        for source in (s for child in self._children for s in child.sources):
+            # All writers have ended: a pipe's content is finite, a stranger's may not be.
+            for _ in range(32):
+                if not (source.open and source.read()):
+                    break
+            source.close()
+        until = time.monotonic() + _STALLED
+        while (self._out.waiting or self._err.waiting) and time.monotonic() < until:
+            if self._turn(until=until) and self._told is None:
+                until = time.monotonic() + _STALLED
+
+    def _outcome(self) -> Outcome:
+        for number in self._ear.read():
+            if number in STOPPING and self._told is None:
+                self._told = number
+        first = self._first or next(iter(self._living), None)
+        if first is None:
+            return Outcome(code=0, told=self._told)
+        code = _KILLED if first.code is None else first.code
+        return Outcome(
+            code=TIMED_OUT if self._timed_out else code,
+            failed=first.name,
+            tail=first.tail,
+            told=self._told,
+            timed_out=self._timed_out,
+            killed=first.killed,
+        )
+
+    def _names(self) -> str:
+        names = [child.name for child in self._living]
+        if self._orphans:
+            names.append(f"{len(self._orphans)} left behind")
+        return ", ".join(names) or "nothing"
+
+    def _say(self, text: str) -> None:
+        self._err.put(f"trainer: {text}\n".encode())

@@ -1,0 +1,152 @@
+"""From text that a platform passes on to a value of the type that a field of `Job` has.
+
+SageMaker's API carries nothing but strings, and its callers disagree on what these are: the SDK's
+estimators send JSON (`"INFO"` in quotes, `true`, `null`), others what Python prints (`INFO`,
+`True`, `None`). The type of the field decides what is meant.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import typing
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.job import Hparams, Job, Knob, knobs
+from trainer.platforms.base import shown
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+@functools.cache
+def known() -> dict[str, tuple[Knob, type]]:
+    """Every knob of `Job` and `Hparams`, with the type of its values."""
+    found: dict[str, tuple[Knob, type]] = {}
+    for part in (Hparams, Job):
+        hints = typing.get_type_hints(part)
+        for name, limits in knobs(part).items():
+            kinds = typing.get_args(hints[name]) or (hints[name],)
+            found[name] = (limits, next(k for k in kinds if k is not type(None)))
+    return found
+
+
+@functools.cache
+def aliases() -> dict[str, str]:
+    """Fields by the other names of their flags, spelt with underscores."""
+    return {
+        alias.replace("-", "_"): name
+        for name, (limits, _) in known().items()
+        for alias in limits.aliases
+    }
+
+
+def field_of(name: str) -> str:
+    """The field that a hyperparameter or flag means, however it is spelt."""
+    plain = name.lstrip("-").replace("-", "_")
+    return aliases().get(plain, plain)
+
+
+def coerce(name: str, value: Any, *, where: str) -> Any:
+    """Make of a platform's value what the field holds.
+
+    Args:
+        name: The field.
+        value: As the platform has it: text, quoted as JSON or not, or JSON already decoded.
+        where: Which variable or hyperparameter it is, for the error.
+
+    Returns:
+        The value; None where it says nothing.
+
+    Raises:
+        UserError: It is not of the field's type, or out of its range.
+    """
+    limits, kind = known()[name]
+    value = unquoted(value)
+    if isinstance(value, str) and (limits.many or kind is not str):
+        value = _decoded(value, nested=limits.many)
+    if value in (None, "", [], {}, ()):
+        return None
+    if name == "hp":
+        return _pairs(value, where=where)
+    if limits.many:
+        return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
+    value = _typed(value, kind)
+    if type(value) is not kind:
+        raise UserError(f"{where}: expected {_KINDS[kind]}, found {shown(value)}")
+    if limits.choices and value not in limits.choices:
+        raise UserError(
+            f"{where}: expected one of {', '.join(limits.choices)}, found {shown(value)}"
+        )
+    limits.check(where, value)
+    return value
+
+
+def unquoted(value: Any) -> Any:
+    """Text without the quotes of JSON, and None for what says nothing; all else as it is."""
+    if not isinstance(value, str):
+        return value
+    if value in ("", "null", "None"):
+        return None
+    if value.startswith('"'):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def text(value: Any) -> str:
+    """A value as text, in the way of JSON unless it is text already."""
+    return value if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
+
+
+def _decoded(value: str, *, nested: bool) -> Any:
+    """JSON or what Python prints as what it says, anything else as it is.
+
+    Args:
+        value: The text.
+        nested: Whether a list or an object is wanted; else a number or a boolean.
+    """
+    if nested and not value.startswith(("[", "{")):
+        return value
+    if value in ("True", "False"):
+        return value == "True"
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(value) if nested else value
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+
+
+def _typed(value: Any, kind: type) -> Any:
+    """The value as a `kind`, or as it is if it is none."""
+    if kind is str:
+        return text(value)
+    if kind is bool:
+        return {"true": True, "false": False}.get(str(value).lower(), value)
+    if type(value) not in (int, float, str):
+        return value
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return str(value)
+    # Larger ones are no counts of anything, and fill an error.
+    if kind is float or not number.is_integer() or abs(number) >= 2**63:
+        return number
+    return value if type(value) is int else int(number)
+
+
+def _pairs(value: Any, *, where: str) -> tuple[tuple[str, str], ...]:
+    """Names and values: an object, or one or several `NAME=VALUE`."""
+    if isinstance(value, dict):
+        return tuple((str(name), text(item)) for name, item in value.items())
+    pairs = [text(item).partition("=") for item in (value if isinstance(value, list) else [value])]
+    if not all(name and equals for name, equals, _ in pairs):
+        # The values are the user's own, and may be secrets.
+        raise UserError(f"{where}: expected an object of names and values, or NAME=VALUE")
+    return tuple((name, item) for name, _, item in pairs)

@@ -1,0 +1,334 @@
+"""One url of an object store: listed, read, written and deleted, with retries and clear errors.
+
+s3fs and gcsfs do the talking, and find credentials, region and endpoint where their users expect
+it. They are imported when the first url is used. Their own errors may tell signed addresses or
+tokens, so that no more than the short code of an error is ever passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fnmatch
+import importlib
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from trainer.errors import UserError
+
+T = TypeVar("T")
+# Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
+Options = Mapping[str, Mapping[str, Any]]
+NO_OPTIONS: Options = {}
+
+URL = re.compile(r"(s3|gs|gcs)://([A-Za-z0-9][\w.-]*)(?:/(.*))?", re.DOTALL | re.ASCII)
+WILD = re.compile(r"[*?[]")
+# What tells a reader that its folder is whole: the last to come, and the first to go.
+LAST = ("saved_model.pb", "state.json")
+
+WORKERS = 8  # transfers at a time
+PIECE = 2**23  # bytes; larger files travel in pieces, some at a time
+TRIES = 4
+BACKOFF = 1.0  # seconds before the second try, twice as long before each further one
+ANSWER, LISTING = 60.0, 600.0  # seconds for one answer, and for a list of all that is there
+SLOWEST = 2**16  # bytes a second; a transfer that is slower is given up
+
+S3 = {
+    "default_block_size": PIECE,
+    "max_concurrency": 4,
+    "config_kwargs": {"max_pool_connections": 4 * WORKERS},
+}
+DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "s3": ("s3fs", "S3FileSystem", S3),
+    # Not the class that gcsfs registers: it asks for each bucket's kind over gRPC first, and hangs
+    # for a minute where only HTTP gets through.
+    "gs": ("gcsfs.core", "GCSFileSystem", {}),
+}
+NO_BUCKET = "there is no such bucket"
+
+
+class StorageError(Exception):
+    """A store or the network failed again and again; a later run may be luckier."""
+
+
+class SizeError(Exception):
+    """A file arrived with another size than it was sent with."""
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is the url of an object store."""
+    return path.startswith(("s3://", "gs://", "gcs://"))
+
+
+def local_path(path: str, *, flag: str) -> str:
+    """A local path as it is, or that of a `file://` url; a UserError for any other url."""
+    scheme, separator, rest = path.partition("://")
+    if not separator:
+        return path
+    if scheme != "file":
+        raise UserError(f"{flag} {scheme}://…: expected s3://, gs://, file:// or a local path")
+    return unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)
+
+
+def children(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[str]:
+    """The names of the folders directly in a remote folder."""
+    names = Place(url, flag=flag, options=options).contents()
+    return sorted({name.split("/")[0] for name in names if "/" in name})
+
+
+def versions(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[int]:
+    """The numbers among the names of a remote folder's folders."""
+    return sorted(int(n) for n in children(url, options=options, flag=flag) if n.isdecimal())
+
+
+def remove(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> None:
+    """Delete all that is in a remote folder, first what says that it is whole."""
+    place = Place(url, flag=flag, options=options)
+    if not place.key:
+        raise ValueError(f"{url}: a whole bucket is not removed")
+    for name in sorted(place.contents(), key=lambda n: PurePosixPath(n).name not in LAST):
+        place.delete(name)
+
+
+class Place:
+    """An object, a folder or a glob of a store, or a whole bucket.
+
+    Args:
+        url: Begins with `s3://`, `gs://` or `gcs://`.
+        flag: What named it, for errors.
+        options: Settings of the drivers.
+        stop: Once set, transfers are given up.
+
+    Raises:
+        UserError: The url is malformed, or what it needs is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        flag: str,
+        options: Options = NO_OPTIONS,
+        stop: threading.Event | None = None,
+    ) -> None:
+        match = URL.fullmatch(url)
+        if match is None or re.search(r"\?[^/]*=", url):
+            # Not repeated where it may hold a password or a token.
+            shown = "" if re.search("[@=]", url) else f" {url}"
+            raise UserError(
+                f"{flag}{shown}: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more"
+            )
+        scheme, self.bucket, path = match.groups("")
+        self.url, self.flag, self.scheme = url, flag, "s3" if scheme == "s3" else "gs"
+        self.key, self._must_be_folder = path.rstrip("/"), path.endswith("/") or not path
+        self.stop = stop or threading.Event()
+        # Bytes that each transfer has moved.
+        self.moved: dict[str, int] = {}
+        self.fs = self._driver(options.get(self.scheme, {}))
+
+    def find(self) -> tuple[dict[str, int], bool]:
+        """The objects that the url names with their sizes, and whether they are a folder's.
+
+        Raises:
+            UserError: There are none, or one that cannot be a local file.
+        """
+        size = None if self._must_be_folder else self._size(self.key)
+        wild = size is None and WILD.search(self.key)
+        if size is not None:
+            found = {self.key: size}
+        elif wild:
+            pattern = self.key.split("/")
+            # What begins so is no data, as in a shell or for `data.files`.
+            hidden = tuple({".", "_"} - {pattern[-1][0]})
+            found = {
+                key: size
+                for key, size in self._list(self.key[: wild.start()]).items()
+                if _matches(key.split("/"), pattern) and not key.split("/")[-1].startswith(hidden)
+            }
+        else:
+            found = self._list(self._below(""))
+        if not found:
+            raise UserError(
+                f"{self.flag} {self.url}: nothing is there; expected an object, a folder or a glob"
+            )
+        for key in found:
+            parents = map(str, PurePosixPath(key).parents)
+            if not {"", ".", ".."}.isdisjoint(key.split("/")) or any(p in found for p in parents):
+                raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
+        return found, size is None and not wild
+
+    def contents(self) -> dict[str, int]:
+        """The sizes of the objects in this folder, to any depth, by their names in it."""
+        start = len(self._below(""))
+        return {key[start:]: size for key, size in self._list(self._below("")).items()}
+
+    def download(self, key: str, size: int, to: Path) -> None:
+        """Bring an object to a file, which appears when it is whole."""
+        part = to.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
+
+        def once() -> None:
+            self.fs.get_file(f"{self.bucket}/{key}", str(part), **self._transfer(key, size))
+            _compare(part.stat().st_size, size)
+            part.replace(to)
+
+        try:
+            self._retry(once, key, lost="it was removed meanwhile")
+        finally:
+            part.unlink(missing_ok=True)
+
+    def upload(self, path: Path, name: str) -> None:
+        """Send a file to this folder, and ask for the size that has arrived."""
+        key = self._below(name)
+
+        def once() -> None:
+            size = path.stat().st_size
+            remote = f"{self.bucket}/{key}"
+            self.fs.put_file(str(path), remote, chunksize=PIECE, **self._transfer(key, size))
+            _compare(self._size(key), size)
+
+        self._retry(once, key, lost=NO_BUCKET)
+
+    def delete(self, name: str) -> None:
+        """Delete an object of this folder; that it has gone already is no error."""
+        key = self._below(name)
+
+        def once() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm_file(f"{self.bucket}/{key}", timeout=ANSWER)
+
+        self._retry(once, key)
+
+    def check_writable(self) -> None:
+        """Raise a UserError unless objects can be made; not all who may make them may delete."""
+        probe = self._below(".trainer-probe")
+
+        def once() -> None:
+            self.fs.pipe_file(f"{self.bucket}/{probe}", b"", timeout=ANSWER)
+            _compare(self._size(probe), 0)
+
+        self._retry(once, lost=NO_BUCKET)
+        with contextlib.suppress(UserError, StorageError):
+            self.delete(".trainer-probe")
+
+    def _driver(self, options: Mapping[str, Any]) -> Any:
+        module, name, settings = DRIVERS[self.scheme]
+        package = module.split(".")[0]
+        try:
+            driver = getattr(importlib.import_module(module), name)
+        except ImportError:
+            needs = f"needs {package}: pip install 'trainer[cloud]'"
+            raise UserError(f"{self.flag} {self.url}: {needs}") from None
+        # It logs whole addresses; all that matters comes as an exception as well.
+        logging.getLogger(package).setLevel(logging.CRITICAL)
+        settings = {"use_listings_cache": False, **settings, **options}
+        return self._retry(lambda: driver(**settings))
+
+    def _below(self, name: str) -> str:
+        return f"{self.key}/{name}" if self.key else name
+
+    def _size(self, key: str) -> int | None:
+        def once() -> int | None:
+            with contextlib.suppress(FileNotFoundError):
+                info = self.fs.info(f"{self.bucket}/{key}", timeout=ANSWER)
+                return info["size"] if info["type"] == "file" else None
+            return None
+
+        return self._retry(once, key)
+
+    def _list(self, prefix: str) -> dict[str, int]:
+        """All objects whose names begin so, in their order."""
+        found = self._retry(
+            lambda: self.fs.find(self.bucket, prefix=prefix, detail=True, timeout=LISTING),
+            lost=NO_BUCKET,
+        )
+        start = len(self.bucket) + 1
+        # What ends in a slash is a folder that was made in a console.
+        keys = sorted(name[start:] for name in found if not name.endswith("/"))
+        return {key: found[f"{self.bucket}/{key}"]["size"] for key in keys}
+
+    def _transfer(self, key: str, size: int) -> dict[str, Any]:
+        """What bounds and counts a transfer."""
+
+        def moving(size: int, value: int, **_: Any) -> None:
+            if self.stop.is_set():
+                raise InterruptedError
+            self.moved[key] = value
+
+        callback = importlib.import_module("fsspec.callbacks").Callback(hooks={"": moving})
+        return {"callback": callback, "timeout": ANSWER + size / SLOWEST}
+
+    def _retry(self, call: Callable[[], T], key: str = "", *, lost: str = "is not there") -> T:
+        url = f"{self.scheme}://{self.bucket}/{key}" if key else self.url
+        for tried in range(1, TRIES + 1):
+            try:
+                return call()
+            except (UserError, StorageError):
+                raise
+            except Exception as error:
+                if self.stop.is_set():
+                    raise
+                mistake, code = _mistake(error, lost), _answer(error)[0]
+                if mistake:
+                    raise UserError(f"{self.flag} {url}: {mistake}") from None
+            if tried < TRIES:
+                self.stop.wait(BACKOFF * 2 ** (tried - 1))
+        raise StorageError(f"{self.flag} {url}: failed {TRIES} times, at last with {code}")
+
+
+def _mistake(error: Exception, lost: str) -> str | None:
+    """What no further try mends, in half a line; None for what one may."""
+    code, status = _answer(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the local disk is full; take a larger one"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return NO_BUCKET if code == "NoSuchBucket" else lost
+    if status == 401 or re.search("Credential|Profile|Token", type(error).__name__):
+        return f"no valid credentials were found ({code}); give this job a role or service account"
+    if status == 403 or isinstance(error, PermissionError):
+        return f"access is denied ({code}); let this job's role or service account in"
+    return None
+
+
+def _answer(error: Exception) -> tuple[str, int | None]:
+    """The store's short code of an error, or else the error's name; and the HTTP status."""
+    if isinstance(error, SizeError):
+        return str(error), None
+    if isinstance(error, TimeoutError):
+        return "no answer in time", None
+    # As gcsfs says it.
+    if str(error).startswith("Forbidden"):
+        return "403", 403
+    code, status = getattr(error, "code", None), getattr(error, "code", None)
+    # As botocore says it, which s3fs gives as the cause of its own error.
+    for at in (error, error.__cause__):
+        response = getattr(at, "response", None)
+        if isinstance(response, dict):
+            code = response.get("Error", {}).get("Code")
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return re.sub(r"\W", "", str(code or type(error).__name__))[:40], status
+
+
+def _compare(size: int | None, expected: int) -> None:
+    if size != expected:
+        raise SizeError(f"{size} of {expected} bytes")
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path, or a folder that it lies in, matches; both are split at their slashes."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_matches(parts[i:], pattern[1:]) for i in range(len(parts) + 1))
+    return (
+        bool(parts)
+        and fnmatch.fnmatchcase(parts[0], pattern[0])
+        and _matches(parts[1:], pattern[1:])
+    )

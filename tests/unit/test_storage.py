@@ -1,0 +1,305 @@
+import errno
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from trainer import staging, storage
+from trainer.errors import UserError
+from trainer.job import Job
+from trainer.staging import Mirror, fetch, push, staged
+from trainer.storage import Place, StorageError, is_remote, local_path, remove
+
+pytest.importorskip("fsspec")
+
+
+class Driver:
+    """A store in memory that can be told to fail."""
+
+    def __init__(self, objects):
+        self.objects, self.error, self.calls = dict(objects), None, []
+
+    def _call(self, name, path):
+        self.calls.append((name, path))
+        if self.error:
+            raise self.error
+
+    def find(self, bucket, *, prefix, detail, timeout):
+        self._call("find", prefix)
+        names = [n for n in self.objects if n.startswith(f"{bucket}/{prefix}")]
+        return {n: {"size": len(self.objects[n]), "type": "file"} for n in names}
+
+    def info(self, path, *, timeout):
+        self._call("info", path)
+        if path not in self.objects:
+            raise FileNotFoundError(path)
+        return {"size": len(self.objects[path]), "type": "file"}
+
+    def get_file(self, path, to, *, callback, timeout):
+        Path(to).write_bytes(self.objects[path])
+        self._call("get", path)
+
+    def put_file(self, file, path, *, chunksize, callback, timeout):
+        self._call("put", path)
+        self.objects[path] = Path(file).read_bytes()
+
+    def pipe_file(self, path, data, *, timeout):
+        self._call("pipe", path)
+        self.objects[path] = data
+
+    def rm_file(self, path, *, timeout):
+        self._call("rm", path)
+        del self.objects[path]
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    driver = Driver({"bucket/d/a": b"aa", "bucket/d/b": b"bb"})
+    monkeypatch.setattr(storage, "BACKOFF", 0)
+    monkeypatch.setattr(storage, "DRIVERS", {"s3": ("fake_driver", "Driver", {})})
+    module = types.SimpleNamespace(Driver=lambda **settings: driver)
+    monkeypatch.setitem(sys.modules, "fake_driver", module)
+    return driver
+
+
+@pytest.mark.parametrize("path", ["s3://b/x", "gs://b/x", "gcs://b/x", "s3://b", "gs://b/*.npy"])
+def test_urls_of_object_stores_are_told(path):
+    assert is_remote(path)
+
+
+@pytest.mark.parametrize("path", ["data", "/data/s3://x", "file:///data", "s3:/b/x", "s3/b", ""])
+def test_anything_else_is_not_one(path):
+    assert not is_remote(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("data/50%25", "data/50%25"),
+        ("/data/*.npy", "/data/*.npy"),
+        ("file:///data/x", "/data/x"),
+        ("file://localhost/data", "/data"),
+        ("file://data/x", "data/x"),
+        ("file:///my%20set/%C3%BC", "/my set/ü"),
+    ],
+)
+def test_local_urls_become_paths(url, path):
+    assert local_path(url, flag="--train") == path
+
+
+def test_urls_of_other_kinds_are_refused_without_telling_them():
+    line = r"^--train https://…: expected s3://, gs://, file:// or a local path$"
+    with pytest.raises(UserError, match=line):
+        local_path("https://user:pass@host/x?token=1", flag="--train")
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "gs://*/x", "s3://a b/x", "gs://-b", "s3://ü"])
+def test_malformed_urls_are_refused(url):
+    with pytest.raises(UserError) as caught:
+        Place(url, flag="--test")
+    assert str(caught.value) == (
+        f"--test {url}: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more"
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://AKIA:s3cr3t@b/x", "gs://b/x?token=s3cr3t", "s3://b?a=s3cr3t"]
+)
+def test_urls_with_secrets_are_refused_without_telling_them(url):
+    with pytest.raises(UserError) as caught:
+        Place(url, flag="--test")
+    assert str(caught.value) == ("--test: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("gcs", "gcsfs")])
+def test_a_missing_package_is_named(monkeypatch, tmp_path, scheme, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"{package}.core", raising=False)
+    with pytest.raises(UserError) as caught:
+        fetch([f"{scheme}://bucket/x"], tmp_path)
+    assert str(caught.value) == (
+        f"--train {scheme}://bucket/x: needs {package}: pip install 'trainer[cloud]'"
+    )
+
+
+def test_nothing_is_imported_or_made_for_local_paths(tmp_path):
+    program = """
+import sys, tempfile
+from trainer.job import Job
+from trainer.staging import staged
+tempfile.TemporaryDirectory = None
+job = Job(train=("file:///a%20b", "c"), test=("d",), model_dir="file:///m", checkpoint_dir="e")
+with staged(job) as stage:
+    assert stage.job.train == ("/a b", "c"), stage.job
+    assert stage.job.test == ("d",)
+    assert (stage.job.model_dir, stage.job.checkpoint_dir) == ("/m", "e")
+    assert (stage.job.output_dir, stage.job.log_dir) == (None, None)
+    stage.on_checkpoint()
+    assert stage.on_export("/m/1") == "/m/1"
+    stage.finish()
+assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "fits"),
+    [
+        ("a/b-1", "a/b-*", True),
+        ("a/b-1/c/d", "a/b-*", True),
+        ("a/b", "a/b-*", False),
+        ("a/x/b", "a/*", True),
+        ("a", "a/*", False),
+        ("a/x/y/b", "**/b", True),
+        ("b", "**/b", True),
+        ("a/x/y/b", "a/**", True),
+        ("a/x/y/b", "a/**/b", True),
+        ("a/x/y/c", "a/**/b", False),
+        ("a/b", "A/b", False),
+        ("a/b3", "a/b[1-3]", True),
+        ("a/b4", "a/b[!1-3]", True),
+        ("a/bc", "a/b?", True),
+    ],
+)
+def test_globs(path, pattern, fits):
+    assert storage._matches(path.split("/"), pattern.split("/")) is fits
+
+
+def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
+    driver.error = RuntimeError("at https://host/d?X-Amz-Signature=s3cr3t\nand more")
+    with pytest.raises(StorageError) as caught:
+        fetch(["s3://bucket/d"], tmp_path)
+    assert str(caught.value) == ("--train s3://bucket/d: failed 4 times, at last with RuntimeError")
+    assert len(driver.calls) == storage.TRIES
+
+
+def test_what_no_further_try_mends_is_told_at_once(driver, tmp_path):
+    driver.error = PermissionError("s3cr3t")
+    with pytest.raises(UserError, match=r"^--train s3://bucket/d: access is denied \(Permission"):
+        fetch(["s3://bucket/d"], tmp_path)
+    assert len(driver.calls) == 1
+
+
+def test_waits_grow_between_tries(driver, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(storage, "BACKOFF", 1.0)
+    stop = types.SimpleNamespace(is_set=lambda: False, wait=waits.append)
+    driver.error = ConnectionResetError()
+    with pytest.raises(StorageError, match="at last with ConnectionResetError"):
+        Place("s3://bucket/d", flag="--train", stop=stop).contents()
+    assert waits == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told(driver, tmp_path, number):
+    def fails(path, to, **more):
+        Path(to).write_bytes(b"a")
+        raise OSError(number, "No space left on device")
+
+    driver.get_file = fails
+    with pytest.raises(UserError, match=r"^--train s3://bucket/d/.: the local disk is full"):
+        fetch(["s3://bucket/d"], tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_disk_that_is_too_small_is_told_first(driver, tmp_path, monkeypatch):
+    driver.objects = {"bucket/d/a": b"", "bucket/d/b": bytes(5_000_000)}
+    usage = types.SimpleNamespace(free=2_000_000)
+    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError) as caught:
+        fetch(["s3://bucket/d"], tmp_path, flag="--test")
+    assert str(caught.value) == (
+        f"--test s3://bucket/d: takes 5 MB of disk, but {tmp_path} has 2 MB left; "
+        "take a larger disk"
+    )
+    assert ("get", "bucket/d/a") not in driver.calls
+
+
+@pytest.mark.parametrize(
+    "names", [["../x"], ["a//b"], ["./a"], ["/etc"], ["a/..", "b"], ["a", "a/b"], ["a", "a/b/c"]]
+)
+def test_objects_that_cannot_be_files_are_refused(driver, tmp_path, names):
+    driver.objects = {f"bucket/d/{name}": b"" for name in names}
+    with pytest.raises(UserError, match=r"^--train s3://bucket/d: 'd/.*' cannot be a local file$"):
+        fetch(["s3://bucket/d"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
+    def gone(path, to, **more):
+        raise FileNotFoundError(path)
+
+    driver.get_file = gone
+    with pytest.raises(UserError, match=r"^--train s3://bucket/d/a: it was removed meanwhile$"):
+        fetch(["s3://bucket/d/a"], tmp_path)
+
+
+def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(staging, "TELL_EVERY", 0)
+    monkeypatch.setattr(staging, "WORKERS", 1)
+    monkeypatch.setattr(staging, "TICK", 0)
+    fetch(["s3://bucket/d"], tmp_path, tell=lines.append)
+    assert lines[-1].startswith("--train fetched files=2 of=2 mb=")
+    assert all(line.startswith("--train fetched files=") for line in lines)
+
+
+def test_a_whole_bucket_is_never_removed(driver):
+    with pytest.raises(ValueError, match="a whole bucket is not removed"):
+        remove("s3://bucket/")
+    assert len(driver.objects) == 2
+
+
+def test_metrics_go_beside_the_model_folder_unless_told_otherwise(driver, tmp_path):
+    for model_dir, expected in [
+        ("s3://bucket/run/model", "bucket/run/metrics.json"),
+        ("s3://bucket/model/", "bucket/metrics.json"),
+        ("s3://bucket", "bucket/metrics.json"),
+    ]:
+        driver.objects.clear()
+        with staged(Job(model_dir=model_dir), scratch=tmp_path) as stage:
+            folder = Path(stage.job.output_dir)
+            folder.mkdir()
+            (folder / "metrics.json").write_text("{}")
+            stage.finish()
+        assert list(driver.objects) == [expected]
+
+
+def test_the_temporary_folder_goes_even_when_training_fails(driver, tmp_path):
+    job = Job(train=("s3://bucket/d",))
+    with pytest.raises(RuntimeError), staged(job, scratch=tmp_path) as stage:
+        assert list(tmp_path.iterdir()) != []
+        assert sorted(p.name for p in Path(stage.job.train[0]).iterdir()) == ["a", "b"]
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
+    mirror = Mirror(tmp_path, "s3://bucket/ckpt")
+    (tmp_path / "ckpt-00000001").mkdir()
+    (tmp_path / "ckpt-00000001" / "state.json").write_text("{}")
+    driver.error = ConnectionError()
+    with pytest.raises(StorageError, match=r"^--checkpoint-dir s3://bucket/ckpt/ckpt-00000001"):
+        mirror.sync()
+    driver.error = None
+    mirror.sync()
+    assert "bucket/ckpt/ckpt-00000001/state.json" in driver.objects
+
+
+def test_a_file_that_is_still_written_is_sent_again(driver, tmp_path):
+    """What arrives is compared with the file's size when it was sent."""
+    file = tmp_path / "events"
+    file.write_bytes(b"1")
+    put = driver.put_file
+
+    def grows(path, *args, **more):
+        if file.stat().st_size < 3:
+            file.write_bytes(file.read_bytes() + b"1")
+        put(path, *args, **more)
+
+    driver.put_file = grows
+    push(file, "s3://bucket/logs")
+    assert driver.objects["bucket/logs/events"] == b"111"
