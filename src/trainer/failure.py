@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trainer import atomic
@@ -46,7 +46,7 @@ def clear(path: Path) -> None:
 
 
 def write(
-    path: Path, *, reason: str, host: str, rank: int | None, hide: Iterable[str] = ()
+    path: Path, *, reason: str, host: str, rank: int | None, hide: Collection[str] = ()
 ) -> None:
     """Write the failure file, unless the user's script has written its own.
 
@@ -78,7 +78,7 @@ def compose(reason: str, *, where: str) -> str:
     return _cut(reason.strip() or "unknown", LIMIT - len(end)) + end
 
 
-def reason_from(outcome: Outcome, *, hide: Iterable[str] = ()) -> str:
+def reason_from(outcome: Outcome, *, hide: Collection[str] = ()) -> str:
     """Why a run failed: the last exception, where it came from, how the process ended, a hint.
 
     Args:
@@ -133,7 +133,7 @@ def _joined(lines: Sequence[str]) -> str:
     return " ".join(line for line in spoken if line and not line.startswith("+-"))
 
 
-def _mask(text: str, hide: Iterable[str]) -> str:
+def _mask(text: str, hide: Collection[str]) -> str:
     # Line by line: what hides too much takes no more than a line. The rest is cut off anyway.
     lines = (mask_text(line, hide=hide) for line in text[: 8 * LIMIT].splitlines())
     return _KEY.sub(rf"\1{MASK}", "\n".join(lines))

@@ -170,11 +170,11 @@ def _local(place: str) -> Path:
 
 def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[str]]:
     """The beginning of the command line, and what pip has to install for it."""
-    told = f"{_PROGRAM} {program}".rstrip()
+    told = f"{_PROGRAM} {program}".rstrip() if program.isprintable() else f"{_PROGRAM} {program!r}"
     wanted = "expected the name of a .py or .sh file among the sources"
     path = code_dir / program
     name = os.path.relpath(path, code_dir)
-    if not program or name.startswith("-"):
+    if not program or not program.isprintable() or name.startswith("-"):
         raise UserError(f"{told}: {wanted}")
     if not path.resolve().is_relative_to(code_dir.resolve()):
         raise UserError(f"{told}: not in {code_dir}; {wanted}")

@@ -130,6 +130,7 @@ class Store:
         options: Settings of a driver that goes through the proxy.
         straight: Settings of one that does not.
         sends: The method of a request that sends an object.
+        looks: The method of one that asks for an object's size.
         times: How often a request must fail for the driver to give up, but not for us.
         listing: Part of the path of a request for a list.
         short: What an object is told to be that is shorter than it was listed.
@@ -137,6 +138,7 @@ class Store:
 
     scheme: str
     sends: str
+    looks: str
     times: int
     listing: str
     short: str
@@ -486,9 +488,9 @@ class Contract:
         whole = {k: v for k, v in files(there).items() if k < "ckpt-00000003"}
         assert files(here) == whole
         # The run goes on from 2, and replaces the others as it gets there.
-        before = store.read_all()
+        store.reset()
         mirror.sync()
-        assert store.read_all() == before
+        assert store.proxy.requests == []
         checkpoint(here, 4)
         shutil.rmtree(here / "ckpt-00000001")
         mirror.sync()
@@ -543,14 +545,16 @@ class Contract:
     def test_only_the_model_may_be_remote_and_only_the_chief_sends(self, store, tmp_path):
         job = Job(train=(str(tmp_path),), model_dir=f"{store.url}/m", output_dir=str(tmp_path))
         worker = Cluster(chief=("a",), worker=("b",), role="worker")
-        for cluster in (Cluster(), worker):
-            job = dataclasses.replace(job, cluster=cluster)
+        for cluster, checkpoint_dir in ((Cluster(), None), (worker, f"{store.url}/ckpt")):
+            job = dataclasses.replace(job, cluster=cluster, checkpoint_dir=checkpoint_dir)
             with staged(job, options=store.options) as stage:
                 assert stage.job.train == job.train
                 assert stage.job.output_dir == job.output_dir
                 model = write(Path(stage.job.model_dir) / "1", MODEL)
                 where = stage.on_export(model)
                 assert where == (str(model) if cluster is worker else f"{store.url}/m/1")
+                if checkpoint_dir:
+                    checkpoint(Path(stage.job.checkpoint_dir), 1)
                 stage.on_checkpoint()
                 stage.finish()
         assert sorted(store.read_all()) == sorted(f"m/1/{name}" for name in MODEL)
@@ -573,5 +577,12 @@ class Contract:
         store.spoil("403", method=store.sends)
         job = Job(**{name: f"{store.url}/x"})
         line = f"^{flag(name)} {store.url}/x: access is denied"
+        with pytest.raises(UserError, match=line), staged(job, options=store.options):
+            pass
+
+    def test_a_folder_whose_objects_cannot_be_seen_is_told_first(self, store):
+        store.spoil("403", method=store.looks, part="probe")
+        job = Job(model_dir=f"{store.url}/x")
+        line = f"^--model-dir {store.url}/x/.*: access is denied"
         with pytest.raises(UserError, match=line), staged(job, options=store.options):
             pass

@@ -25,7 +25,7 @@ emulator = pytest.importorskip("gcp_storage_emulator.server")
 
 class GS(Store):
     # The driver itself tries six times.
-    scheme, sends, times = "gs", "POST", 7
+    scheme, sends, looks, times = "gs", "POST", "GET", 7
     short = "500 of 1000 bytes"
     listing = "/o?"
 

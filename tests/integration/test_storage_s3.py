@@ -24,7 +24,7 @@ moto = pytest.importorskip("moto.server")
 
 
 class S3(Store):
-    scheme, sends, times = "s3", "PUT", 2
+    scheme, sends, looks, times = "s3", "PUT", "HEAD", 2
     short = "FlexibleChecksumError"
     listing = "list-type=2"
 

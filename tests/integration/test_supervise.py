@@ -121,6 +121,12 @@ def bash(script: str, *args: str) -> list[str]:
     return ["/bin/bash", "-c", script, *args]
 
 
+def fifo(path: Path) -> int:
+    """A pipe to write to that does not wait for its reader."""
+    os.mkfifo(path)
+    return os.open(path, os.O_RDWR)
+
+
 def runs(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -188,13 +194,13 @@ def test_a_second_signal_ends_all_at_once(tmp_path, second):
 
 def test_a_saving_process_under_a_shell_that_has_ended_keeps_its_grace(tmp_path):
     saved = tmp_path / "saved"
-    os.mkfifo(tmp_path / "go")
+    go = fifo(tmp_path / "go")
     # The shell has no trap and ends at once; what it runs takes its time.
     script = f"""
 {HEED}
 def save(number, frame):
     stop(number, frame)
-    open({str(tmp_path / "go")!r}).read()
+    open({str(tmp_path / "go")!r}).readline()
     open({str(saved)!r}, "w").write("weights")
     sys.exit(0)
 signal.signal(signal.SIGTERM, save)
@@ -209,7 +215,7 @@ signal.signal(signal.SIGTERM, save)
         pidfd_gone(shell)
         # Longer than those get who are left behind without having been told.
         assert not select.select([run.fd], [], [], 0.4)[0]
-        (tmp_path / "go").write_text("")
+        os.write(go, b"\n")
         outcome = run.end()
     assert saved.read_text() == "weights"
     assert b"got SIGTERM" not in run.text
@@ -331,10 +337,10 @@ sys.exit(6)
 
 def test_a_rank_that_fails_ends_the_others_within_a_short_time(tmp_path):
     os.mkfifo(tmp_path / "ready")
-    fifo = str(tmp_path / "ready")
-    ready = f"open({fifo!r}, 'w').write('x')\n"
+    path = str(tmp_path / "ready")
+    ready = f"open({path!r}, 'w').write('x')\n"
     other = HEED + "signal.signal(signal.SIGTERM, stop)\n" + ready + WAIT
-    failing = f"open({fifo!r}).read(1)\nraise ValueError('bad label 11')"
+    failing = f"open({path!r}).read(1)\nraise ValueError('bad label 11')"
     began = time.monotonic()
     with Supervised(tmp_path, python(other), python(failing), grace=0.3, prefix=True) as run:
         run.line(r"\[rank 0\] got SIGTERM")
@@ -404,12 +410,12 @@ def test_nobody_reading_does_not_keep_a_signal_from_being_heard(tmp_path):
 
 def test_a_reader_that_goes_away_does_not_end_the_script(tmp_path):
     done = tmp_path / "done"
-    os.mkfifo(tmp_path / "go")
+    go = fifo(tmp_path / "go")
     script = f"echo ready; read < {tmp_path}/go; seq 100000; seq 10 >&2; echo > {done}"
     with Supervised(tmp_path, bash(script)) as run:
         run.line("ready")
         run.process.stdout.close()
-        (tmp_path / "go").write_text("\n")
+        os.write(go, b"\n")
         assert run.process.wait(timeout=DEADLINE) == 0
         run.process.stdout = open(os.devnull, "rb")  # noqa: SIM115, PTH123
     assert done.exists()

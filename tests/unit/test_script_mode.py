@@ -54,8 +54,9 @@ def member(name: str, data: bytes = b"x", **fields) -> tuple[tarfile.TarInfo, by
 def env(tmp_path: Path) -> dict[str, str]:
     """An environment in which pip reaches nothing and changes nothing."""
     site = str(tmp_path / "site")
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return {
-        **os.environ,
+        **inherited,
         "PIP_NO_INDEX": "1",
         "PIP_CONFIG_FILE": "/dev/null",
         "PIP_NO_COMPILE": "1",
@@ -270,7 +271,7 @@ def test_a_script_beside_setup_py_finds_its_package_installed(run, code):
         ("../train.py", "sagemaker_program ../train.py: not in {code};"),
         ("/etc/passwd", "sagemaker_program /etc/passwd: not in {code};"),
         ("-c", "sagemaker_program -c: expected the name of"),
-        ("", "sagemaker_program: expected"),
+        ("a\0b\n.py", r"sagemaker_program 'a\x00b\n.py': expected"),
     ],
 )
 def test_a_program_that_cannot_be_run_is_told_in_one_line(call, code, program, told):
@@ -339,6 +340,13 @@ def test_files_folders_and_links_replace_one_another(call, code, tmp_path):
     assert files(outside) == {"train.py": "outside"}
 
 
+def test_sources_that_would_replace_themselves_are_left_as_they_are(call, code):
+    put(code, src__src="file", src__train_py=SHOW)
+    with pytest.raises(UserError, match="src/src: would replace the folder that it is in"):
+        call("train.py", code / "src")
+    assert files(code / "src") == {"src": "file", "train.py": SHOW}
+
+
 EVIL = {
     "up": [member("ok.py"), member("../evil.py")],
     "up inside": [member("a/../../evil.py")],
@@ -380,6 +388,21 @@ def test_harmless_links_are_unpacked(call, code, tmp_path):
     )
     call("train.py", archive)
     assert files(code) == {"train.py": "text", "hard": "text", "a/b/up": "text"}
+
+
+def test_owner_and_rights_are_not_those_of_where_it_was_packed(call, code, tmp_path):
+    archive = tar(
+        tmp_path / "ok.tar.gz",
+        member("lib", type=tarfile.DIRTYPE, mode=0o000, uid=1234, gid=1234),
+        member("lib/a.py", mode=0o000, uid=1234, gid=1234, uname="daemon", gname="daemon"),
+        member("train.py", mode=0o7777, uid=1234, gid=1234),
+    )
+    call("train.py", archive)
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in code.rglob("*")}
+    assert modes == {"lib": modes["lib"], "a.py": 0o600, "train.py": 0o755}
+    assert {(p.stat().st_uid, p.stat().st_gid) for p in code.rglob("*")} == {
+        (os.geteuid(), os.getegid())
+    }
 
 
 def test_damaged_and_missing_sources_are_told_in_one_line(call, tmp_path):
@@ -430,8 +453,7 @@ def test_requirements_are_installed_before_the_program_runs(run, code, tmp_path,
         tmp_path / "source",
         train_py="import extra; print(extra.VERSION)",
         train_sh=f"{sys.executable} train.py",
-        # What pip itself imports is not taken from the sources.
-        queue_py="raise SystemExit('not this one')",
+        pip_py="raise SystemExit('not this one')",
     )
     wheel(source / "wheels", "extra", "2")
     (source / "requirements.txt").write_text("# comment\n./wheels/extra-2-py3-none-any.whl\n")

@@ -1,6 +1,8 @@
 import errno
 import subprocess
 import sys
+import threading
+import time
 import types
 from pathlib import Path
 
@@ -191,6 +193,40 @@ def test_waits_grow_between_tries(driver, tmp_path, monkeypatch):
     with pytest.raises(StorageError, match="at last with ConnectionResetError"):
         Place("s3://bucket/d", flag="--train", stop=stop).contents()
     assert waits == [1.0, 2.0, 4.0]
+
+
+def test_transfers_are_bounded_in_time_by_their_size(driver, tmp_path):
+    given, get = [], driver.get_file
+
+    def note(*args, timeout, **more):
+        given.append(timeout)
+        get(*args, timeout=timeout, **more)
+
+    driver.objects, driver.get_file = {"bucket/d": bytes(storage.SLOWEST * 3)}, note
+    fetch(["s3://bucket/d"], tmp_path)
+    assert given == [storage.ANSWER + 3]
+
+
+def test_a_transfer_that_fails_ends_those_under_way(driver, tmp_path):
+    begun, ended = threading.Event(), []
+
+    def get(path, to, *, callback, timeout):
+        if path.endswith("a"):
+            assert begun.wait(30)
+            raise PermissionError
+        begun.set()
+        until = time.monotonic() + 30
+        try:
+            while time.monotonic() < until:
+                callback.relative_update(1)
+        except InterruptedError:
+            ended.append(path)
+            raise
+
+    driver.get_file = get
+    with pytest.raises(UserError, match="d/a: access is denied"):
+        fetch(["s3://bucket/d"], tmp_path)
+    assert ended == ["bucket/d/b"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

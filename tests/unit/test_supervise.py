@@ -162,13 +162,13 @@ def test_processes_run_side_by_side(tmp_path, capfd):
     # Each waits for the other to open it.
     write = f"echo hello > {tmp_path}/fifo"
     read = f"cat {tmp_path}/fifo"
-    outcome = supervise([sh(write, "a"), sh(read, "b")], grace=1, prefix=True)
+    outcome = supervise([sh(write, "a"), sh(read, "b")], grace=1, prefix=True, timeout=30)
     assert outcome.code == 0
     assert capfd.readouterr().out == "[b] hello\n"
 
 
 def test_a_program_that_cannot_be_started_is_told_and_ends_the_others():
-    waiting = sh("read < /dev/zero; sleep 1000", "rank 0")
+    waiting = sh("sleep 1000", "rank 0")
     missing = Command(argv=("/no/such/program",), env={}, name="rank 1")
     message = r"^rank 1: cannot start /no/such/program: No such file or directory$"
     with pytest.raises(UserError, match=message):
@@ -206,9 +206,9 @@ def test_a_timeout_ends_them(capfd):
 def test_what_nobody_reads_keeps_the_process_that_writes_it_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.launch.run._STALLED", 0.1)
     reading, writing = os.pipe()
-    script = sh(f"head -c 8000000 /dev/zero | tr '\\0' '\\n'; echo > {tmp_path}/done")
+    script = sh(f"yes {'x' * 99} | head -c 8000000; echo > {tmp_path}/done")
     try:
-        outcome = supervise([script], grace=0.1, prefix=False, timeout=0.5, out=writing)
+        outcome = supervise([script], grace=0.1, prefix=False, timeout=1, out=writing)
         assert outcome.timed_out
         assert not (tmp_path / "done").exists()
     finally:
@@ -224,7 +224,9 @@ def test_a_failure_ends_the_others_with_a_signal_they_can_heed(tmp_path, capfd):
     os.mkfifo(tmp_path / "ready")
     heeding = f"trap 'echo saved; exit 0' TERM; echo > {tmp_path}/ready; sleep 1000 & wait"
     failing = f"read < {tmp_path}/ready; echo 'ValueError: bad' >&2; exit 7"
-    outcome = supervise([sh(heeding, "rank 0"), sh(failing, "rank 1")], grace=100, prefix=True)
+    outcome = supervise(
+        [sh(heeding, "rank 0"), sh(failing, "rank 1")], grace=100, prefix=True, timeout=30
+    )
     assert (outcome.code, outcome.failed, outcome.tail) == (7, "rank 1", ("ValueError: bad",))
     out, err = capfd.readouterr()
     assert "[rank 0] saved\n" in out
@@ -236,7 +238,7 @@ def test_one_that_ends_well_does_not_end_the_others(tmp_path, capfd):
     # The pipe ends when its writer does.
     ending = sh(f"exec 3> {tmp_path}/fifo; exit 0", "a")
     staying = sh(f"cat {tmp_path}/fifo; echo done", "b")
-    assert supervise([ending, staying], grace=1, prefix=False).code == 0
+    assert supervise([ending, staying], grace=1, prefix=False, timeout=30).code == 0
     assert capfd.readouterr().out == "done\n"
 
 

@@ -50,7 +50,7 @@ def install(
         reporter.warn("CA_REPOSITORY_ARN is not heeded: pip uses the index it is configured for")
     name = REQUIREMENTS if listed else str(folder)
     reporter.info(f"pip installs {' and '.join([*what, *listed[1:]])} in {folder}")
-    # -P: a file among the sources may be called like a module that pip needs.
+    # -P: there may be a pip.py among the sources.
     argv = (python, "-P", "-m", "pip", "install", "--no-input", *what, *listed)
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     command = Command(argv=argv, env={**quiet, **env}, cwd=folder, name="pip")

@@ -142,7 +142,8 @@ class Run:
         name = signal.Signals(number).name
         if self._told is None:
             self._told = number
-            self._say(f"{name}: {self._names()} may take {self._grace:g} s to end")
+            if self._living or self._orphans:
+                self._say(f"{name}: {self._names()} may take {self._grace:g} s to end")
             self._end(self._grace)
         else:
             self._say(f"{name} again: killed: {self._names()}")

@@ -31,9 +31,9 @@ class Laid:
 def unpack(archive: Path, to: Path, *, name: str) -> None:
     """Unpack a tar file, compressed or not, if all of it belongs into the folder.
 
-    Python's `data` filter alone would not do: it strips the leading slash of absolute names, and
-    up to Python 3.11.12 and 3.12.10 a chain of links leads it outside (CVE-2025-4517). Nothing is
-    left out: an archive with one bad member is not unpacked at all.
+    Python's `data` filter alone would not do: Debian's 3.11.2 has none, up to 3.11.12 and 3.12.10
+    a chain of links leads it outside (CVE-2025-4517), and it renames what has an absolute name.
+    Nothing is left out: an archive with one bad member is not unpacked at all.
 
     Args:
         archive: The tar file.
@@ -47,7 +47,8 @@ def unpack(archive: Path, to: Path, *, name: str) -> None:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
             _check(members, name=name)
-            tar.extractall(to, members, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            tar.extractall(to, members)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         why = str(error).partition("\n")[0].rstrip(":")
         raise UserError(f"{name}: not a whole tar file: {why}") from None
@@ -72,8 +73,15 @@ def _check(members: list[tarfile.TarInfo], *, name: str) -> None:
             problem = "neither a file nor a folder"
         else:
             (links if member.issym() else files).add(path)
+            _make_ours(member)
             continue
         raise UserError(f"{name}: not unpacked: its member {member.name!r} is {problem}")
+
+
+def _make_ours(member: tarfile.TarInfo) -> None:
+    """Let it belong to whoever unpacks it, who can read it, and no other can change it."""
+    member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
+    member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
 
 
 def _stays_inside(link: PurePosixPath, target: PurePosixPath) -> bool:
@@ -90,7 +98,8 @@ def lay(source: Path, over: Path) -> Laid:
     the folder.
 
     Raises:
-        UserError: The source holds what is neither a file nor a folder; nothing was copied.
+        UserError: The source holds what is neither a file nor a folder (nothing was copied), or
+            would replace itself.
         OSError: The disk refuses.
     """
     new = _entries(source)
@@ -107,6 +116,8 @@ def lay(source: Path, over: Path) -> Laid:
                 target.mkdir()
             continue
         if target.is_dir() and not target.is_symlink():
+            if source.resolve().is_relative_to(target.resolve()):
+                raise UserError(f"{source / path}: would replace the folder that it is in")
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)

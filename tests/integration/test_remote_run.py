@@ -1,0 +1,91 @@
+"""The whole program with all of its folders in object stores, over real connections."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import gcsfs.core
+import pytest
+import tensorflow as tf
+from processes import trainer
+
+
+@contextlib.contextmanager
+def s3() -> Iterator[tuple[str, Any, dict[str, str]]]:
+    """A bucket of moto's server: its url, a driver, and the environment that leads there."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    try:
+        fs = fsspec.filesystem("s3", key="test", secret="test", endpoint_url=url)
+        # All of moto's servers in a process share one memory.
+        fs.makedirs("bucket", exist_ok=True)
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        yield "s3://bucket", fs, {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def gs() -> Iterator[tuple[str, Any, dict[str, str]]]:
+    """The same of gcp-storage-emulator."""
+    from gcp_storage_emulator.server import create_server
+
+    logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
+    with create_server("127.0.0.1", 0, in_memory=True) as server:
+        url = f"http://127.0.0.1:{server._api._httpd.server_address[1]}"
+        # Not by the name "gs": that class asks for the bucket's kind first, over gRPC.
+        fs = gcsfs.core.GCSFileSystem(token="anon", endpoint_url=url)
+        fs.mkdir("bucket")
+        # What Google's own libraries read.
+        yield "gs://bucket", fs, {"STORAGE_EMULATOR_HOST": url}
+
+
+@pytest.mark.parametrize("store", [s3, gs])
+def test_data_model_checkpoints_logs_and_metrics_may_all_be_remote(
+    store, tfrecords: Path, tmp_path: Path
+):
+    with store() as (bucket, fs, env):
+        for split in ("train", "test"):
+            for file in (tfrecords / split).iterdir():
+                fs.put_file(str(file), f"{bucket}/data/{split}/{file.name}")
+        argv = ["train", "--model", "fast", "--train", f"{bucket}/data"]
+        argv += ["--job-dir", f"{bucket}/job", "--checkpoint-every", "10"]
+        first = trainer(*argv, "--steps", "20", env=env)
+        assert first.returncode == 0, first.stdout + first.stderr
+        assert first.stdout.splitlines()[-1].startswith(f"model={bucket}/job/model/1 ")
+        again = trainer(*argv, "--steps", "30", env=env)
+        assert "resumed at step=20" in again.stdout, again.stdout + again.stderr
+
+        found = {name.partition("/job/")[2] for name in fs.find(f"{bucket}/job")}
+        assert {
+            "model/1/saved_model.pb",
+            "model/2/saved_model.pb",
+            "checkpoints/ckpt-00000030/state.json",
+            "metrics.json",
+        } <= found
+        assert [name for name in found if name.startswith("logs/events.out.tfevents")]
+        metrics = json.loads(fs.cat_file(f"{bucket}/job/metrics.json"))
+        assert (metrics["steps"], metrics["model_path"]) == (30, f"{bucket}/job/model/2")
+        fs.get(f"{bucket}/job/model/2/", str(tmp_path / "model"), recursive=True)
+        served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+        assert served(image_input=tf.zeros((1, 28, 28, 1)))["classes"].shape == (1,)
+
+
+def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path):
+    with s3() as (_, _, env):
+        ran = trainer(
+            *("train", "--train", "s3://nowhere/data", "--test", "s3://nowhere/data"),
+            *("--model-dir", str(tmp_path / "model")),
+            env=env,
+        )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("trainer: error: --train s3://nowhere/data")
+    assert ran.stderr.count("\n") == 1
