@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import __version__, atomic
+from trainer.installed import version
 from trainer.job import Job
 
 if TYPE_CHECKING:
@@ -123,17 +123,7 @@ def metrics_of(
         "hparams": dataclasses.asdict(job.hparams),
         "versions": {
             "trainer": __version__,
-            "tensorflow": _version("tensorflow", "tensorflow-cpu"),
-            "keras": _version("keras"),
+            "tensorflow": version("tensorflow", "tensorflow-cpu"),
+            "keras": version("keras"),
         },
     }
-
-
-def _version(*names: str) -> str | None:
-    """The version of the first of some packages that is installed."""
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None

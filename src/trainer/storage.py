@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from trainer.errors import UserError
+from trainer.errors import RetryableError, UserError
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
@@ -53,7 +53,7 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 NO_BUCKET = "there is no such bucket"
 
 
-class StorageError(Exception):
+class StorageError(RetryableError):
     """A store or the network failed again and again; a later run may be luckier."""
 
 

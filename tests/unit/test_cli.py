@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trainer import __version__, cli
+from trainer.storage import StorageError
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -58,6 +59,16 @@ def test_a_failure_that_is_not_the_users_is_one_line_and_code_1(capsys, monkeypa
     monkeypatch.setattr(cli, "_create", fail)
     code, _, err = run(capsys, "data", "create", "--out", "x")
     assert (code, err) == (1, "trainer: failed: ValueError: many lines (--debug shows where)\n")
+
+
+def test_what_a_new_try_may_cure_has_a_code_of_its_own(capsys, monkeypatch):
+    def fail(args):
+        raise StorageError("s3://bucket/x: failed 4 times")
+
+    monkeypatch.setattr(cli, "_create", fail)
+    code, _, err = run(capsys, "data", "create", "--out", "x")
+    assert code == 200
+    assert err == "trainer: failed: s3://bucket/x: failed 4 times; a new try may cure it\n"
 
 
 def test_an_interrupt_is_no_traceback(capsys, monkeypatch):

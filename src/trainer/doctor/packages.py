@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 import trainer
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
+from trainer.installed import version
 from trainer.job import Job
 
 # Each with the other names that it is installed under.
@@ -26,16 +26,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 STORES = {("s3://",): "s3fs", ("gs://", "gcs://"): "gcsfs"}
 # More than time zones and file systems make of it.
 CLOCK_SECONDS = 86_400.0
-
-
-def version(*names: str) -> str | None:
-    """The version of the first of some packages that is installed."""
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 def tell_packages(job: Job) -> Iterator[Finding]:
