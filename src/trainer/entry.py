@@ -19,6 +19,7 @@ from typing import Any
 from trainer import failure, secrets
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags
+from trainer.launch.signals import ending
 from trainer.launch.supervise import Command, supervise
 from trainer.platforms import opt_ml, sagemaker
 from trainer.platforms.base import Seen
@@ -41,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
     seen = Seen(env=os.environ, argv=argv)
     report = _Report(seen)
     try:
-        plan = make_plan(seen)
+        # As process 1 of a container, signals without a handler would be ignored.
+        with ending():
+            plan = make_plan(seen)
         outcome = supervise([plan.command], grace=plan.grace, prefix=False)
     except UserError as error:
         if debug:
