@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# In CI the same examples each time: what fails there is the change. Elsewhere new ones are tried.
+hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 # Read when TensorFlow is first imported, by whichever test that is.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

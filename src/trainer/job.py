@@ -51,7 +51,7 @@ class Knob:
         if isinstance(value, (int, float)):
             # Not a number is inside no range; what is no count of anything is inside an open one.
             inside = self.low <= value <= self.high and not (self.above and value == self.low)
-            if not inside or value >= MOST:
+            if not inside or value > MOST:
                 raise UserError(f"{flag} {value}: expected a number {self.range()}")
 
     def range(self) -> str:

@@ -15,8 +15,9 @@ from trainer.job import Job
 from trainer.platforms.resolve import Resolved
 from trainer.report import Reporter
 from trainer.runtime import import_tensorflow
-from trainer.staging import Stage, StoppedError, staged
+from trainer.staging import Stage, staged
 from trainer.stop import listening
+from trainer.transfer import StoppedError
 
 
 def run(resolved: Resolved) -> int:

@@ -10,16 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import itertools
 import json
 import re
-import shutil
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,121 +22,11 @@ from trainer import storage
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.job import flag as flag_of
-from trainer.storage import LAST, NO_OPTIONS, WORKERS, Options, Place, is_remote, local_path
+from trainer.storage import NO_OPTIONS, Options, Place
+from trainer.transfer import Tell, fetch, is_there, never, push
+from trainer.urls import is_remote, local_path
 
-TELL_EVERY = 5.0  # seconds between lines of progress
-TICK = 1.0  # seconds between looks at what runs
-Tell = Callable[[str], None]
 OUTPUTS = ("model_dir", "output_dir", "checkpoint_dir", "log_dir")
-
-
-class StoppedError(Exception):
-    """The run was told to stop while its files were on their way."""
-
-
-def never() -> bool:
-    """What is asked whether to stop, where nobody is."""
-    return False
-
-
-def fetch(
-    paths: Sequence[str],
-    into: Path,
-    *,
-    shard: tuple[int, int] = (0, 1),
-    options: Options = NO_OPTIONS,
-    tell: Tell = print,
-    stopped: Callable[[], bool] = never,
-    flag: str = "--train",
-) -> list[str]:
-    """Bring what urls name to local disk; a file that is there with its size is not brought again.
-
-    Args:
-        paths: Urls of objects, folders (to any depth) and globs; local paths stay as they are.
-        into: Gets `s3/<bucket>/<name>` or `gs/<bucket>/<name>` for each object.
-        shard: `(i, n)` takes the i-th of every n objects, counted over all paths.
-        options: Settings of the drivers.
-        tell: Gets a line every few seconds.
-        stopped: Asked every second whether to give up.
-        flag: What named the paths, for errors.
-
-    Returns:
-        A folder for a folder, a file for an object and for each one that a glob matches.
-
-    Raises:
-        UserError: Nothing is there, access is denied, or the disk is too small.
-        StorageError: The store failed again and again.
-        StoppedError: `stopped` said so.
-    """
-    stop, number = threading.Event(), itertools.count()
-    local: list[str] = []
-    jobs: dict[Path, tuple[Place, str, int]] = {}
-    for path in paths:
-        if not is_remote(path):
-            local.append(local_path(path, flag=flag))
-            continue
-        place = Place(path, flag=flag, options=options, stop=stop)
-        root = into / place.scheme / place.bucket
-        found, is_folder = place.find()
-        mine = [key for key in found if next(number) % shard[1] == shard[0]]
-        jobs |= {root / key: (place, key, found[key]) for key in mine}
-        local += [str(root / key) for key in ([place.key] if is_folder and mine else mine)]
-    if paths and not local:
-        raise UserError(
-            f"{flag} {' '.join(paths)}: {next(number)} objects for {shard[1]} hosts leave none for "
-            f"host {shard[0]}; take fewer hosts, or do not share the objects out by host"
-        )
-    jobs = {to: job for to, job in jobs.items() if not _is_there(to, job[2])}
-    for folder in {to.parent for to in jobs}:
-        folder.mkdir(parents=True, exist_ok=True)
-    need = sum(size for _, _, size in jobs.values())
-    free = shutil.disk_usage(into).free if jobs else 0
-    if need > free:
-        raise UserError(
-            f"{flag} {' '.join(paths)}: takes {need / 1e6:.0f} MB of disk, but {into} has "
-            f"{free / 1e6:.0f} MB left; take a larger disk"
-        )
-    calls = [functools.partial(p.download, key, size, to) for to, (p, key, size) in jobs.items()]
-    _transfer([calls], {p for p, *_ in jobs.values()}, f"{flag} fetched", tell, stopped)
-    return local
-
-
-def push(
-    folder: Path,
-    url: str,
-    *,
-    last: Sequence[str] = LAST,
-    options: Options = NO_OPTIONS,
-    tell: Tell = print,
-    flag: str = "--model-dir",
-) -> None:
-    """Send the files of a folder, to any depth, into the remote folder `url`; or one file.
-
-    Args:
-        folder: A folder, whose unfinished `.*.part` are left out, or a file.
-        url: The remote folder; objects of the same names are replaced.
-        last: Names of files that make a folder whole: they are sent when all others have arrived,
-            and older ones are taken away before.
-        options: Settings of the drivers.
-        tell: Gets a line every few seconds.
-        flag: What named the url, for errors.
-
-    Raises:
-        UserError: There is no such bucket, or access is denied.
-        StorageError: The store failed again and again, or does not keep what it is sent.
-    """
-    place = Place(url, flag=flag, options=options)
-    base = folder if folder.is_dir() else folder.parent
-    files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
-    names = {file.relative_to(base).as_posix(): file for file in files if file.is_file()}
-    names = {n: f for n, f in names.items() if not re.search(r"(^|/)\.[^/]*\.part(/|$)", n)}
-    final = [name for name in names if name.split("/")[-1] in last]
-    if final:
-        for name in place.contents().keys() & set(final):
-            place.delete(name)
-    groups = [[name for name in names if name not in final], final]
-    calls = [[functools.partial(place.upload, names[name], name) for name in g] for g in groups]
-    _transfer(calls, {place}, f"{flag} sent", tell)
 
 
 class Mirror:
@@ -307,47 +191,10 @@ def _folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="trainer-", dir=scratch, ignore_cleanup_errors=True)
 
 
-def _is_there(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
 def _is_whole(folder: Path) -> bool:
     """Whether a checkpoint has all that its state lists."""
     try:
         sizes = json.loads((folder / "state.json").read_text())["files"]
-        return all(_is_there(folder / name, size) for name, size in sizes.items())
+        return all(is_there(folder / name, size) for name, size in sizes.items())
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _transfer(
-    groups: Iterable[Sequence[Callable[[], None]]],
-    places: Iterable[Place],
-    what: str,
-    tell: Tell,
-    stopped: Callable[[], bool] = never,
-) -> None:
-    """Run transfers side by side, group after group; one that fails ends them all."""
-    begun = told = time.monotonic()
-    total, done = sum(map(len, groups)), 0
-    for group in groups:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            pending = {pool.submit(call) for call in group}
-            try:
-                while pending:
-                    ended, pending = wait(pending, timeout=TICK, return_when=FIRST_EXCEPTION)
-                    for future in ended:
-                        future.result()
-                    if stopped():
-                        raise StoppedError(f"{what} {done} of {total} files when told to stop")
-                    done, now = done + len(ended), time.monotonic()
-                    if done == total or now - told > TELL_EVERY:
-                        told, moved = now, sum(sum(list(p.moved.values())) for p in places) / 1e6
-                        rate = moved / max(now - begun, 1e-3)
-                        files = f"files={done} of={total}"
-                        tell(f"{what} {files} mb={moved:.1f} mb_per_second={rate:.1f}")
-            except BaseException:
-                for place in places:
-                    place.stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise

@@ -8,27 +8,24 @@ tokens, so that no more than the short code of an error is ever passed on.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fnmatch
 import importlib
 import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
-from trainer.errors import RetryableError, UserError
+from trainer.errors import UserError
+from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
+from trainer.urls import URL, WILD, matches
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
 Options = Mapping[str, Mapping[str, Any]]
 NO_OPTIONS: Options = {}
 
-URL = re.compile(r"(s3|gs|gcs)://([A-Za-z0-9][\w.-]*)(?:/(.*))?", re.DOTALL | re.ASCII)
-WILD = re.compile(r"[*?[]")
 # What tells a reader that its folder is whole: the last to come, and the first to go.
 LAST = ("saved_model.pb", "state.json")
 
@@ -50,30 +47,6 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     # for a minute where only HTTP gets through.
     "gs": ("gcsfs.core", "GCSFileSystem", {}),
 }
-NO_BUCKET = "there is no such bucket"
-
-
-class StorageError(RetryableError):
-    """A store or the network failed again and again; a later run may be luckier."""
-
-
-class SizeError(Exception):
-    """A file arrived with another size than it was sent with."""
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is the url of an object store."""
-    return path.startswith(("s3://", "gs://", "gcs://"))
-
-
-def local_path(path: str, *, flag: str) -> str:
-    """A local path as it is, or that of a `file://` url; a UserError for any other url."""
-    scheme, separator, rest = path.partition("://")
-    if not separator:
-        return path
-    if scheme != "file":
-        raise UserError(f"{flag} {scheme}://…: expected s3://, gs://, file:// or a local path")
-    return unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)
 
 
 def children(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[str]:
@@ -149,7 +122,7 @@ class Place:
             found = {
                 key: size
                 for key, size in self._list(self.key[: wild.start()]).items()
-                if _matches(key.split("/"), pattern) and not key.split("/")[-1].startswith(hidden)
+                if matches(key.split("/"), pattern) and not key.split("/")[-1].startswith(hidden)
             }
         else:
             found = self._list(self._below(""))
@@ -273,7 +246,7 @@ class Place:
             except Exception as error:
                 if self.stop.is_set():
                     raise
-                mistake, code = _mistake(error, lost), _answer(error)[0]
+                mistake, code = mistake_of(error, lost), answer_of(error)[0]
                 if mistake:
                     raise UserError(f"{self.flag} {url}: {mistake}") from None
             if tried < TRIES:
@@ -281,54 +254,6 @@ class Place:
         raise StorageError(f"{self.flag} {url}: failed {TRIES} times, at last with {code}")
 
 
-def _mistake(error: Exception, lost: str) -> str | None:
-    """What no further try mends, in half a line; None for what one may."""
-    code, status = _answer(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the local disk is full; take a larger one"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, FileNotFoundError):
-        return NO_BUCKET if code == "NoSuchBucket" else lost
-    if status == 401 or re.search("Credential|Profile|Token", type(error).__name__):
-        return f"no valid credentials were found ({code}); give this job a role or service account"
-    if status == 403 or isinstance(error, PermissionError):
-        return f"access is denied ({code}); let this job's role or service account in"
-    return None
-
-
-def _answer(error: Exception) -> tuple[str, int | None]:
-    """The store's short code of an error, or else the error's name; and the HTTP status."""
-    if isinstance(error, SizeError):
-        return str(error), None
-    if isinstance(error, TimeoutError):
-        return "no answer in time", None
-    # As gcsfs says it.
-    if str(error).startswith("Forbidden"):
-        return "403", 403
-    code, status = getattr(error, "code", None), getattr(error, "code", None)
-    # As botocore says it, which s3fs gives as the cause of its own error.
-    for at in (error, error.__cause__):
-        response = getattr(at, "response", None)
-        if isinstance(response, dict):
-            code = response.get("Error", {}).get("Code")
-            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return re.sub(r"\W", "", str(code or type(error).__name__))[:40], status
-
-
 def _compare(size: int | None, expected: int) -> None:
     if size != expected:
         raise SizeError(f"{size} of {expected} bytes")
-
-
-def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path, or a folder that it lies in, matches; both are split at their slashes."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(_matches(parts[i:], pattern[1:]) for i in range(len(parts) + 1))
-    return (
-        bool(parts)
-        and fnmatch.fnmatchcase(parts[0], pattern[0])
-        and _matches(parts[1:], pattern[1:])
-    )

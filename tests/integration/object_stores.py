@@ -24,8 +24,10 @@ from trainer import storage
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.job import Job, flag
-from trainer.staging import Mirror, StoppedError, fetch, push, staged
-from trainer.storage import PIECE, StorageError, children, remove, versions
+from trainer.staging import Mirror, staged
+from trainer.storage import PIECE, children, remove, versions
+from trainer.storage_errors import StorageError
+from trainer.transfer import StoppedError, fetch, push
 
 SECRET = "s3cr3t"
 

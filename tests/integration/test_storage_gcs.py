@@ -17,7 +17,7 @@ from object_stores import Contract, Store, files, serving
 
 from trainer import storage
 from trainer.errors import UserError
-from trainer.staging import fetch
+from trainer.transfer import fetch
 
 pytest.importorskip("gcsfs")
 emulator = pytest.importorskip("gcp_storage_emulator.server")

@@ -16,8 +16,8 @@ from object_stores import SECRET, Contract, Store, files, serving, write
 
 from trainer import storage
 from trainer.errors import UserError
-from trainer.staging import fetch, push
-from trainer.storage import StorageError
+from trainer.storage_errors import StorageError
+from trainer.transfer import fetch, push
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer import __version__, cli
-from trainer.storage import StorageError
+from trainer.storage_errors import StorageError
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from trainer import staging, storage
+from trainer import storage, transfer, urls
 from trainer.errors import UserError
 from trainer.job import Job
-from trainer.staging import Mirror, fetch, push, staged
-from trainer.storage import Place, StorageError, is_remote, local_path, remove
+from trainer.staging import Mirror, staged
+from trainer.storage import Place, remove
+from trainer.storage_errors import StorageError
+from trainer.transfer import fetch, push
+from trainer.urls import is_remote, local_path
 
 pytest.importorskip("fsspec")
 
@@ -167,7 +170,7 @@ assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
     ],
 )
 def test_globs(path, pattern, fits):
-    assert storage._matches(path.split("/"), pattern.split("/")) is fits
+    assert urls.matches(path.split("/"), pattern.split("/")) is fits
 
 
 def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
@@ -244,7 +247,7 @@ def test_a_full_disk_is_told(driver, tmp_path, number):
 def test_a_disk_that_is_too_small_is_told_first(driver, tmp_path, monkeypatch):
     driver.objects = {"bucket/d/a": b"", "bucket/d/b": bytes(5_000_000)}
     usage = types.SimpleNamespace(free=2_000_000)
-    monkeypatch.setattr(staging.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(UserError) as caught:
         fetch(["s3://bucket/d"], tmp_path, flag="--test")
     assert str(caught.value) == (
@@ -275,9 +278,9 @@ def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
 
 def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(staging, "TELL_EVERY", 0)
-    monkeypatch.setattr(staging, "WORKERS", 1)
-    monkeypatch.setattr(staging, "TICK", 0)
+    monkeypatch.setattr(transfer, "TELL_EVERY", 0)
+    monkeypatch.setattr(transfer, "WORKERS", 1)
+    monkeypatch.setattr(transfer, "TICK", 0)
     fetch(["s3://bucket/d"], tmp_path, tell=lines.append)
     assert lines[-1].startswith("--train fetched files=2 of=2 mb=")
     assert all(line.startswith("--train fetched files=") for line in lines)

@@ -11,7 +11,7 @@ from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import size
 from trainer.errors import DataError, UserError
 from trainer.job import Job
-from trainer.storage import is_remote, local_path
+from trainer.urls import is_remote, local_path
 
 if TYPE_CHECKING:
     from trainer.data.files import Split

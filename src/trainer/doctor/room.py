@@ -13,7 +13,7 @@ from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes, size
 from trainer.job import Job
 from trainer.platforms.base import Seen
-from trainer.storage import is_remote, local_path
+from trainer.urls import is_remote, local_path
 
 # TensorFlow, the model and MNIST take half of this.
 LEAST_MEMORY = 1 << 30
