@@ -13,14 +13,12 @@ class Hooks:
 
     Attributes:
         stopped: Whether to end after the step under way; asked between calls.
-        stepped: Called with step, loss and images per second at each progress line.
         evaluated: Called with step, accuracy and loss after each evaluation.
         saved: Called after each checkpoint.
         exported: Called with the folder of the new model; returns where it finally is.
     """
 
     stopped: Callable[[], bool] = lambda: False
-    stepped: Callable[[int, float, float], None] = lambda step, loss, rate: None
     evaluated: Callable[[int, float, float], None] = lambda step, accuracy, loss: None
     saved: Callable[[], None] = lambda: None
     exported: Callable[[Path], str] = str

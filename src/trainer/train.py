@@ -80,8 +80,12 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             reporter.info(f"resumed at step={progress.step}")
             first = progress.examples // hparams.batch_size
             stream = getattr(train, "stream", None)
-            # Our own data goes on from any step without being read again.
-            train = dataset(stream, step=first) if stream else train.skip(first)
+            if stream:
+                # Our own data goes on from any step without being read again.
+                train.feed.close()
+                train = dataset(stream, step=first)
+            else:
+                train = train.skip(first)
 
     feed = getattr(train, "feed", None)
     train_steps = make_train_steps(
@@ -104,6 +108,8 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             source = feed.take(count) if feed else iterator
             losses = reading(train, train_steps, source, count).numpy()
         check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
+        # What an evaluation found is of the model as it was then.
+        tested = None
         loss = float(np.mean(losses))
         progress = dataclasses.replace(
             progress,
@@ -118,7 +124,7 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             reporter.info(f"step={step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}")
             summaries.write(step, loss=loss, images_per_second=rate)
         if step % eval_every == 0 or last:
-            tested = reading(test, evaluate, test) or tested
+            tested = reading(test, evaluate, test)
             progress = _tell_tested(tested, progress, reporter, summaries, hooks)
             if job.target_accuracy is not None and tested is not None:
                 reached = tested.accuracy >= job.target_accuracy
@@ -141,7 +147,7 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             checkpoints.save(progress)
             hooks.saved()
     elif tested is None:
-        # Resumed from a run that had ended.
+        # Told to stop in the last evaluation, or resumed from a run that had ended.
         tested = reading(test, evaluate, test)
 
     features = next(iter(test))[0][:SAMPLE]

@@ -18,7 +18,7 @@ NAMES = [
 HARMLESS = {
     "PATH": "/run/secrets:/opt/token/bin:/usr/bin",
     "PWD": "/work",
-    "OLDPWD": "/work/old",
+    "OLDPWD": "/home/me/old",
     "TOKENIZERS_PARALLELISM": "false",
     "AUTHOR": "Ada",
     "SM_HOSTS": '["algo-1", "algo-2"]',

@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer.data.create import create
 from trainer.data.files import open_tables
 from trainer.errors import DataError, UserError
+from trainer.hooks import Hooks
 from trainer.job import Hparams, Job
 from trainer.report import Reporter
 from trainer.train import train_and_evaluate
@@ -215,6 +216,26 @@ def test_no_data_is_synthetic_and_says_so(run):
     metrics = run(train=(), steps=3)
     assert metrics["data"]["train"]["kind"] == "synthetic"
     assert [line for line in metrics["log"] if "SYNTHETIC" in line]
+
+
+def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path):
+    told, stop = [], []
+
+    class StopAtStep20(Reporter):
+        def info(self, text: str) -> None:
+            # Printed before the evaluation of that step.
+            stop.extend([True] * text.startswith("step=20 of="))
+
+    hooks = Hooks(stopped=lambda: bool(stop), evaluated=lambda step, accuracy, _: told.append(step))
+    fields = {"steps": 40, "log_every": 20, "eval_every": 10, "model_dir": str(tmp_path / "m")}
+    metrics = train_and_evaluate(
+        Job(hparams=HPARAMS, train=(str(small),), **fields), StopAtStep20(), hooks
+    )
+    assert (metrics["stopped"], metrics["steps"]) == (True, 20)
+    assert told == [10]
+    # That of step 10 is of another model than the one that is exported.
+    assert metrics["test_accuracy"] is None
+    assert metrics["best_step"] == 10
 
 
 OWN = """
