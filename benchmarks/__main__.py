@@ -72,15 +72,17 @@ def main() -> int:
 
 
 def _save(path: Path, tables: list[Table]) -> None:
-    text = path.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    """Put tables into the measured part of a file; those not measured now stay as they are."""
+    before, _, rest = path.read_text().partition(BEGIN)
+    old, _, after = rest.partition(END)
+    # Up to its title, a section belongs to nobody.
+    sections = {part.partition("\n")[0]: f"### {part}" for part in old.split("### ")[1:]}
     note = (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on one core of {_processor()}, "
-        f"Python {platform.python_version()}, by `{command}`."
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, Python {platform.python_version()}, "
+        f"`python -m benchmarks {' '.join(sys.argv[1:])}`"
     )
-    middle = "\n\n".join([note, *(table.markdown() for table in tables)])
+    sections |= {table.title: f"{table.markdown()}\n\n{note}" for table in tables}
+    middle = "\n\n".join(section.strip() for section in sections.values())
     path.write_text(f"{before}{BEGIN}\n\n{middle}\n\n{END}{after}")
 
 
