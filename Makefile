@@ -16,6 +16,8 @@ DEVICE ?= cpu
 MODEL ?= cnn
 ARGS ?=
 OUT ?= runs/mnist
+# Where a download goes.
+DATA ?= data/mnist
 # The folder of the four original MNIST files. Without one they are downloaded, and without a
 # network the trainer draws synthetic digits of its own.
 MNIST_DIR ?= $(wildcard ../shared/data/mnist)
@@ -53,8 +55,8 @@ $(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py
 
 train: setup
 	@if [ -n "$(MNIST_DIR)" ]; then data="--train $(MNIST_DIR)"; \
-	elif [ -n "$$($(BIN)/trainer data mnist --out data/mnist --timeout 10 | tail -n 1)" ]; \
-	then data="--train data/mnist"; \
+	elif $(BIN)/trainer data mnist --out $(DATA) --timeout 10; \
+	then data="--train $(DATA)"; \
 	else echo "no MNIST_DIR and no network: training on synthetic digits"; data=; fi; \
 	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model $(ARGS)
 

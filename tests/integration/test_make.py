@@ -1,0 +1,23 @@
+"""The commands of the Makefile that the other tests do not run anyway."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_train_without_data_or_network_trains_on_synthetic_digits(tmp_path: Path):
+    """The download is given a proxy that nobody listens on, which is no network to it."""
+    env = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    folder = tmp_path / "mnist"
+    ran = subprocess.run(
+        # What is installed is as it should be: this test runs in it.
+        ["make", "-o", "setup", "train", "MNIST_DIR=", "MODEL=fast", f"OUT={tmp_path / 'run'}",
+         f"DATA={folder}", "ARGS=--steps 5"],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "no MNIST_DIR and no network" in ran.stdout
+    assert "SYNTHETIC" in ran.stdout
+    assert (tmp_path / "run/model/1/saved_model.pb").exists()
