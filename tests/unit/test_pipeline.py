@@ -1,6 +1,7 @@
 """The tf.data.Dataset over a stream: what it gives, and what becomes of an error."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from trainer.data.files import open_tables
 from trainer.data.framing import frame
 from trainer.data.stream import Stream
 from trainer.data.tfrecord import TFRecordTable
-from trainer.errors import DataError
+from trainer.errors import DataError, RetryableError
 
 COUNT = 500
 
@@ -151,6 +152,21 @@ def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
     with pytest.raises(DataError, match="became shorter"):
         for _ in range(COUNT):
             made.feed.take(1)
+    made.feed.close()
+
+
+def test_a_feed_does_not_wait_for_ever(dataset, path, monkeypatch):
+    from trainer.data import pipeline
+
+    slow, gone = stream(path, **STREAMED), threading.Event()
+    chunks = slow.chunks
+    # As a network disk that has gone away: it answers when the test is over.
+    monkeypatch.setattr(slow, "chunks", lambda step: (gone.wait(60) and c for c in chunks(step)))
+    monkeypatch.setattr(pipeline, "READ_SECONDS", 0.1)
+    made = dataset(slow)
+    with pytest.raises(RetryableError, match=r"--train: reading .* took more than"):
+        made.feed.take(1)
+    gone.set()
     made.feed.close()
 
 

@@ -11,9 +11,12 @@ import tensorflow as tf
 
 from trainer.data.stream import CHUNK_EXAMPLES, Stream
 from trainer.data.table import IMAGE_SHAPE
+from trainer.errors import RetryableError
 
 # Of examples, handed over at a time: 8 MB.
 MOST_NUMBERS = 1 << 20
+# For a chunk of examples, 3 MB, to be read: a network disk that takes longer is gone.
+READ_SECONDS = 300.0
 
 
 def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
@@ -112,6 +115,7 @@ class Feed:
 
         Raises:
             DataError: Reading failed.
+            RetryableError: It did not end.
         """
         parts = []
         while count:
@@ -125,12 +129,18 @@ class Feed:
     def close(self) -> None:
         """End the thread that reads ahead."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> tuple[np.ndarray, ...]:
         if self._pool is None:
             return next(self._chunks)
-        ready = self._ahead.result()
+        try:
+            ready = self._ahead.result(timeout=READ_SECONDS)
+        except TimeoutError:
+            raise RetryableError(
+                f"--train: reading {CHUNK_EXAMPLES} examples took more than {READ_SECONDS:.0f} s; "
+                "is the disk or the network behind it still there?"
+            ) from None
         self._ahead = self._pool.submit(self._chunks.__next__)
         return ready
 
