@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Role = Literal["chief", "worker", "ps", "evaluator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -21,6 +23,8 @@ class Cluster:
         role: What this process is.
         index: Which one of its role.
         interface: The network interface to the others, or None for the system's choice.
+        local_rank: Which of those who train on this host it is.
+        local_size: How many train on this host.
     """
 
     chief: tuple[str, ...] = ()
@@ -30,6 +34,8 @@ class Cluster:
     role: Role = "chief"
     index: int = 0
     interface: str | None = None
+    local_rank: int = 0
+    local_size: int = 1
 
     @property
     def trainers(self) -> tuple[str, ...]:
@@ -53,6 +59,22 @@ class Cluster:
         """How many take part, this one included."""
         return max(1, sum(len(getattr(self, role)) for role in ROLES))
 
+    @property
+    def task(self) -> str:
+        """What it is called: `worker 1`."""
+        return f"{self.role} {self.index}"
+
+    def to_json(self) -> str:
+        """As text, for the environment of a process that is started as a part of it."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Cluster:
+        """The inverse of `to_json`."""
+        fields: dict[str, Any] = json.loads(text)
+        fields |= {role: tuple(fields[role]) for role in ROLES}
+        return cls(**fields)
+
     def __str__(self) -> str:
         counts = ", ".join(f"{len(getattr(self, r))} {r}" for r in ROLES if getattr(self, r))
-        return f"{self.role} {self.index} of ({counts or 'one process'})"
+        return f"{self.task} of ({counts or 'one process'})"

@@ -71,6 +71,12 @@ def knob(default: Any, help: str, group: str, **limits: Any) -> Any:
 MOST = 2**53
 
 MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
+SHARED = "several processes"
+
+
+DISTRIBUTIONS = ("none", "mirrored", "multi_worker_mirrored", "parameter_server", "horovod")
+# Where hosts meet, unless told otherwise: in the range that IANA leaves to users.
+PORT = 7117
 
 
 # One knob, one entry: the formatter would give every argument a line.
@@ -97,7 +103,10 @@ class Hparams:
         metavar="NAME=VALUE", many=True,
     )
 
-    batch_size: int = knob(None, "examples a step", TRAINING, low=1, high=65536)
+    batch_size: int = knob(
+        None, "examples a step, of all processes together (see --scaling)", TRAINING, low=1,
+        high=65536,
+    )
     optimizer: str = knob(
         None, "how gradients become steps", TRAINING, choices=("adam", "adamw", "sgd")
     )
@@ -135,6 +144,10 @@ class Job:
     # What only a platform can say.
     platform: str = "local"
     cluster: Cluster = field(default_factory=Cluster)
+    # Whether `cluster` lists processes, this being one that was started as such; else hosts.
+    launched: bool = False
+    # Of this host.
+    gpus: int = 0
     trial: Trial | None = None
     # The exit code of a run that was told to stop and has saved what it had. By default that of a
     # process ended by SIGTERM, so that whoever counts on a finished model starts it again.
@@ -175,10 +188,6 @@ class Job:
     )
     skip_corrupt: int = knob(0, "damaged records to leave out before it is an error", DATA, low=0)
     eval_batch_size: int = knob(1000, "examples at a time in evaluation", DATA, low=1, high=65536)
-    shard_by: str = knob(
-        "auto", "how several processes share the data", DATA, choices=("auto", "file", "record")
-    )
-
     job_dir: str | None = knob(
         None, "folder for all that follows: model, checkpoints, logs and metrics.json "
         "(default: none)", OUTPUT, metavar="DIR",
@@ -214,6 +223,53 @@ class Job:
         True, "on a GPU, the same result each time at some cost; a CPU's always is", RUN
     )
     threads: int = knob(0, "processor threads; 0: one for each core", RUN, low=0, high=1024)
+    distribution: str = knob(
+        None, "how processes and GPUs share the work (default: parameter_server where such servers "
+        "are listed, multi_worker_mirrored on several hosts, mirrored on several GPUs, else none)",
+        SHARED, choices=DISTRIBUTIONS,
+    )
+    processes_per_host: int | None = knob(
+        None, "processes that train, on each host (default: one for each GPU with horovod, else "
+        "one)", SHARED, low=1, high=256, metavar="N",
+    )
+    scaling: str = knob(
+        "none", "none: the processes share each batch, so that the result is that of one; linear: "
+        "each takes a whole batch, and the learning rate rises to their number times its value",
+        SHARED, choices=("none", "linear"),
+    )
+    scaling_epochs: float = knob(
+        5.0, "with --scaling linear, epochs in which it rises; at most half of the run", SHARED,
+        low=0,
+    )
+    compression: str = knob(
+        "none", "fp16: horovod sends gradients in 16 bits", SHARED, choices=("none", "fp16")
+    )
+    shard_by: str = knob(
+        "auto", "how they share the data: whole files, or each a part of every batch; auto: files "
+        "where all get as many examples", SHARED, choices=("auto", "file", "record"),
+    )
+    start_timeout: float = knob(
+        600.0, "seconds for all hosts to come", SHARED, low=0, above=True, high=86400,
+        metavar="SECONDS",
+    )
+    port: int | None = knob(
+        None, f"of the chief, where the hosts meet (default: {PORT}; on one host any free one)",
+        SHARED, low=1, high=65535,
+    )
+    timeline: str | None = knob(
+        None, "horovod writes what it does when to this file, for chrome://tracing "
+        "(default: none)", SHARED,
+        metavar="FILE",
+    )
+    autotune: bool = knob(False, "horovod tries out its own settings in the first steps", SHARED)
+    autotune_log: str | None = knob(
+        None, "and writes to this file what it tried (default: none)", SHARED, metavar="FILE"
+    )
+    restarts: int = knob(
+        3, "with parameter_server, times to go on from the newest checkpoint when a server is "
+        "lost", SHARED, low=0, high=1000,
+    )
+
     verbosity: str = knob(
         "INFO", "what to report; DEBUG includes TensorFlow's own log", RUN,
         choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL"),

@@ -52,7 +52,7 @@ def test_sagemaker_is_asked_first_and_a_plain_machine_is_the_rest(env, platform)
 
 def test_a_plain_machine_takes_the_flags_and_nothing_else():
     found = resolve(Seen(env={"STEPS": "3"}, root=NOWHERE), {"steps": 10, "run": print})
-    assert found.job == Job(steps=10)
+    assert found.job == Job(steps=10, distribution="none")
     assert found.sources == {"steps": "--steps"}
 
 

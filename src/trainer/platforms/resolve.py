@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.flags import job_from_flags
 from trainer.job import Job, flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
+from trainer.platforms.task import count_gpus, read_task
 
 # In the order in which they are asked; `local` takes whatever is left.
 PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)
@@ -62,12 +64,19 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     if values.get("job_dir"):
         _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
     platform.settle(reading, values, sources)
+    cluster, gpus, task = reading.cluster, count_gpus(seen), read_task(seen)
+    if task:
+        cluster, sources["cluster"] = task
+        cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
+    values["distribution"] = values.get("distribution") or default(cluster, gpus=gpus)
     job = dataclasses.replace(
         job_from_flags(values),
         platform=platform.NAME,
-        cluster=reading.cluster,
+        cluster=cluster,
+        launched=task is not None,
+        gpus=gpus,
         # One report a trial, from whoever evaluates.
-        trial=reading.trial if reading.cluster.is_chief else None,
+        trial=reading.trial if cluster.is_chief else None,
         stopped_code=reading.stopped_code,
         grace=reading.grace,
         failure_file=reading.failure_file,
@@ -75,6 +84,15 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     return Resolved(
         job=job, platform=platform.NAME, because=because, sources=sources, notes=reading.notes
     )
+
+
+def default(cluster: Cluster, *, gpus: int) -> str:
+    """How to share the work where nobody says so."""
+    if cluster.ps:
+        return "parameter_server"
+    if len(cluster.trainers) > 1:
+        return "multi_worker_mirrored"
+    return "mirrored" if gpus > 1 else "none"
 
 
 def which(seen: Seen) -> tuple[ModuleType, str]:

@@ -12,8 +12,16 @@ from typing import Any
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.platforms.base import Reading, Seen, expect
-from trainer.platforms.coerce import field_of, unquoted
-from trainer.platforms.opt_ml import FILES, base_dir, config_file, hyperparameters, sign, view
+from trainer.platforms.coerce import coerce, field_of, unquoted
+from trainer.platforms.opt_ml import (
+    FILES,
+    base_dir,
+    config_file,
+    framework_parameters,
+    hyperparameters,
+    sign,
+    view,
+)
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {
@@ -43,7 +51,18 @@ NAMES: dict[str, str] = {
     "TRAINING_JOB_ARN": "platform",
     "TRAINING_JOB_NAME": "platform",
     "SAGEMAKER_BASE_DIR": "platform",
+    "sagemaker_mpi_enabled": "distribution",
+    "sagemaker_parameter_server_enabled": "distribution",
+    "sagemaker_multi_worker_mirrored_strategy_enabled": "distribution",
+    "sagemaker_mpi_num_of_processes_per_host": "processes_per_host",
 }
+# Hyperparameters that the SDKs make of an estimator's `distribution`.
+SWITCHES = {
+    "sagemaker_mpi_enabled": "horovod",
+    "sagemaker_parameter_server_enabled": "parameter_server",
+    "sagemaker_multi_worker_mirrored_strategy_enabled": "multi_worker_mirrored",
+}
+PROCESSES = "sagemaker_mpi_num_of_processes_per_host"
 CHANNEL = "SM_CHANNEL_"
 # The SDK's version 3 brings the user's code and its own in channels, too.
 NO_DATA = ("CODE", "SM_DRIVERS")
@@ -98,6 +117,7 @@ def read(seen: Seen) -> Reading:
             notes.append(f"{actual}={value}: not used, as {sources[field]} is there")
         elif value:
             values[field], sources[field] = value, actual
+    _read_switches(seen, values, sources)
     checkpoints = base_dir(seen) / "checkpoints"
     if checkpoints.is_dir():
         values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
@@ -141,6 +161,24 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
             f"SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, {current}, found "
             f"{', '.join(taking_part)}; name its group, or give that group a program of its own"
         )
+
+
+def _read_switches(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """How the estimator says that the work is shared.
+
+    Raises:
+        UserError: It says so in two ways.
+    """
+    parameters = framework_parameters(seen)
+    # `{"enabled": false}` is sent as well.
+    on = [name for name in SWITCHES if str(parameters.get(name)).lower() == "true"]
+    if len(on) > 1:
+        raise UserError(f"hyperparameters {' and '.join(on)}: both are true; choose one of them")
+    if on:
+        values["distribution"], sources["distribution"] = SWITCHES[on[0]], on[0]
+    number = coerce("processes_per_host", parameters.get(PROCESSES), where=PROCESSES)
+    if number is not None and values.get("distribution") == "horovod":
+        values["processes_per_host"], sources["processes_per_host"] = number, PROCESSES
 
 
 def read_cluster(seen: Seen) -> Cluster:

@@ -1,0 +1,68 @@
+"""Which of several processes this one is, where somebody has started it as such.
+
+The trainer's own launcher says it in one variable. `mpirun` and `horovodrun` say it in theirs: the
+MCA environment of Open MPI ("mpirun", man page), and `horovod/runner/gloo_run.py`.
+"""
+
+from __future__ import annotations
+
+from trainer.cluster import Cluster
+from trainer.errors import UserError
+from trainer.platforms.base import Seen
+
+VARIABLE = "TRAINER_TASK"
+# Rank, size, rank on this host, size on this host.
+OPEN_MPI = (
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+)
+HOROVODRUN = ("HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE")
+
+
+def read_task(seen: Seen) -> tuple[Cluster, str] | None:
+    """The processes of the job with this one's place, and what said so; None if nothing does.
+
+    Raises:
+        UserError: A variable is not as its program writes it.
+    """
+    if seen.env.get(VARIABLE):
+        try:
+            return Cluster.from_json(seen.env[VARIABLE]), VARIABLE
+        except (ValueError, TypeError, KeyError):
+            raise UserError(
+                f"{VARIABLE}: expected what the trainer's launcher writes; unset it"
+            ) from None
+    for names in (HOROVODRUN, OPEN_MPI):
+        if all(seen.env.get(name) for name in names):
+            numbers = [seen.env[name] for name in names]
+            if not all(number.isdecimal() for number in numbers):
+                shown = ", ".join(f"{n}={v}" for n, v in zip(names, numbers, strict=True))
+                raise UserError(f"{shown}: expected whole numbers")
+            return _ranked(*map(int, numbers)), names[0]
+    return None
+
+
+def count_gpus(seen: Seen) -> int:
+    """How many GPUs this host's processes may use, found without any of NVIDIA's libraries."""
+    visible = seen.env.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        # What comes after an empty or negative one is not used, says CUDA's programming guide.
+        names = [name.strip() for name in visible.split(",")]
+        return next((i for i, n in enumerate(names) if not n or n.startswith("-")), len(names))
+    device = seen.path("/dev")
+    return sum(path.name.removeprefix("nvidia").isdecimal() for path in device.glob("nvidia[0-9]*"))
+
+
+def _ranked(rank: int, size: int, local_rank: int, local_size: int) -> Cluster:
+    # Their addresses are known to those who started them only.
+    names = tuple(f"rank-{i}" for i in range(size))
+    return Cluster(
+        chief=names[:1],
+        worker=names[1:],
+        role="worker" if rank else "chief",
+        index=max(0, rank - 1),
+        local_rank=local_rank,
+        local_size=local_size,
+    )
