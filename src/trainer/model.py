@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from trainer.data.files import open_tables
+from trainer.data.graph import graph_dataset
 from trainer.data.pipeline import dataset
 from trainer.data.stream import Shard, Stream
 from trainer.data.table import CLASSES, IMAGE_SHAPE
@@ -86,6 +87,7 @@ def input_fn(
     seed: int = 0,
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
+    in_graph: bool = False,
 ) -> tf.data.Dataset:
     """Read labelled images.
 
@@ -97,6 +99,8 @@ def input_fn(
         seed: Of the shuffling.
         cache_mb: Data up to this size, in MiB, is kept in memory.
         skip_corrupt: How many damaged records may be left out.
+        in_graph: Read by TensorFlow alone, so that a server without Python can; `shard.index` may
+            then be a tensor.
 
     Returns:
         Images float32 [batch, 28, 28, 1] from 0 to 1, and labels int32 [batch].
@@ -104,8 +108,20 @@ def input_fn(
     Raises:
         DataError: See `open_tables`.
     """
+    tables = open_tables(paths, split=mode, skip_corrupt=skip_corrupt)
+    if in_graph:
+        return graph_dataset(
+            tables,
+            batch_size=batch_size,
+            training=mode == "train",
+            shard_index=shard.index,
+            shard_count=shard.count,
+            shard_by=shard.by,
+            seed=seed,
+            cache_mb=cache_mb,
+        )
     stream = Stream(
-        open_tables(paths, split=mode, skip_corrupt=skip_corrupt),
+        tables,
         batch_size=batch_size,
         training=mode == "train",
         shard=shard,
