@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import atomic
 from trainer.job import Hparams
+from trainer.layout import put
 
 # A reloaded model runs the same operations; only their fusing may differ.
 SAME = 1e-4
@@ -32,7 +32,7 @@ def export(
     sample: tf.Tensor,
     layout: str = "version",
 ) -> Path:
-    """Write `model_dir/<version>/saved_model.pb`, and check it.
+    """Write `model_dir/<version>/saved_model.pb`, or what the layout wants, and check it.
 
     It computes in float32 whatever the training's precision was, so that any server on any
     processor can run it.
@@ -43,10 +43,11 @@ def export(
         hparams: What it was built from.
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on.
-        layout: `version`, or `flat`: `model_dir/saved_model.pb`, which replaces the one there.
+        layout: See `trainer.layout`.
 
     Returns:
-        The model's folder; that of a new version has one more than the highest number there.
+        The model's folder, or the archive; that of a new version has one more than the highest
+        number there.
 
     Raises:
         ExportError: The reloaded model answers otherwise; nothing is left behind.
@@ -59,36 +60,23 @@ def export(
         served.set_weights(model.get_weights())
         _check_rounding(model(sample, training=False), served(sample, training=False))
     signatures = module.serving_input_fn(served)
+
+    def write(folder: Path) -> None:
+        save(served, folder, signatures=signatures)
+        _compare(folder, signatures=signatures, sample=sample)
+
+    return put(model_dir, layout, write)
+
+
+def save(model: keras.Model, folder: Path, *, signatures: dict) -> None:
+    """Write a SavedModel with these signatures."""
     holder = tf.Module()
     # What the signatures compute with must hang on the object that is saved.
-    holder.model = served
-    model_dir.mkdir(parents=True, exist_ok=True)
-    atomic.remove_leftovers(model_dir)
-    path = model_dir / str(next_version(model_dir))
-    with atomic.new_folder(path) as part:
-        tf.saved_model.save(holder, str(part), signatures=signatures)
-        # TensorFlow makes this for assets; an empty one says nothing.
-        if not any((part / "assets").glob("*")):
-            shutil.rmtree(part / "assets", ignore_errors=True)
-        _compare(part, signatures=signatures, sample=sample)
-    return path if layout == "version" else _flatten(path)
-
-
-def _flatten(path: Path) -> Path:
-    """Move a version's files up into the model folder, the one that makes it a model last."""
-    model_dir = path.parent
-    files = [file for file in path.rglob("*") if file.is_file()]
-    for file in sorted(files, key=lambda file: file.name == "saved_model.pb"):
-        place = model_dir / file.relative_to(path)
-        place.parent.mkdir(exist_ok=True)
-        file.replace(place)
-    shutil.rmtree(path)
-    return model_dir
-
-
-def next_version(model_dir: Path) -> int:
-    """One more than the highest version in the folder; 1 in an empty one."""
-    return max((int(p.name) for p in model_dir.iterdir() if p.name.isdigit()), default=0) + 1
+    holder.model = model
+    tf.saved_model.save(holder, str(folder), signatures=signatures)
+    # TensorFlow makes this for assets; an empty one says nothing.
+    if not any((folder / "assets").glob("*")):
+        shutil.rmtree(folder / "assets", ignore_errors=True)
 
 
 def _compare(path: Path, *, signatures: dict, sample: tf.Tensor) -> None:

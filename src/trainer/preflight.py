@@ -39,6 +39,11 @@ def check(job: Job) -> None:
     if job.module == Job.module:
         files.find(job.train, split="train")
         files.find(test_paths(job), split="test")
+    check_outputs(job)
+
+
+def check_outputs(job: Job) -> None:
+    """Raise a UserError if an output folder cannot be written."""
     for flag, folder in [
         ("--model-dir", Path(job.model_dir)),
         ("--output-dir", output_dir(job)),

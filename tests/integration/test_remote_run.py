@@ -89,3 +89,29 @@ def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path):
     assert ran.returncode == 2
     assert ran.stderr.startswith("trainer: error: --train s3://nowhere/data")
     assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("layout", ["servo", "tar", "flat"])
+def test_a_model_is_imported_from_one_remote_folder_to_another(layout: str, tmp_path: Path):
+    holder = tf.Module()
+    holder.twice = tf.function(lambda x: {"y": 2 * x}, input_signature=[tf.TensorSpec((None,))])
+    tf.saved_model.save(holder, str(tmp_path / "1"), signatures=holder.twice)
+    with s3() as (bucket, fs, env):
+        bucket = f"{bucket}/{layout}"
+        fs.put(str(tmp_path / "1"), f"{bucket}/in/1", recursive=True)
+        fs.pipe_file(f"{bucket}/in/code/inference.py", b"#")
+        fs.pipe_file(f"{bucket}/out/model/export/Servo/7/saved_model.pb", b"an older one")
+        argv = ["train", "--import", "--input", f"{bucket}/in", "--layout", layout]
+        ran = trainer(*argv, "--model-dir", f"{bucket}/out/model", env=env)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        found = {name.partition("/out/")[2] for name in fs.find(f"{bucket}/out")}
+        expected = {
+            "servo": {"model/export/Servo/8/saved_model.pb", "model/code/inference.py"},
+            "flat": {"model/saved_model.pb", "model/code/inference.py"},
+            "tar": {"model/model.tar.gz"},
+        }
+        assert {"import.json", *expected[layout]} <= found
+        assert fs.cat_file(f"{bucket}/out/model/export/Servo/7/saved_model.pb") == b"an older one"
+        report = json.loads(fs.cat_file(f"{bucket}/out/import.json"))
+        place = {"servo": "/export/Servo/8", "tar": "/model.tar.gz", "flat": ""}[layout]
+        assert report["model_path"] == f"{bucket}/out/model{place}"

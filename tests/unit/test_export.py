@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from trainer import export as exporting
 from trainer import model as models
-from trainer.export import ExportError, export, next_version
+from trainer.export import ExportError, export
 from trainer.job import Hparams
 
 HPARAMS = Hparams(model="fast", dropout=0.0, precision="float32")
@@ -33,13 +33,6 @@ def run(folder, precision: str = "float32", model: keras.Model | None = None, **
         sample=images(),
         **layout,
     )
-
-
-def test_versions_are_numbers_that_go_up(tmp_path):
-    assert next_version(tmp_path) == 1
-    for name in ("3", "20", "tmp", ".4"):
-        (tmp_path / name).mkdir()
-    assert next_version(tmp_path) == 21
 
 
 def test_the_saved_model_answers_as_the_model_and_has_all_signatures(tmp_path):

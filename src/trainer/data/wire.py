@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, as far as `tf.train.Example` needs it.
+"""The wire format of protocol buffers, as far as `tf.train.Example` and SavedModels need it.
 
 https://protobuf.dev/programming-guides/encoding/
 """

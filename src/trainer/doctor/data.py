@@ -22,6 +22,23 @@ SAMPLED_FILES, SAMPLE_BYTES = 16, 1 << 20
 REMEDY = "name files, folders or globs of TFRecord, IDX or npy"
 
 
+def _tell_model(job: Job) -> Finding:
+    """What an import would find."""
+    from trainer.artifacts.contents import contents
+    from trainer.artifacts.found import choose
+
+    if not job.input:
+        return problem("--input", "not given", "name the model to import, or a channel `input`")
+    if is_remote(job.input):
+        return Finding(about="--input", text=f"{job.input}: not looked into", level="note")
+    try:
+        found = choose(contents(Path(local_path(job.input, flag="--input")), name=job.input))
+    except UserError as error:
+        return problem("--input", str(error), "trainer package --inspect tells more")
+    place = f", {found.place}" if found.place else ""
+    return Finding(about="--input", text=f"{job.input}{place}: {found.kind}")
+
+
 def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
     """Both splits, each with kind, files, examples and bytes, or what is wrong with it.
 
@@ -31,6 +48,9 @@ def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
     """
     from trainer import preflight
 
+    if job.import_model:
+        yield _tell_model(job)
+        return
     if "train" in unknown:
         yield Finding(about="data", text="not known, see the problem above", level="note")
         return

@@ -34,7 +34,8 @@ NAMES: dict[str, str] = {
     "CLOUD_ML_PROJECT_ID": "platform",
     "CLOUD_ML_JOB_ID": "platform",
 }
-PATHS = ("train", "test", "job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
+FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
+PATHS = ("train", "test", "input", *FOLDERS)
 MANAGED = ("jsonl", "csv", "bigquery")
 
 

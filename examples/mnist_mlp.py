@@ -1,0 +1,26 @@
+"""The plain feed-forward network of TensorFlow's first MNIST tutorial, on the trainer's own data.
+
+    trainer train --module examples.mnist_mlp --train data/mnist --model-dir runs/mlp/model
+
+A module needs three functions; two of them are the trainer's here. What is special is set by
+`--hp units=256`, or as a hyperparameter of the platform.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from trainer.model import input_fn as input_fn
+from trainer.model import serving_input_fn as serving_input_fn
+
+
+def keras_model(hparams: Any) -> keras.Model:
+    """Flatten, a hidden layer of 512 units, dropout, 10 logits: 407,050 parameters."""
+    units = int(dict(hparams.hp).get("units", 512))
+    image = keras.Input((28, 28, 1), name="image_input")
+    x = keras.layers.Dense(units, activation="relu")(keras.layers.Flatten()(image))
+    x = keras.layers.Dropout(hparams.dropout)(x)
+    logits = keras.layers.Dense(10, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="mnist_mlp")

@@ -1,0 +1,1 @@
+"""Model artifacts: what they hold, packing them, and importing models trained elsewhere."""

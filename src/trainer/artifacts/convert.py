@@ -1,0 +1,60 @@
+"""What needs TensorFlow: making a SavedModel of a `.keras` file, and loading one to see it work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trainer import modules
+from trainer.errors import UserError
+from trainer.runtime import import_tensorflow
+
+
+def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
+    """Make a SavedModel of a `.keras` file.
+
+    Args:
+        file: What `model.save` wrote. Code in it, such as a lambda's, is not run.
+        folder: Where the SavedModel goes.
+        module: A model module, for the signatures and for layers of its own; None for those that
+            Keras gives any model: `serving_default` and `serve`, from the model's inputs.
+        name: What errors call the file.
+
+    Raises:
+        UserError: The file is damaged, needs code that is not there, or cannot be exported.
+    """
+    import_tensorflow()
+    import keras
+
+    own = modules.load(module) if module else None
+    try:
+        model = keras.models.load_model(file, compile=False)
+    except Exception as error:
+        # Keras raises whatever the layers do, and tells the rest of the story after the first line.
+        raise UserError(
+            f"{name}: cannot be loaded by Keras {keras.__version__}: {_first(error)}"
+        ) from None
+    try:
+        if own is None:
+            model.export(str(folder), format="tf_saved_model", verbose=False)
+        else:
+            from trainer.export import save
+
+            save(model, folder, signatures=own.serving_input_fn(model))
+    except Exception as error:
+        raise UserError(f"{name}: cannot be exported: {_first(error)}") from None
+
+
+def check_loads(folder: Path, *, name: str) -> None:
+    """Raise a UserError unless TensorFlow loads a SavedModel with all of its variables."""
+    tf = import_tensorflow()
+    try:
+        tf.saved_model.load(str(folder))
+    except Exception as error:
+        raise UserError(
+            f"{name}: cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}"
+        ) from None
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {' '.join(lines[0].split())[:300]}" if lines else repr(error)

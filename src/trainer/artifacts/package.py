@@ -1,0 +1,111 @@
+"""`trainer package`: makes the `model.tar.gz` of a model, or tells what one holds.
+
+    trainer package --source runs/mnist/model --out model.tar.gz --code my_code
+    trainer package --framework mxnet --source mlp --input-shape data=1,28,28,1
+    trainer package --inspect model.tar.gz
+
+Only a `.keras` file needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from trainer.artifacts import mxnet
+from trainer.artifacts.code import code_files
+from trainer.artifacts.contents import files
+from trainer.artifacts.found import CODE, VERSION
+from trainer.artifacts.inspection import describe, inspect
+from trainer.artifacts.pack import pack
+from trainer.artifacts.ready import ready
+from trainer.errors import UserError
+from trainer.layout import SERVO
+
+# Flags that mean nothing for the other framework.
+ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the flags say.
+
+    Raises:
+        UserError: A flag or the model is not as it should be; nothing was written.
+    """
+    if args.inspect:
+        if args.source:
+            raise UserError(f"--inspect {args.inspect}, --source {args.source}: give one of them")
+        tell(Path(args.inspect), as_json=args.json)
+        return
+    if not args.source:
+        raise UserError("--source: not given; name the model, or a file to --inspect")
+    for flag in ("source", "out"):
+        if "://" in getattr(args, flag):
+            raise UserError(f"--{flag} {getattr(args, flag)}: expected a local path")
+    out = Path(args.out)
+    if not out.name.endswith((".tar.gz", ".tgz")) or out.is_dir():
+        raise UserError(f"--out {out}: expected a file name that ends in .tar.gz")
+    if args.framework not in ONLY:
+        raise UserError(f"--framework {args.framework}: expected one of {', '.join(ONLY)}")
+    for framework, flags in ONLY.items():
+        for flag in flags:
+            if framework != args.framework and getattr(args, flag):
+                raise UserError(f"--{flag.replace('_', '-')}: is for --framework {framework} only")
+    (_mxnet if args.framework == "mxnet" else _tensorflow)(args, out)
+    tell(out, as_json=False)
+
+
+def tell(path: Path, *, as_json: bool) -> None:
+    """Print what an artifact holds."""
+    artifact = inspect(path)
+    if as_json:
+        print(json.dumps(artifact.as_dict(), indent=2))
+    else:
+        print(*describe(artifact, name=str(path)), sep="\n")
+
+
+def _tensorflow(args: argparse.Namespace, out: Path) -> None:
+    if args.layout not in (None, "version", "servo"):
+        raise UserError(f"--layout {args.layout}: expected one of version, servo")
+    if args.version is not None and not VERSION.fullmatch(str(args.version)):
+        raise UserError(f"--version {args.version}: expected a number of 1 or more")
+    code = code_files(Path(args.code), handlers=True) if args.code else None
+    with ready(
+        Path(args.source),
+        name=f"--source {args.source}",
+        version=args.version,
+        module=args.module,
+    ) as model:
+        folder = str(model.version or args.version or 1)
+        if args.layout == "servo":
+            folder = f"{SERVO}/{folder}"
+        found = {f"{folder}/{name}": file for name, file in model.files.items()}
+        if code is None and model.code:
+            code = files(model.code)
+        found |= {f"{CODE}/{name}": file for name, file in (code or {}).items()}
+        pack(out, found)
+
+
+def _mxnet(args: argparse.Namespace, out: Path) -> None:
+    prefix = Path(args.source)
+    shapes = mxnet.parse_shapes(args.input_shape)
+    if not shapes:
+        raise UserError("--input-shape: not given; expected NAME=N,N,…, such as data=1,28,28,1")
+    symbol_file, params_file = mxnet.checkpoint(prefix, epoch=args.epoch)
+    try:
+        symbol = mxnet.read_symbol(symbol_file.read_bytes(), name=str(symbol_file))
+        with params_file.open("rb") as file:
+            params = mxnet.read_params(file, name=str(params_file))
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    mxnet.check(symbol, params, shapes, name=str(prefix))
+    found: dict[str, Path | bytes] = {
+        mxnet.SYMBOL: symbol_file,
+        mxnet.PARAMS: params_file,
+        mxnet.SHAPES: mxnet.shapes_json(shapes).encode(),
+    }
+    if args.code:
+        code = code_files(Path(args.code), handlers=False)
+        found |= {f"{CODE}/{name}": file for name, file in code.items()}
+    pack(out, found)

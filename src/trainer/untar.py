@@ -1,0 +1,199 @@
+"""Tar archives of others, read safely: nothing leaves its folder, and all of it is bounded."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from trainer.errors import UserError
+
+# How compressed files begin.
+OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+# Long names and the like are read at once; 16 KiB is what files are copied by.
+MOST_AT_ONCE = 2**20
+# What Python's reader is known to raise on damaged or malicious archives.
+DAMAGED = (
+    tarfile.TarError,
+    EOFError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an archive may hold.
+
+    Attributes:
+        members: How many files, folders and links.
+        size: Bytes unpacked, headers included.
+        links: Whether links are allowed, as long as they stay inside.
+    """
+
+    members: int = 100_000
+    size: int = 64 * 2**30
+    links: bool = True
+
+
+def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> None:
+    """Unpack a tar file, compressed or not, if all of it belongs into the folder.
+
+    Python's `data` filter alone would not do: Debian's 3.11.2 has none, up to 3.11.12 and 3.12.10
+    a chain of links leads it outside (CVE-2025-4517), and it renames what has an absolute name.
+    Nothing is left out: an archive with one bad member is not unpacked at all.
+
+    Args:
+        archive: The tar file.
+        to: A new, empty folder.
+        name: What errors call it.
+        limits: What it may hold.
+
+    Raises:
+        UserError: It is damaged, no tar file, too large, or holds what may not be unpacked.
+    """
+    with opened(archive, name=name, limits=limits) as tar:
+        members = checked(tar, name=name, limits=limits)
+        to.mkdir(parents=True, exist_ok=True)
+        need, free = sum(member.size for member in members), shutil.disk_usage(to).free
+        if need > free:
+            raise UserError(
+                f"{name}: takes {need / 1e6:.0f} MB unpacked, but {to} has {free / 1e6:.0f} MB left"
+            )
+        tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        tar.extractall(to, members)
+
+
+@contextlib.contextmanager
+def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarFile]:
+    """Open a tar file, compressed or not.
+
+    Raises:
+        UserError: It is damaged or no tar file, or the block met this.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            raw = stack.enter_context(archive.open("rb"))
+            begins = raw.read(6)
+            raw.seek(0)
+            opener = next((o for magic, o in OPENERS.items() if begins.startswith(magic)), None)
+            file = stack.enter_context(opener(raw)) if opener else raw
+            bounded: Any = _Bounded(file, limits.size)
+            yield stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))
+    except DAMAGED as error:
+        why = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+        raise UserError(f"{name}: not a whole tar file: {why}") from None
+    except OSError as error:
+        raise UserError(f"{name}: cannot be unpacked: {error.strerror or error}") from None
+
+
+def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.TarInfo]:
+    """The members of an archive.
+
+    Raises:
+        UserError: One of them may not be unpacked, or there are too many.
+    """
+    seen: dict[PurePosixPath, tarfile.TarInfo] = {}
+    members = []
+    for member in tar:
+        members.append(member)
+        path = PurePosixPath(member.name)
+        problem = _problem(path, member, seen, limits)
+        if problem:
+            raise UserError(f"{name}: not unpacked: its member {member.name!r} is {problem}")
+        if len(members) > limits.members:
+            raise UserError(f"{name}: not unpacked: it has more than {limits.members} members")
+        seen[path] = member
+        _make_ours(member)
+    return members
+
+
+def _problem(
+    path: PurePosixPath,
+    member: tarfile.TarInfo,
+    seen: dict[PurePosixPath, tarfile.TarInfo],
+    limits: Limits,
+) -> str | None:
+    """What is wrong with a member, in words; `seen` are those before it."""
+    before = seen.get(path)
+    if path.is_absolute() or ".." in path.parts or "\0" in member.name:
+        return "outside the folder"
+    if any(at in seen and seen[at].issym() for at in (path, *path.parents)):
+        return "behind a link"
+    if member.size < 0:
+        return f"of {member.size} bytes"
+    if member.sparse is not None:
+        return "a sparse file; pack it without -S"
+    if not limits.links and (member.issym() or member.islnk()):
+        return "a link"
+    if not limits.links and before and not (before.isdir() and member.isdir()):
+        return "there twice"
+    if member.issym() and not _stays_inside(path, PurePosixPath(member.linkname)):
+        return f"a link to {member.linkname}, outside the folder"
+    if member.islnk():
+        target = seen.get(PurePosixPath(member.linkname))
+        if target is None or target.issym():
+            return f"a link to {member.linkname}, not a file before it"
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        return "neither a file nor a folder"
+    return None
+
+
+def _make_ours(member: tarfile.TarInfo) -> None:
+    """Let it belong to whoever unpacks it, who can read it, and no other can change it."""
+    member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
+    member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
+
+
+def _stays_inside(link: PurePosixPath, target: PurePosixPath) -> bool:
+    """Whether a link leads to a place in the folder; `..` only first, as names may be links."""
+    up = next((i for i, part in enumerate(target.parts) if part != ".."), len(target.parts))
+    down = target.parts[up:]
+    return not target.is_absolute() and up <= len(link.parts) - 1 and ".." not in down
+
+
+class _Bounded:
+    """A file of which no more than so many bytes can be read, and never many at once.
+
+    A header may say that a name is 8 GiB long: tarfile would read it, and a few megabytes of
+    zipped zeros are enough to fill memory so.
+    """
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._size = file, size
+
+    def read(self, count: int = -1) -> bytes:
+        if not 0 <= count <= MOST_AT_ONCE:
+            raise tarfile.ReadError(f"a header of {count} bytes")
+        self._within(self._file.tell() + count)
+        return self._file.read(count)
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        if whence != os.SEEK_SET or position < 0:
+            raise tarfile.ReadError(f"a seek to {position}")
+        self._within(position)
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def _within(self, position: int) -> None:
+        # What lies beyond the last member, at most one record of zeros, is read with it.
+        if position > self._size + tarfile.RECORDSIZE:
+            raise tarfile.ReadError(f"more than {self._size} bytes unpacked")

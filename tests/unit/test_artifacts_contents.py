@@ -1,0 +1,86 @@
+import zipfile
+
+import pytest
+from made_models import keras_file, member, saved_model, tar
+
+from trainer.artifacts import contents as module
+from trainer.artifacts.contents import contents, files
+from trainer.errors import UserError
+
+
+def test_a_folder_an_archive_and_a_keras_file_are_read_alike(tmp_path):
+    folder = saved_model(tmp_path / "model/1").parent
+    names = ["1/saved_model.pb", "1/variables/variables.index"]
+    parts = [member(f"./{name}", (folder / name).read_bytes()) for name in names]
+    archive = tar(tmp_path / "model.tar.gz", member("./", type=b"5"), *parts)
+    of_folder, of_archive = contents(folder), contents(archive)
+    assert (of_folder.form, of_archive.form) == ("folder", "tar.gz")
+    for name in names:
+        assert of_folder.read(name) == of_archive.read(name)
+        assert of_folder.sizes[name] == of_archive.sizes[name]
+    zipped = contents(keras_file(tmp_path / "net.keras"))
+    assert zipped.form == "keras"
+    assert zipped.read("model.weights.h5") == b"\x89HDF"
+
+
+def test_hidden_files_and_what_python_leaves_are_not_part_of_an_artifact(tmp_path):
+    names = [".DS_Store", "a/.git/config", "code/__pycache__/x.pyc", "code/inference.py"]
+    for name in names:
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).write_text("")
+    archive = tar(tmp_path / "x.tar.gz", *map(member, names))
+    assert list(contents(tmp_path / "x").sizes) == ["code/inference.py"]
+    assert list(contents(archive).sizes) == ["code/inference.py"]
+
+
+def test_links_in_a_folder_are_followed_as_mounted_volumes_are_made_of_them(tmp_path):
+    saved_model(tmp_path / "..data-7/1")
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume/1").symlink_to(tmp_path / "..data-7/1")
+    assert "1/saved_model.pb" in contents(tmp_path / "volume").sizes
+
+
+def test_a_link_to_the_folder_itself_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ARCHIVE", module.Limits(members=30))
+    (tmp_path / "a").write_text("")
+    (tmp_path / "round").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="has more than 30 files"):
+        files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"BZh91AY", "expected a tar file packed with gzip"),
+        (b"\xfd7zXZ\0", "expected a tar file packed with gzip"),
+        (b"\x89HDF\r\n", "a Keras HDF5 file, which is not taken"),
+        (b"PK\3\4....", "not a whole .keras file"),
+        (b"text", "not a whole tar file"),
+        (b"", "not a whole tar file"),
+    ],
+)
+def test_what_is_no_artifact_is_told_in_one_line(tmp_path, raw, told):
+    (tmp_path / "model.tar.gz").write_bytes(raw)
+    with pytest.raises(UserError, match=told) as caught:
+        contents(tmp_path / "model.tar.gz", name="--source x")
+    assert str(caught.value).startswith("--source x: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_zip_file_without_a_model_is_told_apart(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("readme", "")
+    with pytest.raises(UserError, match=r"a zip file, but no Keras model: it has no config\.json"):
+        contents(tmp_path / "a.keras")
+
+
+def test_a_file_that_is_too_large_to_be_read_is_not_read(tmp_path, monkeypatch):
+    archive = tar(tmp_path / "a.tar.gz", member("saved_model.pb", bytes(1000)))
+    monkeypatch.setattr(module, "MOST", 999)
+    with pytest.raises(UserError, match="too large to read"):
+        contents(archive).read("saved_model.pb")
+
+
+def test_what_is_not_there_is_told(tmp_path):
+    with pytest.raises(UserError, match="none: not found; expected a SavedModel folder"):
+        contents(tmp_path / "none")

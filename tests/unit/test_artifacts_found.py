@@ -1,0 +1,77 @@
+import pytest
+from made_models import checkpoint, keras_file, member, saved_model, tar
+
+from trainer.artifacts.contents import contents
+from trainer.artifacts.found import Found, choose, find, inside
+from trainer.errors import UserError
+
+
+@pytest.mark.parametrize("base", ["", "export/Servo/", "deep/down/"])
+def test_the_newest_version_is_chosen_by_number(tmp_path, base):
+    for version in ("9", "10"):
+        saved_model(tmp_path / base / version)
+    of = contents(tmp_path)
+    assert choose(of) == Found(kind="saved_model", place=f"{base}10", version=10)
+    assert choose(of, version=9).place == f"{base}9"
+    with pytest.raises(UserError, match=r"--version 8: .* has 9, 10"):
+        choose(of, version=8)
+
+
+@pytest.mark.parametrize("name", ["0", "007", "1a", "v1", "1" * 19])
+def test_what_servers_do_not_take_for_a_version_is_none(tmp_path, name):
+    saved_model(tmp_path / name)
+    assert choose(contents(tmp_path)) == Found(kind="saved_model", place=name, version=None)
+
+
+def test_each_kind_of_model_is_found(tmp_path):
+    saved_model(tmp_path / "a")
+    keras_file(tmp_path / "a/net.keras")
+    tar(tmp_path / "b/model.tar.gz", member("x"))
+    checkpoint(tmp_path / "c", prefix="model")
+    kinds = {name: find(contents(tmp_path / name)) for name in "abc"}
+    assert [model.kind for model in kinds["a"]] == ["saved_model", "keras"]
+    assert kinds["b"] == [Found(kind="archive", place="model.tar.gz")]
+    assert kinds["c"] == [Found(kind="mxnet", place="")]
+    assert find(contents(tmp_path / "a/net.keras")) == [Found(kind="keras", place="")]
+
+
+def test_what_is_in_the_code_folder_is_no_model(tmp_path):
+    saved_model(tmp_path / "1")
+    saved_model(tmp_path / "code/test/2")
+    assert [model.place for model in find(contents(tmp_path))] == ["1"]
+
+
+def test_of_several_models_one_has_to_be_named(tmp_path):
+    saved_model(tmp_path / "digits/1")
+    saved_model(tmp_path / "iris/1")
+    with pytest.raises(
+        UserError,
+        match=r"holds several models: digits \(saved_model\), iris \(saved_model\); name one",
+    ):
+        choose(contents(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("readme.txt", r"expected saved_model\.pb, a \.keras file or model\.tar\.gz, found readme"),
+        ("1/saved_model.pbtxt", r"1/saved_model\.pbtxt is a SavedModel as text"),
+        ("old.h5", "old.h5 is a Keras HDF5 file"),
+        ("model.ckpt.index", "is a checkpoint without its model"),
+        (".hidden", "found nothing"),
+    ],
+)
+def test_what_holds_no_model_says_what_it_holds(tmp_path, name, told):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=f"holds no model: .*{told}"):
+        choose(contents(tmp_path))
+
+
+def test_the_files_of_a_folder_in_an_artifact_have_names_relative_to_it(tmp_path):
+    saved_model(tmp_path / "1")
+    saved_model(tmp_path / "10")
+    names = ["saved_model.pb", "variables/variables.data-00000-of-00001"]
+    assert set(names) < set(inside(contents(tmp_path), "1"))
+    assert len(inside(contents(tmp_path), "1")) == 3
+    assert len(inside(contents(tmp_path), "")) == 6

@@ -1,0 +1,120 @@
+import json
+
+import pytest
+from made_models import MXNET_PARAMS, checkpoint, graph, keras_file, saved_model
+
+from trainer.artifacts import mxnet
+from trainer.artifacts.contents import files
+from trainer.artifacts.inspection import MXNET, SAGEMAKER, SERVING, VERTEX, describe, inspect
+from trainer.artifacts.pack import pack
+from trainer.errors import UserError
+
+
+def packed(folder, out, under=""):
+    return pack(out, {f"{under}{name}": file for name, file in files(folder).items()})
+
+
+def takers(path):
+    return {taker.name for taker in inspect(path).takers if taker.takes}
+
+
+def test_containers_take_the_layouts_that_they_are_made_for(tmp_path):
+    model = saved_model(tmp_path / "versions/3")
+    assert takers(tmp_path / "versions") == {SERVING}
+    assert takers(model) == {VERTEX}
+    assert takers(packed(model, tmp_path / "a.tar.gz", "3/")) == {SAGEMAKER, SERVING}
+    assert takers(packed(model, tmp_path / "s.tar.gz", "export/Servo/3/")) == {SAGEMAKER, SERVING}
+    assert takers(packed(model, tmp_path / "flat.tar.gz")) == set()
+    assert takers(packed(model, tmp_path / "zero.tar.gz", "0/")) == set()
+    assert takers(keras_file(tmp_path / "net.keras")) == set()
+
+
+def test_a_model_without_a_default_signature_is_not_for_vertex(tmp_path):
+    model = saved_model(tmp_path / "1", graph("other"))
+    assert takers(model) == set()
+    archive = inspect(packed(model, tmp_path / "a.tar.gz", "1/"))
+    (sagemaker,) = (taker for taker in archive.takers if taker.name == SAGEMAKER)
+    assert sagemaker.takes
+    assert sagemaker.note == "each request must name a signature: no serving_default"
+
+
+def test_a_damaged_model_is_taken_by_nobody_and_says_why(tmp_path):
+    model = saved_model(tmp_path / "versions/1")
+    (model / "variables/variables.index").unlink()
+    artifact = inspect(tmp_path / "versions")
+    assert not takers(tmp_path / "versions")
+    problem = artifact.models[0].problem
+    assert problem == "1: its variables are not whole: variables.index is missing"
+    (model / "saved_model.pb").write_bytes(b"\xff")
+    assert "damaged, or no SavedModel" in inspect(tmp_path / "versions").models[0].problem
+
+
+@pytest.fixture
+def net(tmp_path):
+    checkpoint(tmp_path / "net", prefix="model")
+    (tmp_path / "net/model-shapes.json").write_text(mxnet.shapes_json({"data": (1, 3)}))
+    return tmp_path / "net"
+
+
+def test_an_mxnet_model_is_told_with_its_inputs(net, tmp_path):
+    assert takers(net) == set()
+    archive = packed(net, tmp_path / "a.tar.gz")
+    assert takers(archive) == {MXNET}
+    lines = describe(inspect(archive), name="a.tar.gz")
+    assert lines[0].startswith("a.tar.gz: tar.gz, 3 files, 0.00 MB unpacked")
+    assert lines[1] == "mxnet at the top, by MXNet, 2 arrays of 8 numbers"
+    assert "    in  data float32 [1, 3]" in lines
+    assert f"taken by {MXNET}" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "told"),
+    [
+        ("model-0000.params", MXNET_PARAMS[:90], "model-0000.params: damaged"),
+        ("model-shapes.json", b"{", "model-shapes.json: expected"),
+        ("model-shapes.json", b'[{"name": "x", "shape": [1]}]', "the inputs of"),
+    ],
+)
+def test_what_is_wrong_with_an_mxnet_model_is_told(net, name, raw, told):
+    (net / name).write_bytes(raw)
+    assert told in inspect(net).models[0].problem
+
+
+def test_an_mxnet_model_without_its_shapes_is_not_whole(net):
+    (net / "model-shapes.json").unlink()
+    assert inspect(net).models[0].problem == "model-shapes.json is missing"
+
+
+def test_a_keras_file_tells_its_inputs_and_how_it_becomes_servable(tmp_path):
+    lines = describe(inspect(keras_file(tmp_path / "net.keras")), name="net.keras")
+    assert "keras at the top, by Keras 3.15.1" in lines
+    assert "    in  rows float32 [?, 4]" in lines
+    assert any("which trainer package --source makes of it" in line for line in lines)
+
+
+def test_names_from_an_artifact_cannot_command_a_terminal(tmp_path):
+    saved_model(tmp_path / "1", graph("\x1b[2Jx", tags=("serve", "\x1b]0;y\x07")))
+    text = "\n".join(describe(inspect(tmp_path), name="\x1b[m"))
+    assert "\x1b" not in text
+    assert r"\x1b[2Jx" in text
+
+
+def test_code_and_several_models_are_told_and_all_of_it_is_json(tmp_path):
+    for place in ("a/1", "a/2", "b/1"):
+        saved_model(tmp_path / place)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/inference.py").write_text("")
+    artifact = inspect(tmp_path)
+    told = json.loads(json.dumps(artifact.as_dict()))
+    assert [model["place"] for model in told["models"]] == ["a/1", "a/2", "b/1"]
+    assert told["models"][0]["signatures"][0]["inputs"] == [
+        {"name": "inputs", "dtype": "float32", "shape": [None, 4]}
+    ]
+    assert told["code"] == ["inference.py"]
+    assert "code: inference.py" in describe(artifact, name="x")
+
+
+def test_what_is_no_artifact_is_an_error_and_what_is_empty_is_not(tmp_path):
+    with pytest.raises(UserError, match="not found"):
+        inspect(tmp_path / "none")
+    assert "no model" in describe(inspect(tmp_path), name="x")
