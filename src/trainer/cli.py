@@ -1,10 +1,11 @@
-"""The command line: `trainer train`, `trainer doctor`, `trainer data create|mnist`.
+"""The command line: `trainer train|doctor|package`, `trainer data create|mnist`.
 
     trainer data mnist --out data/mnist
     trainer train --train data/mnist --model-dir runs/mnist/model
     trainer data create --source data/mnist --out data/tfrecord --shards 4
     trainer train --model fast --train data/tfrecord --target-accuracy 0.99
     trainer train --dry-run; trainer doctor
+    trainer package --source runs/mnist/model --out model.tar.gz
 
 TensorFlow is imported by the verbs that need it, after everything that can be checked without.
 """
@@ -19,12 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import __version__
-from trainer.errors import RetryableError, UserError
+from trainer.artifacts.flags import add_flags as add_package_flags
+from trainer.errors import PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
+from trainer.serving import settings
 
 USER_MISTAKE = 2
 FAILURE = 1
 RETRY = 200
+PEER = 201
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(f"trainer: failed: {error}; a new try may cure it", file=sys.stderr)
-        return RETRY
+        return PEER if isinstance(error, PeerError) else RETRY
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
         return 130
@@ -98,6 +102,18 @@ def _parser() -> Parser:
     add_flags(doctor)
     doctor.set_defaults(run=_doctor)
 
+    serve = verbs.add_parser("serve", help="answer requests over HTTP", allow_abbrev=False)
+    settings.add_flags(serve)
+    serve.set_defaults(run=_serve)
+
+    package = verbs.add_parser(
+        "package",
+        help="make the model.tar.gz of a model, or tell what one holds",
+        allow_abbrev=False,
+    )
+    add_package_flags(package)
+    package.set_defaults(run=_package)
+
     data = verbs.add_parser("data", help="get and convert data", allow_abbrev=False)
     kinds = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     create = kinds.add_parser("create", help="write TFRecords", allow_abbrev=False)
@@ -123,7 +139,7 @@ def _parser() -> Parser:
 
     for verb in (train, doctor):
         verb.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
-    for verb in (train, doctor, create, mnist):
+    for verb in (train, doctor, package, create, mnist):
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -138,13 +154,20 @@ def _train(args: argparse.Namespace) -> int:
         from trainer import dry_run
         from trainer.entry import preview
 
-        commands = [preview(seen)]
+        commands = preview(seen, resolved.job)
         if args.json:
             told = dry_run.as_dict(resolved, commands=commands, env=os.environ)
             print(json.dumps(told, indent=2))
         else:
             print(dry_run.describe(resolved, commands=commands, env=os.environ))
         return 0
+    from trainer.launch.tasks import several
+
+    if several(resolved.job):
+        from trainer.entry import command
+        from trainer.launch.launcher import launch
+
+        return launch(resolved.job, command(seen)).code
     from trainer.run import run
 
     return run(resolved)
@@ -160,6 +183,21 @@ def _doctor(args: argparse.Namespace) -> int:
     else:
         print(*report.lines(), sep="\n")
     return 0 if report.ok else FAILURE
+
+
+def _serve(args: argparse.Namespace) -> int:
+    told = settings.from_flags(vars(args), env=os.environ)
+    try:
+        from trainer.serving.server import run
+    except ModuleNotFoundError as error:
+        raise UserError(f"serve: needs {error.name}: pip install 'trainer[serve]'") from None
+    return run(told)
+
+
+def _package(args: argparse.Namespace) -> None:
+    from trainer.artifacts import package
+
+    package.run(args)
 
 
 def _create(args: argparse.Namespace) -> None:

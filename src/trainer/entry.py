@@ -1,8 +1,9 @@
 """What a container runs: the trainer, or a user's own script, under supervision.
 
-This process reads what the platform says, starts one child and watches it: it passes signals on,
-reaps what is left behind, and tells the platform why a run failed, even one that the kernel killed.
-It imports neither TensorFlow nor NumPy.
+This process reads what the platform says, starts one child, or this host's share of several, and
+watches them: it passes signals on, reaps what is left behind, and tells the platform why a run
+failed, even one that the kernel killed, or that failed on another host. It imports neither
+TensorFlow nor NumPy.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import failure, secrets
+from trainer import failure, mpi_script, secrets
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags
+from trainer.job import Job
+from trainer.launch.launcher import launch
+from trainer.launch.launcher import preview as preview_launch
+from trainer.launch.mpi import Mpi
 from trainer.launch.signals import ending
 from trainer.launch.supervise import Command, supervise
+from trainer.launch.tasks import several
 from trainer.platforms import opt_ml, sagemaker
 from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve, which
@@ -45,14 +51,21 @@ def main(argv: Sequence[str]) -> int:
         # As process 1 of a container, signals without a handler would be ignored.
         with ending():
             plan = make_plan(seen)
-        outcome = supervise([plan.command], grace=plan.grace, prefix=False)
+        if plan.job is not None:
+            outcome = launch(plan.job, plan.command)
+        elif plan.mpi is not None:
+            outcome = mpi_script.launch(plan.mpi, plan.command)
+        else:
+            outcome = supervise([plan.command], grace=plan.grace, prefix=False)
     except UserError as error:
         if debug:
             traceback.print_exc()
         print(f"trainer: error: {secrets.mask_text(str(error))}", file=sys.stderr, flush=True)
         report.failed(str(error))
         return USER_MISTAKE
-    if outcome.code:
+    if outcome.cause:
+        report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
+    elif outcome.code:
         report.failed(failure.reason_from(outcome, hide=secrets.known(plan.command.env)))
     return outcome.code
 
@@ -64,10 +77,14 @@ class Plan:
     Attributes:
         command: The child.
         grace: Seconds it has from SIGTERM to SIGKILL.
+        job: What needs several processes, of which the child is one; None if it is the only one.
+        mpi: How mpirun starts the child, a user's script; None if it does not.
     """
 
     command: Command
     grace: float
+    job: Job | None = None
+    mpi: Mpi | None = None
 
 
 def make_plan(seen: Seen) -> Plan:
@@ -79,15 +96,22 @@ def make_plan(seen: Seen) -> Plan:
     if which(seen)[0] is sagemaker:
         # Made once: the child finds the SM_ variables in its environment.
         seen = opt_ml.view(seen)
+        mpi = _mpi(seen)
+        if mpi is not None:
+            mpi_script.check(mpi)
         script = _script(seen)
         if script is not None:
-            return Plan(command=script, grace=sagemaker.GRACE)
-    resolved = resolve(seen, parse(seen.argv))
-    return Plan(command=_trainer(seen), grace=resolved.job.grace)
+            return Plan(command=script, grace=sagemaker.GRACE, mpi=mpi)
+    job = resolve(seen, parse(seen.argv)).job
+    return Plan(command=command(seen), grace=job.grace, job=job if several(job) else None)
 
 
-def preview(seen: Seen) -> Command:
-    """What `make_plan` would start, without fetching or installing anything.
+def preview(seen: Seen, job: Job) -> list[Command]:
+    """What would be started on this host, without fetching or installing anything.
+
+    Args:
+        seen: What the platform says.
+        job: What becomes of it.
 
     Raises:
         UserError: Something that the platform says is not as it should be.
@@ -101,11 +125,14 @@ def preview(seen: Seen) -> Command:
             given = arguments(seen.json("SM_HPS") or {})
             folder = opt_ml.base_dir(seen) / "code"
             argv = (sys.executable, program, *given)
-            return Command(argv=argv, env=seen.env, cwd=folder, name=NAME)
-    return _trainer(seen)
+            script = Command(argv=argv, env=seen.env, cwd=folder, name=NAME)
+            mpi = _mpi(seen)
+            return [mpi_script.preview(mpi, script) if mpi else script]
+    one = command(seen)
+    return preview_launch(job, one) if several(job) else [one]
 
 
-def _trainer(seen: Seen) -> Command:
+def command(seen: Seen) -> Command:
     """The trainer itself; `--dry-run` is for the process that was asked for it."""
     argv = [argument for argument in seen.argv if argument not in ("train", "--dry-run", "--json")]
     return Command(
@@ -136,6 +163,12 @@ def _script(seen: Seen) -> Command | None:
     )
 
 
+def _mpi(seen: Seen) -> Mpi | None:
+    """How mpirun starts the user's script, or None if it does not, or there is none."""
+    program, _ = _named(seen)
+    return mpi_script.read(seen, parse(seen.argv)) if program else None
+
+
 def _named(seen: Seen) -> tuple[str | None, str | None]:
     """The user's program and where its sources are, as the job names them."""
     parameters = opt_ml.framework_parameters(seen)
@@ -158,11 +191,13 @@ class _Report:
             # What an earlier run left must not pass for the reason of this one.
             failure.clear(self._path)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, *, host: str | None = None, process: str | None = None) -> None:
         """Write the failure file, if the platform reads one."""
         if self._path is not None:
             hide = secrets.known(self._seen.env)
-            failure.write(self._path, reason=reason, host=self._host(), rank=None, hide=hide)
+            failure.write(
+                self._path, reason=reason, host=host or self._host(), process=process, hide=hide
+            )
 
     def _host(self) -> str:
         """This host's name: the platform's, as containers often share theirs."""

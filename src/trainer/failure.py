@@ -46,7 +46,7 @@ def clear(path: Path) -> None:
 
 
 def write(
-    path: Path, *, reason: str, host: str, rank: int | None, hide: Collection[str] = ()
+    path: Path, *, reason: str, host: str, process: str | None, hide: Collection[str] = ()
 ) -> None:
     """Write the failure file, unless the user's script has written its own.
 
@@ -56,10 +56,10 @@ def write(
         path: The file; `clear` removes an old one when a run begins.
         reason: What happened, the root cause first; secrets in it are masked.
         host: Where.
-        rank: In which process, or None if there is but one.
+        process: In which one, as `rank 3`, or None if there is but one.
         hide: Secrets to mask wherever they stand, as `secrets.known` gives them.
     """
-    where = f"host {host}" if rank is None else f"host {host}, rank {rank}"
+    where = f"host {host}" if process is None else f"host {host}, {process}"
     text = _valid(compose(_mask(reason, hide), where=where))
     try:
         if path.is_file() and path.stat().st_size > 0:

@@ -139,20 +139,20 @@ def test_a_long_cause_leaves_room_for_the_rest():
 
 def test_host_and_rank_are_named_and_the_folder_is_made(tmp_path):
     path = tmp_path / "output" / "failure"
-    failure.write(path, reason="ValueError: x\nexit code 1", host="algo-2", rank=3)
+    failure.write(path, reason="ValueError: x\nexit code 1", host="algo-2", process="rank 3")
     assert path.read_text() == "ValueError: x\nexit code 1\nhost algo-2, rank 3"
     assert [p.name for p in path.parent.iterdir()] == ["failure"]
 
 
 def test_without_ranks_only_the_host_is_named(tmp_path):
-    failure.write(tmp_path / "failure", reason="no data", host="algo-1", rank=None)
+    failure.write(tmp_path / "failure", reason="no data", host="algo-1", process=None)
     assert (tmp_path / "failure").read_text() == "no data\nhost algo-1"
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "🙂" * 5000, "語\n" * 5000])
 def test_a_long_reason_is_cut_to_1024_characters_and_stays_text(tmp_path, text):
     path = tmp_path / "failure"
-    failure.write(path, reason="ValueError: " + text, host="algo-1", rank=0)
+    failure.write(path, reason="ValueError: " + text, host="algo-1", process="rank 0")
     written = path.read_bytes().decode("utf-8")
     assert len(written) <= 1024
     assert len(written) > 1000
@@ -162,12 +162,14 @@ def test_a_long_reason_is_cut_to_1024_characters_and_stays_text(tmp_path, text):
 
 def test_a_reason_that_just_fits_is_whole(tmp_path):
     end = "\nhost algo-1, rank 0"
-    failure.write(tmp_path / "failure", reason="x" * (1024 - len(end)), host="algo-1", rank=0)
-    assert (tmp_path / "failure").read_text() == "x" * (1024 - len(end)) + end
+    most = 1024 - len(end)
+    failure.write(tmp_path / "failure", reason="x" * most, host="algo-1", process="rank 0")
+    assert (tmp_path / "failure").read_text() == "x" * most + end
 
 
 def test_halves_of_characters_do_not_keep_it_from_being_written(tmp_path):
-    failure.write(tmp_path / "failure", reason="bad \udcff name \ud800", host="h\udc80", rank=0)
+    reason = "bad \udcff name \ud800"
+    failure.write(tmp_path / "failure", reason=reason, host="h\udc80", process="rank 0")
     assert (tmp_path / "failure").read_bytes().decode() == "bad ? name ?\nhost h?, rank 0"
 
 
@@ -187,7 +189,7 @@ def test_halves_of_characters_do_not_keep_it_from_being_written(tmp_path):
 def test_secrets_are_masked(tmp_path, secret):
     told = reason(1, '  File "a.py", line 1', f"ValueError: cannot use {secret} for this")
     assert told.startswith("ValueError: cannot use ")
-    failure.write(tmp_path / "failure", reason=f"{secret}\n{told}", host="algo-1", rank=0)
+    failure.write(tmp_path / "failure", reason=f"{secret}\n{told}", host="algo-1", process="rank 0")
     for text in (told, (tmp_path / "failure").read_text()):
         assert "hunter2" not in text.lower()
         assert "exit code 1" in text
@@ -195,7 +197,7 @@ def test_secrets_are_masked(tmp_path, secret):
 
 def test_known_secrets_are_masked_wherever_they_stand(tmp_path):
     told = reason(1, "error: refused s3cr3t-value")
-    failure.write(tmp_path / "f", reason=told, host="h", rank=None, hide={"s3cr3t-value"})
+    failure.write(tmp_path / "f", reason=told, host="h", process=None, hide={"s3cr3t-value"})
     assert (tmp_path / "f").read_text().startswith("error: refused ***\n")
 
 
@@ -208,7 +210,7 @@ def test_a_missing_key_is_no_secret():
 def test_a_file_that_the_script_wrote_itself_is_kept(tmp_path):
     path = tmp_path / "failure"
     outcome = ran(f"open({str(path)!r}, 'w').write('my own words'); raise SystemExit(9)")
-    failure.write(path, reason=failure.reason_from(outcome), host="algo-1", rank=0)
+    failure.write(path, reason=failure.reason_from(outcome), host="algo-1", process="rank 0")
     assert outcome.code == 9
     assert path.read_text() == "my own words"
 
@@ -216,7 +218,7 @@ def test_a_file_that_the_script_wrote_itself_is_kept(tmp_path):
 def test_an_empty_one_is_not_kept(tmp_path):
     path = tmp_path / "failure"
     path.touch()
-    failure.write(path, reason="why", host="algo-1", rank=None)
+    failure.write(path, reason="why", host="algo-1", process=None)
     assert path.read_text() == "why\nhost algo-1"
 
 
@@ -225,7 +227,7 @@ def test_one_of_an_earlier_run_is_cleared(tmp_path, capsys):
     failure.clear(path)
     path.write_text("old")
     failure.clear(path)
-    failure.write(path, reason="new", host="algo-1", rank=None)
+    failure.write(path, reason="new", host="algo-1", process=None)
     assert path.read_text() == "new\nhost algo-1"
     failure.clear(tmp_path)
     assert "warning: cannot remove" in capsys.readouterr().err
@@ -234,7 +236,7 @@ def test_one_of_an_earlier_run_is_cleared(tmp_path, capsys):
 def test_a_file_that_cannot_be_written_is_told_with_what_it_would_say(tmp_path, capsys):
     (tmp_path / "output").write_text("a file, no folder")
     path = tmp_path / "output" / "failure"
-    failure.write(path, reason="ValueError: x\nexit code 1", host="algo-1", rank=0)
+    failure.write(path, reason="ValueError: x\nexit code 1", host="algo-1", process="rank 0")
     told = capsys.readouterr().err
     assert told.startswith(f"trainer: cannot write {path}: ")
     assert told.endswith("; it would say: ValueError: x exit code 1 host algo-1, rank 0\n")
@@ -247,7 +249,7 @@ def test_on_a_full_disk_the_failure_is_told_all_the_same(tmp_path, capsys):
         pytest.skip("needs to mount a tmpfs, which needs root")
     try:
         (tmp_path / "full").write_bytes(b"x" * 4096)
-        failure.write(tmp_path / "failure", reason="ValueError: x", host="algo-1", rank=0)
+        failure.write(tmp_path / "failure", reason="ValueError: x", host="algo-1", process="rank 0")
         assert not (tmp_path / "failure").exists()
         assert "No space left on device; it would say: ValueError: x" in capsys.readouterr().err
     finally:

@@ -27,12 +27,16 @@ class Child:
 
     Attributes:
         code: How it ended, 128 + n if signal n ended it; None while it runs.
+        signal: The signal that ended it, or None; a process may also leave with 128 + n itself.
+        told: Whether it was told to end from here.
         killed: Whether it was still there when the time to kill came.
     """
 
     def __init__(self, command: Command, *, out: Sink, err: Sink, prefix: bool) -> None:
         self.name = command.name
         self.code: int | None = None
+        self.signal: int | None = None
+        self.told = False
         self.killed = False
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._process = subprocess.Popen(
@@ -69,11 +73,12 @@ class Child:
 
     def terminate(self) -> None:
         """Send SIGTERM to its group."""
+        self.told = True
         self._send_group(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to its group."""
-        self.killed = True
+        self.told = self.killed = True
         self._send_group(signal.SIGKILL)
 
     def reap(self) -> None:
@@ -86,7 +91,16 @@ class Child:
         if pid:
             code = os.waitstatus_to_exitcode(status)
             self._process.returncode = code
+            self.signal = -code if code < 0 else None
             self.code = code if code >= 0 else 128 - code
+
+    def read(self) -> None:
+        """Read what it has printed up to now."""
+        for source in self.sources:
+            # A stranger that has the pipe too may print for ever.
+            for _ in range(32):
+                if not (source.open and source.read()):
+                    break
 
     def _send_group(self, number: int) -> None:
         # All of its members may have ended, or be another user's.

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.launch.cause import Cause
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -36,6 +38,7 @@ class Outcome:
         told: The signal by which this process was told to end.
         timed_out: Whether the timeout ended it.
         killed: Whether the one that failed had to be killed, as it did not end when told.
+        cause: Why a job of several processes failed, wherever that was.
     """
 
     code: int
@@ -44,3 +47,4 @@ class Outcome:
     told: int | None = None
     timed_out: bool = False
     killed: bool = False
+    cause: Cause | None = None

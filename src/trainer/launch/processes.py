@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # prctl(2); Linux only, as are the platforms.
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 
@@ -122,6 +123,14 @@ def adopting_orphans() -> Iterator[None]:
         yield
     finally:
         libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(before.value), 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends.
+
+    In a container all end with the first anyway; elsewhere a launcher may be killed alone.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
 def _every_process() -> Iterator[Process]:

@@ -7,11 +7,14 @@ import math
 import select
 import signal
 import time
+from collections.abc import Collection
 
+from trainer.errors import UserError
 from trainer.launch import processes
 from trainer.launch.child import Child
 from trainer.launch.command import Command, Outcome
 from trainer.launch.relay import Sink
+from trainer.launch.rules import Rules
 from trainer.launch.signals import FORWARDED, STOPPING, Ear
 
 TIMED_OUT = 124
@@ -34,14 +37,22 @@ class Run:
         to: Where standard output and standard error go.
         grace: Seconds from SIGTERM to SIGKILL when this process is told to end.
         timeout: Seconds after which the processes are ended; None for no limit.
+        rules: What follows when one of them ends.
     """
 
     def __init__(
-        self, ear: Ear, to: tuple[Sink, Sink], *, grace: float, timeout: float | None
+        self,
+        ear: Ear,
+        to: tuple[Sink, Sink],
+        *,
+        grace: float,
+        timeout: float | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self._ear = ear
         self._out, self._err = to
-        self._grace = grace
+        self._rules = rules or Rules()
+        self.grace = grace
         self._patience = min(grace, _PATIENCE)
         self._ends_at = math.inf if timeout is None else time.monotonic() + timeout
         self._kills_at = math.inf
@@ -56,42 +67,87 @@ class Run:
         """Start one more.
 
         Raises:
-            OSError, ValueError: It cannot be started.
+            UserError: It cannot be started.
         """
-        self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
+        try:
+            self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
+        except (OSError, ValueError) as error:
+            # A folder that is not there is named by the error itself.
+            what = getattr(error, "filename", None) or command.argv[0]
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"{command.name}: cannot start {what}: {why}") from None
 
     def finish(self) -> Outcome:
         """Wait until all have ended and what they printed is passed on."""
         while True:
-            if not (self._living or self._orphans):
+            if not (self.living or self._orphans):
                 # Once more: a process may get another parent while /proc is being read.
                 self._reap()
-                if not self._orphans:
+                if not self._orphans and self._rules.over(self):
                     break
             now = time.monotonic()
             if now >= self._gives_up_at:
-                self._say(f"cannot be killed, left alone: {self._names()}")
+                self.say(f"cannot be killed, left alone: {self._names()}")
                 break
             if now >= self._kills_at:
-                self._say(f"not ended in time, killed: {self._names()}")
+                self.say(f"not ended in time, killed: {self._names()}")
                 self.kill()
             elif now >= self._ends_at:
                 self._time_out()
-            self._turn(until=min(self._ends_at, self._kills_at, self._gives_up_at))
+            elif now >= self._rules.until:
+                self._rules.tick(self)
+            self._turn(
+                until=min(self._ends_at, self._kills_at, self._gives_up_at, self._rules.until)
+            )
         self._drain()
         return self._outcome()
+
+    def fail(self, child: Child) -> None:
+        """End everything because a process has failed; the first one counts."""
+        if self._first is None:
+            self._first = child
+            if self.living and self._told is None:
+                self.say(f"{child.name} ended with {child.code}; ending {self._names()}")
+            self.end(self._patience)
+
+    def end(
+        self, within: float, *, only: Collection[Child] | None = None, sooner: bool = False
+    ) -> None:
+        """Send SIGTERM to those who did not get it yet, and SIGKILL to all after a time.
+
+        Args:
+            within: Seconds until then.
+            only: The processes that get SIGTERM; by default all, and what they left behind.
+            sooner: Whether those who were given more time lose it.
+        """
+        if self._kills_at == math.inf or sooner:
+            self._kills_at = min(self._kills_at, time.monotonic() + within)
+        for child in self.living:
+            if not child.told and (only is None or child in only):
+                self._orphans.warned.add(child.pid)
+                child.terminate()
+        if only is None:
+            self._orphans.terminate()
 
     def kill(self) -> None:
         """End everything at once."""
         self._kills_at = self._ends_at = math.inf
         self._gives_up_at = min(self._gives_up_at, time.monotonic() + _KILLING)
-        for child in self._living:
+        for child in self.living:
             child.kill()
         self._look()
         self._orphans.kill()
 
+    def clear(self) -> None:
+        """Forget the processes that have ended, and how: others are started in their place."""
+        self._drain_sources()
+        self._children.clear()
+        self._first = None
+        self._kills_at = self._gives_up_at = math.inf
+
     @property
-    def _living(self) -> list[Child]:
+    def living(self) -> list[Child]:
+        """The processes that have not ended."""
         return [child for child in self._children if child.code is None]
 
     def _turn(self, *, until: float) -> bool:
@@ -103,6 +159,8 @@ class Run:
         sources = {s.fd: s for child in self._children for s in child.sources if s.open}
         poll = select.poll()
         poll.register(self._ear.fd, select.POLLIN)
+        if self._rules.fd >= 0:
+            poll.register(self._rules.fd, select.POLLIN)
         for source in sources.values():
             if not source.sink.full:
                 poll.register(source.fd, select.POLLIN)
@@ -113,9 +171,13 @@ class Run:
         ready = [fd for fd, _ in poll.poll(math.ceil(left * 1000))]
         for fd in ready:
             if fd in sources:
-                sources[fd].read()
+                # One that was read out meanwhile, as its process has ended, is closed.
+                if sources[fd].open:
+                    sources[fd].read()
             elif fd == self._ear.fd:
                 self._heed()
+            elif fd == self._rules.fd:
+                self._rules.news(self)
             else:
                 self._write(self._out if fd == self._out.fd else self._err)
         return bool(ready)
@@ -133,7 +195,7 @@ class Run:
             if number in STOPPING:
                 self._stop(number)
             elif number in FORWARDED:
-                for child in self._living:
+                for child in self.living:
                     child.forward(number)
         if signal.SIGCHLD in numbers:
             self._reap()
@@ -142,66 +204,54 @@ class Run:
         name = signal.Signals(number).name
         if self._told is None:
             self._told = number
-            if self._living or self._orphans:
-                self._say(f"{name}: {self._names()} may take {self._grace:g} s to end")
-            self._end(self._grace)
+            if self.living or self._orphans:
+                self.say(f"{name}: {self._names()} may take {self.grace:g} s to end")
+            self._rules.told(self, number)
         else:
-            self._say(f"{name} again: killed: {self._names()}")
+            self.say(f"{name} again: killed: {self._names()}")
             self.kill()
 
     def _reap(self) -> None:
-        for child in self._living:
+        for child in self.living:
             child.reap()
-            if child.code and self._first is None:
-                self._first = child
-                if self._living and self._told is None:
-                    self._say(f"{child.name} ended with {child.code}; ending {self._names()}")
-                self._end(self._patience)
+            if child.code is not None:
+                self._rules.ended(self, child)
         self._look()
-        if self._orphans and not self._living:
+        if self._orphans and not self.living:
             if self._gives_up_at < math.inf:
                 self.kill()
             else:
-                self._end(self._patience)
+                self.end(self._patience)
 
     def _look(self) -> None:
-        self._orphans.look(living={child.pid for child in self._living})
-
-    def _end(self, within: float) -> None:
-        """Send SIGTERM to all who did not get it yet; whoever was given a time keeps that."""
-        if self._kills_at == math.inf:
-            self._kills_at = time.monotonic() + within
-        for child in self._living:
-            if child.pid not in self._orphans.warned:
-                self._orphans.warned.add(child.pid)
-                child.terminate()
-        self._orphans.terminate()
+        self._orphans.look(living={child.pid for child in self.living})
 
     def _time_out(self) -> None:
         self._timed_out = True
         self._ends_at = math.inf
-        self._first = self._first or next(iter(self._living), None)
-        self._say(f"out of time: {self._names()}")
-        self._end(self._patience)
+        self._first = self._first or next(iter(self.living), None)
+        self.say(f"out of time: {self._names()}")
+        self.end(self._patience)
 
     def _drain(self) -> None:
         """Pass on what is left, as long as somebody reads it."""
-        for source in (s for child in self._children for s in child.sources):
-            # All writers have ended: a pipe's content is finite, a stranger's may not be.
-            for _ in range(32):
-                if not (source.open and source.read()):
-                    break
-            source.close()
+        self._drain_sources()
         until = time.monotonic() + _STALLED
         while (self._out.waiting or self._err.waiting) and time.monotonic() < until:
             if self._turn(until=until) and self._told is None:
                 until = time.monotonic() + _STALLED
 
+    def _drain_sources(self) -> None:
+        for child in self._children:
+            child.read()
+            for source in child.sources:
+                source.close()
+
     def _outcome(self) -> Outcome:
         for number in self._ear.read():
             if number in STOPPING and self._told is None:
                 self._told = number
-        first = self._first or next(iter(self._living), None)
+        first = self._first or next(iter(self.living), None)
         if first is None:
             return Outcome(code=0, told=self._told)
         code = _KILLED if first.code is None else first.code
@@ -215,10 +265,11 @@ class Run:
         )
 
     def _names(self) -> str:
-        names = [child.name for child in self._living]
+        names = [child.name for child in self.living]
         if self._orphans:
             names.append(f"{len(self._orphans)} left behind")
         return ", ".join(names) or "nothing"
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line of this process's own."""
         self._err.put(f"trainer: {text}\n".encode())

@@ -62,7 +62,7 @@ def supervise(
         run = Run(ear, sinks(out, err), grace=grace, timeout=timeout)
         try:
             for command in commands:
-                _start(run, command, prefix=prefix)
+                run.start(command, prefix=prefix)
             return run.finish()
         except UserError:
             run.kill()
@@ -83,13 +83,3 @@ def run_step(command: Command, *, timeout: float) -> Outcome:
     if outcome.told is not None:
         raise SystemExit(128 + outcome.told)
     return outcome
-
-
-def _start(run: Run, command: Command, *, prefix: bool) -> None:
-    try:
-        run.start(command, prefix=prefix)
-    except (OSError, ValueError) as error:
-        # A folder that is not there is named by the error itself.
-        what = getattr(error, "filename", None) or command.argv[0]
-        why = getattr(error, "strerror", None) or error
-        raise UserError(f"{command.name}: cannot start {what}: {why}") from None

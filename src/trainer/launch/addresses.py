@@ -1,0 +1,68 @@
+"""Addresses: what platforms write, which ports are free, which interface leads to a host."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import random
+import socket
+import struct
+
+# Below what Linux has in ip_local_port_range.
+_LISTENING = range(16384, 32768)
+# netdevice(7): all addresses of all interfaces, secondary ones too.
+_SIOCGIFCONF = 0x8912
+# `struct ifreq` on 64-bit Linux: a name of 16 bytes, and 24 for the address.
+_ENTRY = 40
+_ROOM = 256
+
+
+def split(address: str) -> tuple[str, int | None]:
+    """`host:port`, `host` or `[v6]:port` as host and port."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and ":" not in host.removeprefix("[").removesuffix("]"):
+        return host, int(port)
+    if colon and port.isdecimal() and host.startswith("["):
+        return host[1:-1], int(port)
+    return address, None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on, all different.
+
+    Not from the range out of which the kernel takes those of outgoing connections: one of them
+    might be gone before its process listens.
+
+    Raises:
+        OSError: There are not so many.
+    """
+    with contextlib.ExitStack() as stack:
+        found: list[int] = []
+        for port in random.sample(_LISTENING, len(_LISTENING)):
+            # All are held until the last is found.
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise OSError(f"fewer than {count} free ports")
+
+
+def interface_of(ip: str) -> str | None:
+    """The network interface that has an IPv4 address; None if none has."""
+    buffer = array.array("B", bytes(_ENTRY * _ROOM))
+    address, length = buffer.buffer_info()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        asked = struct.pack("iP", length, address)
+        try:
+            filled, _ = struct.unpack("iP", fcntl.ioctl(probe, _SIOCGIFCONF, asked))
+        except OSError:
+            return None
+    wanted = socket.inet_aton(ip)
+    for start in range(0, filled, _ENTRY):
+        entry = buffer[start : start + _ENTRY].tobytes()
+        # The address stands behind a family and a port of 2 bytes each.
+        if entry[20:24] == wanted:
+            return entry[:16].partition(b"\0")[0].decode()
+    return None

@@ -1,0 +1,252 @@
+"""The launcher of one host in a job of several processes: meet the others, then start one's own.
+
+    argv = ("python", "-m", "trainer", "train")
+    outcome = launch(job, Command(argv=argv, env=env, name="trainer"))
+
+There is no ssh and no key: each host's container starts its processes itself, and all that hosts
+need is to reach one port of the first of them. The processes find in TRAINER_TASK who they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from trainer import __version__, secrets
+from trainer.errors import UserError
+from trainer.job import PORT, Job
+from trainer.launch import processes, tasks
+from trainer.launch.addresses import free_ports, interface_of, split
+from trainer.launch.command import Command, Outcome
+from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
+from trainer.launch.peers import Peers, directly, over_http
+from trainer.launch.relay import sinks
+from trainer.launch.rendezvous import serving
+from trainer.launch.roster import SETTLE, Roster
+from trainer.launch.run import Run
+from trainer.launch.signals import STOPPING, Ear, hearing
+from trainer.launch.tasks import Process
+from trainer.launch.terms import Terms
+from trainer.launch.variables import Meeting, environment
+
+# What NCCL wants of shared memory, in bytes.
+_SHM = 1 << 30
+# For the others to end what they have, and to hear why.
+_FAREWELL = PATIENCE + SETTLE + 1.0
+
+
+def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
+    """Run this host's part of a job to its end.
+
+    To be called from the main thread.
+
+    Args:
+        job: As this host sees it; `tasks.several(job)` is true.
+        base: The command of one process; each gets its own variables on top.
+        out: The descriptor that their standard output goes to.
+        err: The one that their standard error goes to.
+
+    Returns:
+        How the job ended: with the first cause of a failure, on whichever host that was.
+
+    Raises:
+        UserError: The hosts cannot meet at the port, or a program cannot be started.
+    """
+    _check(job)
+    return run_host(Host(job, base), out=out, err=err)
+
+
+def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
+    """Meet the others, and run what this host has to.
+
+    Args, Returns, Raises: as of `launch`.
+    """
+    job = host.job
+    first = tasks.members(job)[0]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        ear = stack.enter_context(hearing())
+        stack.enter_context(processes.adopting_orphans())
+        roster = Roster(host.terms()) if host.member == first else None
+        if roster:
+            alone = tasks.alone(job)
+            asked = job.port or (0 if alone else PORT)
+            where = "127.0.0.1" if alone else ""
+            host.port = stack.enter_context(serving(roster, host=where, port=asked))
+        peers = stack.enter_context(
+            Peers(
+                directly(roster) if roster else over_http(first.host, host.port, host.connected),
+                member=host.member,
+                name=host.name,
+                chief=host.name if roster else first.host,
+                port=host.port,
+                count=tasks.processes(job),
+                spec=host.spec,
+                start_timeout=job.start_timeout,
+                card=host.card,
+            )
+        )
+        part = host.part(peers)
+        run = Run(ear, sinks(out, err), grace=job.grace, rules=part)
+        try:
+            ran = run.finish()
+        except BaseException:
+            run.kill()
+            raise
+        told = part.outcome(ran, part.cause)
+        cause = peers.leave(code=told.code, early=part.early, cause=part.cause)
+        if roster:
+            _see_off(roster, ear, failed=bool(cause))
+    if cause:
+        with contextlib.suppress(OSError):
+            os.write(err, f"trainer: failed: {cause.line}\n".encode())
+    return part.outcome(ran, cause)
+
+
+def preview(job: Job, base: Command) -> list[Command]:
+    """The processes that this host would start, if all hosts start as many.
+
+    Raises:
+        UserError: The job cannot be.
+    """
+    host = Host(job, base)
+    first = tasks.members(job)[0]
+    if host.member != first:
+        host.connected(first.host, "127.0.0.1")
+    counts = {member.id: tasks.processes(job) for member in tasks.members(job)}
+    return [command for _, command in host.commands({"counts": counts}, probe=False)[0]]
+
+
+class Host:
+    """This host: who it is, and how its processes are made.
+
+    Attributes:
+        member: Its place among the hosts.
+        name: What it is called.
+        port: Where the hosts meet.
+        spec: What they have to agree on.
+        card: What the others are told of this one.
+        job: As this host sees it.
+        base: The command of one process.
+    """
+
+    def __init__(self, job: Job, base: Command) -> None:
+        self.member = tasks.myself(job)
+        self.name = split(self.member.address)[0] or socket.gethostname()
+        self.port = job.port or PORT
+        self.spec = {
+            "--distribution": job.distribution,
+            "a list with this many who train:": len(tasks.trainers(job)),
+            "a list with this many ps:": len(job.cluster.ps),
+            "trainer": __version__,
+        }
+        self.card: dict[str, Any] = {}
+        self.job = job
+        self.base = base
+        self._chief_ip = self._own_ip = "127.0.0.1"
+
+    def terms(self) -> Terms:
+        """What the job can do without."""
+        job, served = self.job, self.job.distribution == "parameter_server"
+        members = tasks.members(job)
+        beside = not job.cluster.ps
+        spared = [
+            m.id
+            for m in members
+            if served and (m.role == "evaluator" or (m.role == "worker" and not beside))
+        ]
+        return Terms(
+            spec=self.spec,
+            expected=members,
+            spared=frozenset(spared) - {members[0].id},
+            restarts=job.restarts if served and job.checkpoint_dir else 0,
+            start_timeout=job.start_timeout,
+        )
+
+    def part(self, peers: Peers) -> Part:
+        """The rules of this host."""
+        return Part(
+            self.job,
+            member=self.member,
+            name=self.name,
+            peers=peers,
+            commands=self.commands,
+            hide=secrets.known(self.base.env),
+        )
+
+    def connected(self, chief_ip: str, own_ip: str) -> None:
+        """Take note of the addresses that a connection to the chief's host has."""
+        self._chief_ip, self._own_ip = chief_ip, own_ip
+
+    def commands(
+        self, told: Mapping[str, Any], *, probe: bool = True
+    ) -> tuple[list[tuple[Process, Command]], bool]:
+        """The processes of this host, and whether they are some of several.
+
+        Args:
+            told: The roster's word that the job starts.
+            probe: Whether free ports may be looked for.
+        """
+        job = self.job
+        planned = tasks.plan(job, told["counts"])
+        free = probe and tasks.alone(job) and not job.port
+        ports = free_ports(len(planned)) if free else []
+        cluster = tasks.cluster_of(job, planned, ports=ports)
+        # Nobody tells the first host which of its addresses leads to the others but they.
+        reached_at = told.get("reached_at") if self.member == tasks.members(job)[0] else None
+        meeting = Meeting(
+            ip=self._chief_ip,
+            port=self.port,
+            interface=job.cluster.interface or interface_of(reached_at or self._own_ip),
+        )
+        mine = [
+            (
+                process,
+                dataclasses.replace(
+                    self.base,
+                    name=f"{self.name} {process.name}",
+                    env=environment(
+                        process, planned, job, cluster=cluster, meeting=meeting, env=self.base.env
+                    ),
+                ),
+            )
+            for process in tasks.of(self.member, planned)
+        ]
+        return mine, len(planned) > 1
+
+
+def _check(job: Job) -> None:
+    """Look at what can be found wrong before the others are met."""
+    if job.distribution != "horovod":
+        return
+    if importlib.util.find_spec("horovod") is None:
+        raise UserError(
+            "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
+            "`make horovod`, or set --distribution multi_worker_mirrored"
+        )
+    if job.gpus > 1:
+        with contextlib.suppress(OSError):
+            memory = os.statvfs("/dev/shm")
+            size = memory.f_frsize * memory.f_blocks
+            if size < _SHM:
+                print(
+                    f"trainer: warning: /dev/shm has {size >> 20} MiB, less than the 1 GiB that "
+                    f"NCCL wants for {job.gpus} GPUs; docker run --shm-size=1g",
+                    file=sys.stderr,
+                )
+
+
+def _see_off(roster: Roster, ear: Ear, *, failed: bool) -> None:
+    """Wait until all others have left, so that they hear the last news."""
+    until = time.monotonic() + (_FAREWELL if failed else _FAREWELL + max(CLOSING, EVALUATING))
+    while roster.wait_for_leave(0.2) and time.monotonic() < until:
+        if any(number in STOPPING for number in ear.read()):
+            return

@@ -1,0 +1,256 @@
+"""A launcher's line to the one on the chief's host: it joins, beats, hears news, reports.
+
+Two threads talk, so that the loop which watches the processes never waits for the network. One
+fetches news and wakes the loop by a byte in a pipe; the other sends reports, in their order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import queue
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from trainer.launch.cause import Cause
+from trainer.launch.rendezvous import LARGEST
+from trainer.launch.roster import HOLD, LOST, RETRY, SETTLE, Roster
+from trainer.launch.tasks import Member
+
+# Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.
+Post = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
+
+# Between two attempts.
+_PAUSE = 0.25
+# For an attempt to reach a host that does not answer.
+_ATTEMPT = 2.0
+# Between two lines that say for whom we wait.
+_PROGRESS = 10.0
+_NO_CARD: Mapping[str, Any] = MappingProxyType({})
+# For the last words of this host.
+_FAREWELL = 2.0
+_SILENCE = "no sign of life any more; the host or its container has gone"
+
+
+def over_http(host: str, port: int, connected: Callable[[str, str], None]) -> Post:
+    """A way to the roster on another host.
+
+    Args:
+        host: The chief's.
+        port: There.
+        connected: Called with the chief's IP and this host's own, as a connection shows them.
+    """
+
+    def post(verb: str, told: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        # The name may be known only after a while, and lead elsewhere after a restart.
+        *_, address = socket.getaddrinfo(
+            host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
+        )[0]
+        line = http.client.HTTPConnection(str(address[0]), port, timeout=timeout)
+        with contextlib.closing(line):
+            line.request("POST", f"/job/{verb}", json.dumps(told))
+            connected(str(address[0]), line.sock.getsockname()[0])
+            response = line.getresponse()
+            text = response.read(LARGEST)
+            if response.status != http.client.OK:
+                raise OSError(f"what answers there is no trainer (HTTP {response.status})")
+            return json.loads(text)
+
+    return post
+
+
+def directly(roster: Roster) -> Post:
+    """The way to the roster in the process that keeps it."""
+    return lambda verb, told, _: roster.handle(verb, told)
+
+
+class Peers:
+    """This host's line to all others.
+
+    Args:
+        post: The way to the roster.
+        member: This host.
+        name: What it is called.
+        chief: What the chief's host is called.
+        port: Where it is to be found there.
+        count: How many processes it has that train.
+        spec: What all hosts have to agree on, by name.
+        start_timeout: Seconds for the chief to answer.
+        card: What the others are told of this host when the job starts.
+
+    Attributes:
+        fd: Readable when there is news.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        *,
+        member: Member,
+        name: str,
+        chief: str,
+        port: int,
+        count: int,
+        spec: Mapping[str, Any],
+        start_timeout: float,
+        card: Mapping[str, Any] = _NO_CARD,
+    ) -> None:
+        self._post = post
+        self._member = member
+        self._name = name
+        self._chief = chief
+        self._port = port
+        self._spec = spec
+        self._card = card
+        self._count = count
+        self._start_timeout = start_timeout
+        self._me = {"member": member.id, "run": uuid.uuid4().hex}
+        self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._over = threading.Event()
+        self._gone = False
+        self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._listen, "peers"), (self._send, "reports"))
+        ]
+
+    def __enter__(self) -> Peers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._reports.put(None)
+        for thread in self._threads:
+            thread.join(timeout=_FAREWELL)
+        if not any(thread.is_alive() for thread in self._threads):
+            os.close(self.fd)
+            os.close(self._wake)
+
+    def news(self) -> list[dict[str, Any]]:
+        """What has come since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 65536)
+        found = []
+        while True:
+            try:
+                found.append(self._news.get_nowait())
+            except queue.Empty:
+                return found
+
+    def report(self, kind: str, **what: Any) -> None:
+        """Tell the roster something; it is sent later, in order."""
+        self._reports.put({"kind": kind, **what})
+
+    def leave(self, *, code: int, early: bool, cause: Cause | None) -> Cause | None:
+        """Send what is left to be told, and say goodbye.
+
+        Args:
+            code: This host's exit code.
+            early: Whether it was told to end before its part was done.
+            cause: Why the job failed, as far as this host knows.
+
+        Returns:
+            Why the job failed, as the chief knows it.
+        """
+        self._over.set()
+        self._reports.put(None)
+        if self._gone:
+            return cause
+        self._threads[1].join(timeout=_FAREWELL)
+        try:
+            told = {**self._me, "code": code, "early": early}
+            answer = self._post("leave", told, SETTLE + _FAREWELL)
+            return Cause.from_dict(answer["cause"]) if answer.get("cause") else cause
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+            # What looked like a process that is gone was the chief's whole host.
+            return self._chief_lost(_SILENCE) if cause and cause.echo else cause
+
+    def _listen(self) -> None:
+        seen = self._join()
+        heard = time.monotonic()
+        began = told_at = heard
+        while seen is not None and not self._over.is_set():
+            left = heard + LOST - time.monotonic()
+            if left <= 0:
+                self._lost(_SILENCE)
+                return
+            try:
+                answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _ATTEMPT))
+            except (OSError, http.client.HTTPException, ValueError):
+                self._over.wait(_PAUSE)
+                continue
+            if "unknown" in answer:
+                self._lost("its launcher was started a second time, so the first one has died")
+                return
+            heard = time.monotonic()
+            seen = answer["seen"]
+            for each in answer["news"]:
+                self._tell(each)
+                if each["kind"] == "again":
+                    began = told_at = heard
+            if answer["missing"] and heard - told_at >= _PROGRESS:
+                told_at = heard
+                who = ", ".join(answer["missing"])
+                self._waiting(f"waiting for {who}: {heard - began:.0f} s")
+
+    def _join(self) -> int | None:
+        """Join; the number of the news to begin with, or None if that cannot be."""
+        began = told_at = time.monotonic()
+        told = {
+            **self._me, "host": self._name, "task": self._member.task, "count": self._count,
+            "spec": dict(self._spec), "card": dict(self._card),
+        }  # fmt: skip
+        problem = "no answer"
+        while not self._over.is_set():
+            try:
+                return int(self._post("join", told, _ATTEMPT)["seen"])
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+                problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            now = time.monotonic()
+            if now - began >= self._start_timeout:
+                within = f"within {self._start_timeout:g} s (--start-timeout)"
+                self._lost(f"cannot be reached at port {self._port} {within}: {problem}")
+                return None
+            if now - told_at >= _PROGRESS:
+                told_at = now
+                where = f"{self._chief}:{self._port}"
+                self._waiting(f"waiting for the chief at {where}: {now - began:.0f} s, {problem}")
+            self._over.wait(min(_PAUSE, began + self._start_timeout - now))
+        return None
+
+    def _send(self) -> None:
+        while (what := self._reports.get()) is not None:
+            # When it cannot be told for so long, the chief counts as lost anyway.
+            until = time.monotonic() + LOST
+            while time.monotonic() < until and not self._gone:
+                try:
+                    self._post("report", {**self._me, **what}, _ATTEMPT)
+                    break
+                except (OSError, http.client.HTTPException, ValueError):
+                    time.sleep(_PAUSE)
+
+    def _lost(self, reason: str) -> None:
+        self._gone = True
+        self._tell({"kind": "failed", "cause": self._chief_lost(reason).to_dict()})
+
+    def _chief_lost(self, reason: str) -> Cause:
+        return Cause(host=self._chief, process="chief", code=RETRY, reason=reason)
+
+    def _waiting(self, text: str) -> None:
+        self._tell({"kind": "note", "text": text})
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        self._news.put(what)
+        # A full pipe wakes as well.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake, b"x")

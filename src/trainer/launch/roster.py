@@ -1,0 +1,297 @@
+"""What the chief's launcher knows of all hosts, and what it tells them.
+
+Each host joins, beats, reports what happens to its processes, and leaves. What concerns all of them
+is written into one list of news, of which every host reads on from where it was: that the job
+starts, that it has failed and why, that it begins again, that the chief is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trainer.launch.cause import Cause
+from trainer.launch.tasks import Member
+from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
+
+# Seconds without sign of life after which a host counts as lost.
+LOST = 5.0
+# How long a beat is held back when there is no news.
+HOLD = 1.0
+# For the real cause to come in, when what came first may only be an echo of it.
+SETTLE = 2.0
+# Who is silent for so long then is what the echo is of: the others beat within HOLD.
+_SILENT = 1.6
+# What ends for a reason outside of the job: a new try may cure it.
+RETRY = 200
+
+
+class Roster:
+    """The hosts of a job, and its news.
+
+    Args:
+        terms: What the job can do without.
+        clock: Seconds, never going back.
+    """
+
+    def __init__(self, terms: Terms, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._chief = terms.expected[0].id
+        self._terms = terms
+        self._expected = {member.id: member for member in terms.expected}
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._hosts: dict[str, Host] = {}
+        self._state = State(deadline=clock() + terms.start_timeout)
+
+    def handle(self, verb: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one request of a host.
+
+        Args:
+            verb: `join`, `beat`, `report` or `leave`.
+            told: What it says; always `member` and `run`.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is no such request.
+        """
+        answer = {
+            "join": self._join, "beat": self._beat, "report": self._report, "leave": self._leave,
+        }[verb]  # fmt: skip
+        with self._changed:
+            return answer(str(told["member"]), str(told["run"]), told)
+
+    def tick(self) -> None:
+        """See who is lost, and whether the time to come is over."""
+        with self._changed:
+            now, state = self._clock(), self._state
+            for id, host in self._hosts.items():
+                if host.state == JOINED and id != self._chief and now - host.seen > LOST:
+                    self._lose(id, host)
+            if not state.started and state.cause is None and now > state.deadline:
+                first, *more = self._missing()
+                others = "".join(f", nor did {member}" for member in more)
+                within = f"did not come within {self._terms.start_timeout:g} s (--start-timeout)"
+                self._fail(
+                    Cause(host=first.host, process=first.task, code=RETRY, reason=within + others)
+                )
+
+    def left(self, id: str) -> None:
+        """Take note that a host has been told all that it needs, and goes."""
+        with self._changed:
+            if id in self._hosts:
+                self._hosts[id].state = LEFT
+            self._changed.notify_all()
+
+    def wait_for_leave(self, timeout: float) -> list[str]:
+        """Wait until all others have left or are lost.
+
+        Returns:
+            Those who are still there.
+        """
+
+        def there() -> list[str]:
+            return [
+                host.name
+                for id, host in self._hosts.items()
+                if host.state == JOINED and id != self._chief
+            ]
+
+        with self._changed:
+            self._changed.wait_for(lambda: not there(), timeout)
+            return there()
+
+    def reached_at(self, ip: str) -> None:
+        """Take note of an address at which another host has reached this one."""
+        with self._changed:
+            self._state.reached_at = self._state.reached_at or ip
+
+    def _join(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        state, host = self._state, self._hosts.get(id)
+        new = Host(
+            run=run, name=str(told["host"]), task=str(told["task"]), count=int(told["count"]),
+            card=dict(told.get("card", {})), seen=self._clock(), ready=state.generation,
+        )  # fmt: skip
+        wrong = self._disagreement(id, told["spec"])
+        if wrong:
+            self._fail(Cause(host=new.name, process=new.task, code=2, reason=wrong))
+        elif not (host and host.run != run and state.started):
+            pass
+        elif not self._spared(id):
+            self._fail(
+                Cause(
+                    host=new.name,
+                    process=new.task,
+                    code=RETRY,
+                    reason="its launcher was started a second time, so the first one has died",
+                )
+            )
+        else:
+            self._tell("note", text=f"host {new.name}, {new.task}, is back")
+        self._hosts[id] = new
+        self._start_when_complete()
+        # Who comes later begins with how the job began.
+        return {"seen": state.begins}
+
+    def _disagreement(self, id: str, spec: Mapping[str, Any]) -> str | None:
+        for name, ours in self._terms.spec.items():
+            if spec.get(name) != ours:
+                return (
+                    f"has {name} {spec.get(name)}, the chief has {ours}; say the same on all hosts"
+                )
+        if id not in self._expected and not id.startswith("evaluator-"):
+            return f"is none of those whom the chief expects: {', '.join(self._expected)}"
+        return None
+
+    def _beat(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        host, state = self._known(id, run), self._state
+        if host is None:
+            return {"unknown": True}
+        seen = int(told["seen"])
+        if host.state == GONE:
+            host.state = JOINED
+            self._tell("note", text=f"host {host.name}, {host.task}, is back")
+        host.seen = self._clock()
+        self._changed.wait_for(lambda: len(state.news) > seen or host.leaving, HOLD)
+        return {
+            "news": state.news[seen:],
+            "seen": len(state.news),
+            "missing": [] if state.started else [str(member) for member in self._missing()],
+        }
+
+    def _report(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        host, state, kind = self._known(id, run), self._state, told["kind"]
+        if host is None:
+            return {"unknown": True}
+        host.seen = self._clock()
+        if kind == "failed":
+            self._fail(Cause.from_dict(told["cause"]))
+        elif kind == "broken" and told["generation"] == state.generation and state.started:
+            self._begin_anew(Cause.from_dict(told["cause"]))
+        elif kind == "ready":
+            host.ready = int(told["generation"])
+            self._start_when_complete()
+        elif kind == "done" and state.done is None and state.cause is None:
+            state.done = int(told["code"])
+            self._tell("done", code=state.done)
+        elif kind == "told" and not state.stopping:
+            state.stopping = True
+            self._tell("stopping", host=host.name)
+        return {}
+
+    def _leave(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        host, state = self._known(id, run), self._state
+        if host is None:
+            return {"unknown": True}
+        if state.cause is None and state.done is None and told.get("early"):
+            if self._spared(id) and state.started:
+                self._tell("note", text=f"host {host.name}, {host.task}, was told to end")
+            else:
+                self._fail(
+                    Cause(
+                        host=host.name,
+                        process=host.task,
+                        code=int(told["code"]) or RETRY,
+                        reason="was told to end before the job was done",
+                    )
+                )
+        host.leaving = True
+        self._changed.notify_all()
+        while state.cause and state.cause.echo and (left := self._unsettled()) > 0:
+            self._changed.wait(left)
+        self._blame_the_silent()
+        return {"cause": state.cause.to_dict() if state.cause else None}
+
+    def _blame_the_silent(self) -> None:
+        """Where there is but an echo, see whether a host has fallen silent meanwhile."""
+        now, cause = self._clock(), self._state.cause
+        silent = [
+            host
+            for id, host in self._hosts.items()
+            if host.state == JOINED and not host.leaving and id != self._chief
+            if now - host.seen > _SILENT
+        ]
+        if cause and cause.echo and silent:
+            first = min(silent, key=lambda host: host.seen)
+            self._state.cause = dataclasses.replace(_lost(first), code=cause.code)
+
+    def _unsettled(self) -> float:
+        """Seconds for which another cause may take the place of this one."""
+        return self._state.failed_at + SETTLE - self._clock()
+
+    def _known(self, id: str, run: str) -> Host | None:
+        host = self._hosts.get(id)
+        return host if host and host.run == run else None
+
+    def _spared(self, id: str) -> bool:
+        # Evaluators that nobody lists come and go as they like.
+        return id in self._terms.spared or id not in self._expected
+
+    def _missing(self) -> list[Member]:
+        def ready(id: str) -> bool:
+            host = self._hosts.get(id)
+            return bool(host and host.state == JOINED and host.ready == self._state.generation)
+
+        return [member for member in self._terms.expected if not ready(member.id)]
+
+    def _start_when_complete(self) -> None:
+        state = self._state
+        if state.started or state.cause or self._missing():
+            return
+        state.started = True
+        state.begins = len(state.news)
+        hosts = {member.id: self._hosts[member.id] for member in self._terms.expected}
+        self._tell(
+            "start",
+            generation=state.generation,
+            counts={id: host.count for id, host in hosts.items()},
+            cards={id: host.card for id, host in hosts.items()},
+            reached_at=state.reached_at,
+        )
+
+    def _lose(self, id: str, host: Host) -> None:
+        host.state = GONE
+        state = self._state
+        self._changed.notify_all()
+        if not state.started or state.done is not None or state.cause:
+            # While all are waited for it may come again; at the end it is not waited for.
+            return
+        cause = _lost(host)
+        if self._spared(id):
+            self._tell("note", text=f"{cause.line}; the job goes on without it")
+        else:
+            self._fail(cause)
+
+    def _begin_anew(self, cause: Cause) -> None:
+        state = self._state
+        if state.done is not None or state.cause:
+            return
+        if state.generation >= self._terms.restarts or state.stopping:
+            self._fail(cause)
+            return
+        state.generation += 1
+        state.started = False
+        state.deadline = self._clock() + self._terms.start_timeout
+        state.begins = len(state.news)
+        self._tell("again", generation=state.generation, cause=cause.to_dict())
+
+    def _fail(self, cause: Cause) -> None:
+        state = self._state
+        if state.done is not None:
+            return
+        if state.cause is None:
+            state.failed_at = self._clock()
+        elif not (state.cause.echo and not cause.echo and self._unsettled() > 0):
+            return
+        state.cause = cause
+        self._tell("failed", cause=cause.to_dict())
+
+    def _tell(self, kind: str, **what: Any) -> None:
+        self._state.news.append({"kind": kind, **what})
+        self._changed.notify_all()
+
+
+def _lost(host: Host) -> Cause:
+    reason = "no sign of life any more; the host or its container has gone"
+    return Cause(host=host.name, process=host.task, code=RETRY, reason=reason)

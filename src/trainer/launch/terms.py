@@ -1,0 +1,88 @@
+"""What a job of several hosts is made of, for the one that keeps the roster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.launch.cause import Cause
+from trainer.launch.tasks import Member
+
+# The states of a host.
+JOINED, LEFT, GONE = "joined", "left", "lost"
+
+
+@dataclass
+class Host:
+    """One host as the roster sees it.
+
+    Attributes:
+        run: Which start of its launcher it is.
+        name: For people.
+        task: Its role, for people.
+        count: How many processes it has that train.
+        card: What the others are told of it when the job starts.
+        seen: When it was heard of last.
+        state: Whether it is there.
+        leaving: Whether it has said goodbye.
+        ready: For which beginning of the job it is ready.
+    """
+
+    run: str
+    name: str
+    task: str
+    count: int
+    card: dict[str, Any]
+    seen: float
+    state: str = JOINED
+    leaving: bool = False
+    ready: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a job can do without.
+
+    Attributes:
+        spec: What all hosts have to agree on, by name.
+        expected: Who has to come; the first of them keeps the roster.
+        spared: Ids of those without whom the job goes on, and who may come back.
+        restarts: How often it may begin anew.
+        start_timeout: Seconds for all to come.
+    """
+
+    spec: Mapping[str, Any]
+    expected: tuple[Member, ...]
+    spared: frozenset[str] = frozenset()
+    restarts: int = 0
+    start_timeout: float = 600.0
+
+
+@dataclass
+class State:
+    """What has come of the job.
+
+    Attributes:
+        generation: How often it has begun anew.
+        started: Whether all are there and it runs.
+        deadline: When all have to be there.
+        done: The chief's exit code, once it has ended well.
+        stopping: Whether it was told to stop.
+        cause: Why it failed.
+        failed_at: When.
+        begins: Where in the news the generation begins.
+        reached_at: The address at which others reach this host.
+        news: All of it.
+    """
+
+    deadline: float
+    generation: int = 0
+    started: bool = False
+    done: int | None = None
+    stopping: bool = False
+    cause: Cause | None = None
+    failed_at: float = 0.0
+    begins: int = 0
+    reached_at: str | None = None
+    news: list[dict[str, Any]] = field(default_factory=list)

@@ -1,0 +1,128 @@
+"""What each process of a job is told by its environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainer.cluster import Cluster
+from trainer.job import Job
+from trainer.launch.tasks import Process
+from trainer.platforms.task import VARIABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """Where Horovod's ranks find each other.
+
+    Attributes:
+        ip: Of the host where all meet, as this host reaches it.
+        port: There.
+        interface: The network interface to the others; None for Horovod's choice.
+    """
+
+    ip: str
+    port: int
+    interface: str | None
+
+
+def horovod(
+    process: Process, planned: Sequence[Process], job: Job, meeting: Meeting
+) -> dict[str, str]:
+    """The variables by which Horovod's Gloo controller starts without any launcher of its own.
+
+    Contract: `horovod/common/gloo/gloo_context.cc` and `common.h`; reference §2.2.
+    """
+    sizes: dict[str, int] = {p.member: p.local_size for p in planned}
+    hosts = [host for host, size in sizes.items() if size > process.local_rank]
+    told = {
+        "HOROVOD_HOSTNAME": process.member,
+        "HOROVOD_RANK": str(process.rank),
+        "HOROVOD_SIZE": str(len(planned)),
+        "HOROVOD_LOCAL_RANK": str(process.local_rank),
+        "HOROVOD_LOCAL_SIZE": str(process.local_size),
+        "HOROVOD_CROSS_RANK": str(hosts.index(process.member)),
+        "HOROVOD_CROSS_SIZE": str(len(hosts)),
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": meeting.ip,
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(meeting.port),
+    }
+    if job.timeline:
+        told["HOROVOD_TIMELINE"] = job.timeline
+    if job.autotune:
+        told["HOROVOD_AUTOTUNE"] = "1"
+    if job.autotune_log:
+        told["HOROVOD_AUTOTUNE_LOG"] = job.autotune_log
+    return told
+
+
+def horovod_defaults(meeting: Meeting) -> dict[str, str]:
+    """Horovod's settings where the user has none of their own."""
+    told = {
+        "HOROVOD_CONTROLLER": "gloo",
+        "HOROVOD_CPU_OPERATIONS": "gloo",
+        # Its own 30 s are short where one host still compiles while another waits.
+        "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
+    }
+    if meeting.interface:
+        told["HOROVOD_GLOO_IFACE"] = meeting.interface
+        told["NCCL_SOCKET_IFNAME"] = meeting.interface
+    return told
+
+
+def environment(
+    process: Process,
+    planned: Sequence[Process],
+    job: Job,
+    *,
+    cluster: Cluster,
+    meeting: Meeting,
+    env: Mapping[str, str],
+) -> dict[str, str]:
+    """The whole environment of a process.
+
+    Args:
+        process: Which one.
+        planned: All of them.
+        job: As this host sees it.
+        cluster: Their addresses.
+        meeting: Where Horovod's ranks find each other.
+        env: The launcher's own environment; settings of Horovod and NCCL in it count.
+    """
+    task = Cluster(
+        chief=cluster.chief,
+        worker=cluster.worker,
+        ps=cluster.ps,
+        # So that the chief knows whether somebody else evaluates.
+        evaluator=job.cluster.evaluator,
+        role=process.role,
+        index=process.index,
+        interface=meeting.interface,
+        local_rank=process.local_rank,
+        local_size=process.local_size,
+    )
+    told = {**env, VARIABLE: task.to_json(), "PYTHONUNBUFFERED": "1"}
+    if "TF_CONFIG" in env:
+        told["TF_CONFIG"] = _without_cluster(env["TF_CONFIG"])
+    if job.distribution == "horovod":
+        told = {**horovod_defaults(meeting), **told, **horovod(process, planned, job, meeting)}
+    if job.distribution == "parameter_server":
+        told.setdefault("GRPC_FAIL_FAST", "use_caller")
+        if process.role in ("chief", "ps"):
+            # They do not compute; TensorFlow would take all memory of every GPU it sees.
+            told["CUDA_VISIBLE_DEVICES"] = "-1"
+    return told
+
+
+def _without_cluster(text: str) -> str:
+    """A TF_CONFIG from which TensorFlow's own resolvers take no hosts.
+
+    The platform is still known by it, and the number of the tuning trial.
+    """
+    try:
+        told = json.loads(text)
+        task = told.get("task") or {}
+        kept = {"environment": told.get("environment"), "task": {"trial": task.get("trial")}}
+    except (ValueError, AttributeError):
+        kept = {}
+    return json.dumps(kept)

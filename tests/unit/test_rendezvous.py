@@ -1,0 +1,133 @@
+import contextlib
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+
+from trainer.errors import UserError
+from trainer.launch import rendezvous
+from trainer.launch.rendezvous import LARGEST, Store, serving
+from trainer.launch.roster import Roster
+from trainer.launch.tasks import Member
+from trainer.launch.terms import Terms
+
+CHIEF = Member(role="chief", index=0, address="algo-1")
+
+
+@pytest.fixture
+def port():
+    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+    with serving(roster, host="127.0.0.1", port=0) as found:
+        yield found
+
+
+def ask(port, method, path, body=None, headers=None):
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(line):
+        line.request(method, path, body, headers or {})
+        response = line.getresponse()
+        return response.status, response.read()
+
+
+def test_a_value_is_there_from_its_writing_to_its_deletion(port):
+    assert ask(port, "GET", "/global/0") == (404, b"")
+    assert ask(port, "PUT", "/global/0", b"\x00address\xff")[0] == 200
+    assert ask(port, "GET", "/global/0") == (200, b"\x00address\xff")
+    assert ask(port, "GET", "/local_algo-1/0") == (404, b"")
+    assert ask(port, "PUT", "/global/0", b"")[0] == 200
+    assert ask(port, "GET", "/global/0") == (200, b"")
+    # As each of Horovod's ranks does once it is connected.
+    assert ask(port, "DELETE", "/global/0")[0] == 200
+    assert ask(port, "GET", "/global/0") == (404, b"")
+    assert ask(port, "DELETE", "/global/0")[0] == 200
+
+
+def test_many_ranks_at_once_are_served(port):
+    statuses = []
+
+    def rank(i):
+        statuses.append(ask(port, "PUT", f"/global/{i}", str(i).encode())[0])
+        statuses.append(ask(port, "GET", f"/global/{i}"))
+
+    threads = [threading.Thread(target=rank, args=(i,)) for i in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(s for s in statuses if s != 200) == sorted(
+        (200, str(i).encode()) for i in range(64)
+    )
+
+
+def test_a_client_that_sends_a_part_and_waits_keeps_nobody_else_waiting(port, monkeypatch):
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"PUT /global/0 HTTP/1.1\r\nContent-Length: 5\r\n\r\nab")
+        assert ask(port, "PUT", "/global/1", b"x")[0] == 200
+        slow.shutdown(socket.SHUT_WR)
+        assert b" 400 " in slow.recv(100)
+    assert ask(port, "GET", "/global/0")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("PUT", "/global", {"Content-Length": "0"}, 400),
+        ("PUT", "/a/b/c", {"Content-Length": "0"}, 400),
+        ("PUT", "/global/0", {"Content-Length": str(LARGEST + 1)}, 413),
+        ("PUT", "/global/0", {"Content-Length": "-1"}, 411),
+        ("PUT", "/global/0", {"Transfer-Encoding": "chunked"}, 411),
+        ("GET", "/", {}, 404),
+        ("POST", "/job/beat", {"Content-Length": "0"}, 400),
+        ("PATCH", "/global/0", {}, 501),
+    ],
+)
+def test_what_it_cannot_use_is_refused(port, method, path, headers, status):
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(line):
+        line.putrequest(method, path)
+        for name, value in headers.items():
+            line.putheader(name, value)
+        line.endheaders()
+        assert line.getresponse().status == status
+
+
+@pytest.mark.parametrize("told", [None, [], {}, {"member": 1}, {"member": "a", "run": "b"}, "x"])
+@pytest.mark.parametrize("verb", ["join", "beat", "report", "leave", "handle", "tick"])
+def test_words_that_no_launcher_says_are_refused_or_unknown(port, verb, told):
+    status, answer = ask(port, "POST", f"/job/{verb}", json.dumps(told))
+    assert status == 400 or json.loads(answer) == {"unknown": True}
+
+
+def test_there_is_an_end_to_what_is_kept(monkeypatch):
+    monkeypatch.setattr(rendezvous, "_ROOM", 100)
+    store = Store()
+    assert store.put("/a/b", b"x" * 90)
+    assert not store.put("/c/d", b"x" * 10)
+    # In its place there is room.
+    assert store.put("/a/b", b"y" * 96)
+    store.delete("/a/b")
+    assert store.put("/c/d", b"x" * 96)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line():
+    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(UserError, match=f"^--port {port}: the hosts cannot meet there: another"),
+            serving(roster, host="127.0.0.1", port=port),
+        ):
+            pass
+    with serving(roster, host="127.0.0.1", port=port) as found:
+        assert found == port
+
+
+def test_at_the_end_nobody_listens():
+    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+    with serving(roster, host="127.0.0.1", port=0) as port:
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert not {"rendezvous", "roster"} & {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,265 @@
+import pytest
+
+from trainer.launch import roster as module
+from trainer.launch.cause import Cause
+from trainer.launch.roster import LOST, Roster
+from trainer.launch.tasks import Member
+from trainer.launch.terms import Terms
+
+CHIEF = Member(role="chief", index=0, address="algo-1")
+WORKER = Member(role="worker", index=0, address="algo-2")
+PS = Member(role="ps", index=0, address="algo-3")
+
+
+@pytest.fixture(autouse=True)
+def _answers_at_once(monkeypatch):
+    monkeypatch.setattr(module, "HOLD", 0.0)
+
+
+class Job:
+    """A roster, a clock that stands, and hosts."""
+
+    def __init__(self, *expected, **terms):
+        self.now = 0.0
+        expected = expected or (CHIEF, WORKER, PS)
+        self.spec = {"--distribution": "horovod"}
+        self.roster = Roster(
+            Terms(spec=self.spec, expected=expected, **terms), clock=lambda: self.now
+        )
+
+    def join(self, member, run="1", count=1, spec=None, **more):
+        told = {"member": member.id, "run": run, "host": member.host, "task": member.task}
+        told |= {"count": count, "spec": self.spec if spec is None else spec} | more
+        return self.roster.handle("join", told)["seen"]
+
+    def say(self, verb, member, run="1", **what):
+        return self.roster.handle(verb, {"member": member.id, "run": run, **what})
+
+    def news(self, member, seen=0, run="1"):
+        return self.say("beat", member, run, seen=seen)["news"]
+
+    def kinds(self, member=CHIEF, seen=0):
+        return [told["kind"] for told in self.news(member, seen)]
+
+    def start(self, *members):
+        for member in members or (CHIEF, WORKER, PS):
+            self.join(member)
+        return self
+
+    def pass_by(self, seconds, *beating):
+        """Let time go by, in which some beat."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 0.5
+            for member in beating:
+                self.news(member)
+            self.roster.tick()
+
+    def cause(self, member=CHIEF):
+        failed = [told for told in self.news(member) if told["kind"] == "failed"]
+        return Cause.from_dict(failed[-1]["cause"]) if failed else None
+
+
+def failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x", echo=False):
+    return Cause(host=host, process=process, code=code, reason=reason, echo=echo).to_dict()
+
+
+def test_it_starts_when_the_last_has_come_with_the_numbers_of_all():
+    job = Job()
+    job.join(CHIEF, count=2)
+    job.join(PS)
+    assert job.say("beat", CHIEF, seen=0) == {
+        "news": [], "seen": 0, "missing": ["worker 0 (algo-2)"],
+    }  # fmt: skip
+    job.roster.reached_at("10.0.0.1")
+    job.roster.reached_at("10.9.9.9")
+    job.join(WORKER, count=3, card={"key": "x"})
+    (told,) = job.news(PS)
+    assert told == {
+        "kind": "start", "generation": 0, "reached_at": "10.0.0.1",
+        "counts": {"chief-0": 2, "worker-0": 3, "ps-0": 1},
+        "cards": {"chief-0": {}, "worker-0": {"key": "x"}, "ps-0": {}},
+    }  # fmt: skip
+    assert job.news(PS, seen=1) == []
+
+
+def test_who_does_not_come_is_named():
+    job = Job(start_timeout=20)
+    job.join(CHIEF)
+    job.pass_by(20, CHIEF)
+    assert job.cause() is None
+    job.pass_by(0.5, CHIEF)
+    assert job.cause().line == (
+        "host algo-2, worker 0: did not come within 20 s (--start-timeout), nor did ps 0 (algo-3)"
+    )
+    assert job.cause().code == 200
+    # Whoever comes now hears it.
+    job.join(WORKER)
+    assert job.cause(WORKER) == job.cause()
+
+
+def test_who_goes_while_all_are_waited_for_may_come_again():
+    job = Job().start(CHIEF, WORKER)
+    job.pass_by(LOST + 1, CHIEF)
+    assert job.say("beat", CHIEF, seen=0)["missing"] == ["worker 0 (algo-2)", "ps 0 (algo-3)"]
+    job.join(WORKER, run="2")
+    job.join(PS)
+    assert job.kinds() == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("member", "spec", "told"),
+    [
+        (WORKER, {"--distribution": "none"}, "has --distribution none, the chief has horovod"),
+        (WORKER, {}, "has --distribution None, the chief has horovod; say the same on all hosts"),
+        (Member(role="worker", index=7), None, "is none of those whom the chief expects: chief-0"),
+    ],
+)
+def test_who_does_not_fit_is_told_to_all(member, spec, told):
+    job = Job()
+    job.join(CHIEF)
+    job.join(member, spec=spec)
+    assert told in job.cause().reason
+    assert job.cause().code == 2
+
+
+def test_the_first_cause_counts():
+    job = Job().start()
+    job.say("report", WORKER, kind="failed", cause=failure())
+    job.say("report", PS, kind="failed", cause=failure(host="algo-3", reason="KeyError: y"))
+    assert job.kinds() == ["start", "failed"]
+    assert job.say("leave", PS, code=1, early=False)["cause"] == failure()
+
+
+def test_a_cause_takes_the_place_of_an_echo_for_a_while():
+    job = Job().start()
+    job.say("report", PS, kind="failed", cause=failure(host="algo-3", echo=True))
+    job.now += 1
+    job.say("report", WORKER, kind="failed", cause=failure())
+    assert job.kinds() == ["start", "failed", "failed"]
+    assert job.cause().host == "algo-2"
+    job = Job().start()
+    job.say("report", PS, kind="failed", cause=failure(host="algo-3", echo=True))
+    job.now += 3
+    job.say("report", WORKER, kind="failed", cause=failure())
+    assert job.cause().host == "algo-3"
+
+
+def test_an_echo_is_of_the_host_that_has_fallen_silent():
+    job = Job().start()
+    job.say("report", PS, kind="failed", cause=failure(host="algo-3", code=200, echo=True))
+    job.now += 2.5
+    job.news(PS)
+    told = job.say("leave", PS, code=200, early=False)["cause"]
+    assert (told["host"], told["process"], told["code"]) == ("algo-2", "worker 0", 200)
+
+
+def test_a_host_without_sign_of_life_is_lost():
+    job = Job().start()
+    job.pass_by(LOST, CHIEF, PS)
+    assert job.cause() is None
+    job.pass_by(0.5, CHIEF, PS)
+    assert job.cause().where == "host algo-2, worker 0"
+    assert job.cause().code == 200
+
+
+def test_the_host_that_keeps_the_roster_is_never_lost():
+    job = Job().start()
+    job.pass_by(2 * LOST, WORKER, PS)
+    assert job.cause(WORKER) is None
+
+
+def test_who_has_left_is_not_lost():
+    job = Job().start()
+    assert job.say("leave", WORKER, code=0, early=False) == {"cause": None}
+    job.roster.left(WORKER.id)
+    job.pass_by(2 * LOST, CHIEF, PS)
+    assert job.cause() is None
+    assert job.roster.wait_for_leave(0) == ["algo-3"]
+
+
+def test_without_some_the_job_goes_on_and_they_may_come_back():
+    job = Job(spared=frozenset({WORKER.id})).start()
+    job.pass_by(LOST + 1, CHIEF, PS)
+    assert job.kinds() == ["start", "note"]
+    assert job.news(CHIEF)[1]["text"].endswith("the job goes on without it")
+    # A new launcher begins with how the job began.
+    assert job.join(WORKER, run="2") == 0
+    assert job.news(WORKER, run="2")[0]["kind"] == "start"
+    assert job.news(CHIEF)[2]["text"] == "host algo-2, worker 0, is back"
+    # One that was only cut off for a while just goes on.
+    job.pass_by(LOST + 1, CHIEF, PS)
+    assert job.say("beat", WORKER, run="2", seen=3)["news"][-1]["text"].endswith("is back")
+
+
+def test_a_launcher_that_comes_a_second_time_ends_the_job_or_takes_the_first_ones_place():
+    job = Job().start()
+    job.join(WORKER, run="1")
+    assert job.cause() is None
+    job.join(WORKER, run="2")
+    assert "started a second time" in job.cause().reason
+    assert job.say("beat", WORKER, run="1", seen=0) == {"unknown": True}
+    job = Job(spared=frozenset({WORKER.id})).start()
+    job.join(WORKER, run="2")
+    assert job.cause() is None
+
+
+def test_an_evaluator_that_nobody_lists_comes_and_goes():
+    job, evaluator = Job().start(), Member(role="evaluator", index=0)
+    job.join(evaluator)
+    assert job.news(evaluator)[0]["kind"] == "start"
+    job.pass_by(LOST + 1, CHIEF, WORKER, PS)
+    assert job.cause() is None
+
+
+def test_what_is_broken_begins_anew_once_all_are_ready():
+    job = Job(restarts=1).start()
+    for member in (PS, CHIEF):
+        # The second speaks of what has been seen to already.
+        job.say("report", member, kind="broken", generation=0, cause=failure(code=200))
+    assert job.kinds() == ["start", "again"]
+    for member in (CHIEF, WORKER, PS):
+        assert job.kinds(seen=2) == []
+        job.say("report", member, kind="ready", generation=1)
+    (told,) = job.news(CHIEF, seen=2)
+    assert (told["kind"], told["generation"]) == ("start", 1)
+    # Who comes now does not hear of the first beginning.
+    assert job.join(WORKER) == 2
+    job.say("report", PS, kind="broken", generation=1, cause=failure(code=200))
+    assert job.cause().code == 200
+
+
+def test_who_is_not_ready_again_in_time_is_named():
+    job = Job(restarts=1, start_timeout=20).start()
+    job.say("report", PS, kind="broken", generation=0, cause=failure(code=200))
+    job.say("report", CHIEF, kind="ready", generation=1)
+    job.say("report", PS, kind="ready", generation=1)
+    job.pass_by(20.5, CHIEF, PS)
+    assert job.cause().where == "host algo-2, worker 0"
+
+
+def test_what_is_told_to_stop_does_not_begin_anew():
+    job = Job(restarts=1).start()
+    job.say("report", PS, kind="told")
+    job.say("report", WORKER, kind="told")
+    assert job.kinds() == ["start", "stopping"]
+    job.say("report", PS, kind="broken", generation=0, cause=failure(code=200))
+    assert job.cause().code == 200
+
+
+def test_what_comes_after_the_chief_is_done_is_no_failure():
+    job = Job().start()
+    job.say("report", CHIEF, kind="done", code=143)
+    job.say("report", WORKER, kind="failed", cause=failure())
+    job.pass_by(LOST + 1, CHIEF, PS)
+    assert job.news(CHIEF)[1:] == [{"kind": "done", "code": 143}]
+
+
+def test_who_is_told_to_end_before_the_job_is_done_ends_it():
+    job = Job().start()
+    job.say("leave", PS, code=143, early=True)
+    assert job.cause().line == "host algo-3, ps 0: was told to end before the job was done"
+    assert job.cause().code == 143
+    spared = Job(spared=frozenset({WORKER.id})).start()
+    spared.say("leave", WORKER, code=143, early=True)
+    assert spared.cause() is None
