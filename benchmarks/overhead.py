@@ -102,8 +102,10 @@ def main() -> None:
         def measure() -> float:
             pace = Pace(STEPS)
             with pace:
-                losses = reading(data, steps, feed.take(STEPS), STEPS).numpy()
-            check_finite(losses, progress=Progress(), batch_size=hparams.batch_size, data=data)
+                losses = reading(data, steps, feed.take(STEPS), STEPS)
+            check_finite(
+                losses, losses, progress=Progress(), batch_size=hparams.batch_size, data=data
+            )
             return STEPS * hparams.batch_size / pace.cpu_seconds
 
         return measure

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ class Progress:
     train_cpu_seconds: float = 0.0
     train_seconds: float = 0.0
 
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> Progress:
+        """The inverse of `dataclasses.astuple`, where all numbers have become floats."""
+        kinds = (int, int, int, float, float, float)
+        return cls(*(kind(number) for kind, number in zip(kinds, numbers, strict=True)))
+
 
 class Checkpoints:
     """The checkpoints of one run in one folder.
@@ -52,26 +59,36 @@ class Checkpoints:
         model: What is trained.
         optimizer: With its variables built.
         keep: How many of the newest stay; the best stays besides.
+        device: Where files are read and written, if not where the variables are.
+        alone: Whether no other process writes here, so that what is left unfinished is nobody's.
     """
 
     def __init__(
-        self, folder: Path, *, model: keras.Model, optimizer: keras.Optimizer, keep: int
+        self,
+        folder: Path,
+        *,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        keep: int,
+        device: str | None = None,
+        alone: bool = True,
     ) -> None:
         self._folder, self._keep = folder, keep
-        self._objects = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        self._options = tf.train.CheckpointOptions(experimental_io_device=device)
         variables = [*model.variables, *optimizer.variables]
         # Listed one by one: found through the model, the states of dropout would be left out.
         self._objects = tf.train.Checkpoint(variables=[v.value for v in variables])
         self._shapes = [[v.path, list(v.shape)] for v in variables]
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.remove_leftovers(folder)
+        if alone:
+            atomic.remove_leftovers(folder)
 
     def save(self, progress: Progress) -> Path:
         """Write a checkpoint, then remove those no longer kept."""
         path = self._path(progress.step)
         if not path.exists():
             with atomic.new_folder(path) as part:
-                self._objects.write(str(part / VARIABLES))
+                self._objects.write(str(part / VARIABLES), self._options)
                 sizes = {file.name: file.stat().st_size for file in sorted(part.iterdir())}
                 state = {
                     "progress": dataclasses.asdict(progress),
@@ -100,7 +117,7 @@ class Checkpoints:
             if state is None:
                 continue
             self._check(path, state["variables"])
-            self._objects.read(str(path / VARIABLES)).assert_consumed()
+            self._objects.read(str(path / VARIABLES), self._options).assert_consumed()
             return Progress(**state["progress"])
         return None
 

@@ -19,3 +19,7 @@ class RetryableError(Exception):
     Platforms that tell such failures apart (Kubeflow's `restartPolicy: ExitCode`) do it by codes
     of 128 and up; 200 is that of no signal.
     """
+
+
+class PeerError(RetryableError):
+    """Another process of the job is gone; code 201, as that is a consequence and not the cause."""

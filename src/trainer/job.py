@@ -161,6 +161,15 @@ class Job:
         "trainer.model", "a module with keras_model, input_fn and serving_input_fn", MODEL
     )
 
+    import_model: bool = knob(
+        False, "train nothing: check a model that was trained elsewhere, and put it into the model "
+        "folder", MODEL, aliases=("import",),
+    )
+    input: str | None = knob(
+        None, "the model to import: SavedModel, folder of versions, .keras file or model.tar.gz",
+        MODEL, metavar="PATH",
+    )
+
     steps: int | None = knob(None, "train for N steps", TRAINING, low=1, metavar="N")
     epochs: float | None = knob(
         None, "train for N passes over the data, rounded up to whole steps (default: the model's "
@@ -196,8 +205,9 @@ class Job:
         "model", "folder of the SavedModels; each run adds a version", OUTPUT, metavar="DIR"
     )
     layout: str = knob(
-        "version", "version: in a numbered folder, as TensorFlow Serving has it; flat: in the "
-        "model folder itself, as Vertex AI has it", OUTPUT, choices=("version", "flat"),
+        "version", "version: in a numbered folder, as TensorFlow Serving has it; servo: the same "
+        "below export/Servo; flat: in the model folder itself, as Vertex AI has it; tar: packed as "
+        "model.tar.gz", OUTPUT, choices=("version", "servo", "flat", "tar"),
     )
     output_dir: str | None = knob(
         None, "folder of metrics.json (default: beside the model folder)", OUTPUT, metavar="DIR"

@@ -25,10 +25,23 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         peak: The highest rate.
         steps: Of the whole run.
         warmup: Share of the steps in which the rate rises, in a straight line.
+        scale: What the rate is multiplied by for the larger batch of several processes.
+        scale_steps: Steps in which that factor rises from 1, in a straight line: P. Goyal et al.,
+            "Accurate, Large Minibatch SGD" (2017), §2.2.
     """
 
-    def __init__(self, *, kind: str, peak: float, steps: int, warmup: float) -> None:
+    def __init__(
+        self,
+        *,
+        kind: str,
+        peak: float,
+        steps: int,
+        warmup: float,
+        scale: float = 1.0,
+        scale_steps: float = 0.0,
+    ) -> None:
         self.kind, self.peak, self.steps, self.warmup = kind, peak, steps, warmup
+        self.scale, self.scale_steps = scale, scale_steps
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate at `step`: a float32 scalar."""
@@ -42,11 +55,15 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if rising:
             start = START if self.kind == "one-cycle" else 0.0
             rate = tf.where(now < rising, start + (1 - start) * (now + 1) / (rising + 1), rate)
+        if self.scale != 1:
+            risen = tf.minimum(now / max(1.0, self.scale_steps), 1.0)
+            rate *= 1 + (self.scale - 1) * risen
         return self.peak * rate
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this schedule again."""
-        return {"kind": self.kind, "peak": self.peak, "steps": self.steps, "warmup": self.warmup}
+        names = ("kind", "peak", "steps", "warmup", "scale", "scale_steps")
+        return {name: getattr(self, name) for name in names}
 
 
 class FusedAdam(keras.optimizers.Adam):
@@ -76,12 +93,16 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def make_optimizer(hparams: Hparams, *, steps: int) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    hparams: Hparams, *, steps: int, scale: float = 1.0, scale_steps: float = 0.0
+) -> keras.optimizers.Optimizer:
     """Make the optimizer that the hyperparameters describe.
 
     Args:
         hparams: Complete, see `recipes.complete`.
         steps: Of the whole run, for the schedule.
+        scale: See `Schedule`.
+        scale_steps: See `Schedule`.
 
     Returns:
         A Keras optimizer; with float16 one that scales the loss.
@@ -91,6 +112,8 @@ def make_optimizer(hparams: Hparams, *, steps: int) -> keras.optimizers.Optimize
         peak=hparams.learning_rate,
         steps=steps,
         warmup=hparams.warmup,
+        scale=scale,
+        scale_steps=scale_steps,
     )
     if hparams.optimizer == "sgd":
         made = keras.optimizers.SGD(rate, momentum=hparams.momentum, nesterov=hparams.momentum > 0)

@@ -18,7 +18,8 @@ class Pace:
         longest: Most steps in one call.
 
     Attributes:
-        seconds: What the last call took.
+        seconds: What the last call took. Where several processes take the same steps, all set it to
+            the same, so that they go on alike.
         cpu_seconds: Processor time of this process during the last call.
     """
 

@@ -15,6 +15,7 @@ from trainer.job import Job
 if TYPE_CHECKING:
     from trainer.checkpoint import Progress
     from trainer.data.stream import Stream
+    from trainer.distribution.strategy import Strategy
     from trainer.steps import Tested
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -61,14 +62,20 @@ def describe(data: Any) -> dict[str, Any]:
         return {"kind": "module", "examples": None, "files": [], "damaged": []}
     return {
         "kind": stream.kind,
-        "examples": stream.size,
+        "examples": stream.total,
         "files": [table.name for table in stream.tables if table.kind != "synthetic"],
         "damaged": stream.damage,
     }
 
 
 def tell_start(
-    job: Job, reporter: Reporter, *, model: Any, steps: int, data: dict[str, Any]
+    job: Job,
+    reporter: Reporter,
+    *,
+    model: Any,
+    steps: int,
+    data: dict[str, Any],
+    strategy: Strategy,
 ) -> None:
     """Say what is trained on what, and warn of what looks like a mistake."""
     hparams = job.hparams
@@ -86,6 +93,11 @@ def tell_start(
         f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule} "
         f"precision={hparams.precision} seed={hparams.seed}"
     )
+    if job.distribution not in (None, "none"):
+        reporter.info(
+            f"distribution={job.distribution} processes={strategy.processes} "
+            f"replicas={strategy.replicas} scaling={job.scaling}"
+        )
 
 
 def metrics_of(
@@ -97,13 +109,16 @@ def metrics_of(
     tested: Tested | None,
     loss: float | None,
     stopped: bool,
+    strategy: Strategy,
 ) -> dict[str, Any]:
     """Everything that `metrics.json` says, but for the model's place.
 
-    Times are in seconds, and of the training steps alone, from the first, compiling included.
+    Times are in seconds, and of the training steps alone, from the first, compiling included;
+    processor time is that of all processes, or None where others than these do the work.
     """
     images, examples = progress.examples, data["train"]["examples"]
-    seconds, cpu_seconds = progress.train_seconds, progress.train_cpu_seconds
+    seconds = progress.train_seconds
+    cpu_seconds = progress.train_cpu_seconds if strategy.counts_cpu else None
     return {
         "model": model.name,
         "parameters": model.count_params(),
@@ -118,7 +133,10 @@ def metrics_of(
         "train_seconds": seconds,
         "train_cpu_seconds": cpu_seconds,
         "images_per_second": images / seconds,
-        "images_per_cpu_second": images / cpu_seconds,
+        "images_per_cpu_second": images / cpu_seconds if cpu_seconds else None,
+        "distribution": job.distribution or "none",
+        "processes": strategy.processes,
+        "replicas": strategy.replicas,
         "data": data,
         "hparams": dataclasses.asdict(job.hparams),
         "versions": {

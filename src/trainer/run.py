@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from typing import Any
 
 from trainer import preflight
-from trainer.errors import UserError
+from trainer.artifacts.importing import import_model
 from trainer.hooks import Hooks
 from trainer.hypertune import MetricFile
 from trainer.job import Job
+from trainer.launch.processes import end_with_parent
 from trainer.platforms.resolve import Resolved
+from trainer.platforms.task import VARIABLE
 from trainer.report import Reporter
 from trainer.runtime import import_tensorflow
 from trainer.staging import Stage, staged
-from trainer.stop import listening
+from trainer.stop import StopRequest, listen_again, listening
 from trainer.transfer import StoppedError
 
 
@@ -33,15 +34,26 @@ def run(resolved: Resolved) -> int:
         UserError: Something is not as it should be.
     """
     job = resolved.job
-    reporter = Reporter(job.verbosity)
-    with listening(reporter.warn) as stopped:
-        check_alone(job)
+    if resolved.sources.get("cluster") == VARIABLE:
+        end_with_parent()
+    # Of those who all do the same, one says so.
+    alike = job.distribution != "parameter_server" and not job.cluster.is_chief
+    reporter = Reporter("WARN" if alike and job.verbosity == "INFO" else job.verbosity)
+    serves = job.distribution == "parameter_server" and not job.cluster.is_chief
+    # What only serves has no step to finish.
+    with listening((lambda _: None) if serves else reporter.warn) as stopped:
         if resolved.platform != "local":
             reporter.info(f"platform={resolved.platform} because {resolved.because}")
         for note in resolved.notes:
             reporter.info(note)
         try:
             with staged(job, tell=reporter.info, stopped=stopped) as stage:
+                if job.import_model:
+                    import_model(stage, reporter)
+                    return 0
+                if serves:
+                    _serve(stage, reporter, stopped)
+                    return 0
                 preflight.check(stage.job)
                 metrics = _train(stage, reporter, stopped)
         except StoppedError as error:
@@ -49,37 +61,66 @@ def run(resolved: Resolved) -> int:
             return job.stopped_code
     if not metrics["steps"]:
         return job.stopped_code
+    stopped_code = job.stopped_code if metrics["stopped"] else 0
+    if "model_path" not in metrics:
+        return stopped_code
     accuracy = metrics["test_accuracy"]
     shown = "unknown" if accuracy is None else f"{accuracy:.4f}"
     folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
     metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
     reporter.info(f"model={metrics['model_path']} test_accuracy={shown} metrics={metrics_path}")
-    return job.stopped_code if metrics["stopped"] else 0
+    return stopped_code
 
 
-def _train(stage: Stage, reporter: Reporter, stopped: Callable[[], bool]) -> dict[str, Any]:
+def _start_tensorflow(job: Job) -> None:
+    import_tensorflow(
+        threads=job.threads,
+        quiet=job.verbosity != "DEBUG",
+        deterministic=job.deterministic,
+        # One GPU a process with Horovod; TensorFlow's own strategies take all that they see.
+        gpu=job.cluster.local_rank if job.distribution == "horovod" else None,
+        start=job.distribution in (None, "none", "horovod"),
+    )
+
+
+def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, Any]:
     """Train on local paths, and bring the results to where they belong."""
     job = stage.job
-    import_tensorflow(
-        threads=job.threads, quiet=job.verbosity != "DEBUG", deterministic=job.deterministic
-    )
+    _start_tensorflow(job)
+    from trainer.distribution import make_strategy
     from trainer.train import train_and_evaluate
 
+    strategy = make_strategy(job)
+    listen_again()
+    hooks = _hooks(stage, stopped)
+    metrics = train_and_evaluate(job, reporter, hooks, strategy)
+    strategy.close()
+    stage.finish()
+    return metrics
+
+
+def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
+    """Do a worker's, server's or evaluator's part, until told to end."""
+    job = stage.job
+    _start_tensorflow(job)
+    if job.cluster.role == "evaluator":
+        from trainer.distribution.evaluator import evaluate_checkpoints
+
+        hooks = _hooks(stage, stopped)
+        evaluate_checkpoints(job, reporter, stopped=stopped, hooks=hooks, refresh=stage.refresh)
+        # Its log only: the rest is the chief's.
+        return
+    from trainer.distribution.server import serve
+
+    serve(job, reporter, stopped)
+
+
+def _hooks(stage: Stage, stopped: StopRequest) -> Hooks:
+    job = stage.job
     hooks = Hooks(stopped=stopped, saved=stage.on_checkpoint, exported=stage.on_export)
     if job.trial is not None:
         tuned = MetricFile(job.trial)
         hooks = dataclasses.replace(
             hooks, evaluated=lambda step, accuracy, _: tuned.report(step, accuracy)
         )
-    metrics = train_and_evaluate(job, reporter, hooks)
-    stage.finish()
-    return metrics
-
-
-def check_alone(job: Job) -> None:
-    """Raise a UserError if the job has more than this one process."""
-    if job.cluster.size > 1:
-        raise UserError(
-            f"this is {job.cluster}, but the trainer runs on one host: set instance_count=1 "
-            "(SageMaker) or one worker pool of one replica (Vertex AI)"
-        )
+    return hooks

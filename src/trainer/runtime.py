@@ -14,13 +14,24 @@ from typing import Any
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
-def import_tensorflow(*, threads: int = 0, quiet: bool = True, deterministic: bool = False) -> Any:
+def import_tensorflow(
+    *,
+    threads: int = 0,
+    quiet: bool = True,
+    deterministic: bool = False,
+    gpu: int | None = None,
+    start: bool = True,
+) -> Any:
     """Import TensorFlow.
 
     Args:
         threads: For one operation and for all together; 0 leaves TensorFlow's default.
         quiet: Whether to drop what TensorFlow's C++ parts print.
         deterministic: Whether a GPU must give the same result each time; a CPU does anyway.
+        gpu: Which of this host's GPUs to use, counted from 0 and over again where there are not so
+            many; None for all.
+        start: Whether to start its runtime now, which prints; collective operations have to be
+            configured before.
 
     Returns:
         The module.
@@ -36,14 +47,20 @@ def import_tensorflow(*, threads: int = 0, quiet: bool = True, deterministic: bo
 
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-        for gpu in tf.config.list_physical_devices("GPU"):
+            if start:
+                # An operation that waits for another host would keep its thread.
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
+        gpus = tf.config.list_physical_devices("GPU")
+        if gpus and gpu is not None:
+            gpus = [gpus[gpu % len(gpus)]]
+            tf.config.set_visible_devices(gpus, "GPU")
+        for one in gpus:
             # Take what is needed, not all there is: other processes may share the GPU.
-            tf.config.experimental.set_memory_growth(gpu, True)
-            if deterministic:
-                tf.config.experimental.enable_op_determinism()
-        # Starts the runtime, which also prints.
-        tf.constant(0)
+            tf.config.experimental.set_memory_growth(one, True)
+        if gpus and deterministic:
+            tf.config.experimental.enable_op_determinism()
+        if start:
+            tf.constant(0)
     gc.freeze()
     gc.enable()
     return tf

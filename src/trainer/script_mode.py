@@ -23,6 +23,7 @@ from trainer.launch import pip, sources
 from trainer.launch.signals import ending
 from trainer.launch.supervise import Command, run_step
 from trainer.report import Reporter
+from trainer.untar import unpack
 
 NAME = "user script"
 _PROGRAM = "sagemaker_program"
@@ -142,7 +143,7 @@ def _bring(
             path = _local(place)
         if path.is_file():
             unpacked = Path(folder, "sources")
-            sources.unpack(path, unpacked, name=f"{_SOURCES} {place}")
+            unpack(path, unpacked, name=f"{_SOURCES} {place}")
             path = unpacked
         elif not path.is_dir():
             raise UserError(f"{_SOURCES} {place}: not found; expected a tar file or a folder")

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer import storage
+from trainer.artifacts.found import CODE
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.job import flag as flag_of
+from trainer.layout import NUMBERED, versions_in
 from trainer.storage import NO_OPTIONS, Options, Place
 from trainer.transfer import Tell, fetch, is_there, never, push
 from trainer.urls import is_remote, local_path
@@ -87,12 +90,14 @@ class Stage:
 
     Attributes:
         job: The job.
+        refresh: Brings checkpoints that have been written elsewhere meanwhile.
         on_checkpoint: Call it after each checkpoint.
         on_export: Call it with the exported model's folder; returns where the model finally is.
         finish: Call it at the end, before success is told.
     """
 
     job: Job
+    refresh: Callable[[], None]
     on_checkpoint: Callable[[], None]
     on_export: Callable[[Path], str]
     finish: Callable[[], None]
@@ -133,7 +138,8 @@ def staged(
     if "model_dir" in remote and not job.output_dir:
         parent = remote["model_dir"].rpartition("/")[0]
         remote["output_dir"] = remote["model_dir"] if parent.endswith("/") else parent
-    data_is_remote = any(map(is_remote, job.train + job.test))
+    model = (job.input,) if job.import_model and job.input else ()
+    data_is_remote = any(map(is_remote, job.train + job.test + model))
     if host[1] > 1 and data_is_remote and not job.test:
         raise UserError("--test: not given, and one host's share of --train holds no test split")
     sent = remote if job.cluster.is_chief else {}
@@ -144,14 +150,20 @@ def staged(
         for field, url in sent.items():
             # Now rather than after hours of training.
             Place(url, flag=flag_of(field), options=options).check_writable()
-        if "checkpoint_dir" in remote:
+        if "checkpoint_dir" in remote and (sent or job.cluster.role == "evaluator"):
             url = remote["checkpoint_dir"]
             mirror = Mirror(work / "checkpoint_dir", url, stopped=stopped, **more)
             mirror.restore()
-        train = fetch(job.train, work / "train", shard=host, stopped=stopped, **more)
+        into = (_common(job.train) if job.distribution == "parameter_server" else work) / "train"
+        # A parameter server holds variables, and reads nothing.
+        read = () if job.cluster.role == "ps" else job.train
+        train = fetch(read, into, shard=host, stopped=stopped, **more)
         # Often the same folder as --train, which is then not fetched again.
-        data = work / ("train" if host[1] == 1 else "test")
+        data = into if host[1] == 1 else work / "test"
         test = fetch(job.test, data, stopped=stopped, flag="--test", **more)
+        found = fetch(model, work / "input", stopped=stopped, flag="--input", **more)
+        if len(found) > 1:
+            raise UserError(f"--input {job.input}: expected one model, found {len(found)} objects")
         paths: dict[str, Any] = {
             k: str(work / k) if k in remote else local_path(v, flag=flag_of(k))
             for k, v in (folders | remote).items()
@@ -170,21 +182,38 @@ def staged(
             url = sent.get("model_dir")
             if url is None:
                 return str(path)
-            if job.layout == "version":
+            code = Path(paths["model_dir"], CODE)
+            if code.is_dir():
+                push(code, f"{url}/{CODE}", **more)
+            if job.layout in NUMBERED:
+                url = f"{url}/{versions_in(job.layout)}".rstrip("/")
                 url += f"/{max(storage.versions(url, options=options), default=0) + 1}"
             push(path, url, **more)
-            return url
+            return f"{url}/{path.name}" if path.is_file() else url
 
         def finish() -> None:
             on_checkpoint()
             send("output_dir")
 
         yield Stage(
-            job=dataclasses.replace(job, train=tuple(train), test=tuple(test), **paths),
+            job=dataclasses.replace(
+                job,
+                train=tuple(train),
+                test=tuple(test),
+                input=found[0] if found else job.input,
+                **paths,
+            ),
+            refresh=mirror.restore if mirror else lambda: None,
             on_checkpoint=on_checkpoint,
             on_export=on_export,
             finish=finish,
         )
+
+
+def _common(paths: Sequence[str]) -> Path:
+    """A folder that every host names alike: what the chief says to read, workers read there."""
+    name = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"trainer-data-{name}")
 
 
 def _folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from trainer.distribution.strategy import ALONE, Strategy
 from trainer.errors import DataError, UserError
 
 
@@ -21,32 +23,38 @@ def make_train_steps(
     optimizer: keras.optimizers.Optimizer,
     *,
     label_smoothing: float,
+    strategy: Strategy = ALONE,
     feed: Any = None,
-) -> Callable[[Any, int], Any]:
+) -> Callable[[Any, int], np.ndarray]:
     """Compile the training step.
 
     Args:
         model: From features to logits, or to probabilities if its last activation is a softmax.
         optimizer: Built for the model's trainable variables.
         label_smoothing: Share of each label's weight that is spread over all classes.
+        strategy: How the work is shared.
         feed: Where batches come from as arguments, see `pipeline.Feed`; None for an iterator.
 
     Returns:
-        A function of a source and a number of steps, which takes the steps and returns the loss
-        of each: float32 [steps]. The source is what the feed gives for so many steps, or an
-        iterator over batches.
+        A function of a source and a number of steps, which takes the steps and returns what this
+        process adds to the loss of each: float32 [steps]. The source is what the feed gives for so
+        many steps, or an iterator over batches, those of this process.
     """
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
     loss_of = make_loss(model, label_smoothing=label_smoothing)
     scale = getattr(optimizer, "scale_loss", lambda loss: loss)
+    # Gradients are summed over the replicas: the mean over the whole batch is the sum of these.
+    share = 1 / strategy.replicas
 
     def one_step(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        strategy.count_step(optimizer)
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(loss_of(labels, model(features, training=True)))
-            loss = tf.add_n([loss, *model.losses])
+            loss = share * tf.add_n([loss, *model.losses])
             scaled = scale(loss)
-        optimizer.apply(tape.gradient(scaled, values), variables)
+        gradients = strategy.sum_gradients(tape.gradient(scaled, values))
+        optimizer.apply(gradients, variables)
         return loss
 
     def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -58,14 +66,16 @@ def make_train_steps(
     @tf.function(autograph=False, input_signature=signature)
     def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
         def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return step + 1, losses.write(step, one_step(*batch(source, step)))
+            whole = batch(source, step)
+            loss = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
+            return step + 1, losses.write(step, loss)
 
         start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
         # One step at a time, in order: each begins with the weights that the last one left.
         _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
         return losses.stack()
 
-    return lambda source, count: train_steps(source, tf.constant(count))
+    return lambda source, count: strategy.call(train_steps, source, count)
 
 
 @dataclass(frozen=True)
@@ -82,20 +92,24 @@ class Tested:
 
 
 def make_evaluate(
-    model: keras.Model, *, stopped: Callable[[], bool] = lambda: False
+    model: keras.Model,
+    *,
+    strategy: Strategy = ALONE,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Callable[[tf.data.Dataset], Tested | None]:
     """Compile the evaluation.
 
     Args:
         model: As for training.
+        strategy: How the work is shared; every process evaluates on its own part of the data.
         stopped: Whether to give up; asked before each batch.
 
     Returns:
-        A function of a data set that evaluates the model on all of it; None if it gave up.
+        A function of this process's data that evaluates the model on that of all processes, each
+        of which must call it; None if one of them gave up.
     """
     loss_of = make_loss(model)
 
-    @tf.function(autograph=False, reduce_retracing=True)
     def totals(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         outputs = model(features, training=False)
         found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
@@ -103,13 +117,23 @@ def make_evaluate(
         seen = tf.cast(tf.shape(labels)[0], tf.float32)
         return tf.stack([right, seen, tf.reduce_sum(loss_of(labels, outputs))])
 
+    @tf.function(autograph=False, reduce_retracing=True)
+    def on_batch(*batch: Any) -> tf.Tensor:
+        if strategy.local == 1:
+            return totals(*batch)
+        return strategy.on_replicas(lambda: totals(*_part(strategy, batch)))
+
     def evaluate(data: tf.data.Dataset) -> Tested | None:
-        right = seen = loss = 0.0
+        right = seen = loss = gave_up = 0.0
         for batch in data:
             if stopped():
-                return None
-            more = totals(*batch).numpy().tolist()
+                gave_up = 1.0
+                break
+            more = on_batch(*batch).numpy().tolist()
             right, seen, loss = right + more[0], seen + more[1], loss + more[2]
+        right, seen, loss, gave_up = strategy.sum((right, seen, loss, gave_up)).tolist()
+        if gave_up:
+            return None
         if not seen:
             raise DataError("--test: the data set has no examples")
         return Tested(right / seen, loss / seen)
@@ -135,6 +159,14 @@ def make_loss(
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
     return loss
+
+
+def _part(strategy: Strategy, batch: Any) -> Any:
+    """What one replica takes of its process's batch; the batches of training divide evenly."""
+    if strategy.local == 1:
+        return batch
+    mine = slice(strategy.replica(), None, strategy.local)
+    return tf.nest.map_structure(lambda tensor: tensor[mine], batch)
 
 
 def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:

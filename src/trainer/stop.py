@@ -31,6 +31,15 @@ class StopRequest:
         self._told.set()
 
 
+def listen_again() -> None:
+    """Take the signals back from a library that has put handlers of its own below Python's.
+
+    TensorFlow's coordination service does so for SIGTERM. To be called from the main thread.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.getsignal(number))
+
+
 @contextlib.contextmanager
 def listening(tell: Callable[[str], None]) -> Iterator[StopRequest]:
     """Listen for SIGTERM and SIGINT while a block runs.

@@ -8,8 +8,6 @@ checkpoints and decides whether to go on.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import modules, preflight, recipes
+from trainer import inputs, modules, preflight, recipes
 from trainer.checkpoint import Checkpoints, Progress
-from trainer.data.pipeline import dataset
-from trainer.data.stream import Shard, Stream
+from trainer.data.stream import Stream
+from trainer.distribution import sharing
+from trainer.distribution.strategy import ALONE, Strategy
 from trainer.errors import UserError
 from trainer.export import export
 from trainer.hooks import NO_HOOKS, Hooks
@@ -38,13 +37,17 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 SAMPLE = 64
 
 
-def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) -> dict[str, Any]:
+def train_and_evaluate(
+    job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS, strategy: Strategy = ALONE
+) -> dict[str, Any]:
     """Run one job from its data to a SavedModel and a report.
 
     Args:
         job: What to do.
         reporter: Where progress goes.
         hooks: What the platform wants to be told, and whether it says to stop.
+        strategy: How the work is shared, by default not at all. Every process that shares it calls
+            this with the same job; those that are not the chief write nothing.
 
     Returns:
         What was written to `metrics.json`; with `stopped` true if the run was told to stop, and
@@ -52,7 +55,9 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
 
     Raises:
         UserError: The data, a checkpoint or a setting is not as it should be.
+        PeerError: Another process is gone.
     """
+    chief = strategy.is_chief
     job = recipes.complete(job, precision=default_precision(tf))
     hparams = job.hparams
     module = modules.load(job.module)
@@ -61,71 +66,98 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
     keras.utils.set_random_seed(hparams.seed)
     keras.config.set_dtype_policy(POLICIES[hparams.precision])
 
-    test = _input(job, module.input_fn, mode="test")
-    train = _input(job, module.input_fn, mode="train")
-    steps, epoch = _length(job, train)
-    model = module.keras_model(hparams)
-    optimizer = make_optimizer(hparams, steps=steps)
-    optimizer.build(model.trainable_variables)
+    share = sharing.share(job, replicas=strategy.replicas)
+    test = inputs.test_data(job, module, strategy)
+    train = inputs.train_data(job, module, strategy, batch_size=share.batch // strategy.processes)
+    steps, epoch = inputs.length(job, train, batch_size=share.batch)
+    with strategy.scope():
+        model = module.keras_model(hparams)
+        optimizer = make_optimizer(
+            hparams, steps=steps, scale=share.scale, scale_steps=share.scale_steps(steps, epoch)
+        )
+        optimizer.build(model.trainable_variables)
     data = {"train": describe(train), "test": describe(test)}
-    tell_start(job, reporter, model=model, steps=steps, data=data)
+    if chief:
+        tell_start(job, reporter, model=model, steps=steps, data=data, strategy=strategy)
 
     progress, checkpoints = Progress(), None
-    if job.checkpoint_dir:
+    if job.checkpoint_dir and chief:
         checkpoints = Checkpoints(
-            Path(job.checkpoint_dir), model=model, optimizer=optimizer, keep=job.keep
+            Path(job.checkpoint_dir),
+            model=model,
+            optimizer=optimizer,
+            keep=job.keep,
+            device=strategy.io_device,
         )
         progress = checkpoints.restore() or progress
         if progress.step:
             reporter.info(f"resumed at step={progress.step}")
-            first = progress.examples // hparams.batch_size
-            stream = getattr(train, "stream", None)
-            if stream:
-                # Our own data goes on from any step without being read again.
-                train.feed.close()
-                train = dataset(stream, step=first)
-            else:
-                train = train.skip(first)
+    progress, told = sharing.agree(strategy, progress, stopped=hooks.stopped())
+    sharing.align(strategy, model, optimizer)
+    strategy.start(progress.step)
 
-    feed = getattr(train, "feed", None)
+    source = inputs.source(train, strategy, first=progress.examples // share.batch)
     train_steps = make_train_steps(
-        model, optimizer, label_smoothing=hparams.label_smoothing, feed=feed
+        model,
+        optimizer,
+        strategy=strategy,
+        label_smoothing=hparams.label_smoothing,
+        feed=source.feed,
     )
-    evaluate = make_evaluate(model, stopped=hooks.stopped)
+    evaluate = make_evaluate(model, strategy=strategy, stopped=hooks.stopped)
+    moving = [variable.value for variable in sharing.moving(model)]
+    # An evaluator does it from the checkpoints; what the report needs is found at the end.
     eval_every = job.eval_every or epoch
     checkpoint_every = job.checkpoint_every or eval_every
+    eval_every = steps if job.cluster.evaluator else eval_every
     paces = (job.log_every, eval_every, checkpoint_every)
-    summaries = Summaries(job.log_dir)
-    iterator = None if feed else iter(train)
-    pace = Pace(min(job.steps_per_call, feed.most) if feed else job.steps_per_call)
+    summaries = Summaries(job.log_dir if chief else None)
+    pace = Pace(min(job.steps_per_call, source.most))
+    # Since the last progress line: losses, and seconds of their steps.
+    recent: list[float] = []
+    recent_seconds = 0.0
     loss: float | None = None
     tested: Tested | None = None
     reached = False
-    while progress.step < steps and not reached and not hooks.stopped():
+    while progress.step < steps and not reached and not told:
         stop = min(steps, *(_next(progress.step, every) for every in paces))
         count = pace.steps(stop - progress.step)
         with pace:
-            source = feed.take(count) if feed else iterator
-            losses = reading(train, train_steps, source, count).numpy()
-        check_finite(losses, progress=progress, batch_size=hparams.batch_size, data=train)
+            mine = reading(train, train_steps, source.take(count), count)
+        # One exchange a call tells all processes all that they have to agree on.
+        told_here = float(hooks.stopped())
+        whole = strategy.sum([*mine, pace.seconds, pace.cpu_seconds, told_here])
+        losses, (seconds, cpu_seconds, stops) = whole[:count], whole[count:]
+        pace.seconds, told = seconds / strategy.processes, stops > 0
+        check_finite(losses, mine, progress=progress, batch_size=share.batch, data=train)
         # What an evaluation found is of the model as it was then.
         tested = None
-        loss = float(np.mean(losses))
+        recent += losses.tolist()
+        recent_seconds += pace.seconds
+        loss = float(np.mean(recent))
         progress = dataclasses.replace(
             progress,
             step=progress.step + count,
-            examples=progress.examples + count * hparams.batch_size,
-            train_cpu_seconds=progress.train_cpu_seconds + pace.cpu_seconds,
+            examples=progress.examples + count * share.batch,
+            train_cpu_seconds=progress.train_cpu_seconds + cpu_seconds,
             train_seconds=progress.train_seconds + pace.seconds,
         )
         step, last = progress.step, progress.step == steps
         if step % job.log_every == 0:
-            rate = count * hparams.batch_size / pace.seconds
-            reporter.info(f"step={step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}")
-            summaries.write(step, loss=loss, images_per_second=rate)
+            rate = len(recent) * share.batch / recent_seconds
+            recent, recent_seconds = [], 0.0
+            if chief:
+                reporter.info(
+                    f"step={step} of={steps} loss={loss:.4f} images_per_second={rate:.0f}"
+                )
+                summaries.write(step, loss=loss, images_per_second=rate)
         if step % eval_every == 0 or last:
+            strategy.average(moving)
             tested = reading(test, evaluate, test)
-            progress = _tell_tested(tested, progress, reporter, summaries, hooks)
+            told = told or tested is None
+            if chief:
+                _tell_tested(tested, progress, reporter, summaries, hooks)
+            progress = _note_best(tested, progress)
             if job.target_accuracy is not None and tested is not None:
                 reached = tested.accuracy >= job.target_accuracy
         best = progress.best_step == step
@@ -134,13 +166,13 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             hooks.saved()
 
     summaries.close()
-    if feed:
-        feed.close()
+    source.close()
     stopped = progress.step < steps and not reached
-    if reached:
+    if reached and chief:
         reporter.info(f"step={progress.step} reached target_accuracy={job.target_accuracy:g}")
     if stopped:
-        reporter.info(f"stopped at step={progress.step} of={steps}")
+        if chief:
+            reporter.info(f"stopped at step={progress.step} of={steps}")
         if not progress.step:
             return {"stopped": True, "steps": 0}
         if checkpoints:
@@ -148,7 +180,22 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
             hooks.saved()
     elif tested is None:
         # Told to stop in the last evaluation, or resumed from a run that had ended.
+        strategy.average(moving)
         tested = reading(test, evaluate, test)
+    digests = sharing.check_equal(strategy, model)
+    metrics = metrics_of(
+        model,
+        job=job,
+        progress=progress,
+        data=data,
+        tested=tested,
+        loss=loss,
+        stopped=stopped,
+        strategy=strategy,
+    )
+    metrics["weights_crc32c"] = digests
+    if not chief:
+        return metrics
 
     features = next(iter(test))[0][:SAMPLE]
     path = export(
@@ -159,11 +206,7 @@ def train_and_evaluate(job: Job, reporter: Reporter, hooks: Hooks = NO_HOOKS) ->
         sample=features,
         layout=job.layout,
     )
-    where = hooks.exported(path)
-    metrics = metrics_of(
-        model, job=job, progress=progress, data=data, tested=tested, loss=loss, stopped=stopped
-    )
-    metrics["model_path"] = where
+    metrics["model_path"] = hooks.exported(path)
     write_metrics(preflight.output_dir(job), metrics)
     return metrics
 
@@ -174,58 +217,48 @@ def _tell_tested(
     reporter: Reporter,
     summaries: Summaries,
     hooks: Hooks,
-) -> Progress:
-    """Pass an evaluation on to all who want it, and note whether it is the best."""
+) -> None:
+    """Pass an evaluation on to all who want it."""
     if tested is None:
-        return progress
+        return
     step, accuracy, loss = progress.step, tested.accuracy, tested.loss
     reporter.info(f"step={step} test_accuracy={accuracy:.4f} test_loss={loss:.4f}")
     summaries.write(step, test_accuracy=accuracy, test_loss=loss)
     hooks.evaluated(step, accuracy, loss)
-    if accuracy <= progress.best_accuracy:
+
+
+def _note_best(tested: Tested | None, progress: Progress) -> Progress:
+    if tested is None or tested.accuracy <= progress.best_accuracy:
         return progress
-    return dataclasses.replace(progress, best_accuracy=accuracy, best_step=step)
-
-
-def _input(job: Job, input_fn: Callable[..., Any], *, mode: str) -> Any:
-    """Call a module's input function for one split."""
-    training = mode == "train"
-    return modules.call_with_known(
-        input_fn,
-        job.train if training else preflight.test_paths(job),
-        mode,
-        job.hparams.batch_size if training else job.eval_batch_size,
-        Shard(by=job.shard_by),
-        seed=job.hparams.seed,
-        cache_mb=job.cache_mb,
-        skip_corrupt=job.skip_corrupt,
-    )
-
-
-def _length(job: Job, train: Any) -> tuple[int, int]:
-    """How many steps the run has, and how many an epoch has."""
-    stream: Stream | None = getattr(train, "stream", None)
-    if stream is None:
-        if job.steps is None:
-            raise UserError("--steps: not given, and the module's data does not tell its size")
-        return job.steps, job.steps
-    epoch = stream.size / job.hparams.batch_size
-    steps = job.steps or math.ceil(epoch * (job.epochs or 1))
-    return steps, math.ceil(epoch)
+    return dataclasses.replace(progress, best_accuracy=tested.accuracy, best_step=progress.step)
 
 
 def _next(step: int, every: int) -> int:
     return (step // every + 1) * every
 
 
-def check_finite(losses: np.ndarray, *, progress: Progress, batch_size: int, data: Any) -> None:
-    """Stop a run whose loss is NaN or infinite, before that is saved."""
+def check_finite(
+    losses: np.ndarray, mine: np.ndarray, *, progress: Progress, batch_size: int, data: Any
+) -> None:
+    """Stop a run whose loss is NaN or infinite, before that is saved.
+
+    Args:
+        losses: Of all processes together.
+        mine: What this process added to them.
+        progress: Where the run was before these steps.
+        batch_size: Of all processes together.
+        data: What this process reads.
+    """
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
         bad = int(wrong[0])
-        stream: Stream | None = getattr(data, "stream", None)
-        batch = progress.examples // batch_size + bad
-        origin = stream.origin(batch) if stream else "the module's own input_fn"
+        stream = getattr(data, "stream", None)
+        if np.isfinite(mine[bad]):
+            origin = "what another process reads"
+        elif isinstance(stream, Stream):
+            origin = stream.origin(progress.examples // batch_size + bad)
+        else:
+            origin = "the module's own input_fn" if stream is None else "a worker's files"
         raise UserError(
             f"step {progress.step + bad + 1}: the loss is {losses[bad]}; its batch came from "
             f"{origin}; try a lower --learning-rate or --precision float32"

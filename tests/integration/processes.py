@@ -7,10 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+# In CI a test that cannot import it fails.
+needs_horovod = pytest.mark.skipif(
+    find_spec("horovod") is None and not os.environ.get("CI"),
+    reason="needs Horovod: make horovod builds it",
+)
 TRAINER = [sys.executable, "-u", "-m", "trainer"]
 
 

@@ -54,10 +54,11 @@ def test_the_platforms_are_those_of_the_code_in_their_order():
 
 def test_the_exit_codes_are_those_of_the_code():
     codes = [row[0] for row in rows(section("Exit codes"))]
-    assert codes == ["0", "1 to 127", "2", "128 and above", "200", "143"]
+    assert codes == ["0", "1 to 127", "2", "128 and above", "200", "201", "143"]
     assert cli.USER_MISTAKE == 2
     assert 1 <= cli.FAILURE <= 127
     assert cli.RETRY == 200
+    assert cli.PEER == 201
     assert Job().stopped_code == 143
 
 

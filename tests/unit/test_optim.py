@@ -47,6 +47,15 @@ def test_one_cycle_rises_to_its_peak_at_the_end_of_the_warm_up_then_falls_to_nea
     assert curve[100] < 1e-4
 
 
+def test_the_rate_of_several_processes_rises_to_their_number_times_that_of_one():
+    one, four = (
+        Schedule(kind="constant", peak=0.1, steps=100, warmup=0, scale=scale, scale_steps=20)
+        for scale in (1, 4)
+    )
+    rates = [float(four(step)) / float(one(step)) for step in (0, 10, 20, 99)]
+    assert rates == pytest.approx([1, 2.5, 4, 4])
+
+
 def test_a_schedule_survives_its_configuration():
     schedule = Schedule(kind="cosine", peak=2.0, steps=10, warmup=0.1)
     again = Schedule.from_config(schedule.get_config())

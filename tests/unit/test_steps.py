@@ -35,7 +35,7 @@ def trained(calls: list[int], **model) -> tuple[np.ndarray, np.ndarray]:
     optimizer.build(net.trainable_variables)
     steps = make_train_steps(net, optimizer, label_smoothing=0.0)
     iterator = iter(data().batch(2).repeat())
-    losses = np.concatenate([steps(iterator, count).numpy() for count in calls])
+    losses = np.concatenate([steps(iterator, count) for count in calls])
     return losses, np.concatenate([w.ravel() for w in net.get_weights()])
 
 

@@ -30,9 +30,10 @@ class Shard:
     Attributes:
         index: 0 to count - 1.
         count: How many processes there are.
-        by: `file`: every count-th file is read, by this process alone. `record`: of each
-            global batch every process takes its own slice. `auto`: by file where each process
-            gets as many files as any other, else by record.
+        by: `file`: every count-th file is read, by this process alone, if there are enough files.
+            `record`: of each global batch every process takes its own slice. `auto`: by file where
+            each process gets as many examples as any other, so that all end an epoch at once; else
+            by record.
     """
 
     index: int = 0
@@ -67,8 +68,9 @@ class Stream:
         piece_examples: int = PIECE_EXAMPLES,
     ) -> None:
         process = f"process {shard.index} of {shard.count}"
-        by_file = shard.by == "file" or (shard.by == "auto" and len(tables) % shard.count == 0)
-        if shard.count > 1 and by_file and len(tables) >= shard.count:
+        # Examples in all of the data, of which a shard may have but a part.
+        self.total = sum(map(len, tables))
+        if shard.count > 1 and _by_file(tables, shard):
             tables = tables[shard.index :: shard.count]
             shard = Shard()
         self.tables = list(tables)
@@ -215,6 +217,14 @@ class Stream:
             images[into], labels[into] = self.tables[table].read(start - first, stop - first)
             at = into.stop
         return images, labels
+
+
+def _by_file(tables: Sequence[Table], shard: Shard) -> bool:
+    """Whether each process reads files of its own."""
+    if shard.by == "auto":
+        sizes = {sum(map(len, tables[i :: shard.count])) for i in range(shard.count)}
+        return len(sizes) == 1
+    return shard.by == "file" and len(tables) >= shard.count
 
 
 def _empty(count: int) -> Chunk:

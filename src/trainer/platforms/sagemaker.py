@@ -33,6 +33,9 @@ NAMES: dict[str, str] = {
     "SM_CHANNEL_EVAL": "test",
     "SM_CHANNEL_EVALUATION": "test",
     "SM_CHANNEL_VALIDATION": "test",
+    # Of `--import`; `model` is what the SDK calls it.
+    "SM_CHANNEL_INPUT": "input",
+    "SM_CHANNEL_MODEL": "input",
     "SM_INPUT_DATA_CONFIG": "train",
     "SM_MODEL_DIR": "model_dir",
     "SM_OUTPUT_DATA_DIR": "output_dir",
@@ -145,12 +148,17 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
     variables = _by_upper_name(seen)
     data = sorted(n.removeprefix(CHANNEL) for n in variables if n.startswith(CHANNEL))
     data = [name for name in data if name not in NO_DATA]
-    if data and not values.get("train"):
+    importing = values.get("import_model")
+    if values.get("layout") == "tar":
+        raise UserError(
+            f"{sources['layout']} tar: SageMaker packs the model folder itself; leave it out"
+        )
+    if data and not values.get("train") and not importing:
         raise UserError(
             f"SM_CHANNELS: none of {', '.join(data).lower()} is for training; "
             "name a channel train or training"
         )
-    for field in ("train", "test"):
+    for field in ("input",) if importing else ("train", "test"):
         source = sources.get(field, "")
         if source.upper().startswith(CHANNEL):
             _check_channel(source, seen)

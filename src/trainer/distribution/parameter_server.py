@@ -1,0 +1,124 @@
+"""Parameter servers: workers that do not wait for each other, variables on servers of their own.
+
+The chief runs the loop. It hands closures of several steps to whichever worker is free; a worker
+reads variables from the servers, computes gradients on a batch of its own share of the data, and
+has the servers apply them. Steps are counted over all workers.
+
+Sources: "Parameter server training with ParameterServerStrategy" in TensorFlow's guides, of which
+"Fault tolerance" says what is lost with whom.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.distribution.strategy import Strategy
+from trainer.errors import RetryableError
+from trainer.job import Job
+
+# A closure that is lost with its worker is computed again as a whole: not too many steps each.
+MOST_STEPS = 32
+# Without a step, in seconds: no worker is there, and none comes back.
+STALLED = 300.0
+LOOK = 5.0
+
+
+class ParameterServer(Strategy):
+    """The coordinator.
+
+    Args:
+        strategy: Connected to workers and servers.
+        workers: How many workers there are.
+    """
+
+    in_graph = True
+    # The servers' disks are others, and nobody keeps what is on them.
+    io_device = "/job:chief/replica:0/task:0/device:CPU:0"
+    counts_cpu = False
+
+    def __init__(
+        self, strategy: tf.distribute.experimental.ParameterServerStrategy, *, workers: int
+    ) -> None:
+        self._strategy, self._workers = strategy, workers
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        with strategy.scope():
+            self._count = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps_applied")
+
+    def scope(self) -> AbstractContextManager[Any]:
+        scope: AbstractContextManager[Any] = self._strategy.scope()
+        return scope
+
+    def on_replicas(self, function: Callable[[], Any]) -> Any:
+        found = self._strategy.experimental_local_results(self._strategy.run(function))
+        # A worker with several GPUs divides nothing among them: each has a batch of its own.
+        return None if found[0] is None else tf.add_n(list(found)) / len(found)
+
+    def source(self, make: Callable[[Any, int], tf.data.Dataset]) -> Any:
+        def on_worker() -> tf.data.Dataset:
+            index = tf.distribute.coordinator.experimental_get_current_worker_index()
+            return make(index, self._workers)
+
+        function = tf.function(on_worker, autograph=False)
+        return iter(self._coordinator.create_per_worker_dataset(function))
+
+    def count_step(self, optimizer: keras.Optimizer) -> None:
+        # Keras adds to its counter by reading and assigning, so that counts of workers who do so at
+        # the same time are lost; this operation is atomic on its server.
+        before = self._count.assign_add(1) - 1
+        optimizer.iterations.assign(tf.cast(before, optimizer.iterations.dtype))
+        self._optimizer = optimizer
+
+    def start(self, step: int) -> None:
+        self._count.assign(step)
+
+    def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
+        most = max(1, min(MOST_STEPS, count // self._workers))
+        sizes = [most] * (count // most) + ([count % most] if count % most else [])
+        try:
+            closures = [
+                self._coordinator.schedule(function, args=(source, tf.constant(size)))
+                for size in sizes
+            ]
+            self._wait()
+            # What two workers assigned at once may be one too many or too few.
+            counter = self._optimizer.iterations
+            counter.assign(tf.cast(self._count, counter.dtype))
+            return np.concatenate([closure.fetch() for closure in closures])
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise RetryableError(
+                f"a parameter server is gone: {str(error).partition(chr(10))[0]}"
+            ) from None
+
+    def _wait(self) -> None:
+        """Wait until all closures are done; an error of one of them is raised."""
+        pause, counted = 0.001, -1
+        since = looked = time.monotonic()
+        while not self._coordinator.done():
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+            now = time.monotonic()
+            if now - looked < LOOK:
+                continue
+            looked, before, counted = now, counted, int(self._count)
+            if counted != before:
+                since = now
+            elif now - since > STALLED:
+                raise RetryableError(f"no worker has taken a step for {STALLED:g} s")
+
+
+def make(job: Job) -> ParameterServer:
+    """Connect to all workers and servers; the launcher watches over them."""
+    cluster = job.cluster
+    roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(roles), task_type="chief", task_id=0, rpc_layer="grpc"
+    )
+    strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
+    return ParameterServer(strategy, workers=len(cluster.worker))

@@ -1,0 +1,207 @@
+"""Several processes on one machine, on the real MNIST: what they learn is what one learns."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import TRAINER, environment, needs_horovod, signal_at, trainer, weights
+
+# Dropout is drawn by each process for its own examples; without it all is comparable.
+PLAIN = ("--dropout", "0", "--precision", "float32", "--threads", "1")
+SIXTY = ("--steps", "60", "--log-every", "10", "--batch-size", "64", "--eval-every", "60")
+WAYS = {
+    "one process": (),
+    "horovod, 2 ranks": ("--distribution", "horovod", "--processes-per-host", "2"),
+    "horovod, 4 ranks": ("--distribution", "horovod", "--processes-per-host", "4"),
+    "horovod, 2 ranks, by record": (
+        *("--distribution", "horovod", "--processes-per-host", "2", "--shard-by", "record"),
+    ),
+    "multi_worker_mirrored, 2 workers": (
+        *("--distribution", "multi_worker_mirrored", "--processes-per-host", "2"),
+    ),
+}
+
+
+def losses(text: str) -> list[float]:
+    return [float(loss) for loss in re.findall(r" loss=([\d.]+)", text)]
+
+
+@pytest.fixture(scope="module")
+def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict]:
+    """The loss curve and report of one process."""
+    return ran((), mnist_dir, tmp_path_factory.mktemp("one"))
+
+
+def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], dict]:
+    done = trainer(
+        "train", *way, "--train", str(data), *PLAIN, *SIXTY, "--model-dir", str(folder / "model")
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return losses(done.stdout), json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=[needs_horovod] if "hor" in way else []) for way in [*WAYS][1:]]
+)
+def test_the_loss_curve_is_that_of_one_process_and_the_weights_are_equal_on_all(
+    way: str, one, mnist_dir: Path, tmp_path: Path
+):
+    curve, report = ran(WAYS[way], mnist_dir, tmp_path)
+    assert len(curve) == 6
+    # The order of sums differs, and Adam makes more of it with each step.
+    np.testing.assert_allclose(curve, one[0], atol=0.003)
+    digests = report["weights_crc32c"]
+    assert len(digests) == report["processes"] == (4 if "4" in way else 2)
+    assert len(set(digests)) == 1
+    # Every test example was counted once.
+    assert report["test_accuracy"] == pytest.approx(one[1]["test_accuracy"], abs=0.003)
+    assert (report["test_accuracy"] * 10_000) % 1 == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("horovod, 2 ranks", marks=needs_horovod),
+        "multi_worker_mirrored, 2 workers",
+    ],
+)
+def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
+    way: str, tfrecords: Path, tmp_path: Path
+):
+    def argv(name: str) -> list[str]:
+        folder = tmp_path / name
+        return [
+            *("train", *WAYS[way], "--train", str(tfrecords), "--model", "cnn"),
+            *("--precision", "float32", "--threads", "1", "--steps", "120", "--log-every", "10"),
+            *("--model-dir", str(folder / "model"), "--checkpoint-dir", str(folder / "ckpt")),
+        ]
+
+    whole = trainer(*argv("whole"))
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    code, lines = signal_at(
+        [*TRAINER, *argv("cut")], f"[{socket.gethostname()} rank 0] step=30 ", signal.SIGTERM
+    )
+    assert code == 143, lines
+    assert any("stopped at step=" in line for line in lines)
+    (tmp_path / "cut/model").rename(tmp_path / "cut/partial")
+    again = trainer(*argv("cut"))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "resumed at step=" in again.stdout
+    # Dropout included: each rank's own goes on where it was.
+    assert weights(tmp_path / "cut/model") == weights(tmp_path / "whole/model")
+
+
+@needs_horovod
+def test_gradients_in_16_bits_a_linear_rate_and_a_timeline(tfrecords: Path, tmp_path: Path):
+    done = trainer(
+        *("train", *WAYS["horovod, 2 ranks"], "--train", str(tfrecords), *PLAIN),
+        *("--model", "fast", "--compression", "fp16", "--scaling", "linear"),
+        *("--scaling-epochs", "0.1", "--timeline", str(tmp_path / "timeline.json")),
+        *("--model-dir", str(tmp_path / "model"), "--autotune"),
+        *("--autotune-log", str(tmp_path / "tuned.csv")),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    # Half as many steps of twice as many examples make an epoch.
+    assert report["steps"] == 235
+    assert report["epochs"] == pytest.approx(1, abs=0.01)
+    assert report["test_accuracy"] > 0.98
+    assert len(set(report["weights_crc32c"])) == 1
+    assert "ALLREDUCE" in (tmp_path / "timeline.json").read_text()
+    assert (tmp_path / "tuned.csv").exists()
+
+
+@needs_horovod
+def test_a_batch_that_cannot_be_divided_says_which_can(tfrecords: Path, tmp_path: Path):
+    done = trainer(
+        *("train", *WAYS["horovod, 4 ranks"], "--train", str(tfrecords), "--batch-size", "66"),
+        *("--model-dir", str(tmp_path / "model")),
+    )
+    assert done.returncode == 2
+    assert "--batch-size 66: cannot be divided among 4 replicas; take 64, or" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_workers_and_servers_train_on_one_machine_and_count_every_step(
+    tfrecords: Path, tmp_path: Path
+):
+    done = trainer(
+        *("train", "--distribution", "parameter_server", "--processes-per-host", "2"),
+        *("--train", str(tfrecords), *PLAIN, "--steps", "200", "--log-every", "50"),
+        *("--eval-every", "100", "--checkpoint-dir", str(tmp_path / "ckpt")),
+        *("--model-dir", str(tmp_path / "model")),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert report["steps"] == 200
+    assert report["test_accuracy"] > 0.93
+    assert report["train_cpu_seconds"] is None
+    import tensorflow as tf
+
+    # Keras' own counter loses some where two workers count at once; ours is put in its place.
+    values = tf.train.load_checkpoint(str(tmp_path / "ckpt/ckpt-00000200/variables"))
+    state = json.loads((tmp_path / "ckpt/ckpt-00000200/state.json").read_text())
+    paths = [path for path, _ in state["variables"]]
+    place = next(i for i, path in enumerate(paths) if path.endswith("iteration"))
+    counted = values.get_tensor(f"variables/{place}/.ATTRIBUTES/VARIABLE_VALUE")
+    assert counted == 200
+
+
+MIRRORED = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from trainer.distribution.replicas import Replicas
+from trainer.distribution.strategy import ALONE
+from trainer.job import Hparams, Job
+from trainer.report import Reporter
+from trainer.train import train_and_evaluate
+
+data, folder, precision = sys.argv[1:]
+found = {}
+for name in ("alone", "mirrored"):
+    strategy = ALONE
+    if name == "mirrored":
+        both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = Replicas(both, rank=0, processes=1, presum=precision == "float16")
+    hparams = Hparams(model="cnn", dropout=0.0, precision=precision, batch_size=64)
+    job = Job(
+        hparams=hparams, train=(data,), steps=30, eval_batch_size=999, log_every=10,
+        model_dir=f"{folder}/{name}/model", distribution="mirrored" if name != "alone" else "none",
+    )
+    found[name] = train_and_evaluate(job, Reporter("ERROR"), strategy=strategy)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_two_replicas_in_one_process_learn_what_one_learns(
+    tfrecords: Path, tmp_path: Path, precision: str
+):
+    done = subprocess.run(
+        [sys.executable, "-c", MIRRORED, str(tfrecords), str(tmp_path), precision],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    alone, mirrored = found["alone"], found["mirrored"]
+    assert mirrored["replicas"] == 2
+    near = 0.005 if precision == "float32" else 0.05
+    assert mirrored["train_loss"] == pytest.approx(alone["train_loss"], abs=near)
+    # 999 examples do not divide by two: each is counted once nevertheless.
+    assert mirrored["test_accuracy"] == pytest.approx(alone["test_accuracy"], abs=4 * near)
+    assert (mirrored["test_accuracy"] * 10_000) % 1 == pytest.approx(0, abs=1e-6)
