@@ -17,10 +17,10 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import input, overhead, startup, time_to_accuracy, write
+from benchmarks import input, overhead, scaling, serving, startup, time_to_accuracy, write
 from benchmarks.common import Table
 
-NAMES = ("time", "input", "write", "overhead", "startup")
+NAMES = ("time", "input", "write", "overhead", "startup", "scaling", "serving")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -61,8 +61,20 @@ def main() -> int:
                 table = write.measure(data=data, rounds=args.rounds)
             elif name == "overhead":
                 table = overhead.measure(data=records, rounds=2 * args.rounds + 1)
-            else:
+            elif name == "startup":
                 table = startup.measure(data=records, rounds=args.rounds)
+            elif name == "serving":
+                first, table = serving.measure(data=data, rounds=max(3, args.rounds // 3))
+                tables.append(first)
+                print(first.markdown(), flush=True)
+            else:
+                rounds = max(3, args.rounds // 3)
+                for batch_size in (64, 256):
+                    tables.append(
+                        scaling.measure(data=records, rounds=rounds, batch_size=batch_size)
+                    )
+                    print(tables[-1].markdown(), flush=True)
+                table = scaling.measure_hosts(data=records, rounds=rounds)
             tables.append(table)
             print(table.markdown(), flush=True)
             print()

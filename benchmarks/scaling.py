@@ -136,7 +136,7 @@ def _cost(running: list[tuple[subprocess.Popen[bytes], float]]) -> Cost:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for process, _ in running:
         if process.wait(timeout=600):
-            raise SystemExit(f"{process.args}: exit code {process.returncode}")
+            raise SystemExit(f"{process.args!r}: exit code {process.returncode}")
     seconds = time.perf_counter() - running[0][1]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

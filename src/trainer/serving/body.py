@@ -1,0 +1,130 @@
+"""A request's body: read up to a limit, and unpacked up to the same."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from trainer.serving.refusal import Refusal, bad, busy, shown
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+CLOSE = {"connection": "close"}
+# Of the largest bodies, how many may be in memory at a time.
+LARGEST = 4
+# Of a body that is too large, what is read all the same: a client that is still sending when the
+# connection ends may never see the answer.
+DISCARDED = 2**26  # bytes
+
+
+class GoneError(Exception):
+    """The client hung up before it had sent all."""
+
+
+class Intake:
+    """Reads bodies, and knows how much of them there is at the moment.
+
+    Args:
+        limit: Bytes of one body.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+
+    async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
+        """Read a body; `release` is to be called with its size when it is no longer needed.
+
+        Args:
+            receive: ASGI's.
+            headers: Of the request, with names in lower case.
+
+        Raises:
+            Refusal: It is larger than one may be, or than all together may be.
+            GoneError: The client hung up.
+        """
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._limit:
+            # A client that asks first has not sent anything yet.
+            if "expect" not in headers:
+                await _discard(receive)
+            raise self._too_large()
+        message = await receive()
+        first: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body"):
+            self._take(len(first), 0)
+            return first
+        parts, size = [first], 0
+        try:
+            self._take(len(first), size)
+            size += len(first)
+            while message.get("more_body"):
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                part = message.get("body", b"")
+                self._take(len(part), size)
+                size += len(part)
+                parts.append(part)
+            if message["type"] == "http.disconnect":
+                raise GoneError
+        except Refusal:
+            self.release(size)
+            await _discard(receive, message)
+            raise
+        except BaseException:
+            self.release(size)
+            raise
+        return b"".join(parts)
+
+    def release(self, size: int) -> None:
+        """Forget a body of this size."""
+        self._held -= size
+
+    def _take(self, more: int, size: int) -> None:
+        if size + more > self._limit:
+            raise self._too_large()
+        if self._held + more > LARGEST * self._limit:
+            refusal = busy("too many large requests at a time; try again")
+            refusal.headers |= CLOSE
+            raise refusal
+        self._held += more
+
+    def _too_large(self) -> Refusal:
+        # What is still to come of it is not read.
+        return Refusal(
+            413, f"the body is too large; expected at most {self._limit / 2**20:g} MiB", CLOSE
+        )
+
+
+async def _discard(receive: Receive, message: Mapping[str, Any] | None = None) -> None:
+    """Read what is still to come of a body, as long as that is not too much."""
+    seen = 0
+    while (message is None or message.get("more_body")) and seen < DISCARDED:
+        message = await receive()
+        seen += len(message.get("body", b""))
+
+
+def unpacked(body: bytes, encoding: str | None, limit: int) -> bytes:
+    """A body without its Content-Encoding.
+
+    Raises:
+        Refusal: The encoding is unknown, the body is not in it, or is too large without it.
+    """
+    if not encoding or encoding == "identity":
+        return body
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        raise Refusal(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error:
+        raise bad("Content-Encoding: gzip, but the body is not gzipped") from None
+    if len(plain) > limit:
+        raise Refusal(
+            413, f"the body is too large unpacked; expected at most {limit / 2**20:g} MiB"
+        )
+    if not unpacker.eof:
+        raise bad("Content-Encoding: gzip, but the body ends too early")
+    return plain

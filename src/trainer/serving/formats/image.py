@@ -1,0 +1,42 @@
+"""A PNG or JPEG file as it is, for models that have a signature for such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from trainer.serving.formats.ask import Ask, checked, choose
+from trainer.serving.refusal import Refusal, bad
+from trainer.serving.signature import Signature
+
+BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+
+
+def read(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None, *, kind: str
+) -> Ask:
+    """Read a body that is one image.
+
+    Args:
+        body: The file.
+        signatures: The model's.
+        name: Which is asked; by default the first that takes images.
+        kind: Its media type.
+
+    Raises:
+        Refusal: It is no such file, or the model takes none.
+    """
+    able = sorted(key for key, signature in signatures.items() if signature.takes_images)
+    if (name is None and not able) or (name is not None and name not in able):
+        asked = "this model" if name is None else f"signature '{name[:80]}'"
+        raise Refusal(
+            415, f"{asked} takes no {kind}: none of its inputs is a string whose name ends with "
+            "_bytes; expected application/json"
+        )  # fmt: skip
+    signature = choose(signatures, name or able[0])
+    if not body.startswith(BEGINS[kind]):
+        raise bad(f"the body is no {kind.partition('/')[2].upper()} file")
+    array = np.empty(1, object)
+    array[0] = body
+    return checked(signature, {signature.inputs[0].name: array})

@@ -1,0 +1,84 @@
+"""npy: one array, its first dimension the instances."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from trainer.serving.formats.ask import Ask, checked, choose
+from trainer.serving.refusal import Refusal, bad, shown
+from trainer.serving.signature import Signature, Tensor
+
+LONGEST_HEADER = 10_000
+
+
+def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+    """Read a body of the type application/x-npy.
+
+    An array with one dimension less than the input is a single instance.
+
+    Raises:
+        Refusal: It is no npy file, or not as the signature has it.
+    """
+    signature = choose(signatures, name)
+    tensor = signature.only_input("npy")
+    array = _array(body)
+    if tensor.shape is not None and array.ndim == len(tensor.shape) - 1:
+        array = array[np.newaxis]
+    return checked(signature, {tensor.name: _typed(array, tensor)})
+
+
+def _array(body: bytes) -> np.ndarray:
+    file = io.BytesIO(body)
+    try:
+        version = np.lib.format.read_magic(file)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = reader(file, max_header_size=LONGEST_HEADER)
+    except Exception as error:
+        # NumPy's parser lets through whatever its own steps raise.
+        reason = shown(error) or type(error).__name__
+        raise bad(f"npy: the header cannot be read ({reason})") from None
+    if dtype.hasobject or any(size < 0 for size in shape):
+        raise bad(f"npy: an array of {dtype} {list(shape)}; expected numbers")
+    start, size = file.tell(), math.prod(shape) * dtype.itemsize
+    # Before anything is made in memory: a header can claim any shape.
+    if len(body) - start != size:
+        raise bad(f"npy: {len(body) - start} bytes of values; the header calls for {size}")
+    flat = np.frombuffer(body, dtype, offset=start)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
+    if tensor.is_text and array.dtype.kind in "SU":
+        flat = [v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()]
+        made = np.empty(len(flat), object)
+        made[:] = flat
+        return made.reshape(array.shape)
+    # Numbers may become others that hold less of them, but not of another kind.
+    if tensor.is_text or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        raise bad(f"npy: an array of {array.dtype}; expected {tensor.type_name}")
+    if tensor.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(tensor.dtype)
+        if array.min() < limits.min or array.max() > limits.max:
+            raise bad(f"npy: values out of the range of {tensor.type_name}")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, tensor.dtype)
+
+
+def write(table: np.ndarray) -> bytes:
+    """An array as an npy file.
+
+    Raises:
+        Refusal: It holds strings.
+    """
+    if table.dtype.hasobject:
+        raise Refusal(406, "the answer has strings, which npy cannot hold; expected another Accept")
+    file = io.BytesIO()
+    np.lib.format.write_array(file, table, version=(1, 0), allow_pickle=False)
+    return file.getvalue()

@@ -1,0 +1,160 @@
+"""TensorFlow Serving's JSON, and what SageMaker's container makes of other JSON.
+
+    {"signature_name": …, "instances": [row, row]}      rows; several inputs: objects by name
+    {"signature_name": …, "inputs": values}             columns; several inputs: an object by name
+    {"b64": "…"}                                        bytes, wherever a string may stand
+
+Sources: TensorFlow Serving's `util/json_tensor.cc`, the SageMaker container's
+`tensorflowServing.js`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from trainer.serving.formats import numbers, values
+from trainer.serving.formats.ask import Ask, Form, checked, choose
+from trainer.serving.refusal import bad, shown
+from trainer.serving.signature import Signature
+
+_NOT_FINITE = re.compile(rb"[\s,:\[](?:NaN|-?Infinity)[\s,\]}]")
+
+
+def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+    """Read TensorFlow Serving's JSON.
+
+    Args:
+        body: The request's.
+        signatures: The model's.
+        name: The signature that is asked if the body names none.
+
+    Raises:
+        Refusal: It is not as TensorFlow Serving would have it.
+    """
+    parts = numbers.split(body)
+    if parts is not None:
+        # Without the array, the rest is a small object.
+        try:
+            rest = orjson.loads(parts[0])
+        except ValueError:
+            rest = None
+        if isinstance(rest, dict) and rest.get("instances") == 0 and "inputs" not in rest:
+            signature = _signature(rest, signatures, name)
+            if len(signature.inputs) == 1:
+                (tensor,) = signature.inputs
+                rows = numbers.read(parts[1], tensor)
+                if rows is not None:
+                    return checked(signature, {tensor.name: rows})
+    return from_object(parse(body), signatures, name)
+
+
+def parse(body: bytes) -> Any:
+    """Parse JSON.
+
+    Raises:
+        Refusal: It is none; in TensorFlow Serving's words.
+    """
+    if not body.strip():
+        raise bad("JSON Parse error: The document is empty")
+    try:
+        return orjson.loads(body)
+    except ValueError as error:
+        if _NOT_FINITE.search(body):
+            raise bad(
+                "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
+            ) from None
+        what, at = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
+        raise bad(f"JSON Parse error: {shown(what)}. at offset: {at}") from None
+
+
+def from_object(document: Any, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+    """Read a document of TensorFlow Serving's form.
+
+    Raises:
+        Refusal: It is not.
+    """
+    if not isinstance(document, dict):
+        raise bad(
+            f"JSON Value: {values.told(document)} Is not object; expected "
+            '{"instances": […]} or {"inputs": …}'
+        )
+    if "instances" in document and "inputs" in document:
+        raise bad("Not formatted correctly expecting only one of 'inputs' or 'instances' keys")
+    signature = _signature(document, signatures, name)
+    if "instances" in document:
+        return from_rows(document["instances"], signature)
+    if "inputs" in document:
+        return _from_columns(document["inputs"], signature)
+    raise bad("Missing 'inputs' or 'instances' key")
+
+
+def from_rows(rows: Any, signature: Signature) -> Ask:
+    """Read the row form: a value, or an object of values, for each instance.
+
+    Raises:
+        Refusal: A row is not as the others, or not as the signature has it.
+    """
+    if not isinstance(rows, list):
+        raise bad(f"Expecting 'instances' to be a list/array, got {values.kind(rows)}")
+    if not rows:
+        raise bad("No values in 'instances' array; expected one instance or more")
+    tensors = {tensor.name: tensor for tensor in signature.inputs}
+    named = _is_named(rows[0])
+    if not named and len(tensors) > 1:
+        raise bad(
+            "instances is a plain list, but expecting list of objects as multiple input tensors "
+            f"are required: {', '.join(tensors)}"
+        )
+    columns: dict[str, list[Any]] = {key: [] for key in tensors}
+    for i, row in enumerate(rows):
+        if named != _is_named(row):
+            expected, got = ("object", "list") if named else ("value/list", "object")
+            raise bad(f"Expecting {expected} but got {got} at item {i} of input list")
+        if named and row.keys() != tensors.keys():
+            raise bad(
+                f"Failed to process element: {i} of 'instances' list. JSON object has the keys "
+                f"{shown(', '.join(row))}; keys must be equal to: {','.join(tensors)}"
+            )
+        for key, column in columns.items():
+            column.append(row[key] if named else row)
+    return checked(signature, {k: values.array(columns[k], tensors[k]) for k in columns}, Form.ROWS)
+
+
+def _from_columns(given: Any, signature: Signature) -> Ask:
+    tensors = {tensor.name: tensor for tensor in signature.inputs}
+    if not _is_named(given):
+        if len(tensors) > 1:
+            raise bad(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors "
+                f"are required: {', '.join(tensors)}"
+            )
+        given = dict.fromkeys(tensors, given)
+    for key in tensors:
+        if key not in given:
+            raise bad(f"Missing named input: {key} in 'inputs' object.")
+    unknown = given.keys() - tensors.keys()
+    if unknown:
+        raise bad(
+            f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
+        )
+    arrays = {key: values.array(given[key], tensor) for key, tensor in tensors.items()}
+    return checked(signature, arrays, Form.COLUMNS)
+
+
+def _signature(
+    document: dict[str, Any], signatures: Mapping[str, Signature], name: str | None
+) -> Signature:
+    named = document.get("signature_name", name)
+    if named is not None and not isinstance(named, str):
+        raise bad(f"'signature_name' key must be a string value, got {values.kind(named)}")
+    return choose(signatures, named)
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and not (
+        value.keys() == {"b64"} and isinstance(value["b64"], str)
+    )

@@ -1,0 +1,119 @@
+"""Values of JSON as arrays of a tensor's type: each number, string or boolean checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+import numpy as np
+
+from trainer.serving.refusal import Refusal, bad, shown
+from trainer.serving.signature import Tensor
+
+DEEPEST = 32
+_WANTED = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,), "O": (str, dict)}
+_KINDS = {
+    type(None): "Null", bool: "Bool", dict: "Object", list: "Array", str: "String", int: "Number",
+    float: "Number",
+}  # fmt: skip
+
+
+def array(value: Any, tensor: Tensor) -> np.ndarray:
+    """A value of JSON as an array of the tensor's type; its shape is checked later."""
+    shape: list[int] = []
+    level = value
+    while isinstance(level, list):
+        shape.append(len(level))
+        level = level[0] if level else None
+    rank = len(shape) if tensor.shape is None else len(tensor.shape)
+    if len(shape) > DEEPEST or (tensor.shape is not None and len(shape) != rank):
+        raise bad(
+            f"input '{tensor.name}' has {len(shape)} levels of lists; expected {rank}: {tensor}"
+        )
+    leaves: list[Any] = []
+    _walk(value, shape, 0, leaves)
+    return _typed(leaves, tensor).reshape(shape)
+
+
+def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
+    """Gather the values of nested lists, all of which must be as long as the first."""
+    if level == len(shape):
+        if isinstance(value, list):
+            raise bad(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+        leaves.append(value)
+        return
+    if not isinstance(value, list):
+        raise bad(
+            f"JSON Value: {told(value)} found at incorrect level: {level + 1} in the "
+            f"JSON DOM. Expected at level: {len(shape)}"
+        )
+    if len(value) != shape[level]:
+        raise bad(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} "
+            f"expected size: {shape[level]}"
+        )
+    for item in value:
+        _walk(item, shape, level + 1, leaves)
+
+
+def _typed(leaves: list[Any], tensor: Tensor) -> np.ndarray:
+    wanted = _WANTED[tensor.dtype.kind]
+    for kind in set(map(type, leaves)):
+        if kind not in wanted:
+            raise _wrong_type(next(v for v in leaves if type(v) is kind), tensor)
+    if tensor.is_text:
+        array = np.empty(len(leaves), object)
+        array[:] = [_text(leaf) for leaf in leaves]
+        return array
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(leaves, tensor.dtype)
+    except OverflowError:
+        limits = np.iinfo(tensor.dtype) if tensor.dtype.kind in "iu" else None
+        worst = next((v for v in leaves if limits and not limits.min <= v <= limits.max), leaves[0])
+        raise _wrong_type(worst, tensor) from None
+
+
+def _text(leaf: str | dict[str, Any]) -> bytes:
+    if isinstance(leaf, str):
+        return leaf.encode("utf-8", "surrogatepass")
+    if leaf.keys() != {"b64"} or not isinstance(leaf["b64"], str):
+        raise bad(
+            f"JSON Value: {told(leaf)} not formatted correctly for base64 data; "
+            'expected {"b64": "…"}'
+        )
+    encoded = leaf["b64"].encode("ascii", "replace")
+    # Both alphabets, with or without the filling at the end, as TensorFlow Serving takes them.
+    plain = encoded.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise bad("Unable to base64 decode a 'b64' value") from None
+
+
+def depth(value: Any) -> int:
+    """How deep lists are nested, by their first elements."""
+    levels = 0
+    while isinstance(value, list):
+        levels += 1
+        value = value[0] if value else None
+    return levels
+
+
+def told(value: Any) -> str:
+    """A value as an error shows it; of what may be large only how much it is."""
+    if isinstance(value, (list, dict)):
+        return f"{kind(value)} of {len(value)}"
+    return shown(json.dumps(value))
+
+
+def kind(value: Any) -> str:
+    return _KINDS.get(type(value), "value")
+
+
+def _wrong_type(value: Any, tensor: Tensor) -> Refusal:
+    return bad(
+        f"JSON Value: {told(value)} Type: {kind(value)} is not of expected type: {tensor.type_name}"
+    )

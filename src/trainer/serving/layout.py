@@ -1,0 +1,80 @@
+"""Where the models of a folder are: each `…/<number>/saved_model.pb`, as TensorFlow Serving has it.
+
+DIR/1/saved_model.pb                 one model, named by --model-name
+DIR/saved_model.pb                   the same, as version 1
+DIR/export/Servo/1/saved_model.pb    the same, as SageMaker's estimators write it
+DIR/digits/1/…  DIR/iris/3/…         several models, named by their folders
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+PROTO = "saved_model.pb"
+DEPTH = 5
+SERVO = ("export", "Servo")
+_SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
+
+# What changes when a file does: names, sizes and times.
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
+    """The models of a folder, and the folders of their versions by number.
+
+    Args:
+        folder: What to look through; hidden folders are left out.
+        name: What to call a model that has no folder of its own.
+    """
+    models: dict[str, dict[int, Path]] = {}
+    for path in _saved_models(folder, depth=DEPTH):
+        parts = path.relative_to(folder).parts
+        if parts and parts[-1].isdecimal() and parts[-1].isascii():
+            above, version = parts[:-1], int(parts[-1])
+        elif not parts:
+            above, version = (), 1
+        else:
+            # A SavedModel without a number is one that nobody can ask for.
+            continue
+        own = name if above in ((), SERVO) else above[-1]
+        models.setdefault(own, {}).setdefault(version, path)
+    return models
+
+
+def fingerprint(path: Path) -> Fingerprint | None:
+    """What tells this state of a SavedModel's files from another; None if some are missing.
+
+    A folder that is being copied has its `saved_model.pb` long before it has its weights.
+    """
+    try:
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        stats = [(str(p.relative_to(path)), p.stat()) for p in files]
+    except OSError:
+        return None
+    names = {name for name, _ in stats}
+    shards = [m for m in map(_SHARD.fullmatch, (Path(n).name for n in names)) if m]
+    index = "variables/variables.index"
+    whole = PROTO in names and (
+        (index in names and bool(shards) and len(shards) == int(shards[0][1]))
+        # A model without any variable has no such folder.
+        or not (path / "variables").exists()
+    )
+    return tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats) if whole else None
+
+
+def _saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
+    if (folder / PROTO).is_file():
+        yield folder
+        return
+    if not depth:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError:
+        return
+    for name in names:
+        yield from _saved_models(folder / name, depth=depth - 1)

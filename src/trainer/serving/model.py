@@ -1,0 +1,150 @@
+"""One loaded version of a model: plain `tf.saved_model.load`, and calls of its signatures."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.serving.refusal import Refusal
+from trainer.serving.signature import SERVED, Signature, Tensor
+
+Arrays = Mapping[str, np.ndarray]
+
+# A PNG of one black pixel, to try out a model that takes pictures.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+# TensorFlow's codes as TensorFlow Serving translates them; all others are 500.
+STATUSES = {
+    3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401
+}  # fmt: skip
+_NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
+
+
+class Model:
+    """A SavedModel in memory.
+
+    Args:
+        path: Its folder.
+
+    Attributes:
+        signatures: By name, those that can be asked over HTTP.
+        metadata: Its signatures as TensorFlow Serving's metadata has them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        # Kept: the signatures hold only weak references to the variables.
+        self._loaded = tf.saved_model.load(str(path))
+        self._functions: dict[str, Any] = {}
+        self.signatures: dict[str, Signature] = {}
+        for name, function in self._loaded.signatures.items():
+            signature = _signature(name, function)
+            if all(t.dtype.kind in SERVED for t in signature.inputs):
+                self._functions[name] = function
+                self.signatures[name] = signature
+        self.metadata = _metadata(path)
+
+    def call(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
+        """Run a signature once.
+
+        Args:
+            signature: One of `signatures`.
+            arrays: One for each input, of its type and checked against its shape.
+
+        Returns:
+            The outputs, by name; strings as objects of bytes.
+
+        Raises:
+            Refusal: TensorFlow refused the values.
+        """
+        constant = self._tf.constant
+        function = self._functions[signature.name]
+        try:
+            outputs = function(**{name: constant(value) for name, value in arrays.items()})
+            return {name: _plain(value.numpy()) for name, value in outputs.items()}
+        except self._tf.errors.OpError as error:
+            status = STATUSES.get(error.error_code, 500)
+            raise Refusal(status, _reason(error.message)) from None
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the bytes that it cannot read, and then cannot read its own message.
+            raise Refusal(400, _reason(error.object.decode(errors="replace"))) from None
+
+    def warm_up(self, sizes: tuple[int, ...]) -> None:
+        """Run each signature once for each number of rows: first calls take many times as long.
+
+        Raises:
+            Refusal: The default signature fails on zeros.
+        """
+        for signature in self.signatures.values():
+            for rows in sizes if signature.batched else sizes[:1]:
+                made = {t.name: _blank(t, rows) for t in signature.inputs}
+                # Nobody can make up what any string input takes.
+                text = any(t.is_text for t in signature.inputs)
+                with contextlib.suppress(Refusal) if text else contextlib.nullcontext():
+                    self.call(signature, made)
+
+
+def _signature(name: str, function: Any) -> Signature:
+    inputs = function.structured_input_signature[1]
+    outputs = function.structured_outputs
+    return Signature(
+        name=name,
+        inputs=tuple(_tensor(key, inputs[key]) for key in sorted(inputs)),
+        outputs=tuple(_tensor(key, outputs[key]) for key in sorted(outputs)),
+    )
+
+
+def _tensor(name: str, spec: Any) -> Tensor:
+    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    return Tensor(name=name, dtype=dtype, type_name=spec.dtype.name, shape=shape)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """NumPy's own types: half precisions of machine learning become float32."""
+    if isinstance(array, bytes):
+        return np.array(array, dtype=object)
+    array = np.asarray(array)
+    return array if array.dtype.kind in "biufOc" else array.astype(np.float32)
+
+
+def _blank(tensor: Tensor, rows: int) -> np.ndarray:
+    shape = [1 if size is None else size for size in tensor.shape or ()]
+    if tensor.shape and tensor.shape[0] is None:
+        shape[0] = rows
+    return np.full(shape, PIXEL if tensor.is_text else 0, tensor.dtype)
+
+
+def _reason(message: str) -> str:
+    """What TensorFlow says is wrong, without where in the graph."""
+    message = _NOISE.sub("", message)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "<"))]
+    return " ".join(lines)[:500] or "the model failed on these inputs"
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    from google.protobuf import json_format  # type: ignore[import-untyped]
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((path / "saved_model.pb").read_bytes())
+    serving = (g for g in proto.meta_graphs if "serve" in g.meta_info_def.tags)
+    graph = next(serving, proto.meta_graphs[0])
+    return {
+        name: json_format.MessageToDict(
+            definition,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )
+        for name, definition in sorted(graph.signature_def.items())
+    }

@@ -1,0 +1,92 @@
+"""From the bytes of a request to those of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from trainer.serving.body import Intake, unpacked
+from trainer.serving.endpoint import Call
+from trainer.serving.formats import Reader, answer
+from trainer.serving.formats.ask import Ask
+from trainer.serving.refusal import busy
+from trainer.serving.version import Version
+
+T = TypeVar("T")
+# Larger ones take longer than other requests should wait for; in a thread they do not have to.
+LARGE = 2**20  # bytes
+
+
+class Predictor:
+    """Answers requests.
+
+    Args:
+        max_payload: Bytes of a body.
+    """
+
+    def __init__(self, max_payload: int) -> None:
+        self._limit = max_payload
+        self._intake = Intake(max_payload)
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="formats")
+
+    @contextlib.asynccontextmanager
+    async def body(self, call: Call, version: Version) -> AsyncIterator[bytes]:
+        """Read a request's body, which counts as held while the block runs.
+
+        Raises:
+            Refusal: It is too large, or the model has enough to do.
+        """
+        headers = call.request.headers
+        if version.batcher.full:
+            # Before the body is read, so that a flood takes no memory.
+            raise busy(f"{version.batcher.waiting} requests are waiting already; try again")
+        body = await self._intake.read(call.request.receive, headers)
+        size = len(body)
+        call.read = True
+        call.told["bytes"] = size
+        try:
+            encoding = headers.get("content-encoding")
+            if encoding:
+                body = await self._run(len(body), lambda: unpacked(body, encoding, self._limit))
+            yield body
+        finally:
+            self._intake.release(size)
+
+    async def answer(
+        self,
+        call: Call,
+        version: Version,
+        body: bytes,
+        *,
+        reader: Reader,
+        accept: str,
+        signature: str | None = None,
+    ) -> bytes:
+        """Answer a body.
+
+        Args:
+            call: The request.
+            version: Which model is asked.
+            body: What it is asked.
+            reader: Reads it.
+            accept: The type of the answer, from `answer.accepted`.
+            signature: The signature, if the body names none.
+
+        Raises:
+            Refusal: It cannot be answered.
+        """
+        model = version.model
+        ask: Ask = await self._run(len(body), lambda: reader(body, model.signatures, signature))
+        rows = len(next(iter(ask.arrays.values()))) if ask.signature.batched else 1
+        call.told |= {"model": version.name, "version": version.number, "rows": rows}
+        outputs = await version.batcher.submit(ask.signature, ask.arrays)
+        size = sum(array.nbytes for array in outputs.values())
+        return await self._run(size, lambda: answer.write(outputs, kind=accept, form=ask.form))
+
+    async def _run(self, size: int, work: Callable[[], T]) -> T:
+        if size < LARGE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work)

@@ -1,0 +1,251 @@
+"""One server process: it listens at once, loads its models beside, and ends well at SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from trainer.errors import UserError
+from trainer.launch.signals import ending
+from trainer.report import Reporter
+from trainer.runtime import import_tensorflow
+from trainer.serving import handler
+from trainer.serving.access_log import AccessLog
+from trainer.serving.app import make_app
+from trainer.serving.batching import Batcher
+from trainer.serving.endpoint import Watch
+from trainer.serving.handler import Handlers
+from trainer.serving.metrics import Metrics
+from trainer.serving.model import Model
+from trainer.serving.predict import Predictor
+from trainer.serving.sagemaker import SageMaker
+from trainer.serving.settings import Settings
+from trainer.serving.store import Store
+from trainer.serving.tf_serving import TfServing
+from trainer.serving.version import AVAILABLE
+from trainer.transfer import fetch
+from trainer.urls import is_remote, local_path
+
+# Longer than what stands before such a server keeps its connections, so that it is never the
+# server that closes one just when the next request comes.
+KEEP_ALIVE = 75
+BACKLOG = 2048
+# Python lets a thread run this long before another that waits for it. By default 5 ms: longer
+# than a model takes, so that its answer would wait for the parsing of many requests.
+SWITCH_SECONDS = 0.0005
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop.
+
+    Returns:
+        0 when told to stop by SIGTERM or SIGINT.
+
+    Raises:
+        UserError: There is no model, the port is taken, or a user's code cannot be imported.
+    """
+    # As process 1 of a container, signals without a handler would be ignored.
+    with (
+        ending(),
+        _local(settings.model_dir) as folder,
+        _listen(settings.host, settings.port) as listener,
+    ):
+        serving = Serving(settings, folder, listener.getsockname()[1])
+        serving.run(listener)
+    sys.stdout.flush()
+    if serving.busy:
+        # Python would take away what TensorFlow's threads still use.
+        os._exit(0)
+    return 0
+
+
+class Serving:
+    """The parts of one server.
+
+    Args:
+        settings: The server's.
+        folder: The model folder, on local disk.
+        port: That it listens at.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, port: int) -> None:
+        self._settings, self._folder, self._port = settings, folder, port
+        self._stop = threading.Event()
+        self._failure: Exception | None = None
+        self._missing: str | None = "loading"
+        self._metrics = Metrics()
+        self._log = AccessLog() if settings.access_log else None
+        self._watch = Watch(self._metrics, self._log, settings.timeout)
+        self._store = Store(
+            folder=folder,
+            name=settings.model_name,
+            keep=settings.versions,
+            make_batcher=self._batcher,
+            sizes=tuple(sorted({1, min(2, settings.max_batch), settings.max_batch})),
+            drain=settings.timeout,
+            tell=tell,
+        )
+        self._store.check()
+        self._predictor = Predictor(settings.max_payload)
+        self._handlers = Handlers(predictor=self._predictor, port=port)
+        self._server = self._make_server()
+        self._loader = threading.Thread(target=self._load, name="loader", daemon=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether TensorFlow is still at work, be it for somebody who has gone."""
+        return self._loader.is_alive() or self._store.calling
+
+    def run(self, listener: socket.socket) -> None:
+        """Answer until told to stop; see `run`."""
+        self._loader.start()
+        try:
+            self._server.run(sockets=[listener])
+        finally:
+            self._stop.set()
+            if self._log is not None:
+                self._log.close()
+            self._loader.join(timeout=1)
+        if self._failure is not None:
+            raise self._failure
+
+    def _load(self) -> None:
+        """Load the models, then look for new versions until the server ends."""
+        settings = self._settings
+        begun = time.monotonic()
+        try:
+            import_tensorflow(threads=settings.threads)
+            sys.setswitchinterval(SWITCH_SECONDS)
+            handler.install(self._folder, env=os.environ, reporter=Reporter())
+            self._handlers.load(self._folder)
+            self._store.refresh(first=True)
+            if not self._store.names():
+                raise RuntimeError(f"no model in {self._folder} could be loaded")
+        except Exception as error:
+            self._failure = error
+            self._server.should_exit = True
+            return
+        self._missing = None
+        names = ", ".join(self._store.names())
+        tell(f"serving {names} at port {self._port} after {time.monotonic() - begun:.2f} s")
+        while settings.poll and not self._stop.wait(settings.poll):
+            try:
+                self._store.refresh()
+            except OSError as error:
+                tell(f"warning: {self._folder}: {error.strerror}")
+
+    def _batcher(self, name: str, model: Model) -> Batcher:
+        settings = self._settings
+        return Batcher(
+            model.call,
+            max_batch=settings.max_batch,
+            max_queue=settings.max_queue,
+            wait=settings.batch_wait_ms / 1000,
+            threads=settings.batch_threads,
+            observe=self._metrics.rows_of(name),
+        )
+
+    def _make_server(self) -> _Server:
+        store, settings = self._store, self._settings
+        self._metrics.gauge(
+            "trainer_queue_requests", "Requests that wait or are being answered",
+            ("model", "version"), store.waiting,
+        )  # fmt: skip
+        self._metrics.gauge(
+            "trainer_model_available", "1 for each version that is loaded", ("model", "version"),
+            lambda: [(key, 1.0 if s.state == AVAILABLE else 0.0) for key, s in store.states()],
+        )  # fmt: skip
+        sagemaker = SageMaker(
+            settings=settings,
+            store=store,
+            predictor=self._predictor,
+            watch=self._watch,
+            ready=lambda: self._missing,
+            handlers=self._handlers,
+        )
+        app = make_app(
+            settings=settings,
+            store=store,
+            watch=self._watch,
+            sagemaker=sagemaker,
+            tf_serving=TfServing(store, self._predictor),
+        )
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
+        config = uvicorn.Config(
+            app, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None,
+            access_log=False, server_header=False, backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=max(1, round(settings.grace)),
+        )  # fmt: skip
+        return _Server(config, self._watch, settings.linger)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which first says that it is about to end."""
+
+    def __init__(self, config: uvicorn.Config, watch: Watch, linger: float) -> None:
+        super().__init__(config)
+        self._watch, self._linger = watch, linger
+        self._until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """At the first signal, let balancers see that `/ping` fails; at the second, end at once."""
+        if self._until is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self._watch.draining = True
+        linger = self._linger if sig == signal.SIGTERM else 0.0
+        self._until = time.monotonic() + linger
+        tell(f"{signal.Signals(sig).name}: answering what is under way, then ending")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if self._until is not None and time.monotonic() >= self._until:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def tell(line: str) -> None:
+    """Print what happens to the server itself; standard output is for the access log alone."""
+    print(f"trainer: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UserError(f"--port {port}: cannot listen at {host}: {error.strerror}") from None
+    with listener:
+        yield listener
+
+
+@contextlib.contextmanager
+def _local(model_dir: str) -> Iterator[Path]:
+    """The model folder on local disk; what is remote is fetched into a temporary one."""
+    flag = "--model-dir"
+    if not is_remote(model_dir):
+        path = Path(local_path(model_dir, flag=flag))
+        if not path.is_dir():
+            raise UserError(f"{flag} {path}: no such folder")
+        yield path
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="trainer-serve-"))
+    try:
+        (folder,) = fetch([model_dir.rstrip("/") + "/"], scratch, tell=tell, flag=flag)
+        yield Path(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,220 @@
+"""What the server is told: by flags, and by the variables of SageMaker and Vertex AI.
+
+    flag, else the platform's variable, else the default
+
+Nothing behind this file reads the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.job import Knob, flag, knob
+
+SAGEMAKER_DIR = Path("/opt/ml/model")
+MOST_PAYLOAD = 2048.0  # MiB
+BATCH_SECONDS = 3600.0  # the longest that batch transform waits for an answer
+WHERE, LOAD, LIMITS, RUN = "what and where", "batching", "limits", "running"
+
+
+# fmt: off
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One server.
+
+    Attributes that are no flags are told by the platform alone.
+    """
+
+    model_dir: str = knob(
+        "model", "folder of one model's versions, or of folders of models, or a SavedModel itself; "
+        "s3:// and gs:// are fetched once (default: what the platform names, else model)", WHERE,
+        metavar="DIR",
+    )
+    model_name: str = knob("model", "name of the model that lies in the folder itself", WHERE)
+    host: str = knob("0.0.0.0", "address to listen at", WHERE, metavar="ADDRESS")
+    port: int = knob(8080, "port to listen at; 0: any that is free", WHERE, low=0, high=65535)
+    versions: int = knob(2, "newest versions of each model to keep loaded", WHERE, low=1, high=100)
+    poll: float = knob(
+        1.0, "seconds between looks for new versions; 0: never look", WHERE, low=0, high=3600,
+        metavar="SECONDS",
+    )
+
+    max_batch: int = knob(
+        64, "most instances in one call of the model; 1: no batching", LOAD, low=1, high=65536
+    )
+    batch_wait_ms: float = knob(
+        0.0, "wait this long for a batch to fill; 0: take what has come while the model was busy",
+        LOAD, low=0, high=1000, metavar="MS",
+    )
+    batch_threads: int = knob(1, "calls of a model at a time", LOAD, low=1, high=64)
+    threads: int = knob(0, "TensorFlow's threads; 0: one for each core", LOAD, low=0, high=1024)
+
+    max_queue: int = knob(
+        512, "requests of a model that may wait; more get 503", LIMITS, low=1, high=10**8
+    )
+    max_payload_mb: float = knob(
+        100.0, "largest body of a request in MiB; larger get 413", LIMITS, low=0, above=True,
+        high=MOST_PAYLOAD, metavar="MIB",
+    )
+    timeout: float = knob(
+        60.0, "seconds for one request; longer get 504", LIMITS, low=0, above=True, high=3600,
+        metavar="SECONDS",
+    )
+
+    linger: float = knob(
+        1.0, "seconds at SIGTERM in which /ping fails and requests are still taken", RUN, low=0,
+        high=600, metavar="SECONDS",
+    )
+    grace: float = knob(
+        25.0, "seconds after that for requests to end", RUN, low=0, high=3600, metavar="SECONDS"
+    )
+    access_log: bool = knob(True, "print a line of JSON for each request", RUN)
+
+    # Vertex AI's routes besides ours.
+    health_route: str | None = None
+    predict_route: str | None = None
+    # SageMaker's batch transform.
+    batch_strategy: str = "MULTI_RECORD"
+    max_concurrent: int = 16
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for name, limits in knobs().items():
+            limits.check(flag(name), getattr(self, name))
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes."""
+        return int(self.max_payload_mb * 2**20)
+
+
+# Which variable says what; of several the first that is set.
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "model_dir": ("AIP_STORAGE_URI",),
+    "model_name": ("SAGEMAKER_TFS_DEFAULT_MODEL_NAME",),
+    "port": ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"),
+    "max_batch": ("SAGEMAKER_TFS_MAX_BATCH_SIZE",),
+    "batch_threads": ("SAGEMAKER_TFS_NUM_BATCH_THREADS",),
+    "threads": ("SAGEMAKER_TFS_INTRA_OP_PARALLELISM",),
+    "max_payload_mb": ("SAGEMAKER_MAX_PAYLOAD_IN_MB",),
+    "timeout": ("SAGEMAKER_MODEL_SERVER_TIMEOUT",),
+    "health_route": ("AIP_HEALTH_ROUTE",),
+    "predict_route": ("AIP_PREDICT_ROUTE",),
+    "batch_strategy": ("SAGEMAKER_BATCH_STRATEGY",),
+    "max_concurrent": ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",),
+}
+STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD", "MULTIRECORD", "SINGLERECORD")
+
+
+def knobs() -> dict[str, Knob]:
+    """The fields that are flags."""
+    fields = dataclasses.fields(Settings)
+    return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `trainer serve`."""
+    hints = typing.get_type_hints(Settings)
+    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
+    groups: dict[str, Any] = {}
+    for name, limits in knobs().items():
+        if limits.group not in groups:
+            groups[limits.group] = parser.add_argument_group(limits.group)
+        kind = hints[name]
+        how: dict[str, Any] = {"type": kind, "metavar": limits.metavar or "N"}
+        if kind is bool:
+            how = {"action": argparse.BooleanOptionalAction}
+        elif kind is str:
+            how["metavar"] = limits.metavar or "NAME"
+        told = "" if "default:" in limits.help else f" (default: {defaults[name]})"
+        groups[limits.group].add_argument(
+            flag(name), default=argparse.SUPPRESS, help=limits.help + told, **how
+        )
+
+
+def from_flags(
+    values: Mapping[str, Any], *, env: Mapping[str, str], sagemaker_dir: Path = SAGEMAKER_DIR
+) -> Settings:
+    """Put together what flags and variables say.
+
+    Args:
+        values: Flags that were given, by field name; others are ignored.
+        env: The environment.
+        sagemaker_dir: Where SageMaker unpacks a model.
+
+    Raises:
+        UserError: A value is not of its type, or out of its range.
+    """
+    hints = typing.get_type_hints(Settings)
+    told: dict[str, Any] = {}
+    if sagemaker_dir.is_dir():
+        told["model_dir"] = str(sagemaker_dir)
+    for name, variables in VARIABLES.items():
+        found = next((v for v in variables if env.get(v, "") not in ("", "None")), None)
+        if found is not None:
+            told[name] = _typed(env[found], hints[name], where=found)
+            if name == "max_payload_mb" and told[name] == 0:
+                # Batch transform's way to say that there is no limit.
+                told[name] = MOST_PAYLOAD
+            limits = knobs().get(name)
+            if limits:
+                limits.check(found, told[name])
+    _batch_transform(told, env)
+    _tfs_batching(told, env)
+    told["batch_strategy"] = _strategy(told.get("batch_strategy", "MULTI_RECORD"))
+    for name in ("health_route", "predict_route"):
+        route = told.get(name)
+        if route is not None and (not route.startswith("/") or set(route) & set("{}?#")):
+            raise UserError(f"{VARIABLES[name][0]} {route}: expected a path such as /health")
+    told |= {name: values[name] for name in knobs() if name in values}
+    return Settings(**told)
+
+
+def _batch_transform(told: dict[str, Any], env: Mapping[str, str]) -> None:
+    """In batch transform it is the service that says how many requests come, and how long."""
+    if _typed(env.get("SAGEMAKER_BATCH", ""), bool, where="SAGEMAKER_BATCH"):
+        told.setdefault("timeout", BATCH_SECONDS)
+        told["max_queue"] = max(Settings.max_queue, told.get("max_concurrent", 0))
+
+
+def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
+    """The variables of SageMaker's container whose units or sense are not ours."""
+    if env.get("SAGEMAKER_TFS_ENABLE_BATCHING", "").lower() == "false":
+        told["max_batch"] = 1
+    wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
+    if env.get(wait):
+        told["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000
+        knobs()["batch_wait_ms"].check(wait, told["batch_wait_ms"])
+    batches = "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES"
+    if env.get(batches):
+        size = told.get("max_batch", Settings.max_batch)
+        told["max_queue"] = max(1, min(10**8, _typed(env[batches], int, where=batches) * size))
+
+
+def _strategy(text: str) -> str:
+    name = text.upper().replace("-", "_")
+    if name not in STRATEGIES:
+        raise UserError(
+            f"SAGEMAKER_BATCH_STRATEGY {text}: expected MULTI_RECORD or SINGLE_RECORD"
+        )
+    return name.replace("RECORD", "_RECORD").replace("__", "_")
+
+
+def _typed(text: str, kind: Any, *, where: str) -> Any:
+    """The text of a variable as a field's type."""
+    if kind is bool:
+        return text.strip().lower() in ("true", "1")
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            number = "a whole number" if kind is int else "a number"
+            raise UserError(f"{where} {text}: expected {number}") from None
+    return text

@@ -1,0 +1,115 @@
+import asyncio
+import gzip
+
+import pytest
+
+from trainer.serving import body
+from trainer.serving.body import GoneError, Intake, unpacked
+from trainer.serving.refusal import Refusal
+
+END = {"type": "http.disconnect"}
+
+
+def receiving(*parts: bytes, end: dict | None = None):
+    messages = [{"type": "http.request", "body": p, "more_body": True} for p in parts]
+    messages.append(end or {"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive():
+        return messages.pop(0)
+
+    return receive
+
+
+def read(intake: Intake, *parts: bytes, length: str | None = None, end: dict | None = None):
+    headers = {} if length is None else {"content-length": length}
+    return asyncio.run(intake.read(receiving(*parts, end=end), headers))
+
+
+def test_parts_are_joined():
+    assert read(Intake(10), b"abc", b"def") == b"abcdef"
+    assert read(Intake(10)) == b""
+
+
+@pytest.mark.parametrize(
+    ("parts", "length"), [((b"a" * 11,), None), ((b"a" * 6, b"b" * 6), None), ((), "11")]
+)
+def test_a_body_over_the_limit_is_413_and_the_connection_ends(parts, length):
+    with pytest.raises(Refusal) as caught:
+        read(Intake(10), *parts, length=length)
+    assert (caught.value.status, caught.value.headers) == (413, {"connection": "close"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "99"}])
+def test_a_body_over_the_limit_is_read_to_its_end_so_that_the_answer_arrives(headers):
+    receive = receiving(*[b"a" * 9] * 11)
+    with pytest.raises(Refusal):
+        asyncio.run(Intake(10).read(receive, headers))
+    with pytest.raises(IndexError):
+        asyncio.run(receive())
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends():
+    receive = receiving(b"a" * 99)
+    with pytest.raises(Refusal):
+        asyncio.run(Intake(10).read(receive, {"content-length": "99", "expect": "100-continue"}))
+    assert asyncio.run(receive())["body"]
+
+
+def test_a_body_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(body, "DISCARDED", 1000)
+
+    async def receive():
+        return {"type": "http.request", "body": b"a" * 100, "more_body": True}
+
+    with pytest.raises(Refusal):
+        asyncio.run(asyncio.wait_for(Intake(10).read(receive, {}), 30))
+
+
+def test_all_bodies_together_have_a_limit_too():
+    intake = Intake(10)
+    for _ in range(4):
+        read(intake, b"a" * 10)
+    with pytest.raises(Refusal) as caught:
+        read(intake, b"a" * 5)
+    assert caught.value.status == 503
+    intake.release(10)
+    read(intake, b"a" * 10)
+
+
+def test_a_refused_body_is_not_held():
+    intake = Intake(10)
+    for _ in range(20):
+        with pytest.raises(Refusal):
+            read(intake, b"a" * 6, b"a" * 6)
+    read(intake, b"a" * 10)
+
+
+@pytest.mark.parametrize("parts", [(), (b"ab",), (b"ab", b"cd")])
+def test_a_client_that_hangs_up_is_told_apart(parts):
+    intake = Intake(10)
+    for _ in range(30):
+        with pytest.raises(GoneError):
+            read(intake, *parts, end=END)
+
+
+def test_gzip_is_unpacked_up_to_the_limit():
+    assert unpacked(gzip.compress(b"hello"), "gzip", 5) == b"hello"
+    assert unpacked(b"hello", "identity", 5) == b"hello"
+    with pytest.raises(Refusal, match="too large unpacked") as caught:
+        unpacked(gzip.compress(bytes(10**6)), "gzip", 1000)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding", "status"),
+    [
+        (b"plain", "gzip", 400),
+        (gzip.compress(b"hello")[:-4], "gzip", 400),
+        (b"x", "br", 415),
+        (b"", "gzip", 400),
+    ],
+)
+def test_what_is_not_packed_so_is_refused(packed, encoding, status):
+    with pytest.raises(Refusal) as caught:
+        unpacked(packed, encoding, 1000)
+    assert caught.value.status == status

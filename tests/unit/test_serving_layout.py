@@ -1,0 +1,60 @@
+from pathlib import Path
+
+from trainer.serving import layout
+
+
+def saved_model(path: Path, *, shards: int = 1) -> Path:
+    (path / "variables").mkdir(parents=True)
+    (path / "saved_model.pb").write_bytes(b"model")
+    (path / "variables/variables.index").write_bytes(b"index")
+    for i in range(shards):
+        name = f"variables/variables.data-{i:05}-of-{shards:05}"
+        (path / name).write_bytes(b"weights")
+    return path
+
+
+def test_versions_in_the_folder_are_one_model(tmp_path):
+    one, two = saved_model(tmp_path / "1"), saved_model(tmp_path / "20260131")
+    saved_model(tmp_path / ".3.42.part")
+    saved_model(tmp_path / "tmp")
+    assert layout.find(tmp_path, name="model") == {"model": {1: one, 20260131: two}}
+
+
+def test_a_model_in_the_folder_itself_is_version_1(tmp_path):
+    saved_model(tmp_path)
+    assert layout.find(tmp_path, name="digits") == {"digits": {1: tmp_path}}
+
+
+def test_what_estimators_write_is_one_model_too(tmp_path):
+    path = saved_model(tmp_path / "export/Servo/1700000000")
+    assert layout.find(tmp_path, name="model") == {"model": {1700000000: path}}
+
+
+def test_folders_of_models_are_named_by_their_folders(tmp_path):
+    digits, iris = saved_model(tmp_path / "digits/1"), saved_model(tmp_path / "sub/iris/7")
+    assert layout.find(tmp_path, name="model") == {"digits": {1: digits}, "iris": {7: iris}}
+
+
+def test_an_empty_folder_has_no_models(tmp_path):
+    assert layout.find(tmp_path, name="model") == {}
+    assert layout.find(tmp_path / "gone", name="model") == {}
+
+
+def test_a_copy_under_way_is_not_whole(tmp_path):
+    path = saved_model(tmp_path / "1", shards=2)
+    whole = layout.fingerprint(path)
+    assert whole is not None
+    shard = path / "variables/variables.data-00001-of-00002"
+    shard.unlink()
+    assert layout.fingerprint(path) is None
+    shard.write_bytes(b"weig")
+    assert layout.fingerprint(path) not in (None, whole)
+    (path / "saved_model.pb").unlink()
+    assert layout.fingerprint(path) is None
+
+
+def test_a_model_without_variables_is_whole(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"model")
+    assert layout.fingerprint(tmp_path) is not None
+    (tmp_path / "variables").mkdir()
+    assert layout.fingerprint(tmp_path) is None
