@@ -37,7 +37,7 @@ command = prepare(
 outcome = supervise([command], grace=30, prefix=False)
 if outcome.code:
     reason = failure.reason_from(outcome)
-    failure.write(Path(told["failure"]), reason=reason, host="algo-1", rank=None)
+    failure.write(Path(told["failure"]), reason=reason, host="algo-1", process=None)
 sys.exit(outcome.code)
 """
 

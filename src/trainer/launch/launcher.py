@@ -225,14 +225,12 @@ class Host:
 
 def _check(job: Job) -> None:
     """Look at what can be found wrong before the others are met."""
-    if job.distribution != "horovod":
-        return
-    if importlib.util.find_spec("horovod") is None:
+    if job.distribution == "horovod" and importlib.util.find_spec("horovod") is None:
         raise UserError(
             "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
             "`make horovod`, or set --distribution multi_worker_mirrored"
         )
-    if job.gpus > 1:
+    if job.gpus > 1 and job.distribution != "parameter_server":
         with contextlib.suppress(OSError):
             memory = os.statvfs("/dev/shm")
             size = memory.f_frsize * memory.f_blocks

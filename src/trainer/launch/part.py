@@ -123,6 +123,9 @@ class Part(Rules):
             # Ended from here, for a reason that is known; once the chief has saved, no failure.
             if self.done is None:
                 self._bad = self._bad or child
+        elif self.done is not None:
+            # All is saved; a rank that only closes its connections may find the others gone.
+            run.say(f"{child.name} ended with {child.code} after the chief had ended well")
         elif self._served and child.code in (RETRY, PEER) and not child.told:
             self._break(self._cause(child, process, code=RETRY))
         else:

@@ -111,6 +111,12 @@ def environment(
         if process.role in ("chief", "ps"):
             # They do not compute; TensorFlow would take all memory of every GPU it sees.
             told["CUDA_VISIBLE_DEVICES"] = "-1"
+        elif process.role == "worker" and job.gpus > 1:
+            # One with several would compute the same batch on each of them.
+            visible = env.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(job.gpus)))
+            told["CUDA_VISIBLE_DEVICES"] = visible.split(",")[process.local_rank % job.gpus].strip()
+    if job.distribution == "multi_worker_mirrored" and meeting.interface:
+        told.setdefault("NCCL_SOCKET_IFNAME", meeting.interface)
     return told
 
 
