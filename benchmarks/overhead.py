@@ -62,11 +62,12 @@ def main() -> None:
     from trainer import recipes
     from trainer.checkpoint import Progress
     from trainer.data.stream import Shard
+    from trainer.finite import check_finite
     from trainer.job import Hparams, Job
     from trainer.optim import make_optimizer
     from trainer.pace import Pace
     from trainer.steps import make_train_steps, reading
-    from trainer.train import POLICIES, check_finite
+    from trainer.train import POLICIES
 
     job = recipes.complete(Job(hparams=Hparams(model=args.model)), precision=default_precision(tf))
     hparams = job.hparams

@@ -102,8 +102,11 @@ class Checkpoints:
                 atomic.remove_folder(self._path(step))
         return path
 
-    def restore(self) -> Progress | None:
+    def restore(self, *, after: int = -1) -> Progress | None:
         """Load the newest whole checkpoint.
+
+        Args:
+            after: Only one of a later step.
 
         Returns:
             Where it was made, or None if there is none.
@@ -113,7 +116,7 @@ class Checkpoints:
         """
         for step in reversed(self._steps()):
             path = self._path(step)
-            state = _read(path)
+            state = _read(path) if step > after else None
             if state is None:
                 continue
             self._check(path, state["variables"])

@@ -31,6 +31,7 @@ def export(
     model_dir: Path,
     sample: tf.Tensor,
     layout: str = "version",
+    device: str | None = None,
 ) -> Path:
     """Write `model_dir/<version>/saved_model.pb`, or what the layout wants, and check it.
 
@@ -44,6 +45,7 @@ def export(
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on.
         layout: See `trainer.layout`.
+        device: Where files are written, if not where the variables are.
 
     Returns:
         The model's folder, or the archive; that of a new version has one more than the highest
@@ -62,18 +64,19 @@ def export(
     signatures = module.serving_input_fn(served)
 
     def write(folder: Path) -> None:
-        save(served, folder, signatures=signatures)
+        save(served, folder, signatures=signatures, device=device)
         _compare(folder, signatures=signatures, sample=sample)
 
     return put(model_dir, layout, write)
 
 
-def save(model: keras.Model, folder: Path, *, signatures: dict) -> None:
-    """Write a SavedModel with these signatures."""
+def save(model: keras.Model, folder: Path, *, signatures: dict, device: str | None = None) -> None:
+    """Write a SavedModel with these signatures, from a device whose files are this machine's."""
     holder = tf.Module()
     # What the signatures compute with must hang on the object that is saved.
     holder.model = model
-    tf.saved_model.save(holder, str(folder), signatures=signatures)
+    options = tf.saved_model.SaveOptions(experimental_io_device=device)
+    tf.saved_model.save(holder, str(folder), signatures=signatures, options=options)
     # TensorFlow makes this for assets; an empty one says nothing.
     if not any((folder / "assets").glob("*")):
         shutil.rmtree(folder / "assets", ignore_errors=True)

@@ -14,7 +14,7 @@ class Hooks:
     Attributes:
         stopped: Whether to end after the step under way; asked between calls.
         evaluated: Called with step, accuracy and loss after each evaluation.
-        saved: Called after each checkpoint.
+        saved: Called after each checkpoint that was written, or by an evaluator evaluated.
         exported: Called with the folder of the new model; returns where it finally is.
     """
 

@@ -38,11 +38,6 @@ class Source:
         """What the compiled function is given for so many steps."""
         return self.feed.take(count) if self.feed else self._iterator
 
-    def close(self) -> None:
-        """End what reads ahead."""
-        if self.feed:
-            self.feed.close()
-
 
 def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
     """What this process evaluates on: every example is some process's."""
@@ -54,13 +49,14 @@ def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
         mode="test",
         size=job.eval_batch_size,
         shard=shard,
+        seed=job.hparams.seed,
     )
 
 
 def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> Any:
     """What this process trains on, in batches of its own size."""
 
-    def make(index: Any, count: int) -> Any:
+    def make(index: Any, count: int, begun: Any = 0) -> Any:
         shard = Shard(index, count, by=job.shard_by)
         return _call(
             job,
@@ -69,6 +65,8 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
             mode="train",
             size=batch_size,
             shard=shard,
+            # Another one for each step at which reading may begin, and no other run's.
+            seed=job.hparams.seed + begun * 2**32,
             in_graph=strategy.in_graph,
         )
 
@@ -108,12 +106,12 @@ def source(train: Any, strategy: Strategy, *, first: int) -> Source:
         first: The batch that comes next.
     """
     if strategy.in_graph:
-        # Which batch comes next is not known there: each worker reads at its own speed.
+        # Which batch comes next is not known there: each worker reads at its own speed. A run that
+        # goes on has another order instead.
         return Source(iterator=strategy.source(train.make))
     feed: Feed | None = getattr(train, "feed", None)
     if first and feed:
         # Our own data goes on from any step without being read again.
-        feed.close()
         feed = dataset(train.stream, step=first).feed
     if feed:
         return Source(feed=feed)
@@ -130,6 +128,7 @@ def _call(
     mode: str,
     size: int,
     shard: Shard,
+    seed: Any,
     in_graph: bool = False,
 ) -> Any:
     return modules.call_with_known(
@@ -138,7 +137,7 @@ def _call(
         mode,
         size,
         shard,
-        seed=job.hparams.seed,
+        seed=seed,
         cache_mb=job.cache_mb,
         skip_corrupt=job.skip_corrupt,
         in_graph=in_graph,

@@ -10,7 +10,7 @@ A module of your own with these three runs by `--module my_package.my_model`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -84,7 +84,7 @@ def input_fn(
     batch_size: int,
     shard: Shard,
     *,
-    seed: int = 0,
+    seed: Any = 0,
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
     in_graph: bool = False,
@@ -99,8 +99,8 @@ def input_fn(
         seed: Of the shuffling.
         cache_mb: Data up to this size, in MiB, is kept in memory.
         skip_corrupt: How many damaged records may be left out.
-        in_graph: Read by TensorFlow alone, so that a server without Python can; `shard.index` may
-            then be a tensor.
+        in_graph: Read by TensorFlow alone, so that a server without Python can; `shard.index` and
+            `seed` may then be tensors.
 
     Returns:
         Images float32 [batch, 28, 28, 1] from 0 to 1, and labels int32 [batch].

@@ -33,13 +33,14 @@ def test_paths(job: Job) -> tuple[str, ...]:
 
 
 def check(job: Job) -> None:
-    """Raise a UserError if data is missing or an output folder cannot be written."""
+    """Raise a UserError if data is missing or, on the chief, an output folder cannot be written."""
     if job.test and not job.train:
         raise UserError(f"--train: not given, but --test {' '.join(job.test)} is; name both")
     if job.module == Job.module:
         files.find(job.train, split="train")
         files.find(test_paths(job), split="test")
-    check_outputs(job)
+    if job.cluster.is_chief:
+        check_outputs(job)
 
 
 def check_outputs(job: Job) -> None:

@@ -93,7 +93,8 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
     strategy = make_strategy(job)
     listen_again()
     hooks = _hooks(stage, stopped)
-    metrics = train_and_evaluate(job, reporter, hooks, strategy)
+    with strategy.around():
+        metrics = train_and_evaluate(job, reporter, hooks, strategy)
     strategy.close()
     stage.finish()
     return metrics
@@ -108,7 +109,7 @@ def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
 
         hooks = _hooks(stage, stopped)
         evaluate_checkpoints(job, reporter, stopped=stopped, hooks=hooks, refresh=stage.refresh)
-        # Its log only: the rest is the chief's.
+        stage.finish()
         return
     from trainer.distribution.server import serve
 

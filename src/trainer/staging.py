@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import storage
+from trainer import atomic, storage
 from trainer.artifacts.found import CODE
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.job import flag as flag_of
 from trainer.layout import NUMBERED, versions_in
 from trainer.storage import NO_OPTIONS, Options, Place
+from trainer.storage_errors import StorageError
 from trainer.transfer import Tell, fetch, is_there, never, push
 from trainer.urls import is_remote, local_path
 
@@ -60,8 +61,20 @@ class Mirror:
 
     def restore(self) -> None:
         """Fetch the checkpoints that are whole; others are passed over, and left as they are."""
-        names = Place(self._url, **self._more).contents()
-        there = {n.split("/")[0] for n in names if re.fullmatch(r"ckpt-\d+/state\.json", n)}
+        while True:
+            there = self._there()
+            try:
+                self._fetch(there)
+                break
+            except (UserError, StorageError):
+                # Whoever writes them keeps the newest only: one may go while it is fetched.
+                if there <= self._there():
+                    raise
+        for name in self._known - there:
+            atomic.remove_folder(self._folder / name)
+        self._known = there & self._here()
+
+    def _fetch(self, there: set[str]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=self._folder) as part:
             urls = [f"{self._url}/{name}" for name in sorted(there - self._here())]
@@ -69,7 +82,6 @@ class Mirror:
             for folder in map(Path, fetch(urls, Path(part), **more)):
                 if _is_whole(folder):
                     folder.rename(self._folder / folder.name)
-        self._known = there & self._here()
 
     def sync(self) -> None:
         """Send what is new here, then delete there what has been deleted here."""
@@ -79,6 +91,10 @@ class Mirror:
         for name in sorted(self._known - self._here()):
             storage.remove(f"{self._url}/{name}", **self._more)
             self._known.remove(name)
+
+    def _there(self) -> set[str]:
+        names = Place(self._url, **self._more).contents()
+        return {n.split("/")[0] for n in names if re.fullmatch(r"ckpt-\d+/state\.json", n)}
 
     def _here(self) -> set[str]:
         return {path.name for path in self._folder.glob("ckpt-*") if path.name[5:].isdecimal()}
@@ -115,7 +131,8 @@ def staged(
 ) -> Iterator[Stage]:
     """Bring a job's remote data and checkpoints to local disk, and let its results follow.
 
-    Only the chief of the job's cluster sends anything. Where nothing is remote, nothing is done.
+    Only the chief of the job's cluster sends anything, but for an evaluator's log. Where nothing is
+    remote, nothing is done.
 
     Args:
         job: The job.
@@ -142,7 +159,9 @@ def staged(
     data_is_remote = any(map(is_remote, job.train + job.test + model))
     if host[1] > 1 and data_is_remote and not job.test:
         raise UserError("--test: not given, and one host's share of --train holds no test split")
-    sent = remote if job.cluster.is_chief else {}
+    role = job.cluster.role
+    own = OUTPUTS if job.cluster.is_chief else ("log_dir",) if role == "evaluator" else ()
+    sent = {name: url for name, url in remote.items() if name in own}
     mirror: Mirror | None = None
     more: dict[str, Any] = {"options": options, "tell": tell}
     with _folder(scratch) if remote or data_is_remote else contextlib.nullcontext("") as name:
@@ -150,14 +169,15 @@ def staged(
         for field, url in sent.items():
             # Now rather than after hours of training.
             Place(url, flag=flag_of(field), options=options).check_writable()
-        if "checkpoint_dir" in remote and (sent or job.cluster.role == "evaluator"):
+        if "checkpoint_dir" in sent or ("checkpoint_dir" in remote and role == "evaluator"):
+            # An evaluator is told to stop so that it looks at the last one.
+            asked = never if role == "evaluator" else stopped
             url = remote["checkpoint_dir"]
-            mirror = Mirror(work / "checkpoint_dir", url, stopped=stopped, **more)
+            mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, **more)
             mirror.restore()
         into = (_common(job.train) if job.distribution == "parameter_server" else work) / "train"
         # A parameter server holds variables, and reads nothing.
-        read = () if job.cluster.role == "ps" else job.train
-        train = fetch(read, into, shard=host, stopped=stopped, **more)
+        train = fetch(() if role == "ps" else job.train, into, shard=host, stopped=stopped, **more)
         # Often the same folder as --train, which is then not fetched again.
         data = into if host[1] == 1 else work / "test"
         test = fetch(job.test, data, stopped=stopped, flag="--test", **more)
@@ -174,7 +194,7 @@ def staged(
                 push(work / field, sent[field], flag=flag_of(field), **more)
 
         def on_checkpoint() -> None:
-            if mirror and sent:
+            if mirror and "checkpoint_dir" in sent:
                 mirror.sync()
             send("log_dir")
 

@@ -17,11 +17,10 @@ import tensorflow as tf
 
 from trainer import inputs, modules, preflight, recipes
 from trainer.checkpoint import Checkpoints, Progress
-from trainer.data.stream import Stream
 from trainer.distribution import sharing
 from trainer.distribution.strategy import ALONE, Strategy
-from trainer.errors import UserError
 from trainer.export import export
+from trainer.finite import check_finite
 from trainer.hooks import NO_HOOKS, Hooks
 from trainer.job import Job
 from trainer.optim import make_optimizer
@@ -92,6 +91,12 @@ def train_and_evaluate(
         progress = checkpoints.restore() or progress
         if progress.step:
             reporter.info(f"resumed at step={progress.step}")
+        if progress.examples != progress.step * share.batch:
+            reporter.warn(
+                f"--checkpoint-dir: {progress.step} steps had {progress.examples} examples, those "
+                f"to come have {share.batch} each; the number of steps and the learning rate go "
+                "by steps"
+            )
     progress, told = sharing.agree(strategy, progress, stopped=hooks.stopped())
     sharing.align(strategy, model, optimizer)
     strategy.start(progress.step)
@@ -106,10 +111,12 @@ def train_and_evaluate(
     )
     evaluate = make_evaluate(model, strategy=strategy, stopped=hooks.stopped)
     moving = [variable.value for variable in sharing.moving(model)]
-    # An evaluator does it from the checkpoints; what the report needs is found at the end.
+    # An evaluator does it from the checkpoints; what the report needs is found at the end. Only
+    # the loop itself can end at an accuracy, however.
     eval_every = job.eval_every or epoch
     checkpoint_every = job.checkpoint_every or eval_every
-    eval_every = steps if job.cluster.evaluator else eval_every
+    if job.cluster.evaluator and job.target_accuracy is None:
+        eval_every = steps
     paces = (job.log_every, eval_every, checkpoint_every)
     summaries = Summaries(job.log_dir if chief else None)
     pace = Pace(min(job.steps_per_call, source.most))
@@ -166,7 +173,6 @@ def train_and_evaluate(
             hooks.saved()
 
     summaries.close()
-    source.close()
     stopped = progress.step < steps and not reached
     if reached and chief:
         reporter.info(f"step={progress.step} reached target_accuracy={job.target_accuracy:g}")
@@ -205,6 +211,7 @@ def train_and_evaluate(
         model_dir=Path(job.model_dir),
         sample=features,
         layout=job.layout,
+        device=strategy.io_device,
     )
     metrics["model_path"] = hooks.exported(path)
     write_metrics(preflight.output_dir(job), metrics)
@@ -235,31 +242,3 @@ def _note_best(tested: Tested | None, progress: Progress) -> Progress:
 
 def _next(step: int, every: int) -> int:
     return (step // every + 1) * every
-
-
-def check_finite(
-    losses: np.ndarray, mine: np.ndarray, *, progress: Progress, batch_size: int, data: Any
-) -> None:
-    """Stop a run whose loss is NaN or infinite, before that is saved.
-
-    Args:
-        losses: Of all processes together.
-        mine: What this process added to them.
-        progress: Where the run was before these steps.
-        batch_size: Of all processes together.
-        data: What this process reads.
-    """
-    wrong = np.flatnonzero(~np.isfinite(losses))
-    if wrong.size:
-        bad = int(wrong[0])
-        stream = getattr(data, "stream", None)
-        if np.isfinite(mine[bad]):
-            origin = "what another process reads"
-        elif isinstance(stream, Stream):
-            origin = stream.origin(progress.examples // batch_size + bad)
-        else:
-            origin = "the module's own input_fn" if stream is None else "a worker's files"
-        raise UserError(
-            f"step {progress.step + bad + 1}: the loss is {losses[bad]}; its batch came from "
-            f"{origin}; try a lower --learning-rate or --precision float32"
-        )

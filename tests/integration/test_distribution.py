@@ -180,6 +180,12 @@ for name in ("alone", "mirrored"):
         model_dir=f"{folder}/{name}/model", distribution="mirrored" if name != "alone" else "none",
     )
     found[name] = train_and_evaluate(job, Reporter("ERROR"), strategy=strategy)
+with both.scope():
+    moving = tf.Variable([0.0, 0.0], trainable=False)
+for copy, seen in zip(moving.values, ([1.0, 2.0], [3.0, 8.0])):
+    copy.assign(seen)
+strategy.average([moving])
+found["moving"] = [copy.numpy().tolist() for copy in moving.values]
 print(json.dumps(found))
 """
 
@@ -200,6 +206,7 @@ def test_two_replicas_in_one_process_learn_what_one_learns(
     found = json.loads(done.stdout.splitlines()[-1])
     alone, mirrored = found["alone"], found["mirrored"]
     assert mirrored["replicas"] == 2
+    assert found["moving"] == [[2.0, 5.0]] * 2
     near = 0.005 if precision == "float32" else 0.05
     assert mirrored["train_loss"] == pytest.approx(alone["train_loss"], abs=near)
     # 999 examples do not divide by two: each is counted once nevertheless.

@@ -57,6 +57,14 @@ def test_everything_that_a_step_changes_is_restored(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_one_that_is_known_is_not_read_again(tmp_path):
+    checkpoints = open_in(tmp_path, *build())
+    checkpoints.save(Progress(step=7))
+    assert checkpoints.restore(after=7) is None
+    checkpoints.save(Progress(step=9))
+    assert checkpoints.restore(after=7) == Progress(step=9)
+
+
 def test_an_empty_folder_restores_nothing(tmp_path):
     assert open_in(tmp_path / "new", *build()).restore() is None
 

@@ -51,6 +51,21 @@ import signal; signal.pause()
     assert last == f"trainer: failed: {outcome.cause.line}"
 
 
+def test_a_rank_that_fails_after_the_chief_has_ended_well_is_no_failure(capfd, tmp_path):
+    os.mkfifo(tmp_path / "open")
+    script = f"""
+if json.loads(os.environ["TRAINER_TASK"])["role"] == "chief":
+    # Closed by its end.
+    held = os.open({str(tmp_path / "open")!r}, os.O_WRONLY)
+    os._exit(0)
+open({str(tmp_path / "open")!r}).read()
+sys.exit(7)
+"""
+    outcome = launch(Job(**PAIR), command(script))
+    assert (outcome.code, outcome.cause, outcome.failed) == (0, None, None)
+    assert "rank 1 ended with 7 after the chief had ended well" in capfd.readouterr().err
+
+
 def test_hosts_and_handlers_are_as_before_and_nothing_is_left():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)]
     threads = threading.active_count()
@@ -75,12 +90,15 @@ def test_without_horovod_it_is_told_before_anything_starts(monkeypatch):
         launch(Job(distribution="horovod"), command("print('started')"))
 
 
+@pytest.mark.parametrize("how", ["horovod", "multi_worker_mirrored"])
 @pytest.mark.parametrize(("blocks", "warned"), [(1 << 14, True), (1 << 18, False)])
-def test_little_shared_memory_is_told_where_several_gpus_use_it(monkeypatch, capfd, blocks, warned):
+def test_little_shared_memory_is_told_where_several_gpus_use_it(
+    monkeypatch, capfd, blocks, warned, how
+):
     monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: name)
     size = os.statvfs_result((4096, 4096, blocks, 0, 0, 0, 0, 0, 0, 255))
     monkeypatch.setattr(launcher.os, "statvfs", lambda path: size)
-    launch(Job(distribution="horovod", gpus=2), command(""))
+    launch(Job(distribution=how, gpus=2, processes_per_host=2), command(""))
     told = "/dev/shm has 64 MiB, less than the 1 GiB that NCCL wants for 2 GPUs"
     assert (told in capfd.readouterr().err) == warned
 

@@ -1,6 +1,8 @@
 """The tf.data.Dataset over a stream: what it gives, and what becomes of an error."""
 
 import itertools
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -140,7 +142,6 @@ def test_a_feed_gives_the_same_batches_however_they_are_taken(dataset, path, opt
         rows = made.feed.take(count)
         assert [len(array) for array in rows] == [count] * len(rows)
         fed += [made.feed.batch(*(array[i] for array in rows)) for i in range(count)]
-    made.feed.close()
     for (images, labels), (same, classes) in zip(fed, made, strict=False):
         np.testing.assert_array_equal(images, same)
         np.testing.assert_array_equal(labels, classes)
@@ -152,7 +153,6 @@ def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
     with pytest.raises(DataError, match="became shorter"):
         for _ in range(COUNT):
             made.feed.take(1)
-    made.feed.close()
 
 
 def test_a_feed_does_not_wait_for_ever(dataset, path, monkeypatch):
@@ -167,7 +167,36 @@ def test_a_feed_does_not_wait_for_ever(dataset, path, monkeypatch):
     with pytest.raises(RetryableError, match=r"--train: reading .* took more than"):
         made.feed.take(1)
     gone.set()
-    made.feed.close()
+
+
+HANGING = """
+import sys, types
+from trainer.data import pipeline
+from trainer.errors import RetryableError
+
+def chunks(step):
+    # Nothing ever comes, as from a disk behind a network that is gone.
+    sys.stdin.read()
+    yield None
+
+pipeline.READ_SECONDS = 0.1
+feed = pipeline.Feed(
+    types.SimpleNamespace(batch_size=2, memory=None, chunks=chunks), step=0, batch=None
+)
+try:
+    feed.take(1)
+except RetryableError:
+    sys.exit(200)
+"""
+
+
+def test_a_process_ends_though_what_it_reads_never_comes():
+    argv = [sys.executable, "-c", HANGING]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        try:
+            assert process.wait(60) == 200
+        finally:
+            process.kill()
 
 
 def test_evaluation_has_no_feed(dataset, path):

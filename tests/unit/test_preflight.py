@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from trainer import preflight
+from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.job import Job
 
@@ -10,6 +11,14 @@ from trainer.job import Job
 def test_nothing_given_is_synthetic_data_and_the_folders_are_made(tmp_path):
     preflight.check(Job(model_dir=str(tmp_path / "a" / "model")))
     assert list((tmp_path / "a" / "model").iterdir()) == []
+
+
+def test_whoever_writes_nothing_needs_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    worker = Cluster(chief=("a",), worker=("b",), role="worker")
+    preflight.check(Job(model_dir=str(tmp_path / "file" / "model"), cluster=worker))
+    preflight.check(Job(model_dir=str(tmp_path / "model"), cluster=worker))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_metrics_go_beside_the_model_folder_unless_a_place_is_named(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from trainer import storage, transfer, urls
+from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.staging import Mirror, staged
@@ -326,6 +327,69 @@ def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
     driver.error = None
     mirror.sync()
     assert "bucket/ckpt/ckpt-00000001/state.json" in driver.objects
+
+
+def checkpoint(driver, step: int) -> None:
+    state = b'{"files": {"data": 1}}'
+    name = f"bucket/ckpt/ckpt-{step:08d}"
+    driver.objects |= {f"{name}/data": b"1", f"{name}/state.json": state}
+
+
+def forget(driver, step: int) -> None:
+    for name in [name for name in driver.objects if f"ckpt-{step:08d}" in name]:
+        del driver.objects[name]
+
+
+def test_a_checkpoint_that_goes_while_it_is_fetched_is_passed_over(driver, tmp_path):
+    checkpoint(driver, 1)
+    checkpoint(driver, 2)
+    get = driver.get_file
+
+    def slow(path, to, **more):
+        if "ckpt-00000001" in path:
+            forget(driver, 1)
+        get(path, to, **more)
+
+    driver.get_file = slow
+    mirror = Mirror(tmp_path, "s3://bucket/ckpt")
+    mirror.restore()
+    assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000002"]
+    # One that was fetched and is kept no longer goes here as well.
+    checkpoint(driver, 3)
+    forget(driver, 2)
+    mirror.restore()
+    assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000003"]
+
+
+def test_what_cannot_be_fetched_though_it_is_there_is_an_error(driver, tmp_path):
+    checkpoint(driver, 1)
+    driver.get_file = lambda *_, **__: (_ for _ in ()).throw(ConnectionError())
+    with pytest.raises(StorageError):
+        Mirror(tmp_path, "s3://bucket/ckpt").restore()
+
+
+def test_an_evaluator_fetches_the_last_checkpoint_though_told_to_end_and_sends_its_log(
+    driver, tmp_path
+):
+    listed = {"chief": ("a",), "worker": ("b",), "ps": ("c",)}
+    job = Job(
+        checkpoint_dir="s3://bucket/ckpt",
+        log_dir="s3://bucket/logs",
+        model_dir="s3://bucket/model",
+        cluster=Cluster(**listed, role="evaluator"),
+    )
+    with staged(job, scratch=tmp_path, stopped=lambda: True) as stage:
+        checkpoint(driver, 7)
+        stage.refresh()
+        assert (Path(stage.job.checkpoint_dir) / "ckpt-00000007" / "data").read_bytes() == b"1"
+        for folder in (stage.job.log_dir, stage.job.model_dir):
+            Path(folder).mkdir()
+            (Path(folder) / "events").write_text("e")
+        (Path(stage.job.checkpoint_dir) / "ckpt-00000008").mkdir()
+        before = set(driver.objects)
+        stage.on_checkpoint()
+        stage.finish()
+        assert set(driver.objects) - before == {"bucket/logs/events"}
 
 
 def test_a_file_that_is_still_written_is_sent_again(driver, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.cluster import Cluster
 from trainer.data.create import create
 from trainer.data.files import open_tables
 from trainer.errors import DataError, UserError
@@ -101,6 +102,15 @@ def test_evaluation_keeps_the_pace_asked_for(run):
     ]  # fmt: skip
 
 
+def test_the_target_accuracy_ends_the_run_early_though_somebody_else_evaluates(run):
+    cluster = Cluster(chief=("a",), worker=("b",), ps=("c",), evaluator=("d",))
+    fields = {"steps": 60, "eval_every": 5, "cluster": cluster}
+    assert run("a", target_accuracy=0.5, **fields)["steps"] < 60
+    # Without one the loop leaves it to the evaluator but for the last.
+    log = run("b", **fields)["log"]
+    assert sum("test_accuracy=" in line and line.startswith("step=") for line in log) == 1
+
+
 def test_the_target_accuracy_ends_the_run_early(run):
     metrics = run(steps=400, eval_every=5, target_accuracy=0.5)
     assert metrics["test_accuracy"] >= 0.5
@@ -137,6 +147,17 @@ def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(run, tmp_path,
     assert "resumed at step=20" in resumed["log"]
     assert same(whole, resumed)
     assert resumed["test_accuracy"] == whole["test_accuracy"]
+
+
+def test_steps_of_another_size_than_those_before_are_warned_of(run, tmp_path):
+    def warned(name: str, size: int) -> list[str]:
+        hparams = dataclasses.replace(HPARAMS, batch_size=size)
+        log = run(name, hparams, steps=20, checkpoint_dir=str(tmp_path / "ckpt"))["log"]
+        return [line for line in log if "20 steps had 1000 examples, those to come have" in line]
+
+    assert not warned("first", 50)
+    assert not warned("again", 50)
+    assert len(warned("other", 100)) == 1
 
 
 def test_a_run_that_had_ended_is_evaluated_and_exported_again(run, tmp_path):

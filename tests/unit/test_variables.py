@@ -78,12 +78,32 @@ def test_each_process_finds_its_place_among_all():
     assert env["A"] == "b"
 
 
-def test_what_does_not_compute_sees_no_gpu():
+def test_a_worker_that_steps_by_itself_sees_one_gpu_and_what_does_not_compute_none():
     of = job("parameter_server", gpus=2)
-    for name, hidden in (("chief", True), ("worker 0", False), ("ps 0", True)):
-        env = environment(of, name, {"CUDA_VISIBLE_DEVICES": "0,1"})
-        assert env["CUDA_VISIBLE_DEVICES"] == ("-1" if hidden else "0,1")
+    seen = {"chief": "-1", "worker 0": "4", "worker 1": "6", "worker 2": "4", "ps 0": "-1"}
+    for name, gpu in seen.items():
+        env = environment(of, name, {"CUDA_VISIBLE_DEVICES": "4, 6"}, {"chief-0": 3})
+        assert env["CUDA_VISIBLE_DEVICES"] == gpu
         assert env["GRPC_FAIL_FAST"] == "use_caller"
+    assert environment(of, "worker 1")["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in environment(job("parameter_server", gpus=1), "worker 0")
+
+
+def test_processes_of_one_host_that_use_all_they_see_see_gpus_of_their_own():
+    visible = {"CUDA_VISIBLE_DEVICES": "4,5,6,7,8"}
+    of = job("multi_worker_mirrored", gpus=5)
+    for rank, gpus in enumerate(["4,5", "6,7"]):
+        assert environment(of, f"rank {rank}", visible)["CUDA_VISIBLE_DEVICES"] == gpus
+    only = environment(of, "rank 0", visible, {"chief-0": 1})
+    assert only["CUDA_VISIBLE_DEVICES"] == "4,5,6,7,8"
+    assert "CUDA_VISIBLE_DEVICES" not in environment(job("multi_worker_mirrored"), "rank 1")
+
+
+def test_nccl_takes_the_interface_to_the_others_whoever_calls_it():
+    of = job("multi_worker_mirrored", hosts(2))
+    assert environment(of, "rank 1")["NCCL_SOCKET_IFNAME"] == "eth0"
+    own = {"NCCL_SOCKET_IFNAME": "eth8"}
+    assert environment(of, "rank 1", own)["NCCL_SOCKET_IFNAME"] == "eth8"
 
 
 @pytest.mark.parametrize(

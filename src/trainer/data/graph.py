@@ -14,8 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.data.graph_read import GraphReader
-from trainer.data.pipeline import _scale
-from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, _by_file
+from trainer.data.pipeline import scale
+from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
 from trainer.data.table import IMAGE_BYTES, Table
 from trainer.errors import DataError
 
@@ -33,7 +33,7 @@ def graph_dataset(
     shard_index: Any = 0,
     shard_count: int = 1,
     shard_by: str = "auto",
-    seed: int = 0,
+    seed: Any = 0,
     cache_mb: float = 1024,
     piece_examples: int = PIECE_EXAMPLES,
 ) -> tf.data.Dataset:
@@ -52,7 +52,7 @@ def graph_dataset(
             such as a worker's index, which is known only where the graph runs.
         shard_count: Of how many parts.
         shard_by: For training as `Shard.by`; an evaluation is always by record.
-        seed: Of the order.
+        seed: Of the order: a number or an integer scalar.
         cache_mb: For training, a part of up to this size, in MiB, is read once and kept in memory.
         piece_examples: How many examples are shuffled at a time where it is not.
 
@@ -69,8 +69,8 @@ def graph_dataset(
         raise DataError(
             f"{described.name}: {described.total} records are too few for {shard_count} workers"
         )
-    by_file = training and _by_file(tables, Shard(count=shard_count, by=shard_by))
-    every = (shard_count, 1) if by_file else (1, shard_count)
+    files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
+    every = (shard_count, 1) if files else (1, shard_count)
     # The largest part: what is in memory must fit whichever this is.
     most = max(sum(map(len, tables[i :: every[0]])) for i in range(every[0]))
     most = -(-most // every[1])
@@ -91,7 +91,7 @@ def graph_dataset(
     # As in `pipeline.dataset`: one thread outruns any model here.
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
-    data = data.map(_scale).prefetch(2).with_options(options)
+    data = data.map(scale).prefetch(2).with_options(options)
     data.stream, data.feed = described, None
     return data
 
@@ -147,12 +147,12 @@ class Described:
 class _Order:
     """Random orders: a pure function of seed, shard and position."""
 
-    seed: int
+    seed: Any
     shard: tf.Tensor
 
     def shuffle(self, values: tf.Tensor, *position: tf.Tensor | int) -> tf.Tensor:
         """`values` in another order for each position: a number or more."""
-        key = tf.stack([tf.constant(self.seed, tf.int64), self.shard])
+        key = tf.stack([tf.cast(self.seed, tf.int64), self.shard])
         for number in position:
             key = tf.random.experimental.stateless_fold_in(key, number)
         return tf.random.experimental.stateless_shuffle(values, key)

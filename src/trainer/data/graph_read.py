@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from trainer.data.example import SIZES
 from trainer.data.framing import HEADER
-from trainer.data.idx import LONGEST_HEADER, IdxTable
+from trainer.data.idx import IdxTable
 from trainer.data.npy import NpyTable
 from trainer.data.reader import Unpacked
 from trainer.data.table import CLASSES, IMAGE_BYTES, IMAGE_SHAPE, Table
@@ -98,24 +98,22 @@ class GraphReader:
     def _form(self, tables: Sequence[Table]) -> tuple[Read, Decode]:
         """How tables of this kind are read."""
         if records := [table for table in tables if isinstance(table, TFRecordTable)]:
-            paths = tf.constant([str(table._reader.path.absolute()) for table in records])
+            paths = tf.constant([str(table.path.absolute()) for table in records])
             if any(table.damage for table in records):
                 return self._read_undamaged(records, paths), self._examples
             return _numbered(lambda i: tf.data.TFRecordDataset(paths[i])), self._examples
         if files := [table for table in tables if isinstance(table, IdxTable | NpyTable)]:
-            return self._read_fixed(files), self._labelled([table._labels for table in files])
+            return self._read_fixed(files), self._labelled([table.labels for table in files])
         images, labels = zip(*(table.read(0, len(table)) for table in tables), strict=True)
         raws = tf.constant([image.tobytes() for part in images for image in part])
         return self._looked_up(lambda _, ids: (ids, tf.gather(raws, ids))), self._labelled(labels)
 
     def _read_fixed(self, tables: Sequence[IdxTable | NpyTable]) -> Read:
         """Read images of IDX and npy files, which stand one behind the other."""
-        files = [table._images if isinstance(table, IdxTable) else table._file for table in tables]
+        files = [table.images for table in tables]
         paths = tf.constant([str(file.path.absolute()) for file in files])
         packed = tf.constant(["GZIP" if isinstance(file, Unpacked) else "" for file in files])
-        headers = tf.constant(
-            [LONGEST_HEADER if isinstance(t, IdxTable) else t._offset for t in tables], tf.int64
-        )
+        headers = tf.constant([table.offset for table in tables], tf.int64)
         return _numbered(
             lambda i: tf.data.FixedLengthRecordDataset(
                 paths[i], IMAGE_BYTES, headers[i], compression_type=packed[i]
@@ -124,7 +122,7 @@ class GraphReader:
 
     def _read_undamaged(self, tables: Sequence[TFRecordTable], paths: tf.Tensor) -> Read:
         """Read what Python found undamaged: TensorFlow's own reader ends at the first damage."""
-        spans = np.concatenate([np.stack([t._numbers, t._offsets, t._lengths]) for t in tables], 1)
+        spans = np.concatenate([np.stack([t.numbers, t.offsets, t.lengths]) for t in tables], 1)
         numbers, offsets, lengths = map(tf.constant, spans)
 
         def look_up(content: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

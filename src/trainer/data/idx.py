@@ -42,32 +42,38 @@ def pack(array: np.ndarray) -> bytes:
 class IdxTable:
     """The images of one IDX file with the labels of another.
 
+    Attributes:
+        images: The file of images.
+        offset: Where the first one begins.
+        labels: uint8 [n].
+
     Raises:
         DataError: A body is shorter or longer than its header says, the counts differ, or the
             images are not 28×28.
     """
 
     kind = "idx"
+    offset = LONGEST_HEADER
 
     def __init__(self, images: Path, labels: Path) -> None:
         self.name = f"{images} with {labels.name}"
         self.damage: list[str] = []
-        self._images, shape = _open(images)
+        self.images, shape = _open(images)
         check_image_shape(shape[1:], where=str(images))
         file, counts = _open(labels)
         if counts != shape[:1]:
             size = "×".join(map(str, counts))
             raise DataError(f"{images} has {shape[0]} images, but {labels} has {size} labels")
         values = np.frombuffer(file.read(_header(counts), shape[0]), np.uint8)
-        self._labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
+        self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
 
     def __len__(self) -> int:
-        return self._labels.size
+        return self.labels.size
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        raw = self._images.read(LONGEST_HEADER + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self._labels[start:stop]
+        raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
 
 
 def _open(path: Path) -> tuple[Reader | Unpacked, tuple[int, ...]]:

@@ -51,6 +51,11 @@ def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
 class NpyTable:
     """The uint8 images of one npy file with the integer labels of another.
 
+    Attributes:
+        images: The file of images.
+        offset: Where the first one begins.
+        labels: uint8 [n].
+
     Raises:
         DataError: Sizes, counts or types are not those of labelled 28×28 images.
     """
@@ -60,7 +65,7 @@ class NpyTable:
     def __init__(self, images: Path, labels: Path) -> None:
         self.name = f"{images} with {labels.name}"
         self.damage: list[str] = []
-        shape, dtype, self._offset = header(images)
+        shape, dtype, self.offset = header(images)
         if dtype != np.uint8:
             raise DataError(f"{images}: images are {dtype}, expected uint8 of 0 to 255")
         check_image_shape(shape[1:], where=str(images))
@@ -70,13 +75,13 @@ class NpyTable:
         if counts != shape[:1]:
             raise DataError(f"{images} has {shape[0]} images, but {labels} has {counts[0]} labels")
         values = np.load(labels, allow_pickle=False)
-        self._labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
-        self._file = Reader(images)
+        self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
+        self.images = Reader(images)
 
     def __len__(self) -> int:
-        return self._labels.size
+        return self.labels.size
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        raw = self._file.read(self._offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self._labels[start:stop]
+        raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
 
         def finish(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             with tf.device("CPU"):
-                return _scale(tf.gather(images, ids), tf.gather(labels, ids))
+                return scale(tf.gather(images, ids), tf.gather(labels, ids))
 
     else:
         spec = (
@@ -59,7 +60,7 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
         )
         chunks = _generated(stream, "chunks", step, spec)
         parts = chunks.flat_map(lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)))
-        finish = _scale
+        finish = scale
 
     options = tf.data.Options()
     # There is nothing to tune: one thread outruns any model here, and more cost CPU-seconds.
@@ -94,8 +95,7 @@ class Feed:
     ) -> None:
         self.batch = batch
         size = stream.batch_size
-        self._pool: ThreadPoolExecutor | None = None
-        self._ahead: Future[tuple[np.ndarray, ...]]
+        self._ahead: Future[tuple[np.ndarray, ...]] | None = None
         if stream.memory is not None:
             self.spec: tuple[tf.TensorSpec, ...] = (tf.TensorSpec((None, size), tf.int64),)
             self.most = max(1, MOST_NUMBERS // size)
@@ -106,8 +106,7 @@ class Feed:
             self.most = max(1, CHUNK_EXAMPLES // size)
             self._chunks = iter(stream.chunks(step))
             # Files are read while the model computes.
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="feed")
-            self._ahead = self._pool.submit(self._chunks.__next__)
+            self._ahead = _begun(self._chunks.__next__)
         self._rest: tuple[np.ndarray, ...] = ()
 
     def take(self, count: int) -> tuple[np.ndarray, ...]:
@@ -126,13 +125,8 @@ class Feed:
             count -= len(parts[-1][0])
         return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def close(self) -> None:
-        """End the thread that reads ahead."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-
     def _next(self) -> tuple[np.ndarray, ...]:
-        if self._pool is None:
+        if self._ahead is None:
             return next(self._chunks)
         try:
             ready = self._ahead.result(timeout=READ_SECONDS)
@@ -141,8 +135,22 @@ class Feed:
                 f"--train: reading {CHUNK_EXAMPLES} examples took more than {READ_SECONDS:.0f} s; "
                 "is the disk or the network behind it still there?"
             ) from None
-        self._ahead = self._pool.submit(self._chunks.__next__)
+        self._ahead = _begun(self._chunks.__next__)
         return ready
+
+
+def _begun(read: Callable[[], tuple[np.ndarray, ...]]) -> Future[tuple[np.ndarray, ...]]:
+    """Call in a thread of its own, for which the process does not wait when it ends."""
+    future: Future[tuple[np.ndarray, ...]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(read())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="feed", daemon=True).start()
+    return future
 
 
 def _generated(stream: Stream, method: str, step: int, spec: Any) -> tf.data.Dataset:
@@ -159,5 +167,6 @@ def _generated(stream: Stream, method: str, step: int, spec: Any) -> tf.data.Dat
     return tf.data.Dataset.from_generator(generate, output_signature=spec)
 
 
-def _scale(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def scale(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pixels as float32 from 0 to 1, labels as int32."""
     return tf.cast(images, tf.float32) * (1 / 255), tf.cast(labels, tf.int32)

@@ -70,7 +70,7 @@ class Stream:
         process = f"process {shard.index} of {shard.count}"
         # Examples in all of the data, of which a shard may have but a part.
         self.total = sum(map(len, tables))
-        if shard.count > 1 and _by_file(tables, shard):
+        if shard.count > 1 and by_file(tables, shard):
             tables = tables[shard.index :: shard.count]
             shard = Shard()
         self.tables = list(tables)
@@ -219,7 +219,7 @@ class Stream:
         return images, labels
 
 
-def _by_file(tables: Sequence[Table], shard: Shard) -> bool:
+def by_file(tables: Sequence[Table], shard: Shard) -> bool:
     """Whether each process reads files of its own."""
     if shard.by == "auto":
         sizes = {sum(map(len, tables[i :: shard.count])) for i in range(shard.count)}

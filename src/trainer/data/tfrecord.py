@@ -40,6 +40,11 @@ class TFRecordTable:
 
     Attributes:
         damage: What is wrong with each record left out, a line each.
+        path: The file.
+        numbers: Of the records that are not left out: int64 [n]. Not there, as the next two, where
+            all records have one length.
+        offsets: Where they begin.
+        lengths: Of their data.
 
     Raises:
         DataError: Framing or checksum is wrong: file, record and offset are named.
@@ -48,7 +53,7 @@ class TFRecordTable:
     kind = "tfrecord"
 
     def __init__(self, path: Path, *, skip_corrupt: bool = False) -> None:
-        self.name = str(path)
+        self.name, self.path = str(path), path
         self.damage: list[str] = []
         self._reader = Reader(path)
         self._size = self._reader.size
@@ -58,7 +63,7 @@ class TFRecordTable:
             self._count = self._size // self._stride
         else:
             index = np.array(list(self._walk(skip_corrupt)), np.int64).reshape(-1, 3)
-            self._numbers, self._offsets, self._lengths = index.T
+            self.numbers, self.offsets, self.lengths = index.T
             self._count = len(index)
             self._stride = 0
 
@@ -69,8 +74,8 @@ class TFRecordTable:
         """See `Table.read`."""
         if self._stride:
             return self._read_rows(start, stop)
-        offsets, lengths = self._offsets[start:stop], self._lengths[start:stop]
-        numbers = self._numbers[start:stop]
+        offsets, lengths = self.offsets[start:stop], self.lengths[start:stop]
+        numbers = self.numbers[start:stop]
         first, last = int(offsets[0]), int(offsets[-1] + lengths[-1])
         raw = self._reader.read(first, last + HEADER + FOOTER - first)
         images = np.empty((stop - start, *IMAGE_SHAPE), np.uint8)

@@ -12,14 +12,13 @@ import keras
 import tensorflow as tf
 
 from trainer import inputs, modules, recipes
-from trainer.checkpoint import Checkpoints, Progress
+from trainer.checkpoint import Checkpoints
 from trainer.distribution.strategy import ALONE
 from trainer.errors import UserError
 from trainer.hooks import Hooks
 from trainer.job import Job
 from trainer.optim import make_optimizer
 from trainer.report import Reporter
-from trainer.runtime import default_precision
 from trainer.steps import make_evaluate, reading
 from trainer.stop import StopRequest
 from trainer.summaries import Summaries
@@ -58,7 +57,8 @@ def evaluate_checkpoints(
             "name a folder that both see"
         )
     folder = Path(job.checkpoint_dir)
-    job = recipes.complete(job, precision=default_precision(tf))
+    # What a GPU here would make of it may need other variables than the chief's processor.
+    job = recipes.complete(job, precision="float32")
     module = modules.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
     data = inputs.test_data(job, module, ALONE)
@@ -69,18 +69,17 @@ def evaluate_checkpoints(
     checkpoints = Checkpoints(folder, model=model, optimizer=optimizer, keep=job.keep, alone=False)
     evaluate = make_evaluate(model)
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
-    seen: Progress | None = None
-    count = 0
+    seen, count = -1, 0
     while True:
         last = stopped()
         refresh()
         try:
-            found = checkpoints.restore()
+            found = checkpoints.restore(after=seen)
         except tf.errors.NotFoundError:
             # The chief keeps only the newest ones, and has just removed this one.
             found = None
-        if found and (seen is None or found.step > seen.step):
-            seen, count = found, count + 1
+        if found:
+            seen, count = found.step, count + 1
             tested = reading(data, evaluate, data)
             assert tested is not None
             reporter.info(
@@ -88,6 +87,7 @@ def evaluate_checkpoints(
             )
             summaries.write(found.step, test_accuracy=tested.accuracy, test_loss=tested.loss)
             hooks.evaluated(found.step, tested.accuracy, tested.loss)
+            hooks.saved()
         elif last:
             summaries.close()
             return count

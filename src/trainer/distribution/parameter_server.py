@@ -10,8 +10,10 @@ Sources: "Parameter server training with ParameterServerStrategy" in TensorFlow'
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -28,6 +30,44 @@ MOST_STEPS = 32
 # Without a step, in seconds: no worker is there, and none comes back.
 STALLED = 300.0
 LOOK = 5.0
+
+
+@contextlib.contextmanager
+def needing_servers() -> Iterator[None]:
+    """Tell an error that comes of a lost server as what it is."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        why = str(error).partition("\n")[0]
+        raise RetryableError(f"a parameter server is gone: {why}") from None
+
+
+def reach(addresses: Mapping[str, str], *, within: float) -> None:
+    """Wait until all of them accept connections.
+
+    Args:
+        addresses: `host:port`, by what they are called.
+        within: Seconds for all of them together.
+
+    Raises:
+        RetryableError: One does not.
+    """
+    until = time.monotonic() + within
+    for name, address in addresses.items():
+        host, _, port = address.rpartition(":")
+        while True:
+            left = until - time.monotonic()
+            try:
+                socket.create_connection((host, int(port)), timeout=max(0.1, left)).close()
+                break
+            except OSError as error:
+                if left <= 0:
+                    why = error.strerror or str(error)
+                    raise RetryableError(
+                        f"{name} does not answer at {address} within {within:g} s "
+                        f"(--start-timeout): {why}"
+                    ) from None
+                time.sleep(min(0.1, left))
 
 
 class ParameterServer(Strategy):
@@ -55,15 +95,19 @@ class ParameterServer(Strategy):
         scope: AbstractContextManager[Any] = self._strategy.scope()
         return scope
 
-    def on_replicas(self, function: Callable[[], Any]) -> Any:
-        found = self._strategy.experimental_local_results(self._strategy.run(function))
-        # A worker with several GPUs divides nothing among them: each has a batch of its own.
-        return None if found[0] is None else tf.add_n(list(found)) / len(found)
+    def around(self) -> AbstractContextManager[None]:
+        # Not only steps need them: an evaluation reads the weights, a checkpoint does too.
+        return needing_servers()
 
-    def source(self, make: Callable[[Any, int], tf.data.Dataset]) -> Any:
+    def on_replicas(self, function: Callable[[], Any]) -> Any:
+        # A worker sees one device: the launcher gives each of them one GPU.
+        return self._strategy.experimental_local_results(self._strategy.run(function))[0]
+
+    def source(self, make: Callable[[Any, int, Any], tf.data.Dataset]) -> Any:
         def on_worker() -> tf.data.Dataset:
             index = tf.distribute.coordinator.experimental_get_current_worker_index()
-            return make(index, self._workers)
+            # Run again when a worker comes back: not to begin with what it has read before.
+            return make(index, self._workers, self._count.read_value())
 
         function = tf.function(on_worker, autograph=False)
         return iter(self._coordinator.create_per_worker_dataset(function))
@@ -81,7 +125,8 @@ class ParameterServer(Strategy):
     def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
         most = max(1, min(MOST_STEPS, count // self._workers))
         sizes = [most] * (count // most) + ([count % most] if count % most else [])
-        try:
+        # Here too: an error of TensorFlow's would be looked for in the data.
+        with needing_servers():
             closures = [
                 self._coordinator.schedule(function, args=(source, tf.constant(size)))
                 for size in sizes
@@ -91,10 +136,6 @@ class ParameterServer(Strategy):
             counter = self._optimizer.iterations
             counter.assign(tf.cast(self._count, counter.dtype))
             return np.concatenate([closure.fetch() for closure in closures])
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise RetryableError(
-                f"a parameter server is gone: {str(error).partition(chr(10))[0]}"
-            ) from None
 
     def _wait(self) -> None:
         """Wait until all closures are done; an error of one of them is raised."""
@@ -114,11 +155,25 @@ class ParameterServer(Strategy):
 
 
 def make(job: Job) -> ParameterServer:
-    """Connect to all workers and servers; the launcher watches over them."""
+    """Connect to all workers and servers; the launcher watches over them.
+
+    Raises:
+        RetryableError: One of them does not answer.
+    """
     cluster = job.cluster
     roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
+    # TensorFlow would wait for ever for one whose host has gone since the job was started.
+    reach(
+        {
+            f"{role} {index}": address
+            for role in ("ps", "worker")
+            for index, address in enumerate(roles[role])
+        },
+        within=job.start_timeout,
+    )
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(roles), task_type="chief", task_id=0, rpc_layer="grpc"
     )
-    strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
-    return ParameterServer(strategy, workers=len(cluster.worker))
+    with needing_servers():
+        strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
+        return ParameterServer(strategy, workers=len(cluster.worker))

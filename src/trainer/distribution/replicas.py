@@ -28,7 +28,7 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
-SUM, MEAN = tf.distribute.ReduceOp.SUM, tf.distribute.ReduceOp.MEAN
+SUM = tf.distribute.ReduceOp.SUM
 
 
 class Replicas(Strategy):
@@ -85,14 +85,19 @@ class Replicas(Strategy):
         if self.processes == 1:
             # What is assigned to a variable is assigned to all its copies.
             return
-        for variable in variables:
-            number = tf.cast(variable, tf.float64) if self.is_chief else tf.zeros(variable.shape)
-            variable.assign(tf.cast(self._totals(tf.cast(number, tf.float64)), variable.dtype))
+        with self._needing_others():
+            for variable in variables:
+                number = tf.cast(variable, tf.float64)
+                whole = self._totals(number if self.is_chief else tf.zeros_like(number))
+                variable.assign(tf.cast(whole, variable.dtype))
 
     def average(self, variables: Sequence[tf.Variable]) -> None:
-        for variable in variables:
-            copies = self._strategy.run(lambda v=variable: tf.identity(v))
-            variable.assign(self._strategy.reduce(MEAN, copies, axis=None))
+        with self._needing_others():
+            for variable in variables:
+                copies = self._strategy.experimental_local_results(variable)
+                mine = tf.add_n([tf.cast(copy, tf.float64) for copy in copies])
+                mean = self._totals(mine) / self.replicas
+                variable.assign(tf.cast(mean, variable.dtype))
 
     def _needing_others(self) -> AbstractContextManager[None]:
         return needing_others(*(LOST if self.processes > 1 else ()))

@@ -64,6 +64,10 @@ class Strategy:
         """Where model and optimizer are made."""
         return contextlib.nullcontext()
 
+    def around(self) -> AbstractContextManager[None]:
+        """Around the whole run: tells an error that comes of another process's end as such."""
+        return contextlib.nullcontext()
+
     # In the compiled step.
 
     def on_replicas(self, function: Callable[[], Any]) -> Any:
@@ -86,11 +90,12 @@ class Strategy:
 
     # Between calls.
 
-    def source(self, make: Callable[[Any, int], tf.data.Dataset]) -> Any:
+    def source(self, make: Callable[[Any, int, Any], tf.data.Dataset]) -> Any:
         """Where `in_graph`: an iterator on each worker, over its own share of the data.
 
         Args:
-            make: A data set of TensorFlow's operations, from a worker's index and their number.
+            make: A data set of TensorFlow's operations, from a worker's index, their number, and
+                how many steps all have done when it begins.
         """
         raise NotImplementedError
 

@@ -63,6 +63,8 @@ def horovod_defaults(meeting: Meeting) -> dict[str, str]:
         "HOROVOD_CPU_OPERATIONS": "gloo",
         # Its own 30 s are short where one host still compiles while another waits.
         "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
+        # By itself it only warns of a rank that hangs. The chief may be sending a checkpoint.
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
     }
     if meeting.interface:
         told["HOROVOD_GLOO_IFACE"] = meeting.interface
@@ -113,11 +115,23 @@ def environment(
             told["CUDA_VISIBLE_DEVICES"] = "-1"
         elif process.role == "worker" and job.gpus > 1:
             # One with several would compute the same batch on each of them.
-            visible = env.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(job.gpus)))
-            told["CUDA_VISIBLE_DEVICES"] = visible.split(",")[process.local_rank % job.gpus].strip()
-    if job.distribution == "multi_worker_mirrored" and meeting.interface:
-        told.setdefault("NCCL_SOCKET_IFNAME", meeting.interface)
+            told["CUDA_VISIBLE_DEVICES"] = _gpus(process, job, env, 1)
+    if job.distribution == "multi_worker_mirrored":
+        if meeting.interface:
+            told.setdefault("NCCL_SOCKET_IFNAME", meeting.interface)
+        if job.gpus and process.local_size > 1:
+            # Each would take all that it sees; NCCL wants every GPU once.
+            share = max(1, job.gpus // process.local_size)
+            told["CUDA_VISIBLE_DEVICES"] = _gpus(process, job, env, share)
     return told
+
+
+def _gpus(process: Process, job: Job, env: Mapping[str, str], count: int) -> str:
+    """So many of this host's GPUs, others for each process, as CUDA_VISIBLE_DEVICES has them."""
+    visible = env.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(job.gpus)))
+    names = [name.strip() for name in visible.split(",")][: job.gpus]
+    first = process.local_rank * count
+    return ",".join(names[(first + i) % len(names)] for i in range(count))
 
 
 def _without_cluster(text: str) -> str:

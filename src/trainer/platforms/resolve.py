@@ -20,7 +20,7 @@ from trainer.job import Job, flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
-from trainer.platforms.task import count_gpus, read_task
+from trainer.platforms.task import VARIABLE, count_gpus, read_task
 
 # In the order in which they are asked; `local` takes whatever is left.
 PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)
@@ -68,7 +68,16 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     if task:
         cluster, sources["cluster"] = task
         cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
-    values["distribution"] = values.get("distribution") or default(cluster, gpus=gpus)
+    # What else starts processes as such starts Horovod's ranks.
+    ranks = task is not None and task[1] != VARIABLE and cluster.size > 1
+    how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=gpus))
+    if ranks and how != "horovod":
+        raise UserError(
+            f"--distribution {how}: {sources['cluster']} says that this is one of {cluster.size} "
+            "processes that mpirun or horovodrun started; set --distribution horovod, or start "
+            "the trainer without it"
+        )
+    values["distribution"] = how
     job = dataclasses.replace(
         job_from_flags(values),
         platform=platform.NAME,

@@ -6,6 +6,8 @@ MCA environment of Open MPI ("mpirun", man page), and `horovod/runner/gloo_run.p
 
 from __future__ import annotations
 
+import re
+
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.platforms.base import Seen
@@ -48,9 +50,10 @@ def count_gpus(seen: Seen) -> int:
     """How many GPUs this host's processes may use, found without any of NVIDIA's libraries."""
     visible = seen.env.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        # What comes after an empty or negative one is not used, says CUDA's programming guide.
+        # What comes after one that is none is not used, says CUDA's programming guide.
         names = [name.strip() for name in visible.split(",")]
-        return next((i for i, n in enumerate(names) if not n or n.startswith("-")), len(names))
+        wrong = (i for i, n in enumerate(names) if not re.match(r"\d+$|GPU-|MIG-", n))
+        return next(wrong, len(names))
     device = seen.path("/dev")
     return sum(path.name.removeprefix("nvidia").isdecimal() for path in device.glob("nvidia[0-9]*"))
 
