@@ -45,6 +45,7 @@ def test_horovod_needs_no_launcher_of_its_own():
         "HOROVOD_GLOO_RENDEZVOUS_PORT": "7117",
         "HOROVOD_GLOO_IFACE": "eth0",
         "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
         "NCCL_SOCKET_IFNAME": "eth0",
     }
 
