@@ -3,12 +3,12 @@
 #   make train                      set up, train the MNIST CNN, export a SavedModel
 #   make train MNIST_DIR=data/mnist MODEL=fast
 #   make test                       set up, run every test
-#   make lint | bench | lock | clean
+#   make lint | bench | horovod | lock | clean
 #
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup train data test lint format bench lock clean
+.PHONY: help setup horovod train data test test-gpu lint format bench lock clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -31,6 +31,8 @@ STAMP := .venv/.installed-$(DEVICE)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 HAVE_COMPILER = echo '\#include <Python.h>' | cc -E $$($(PYTHON) -c 'import sysconfig; \
 	print("-I" + sysconfig.get_path("include"))') - >/dev/null 2>&1
+# Its wheel is kept in the user's cache, so that only the first build of it takes minutes.
+HOROVOD = docker/horovod/build --no-mpi --python $(BIN)/python $(if $(filter gpu,$(DEVICE)),--gpu)
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -38,8 +40,10 @@ help:
 setup: $(STAMP)
 
 # Made anew whenever the pins change, so that nothing unpinned is ever left in it. SageMaker's
-# toolkit comes as source with a C file in it: where there is no compiler it is left out.
-$(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py
+# toolkit comes as source with a C file in it, and Horovod as source alone: where there are no
+# compilers they are left out.
+$(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py \
+		$(wildcard docker/horovod/*)
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
 		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
 	rm -rf .venv
@@ -51,7 +55,14 @@ $(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py
 	$(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sagemaker.lock; \
 	else echo "make: no C compiler with Python's headers (Debian, Ubuntu: apt-get install gcc" \
 		"python3-dev): the sagemaker-training toolkit is left out, and its tests are skipped"; fi
+	@if [ -n "$(CI)" ] || $(HOROVOD) --check; then set -x; \
+	wheel=$$($(HOROVOD)) && $(PIP) --no-deps "$$wheel"; \
+	else echo "make: Horovod is left out, and its tests are skipped"; fi
 	touch $@
+
+# What setup does, for after a change of its patches or once there are compilers.
+horovod: setup
+	wheel=$$($(HOROVOD)) && $(PIP) --no-deps --force-reinstall "$$wheel"
 
 train: setup
 	@if [ -n "$(MNIST_DIR)" ]; then data="--train $(MNIST_DIR)"; \
@@ -62,6 +73,10 @@ train: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+# On a machine with a GPU: make test-gpu DEVICE=gpu
+test-gpu: setup
+	$(BIN)/python -m pytest tests/gpu $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -89,13 +104,17 @@ bench: setup .venv-bench/.installed
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: setup
 	for target in cpu gpu; do \
-	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --upgrade \
+	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra serve \
+		--extra image --no-emit-package sagemaker-training --upgrade \
 		-o requirements/$$target.lock && \
-	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra dev \
-		--no-emit-package sagemaker-training -c requirements/$$target.lock \
+	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra serve \
+		--extra image --extra dev --no-emit-package sagemaker-training -c requirements/$$target.lock \
 		-o requirements/dev-$$target.lock || exit 1; done
 	echo 'sagemaker-training==5.1.4' | $(COMPILE) - --no-deps -o requirements/sagemaker.lock
 
+include docker/image.mk
+
 clean:
-	rm -rf .venv .venv-bench runs build dist src/*.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-audit runs build dist src/*.egg-info .mypy_cache \
+		.ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

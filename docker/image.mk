@@ -1,0 +1,59 @@
+# The images, their tests, and what brings them to a registry. Included by the Makefile.
+#
+#   make engine                     a Docker engine, Compose and the base image, on bare Debian
+#   make image | image-gpu          trainer:cpu, trainer:gpu
+#   make test-container             every test that needs an engine
+#   make sbom                       dist/*.cdx.json, and known vulnerabilities
+#   make push-aws | push-google REPOSITORY=HOST/PATH
+
+.PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk lock-tools
+
+IMAGE ?= trainer
+# Passed on where somebody says so; else the scripts look for one that can build.
+export DOCKER BASE_IMAGE
+
+engine:
+	docker/engine
+
+image:
+	docker/build-image cpu $(IMAGE):cpu
+
+image-gpu:
+	docker/build-image gpu $(IMAGE):gpu
+
+test-unit: setup
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-container: setup setup-sdk image
+	TRAINER_IMAGE=$(IMAGE):cpu $(BIN)/python -m pytest tests/container $(ARGS)
+
+# Of those that are here.
+sbom: .venv-audit/.installed
+	docker=$${DOCKER:-$$(docker/engine client)}; \
+	.venv-audit/bin/python docker/sbom.py "$$docker" \
+		$$("$$docker" image ls --format '{{.Repository}}:{{.Tag}}' $(IMAGE) | grep -E ':(cpu|gpu)$$')
+
+.venv-audit/.installed: requirements/audit.lock
+	rm -rf .venv-audit
+	"$(PYTHON)" -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+push-aws:
+	docker/push aws "$(REPOSITORY)" $(IMAGE):cpu $(IMAGE):gpu
+
+push-google:
+	docker/push google "$(REPOSITORY)" $(IMAGE):cpu $(IMAGE):gpu
+
+# SageMaker's two SDKs, which no environment holds together, for tests only.
+setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed
+.venv-sdk%/.installed: requirements/sdk-v%.lock
+	rm -rf .venv-sdk$*
+	"$(PYTHON)" -m venv .venv-sdk$*
+	.venv-sdk$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+lock-tools: setup
+	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock
+	echo 'sagemaker>=2.257,<3' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v2.lock
+	echo 'sagemaker-train>=1.27,<2' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v3.lock

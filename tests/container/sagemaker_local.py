@@ -1,0 +1,102 @@
+"""SageMaker's own SDKs in local mode, each in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from containers import Engine
+
+CLIENTS = Path(__file__).parent / "clients"
+JOB_SECONDS = 420
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that has ended.
+
+    Attributes:
+        code: The exit code of the SDK's process.
+        log: What the SDK and the containers printed.
+        root: The folder that the SDK worked in.
+    """
+
+    code: int
+    log: str
+    root: Path
+
+    def servable(self) -> list[str]:
+        """The members of the one model.tar.gz that came back; the job has ended well."""
+        assert self.code == 0, self.log
+        (archive,) = self.root.rglob("model.tar.gz")
+        with tarfile.open(archive) as tar:
+            return sorted(member.name for member in tar if member.isfile())
+
+    def failure(self) -> str:
+        """The failure file that came back with the output."""
+        (archive,) = self.root.rglob("output.tar.gz")
+        with tarfile.open(archive) as tar:
+            file = tar.extractfile("failure")
+            assert file is not None
+            return file.read().decode()
+
+
+@dataclass(frozen=True)
+class Local:
+    """Starts jobs.
+
+    Args:
+        engine: The client, to remove what the SDKs leave behind.
+        python: The interpreter of an SDK, by its version.
+        root: A folder of the test's own.
+    """
+
+    engine: Engine
+    python: Callable[[int], Path]
+    root: Path
+
+    def train(self, version: int, **job: Any) -> Ended:
+        """Train by one of the SDKs; see the client of that version for what a job is."""
+        told = json.dumps({"root": str(self.root), **job})
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SM_"))},
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": str(self.root),
+            "PATH": os.pathsep.join([str(Path(self.engine.client).parent), os.environ["PATH"]]),
+        }
+        try:
+            ran = subprocess.run(
+                [self.python(version), CLIENTS / f"sdk_v{version}.py", told],
+                cwd=self.root,
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=JOB_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"no end within {JOB_SECONDS} s:\n{(late.stdout or b'').decode()[-6000:]}")
+        finally:
+            self._remove()
+        return Ended(ran.returncode, ran.stdout, self.root)
+
+    def _remove(self) -> None:
+        """Containers, which Compose only stops, and the network that has one name for all."""
+        for file in self.root.rglob("docker-compose.yaml"):
+            project = file.parent.name.lower()
+            left = self.engine(
+                "ps", "-aq", "--filter", f"label=com.docker.compose.project={project}"
+            ).stdout.split()
+            if left:
+                self.engine("rm", "--force", "--volumes", *left)
+        self.engine("network", "rm", "sagemaker-local", check=False)
