@@ -69,7 +69,7 @@ def main() -> int:
                 print(first.markdown(), flush=True)
             else:
                 rounds = max(3, args.rounds // 3)
-                for batch_size in (64, 256):
+                for batch_size in (128, 512):
                     tables.append(
                         scaling.measure(data=records, rounds=rounds, batch_size=batch_size)
                     )

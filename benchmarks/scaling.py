@@ -27,9 +27,12 @@ TRAIN = (sys.executable, "-m", "trainer", "train", "--threads", "1")
 # What is learned does not matter, but it has to be finite.
 RATE = ("--learning-rate", "0.001")
 TWO = ("--processes-per-host", "2")
+APART = "two that have nothing to do with each other"
 # How each is told, and how many processes take a step of a batch each.
 WAYS: dict[str, tuple[tuple[str, ...], int]] = {
     "one process": ((), 1),
+    # What this machine has to give.
+    APART: ((), 2),
     "horovod, 2 ranks": (("--distribution", "horovod", *TWO, "--scaling", "linear"), 2),
     "multi_worker_mirrored, 2 workers": (
         ("--distribution", "multi_worker_mirrored", *TWO, "--scaling", "linear"),
@@ -38,7 +41,7 @@ WAYS: dict[str, tuple[tuple[str, ...], int]] = {
     # Each of its steps is one worker's.
     "parameter_server, 2 workers, 1 ps": (("--distribution", "parameter_server", *TWO), 1),
 }
-FEW, MANY = 100, 900
+FEW, MANY = 50, 350
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def measure(*, data: Path, rounds: int, batch_size: int) -> Table:
         for name, (flags, share) in WAYS.items():
             # As many examples each, whoever takes the steps.
             counts = [n * (2 if name.startswith("parameter") else 1) for n in (FEW, MANY)]
-            cores = {0} if name == "one process" else {0, 1}
+            cores = [{0}, {1}] if name == APART else [{0} if name == "one process" else {0, 1}]
             few, many = (
                 _job(data, cores, (*flags, "--steps", str(n), "--batch-size", str(batch_size)))
                 for n in counts
@@ -83,7 +86,7 @@ def measure(*, data: Path, rounds: int, batch_size: int) -> Table:
 def measure_hosts(*, data: Path, rounds: int) -> Table:
     """Compare jobs of one step: one process, and a launcher and a process on each of two hosts."""
     jobs = {
-        "one process": lambda: _job(data, {0, 1}, ("--steps", "1")),
+        "one process": lambda: _job(data, [{0, 1}], ("--steps", "1")),
         "horovod, 2 hosts": lambda: _hosts(data, "horovod"),
         "multi_worker_mirrored, 2 hosts": lambda: _hosts(data, "multi_worker_mirrored"),
     }
@@ -100,9 +103,15 @@ def measure_hosts(*, data: Path, rounds: int) -> Table:
     return Table("Start and end: jobs of one step", ("job", "seconds", "more than one"), rows)
 
 
-def _job(data: Path, cores: set[int], flags: Sequence[str]) -> Cost:
+def _job(data: Path, cores: Sequence[set[int]], flags: Sequence[str]) -> Cost:
+    """One command on each of some sets of cores."""
     with tempfile.TemporaryDirectory() as folder:
-        return _cost([_start(data, cores, flags, Path(folder), {})])
+        places = [Path(folder, str(number)) for number in range(len(cores))]
+        started = [
+            _start(data, those, flags, place, {})
+            for those, place in zip(cores, places, strict=True)
+        ]
+        return _cost(started)
 
 
 def _hosts(data: Path, distribution: str) -> Cost:
