@@ -144,6 +144,8 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     """The flags of `trainer train` that are given, by field name."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser)
+    # Read by `main`, and by the processes that it starts.
+    parser.add_argument("--debug", action="store_true")
     return vars(parser.parse_args(argv))
 
 
