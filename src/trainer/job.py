@@ -166,8 +166,8 @@ class Job:
         "folder", MODEL, aliases=("import",),
     )
     input: str | None = knob(
-        None, "the model to import: SavedModel, folder of versions, .keras file or model.tar.gz",
-        MODEL, metavar="PATH",
+        None, "the model to import: SavedModel, folder of versions, .keras file or model.tar.gz "
+        "(default: none)", MODEL, metavar="PATH",
     )
 
     steps: int | None = knob(None, "train for N steps", TRAINING, low=1, metavar="N")
