@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,27 @@ if os.environ.get("CI"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).parent.parent
+ENVIRONMENT = dict(os.environ)
+
+
+def pytest_collection_finish() -> None:
+    """Take back what libraries have set as tests imported them, such as SageMaker's toolkit."""
+    _restore(ENVIRONMENT)
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """What a test sets, or a library that it imports, is not there for the next one."""
+    before = dict(os.environ)
+    yield
+    _restore(before)
+
+
+def _restore(before: Mapping[str, str]) -> None:
+    # That one is pytest's own.
+    for name in {*os.environ} - {*before, "PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ.update({k: v for k, v in before.items() if k != "PYTEST_CURRENT_TEST"})
 
 
 @pytest.fixture(scope="session")
