@@ -69,11 +69,8 @@ def main() -> int:
                 print(first.markdown(), flush=True)
             else:
                 rounds = max(3, args.rounds // 3)
-                for batch_size in (128, 512):
-                    tables.append(
-                        scaling.measure(data=records, rounds=rounds, batch_size=batch_size)
-                    )
-                    print(tables[-1].markdown(), flush=True)
+                tables.append(scaling.measure(data=records, rounds=rounds, batch_size=256))
+                print(tables[-1].markdown(), flush=True)
                 table = scaling.measure_hosts(data=records, rounds=rounds)
             tables.append(table)
             print(table.markdown(), flush=True)
