@@ -23,8 +23,15 @@ def model(engine, image, tfrecords, tmp_path_factory):
 
 
 def address(engine, container: Container, network: str) -> str:
+    """Where it is reached; it has an address a moment after it has been created."""
     form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-    return engine("inspect", "--format", form, container.name).stdout.strip()
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and not container.ended:
+        found = engine("inspect", "--format", form, container.name, check=False).stdout.strip()
+        if found:
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"{container.name} has no address in {network}\n{container.text}")
 
 
 def answer(url: str, data: dict | None = None) -> tuple[int, bytes]:
