@@ -50,7 +50,7 @@ def end_all(running: list[Running]) -> float:
 
 
 @needs_horovod
-def test_four_ranks_on_two_hosts_of_sagemaker_train_though_one_comes_late(
+def test_four_ranks_on_two_hosts_of_sagemaker_train_though_one_comes_20_s_late(
     hosts,
     tfrecords: Path,
     tmp_path: Path,
@@ -59,8 +59,8 @@ def test_four_ranks_on_two_hosts_of_sagemaker_train_though_one_comes_late(
     given = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
     argv = [sys.executable, "-u", "-m", "trainer", "train", *PLAIN, "--steps", "100"]
     first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given))
-    # The other one comes when the first has said that it waits.
-    first.line("waiting|host-2", timeout=60)
+    # The other one comes when the first has said so for the second time.
+    first.line(r"waiting for .*host-2.*: 2\d s", timeout=60)
     second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given))
     assert first.wait(180) == 0, first.text()
     assert second.wait(30) == 0, second.text()

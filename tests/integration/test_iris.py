@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from processes import trainer
+from servers import serving
 
 ROOT = Path(__file__).parent.parent.parent
 # As in the article: a versicolor.
@@ -80,6 +81,25 @@ def test_it_is_packed_for_sagemaker(trained: Path, tmp_path: Path):
     assert ran.returncode == 0, ran.stderr
     assert "    in  inputs float32 [?, 4]" in ran.stdout
     assert "taken by SageMaker TensorFlow" in ran.stdout
+
+
+def test_it_is_served_and_so_is_what_is_packed_and_imported_elsewhere(
+    trained: Path, tmp_path: Path
+):
+    archive, imported = tmp_path / "model.tar.gz", tmp_path / "imported"
+    ran = trainer("package", "--source", str(trained / "model"), "--out", str(archive))
+    assert ran.returncode == 0, ran.stderr
+    ran = trainer("train", "--import", "--input", str(archive), "--model-dir", str(imported))
+    assert ran.returncode == 0, ran.stderr
+    answers = []
+    for folder in (trained / "model", imported):
+        with serving(folder) as server:
+            server.until(lambda: server.get("/ping").status == 200)
+            reply = server.post("/invocations", {"instances": [ASKED]})
+        assert reply.status == 200, reply.body
+        answers.append(reply.json["predictions"][0])
+    assert answers[0]["classes"] == VERSICOLOR
+    assert answers[0] == answers[1]
 
 
 def test_a_feed_forward_network_takes_the_trainers_own_data_and_a_flag_of_its_own(
