@@ -70,11 +70,11 @@ class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam with TensorFlow's one-kernel update in place of a dozen small operations.
 
     The formula is the same; on a small model the step is a sixth shorter (docs/performance.md).
+    With parameter servers it is also what keeps the state right, see `_one_each`.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if tf.distribute.has_strategy():
-            # A variable may then be several, which the kernel does not know.
+        if not _one_each():
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
@@ -90,6 +90,25 @@ class FusedAdam(keras.optimizers.Adam):
             beta2=self.beta_2,
             epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
+            use_locking=True,
+        )
+
+
+class FusedSGD(keras.optimizers.SGD):
+    """Keras' SGD with one kernel for the momentum and the variable, for the same reasons."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if not self.momentum or not _one_each():
+            super().update_step(gradient, variable, learning_rate)
+            return
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=_handle(variable),
+            accum=_handle(self.momentums[self._get_variable_index(variable)]),
+            lr=tf.cast(learning_rate, tf.float32),
+            grad=tf.cast(gradient, tf.float32),
+            momentum=self.momentum,
+            use_locking=True,
+            use_nesterov=self.nesterov,
         )
 
 
@@ -116,7 +135,7 @@ def make_optimizer(
         scale_steps=scale_steps,
     )
     if hparams.optimizer == "sgd":
-        made = keras.optimizers.SGD(rate, momentum=hparams.momentum, nesterov=hparams.momentum > 0)
+        made = FusedSGD(rate, momentum=hparams.momentum, nesterov=hparams.momentum > 0)
     else:
         decay = hparams.weight_decay if hparams.optimizer == "adamw" else None
         made = FusedAdam(
@@ -127,6 +146,20 @@ def make_optimizer(
             weight_decay=decay,
         )
     return keras.optimizers.LossScaleOptimizer(made) if hparams.precision == "float16" else made
+
+
+def _one_each() -> bool:
+    """Whether a variable is one, on one device, which is what a kernel can update.
+
+    On a parameter server it must be a kernel's work. Keras reads, computes and then adds the
+    difference, each an operation of its own: where a worker is held up in between while others go
+    on, what it adds no longer belongs to what is there, a second moment becomes negative, and its
+    root a NaN. A kernel reads and writes under the variables' locks.
+    """
+    if not tf.distribute.has_strategy():
+        return True
+    servers = tf.distribute.experimental.ParameterServerStrategy
+    return isinstance(tf.distribute.get_strategy(), servers)
 
 
 def _handle(variable: Any) -> tf.Tensor:

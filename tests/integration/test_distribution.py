@@ -153,6 +153,84 @@ def test_workers_and_servers_train_on_one_machine_and_count_every_step(
     assert counted == 200
 
 
+SERVERS = """
+import json, socket
+import keras
+import tensorflow as tf
+
+from trainer.optim import FusedAdam, FusedSGD
+
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+roles = {"worker": 1, "ps": 2, "chief": 1}
+spec = tf.train.ClusterSpec(
+    {role: [f"127.0.0.1:{port()}" for _ in range(count)] for role, count in roles.items()}
+)
+servers = [
+    tf.distribute.Server(spec, job_name=role, task_index=index, protocol="grpc")
+    for role in ("ps", "worker") for index in range(roles[role])
+]
+strategy = tf.distribute.experimental.ParameterServerStrategy(
+    tf.distribute.cluster_resolver.SimpleClusterResolver(
+        spec, task_type="chief", task_id=0, rpc_layer="grpc"
+    )
+)
+coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+found = {}
+for name, kind, knobs in [
+    ("adam", FusedAdam, {"beta_2": 0.9}),
+    ("sgd", FusedSGD, {"momentum": 0.9, "nesterov": True}),
+]:
+    with strategy.scope():
+        variables = [keras.Variable([1.0, 2.0]) for _ in range(3)]
+        optimizer = kind(0.1, **knobs)
+        optimizer.build(variables)
+    def step():
+        optimizer.apply([tf.constant([0.5, -0.5])] * 3, variables)
+    function = tf.function(lambda: strategy.run(step), autograph=False)
+    for _ in range(3):
+        coordinator.schedule(function)
+    coordinator.join()
+    alone, plain = keras.Variable([1.0, 2.0]), kind.__mro__[1](0.1, **knobs)
+    for _ in range(3):
+        plain.apply([tf.constant([0.5, -0.5])], [alone])
+    with strategy.scope():
+        graph = function.get_concrete_function().graph
+    found[name] = {
+        "ours": [variable.numpy().tolist() for variable in variables],
+        "plain": alone.numpy().tolist(),
+        "places": sorted({variable.value.device for variable in variables}),
+        "writes": sorted(
+            op.type for op in graph.get_operations()
+            if "Assign" in op.type or "Apply" in op.type
+        ),
+    }
+print(json.dumps(found))
+"""
+
+
+def test_a_server_updates_a_variable_and_what_belongs_to_it_in_one_operation(tmp_path: Path):
+    # In several, a worker that is held up between them would add what is no longer true: the
+    # second moment becomes negative, and the weights NaN.
+    done = subprocess.run(
+        [sys.executable, "-c", SERVERS],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for name, kernel in (("adam", "ResourceApplyAdam"), ("sgd", "ResourceApplyKerasMomentum")):
+        assert len(found[name]["places"]) == 2
+        np.testing.assert_allclose(found[name]["ours"], [found[name]["plain"]] * 3, rtol=1e-5)
+        # The other is the counter of steps, which the strategy counts itself.
+        assert found[name]["writes"] == ["AssignVariableOp"] + 3 * [kernel]
+
+
 MIRRORED = """
 import json, sys
 import numpy as np

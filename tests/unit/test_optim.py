@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.job import Hparams
-from trainer.optim import FusedAdam, Schedule, make_optimizer
+from trainer.optim import FusedAdam, FusedSGD, Schedule, make_optimizer
 
 HPARAMS = Hparams(
     optimizer="adam", schedule="constant", warmup=0.0, learning_rate=0.01, beta_1=0.8, beta_2=0.9,
@@ -62,14 +62,23 @@ def test_a_schedule_survives_its_configuration():
     assert float(again(3)) == float(schedule(3))
 
 
-@pytest.mark.parametrize("decay", [None, 0.1])
-def test_the_fused_update_is_keras_own(decay):
+ADAM = {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-8}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "knobs"),
+    [
+        ((FusedAdam, keras.optimizers.Adam), ADAM),
+        ((FusedAdam, keras.optimizers.Adam), {**ADAM, "weight_decay": 0.1}),
+        ((FusedSGD, keras.optimizers.SGD), {}),
+        ((FusedSGD, keras.optimizers.SGD), {"momentum": 0.9}),
+        ((FusedSGD, keras.optimizers.SGD), {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_the_fused_update_is_keras_own(kinds, knobs):
     rng = np.random.default_rng(0)
     start = rng.normal(size=(5, 3)).astype(np.float32)
-    ours, theirs = (
-        kind(0.01, beta_1=0.8, beta_2=0.9, epsilon=1e-8, weight_decay=decay)
-        for kind in (FusedAdam, keras.optimizers.Adam)
-    )
+    ours, theirs = (kind(0.01, **knobs) for kind in kinds)
     a, b = (keras.Variable(start) for _ in range(2))
     for _ in range(20):
         gradient = tf.constant(rng.normal(size=(5, 3)).astype(np.float32))
@@ -81,7 +90,7 @@ def test_the_fused_update_is_keras_own(decay):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("adam", FusedAdam), ("adamw", FusedAdam), ("sgd", keras.optimizers.SGD)],
+    [("adam", FusedAdam), ("adamw", FusedAdam), ("sgd", FusedSGD)],
 )
 def test_each_name_makes_its_optimizer_and_it_learns(name, kind):
     optimizer = make_optimizer(dataclasses.replace(HPARAMS, optimizer=name), steps=50)
