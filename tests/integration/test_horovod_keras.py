@@ -200,3 +200,9 @@ def test_the_wheel_is_told_apart_from_the_released_one():
     from importlib.metadata import version
 
     assert version("horovod") == "0.28.1+trainer1"
+
+
+def test_a_tensor_does_not_wait_for_the_cycle_where_that_is_asked_for(tmp_path):
+    # 40 cycles of 5 s would take longer than this may.
+    for rank in run_ranks("wake.py", 2, tmp_path, timeout=100):
+        np.testing.assert_array_equal(rank["sums"], 3)

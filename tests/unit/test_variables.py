@@ -46,6 +46,8 @@ def test_horovod_needs_no_launcher_of_its_own():
         "HOROVOD_GLOO_IFACE": "eth0",
         "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
+        "HOROVOD_WAKE_ON_ENQUEUE": "1",
+        "HOROVOD_CYCLE_TIME": "50",
         "NCCL_SOCKET_IFNAME": "eth0",
     }
 
@@ -68,6 +70,8 @@ def test_horovods_flags_are_its_variables():
     assert env["HOROVOD_TIMELINE"] == "/t.json"
     assert env["HOROVOD_AUTOTUNE"] == "1"
     assert env["HOROVOD_AUTOTUNE_LOG"] == "/a.csv"
+    # Horovod does not tune a time that it is given.
+    assert "HOROVOD_CYCLE_TIME" not in env
     assert "HOROVOD_TIMELINE" not in environment(job("horovod"), "rank 0")
 
 

@@ -56,7 +56,7 @@ def horovod(
     return told
 
 
-def horovod_defaults(meeting: Meeting) -> dict[str, str]:
+def horovod_defaults(job: Job, meeting: Meeting) -> dict[str, str]:
     """Horovod's settings where the user has none of their own."""
     told = {
         "HOROVOD_CONTROLLER": "gloo",
@@ -66,6 +66,10 @@ def horovod_defaults(meeting: Meeting) -> dict[str, str]:
         # By itself it only warns of a rank that hangs. The chief may be sending a checkpoint.
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
     }
+    if not job.autotune:
+        # All gradients come at once, so that there is nothing to gather in cycles: they are for
+        # ranks without any, see docker/horovod/7-wake-on-enqueue.patch. One given is not tuned.
+        told |= {"HOROVOD_WAKE_ON_ENQUEUE": "1", "HOROVOD_CYCLE_TIME": "50"}
     if meeting.interface:
         told["HOROVOD_GLOO_IFACE"] = meeting.interface
         told["NCCL_SOCKET_IFNAME"] = meeting.interface
@@ -107,7 +111,7 @@ def environment(
     if "TF_CONFIG" in env:
         told["TF_CONFIG"] = _without_cluster(env["TF_CONFIG"])
     if job.distribution == "horovod":
-        told = {**horovod_defaults(meeting), **told, **horovod(process, planned, job, meeting)}
+        told = {**horovod_defaults(job, meeting), **told, **horovod(process, planned, job, meeting)}
     if job.distribution == "parameter_server":
         told.setdefault("GRPC_FAIL_FAST", "use_caller")
         if process.role in ("chief", "ps"):
