@@ -21,14 +21,12 @@ from pathlib import Path
 
 from trainer import __version__
 from trainer.artifacts.flags import add_flags as add_package_flags
-from trainer.errors import PeerError, RetryableError, UserError
+from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.serving import settings
 
 USER_MISTAKE = 2
 FAILURE = 1
-RETRY = 200
-PEER = 201
 
 
 def main(argv: Sequence[str] | None = None) -> int:

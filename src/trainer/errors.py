@@ -1,5 +1,10 @@
 """Errors by who can mend them; each is told in one line."""
 
+# Exit codes of RetryableError and PeerError. Platforms that tell such failures apart (Kubeflow's
+# `restartPolicy: ExitCode`) do it by codes of 128 and up; these are of no signal.
+RETRY = 200
+PEER = 201
+
 
 class UserError(Exception):
     """A mistake in a flag, variable, file or folder; the program ends with code 2.
@@ -14,11 +19,7 @@ class DataError(UserError):
 
 
 class RetryableError(Exception):
-    """A failure that a new try may cure, such as a store that does not answer; code 200.
-
-    Platforms that tell such failures apart (Kubeflow's `restartPolicy: ExitCode`) do it by codes
-    of 128 and up; 200 is that of no signal.
-    """
+    """A failure that a new try may cure, such as a store that does not answer; code 200."""
 
 
 class PeerError(RetryableError):

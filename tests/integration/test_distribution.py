@@ -97,6 +97,45 @@ def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
     assert weights(tmp_path / "cut/model") == weights(tmp_path / "whole/model")
 
 
+HANGING = """
+import threading
+import tensorflow as tf
+from trainer.distribution import replicas
+from trainer.model import keras_model, serving_input_fn
+
+replicas.HANGS = 8.0
+
+def input_fn(paths, mode, batch_size, shard):
+    training = mode == "train"
+
+    def batches():
+        second = shard.index == 1
+        for number in range(40):
+            if training and second and number == 20:
+                threading.Event().wait()
+            yield [[[[0.0]] * 28] * 28] * batch_size, [1] * batch_size
+
+    shapes = (tf.TensorSpec([None, 28, 28, 1]), tf.TensorSpec([None], tf.int32))
+    data = tf.data.Dataset.from_generator(batches, output_signature=shapes)
+    return data.repeat() if training else data.take(1)
+"""
+
+
+def test_a_worker_that_hangs_ends_the_job(tfrecords: Path, tmp_path: Path):
+    (tmp_path / "hanging.py").write_text(HANGING)
+    done = trainer(
+        *("train", *WAYS["multi_worker_mirrored, 2 workers"], "--train", str(tfrecords)),
+        *("--module", "hanging", "--steps", "100", "--log-every", "10", "--batch-size", "4"),
+        *("--model-dir", str(tmp_path / "model")),
+        env={"PYTHONPATH": str(tmp_path)},
+        timeout=120,
+    )
+    assert done.returncode == 200, done.stdout + done.stderr
+    assert "step=10 of=100" in done.stdout
+    assert "trainer: failed: " in done.stderr
+    assert "not all processes have answered for 8 s: one of them hangs" in done.stderr
+
+
 @needs_horovod
 def test_gradients_in_16_bits_a_linear_rate_and_a_timeline(tfrecords: Path, tmp_path: Path):
     done = trainer(

@@ -9,14 +9,15 @@ TensorFlow's guides; `keras/src/backend/tensorflow/optimizer.py` for who sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from trainer.distribution.strategy import Strategy, needing_others
+from trainer.distribution.strategy import Strategy, needing_others, within
 from trainer.job import Job
 from trainer.runtime import default_precision
 
@@ -28,6 +29,8 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+# Seconds; as long as Horovod's ranks wait. The chief may be sending a checkpoint.
+HANGS = 1800.0
 SUM = tf.distribute.ReduceOp.SUM
 
 
@@ -99,8 +102,13 @@ class Replicas(Strategy):
                 mean = self._totals(mine) / self.replicas
                 variable.assign(tf.cast(mean, variable.dtype))
 
-    def _needing_others(self) -> AbstractContextManager[None]:
-        return needing_others(*(LOST if self.processes > 1 else ()))
+    @contextlib.contextmanager
+    def _needing_others(self) -> Iterator[None]:
+        if self.processes == 1:
+            yield
+            return
+        with needing_others(*LOST), within(HANGS):
+            yield
 
     def _total(self, numbers: tf.Tensor) -> tf.Tensor:
         def on_replica() -> tf.Tensor:

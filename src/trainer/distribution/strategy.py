@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.errors import PeerError
+from trainer.errors import PEER, PeerError
 from trainer.job import Job
 
 
@@ -25,6 +28,32 @@ def needing_others(*errors: type[Exception]) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         why = next((line for line in lines if not line.startswith(_WHERE)), "")
         raise PeerError(f"another process of the job is gone: {why[:200]}") from None
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """End this process where the block takes longer, and with it the job.
+
+    The collective operations of TensorFlow wait without end for a process that is there but hangs,
+    and cannot be interrupted; a time limit of theirs takes a thread for every operation.
+    """
+
+    def give_up() -> None:
+        print(
+            f"trainer: error: not all processes have answered for {seconds:g} s: one of them hangs, "
+            "perhaps this one, while it reads its data",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(PEER)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 _WHERE = ("Graph execution error", "Detected at", "File ", "Node:", "Stack trace")

@@ -14,13 +14,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from trainer import failure
-from trainer.errors import UserError
+from trainer.errors import PEER, RETRY, UserError
 from trainer.job import Job
 from trainer.launch.cause import Cause, is_echo
 from trainer.launch.child import Child
 from trainer.launch.command import Command, Outcome
 from trainer.launch.peers import Peers
-from trainer.launch.roster import RETRY
 from trainer.launch.rules import Rules
 from trainer.launch.run import Run
 from trainer.launch.tasks import Member, Process
@@ -33,8 +32,6 @@ _SERVING = 5.0
 CLOSING = 30.0
 # For an evaluator to look at the last checkpoint.
 EVALUATING = 60.0
-# The exit code of a process that failed because another one is gone (`errors.PeerError`).
-PEER = 201
 # How often a worker or evaluator that ends is started again.
 REVIVALS = 3
 # For the chief to be told to end as well, before a worker's host goes alone.

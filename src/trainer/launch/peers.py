@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from trainer.errors import RETRY
 from trainer.launch.cause import Cause
 from trainer.launch.rendezvous import LARGEST
-from trainer.launch.roster import HOLD, LOST, RETRY, SETTLE, Roster
+from trainer.launch.roster import HOLD, LOST, SETTLE, Roster
 from trainer.launch.tasks import Member
 
 # Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from trainer.errors import RETRY
 from trainer.launch.cause import Cause
 from trainer.launch.tasks import Member
 from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
@@ -25,8 +26,6 @@ HOLD = 1.0
 SETTLE = 2.0
 # Who is silent for so long then is what the echo is of: the others beat within HOLD.
 _SILENT = 1.6
-# What ends for a reason outside of the job: a new try may cure it.
-RETRY = 200
 
 
 class Roster:
