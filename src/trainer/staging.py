@@ -175,7 +175,8 @@ def staged(
             url = remote["checkpoint_dir"]
             mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, **more)
             mirror.restore()
-        into = (_common(job.train) if job.distribution == "parameter_server" else work) / "train"
+        common = job.distribution == "parameter_server" and any(map(is_remote, job.train))
+        into = (_common(job.train, options) if common else work) / "train"
         # A parameter server holds variables, and reads nothing.
         train = fetch(() if role == "ps" else job.train, into, shard=host, stopped=stopped, **more)
         # Often the same folder as --train, which is then not fetched again.
@@ -230,9 +231,14 @@ def staged(
         )
 
 
-def _common(paths: Sequence[str]) -> Path:
-    """A folder that every host names alike: what the chief says to read, workers read there."""
-    name = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
+def _common(paths: Sequence[str], options: Options) -> Path:
+    """A folder that every host names alike: what the chief says to read, workers read there.
+
+    It stays for the next job with the same data; objects that are replaced make another.
+    """
+    places = [Place(path, flag="--train", options=options) for path in paths if is_remote(path)]
+    told = "\n".join([*paths, *(place.identity() for place in places)])
+    name = hashlib.sha256(told.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"trainer-data-{name}")
 
 

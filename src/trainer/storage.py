@@ -136,6 +136,13 @@ class Place:
                 raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
         return found, size is None and not wild
 
+    def identity(self) -> str:
+        """What tells the objects that the url names from those that replace them: their tags."""
+        found, _ = self.find()
+        prefix = self.key[: wild.start()] if (wild := WILD.search(self.key)) else self.key
+        details = self._details(prefix)
+        return repr([(key, details[key].get("ETag") or details[key].get("etag")) for key in found])
+
     def contents(self) -> dict[str, int]:
         """The sizes of the objects in this folder, to any depth, by their names in it."""
         start = len(self._below(""))
@@ -215,7 +222,11 @@ class Place:
         return self._retry(once, key)
 
     def _list(self, prefix: str) -> dict[str, int]:
-        """All objects whose names begin so, in their order."""
+        """The sizes of all objects whose names begin so, in their order."""
+        return {key: detail["size"] for key, detail in self._details(prefix).items()}
+
+    def _details(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """What the store says of them."""
         found = self._retry(
             lambda: self.fs.find(self.bucket, prefix=prefix, detail=True, timeout=LISTING),
             lost=NO_BUCKET,
@@ -223,7 +234,7 @@ class Place:
         start = len(self.bucket) + 1
         # What ends in a slash is a folder that was made in a console.
         keys = sorted(name[start:] for name in found if not name.endswith("/"))
-        return {key: found[f"{self.bucket}/{key}"]["size"] for key in keys}
+        return {key: found[f"{self.bucket}/{key}"] for key in keys}
 
     def _transfer(self, key: str, size: int) -> dict[str, Any]:
         """What bounds and counts a transfer."""

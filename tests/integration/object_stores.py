@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -241,6 +242,25 @@ class Contract:
         assert "\n" not in line
         assert SECRET not in line
         return line.removeprefix(f"--train {url}: ")
+
+    @pytest.mark.parametrize("name", ["d", "d/a", "d/[a-c]", "d/*"])
+    def test_servers_and_workers_name_data_by_what_it_is(self, store, tmp_path, monkeypatch, name):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        job = Job(train=(f"{store.url}/{name}",), distribution="parameter_server")
+
+        def brought(data: bytes) -> tuple[str, dict[str, bytes]]:
+            store.write_all({"d/a": data, "d/ab": b"-", "da": b"-"})
+            with staged(job, options=store.options) as stage:
+                path = Path(stage.job.train[0])
+                return str(path), files(path) if path.is_dir() else {"a": path.read_bytes()}
+
+        first, again, replaced = brought(b"old"), brought(b"old"), brought(b"new")
+        assert first[1]["a"] == again[1]["a"] == b"old"
+        assert replaced[1]["a"] == b"new"
+        assert replaced[0] != first[0]
+        # Objects that are written anew with the same bytes keep their tags on S3 only.
+        if store.scheme == "s3":
+            assert again[0] == first[0]
 
     def test_a_folder_goes_there_and_comes_back(self, store, tmp_path):
         lines = []

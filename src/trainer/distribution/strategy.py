@@ -40,8 +40,8 @@ def within(seconds: float) -> Iterator[None]:
 
     def give_up() -> None:
         print(
-            f"trainer: error: not all processes have answered for {seconds:g} s: one of them hangs, "
-            "perhaps this one, while it reads its data",
+            f"trainer: error: not all processes have answered for {seconds:g} s: one of them "
+            "hangs, perhaps this one, while it reads its data",
             file=sys.stderr,
             flush=True,
         )
