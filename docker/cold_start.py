@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -59,15 +60,20 @@ def until(docker: str, image: str, data: str, argv: tuple[str, ...], line: str) 
         [*command, image, *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
+        # SIGTERM, which the client passes on to the container.
+        late = threading.Timer(SECONDS, process.terminate)
+        late.start()
         seconds = None
         for printed in process.stdout:
             if seconds is None and printed.startswith(line):
                 seconds = time.monotonic() - began
-        process.wait(SECONDS)
+        late.cancel()
     if seconds is None:
         sys.exit(f"docker/cold_start: {image} {' '.join(argv)}: printed no line {line!r}")
     return seconds
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit("docker/cold_start: expected DOCKER IMAGE DATA [REPEATS]")
     main(*sys.argv[1:4], *map(int, sys.argv[4:5]))

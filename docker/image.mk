@@ -3,10 +3,11 @@
 #   make engine                     a Docker engine, Compose and the base image, on bare Debian
 #   make image | image-gpu          trainer:cpu, trainer:gpu
 #   make test-container             every test that needs an engine
+#   make data                       MNIST in data/mnist, for tests
 #   make sbom                       dist/*.cdx.json, and known vulnerabilities
 #   make push-aws | push-google REPOSITORY=HOST/PATH
 
-.PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk lock-tools
+.PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk lock-tools data
 
 IMAGE ?= trainer
 # Passed on where somebody says so; else the scripts look for one that can build.
@@ -21,6 +22,10 @@ image:
 image-gpu:
 	docker/build-image gpu $(IMAGE):gpu
 
+# The real MNIST, for the tests of a machine that has none: then MNIST_DIR=data/mnist.
+data: setup
+	$(BIN)/trainer data mnist --out $(DATA)
+
 test-unit: setup
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
@@ -29,9 +34,10 @@ test-container: setup setup-sdk image
 
 # Of those that are here.
 sbom: .venv-audit/.installed
-	docker=$${DOCKER:-$$(docker/engine client)}; \
-	.venv-audit/bin/python docker/sbom.py "$$docker" \
-		$$("$$docker" image ls --format '{{.Repository}}:{{.Tag}}' $(IMAGE) | grep -E ':(cpu|gpu)$$')
+	docker=$${DOCKER:-$$(docker/engine client)} && \
+	here=$$("$$docker" image ls --format '{{.Repository}}:{{.Tag}}' $(IMAGE) | grep -E ':(cpu|gpu)$$') || \
+	{ echo "make: no image $(IMAGE):cpu or $(IMAGE):gpu is here: run make image" >&2; exit 1; }; \
+	.venv-audit/bin/python docker/sbom.py "$$docker" $$here
 
 .venv-audit/.installed: requirements/audit.lock
 	rm -rf .venv-audit

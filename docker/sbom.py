@@ -89,20 +89,22 @@ def audit(image: str, packages: list[list[str]]) -> int:
     file = DIST / "audited.txt"
     file.write_text("\n".join(listed) + "\n")
     command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-r", str(file)]
-    ran = subprocess.run(
-        [*command, "--format", "json", "--progress-spinner", "off"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    file.unlink()
+    why = "no answer"
     try:
+        ran = subprocess.run(
+            [*command, "--format", "json", "--progress-spinner", "off"],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        why = (ran.stderr.strip().splitlines() or [why])[-1]
         told = json.loads(ran.stdout)["dependencies"]
-    except (json.JSONDecodeError, KeyError):
-        why = (ran.stderr.strip().splitlines() or ["no answer"])[-1]
+    except (subprocess.TimeoutExpired, json.JSONDecodeError, KeyError):
         print(f"audit: {image}: the database of vulnerabilities cannot be asked: {why[:200]}")
         return 0
+    finally:
+        file.unlink()
     code = known = 0
     for package in told:
         for flaw in package.get("vulns", ()):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Choice:
 
     Attributes:
         what: `train`: the trainer or a user's script, supervised in this process; `trainer`: the
-            command line, `command`: a program, either in place of this process.
+            command line, in this process too; `command`: a program in place of this process.
         argv: The arguments of the trainer or of its command line, or the program with its own.
     """
 
@@ -58,9 +59,13 @@ def main(argv: Sequence[str]) -> int:
 
         for line in missing_gpu(os.environ):
             print(f"trainer: warning: {line}", file=sys.stderr, flush=True)
+        # From here on it hears signals itself; once the job has ended they change its code no more.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return train(chosen.argv)
     if chosen.what == "trainer":
-        return _become([sys.executable, "-m", "trainer", *chosen.argv])
+        from trainer.cli import main as command_line
+
+        return command_line(chosen.argv)
     return _become(list(chosen.argv))
 
 
@@ -116,6 +121,9 @@ def _become(argv: list[str]) -> int:
         return NOT_FOUND
     sys.stdout.flush()
     sys.stderr.flush()
+    # Python ignores these two, and what is ignored would be so in the program.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(program, argv)
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -53,16 +54,12 @@ def image(engine: Engine) -> str:
 @pytest.fixture
 def start(engine: Engine, image: str) -> Iterator[Callable[..., Container]]:
     """Starts containers of the image: `start(*argv, options=…)`; they are removed at the end."""
-    started: list[Container] = []
+    with ExitStack() as stack:
 
-    def begin(*argv: str, options: tuple[str, ...] = ("--network", "none")) -> Container:
-        container = Container(engine, image, argv, options)
-        started.append(container)
-        return container
+        def begin(*argv: str, options: tuple[str, ...] = ("--network", "none")) -> Container:
+            return stack.enter_context(Container(engine, image, argv, options))
 
-    yield begin
-    for container in started:
-        container.__exit__()
+        yield begin
 
 
 @pytest.fixture

@@ -52,12 +52,16 @@ class Engine:
 
     @contextmanager
     def network(self) -> Iterator[str]:
-        """A network of its own, with names and no way out of it."""
+        """A network of its own, with names and no way out of it, and with it what is in it."""
         name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
         self("network", "create", "--internal", name)
         try:
             yield name
         finally:
+            # A network with containers in it cannot be removed.
+            held = self("ps", "-aq", "--filter", f"network={name}", check=False).stdout.split()
+            if held:
+                self("rm", "--force", "--volumes", *held, check=False)
             self("network", "rm", name, check=False)
 
 
@@ -79,8 +83,13 @@ class Container:
         self.lines: list[str] = []
         self._news = threading.Condition()
         self._ended = False
-        engine("create", "--name", self.name, *options, image, *argv)
-        self.start()
+        try:
+            engine("create", "--name", self.name, *options, image, *argv)
+            self.start()
+        except BaseException:
+            # Late, it may have been created all the same.
+            engine("rm", "--force", "--volumes", self.name, check=False)
+            raise
 
     def __enter__(self) -> Container:
         return self

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,23 +74,27 @@ class Local:
             "HOME": str(self.root),
             "PATH": os.pathsep.join([str(Path(self.engine.client).parent), os.environ["PATH"]]),
         }
-        try:
-            ran = subprocess.run(
-                [self.python(version), CLIENTS / f"sdk_v{version}.py", told],
-                cwd=self.root,
-                env=env,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=JOB_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            pytest.fail(f"no end within {JOB_SECONDS} s:\n{(late.stdout or b'').decode()[-6000:]}")
-        finally:
-            self._remove()
-        return Ended(ran.returncode, ran.stdout, self.root)
+        with subprocess.Popen(
+            [self.python(version), CLIENTS / f"sdk_v{version}.py", told],
+            cwd=self.root,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as sdk:
+            try:
+                log, _ = sdk.communicate(timeout=JOB_SECONDS)
+            except subprocess.TimeoutExpired as late:
+                printed = (late.stdout or b"").decode(errors="replace")
+                pytest.fail(f"no end within {JOB_SECONDS} s:\n{printed[-6000:]}")
+            finally:
+                # Compose, too, which would go on without the SDK that started it.
+                with suppress(ProcessLookupError):
+                    os.killpg(sdk.pid, signal.SIGKILL)
+                self._remove()
+        return Ended(sdk.returncode, log, self.root)
 
     def _remove(self) -> None:
         """Containers, which Compose only stops, and the network that has one name for all."""

@@ -1,6 +1,7 @@
 """What a container does, by its arguments and environment."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,52 @@ def test_a_command_takes_the_place_of_the_entry_point(tmp_path):
     assert int(run.stdout.readline()) == run.pid
     run.send_signal(signal.SIGTERM)
     assert run.wait(timeout=30) == 7
+
+
+def test_a_command_that_takes_its_place_hears_of_a_broken_pipe(tmp_path):
+    """Python ignores SIGPIPE, and programs that find it ignored do not end of it."""
+    run = container("bash", "-c", "yes | head -1; echo ${PIPESTATUS[0]}", folder=tmp_path)
+    out, err = run.communicate(timeout=30)
+    assert (out, err) == ("y\n141\n", "")
+
+
+UNSHARE = ["unshare", "--pid", "--fork", "--kill-child"]
+
+
+def test_a_stop_that_comes_early_is_heard(tmp_path):
+    """As process 1, which signals without a handler do not reach, while it imports the trainer."""
+    if not shutil.which("unshare") or subprocess.run([*UNSHARE, "true"], check=False).returncode:
+        pytest.skip("needs unshare --pid, which needs root")
+    package = tmp_path / "trainer"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "dispatch.py").write_text(
+        "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
+    )
+    run = subprocess.Popen(
+        [*UNSHARE, sys.executable, str(ROOT / "entrypoints/container"), "train"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "importing\n"
+        (first,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(int(first), signal.SIGTERM)
+        assert run.wait(timeout=30) == 143
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_the_command_line_runs_in_this_process(monkeypatch):
+    """So that `serve`, too, hears a stop from its beginning on."""
+    seen = []
+    monkeypatch.setattr("trainer.cli.main", lambda argv: seen.append(tuple(argv)) or 5)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("another program took its place"))
+    assert main(["container", "serve", "--port", "9000"]) == 5
+    assert seen == [("serve", "--port", "9000")]
 
 
 @pytest.mark.parametrize("argv", [("train", "--dry-run"), ("--dry-run",)])

@@ -9,21 +9,26 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = ROOT / "docker"
 
-# A client that knows one image, pushes, and writes down what it was asked for.
+# A client that has all images but $MISSING, pushes, and writes down what it was asked for.
 CLIENT = """#!/bin/sh
 echo "$@" >>"$ASKED"
+for last; do :; done
 case "$1 $2" in
 "version "*) echo "${CLIENT_VERSION-20.10}" ;;
 "buildx "*) exit 1 ;;
 "info "*) [ -z "$NO_ENGINE" ] && echo /nowhere || exit 1 ;;
 "image inspect")
+  case " $MISSING " in *" $last "*) echo "no such image: $last" >&2; exit 1 ;; esac
   case "$*" in
   *.version*) echo 1.2 ;;
   *.revision*) echo "${REVISION-abc123}" ;;
-  *RepoDigests*) echo host.example/team/trainer@sha256:0a; echo elsewhere/x@sha256:0b ;;
-  *) [ -z "$NO_IMAGE" ] ;;
+  *RepoDigests*)
+    echo elsewhere/x@sha256:0b
+    [ -n "$NO_DIGEST" ] || echo host.example/team/trainer@sha256:0a ;;
+  *Size*) echo 1000000 ;;
   esac ;;
-"pull "*) exit 1 ;;
+"import "*) cat >/dev/null; echo sha256:new ;;
+"pull "*) echo "first line" >&2; echo "no such host" >&2; exit 1 ;;
 esac
 """
 
@@ -36,7 +41,8 @@ def run(tmp_path):
     (tools / "docker").write_text(CLIENT)
     (tools / "docker").chmod(0o755)
     for name in ("bash", "sh", "dirname", "readlink", "cut", "df", "tail", "git", "sed", "head",
-                 "timeout", "id", "cat", "grep", "sort", "mkdir", "mv", "env"):  # fmt: skip
+                 "timeout", "id", "cat", "grep", "sort", "mkdir", "mv", "rm", "env",
+                 "mktemp", "find", "chroot"):  # fmt: skip
         where = subprocess.run(
             ["/bin/sh", "-c", f"command -v {name}"], capture_output=True, text=True, check=True
         )
@@ -52,8 +58,17 @@ def run(tmp_path):
             check=False,
         )
 
-    go.tools = tools
-    go.asked = lambda: (tmp_path / "asked").read_text().splitlines()
+    def tool(name: str, text: str) -> None:
+        (tools / name).unlink(missing_ok=True)
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+
+    def asked(verb: str = "") -> list[str]:
+        file = tmp_path / "asked"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line for line in lines if line.startswith(verb)]
+
+    go.tools, go.tool, go.asked = tools, tool, asked
     return go
 
 
@@ -73,39 +88,83 @@ def test_a_new_client_without_buildx_is_passed_over(run):
 
 def test_without_an_engine_no_image_is_built(run):
     line = one_line(run("build-image", "cpu", "x:y", NO_ENGINE="1"))
-    assert line == "docker/build-image: no Docker engine answers: run `make engine`"
-    assert not any(asked.startswith("build ") for asked in run.asked())
+    assert line.startswith("docker/build-image: no Docker engine answers: run `make engine`")
+    assert not run.asked("build ")
 
 
-def test_without_room_no_image_is_built(run):
-    """`df` says what there is; here a few GiB."""
-    (run.tools / "df").unlink()
-    (run.tools / "df").write_text("#!/bin/sh\necho Avail\necho 5000000\n")
-    (run.tools / "df").chmod(0o755)
-    docker = run.tools / "docker"
-    docker.write_text(CLIENT.replace("echo /nowhere", "echo /"))
-    line = one_line(run("build-image", "gpu", "x:y"))
-    assert line.startswith("docker/build-image: 4 GiB free in /, 30 are needed")
-    assert not any(asked.startswith("build ") for asked in run.asked())
+@pytest.mark.parametrize(("missing", "needed"), [("x:y", 30), ("", 10)])
+def test_without_room_no_image_is_built(run, missing, needed):
+    """`df` says what there is, here a few GiB. An image that is there takes less to renew."""
+    run.tool("df", "echo Avail; echo 5000000")
+    run.tool("docker", CLIENT.replace("echo /nowhere", "echo /"))
+    line = one_line(run("build-image", "gpu", "x:y", MISSING=missing))
+    assert line.startswith(f"docker/build-image: 4 GiB free in /, {needed} are needed")
+    assert not run.asked("build ")
 
 
-def test_an_image_is_either_for_cpu_or_for_gpu(run):
-    assert "tpu: expected cpu or gpu" in one_line(run("build-image", "tpu", "x:y"))
+@pytest.mark.parametrize("argv", [("tpu", "x:y"), ("cpu",), ()])
+def test_an_image_is_either_for_cpu_or_for_gpu(run, argv):
+    assert "expected cpu or gpu, and NAME:TAG" in one_line(run("build-image", *argv))
+
+
+def test_without_a_base_image_no_image_is_built(run):
+    """Where no registry is reachable the builder would say so in many lines."""
+    ran = run("build-image", "cpu", "x:y", MISSING="debian:trixie-slim x:y")
+    line = one_line(ran)
+    assert line.startswith("docker/base-image: debian:trixie-slim is not here and cannot be pulled")
+    assert not run.asked("build ")
+
+
+@pytest.mark.parametrize(
+    ("given", "revision"),
+    [
+        ("0123456789abcdef0123456789abcdef01234567", "0123456789ab"),
+        ("0123456789abcdef0123456789abcdef01234567-changed", "0123456789ab-changed"),
+        ("", "unknown"),
+        ("pr/12", "unknown"),
+    ],
+)
+def test_sources_without_history_are_of_the_commit_that_is_given(run, tmp_path, given, revision):
+    """As Cloud Build and CodePipeline unpack them."""
+    (tmp_path / "docker").symlink_to(SCRIPTS)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    ran = run(str(tmp_path / "docker/build-image"), "cpu", "x:y", REVISION=given)
+    assert ran.returncode == 0, ran.stderr
+    (built,) = run.asked("build ")
+    assert f"--build-arg REVISION={revision} " in built
 
 
 def test_what_is_built_is_named_by_version_and_revision(run):
     ran = run("build-image", "cpu", "x:y")
     assert ran.returncode == 0, ran.stderr
-    (built,) = (asked for asked in run.asked() if asked.startswith("build "))
+    (built,) = run.asked("build ")
     assert "--target cpu" in built
     assert "--tag x:y" in built
     assert "--build-arg VERSION=0." in built
 
 
 def test_a_base_image_that_cannot_be_had_is_named(run):
-    line = one_line(run("base-image", "docker", NO_IMAGE="1", BASE_IMAGE="example/other:1"))
-    assert line.startswith("docker/base-image: example/other:1 is not here and cannot be pulled")
-    assert "BASE_IMAGE" in line
+    given = {"MISSING": "example/other:1", "BASE_IMAGE": "example/other:1"}
+    line = one_line(run("base-image", "docker", **given))
+    assert line.startswith(
+        "docker/base-image: example/other:1 is not here and cannot be pulled (no such host)"
+    )
+    assert "set BASE_IMAGE" in line
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_base_image_is_named_when_it_is_whole(run, whole):
+    """What tar has written before it failed would pass for an image."""
+    run.tool("id", "echo 0")
+    run.tool("apt-cache", 'echo " 500 http://host.example/debian trixie/main amd64 Packages"')
+    run.tool("debootstrap", 'for at; do :; done; cd "$4" && mkdir -p etc/apt usr/share/doc')
+    run.tool("tar", f"echo some; exit {0 if whole else 2}")
+    run.tool("chroot", "")
+    run.tool("cp", 'mkdir -p "${3:-$2}"')
+    ran = run("base-image", "docker", MISSING="debian:trixie-slim")
+    assert (ran.returncode == 0) is whole, ran.stderr
+    assert run.asked("import ") == ["import -"]
+    assert run.asked("tag ") == (["tag sha256:new debian:trixie-slim"] if whole else [])
 
 
 def test_a_base_image_that_is_there_is_left_alone(run):
@@ -117,19 +176,28 @@ def test_a_base_image_that_is_there_is_left_alone(run):
 def test_what_no_commit_has_is_not_pushed(run, revision):
     line = one_line(run("push", "google", "host.example/team/trainer", "t:cpu", REVISION=revision))
     assert "commit" in line
-    assert not any(asked.startswith("push ") for asked in run.asked())
+    assert not run.asked("push ")
 
 
-@pytest.mark.parametrize("repository", ["", "trainer", "/trainer"])
+def test_of_two_images_none_is_pushed_where_one_is_missing(run):
+    ran = run("push", "google", "host.example/team/trainer", "t:cpu", "t:gpu", MISSING="t:gpu")
+    assert one_line(ran) == "docker/push: t:gpu: not here; run `make image image-gpu`"
+    assert not run.asked("push ")
+
+
+@pytest.mark.parametrize(
+    "repository", ["", "trainer", "/trainer", "team/trainer", "host.example/trainer:1"]
+)
 def test_a_repository_without_a_host_is_refused(run, repository):
-    line = one_line(run("push", "aws", repository, "t:cpu"))
-    assert line == f"docker/push: REPOSITORY={repository}: expected HOST/PATH"
+    """`team/trainer` would be one of Docker Hub's, where anybody may read."""
+    line = one_line(run("push", "google", repository, "t:cpu"))
+    assert line == f"docker/push: REPOSITORY={repository}: expected HOST/PATH, without a tag"
 
 
 def test_without_its_tool_aws_is_not_pushed_to(run):
     line = one_line(run("push", "aws", "host.example/team/trainer", "t:cpu"))
     assert "no `aws` to log in to host.example with" in line
-    assert not any(asked.startswith("push ") for asked in run.asked())
+    assert not run.asked("push ")
 
 
 def test_images_are_pushed_by_version_and_revision_and_their_digests_told(run, tmp_path):
@@ -138,13 +206,19 @@ def test_images_are_pushed_by_version_and_revision_and_their_digests_told(run, t
     push = str(tmp_path / "docker/push")
     ran = run(push, "google", "host.example/team/trainer", "t:cpu", DOCKER="docker")
     assert ran.returncode == 0, ran.stderr
-    assert [asked for asked in run.asked() if asked.startswith("push ")] == [
+    assert run.asked("push ") == [
         "push --quiet host.example/team/trainer:cpu-1.2",
         "push --quiet host.example/team/trainer:cpu-abc123",
     ]
     digests = tmp_path / "dist/digests.txt"
     assert digests.read_text() == "host.example/team/trainer@sha256:0a\n"
     assert ran.stdout.endswith(digests.read_text())
+    # A second time, it is not those of the first that stay.
+    again = run(
+        push, "google", "host.example/team/trainer", "t:cpu", DOCKER="docker", NO_DIGEST="1"
+    )
+    assert "told no digest" in one_line(again)
+    assert not digests.exists()
 
 
 def test_every_script_can_be_run():
@@ -153,3 +227,14 @@ def test_every_script_can_be_run():
     ]
     assert scripts
     assert [path for path in scripts if not path.stat().st_mode & stat.S_IXUSR] == []
+
+
+@pytest.mark.parametrize("client", ["exit 1", "true"])
+def test_without_an_engine_or_an_image_there_is_no_list_of_what_is_in_it(run, client):
+    run.tool("docker", client)
+    ran = subprocess.run(
+        ["make", "-o", ".venv-audit/.installed", "sbom", f"DOCKER={run.tools}/docker", "IMAGE=n"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "make: no image n:cpu or n:gpu is here: run make image\n" in ran.stderr

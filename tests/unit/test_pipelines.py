@@ -31,7 +31,7 @@ def cloudbuild() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def targets() -> set[str]:
-    """The targets of the Makefile that are commands."""
+    """The targets of the Makefile that are commands, with a rule each."""
     database = subprocess.run(
         ["make", "--question", "--print-data-base", "help"],
         cwd=ROOT,
@@ -41,7 +41,9 @@ def targets() -> set[str]:
         check=False,
     ).stdout
     (phony,) = re.findall(r"^\.PHONY: (.+)$", database, re.MULTILINE)
-    return {t for t in phony.split() if re.search(rf"^{t}:", database, re.MULTILINE)}
+    # What others only ask for, as .PHONY does, has neither prerequisites nor a recipe.
+    rule = r"^{}:(?: \S|.*\n(?:#.*\n)*\t)"
+    return {t for t in phony.split() if re.search(rule.format(t), database, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("pipeline", [codebuild, cloudbuild])
@@ -62,3 +64,24 @@ def test_nothing_is_pushed_before_everything_is_tested(pipeline):
 
 def test_what_codebuild_pushes_has_passed_the_container_tests():
     assert ["make", "test-container"] in codebuild()
+
+
+@pytest.mark.parametrize("pipeline", [codebuild, cloudbuild])
+def test_the_data_of_the_tests_is_there_before_them(pipeline):
+    """A service has no ../shared, and in CI tests without their data fail."""
+    commands = pipeline()
+    targets = [next(word for word in command[1:] if "=" not in word) for command in commands]
+    assert targets.index("data") < targets.index("test-unit")
+    spec = yaml.safe_load((ROOT / "buildspec.yml").read_text())
+    variables = [f"{k}={v}" for k, v in spec["env"]["variables"].items()]
+    told = variables if pipeline is codebuild else commands[targets.index("test-unit")]
+    assert "MNIST_DIR=data/mnist" in told
+
+
+@pytest.mark.parametrize("pipeline", [codebuild, cloudbuild])
+def test_images_are_of_a_commit(pipeline):
+    """The services unpack the sources without their history; what no commit has is not pushed."""
+    known = {"REVISION=$CODEBUILD_RESOLVED_SOURCE_VERSION", "REVISION=$COMMIT_SHA"}
+    built = [command for command in pipeline() if {"image", "image-gpu"} & set(command)]
+    assert len(built) == 2
+    assert all(known & set(command) for command in built)
