@@ -2,7 +2,8 @@
 
     trainer train --module examples.mnist_mlp --train data/mnist --model-dir runs/mlp/model
 
-A module needs three functions; two of them are the trainer's here. What is special is set by
+A module needs three functions; two of them are the trainer's here, and so is the optional fourth,
+which tells how an exported model is compared with the trained one. What is special is set by
 `--hp units=256`, or as a hyperparameter of the platform.
 """
 
@@ -14,6 +15,7 @@ import keras
 
 from trainer.model import input_fn as input_fn
 from trainer.model import serving_input_fn as serving_input_fn
+from trainer.model import serving_samples as serving_samples
 
 
 def keras_model(hparams: Any) -> keras.Model:

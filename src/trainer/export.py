@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.artifacts.saved_model import DEFAULT
 from trainer.job import Hparams
 from trainer.layout import put
 
 # A reloaded model runs the same operations; only their fusing may differ.
 SAME = 1e-4
+# Of classes that are as probable as each other, either may come first.
+TIES = 0.05
 # Outputs in half precision are off by rounding: on average this share of their size at most.
 CLOSE = 0.05
 
@@ -40,7 +44,8 @@ def export(
 
     Args:
         model: The trained model.
-        module: Its module, for the signatures.
+        module: Its module, for the signatures; if it has `serving_samples`, those that this tells
+            are compared, else those that take features.
         hparams: What it was built from.
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on.
@@ -65,7 +70,7 @@ def export(
 
     def write(folder: Path) -> None:
         save(served, folder, signatures=signatures, device=device)
-        _compare(folder, signatures=signatures, sample=sample)
+        _compare(folder, module=module, signatures=signatures, sample=sample)
 
     return put(model_dir, layout, write)
 
@@ -82,22 +87,53 @@ def save(model: keras.Model, folder: Path, *, signatures: dict, device: str | No
         shutil.rmtree(folder / "assets", ignore_errors=True)
 
 
-def _compare(path: Path, *, signatures: dict, sample: tf.Tensor) -> None:
+def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: tf.Tensor) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Kept: the signatures hold only weak references to the variables.
     loaded = tf.saved_model.load(str(path))
-    name = "serving_default"
-    served = loaded.signatures[name]
-    (argument,) = served.structured_input_signature[1]
-    expected = signatures[name](sample)
-    answered = served(**{argument: sample})
-    for key, value in expected.items():
-        if value.dtype.is_floating:
-            difference = _largest(value, answered[key])
-            if not difference <= SAME:
-                raise ExportError(
-                    f"the SavedModel's {key} differ from the model's by {difference:.2g}"
-                )
+    if hasattr(module, "serving_samples"):
+        # All are asked the same, so that one answer of the model is that of all.
+        asked = module.serving_samples(sample)
+        answer = signatures[DEFAULT](asked[DEFAULT])
+        expected = dict.fromkeys(asked, answer)
+    else:
+        asked = {n: sample for n, served in loaded.signatures.items() if _takes(served, sample)}
+        expected = {name: signatures[name](sample) for name in asked}
+    for name, argument in asked.items():
+        try:
+            served = loaded.signatures[name]
+            (key,) = served.structured_input_signature[1]
+            answered = served(**{key: argument})
+        except Exception as error:
+            # TensorFlow tells the operations that led there after the first line.
+            first = str(error).strip().partition("\n")[0]
+            raise ExportError(f"the SavedModel's {name} does not answer: {first}") from None
+        for key, value in _named(expected[name]).items():
+            problem = _difference(value, answered[key]) if key in answered else "are not there"
+            if problem:
+                raise ExportError(f"the SavedModel's {name}: {key} {problem}")
+
+
+def _takes(served: Any, sample: tf.Tensor) -> bool:
+    """Whether a signature takes features, and nothing else."""
+    specs = list(served.structured_input_signature[1].values())
+    return len(specs) == 1 and specs[0].is_compatible_with(sample)
+
+
+def _named(outputs: Any) -> dict[str, tf.Tensor]:
+    """Outputs by the names that a SavedModel gives them."""
+    return outputs if isinstance(outputs, dict) else {"output_0": outputs}
+
+
+def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
+    """What is wrong with an output, in words."""
+    if expected.shape != answered.shape:
+        return f"have shape {answered.shape}, the model's {expected.shape}"
+    if expected.dtype.is_floating:
+        largest = _largest(expected, answered)
+        return None if largest <= SAME else f"differ from the model's by {largest:.2g}"
+    share = float(np.mean(expected.numpy() != answered.numpy()))
+    return None if share <= TIES else f"are others than the model's for {share:.0%}"
 
 
 def _check_rounding(trained: tf.Tensor, served: tf.Tensor) -> None:

@@ -17,13 +17,15 @@ from pathlib import Path
 
 from trainer import atomic
 from trainer.artifacts.contents import files
-from trainer.artifacts.found import CODE
+from trainer.artifacts.found import CODE, GRAPH
 from trainer.artifacts.pack import pack
 
 # Those that add a version to the ones there.
 NUMBERED = ("version", "servo")
 SERVO = "export/Servo"
 ARCHIVE = "model.tar.gz"
+# The folders in a SavedModel.
+PARTS = ("variables", "assets", "assets.extra")
 
 
 def put(
@@ -57,7 +59,8 @@ def put(
     base.mkdir(parents=True, exist_ok=True)
     if base != model_dir:
         atomic.remove_leftovers(base)
-    path = base / str(next_version(base))
+    # For a flat model hidden, so that it is no version if its moving up is cut short.
+    path = base / (".flat.part" if layout == "flat" else str(next_version(base)))
     with atomic.new_folder(path) as part:
         write(part)
         # Before the model is seen, so that it is never served without.
@@ -92,10 +95,14 @@ def _put_code(code: Path, place: Path) -> None:
 
 
 def _flatten(path: Path) -> Path:
-    """Move a version's files up into the model folder, the one that makes it a model last."""
+    """Move a model's files up into the model folder, the one that makes it a model last."""
     model_dir = path.parent
+    # First, so that it is never seen with the variables of another; the rest is the old model's.
+    (model_dir / GRAPH).unlink(missing_ok=True)
+    for name in PARTS:
+        shutil.rmtree(model_dir / name, ignore_errors=True)
     found = [file for file in path.rglob("*") if file.is_file()]
-    for file in sorted(found, key=lambda file: file.name == "saved_model.pb"):
+    for file in sorted(found, key=lambda file: file.name == GRAPH):
         place = model_dir / file.relative_to(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         file.replace(place)

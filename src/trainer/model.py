@@ -4,7 +4,8 @@
     input_fn(paths, mode, batch_size, shard)       what it is trained on
     serving_input_fn(model)                        how it is asked, once served
 
-A module of your own with these three runs by `--module my_package.my_model`.
+A module of your own with these three runs by `--module my_package.my_model`. A fourth may help to
+check what is exported: `serving_samples(features)`, the same features as each signature takes them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from trainer.data.example import encode
 from trainer.data.files import open_tables
 from trainer.data.graph import graph_dataset
 from trainer.data.pipeline import dataset
@@ -182,6 +185,24 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         "serving_default": serving_default,
         "serving_bytes": serving_bytes,
         "serving_examples": serving_examples,
+    }
+
+
+def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The same images in the words of each signature, to compare what these answer.
+
+    Args:
+        features: Images as `serving_default` takes them; they are rounded to 8 bits.
+
+    Returns:
+        The argument of each signature; all of them should give the same.
+    """
+    pixels = tf.saturate_cast(tf.round(features * 255), tf.uint8)
+    messages = encode(pixels.numpy(), np.zeros(len(pixels), np.int64))
+    return {
+        "serving_default": tf.cast(pixels, tf.float32) / 255,
+        "serving_bytes": tf.io.encode_png(pixels),
+        "serving_examples": tf.constant([message.tobytes() for message in messages]),
     }
 
 

@@ -19,8 +19,9 @@ from trainer.errors import UserError
 
 # How compressed files begin.
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-# Long names and the like are read at once; 16 KiB is what files are copied by.
-MOST_AT_ONCE = 2**20
+# Bytes of what stands before a member: its header, long names, attributes.
+HEADERS = 2**14
+LONGEST_NAME = 4096
 # What Python's reader is known to raise on damaged or malicious archives.
 DAMAGED = (
     tarfile.TarError,
@@ -67,6 +68,7 @@ def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> 
     """
     with opened(archive, name=name, limits=limits) as tar:
         members = checked(tar, name=name, limits=limits)
+        _file(tar).let_data()
         to.mkdir(parents=True, exist_ok=True)
         need, free = sum(member.size for member in members), shutil.disk_usage(to).free
         if need > free:
@@ -79,7 +81,7 @@ def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> 
 
 @contextlib.contextmanager
 def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarFile]:
-    """Open a tar file, compressed or not.
+    """Open a tar file, compressed or not, to read its headers; for more see `extract`.
 
     Raises:
         UserError: It is damaged or no tar file, or the block met this.
@@ -113,12 +115,23 @@ def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.
         path = PurePosixPath(member.name)
         problem = _problem(path, member, seen, limits)
         if problem:
-            raise UserError(f"{name}: not unpacked: its member {member.name!r} is {problem}")
+            raise UserError(f"{name}: not unpacked: its member {_shown(member.name)} is {problem}")
         if len(members) > limits.members:
             raise UserError(f"{name}: not unpacked: it has more than {limits.members} members")
         seen[path] = member
         _make_ours(member)
+        # The archive keeps its members: what their headers said besides would fill memory.
+        member.pax_headers, tar.pax_headers = {}, {}
+        _file(tar).let_headers()
     return members
+
+
+def extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """What a member that `checked` gave holds, of this archive or of the same opened anew."""
+    _file(tar).let_data()
+    file = tar.extractfile(member)
+    assert file is not None
+    return file
 
 
 def _problem(
@@ -128,6 +141,9 @@ def _problem(
     limits: Limits,
 ) -> str | None:
     """What is wrong with a member, in words; `seen` are those before it."""
+    # First, as names of names would take long to look through.
+    if max(len(member.name), len(member.linkname)) > LONGEST_NAME:
+        return f"named, or a link to a name, of more than {LONGEST_NAME} characters"
     before = seen.get(path)
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         return "outside the folder"
@@ -165,19 +181,41 @@ def _stays_inside(link: PurePosixPath, target: PurePosixPath) -> bool:
     return not target.is_absolute() and up <= len(link.parts) - 1 and ".." not in down
 
 
-class _Bounded:
-    """A file of which no more than so many bytes can be read, and never many at once.
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 200 else f"{name[:200]}…")
 
-    A header may say that a name is 8 GiB long: tarfile would read it, and a few megabytes of
-    zipped zeros are enough to fill memory so.
+
+def _file(tar: tarfile.TarFile) -> _Bounded:
+    file: Any = tar.fileobj
+    return file
+
+
+class _Bounded:
+    """A file of which no more than so many bytes can be read, and of each member's headers few.
+
+    A header may say that a name is 8 GiB long, or that a list of a billion holes follows: tarfile
+    would read it, and a few megabytes of zipped zeros are enough to fill memory so.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file, self._size = file, size
+        self._headers: int | None = HEADERS
+
+    def let_headers(self) -> None:
+        """From here on the headers of one member may be read."""
+        self._headers = HEADERS
+
+    def let_data(self) -> None:
+        """From here on anything may be read."""
+        self._headers = None
 
     def read(self, count: int = -1) -> bytes:
-        if not 0 <= count <= MOST_AT_ONCE:
+        if count < 0:
             raise tarfile.ReadError(f"a header of {count} bytes")
+        if self._headers is not None:
+            if count > self._headers:
+                raise tarfile.ReadError(f"a member with headers of more than {HEADERS} bytes")
+            self._headers -= count
         self._within(self._file.tell() + count)
         return self._file.read(count)
 

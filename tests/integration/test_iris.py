@@ -112,3 +112,31 @@ def test_a_feed_forward_network_takes_the_trainers_own_data_and_a_flag_of_its_ow
     assert metrics["test_accuracy"] > 0.85
     loaded = tf.saved_model.load(str(tmp_path / "model/1"))
     assert sorted(loaded.signatures) == ["serving_bytes", "serving_default", "serving_examples"]
+
+
+BROKEN = """
+import tensorflow as tf
+from trainer.model import input_fn, keras_model, serving_samples
+from trainer import model as digits
+
+def serving_input_fn(model):
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def unscaled(pictures):
+        image = lambda picture: tf.ensure_shape(tf.io.decode_png(picture), (28, 28, 1))
+        pixels = tf.map_fn(image, pictures, fn_output_signature=tf.uint8)
+        probabilities = tf.nn.softmax(model(tf.cast(pixels, tf.float32)))
+        return {"probabilities": probabilities, "classes": tf.argmax(probabilities, -1)}
+
+    return {**digits.serving_input_fn(model), "serving_bytes": unscaled}
+"""
+
+
+def test_a_job_whose_signature_reads_pictures_otherwise_fails_and_leaves_no_model(tmp_path: Path):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    argv = ["train", "--module", "broken", "--steps", "1", "--model-dir", str(tmp_path / "model")]
+    ran = trainer(*argv, env={"PYTHONPATH": str(tmp_path)})
+    assert ran.returncode == 1
+    assert "the SavedModel's serving_bytes: probabilities differ from the model's" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert list((tmp_path / "model").iterdir()) == []
+    assert not (tmp_path / "metrics.json").exists()

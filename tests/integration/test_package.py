@@ -170,6 +170,38 @@ def test_code_in_a_keras_file_is_not_run(tmp_path: Path):
     assert ran.stderr.count("\n") == 1
 
 
+LAYER = """
+import keras
+from trainer.model import input_fn, keras_model
+
+@keras.saving.register_keras_serializable(package="Mine")
+class Doubled(keras.layers.Layer):
+    def call(self, rows):
+        return 2 * rows
+
+def serving_input_fn(model):
+    import tensorflow as tf
+    spec = tf.TensorSpec((None, 3), name="rows")
+    return {"serving_default": tf.function(lambda rows: model(rows), input_signature=[spec])}
+"""
+
+
+def test_a_layer_of_ones_own_needs_the_module_that_has_it(tmp_path: Path):
+    (tmp_path / "doubled.py").write_text(LAYER)
+    env = {"PYTHONPATH": str(tmp_path)}
+    make = "import doubled, keras; keras.Sequential([keras.Input((3,)), doubled.Doubled()])"
+    argv = [sys.executable, "-c", f"{make}.save('net.keras')"]
+    subprocess.run(argv, cwd=tmp_path, env=environment(env), check=True, timeout=120)
+    source = ["package", "--source", str(tmp_path / "net.keras")]
+    source += ["--out", str(tmp_path / "m.tar.gz")]
+    ran = trainer(*source)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "it needs Doubled, which Keras has not; name the module that registers it" in ran.stderr
+    ran = trainer(*source, "--module", "doubled", env=env)
+    assert ran.returncode == 0, ran.stderr
+    assert "    in  rows float32 [?, 3]" in ran.stdout
+
+
 def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
     prefix = checkpoint(tmp_path / "mx", epochs=(3, 4))
     out = tmp_path / "model.tar.gz"
@@ -201,6 +233,8 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
         (["--source", "x", "--framework", "mxnet"], "--input-shape: not given"),
         (["--source", "x", "--code", "none"], "--code none: not a folder"),
         (["--inspect", "none"], "none: not found"),
+        (["--inspect", "s3://bucket/x"], "--inspect s3://bucket/x: expected a local path"),
+        (["--source", "x", "--epoch", "0"], "--epoch: is for --framework mxnet only"),
     ],
 )
 def test_mistakes_are_one_line(argv, told, capsys, tmp_path, monkeypatch):

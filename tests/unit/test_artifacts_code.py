@@ -14,6 +14,9 @@ BOTH = "def input_handler(data, context): ...\ndef output_handler(data, context)
         "from mine import handler\n",
         "from mine import a as input_handler, b as output_handler\n",
         "handler = lambda data, context: None\n",
+        "from mine import *\n",
+        "if True:\n    def handler(data, context): ...\n",
+        "try:\n    from fast import handler\nexcept ImportError:\n    from mine import handler\n",
     ],
 )
 def test_handlers_are_found_however_they_are_defined(tmp_path, script):
@@ -29,6 +32,8 @@ def test_handlers_are_found_however_they_are_defined(tmp_path, script):
         ("def input_handler(data, context): ...\n", "has no function handler, nor input_handler"),
         ("def handler(:\n", r"inference\.py: invalid syntax"),
         ("raise SystemExit\n", "has no function handler"),
+        ("class A:\n    def handler(self, data, context): ...\n", "has no function handler"),
+        ("def f():\n    def handler(data, context): ...\n", "has no function handler"),
         ("\0", r"inference\.py: "),
     ],
 )

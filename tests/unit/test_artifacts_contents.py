@@ -5,6 +5,7 @@ from made_models import keras_file, member, saved_model, tar
 
 from trainer.artifacts import contents as module
 from trainer.artifacts.contents import contents, files
+from trainer.artifacts.keras_file import read as keras_model
 from trainer.errors import UserError
 
 
@@ -21,6 +22,17 @@ def test_a_folder_an_archive_and_a_keras_file_are_read_alike(tmp_path):
     zipped = contents(keras_file(tmp_path / "net.keras"))
     assert zipped.form == "keras"
     assert zipped.read("model.weights.h5") == b"\x89HDF"
+
+
+def test_a_large_file_in_an_archive_is_read_whole(tmp_path):
+    raw = bytes(range(256)) * 20_000
+    archive = tar(tmp_path / "model.tar.gz", member("1/saved_model.pb", raw))
+    assert contents(archive).read("1/saved_model.pb") == raw
+
+
+def test_names_in_an_archive_are_those_that_they_have_once_unpacked(tmp_path):
+    archive = tar(tmp_path / "a.tar.gz", member("././1//saved_model.pb"), member("./code/x"))
+    assert list(contents(archive).sizes) == ["1/saved_model.pb", "code/x"]
 
 
 def test_hidden_files_and_what_python_leaves_are_not_part_of_an_artifact(tmp_path):
@@ -67,6 +79,17 @@ def test_what_is_no_artifact_is_told_in_one_line(tmp_path, raw, told):
     assert "\n" not in str(caught.value)
 
 
+def test_a_keras_file_that_is_damaged_anywhere_is_read_or_refused(tmp_path):
+    path = keras_file(tmp_path / "net.keras")
+    raw = path.read_bytes()
+    for place in range(4, len(raw)):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :])
+        try:
+            keras_model(contents(path))
+        except UserError as error:
+            assert str(error).isprintable()
+
+
 def test_a_zip_file_without_a_model_is_told_apart(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("readme", "")
@@ -79,6 +102,18 @@ def test_a_file_that_is_too_large_to_be_read_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST", 999)
     with pytest.raises(UserError, match="too large to read"):
         contents(archive).read("saved_model.pb")
+
+
+def test_json_that_would_fill_memory_is_not_read(tmp_path):
+    huge = b" " * (2**25 + 1)
+    archive = tar(tmp_path / "a.tar.gz", member("model-symbol.json", huge))
+    with pytest.raises(UserError, match=r"its model-symbol\.json of 34 MB is too large"):
+        contents(archive).read("model-symbol.json")
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("metadata.json", "{}")
+        zipped.writestr("config.json", huge)
+    with pytest.raises(UserError, match="no Keras model has a configuration of more than 32 MiB"):
+        contents(tmp_path / "a.keras")
 
 
 def test_what_is_not_there_is_told(tmp_path):

@@ -46,9 +46,20 @@ def test_of_several_models_one_has_to_be_named(tmp_path):
     saved_model(tmp_path / "iris/1")
     with pytest.raises(
         UserError,
-        match=r"holds several models: digits \(saved_model\), iris \(saved_model\); name one",
+        match=r"several models: digits/1 \(saved_model\), iris/1 \(saved_model\); name one",
     ):
         choose(contents(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["", "net"])
+@pytest.mark.parametrize("version", [None, 1, 9])
+def test_a_model_beside_versions_is_not_one_of_them(tmp_path, place, version):
+    for name in ("", "1", "2"):
+        saved_model(tmp_path / place / name)
+    with pytest.raises(
+        UserError, match=rf"several models: ({place}|its top) \(.*2 \(saved_model\)"
+    ):
+        choose(contents(tmp_path), version=version)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +70,16 @@ def test_of_several_models_one_has_to_be_named(tmp_path):
         ("old.h5", "old.h5 is a Keras HDF5 file"),
         ("model.ckpt.index", "is a checkpoint without its model"),
         (".hidden", "found nothing"),
+        ("a\nb\x1b[2J", r"found a\\nb\\x1b\[2J$"),
+        ("a\n.h5", r"a\\n\.h5 is a Keras HDF5 file"),
     ],
 )
 def test_what_holds_no_model_says_what_it_holds(tmp_path, name, told):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")
-    with pytest.raises(UserError, match=f"holds no model: .*{told}"):
+    with pytest.raises(UserError, match=f"holds no model: .*{told}") as caught:
         choose(contents(tmp_path))
+    assert str(caught.value).isprintable()
 
 
 def test_the_files_of_a_folder_in_an_artifact_have_names_relative_to_it(tmp_path):

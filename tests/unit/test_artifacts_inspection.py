@@ -117,4 +117,10 @@ def test_code_and_several_models_are_told_and_all_of_it_is_json(tmp_path):
 def test_what_is_no_artifact_is_an_error_and_what_is_empty_is_not(tmp_path):
     with pytest.raises(UserError, match="not found"):
         inspect(tmp_path / "none")
-    assert "no model" in describe(inspect(tmp_path), name="x")
+    lines = describe(inspect(tmp_path), name="x")
+    assert (
+        "no model: expected saved_model.pb, a .keras file or model.tar.gz, found nothing" in lines
+    )
+    (tmp_path / "old.h5").write_text("")
+    lines = describe(inspect(tmp_path), name="x")
+    assert "no model: old.h5 is a Keras HDF5 file; load it and save it as .keras" in lines

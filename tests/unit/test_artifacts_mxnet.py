@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,17 @@ def test_the_last_epoch_counts_unless_another_is_asked_for(tmp_path):
 def test_a_missing_checkpoint_names_what_was_expected(tmp_path):
     with pytest.raises(UserError, match=r"expected x-symbol\.json and x-NNNN\.params in "):
         find(tmp_path / "x", epoch=None)
+
+
+@pytest.mark.parametrize("prefix", [".", "/"])
+def test_a_prefix_that_is_no_name_is_told(prefix):
+    with pytest.raises(UserError, match="no MXNet checkpoint: expected"):
+        find(Path(prefix), epoch=None)
+
+
+def test_an_input_is_given_once():
+    with pytest.raises(UserError, match="--input-shape data=1,4: data is given twice"):
+        parse_shapes(["data=1,3", "data=1,4"])
 
 
 def test_a_symbol_names_the_nodes_of_its_heads():

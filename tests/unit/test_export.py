@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -24,10 +25,12 @@ def images(count: int = 8) -> tf.Tensor:
     return tf.constant(np.random.default_rng(0).random((count, 28, 28, 1)), tf.float32)
 
 
-def run(folder, precision: str = "float32", model: keras.Model | None = None, **layout):
+def run(
+    folder, precision: str = "float32", model: keras.Model | None = None, module=models, **layout
+):
     return export(
         model or build(precision),
-        module=models,
+        module=module,
         hparams=dataclasses.replace(HPARAMS, precision=precision),
         model_dir=folder,
         sample=images(),
@@ -81,9 +84,103 @@ def test_what_a_killed_export_left_behind_is_removed(tmp_path):
 
 def test_a_model_that_answers_otherwise_is_not_exported(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "SAME", -1.0)
-    with pytest.raises(ExportError, match="probabilities differ"):
+    with pytest.raises(ExportError, match="serving_default: probabilities differ"):
         run(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+STRINGS = tf.TensorSpec((None,), tf.string, name="x")
+IMAGES = tf.TensorSpec((None, 28, 28, 1), name="x")
+
+
+def wrong(outputs) -> tf.types.experimental.PolymorphicFunction:
+    """Takes strings, and gives these of all that there should be."""
+    return tf.function(lambda x: outputs(tf.shape(x)[0]), input_signature=[STRINGS])
+
+
+BROKEN = {
+    "other numbers": (
+        wrong(lambda n: {"probabilities": tf.zeros((n, 10))}),
+        r"probabilities differ from the model's by 0\.",
+    ),
+    "no numbers": (
+        wrong(lambda n: {"probabilities": tf.fill((n, 10), np.nan)}),
+        "probabilities differ from the model's by nan",
+    ),
+    "one row for all": (
+        wrong(lambda n: {"probabilities": tf.zeros((1, 10))}),
+        r"probabilities have shape \(1, 10\), the model's \(8, 10\)",
+    ),
+    "other names": (wrong(lambda n: {"scores": tf.zeros(n)}), "probabilities are not there"),
+    "an error": (
+        wrong(lambda n: {"probabilities": tf.gather(tf.zeros((1, 10)), tf.range(n))}),
+        "does not answer: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["serving_bytes", "serving_examples"])
+@pytest.mark.parametrize(("broken", "told"), BROKEN.values(), ids=BROKEN)
+def test_a_signature_that_answers_otherwise_than_the_model_is_not_exported(
+    tmp_path, name, broken, told
+):
+    module = SimpleNamespace(**vars(models))
+    module.serving_input_fn = lambda model: {**models.serving_input_fn(model), name: broken}
+    with pytest.raises(ExportError, match=f"^the SavedModel's {name}.*{told}") as caught:
+        run(tmp_path, module=module)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_classes_are_found_but_for_a_tie(tmp_path):
+    def shifted(images):
+        answer = models.serving_input_fn(model)["serving_default"](images)
+        return {**answer, "classes": answer["classes"] + 1}
+
+    model, module = build(), SimpleNamespace(**vars(models))
+    module.serving_input_fn = lambda model: {
+        **models.serving_input_fn(model),
+        "serving_other": tf.function(shifted, input_signature=[IMAGES]),
+    }
+    module.serving_samples = lambda images: dict.fromkeys(
+        ["serving_default", "serving_other"], images
+    )
+    with pytest.raises(ExportError, match=r"serving_other: classes are others .* for 100%"):
+        run(tmp_path, model=model, module=module)
+    tie, other = tf.constant([1] * 64), tf.constant([1] * 63 + [2])
+    assert exporting._difference(tie, other) is None
+
+
+def test_a_missing_signature_is_told(tmp_path):
+    module = SimpleNamespace(**vars(models))
+    module.serving_samples = lambda images: {"serving_default": images, "other": images}
+    with pytest.raises(ExportError, match=r"^the SavedModel's other does not answer"):
+        run(tmp_path, module=module)
+
+
+def test_a_module_need_have_neither_samples_nor_a_default_signature(tmp_path, monkeypatch):
+    module = SimpleNamespace(keras_model=models.keras_model)
+    module.serving_input_fn = lambda model: {
+        "scores": tf.function(lambda x: model(x, training=False), input_signature=[IMAGES]),
+        "names": tf.function(lambda x: tf.strings.length(x), input_signature=[STRINGS]),
+    }
+    assert run(tmp_path, module=module) == tmp_path / "1"
+    monkeypatch.setattr(exporting, "SAME", -1.0)
+    with pytest.raises(ExportError, match="scores: output_0 differ"):
+        run(tmp_path, module=module)
+
+
+def test_all_signatures_agree_on_their_samples(tmp_path):
+    model = build()
+    signatures = models.serving_input_fn(model)
+    asked = models.serving_samples(images())
+    assert asked.keys() == signatures.keys()
+    for name, argument in asked.items():
+        np.testing.assert_allclose(
+            signatures[name](argument)["probabilities"],
+            tf.nn.softmax(model(asked["serving_default"])),
+            atol=1e-5,
+        )
 
 
 def test_a_model_that_loses_too_much_in_float32_is_not_exported(tmp_path, monkeypatch):

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
-from made_models import checkpoint, graph, member, saved_model, tar, tree
+from made_models import checkpoint, graph, keras_file, member, saved_model, tar, tree
 
 from trainer.artifacts.importing import import_model
 from trainer.artifacts.ready import ready
@@ -186,6 +187,24 @@ def test_a_channel_with_one_archive_is_unpacked_with_its_code(tmp_path):
         assert model.code is not None
         assert tree(model.code) == {"inference.py": b"#"}
     assert {path.name for path in tmp_path.iterdir()} == {"source", "channel"}
+
+
+def test_the_folder_that_is_named_tells_the_version_also_from_inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(saved_model(tmp_path / "5"))
+    with ready(Path(), name="x", version=5) as model:
+        assert model.version == 5
+
+
+def test_a_version_is_not_given_to_a_model_that_has_another(tmp_path):
+    source = saved_model(tmp_path / "5")
+    with pytest.raises(UserError, match="--version 7: x has 5"), ready(source, name="x", version=7):
+        pass
+
+
+def test_a_keras_file_by_another_name_is_told(tmp_path):
+    source = keras_file(tmp_path / "net.zip")
+    with pytest.raises(UserError, match=r"^x: .*rename it to net\.keras"), ready(source, name="x"):
+        pass
 
 
 @pytest.mark.parametrize("place", ["5", "export/Servo/5", ""])

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 from made_models import saved_model, tree
 
-from trainer.artifacts.contents import files
+from trainer.artifacts.contents import contents, files
+from trainer.artifacts.found import find
 from trainer.layout import copy, next_version, put
 from trainer.untar import unpack
 
@@ -39,6 +42,37 @@ def test_a_flat_model_lies_in_the_folder_itself(tmp_path, write, whole):
     for _ in range(2):
         assert put(tmp_path / "model", "flat", write) == tmp_path / "model"
         assert tree(tmp_path / "model") == whole
+
+
+def test_of_a_flat_model_nothing_of_the_one_before_is_left_but_what_is_not_the_models(
+    tmp_path, write, whole
+):
+    model = tmp_path / "model"
+    for name in ("variables/variables.data-00001-of-00002", "assets/words.txt", "notes.txt"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("old")
+    put(model, "flat", write)
+    assert tree(model) == {**whole, "notes.txt": b"old"}
+
+
+def test_a_flat_model_that_is_cut_short_is_no_model_and_no_version(
+    tmp_path, write, whole, monkeypatch
+):
+    model = tmp_path / "model"
+    put(model, "flat", write)
+    replace = Path.replace
+
+    def cut(file, place):
+        if place.name == "variables.index":
+            raise KeyboardInterrupt
+        return replace(file, place)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", cut)
+        put(model, "flat", write)
+    assert find(contents(model)) == []
+    put(model, "flat", write)
+    assert tree(model) == whole
 
 
 def test_a_packed_model_is_one_file_that_holds_version_1(tmp_path, write, whole):

@@ -108,6 +108,51 @@ def test_a_header_that_says_it_is_huge_does_not_fill_memory(tmp_path, kind, size
     assert peak < 2**23
 
 
+def attributes(folder: Path) -> Path:
+    parts = [member(f"{n}", pax_headers={"comment": "x" * 2**20}) for n in range(30)]
+    return tar(folder / "a.tar.gz", *parts)
+
+
+def small_attributes(folder: Path) -> Path:
+    parts = [member(f"{n}", pax_headers={"comment": "x" * 12_000}) for n in range(3000)]
+    return tar(folder / "a.tar.gz", *parts)
+
+
+def names(folder: Path) -> Path:
+    return tar(folder / "a.tar.gz", *(member(f"{n}" + "/x" * 6000) for n in range(30)))
+
+
+def holes(folder: Path) -> Path:
+    """GNU's sparse files, version 1.0: the list of holes stands where the data should."""
+    body = b"10000000\n" + b"0\n" * 2**23
+    keys = {"major": "1", "minor": "0", "name": "f", "realsize": "5"}
+    pax = {f"GNU.sparse.{key}": value for key, value in keys.items()}
+    return tar(folder / "a.tar.gz", member("f", body + bytes(-len(body) % 512), pax_headers=pax))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (attributes, "a member with headers of more than 16384 bytes"),
+        (names, r"its member '0/x.{197}…' is named, .*of more than 4096 characters"),
+        (holes, "a member with headers of more than 16384 bytes"),
+        (small_attributes, "it has more than 2900 members"),
+    ],
+)
+def test_what_stands_before_members_does_not_fill_memory(tmp_path, make, told):
+    archive = make(tmp_path)
+    assert archive.stat().st_size < 2_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=f"^model: not .*{told}") as caught:
+            unpack(archive, tmp_path / "out", name="model", limits=Limits(members=2900))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**23
+    assert len(str(caught.value)) < 400
+
+
 def test_a_sparse_file_is_refused(tmp_path):
     archive = tmp_path / "a.tar"
     sparse = bytearray(header(name=b"a", size=b"00000000000\0", type=b"S"))

@@ -38,7 +38,9 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
         raise UserError(f"--code {folder}: {SCRIPT}: {error}") from None
     except OSError as error:
         raise UserError(f"--code {folder}: {SCRIPT}: {error.strerror}") from None
-    if "handler" not in names and not {"input_handler", "output_handler"} <= names:
+    # What a star brings is known only once it runs.
+    both = {"input_handler", "output_handler"}
+    if not names & {"handler", "*"} and not both <= names:
         raise UserError(
             f"--code {folder}: {SCRIPT} has no function handler, nor input_handler and "
             "output_handler"
@@ -46,12 +48,14 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
     return found
 
 
-def _names(tree: ast.Module) -> Iterator[str]:
-    """What a module defines or imports at its top."""
-    for node in tree.body:
+def _names(tree: ast.AST) -> Iterator[str]:
+    """What a module defines or imports, at its top or under an `if`, `try` or `with` there."""
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (alias.asname or alias.name for alias in node.names)
         elif isinstance(node, ast.Assign):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, (ast.If, ast.Try, ast.With, ast.ExceptHandler)):
+            yield from _names(node)

@@ -12,17 +12,29 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from trainer.errors import UserError
-from trainer.untar import Limits, checked, opened
+from trainer.untar import Limits, checked, extract, opened
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
 ARCHIVE = Limits(members=20_000, size=64 * 2**30, links=False)
 ZIP_SIZE = 16 * 2**30
-# No protocol buffer may be larger than twice this, and no JSON of a model is.
+# No protocol buffer may be larger than twice this.
 MOST = 2**30
+# Read as a whole, JSON takes twenty times its size; no model's is a tenth of this.
+MOST_JSON = 2**25
+# What Python's reader is known to raise on damaged zip files.
+DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +54,14 @@ class Contents:
     name: str
 
     def read(self, name: str) -> bytes:
-        """All bytes of a file that is no larger than 1 GiB.
+        """All bytes of a file that is no larger than 1 GiB, or 32 MiB if it is JSON.
 
         Raises:
             UserError: It is larger, or damaged.
         """
         size = self.sizes[name]
-        if size > MOST:
-            raise UserError(f"{self.name}: its {name} of {size / 1e9:.1f} GB is too large to read")
+        if size > (MOST_JSON if name.endswith(".json") else MOST):
+            raise UserError(f"{self.name}: its {name} of {size / 1e6:.0f} MB is too large to read")
         with self.open(name) as file:
             return file.read(size)
 
@@ -106,6 +118,11 @@ def files(folder: Path) -> dict[str, Path]:
     return found
 
 
+def plain(text: str) -> str:
+    """Text from an artifact as a terminal may have it."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def _folder(path: Path, name: str) -> Contents:
     try:
         found = files(path)
@@ -117,14 +134,13 @@ def _folder(path: Path, name: str) -> Contents:
 
 def _tar(path: Path, name: str, *, form: str) -> Contents:
     with opened(path, name=name, limits=ARCHIVE) as tar:
-        members = {m.name.removeprefix("./"): m for m in checked(tar, name=name, limits=ARCHIVE)}
+        listed = checked(tar, name=name, limits=ARCHIVE)
+    members = {PurePosixPath(member.name).as_posix(): member for member in listed}
 
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:
         with opened(path, name=name, limits=ARCHIVE) as tar:
-            file = tar.extractfile(members[key])
-            assert file is not None
-            yield file
+            yield extract(tar, members[key])
 
     sizes = {key: member.size for key, member in members.items() if member.isfile()}
     shown = {key: size for key, size in sizes.items() if not _is_hidden(key)}
@@ -136,6 +152,8 @@ def _keras(path: Path, name: str) -> Contents:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     if "config.json" not in sizes or "metadata.json" not in sizes:
         raise UserError(f"{name}: a zip file, but no Keras model: it has no config.json")
+    if max(sizes["config.json"], sizes["metadata.json"]) > MOST_JSON:
+        raise UserError(f"{name}: no Keras model has a configuration of more than 32 MiB")
     if sum(sizes.values()) > ZIP_SIZE:
         raise UserError(f"{name}: more than {ZIP_SIZE / 2**30:.0f} GiB unpacked")
 
@@ -152,7 +170,7 @@ def _zipped(path: Path, name: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED_ZIP as error:
         raise UserError(f"{name}: not a whole .keras file: {error}") from None
 
 

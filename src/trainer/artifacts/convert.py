@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from trainer import modules
+from trainer.artifacts.contents import plain
 from trainer.errors import UserError
 from trainer.runtime import import_tensorflow
 
@@ -22,6 +24,8 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
     Raises:
         UserError: The file is damaged, needs code that is not there, or cannot be exported.
     """
+    if file.suffix != ".keras":
+        raise UserError(f"{name}: a Keras model; rename it to {file.stem}.keras")
     import_tensorflow()
     import keras
 
@@ -29,7 +33,13 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
     try:
         model = keras.models.load_model(file, compile=False)
     except Exception as error:
-        # Keras raises whatever the layers do, and tells the rest of the story after the first line.
+        # Keras raises whatever the layers do.
+        missing = re.search(r"Could not locate (?:class|function) '(.*?)'", str(error))
+        if missing:
+            raise UserError(
+                f"{name}: it needs {plain(missing[1])}, which Keras has not; name the module that "
+                "registers it by --module"
+            ) from None
         raise UserError(
             f"{name}: cannot be loaded by Keras {keras.__version__}: {_first(error)}"
         ) from None
@@ -56,5 +66,7 @@ def check_loads(folder: Path, *, name: str) -> None:
 
 
 def _first(error: Exception) -> str:
+    # What comes after the first line are objects, and the operations that led there.
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {' '.join(lines[0].split())[:300]}" if lines else repr(error)
+    first = " ".join(lines[0].split())[:300] if lines else repr(error)
+    return plain(f"{type(error).__name__}: {first}")

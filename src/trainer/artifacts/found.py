@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainer.artifacts import mxnet
-from trainer.artifacts.contents import Contents
+from trainer.artifacts.contents import Contents, plain
 from trainer.errors import UserError
 
 GRAPH = "saved_model.pb"
@@ -74,10 +74,12 @@ def choose(of: Contents, *, version: int | None = None) -> Found:
     """
     models = find(of)
     if not models:
-        raise UserError(f"{of.name}: holds no model: {_instead(of.sizes)}")
-    bases = list(dict.fromkeys((model.kind, model.base) for model in models))
-    if len(bases) > 1:
-        names = ", ".join(f"{base or 'its top'} ({kind})" for kind, base in bases[:4])
+        raise UserError(f"{of.name}: holds no model: {instead(of.sizes)}")
+    # Versions are those of one model, but not of one that lies in their own folder.
+    newest = {(model.kind, model.base, model.version is None): model for model in models}
+    if len(newest) > 1:
+        shown = list(newest.values())[:4]
+        names = ", ".join(f"{plain(model.place) or 'its top'} ({model.kind})" for model in shown)
         raise UserError(f"{of.name}: holds several models: {names}; name one of them")
     if version is None or models[0].version is None:
         return models[-1]
@@ -94,10 +96,11 @@ def inside(of: Contents, place: str) -> dict[str, int]:
     return {n.removeprefix(prefix): size for n, size in of.sizes.items() if n.startswith(prefix)}
 
 
-def _instead(names: Mapping[str, int]) -> str:
+def instead(names: Mapping[str, int]) -> str:
+    """What is there where no model is, and what was expected."""
     for name in names:
         for end, what in OTHERS.items():
             if name.endswith(end):
-                return f"{name} is {what}"
-    held = ", ".join(sorted({name.split("/")[0] for name in names})[:5]) or "nothing"
+                return f"{plain(name)} is {what}"
+    held = ", ".join(plain(n) for n in sorted({n.split("/")[0] for n in names})[:5]) or "nothing"
     return f"expected saved_model.pb, a .keras file or model.tar.gz, found {held}"

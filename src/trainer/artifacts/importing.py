@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from trainer import atomic, preflight
+from trainer.artifacts.contents import plain
 from trainer.artifacts.convert import check_loads
-from trainer.artifacts.inspection import plain
 from trainer.artifacts.ready import ready
 from trainer.errors import UserError
 from trainer.job import Job

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.artifacts import keras_file, mxnet, saved_model
-from trainer.artifacts.contents import Contents, contents
-from trainer.artifacts.found import CODE, GRAPH, Found, find, inside
+from trainer.artifacts.contents import Contents, contents, plain
+from trainer.artifacts.found import CODE, GRAPH, Found, find, inside, instead
 from trainer.artifacts.saved_model import Signature, Tensor
 from trainer.errors import UserError
 
@@ -71,6 +71,7 @@ class Artifact:
         files: How many.
         size: Bytes of all of them, unpacked.
         models: In it.
+        instead: Where none is, what there is and what was expected.
         code: Files in `code/`, which serve the model.
         takers: One for each container that is known here.
     """
@@ -79,6 +80,7 @@ class Artifact:
     files: int
     size: int
     models: tuple[Model, ...]
+    instead: str | None
     code: tuple[str, ...]
     takers: tuple[Taker, ...]
 
@@ -103,6 +105,7 @@ def inspect(path: Path) -> Artifact:
         files=len(of.sizes),
         size=sum(of.sizes.values()),
         models=models,
+        instead=None if models else instead(of.sizes),
         code=tuple(sorted(inside(of, CODE))),
         takers=tuple(_takers(of.form, models)),
     )
@@ -125,18 +128,13 @@ def describe(artifact: Artifact, *, name: str) -> list[str]:
             lines += [f"    in  {plain(str(tensor))}" for tensor in signature.inputs]
             lines += [f"    out {plain(str(tensor))}" for tensor in signature.outputs]
     if not artifact.models:
-        lines.append("no model")
+        lines.append(f"no model: {plain(artifact.instead or '')}")
     if artifact.code:
         lines.append(f"code: {plain(' '.join(artifact.code))}")
     for taker in artifact.takers:
         note = f" ({taker.note})" if taker.note else ""
         lines.append(f"{'taken by' if taker.takes else 'not by'} {taker.name}{note}")
     return lines
-
-
-def plain(text: str) -> str:
-    """Text from an artifact as a terminal may have it."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _model(of: Contents, found: Found) -> Model:

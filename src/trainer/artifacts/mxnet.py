@@ -139,7 +139,7 @@ def checkpoint(prefix: Path, *, epoch: int | None) -> tuple[Path, Path]:
     Raises:
         UserError: They are not there.
     """
-    symbol = prefix.with_name(f"{prefix.name}-symbol.json")
+    symbol = prefix.parent / f"{prefix.name}-symbol.json"
     found: dict[int, Path] = {}
     for file in prefix.parent.glob("*.params"):
         match = re.fullmatch(re.escape(prefix.name) + r"-(\d{4,})\.params", file.name)
@@ -165,6 +165,8 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         numbers = sizes.split(",")
         if not (name and equals and all(re.fullmatch(r"[1-9]\d{0,9}", n) for n in numbers)):
             raise UserError(f"--input-shape {text}: expected NAME=N,N,…, such as data=1,28,28,1")
+        if name in shapes:
+            raise UserError(f"--input-shape {text}: {name} is given twice")
         shapes[name] = tuple(map(int, numbers))
     return shapes
 

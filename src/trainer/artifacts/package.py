@@ -33,6 +33,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: A flag or the model is not as it should be; nothing was written.
     """
+    for flag in ("inspect", "source", "out"):
+        if "://" in (getattr(args, flag) or ""):
+            raise UserError(f"--{flag} {getattr(args, flag)}: expected a local path")
     if args.inspect:
         if args.source:
             raise UserError(f"--inspect {args.inspect}, --source {args.source}: give one of them")
@@ -40,9 +43,6 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.source:
         raise UserError("--source: not given; name the model, or a file to --inspect")
-    for flag in ("source", "out"):
-        if "://" in getattr(args, flag):
-            raise UserError(f"--{flag} {getattr(args, flag)}: expected a local path")
     out = Path(args.out)
     if not out.name.endswith((".tar.gz", ".tgz")) or out.is_dir():
         raise UserError(f"--out {out}: expected a file name that ends in .tar.gz")
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--framework {args.framework}: expected one of {', '.join(ONLY)}")
     for framework, flags in ONLY.items():
         for flag in flags:
-            if framework != args.framework and getattr(args, flag):
+            if framework != args.framework and getattr(args, flag) not in (None, []):
                 raise UserError(f"--{flag.replace('_', '-')}: is for --framework {framework} only")
     (_mxnet if args.framework == "mxnet" else _tensorflow)(args, out)
     tell(out, as_json=False)

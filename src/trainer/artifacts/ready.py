@@ -81,8 +81,12 @@ def ready(
         if model.kind == "keras":
             convert(place, work / "saved_model", module=module, name=name)
             place = work / "saved_model"
-        if number is None and VERSION.fullmatch(place.name):
-            number = int(place.name)
+        # Named by itself, also as `.`
+        last = place.absolute().name
+        if number is None and VERSION.fullmatch(last):
+            number = int(last)
+        if version is not None and number is not None and number != version:
+            raise UserError(f"--version {version}: {name} has {number}")
         found = files(place)
         if not model.place:
             found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
