@@ -376,6 +376,10 @@ def test_a_new_version_is_served_and_the_oldest_is_let_go_of(tmp_path):
         assert answer() == [100, 200]
         assert set(codes) == {200}
         assert server.post("/v1/models/model/versions/1:predict", asked).status == 404
+        shown = server.get("/metrics").body.decode()
+        # Labels of what has gone would be more and more.
+        assert 'trainer_model_available{model="model",version="3"} 1.0' in shown
+        assert 'version="1"' not in shown
         states = server.get("/v1/models/model").json["model_version_status"]
         assert [(s["version"], s["state"]) for s in states] == [
             ("3", "AVAILABLE"), ("2", "AVAILABLE"), ("1", "END"),
@@ -413,6 +417,31 @@ def test_a_version_that_is_being_copied_or_is_broken_is_not_served(tmp_path):
         assert server.get("/ping").status == 200
 
 
+def test_a_model_that_tensorflow_1_has_frozen_is_served(tmp_path):
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, (None, 2), name="x")
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": x * 3})
+        builder = v1.saved_model.Builder(str(tmp_path / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    assert list((tmp_path / "1/variables").iterdir()) == []
+    with serving(tmp_path) as server:
+        assert server.post(PREDICT, {"instances": [[1, 2]]}).json == {"predictions": [[3, 6]]}
+
+
+def test_a_model_without_its_weights_is_told(tmp_path):
+    write_model(tmp_path / "1", factor=3)
+    shutil.rmtree(tmp_path / "1/variables")
+    (tmp_path / "1/variables").mkdir()
+    ran = ended(tmp_path)
+    assert ran.returncode == 1
+    assert "cannot load model/1: " in ran.stderr
+    assert f"no model in {tmp_path} could be loaded" in ran.stderr
+
+
 def test_several_models_are_served_side_by_side(tmp_path):
     write_model(tmp_path / "twice" / "1", factor=2)
     write_model(tmp_path / "thrice" / "5", factor=3)
@@ -437,6 +466,21 @@ def test_a_full_queue_is_503_and_says_when_to_come_back(slow_model):
             assert server.get("/ping").status == 200
             assert [f.result().status for f in first] == [200, 200]
         assert server.post(PREDICT, {"instances": [1]}).status == 200
+
+
+def test_what_clients_no_longer_wait_for_leaves_the_queue(slow_model):
+    with serving(slow_model, "--max-queue", "3", "--max-batch", "1") as server:
+        connections = [server.connect() for _ in range(3)]
+        for connection in connections:
+            connection.request("POST", PREDICT, json.dumps(LONG))
+        server.until(lambda: b'version="1"} 3.0' in server.get("/metrics").body)
+        for connection in connections:
+            connection.close()
+        server.until(lambda: b'version="1"} 0.0' in server.get("/metrics").body)
+        assert server.post(PREDICT, {"instances": [1]}).status == 200
+        # The one that was under way, and this one.
+        assert b'trainer_batch_rows_count{model="model"} 2.0' in server.get("/metrics").body
+        assert server.access(status=499)["path"] == PREDICT
 
 
 def test_a_request_that_takes_too_long_is_504_and_a_slow_body_408(slow_model):
@@ -537,6 +581,99 @@ def test_a_handler_can_ask_the_model_itself(tmp_path):
     with serving(tmp_path) as server:
         reply = server.post("/invocations", {"instances": [[1, 2]]})
         assert (reply.status, reply.body) == (200, b'got: {"predictions":[[3.0,6.0]]}')
+
+
+def test_a_handler_that_never_ends_does_not_keep_the_server_from_ending(tmp_path):
+    write_model(tmp_path / "1", factor=3)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/inference.py").write_text(
+        "import threading\ndef handler(data, context):\n    threading.Event().wait()"
+    )
+    with serving(tmp_path, "--timeout", "0.2", "--grace", "1") as server:
+        assert server.post("/invocations", {"instances": [[1, 2]]}).status == 504
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=30) == 0
+
+
+# Makes a wheel without any tool, so that nothing has to be downloaded for it.
+WHEEL = """
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name, info = "wanted-1-py3-none-any.whl", "wanted-1.dist-info"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.writestr("wanted.py", "TEXT = 'found'")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: wanted\\nVersion: 1\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return name
+"""
+# Says that it has begun, and never ends.
+ENDLESS = """
+import pathlib, threading
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    pathlib.Path("begun").touch()
+    threading.Event().wait()
+"""
+
+
+def model_that_requires(folder: Path, backend: str) -> Path:
+    """A model folder whose code requires a package that is made so; its path."""
+    package, code = folder / "package", folder / "model/code"
+    package.mkdir()
+    code.mkdir(parents=True)
+    write_model(folder / "model/1", factor=3)
+    (package / "backend.py").write_text(backend)
+    (package / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']"
+    )
+    (code / "requirements.txt").write_text(f"{package}\n")
+    text = "import wanted\ndef handler(data, context):\n    return wanted.TEXT"
+    (code / "inference.py").write_text(text)
+    return folder / "model"
+
+
+def test_what_code_requires_is_installed_at_the_start(tmp_path):
+    model, target = model_that_requires(tmp_path, WHEEL), str(tmp_path / "installed")
+    env = {"PIP_TARGET": target, "PYTHONPATH": target, "PIP_NO_INDEX": "1"}
+    with serving(model, env=env) as server:
+        assert server.post("/invocations", b"").body == b"found"
+        assert any("pip installs requirements.txt" in line for line in server.log)
+        # Standard output is for the access log alone.
+        assert all(map(json.loads, server.lines))
+        assert server.stop() == 0
+
+
+def test_requirements_that_cannot_be_had_are_the_users_mistake(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    model = model_that_requires(tmp_path, WHEEL)
+    (model / "code/requirements.txt").write_text("nowhere-to-be-had==1\n")
+    ran = ended(model)
+    assert ran.returncode == 2
+    assert "trainer: error: requirements.txt line 1 (nowhere-to-be-had==1): pip" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_told_to_stop_while_pip_runs_it_ends_pip_too(tmp_path):
+    model = model_that_requires(tmp_path, ENDLESS)
+    command = [sys.executable, "-m", "trainer", "serve", "--model-dir", str(model)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--linger", "0"], env=environment({"PIP_NO_INDEX": "1"}),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "package/begun").exists():
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+        process.terminate()
+        # Whatever could still write to it has ended when this is at its end.
+        told, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+    finally:
+        process.kill()
+        process.wait()
 
 
 def ended(folder: Path, *argv: str) -> subprocess.CompletedProcess:

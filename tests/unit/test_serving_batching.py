@@ -182,6 +182,25 @@ def test_who_has_gone_is_not_computed_for():
     asyncio.run(main())
 
 
+def test_who_has_gone_is_not_computed_for_again_after_a_failure():
+    async def main():
+        model = Doubling()
+        with batcher(model) as made:
+            model.go.set()
+            busy = await first(model, made)
+            await busy
+            model.go.clear()
+            tasks = [asyncio.create_task(made.submit(DOUBLE, rows(i))) for i in (-1, 1, 2)]
+            await asyncio.to_thread(model.entered.acquire, timeout=SECONDS)
+            tasks[1].cancel()
+            await asyncio.sleep(0)
+            model.go.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert [shape[0] for _, shape in model.calls] == [1, 3, 1, 1]
+
+    asyncio.run(main())
+
+
 def test_a_batch_waits_for_more_if_told_to():
     async def main():
         model = Doubling()

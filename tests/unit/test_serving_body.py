@@ -1,10 +1,17 @@
 import asyncio
+import contextlib
 import gzip
+import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from trainer.serving import body
+from trainer.serving import body, predict
 from trainer.serving.body import GoneError, Intake, unpacked
+from trainer.serving.endpoint import Call
+from trainer.serving.predict import LARGE, Predictor
 from trainer.serving.refusal import Refusal
 
 END = {"type": "http.disconnect"}
@@ -98,6 +105,59 @@ def test_gzip_is_unpacked_up_to_the_limit():
     with pytest.raises(Refusal, match="too large unpacked") as caught:
         unpacked(gzip.compress(bytes(10**6)), "gzip", 1000)
     assert caught.value.status == 413
+
+
+def test_gzip_of_several_parts_is_unpacked_to_its_end():
+    packed = gzip.compress(b"one\n") + gzip.compress(b"two\n")
+    assert unpacked(packed, "gzip", 8) == b"one\ntwo\n"
+    with pytest.raises(Refusal, match="too large unpacked"):
+        unpacked(packed, "gzip", 7)
+    with pytest.raises(Refusal, match="ends too early"):
+        unpacked(packed[:-1], "gzip", 8)
+    with pytest.raises(Refusal, match="is not gzipped"):
+        unpacked(packed[:-8] + bytes(8), "gzip", 8)
+
+
+def packed_body(predictor: Predictor, packed: bytes):
+    """A packed body of a request, as an endpoint gets it."""
+    headers = [(b"content-encoding", b"gzip")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    version: Any = SimpleNamespace(batcher=SimpleNamespace(full=False))
+    return predictor.body(Call(Request(scope, receiving(packed))), version)
+
+
+def test_what_is_unpacked_counts_among_what_is_held():
+    async def main():
+        predictor, packed = Predictor(1000), gzip.compress(bytes(1000))
+        for _ in range(2):
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(3):
+                    held = packed_body(predictor, packed)
+                    assert await stack.enter_async_context(held) == bytes(1000)
+                with pytest.raises(Refusal, match="too many large requests") as caught:
+                    await stack.enter_async_context(packed_body(predictor, packed))
+                assert (caught.value.status, "connection" in caught.value.headers) == (503, False)
+
+    asyncio.run(main())
+
+
+def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
+    threads: list[str] = []
+
+    def spy(*args):
+        threads.append(threading.current_thread().name)
+        return unpacked(*args)
+
+    async def main():
+        predictor = Predictor(2 * LARGE)
+        for size in (100, LARGE):
+            packed = gzip.compress(bytes(size))
+            async with packed_body(predictor, packed) as plain:
+                assert len(plain) == size
+
+    monkeypatch.setattr(predict, "unpacked", spy)
+    asyncio.run(main())
+    assert [name.startswith("formats") for name in threads] == [False, True]
 
 
 @pytest.mark.parametrize(

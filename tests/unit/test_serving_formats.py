@@ -114,6 +114,9 @@ def test_strings_are_utf8():
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"instances": [1], "inputs": [1]}, "expecting only one of"),
         ({"instances": 3}, "Expecting 'instances' to be a list/array, got Number"),
+        ({"instances": 0, "rows": [SQUARE]}, "Expecting 'instances' to be a list/array, got Num"),
+        ({"instances": False, "rows": [SQUARE]}, "to be a list/array, got Bool"),
+        ({"a": {"instances": [SQUARE]}, "instances": 0}, "to be a list/array, got Number"),
         ({"instances": []}, "No values in 'instances' array"),
         ({"instances": [[]]}, "expected 3"),
         ({"instances": [[[]]]}, "has shape [1,1,0]; expected float32 [-1,2,2]"),
@@ -197,7 +200,7 @@ def test_csv_has_a_column_for_each_value():
     [
         ("", "flat", "the body is empty"),
         ("1,2,3\n", "flat", "lines have 3 columns; expected 4: float32 [-1,4]"),
-        ("1,2,3,4\n1,2", "flat", "as many in each line"),
+        ("1,2,3,4\n1,2", "flat", "changed from 4 to 2 at row 2; expected float32 in all columns"),
         ("1,2,x,4", "flat", "in line 1, column 3"),
         ("1,2,,4", "flat", "expected float32 in all columns"),
         ("1,2,nan,4", "flat", "NaN"),
@@ -263,6 +266,27 @@ GOOD = saved(np.ones((2, 4), np.float32))
 )
 def test_what_is_wrong_with_npy_is_told_in_one_line(body, message):
     refusal = refused(npy_format.read, body, SIGNATURES, "flat")
+    assert (refusal.status, message in refusal.message) == (400, True), refusal.message
+
+
+def npy_file(descr: str, shape: str, values: bytes = b"") -> bytes:
+    head = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + values
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "message"),
+    [
+        (npy_file("|S0", "(3,)"), "texts", "expected numbers"),
+        (npy_file("<f4", str((1,) * 65), bytes(4)), "flat", "no array has this shape"),
+        (npy_file("<f4", "(True, 4)", bytes(16)), "flat", "no array has this shape"),
+        (npy_file("<f4", f"(0, {10**20})"), "flat", "no array has this shape"),
+        (npy_file("<U1", "(1,)", b"\0\xd8\0\0"), "texts", "character that Unicode has not"),
+        (npy_file("<U1", "(1,)", b"\0\0\x11\0"), "texts", "character that Unicode has not"),
+    ],
+)
+def test_an_npy_header_may_claim_what_no_array_is(body, name, message):
+    refusal = refused(npy_format.read, body, SIGNATURES, name)
     assert (refusal.status, message in refusal.message) == (400, True), refusal.message
 
 

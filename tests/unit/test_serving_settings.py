@@ -1,5 +1,8 @@
+import asyncio
+import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -7,6 +10,7 @@ from trainer import cli
 from trainer.errors import UserError
 from trainer.flags import Parser
 from trainer.serving import settings
+from trainer.serving.sagemaker import SageMaker
 from trainer.serving.settings import Settings, from_flags
 
 
@@ -66,6 +70,31 @@ def test_batch_transform_says_itself_how_many_requests_come():
     assert told(env=env | {"SAGEMAKER_BATCH": "false"}).max_queue == Settings().max_queue
 
 
+def test_no_number_of_requests_in_batch_transform_is_left_to_the_server():
+    env = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}
+    assert told(env=env) == told(env={"SAGEMAKER_BATCH": "true"})
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, (16, 6)),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "2", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"}, (2, 6)),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}, (16, 6)),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "200"}, (200, 1)),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0.5"}, (16, 1)),
+    ],
+)
+def test_batch_transform_is_never_told_that_there_is_no_limit(env, expected):
+    unused: Any = None
+    made = SageMaker(
+        settings=told(env=env), store=unused, predictor=unused, watch=unused, ready=lambda: None,
+        handlers=unused,
+    )  # fmt: skip
+    found = json.loads(asyncio.run(made.execution_parameters(unused)).body)
+    assert (found["MaxConcurrentTransforms"], found["MaxPayloadInMB"]) == expected
+
+
 def test_no_limit_in_batch_transform_is_the_largest_there_is():
     assert told(env={"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).max_payload_mb == 2048
 
@@ -95,6 +124,7 @@ def test_a_flag_wins_over_a_variable():
         ([], {"AIP_HTTP_PORT": "http"}, "AIP_HTTP_PORT http: expected a whole number"),
         ([], {"AIP_HTTP_PORT": "-1"}, "AIP_HTTP_PORT -1: expected a number of 0 to 65535"),
         ([], {"SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "x"}, "MICROS x: expected a number"),
+        ([], {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "-1"}, "-1: expected a number of 0 or more"),
         ([], {"SAGEMAKER_BATCH_STRATEGY": "ALL"}, "expected MULTI_RECORD or SINGLE_RECORD"),
         ([], {"AIP_PREDICT_ROUTE": "predict"}, "AIP_PREDICT_ROUTE predict: expected a path"),
     ],

@@ -185,7 +185,8 @@ class Batcher:
             if len(items) > 1:
                 # One request's values must not spoil the others' answers.
                 for item in items:
-                    self._answer([item])
+                    if not item.dropped:
+                        self._answer([item])
                 return
             self._tell(items, error)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -82,14 +84,24 @@ class Intake:
         """Forget a body of this size."""
         self._held -= size
 
+    def hold(self, size: int) -> None:
+        """Count what a body has become, until `release` is called for it.
+
+        Raises:
+            Refusal: All together are too large.
+        """
+        if self._held + size > LARGEST * self._limit:
+            raise busy("too many large requests at a time; try again")
+        self._held += size
+
     def _take(self, more: int, size: int) -> None:
         if size + more > self._limit:
             raise self._too_large()
-        if self._held + more > LARGEST * self._limit:
-            refusal = busy("too many large requests at a time; try again")
+        try:
+            self.hold(more)
+        except Refusal as refusal:
             refusal.headers |= CLOSE
-            raise refusal
-        self._held += more
+            raise
 
     def _too_large(self) -> Refusal:
         # What is still to come of it is not read.
@@ -106,25 +118,27 @@ async def _discard(receive: Receive, message: Mapping[str, Any] | None = None) -
         seen += len(message.get("body", b""))
 
 
-def unpacked(body: bytes, encoding: str | None, limit: int) -> bytes:
+def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """A body without its Content-Encoding.
 
     Raises:
         Refusal: The encoding is unknown, the body is not in it, or is too large without it.
     """
-    if not encoding or encoding == "identity":
+    if encoding in ("", "identity"):
         return body
     if encoding.lower() not in ("gzip", "x-gzip"):
         raise Refusal(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        plain = unpacker.decompress(body, limit + 1)
-    except zlib.error:
+        # Of as many parts as there are: what is packed piece by piece is valid gzip too.
+        plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(limit + 1)
+    except EOFError:
+        raise bad("Content-Encoding: gzip, but the body ends too early") from None
+    except (OSError, zlib.error):
         raise bad("Content-Encoding: gzip, but the body is not gzipped") from None
+    if not body:
+        raise bad("Content-Encoding: gzip, but the body is empty")
     if len(plain) > limit:
         raise Refusal(
             413, f"the body is too large unpacked; expected at most {limit / 2**20:g} MiB"
         )
-    if not unpacker.eof:
-        raise bad("Content-Encoding: gzip, but the body ends too early")
     return plain

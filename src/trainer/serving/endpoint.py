@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from trainer.serving.access_log import AccessLog
 from trainer.serving.body import CLOSE, GoneError
+from trainer.serving.departure import Departure
 from trainer.serving.metrics import Metrics
 from trainer.serving.refusal import Refusal, busy
 
@@ -105,6 +106,7 @@ class Endpoint:
                 405, f"{call.request.method} is not allowed here; expected {allowed}",
                 {"allow": allowed} | CLOSE,
             )  # fmt: skip
+        departure = Departure(call)
         try:
             async with asyncio.timeout(self._watch.timeout):
                 return await handler(call)
@@ -116,6 +118,8 @@ class Endpoint:
                 return error(504, f"no answer within {limit}")
             return error(408, f"the body did not arrive within {limit}", CLOSE)
         except asyncio.CancelledError:
+            if departure.seen:
+                raise GoneError from None
             if not self._watch.draining:
                 raise
             ended = busy("the server has ended before the answer")
@@ -126,6 +130,8 @@ class Endpoint:
             # A mistake of ours, or of a user's handler: the server goes on.
             traceback.print_exc(file=sys.stderr)
             return error(500, f"internal error: {type(problem).__name__}")
+        finally:
+            departure.close()
 
     def _tell(self, call: Call, status: int, seconds: float) -> None:
         watch = self._watch

@@ -44,10 +44,15 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
     return models
 
 
-def fingerprint(path: Path) -> Fingerprint | None:
+def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
     """What tells this state of a SavedModel's files from another; None if some are missing.
 
     A folder that is being copied has its `saved_model.pb` long before it has its weights.
+
+    Args:
+        path: The folder.
+        partial: Whether one that may lack its weights will do. Models that TensorFlow 1 has frozen
+            look so for ever.
     """
     try:
         files = sorted(p for p in path.rglob("*") if p.is_file())
@@ -58,7 +63,8 @@ def fingerprint(path: Path) -> Fingerprint | None:
     shards = [m for m in map(_SHARD.fullmatch, (Path(n).name for n in names)) if m]
     index = "variables/variables.index"
     whole = PROTO in names and (
-        (index in names and bool(shards) and len(shards) == int(shards[0][1]))
+        partial
+        or (index in names and bool(shards) and len(shards) == int(shards[0][1]))
         # A model without any variable has no such folder.
         or not (path / "variables").exists()
     )

@@ -18,6 +18,8 @@ from trainer.serving.version import Version
 T = TypeVar("T")
 # Larger ones take longer than other requests should wait for; in a thread they do not have to.
 LARGE = 2**20  # bytes
+# The most that gzip makes of one byte.
+RATIO = 1032
 
 
 class Predictor:
@@ -48,9 +50,12 @@ class Predictor:
         call.read = True
         call.told["bytes"] = size
         try:
-            encoding = headers.get("content-encoding")
-            if encoding:
-                body = await self._run(len(body), lambda: unpacked(body, encoding, self._limit))
+            encoding = headers.get("content-encoding", "")
+            if encoding not in ("", "identity"):
+                plain = await self._run(size * RATIO, lambda: unpacked(body, encoding, self._limit))
+                self._intake.hold(len(plain))
+                size += len(plain)
+                body = plain
             yield body
         finally:
             self._intake.release(size)

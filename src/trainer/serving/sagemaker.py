@@ -64,9 +64,9 @@ class SageMaker:
         told = {
             "MaxConcurrentTransforms": self._settings.max_concurrent,
             "BatchStrategy": self._settings.batch_strategy,
-            # All that is under way at a time may be 100 MB.
-            "MaxPayloadInMB": int(
-                min(self._settings.max_payload_mb, 100 // self._settings.max_concurrent)
+            # All that is under way at a time may be 100 MB; 0 would be no limit.
+            "MaxPayloadInMB": max(
+                1, int(min(self._settings.max_payload_mb, 100 // self._settings.max_concurrent))
             ),
         }
         return Response(orjson.dumps(told), media_type=JSON)

@@ -5,44 +5,44 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
 from trainer.errors import UserError
 from trainer.launch.signals import ending
-from trainer.report import Reporter
 from trainer.runtime import import_tensorflow
 from trainer.serving import handler
 from trainer.serving.access_log import AccessLog
 from trainer.serving.app import make_app
 from trainer.serving.batching import Batcher
 from trainer.serving.endpoint import Watch
+from trainer.serving.graceful import GracefulServer, tell
 from trainer.serving.handler import Handlers
 from trainer.serving.metrics import Metrics
 from trainer.serving.model import Model
 from trainer.serving.predict import Predictor
+from trainer.serving.refusal import shown
 from trainer.serving.sagemaker import SageMaker
 from trainer.serving.settings import Settings
+from trainer.serving.source import fetched, local
 from trainer.serving.store import Store
 from trainer.serving.tf_serving import TfServing
-from trainer.serving.version import AVAILABLE
-from trainer.transfer import fetch
-from trainer.urls import is_remote, local_path
+from trainer.serving.version import AVAILABLE, END, State
+from trainer.transfer import StoppedError
+from trainer.urls import is_remote
 
 # Longer than what stands before such a server keeps its connections, so that it is never the
 # server that closes one just when the next request comes.
 KEEP_ALIVE = 75
 BACKLOG = 2048
+# Seconds for transfers and for pip when they have been told to stop.
+PREPARING_STOP = 10.0
 # Python lets a thread run this long before another that waits for it. By default 5 ms: longer
 # than a model takes, so that its answer would wait for the parsing of many requests.
 SWITCH_SECONDS = 0.0005
@@ -60,14 +60,14 @@ def run(settings: Settings) -> int:
     # As process 1 of a container, signals without a handler would be ignored.
     with (
         ending(),
-        _local(settings.model_dir) as folder,
+        local(settings.model_dir) as folder,
         _listen(settings.host, settings.port) as listener,
     ):
         serving = Serving(settings, folder, listener.getsockname()[1])
         serving.run(listener)
     sys.stdout.flush()
     if serving.busy:
-        # Python would take away what TensorFlow's threads still use.
+        # Python would wait for a user's code, and take away what TensorFlow's threads still use.
         os._exit(0)
     return 0
 
@@ -77,7 +77,7 @@ class Serving:
 
     Args:
         settings: The server's.
-        folder: The model folder, on local disk.
+        folder: The model folder on local disk, or where to fetch it to.
         port: That it listens at.
     """
 
@@ -86,6 +86,7 @@ class Serving:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._missing: str | None = "loading"
+        self._preparing = True
         self._metrics = Metrics()
         self._log = AccessLog() if settings.access_log else None
         self._watch = Watch(self._metrics, self._log, settings.timeout)
@@ -98,16 +99,19 @@ class Serving:
             drain=settings.timeout,
             tell=tell,
         )
-        self._store.check()
+        if not is_remote(settings.model_dir):
+            self._store.check()
         self._predictor = Predictor(settings.max_payload)
-        self._handlers = Handlers(predictor=self._predictor, port=port)
+        self._handlers = Handlers(
+            predictor=self._predictor, port=port, max_queue=settings.max_queue
+        )
         self._server = self._make_server()
         self._loader = threading.Thread(target=self._load, name="loader", daemon=True)
 
     @property
     def busy(self) -> bool:
-        """Whether TensorFlow is still at work, be it for somebody who has gone."""
-        return self._loader.is_alive() or self._store.calling
+        """Whether something is still at work, be it for somebody who has gone."""
+        return self._loader.is_alive() or self._store.calling or self._handlers.calling
 
     def run(self, listener: socket.socket) -> None:
         """Answer until told to stop; see `run`."""
@@ -118,7 +122,8 @@ class Serving:
             self._stop.set()
             if self._log is not None:
                 self._log.close()
-            self._loader.join(timeout=1)
+            # What is being fetched is taken away next, and nothing may outlive this process.
+            self._loader.join(timeout=PREPARING_STOP if self._preparing else 1)
         if self._failure is not None:
             raise self._failure
 
@@ -127,13 +132,15 @@ class Serving:
         settings = self._settings
         begun = time.monotonic()
         try:
+            self._prepare()
             import_tensorflow(threads=settings.threads)
             sys.setswitchinterval(SWITCH_SECONDS)
-            handler.install(self._folder, env=os.environ, reporter=Reporter())
             self._handlers.load(self._folder)
             self._store.refresh(first=True)
             if not self._store.names():
                 raise RuntimeError(f"no model in {self._folder} could be loaded")
+        except StoppedError:
+            return
         except Exception as error:
             self._failure = error
             self._server.should_exit = True
@@ -144,8 +151,23 @@ class Serving:
         while settings.poll and not self._stop.wait(settings.poll):
             try:
                 self._store.refresh()
-            except OSError as error:
-                tell(f"warning: {self._folder}: {error.strerror}")
+            except Exception as error:
+                # The models that are loaded go on, and so does the look-out for others.
+                tell(f"warning: {self._folder}: {type(error).__name__}: {shown(error, 300)}")
+
+    def _prepare(self) -> None:
+        """Bring here what is not: only now, as platforms restart what does not listen soon."""
+
+        def stopped() -> bool:
+            return self._server.should_exit
+
+        if is_remote(self._settings.model_dir):
+            url = self._settings.model_dir
+            self._folder = fetched(url, self._folder, tell=tell, stopped=stopped)
+            self._store.folder = self._folder
+            self._store.check()
+        handler.install(self._folder, stopped=stopped)
+        self._preparing = False
 
     def _batcher(self, name: str, model: Model) -> Batcher:
         settings = self._settings
@@ -158,7 +180,7 @@ class Serving:
             observe=self._metrics.rows_of(name),
         )
 
-    def _make_server(self) -> _Server:
+    def _make_server(self) -> GracefulServer:
         store, settings = self._store, self._settings
         self._metrics.gauge(
             "trainer_queue_requests", "Requests that wait or are being answered",
@@ -166,7 +188,12 @@ class Serving:
         )  # fmt: skip
         self._metrics.gauge(
             "trainer_model_available", "1 for each version that is loaded", ("model", "version"),
-            lambda: [(key, 1.0 if s.state == AVAILABLE else 0.0) for key, s in store.states()],
+            # Those that have been let go of would be more and more.
+            lambda: [
+                (key, 1.0 if s.state == AVAILABLE else 0.0)
+                for key, s in store.states()
+                if s != State(END)
+            ],
         )  # fmt: skip
         sagemaker = SageMaker(
             settings=settings,
@@ -189,37 +216,7 @@ class Serving:
             access_log=False, server_header=False, backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=max(1, round(settings.grace)),
         )  # fmt: skip
-        return _Server(config, self._watch, settings.linger)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which first says that it is about to end."""
-
-    def __init__(self, config: uvicorn.Config, watch: Watch, linger: float) -> None:
-        super().__init__(config)
-        self._watch, self._linger = watch, linger
-        self._until: float | None = None
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """At the first signal, let balancers see that `/ping` fails; at the second, end at once."""
-        if self._until is not None:
-            self.should_exit = self.force_exit = True
-            return
-        self._watch.draining = True
-        linger = self._linger if sig == signal.SIGTERM else 0.0
-        self._until = time.monotonic() + linger
-        tell(f"{signal.Signals(sig).name}: answering what is under way, then ending")
-
-    async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second."""
-        if self._until is not None and time.monotonic() >= self._until:
-            self.should_exit = True
-        return await super().on_tick(counter)
-
-
-def tell(line: str) -> None:
-    """Print what happens to the server itself; standard output is for the access log alone."""
-    print(f"trainer: {line}", file=sys.stderr, flush=True)
+        return GracefulServer(config, self._watch, settings.linger)
 
 
 @contextlib.contextmanager
@@ -231,21 +228,3 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         raise UserError(f"--port {port}: cannot listen at {host}: {error.strerror}") from None
     with listener:
         yield listener
-
-
-@contextlib.contextmanager
-def _local(model_dir: str) -> Iterator[Path]:
-    """The model folder on local disk; what is remote is fetched into a temporary one."""
-    flag = "--model-dir"
-    if not is_remote(model_dir):
-        path = Path(local_path(model_dir, flag=flag))
-        if not path.is_dir():
-            raise UserError(f"{flag} {path}: no such folder")
-        yield path
-        return
-    scratch = Path(tempfile.mkdtemp(prefix="trainer-serve-"))
-    try:
-        (folder,) = fetch([model_dir.rstrip("/") + "/"], scratch, tell=tell, flag=flag)
-        yield Path(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -179,6 +179,13 @@ def from_flags(
 
 def _batch_transform(told: dict[str, Any], env: Mapping[str, str]) -> None:
     """In batch transform it is the service that says how many requests come, and how long."""
+    (variable,) = VARIABLES["max_concurrent"]
+    asked = told.get("max_concurrent", 1)
+    if asked < 0:
+        raise UserError(f"{variable} {asked}: expected a number of 0 or more")
+    if asked == 0:
+        # The service leaves it to `/execution-parameters`.
+        del told["max_concurrent"]
     if _typed(env.get("SAGEMAKER_BATCH", ""), bool, where="SAGEMAKER_BATCH"):
         told.setdefault("timeout", BATCH_SECONDS)
         told["max_queue"] = max(Settings.max_queue, told.get("max_concurrent", 0))

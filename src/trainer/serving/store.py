@@ -124,7 +124,8 @@ class Store:
         """Look once, and load and let go of what has changed.
 
         Args:
-            first: Take folders as they are; later, a new one must have been so twice in a row.
+            first: Take folders as they are; later, a new one must be whole, and have been so twice
+                in a row.
         """
         found = layout.find(self.folder, name=self.name)
         wanted = {
@@ -134,7 +135,7 @@ class Store:
         }
         seen: dict[tuple[str, int], Fingerprint] = {}
         for key, path in wanted.items():
-            state = layout.fingerprint(path)
+            state = layout.fingerprint(path, partial=first)
             if state is None:
                 continue
             seen[key] = state
@@ -159,6 +160,10 @@ class Store:
             model = Model(path)
             if not model.signatures:
                 raise ValueError("it has no signature that can be served")
+            try:
+                model.warm_up(self.sizes)
+            except Refusal as error:
+                self.tell(f"warning: {name}/{number} fails on zeros: {error.message}")
         except Exception as error:
             # Whatever TensorFlow makes of a broken folder: others go on, and so does this server.
             reason = " ".join(str(error).split())[:300]
@@ -167,10 +172,6 @@ class Store:
                 self._states[key] = State(END, "UNKNOWN", reason)
             self.tell(f"cannot load {name}/{number}: {type(error).__name__}: {reason}")
             return
-        try:
-            model.warm_up(self.sizes)
-        except Refusal as error:
-            self.tell(f"warning: {name}/{number} fails on zeros: {error.message}")
         before = self._versions.get(name, {}).get(number)
         version = Version(name, number, model, self.make_batcher(name, model))
         self._show(name, {**self._versions.get(name, {}), number: version})

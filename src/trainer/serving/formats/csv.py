@@ -46,8 +46,10 @@ def _numbers(text: str, tensor: Tensor) -> np.ndarray:
             io.StringIO(text), kind, delimiter=",", ndmin=2, comments=None, quotechar='"'
         )
     except (ValueError, OverflowError) as error:
+        # What follows is advice for callers of NumPy.
+        reason = str(error).partition("; use `usecols`")[0]
         raise bad(
-            f"CSV: {shown(_AT.sub(_place, str(error)), 200)}; expected {tensor.type_name} in all "
+            f"CSV: {shown(_AT.sub(_place, reason), 200)}; expected {tensor.type_name} in all "
             "columns, and as many in each line"
         ) from None
     with np.errstate(over="ignore"):

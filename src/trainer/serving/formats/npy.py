@@ -44,19 +44,26 @@ def _array(body: bytes) -> np.ndarray:
         # NumPy's parser lets through whatever its own steps raise.
         reason = shown(error) or type(error).__name__
         raise bad(f"npy: the header cannot be read ({reason})") from None
-    if dtype.hasobject or any(size < 0 for size in shape):
+    if dtype.hasobject or not dtype.itemsize or any(size < 0 for size in shape):
         raise bad(f"npy: an array of {dtype} {list(shape)}; expected numbers")
     start, size = file.tell(), math.prod(shape) * dtype.itemsize
     # Before anything is made in memory: a header can claim any shape.
     if len(body) - start != size:
         raise bad(f"npy: {len(body) - start} bytes of values; the header calls for {size}")
     flat = np.frombuffer(body, dtype, offset=start)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    try:
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, TypeError) as error:
+        # More dimensions than NumPy has, or larger ones where another is 0.
+        raise bad(f"npy: no array has this shape ({shown(error)})") from None
 
 
 def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
     if tensor.is_text and array.dtype.kind in "SU":
-        flat = [v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()]
+        try:
+            flat = [v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()]
+        except (UnicodeEncodeError, SystemError):
+            raise bad("npy: a string has a character that Unicode has not") from None
         made = np.empty(len(flat), object)
         made[:] = flat
         return made.reshape(array.shape)

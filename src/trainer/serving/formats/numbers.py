@@ -10,6 +10,7 @@ finds the words for what is wrong.
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 import orjson
@@ -21,6 +22,7 @@ _SPACE = b" \t\r\n"
 # Every character of a number looks alike; brackets become spaces.
 _ALIKE = bytes.maketrans(_NUMBER, b"0" * len(_NUMBER))
 _FLAT = bytes.maketrans(b"[]", b"  ")
+_INSTANCES = re.compile(rb'"instances"\s*:\s*$')
 
 
 def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
@@ -83,12 +85,16 @@ def _rows(row: bytes, count: int) -> bytes:
 
 
 def split(body: bytes) -> tuple[bytes, bytes] | None:
-    """Cut the one array of numbers out of a JSON object.
+    """Cut the instances out of a JSON object that has no other array.
 
     Returns:
-        The object with a 0 in its place, and the array; None if there is no such.
+        The object with a 0 in their place, and the array; None if there is no such.
     """
     begin, end = body.find(b"["), body.rfind(b"]") + 1
     if begin < 0 or end <= begin:
         return None
-    return body[:begin] + b"0" + body[end:], body[begin:end]
+    rest = body[:begin] + b"0" + body[end:]
+    # An array under another name, or deeper down, is not what is asked for.
+    if not _INSTANCES.search(body, 0, begin) or rest.count(b'"instances"') != 1:
+        return None
+    return rest, body[begin:end]

@@ -1,0 +1,60 @@
+"""Giving up a request whose client has hung up: nobody waits for its answer.
+
+Clients that give up after a while ask again. A queue full of what they no longer wait for would
+keep the model from ever answering in time again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from starlette.requests import Request
+
+# Most requests have been answered by then, and never pay for being watched.
+PATIENCE = 0.1  # seconds
+
+
+class Reading(Protocol):
+    """What is to be known of a request."""
+
+    request: Request
+    read: bool
+
+
+class Departure:
+    """Cancels the task that it is made in when the client hangs up.
+
+    Args:
+        call: The request; until its body has been read, whoever reads it finds out.
+
+    Attributes:
+        seen: Whether the client has hung up.
+    """
+
+    def __init__(self, call: Reading) -> None:
+        self.seen = False
+        self._call = call
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._look)
+
+    def close(self) -> None:
+        """Watch no longer; nothing is cancelled after that."""
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._call.read:
+            self._watcher = loop.create_task(self._watch())
+        else:
+            self._timer = loop.call_later(PATIENCE, self._look)
+
+    async def _watch(self) -> None:
+        while (await self._call.request.receive())["type"] != "http.disconnect":
+            pass
+        self.seen = True
+        if self._task is not None:
+            self._task.cancel()
