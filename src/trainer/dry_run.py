@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer import recipes
-from trainer.job import Hparams, Job, knobs
+from trainer.job import Hparams, Job
+from trainer.knob import knobs
 from trainer.launch.command import Command
 from trainer.platforms.resolve import PLATFORMS, Resolved
 from trainer.secrets import known, mask_text, mask_value, masked, masked_argv

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from trainer.errors import UserError
-from trainer.job import Hparams, Job, Knob, flag, knobs
+from trainer.job import Hparams, Job
+from trainer.knob import Knob, flag, knobs
 
 
 class Parser(argparse.ArgumentParser):

@@ -82,7 +82,8 @@ def tell_start(
     for split, of in (("training", data["train"]), ("test", data["test"])):
         kind = of["kind"]
         kind = "SYNTHETIC digits (no --train given)" if kind == "synthetic" else kind
-        reporter.info(f"{split} data: {kind}, {of['examples']} examples")
+        count = "" if of["examples"] is None else f", {of['examples']} examples"
+        reporter.info(f"{split} data: {kind}{count}")
         for line in of["damaged"]:
             reporter.warn(f"left out: {line}")
     if set(data["train"]["files"]) & set(data["test"]["files"]):
@@ -94,10 +95,11 @@ def tell_start(
         f"precision={hparams.precision} seed={hparams.seed}"
     )
     if job.distribution not in (None, "none"):
-        reporter.info(
-            f"distribution={job.distribution} processes={strategy.processes} "
-            f"replicas={strategy.replicas} scaling={job.scaling}"
-        )
+        shared = f"processes={strategy.processes} replicas={strategy.replicas}"
+        if job.cluster.ps:
+            # Each of which takes steps of its own.
+            shared = f"workers={len(job.cluster.worker)} servers={len(job.cluster.ps)}"
+        reporter.info(f"distribution={job.distribution} {shared} scaling={job.scaling}")
 
 
 def metrics_of(

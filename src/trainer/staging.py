@@ -23,7 +23,7 @@ from trainer import atomic, storage
 from trainer.artifacts.found import CODE
 from trainer.errors import UserError
 from trainer.job import Job
-from trainer.job import flag as flag_of
+from trainer.knob import flag as flag_of
 from trainer.layout import NUMBERED, versions_in
 from trainer.storage import NO_OPTIONS, Options, Place
 from trainer.storage_errors import StorageError

@@ -24,7 +24,8 @@ import pytest
 from trainer import storage
 from trainer.cluster import Cluster
 from trainer.errors import UserError
-from trainer.job import Job, flag
+from trainer.job import Job
+from trainer.knob import flag
 from trainer.staging import Mirror, staged
 from trainer.storage import PIECE, children, remove, versions
 from trainer.storage_errors import StorageError

@@ -177,6 +177,7 @@ def test_workers_and_servers_train_on_one_machine_and_count_every_step(
         *("--model-dir", str(tmp_path / "model")),
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "distribution=parameter_server workers=2 servers=1 " in done.stdout
     report = json.loads((tmp_path / "metrics.json").read_text())
     assert report["steps"] == 200
     assert report["test_accuracy"] > 0.93

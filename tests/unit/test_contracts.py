@@ -6,7 +6,8 @@ import pytest
 
 from trainer import cli
 from trainer.hypertune import DEFAULT_FILE, DEFAULT_TAG, KEPT
-from trainer.job import Hparams, Job, flag
+from trainer.job import Hparams, Job
+from trainer.knob import flag
 from trainer.platforms.base import Seen
 from trainer.platforms.coerce import known
 from trainer.platforms.resolve import PLATFORMS

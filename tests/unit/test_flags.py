@@ -4,7 +4,8 @@ import pytest
 
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags, job_from_flags
-from trainer.job import Hparams, Job, flag, knobs
+from trainer.job import Hparams, Job
+from trainer.knob import flag, knobs
 
 
 def parse(*argv: str) -> Job:

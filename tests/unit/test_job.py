@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from trainer.errors import UserError
-from trainer.job import Hparams, Job, knobs
+from trainer.job import Hparams, Job
+from trainer.knob import knobs
 
 
 def test_a_job_cannot_be_changed():

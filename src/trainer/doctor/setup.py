@@ -15,7 +15,8 @@ from trainer.doctor.probes import Probes
 from trainer.dry_run import settings, shown
 from trainer.errors import UserError
 from trainer.flags import job_from_flags
-from trainer.job import Job, flag
+from trainer.job import Job
+from trainer.knob import flag
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import coerce, field_of
 from trainer.platforms.resolve import Resolved, resolve, which

@@ -14,7 +14,8 @@ import typing
 from typing import Any
 
 from trainer.errors import UserError
-from trainer.job import Hparams, Job, Knob, knobs
+from trainer.job import Hparams, Job
+from trainer.knob import Knob, knobs
 from trainer.platforms.base import shown
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

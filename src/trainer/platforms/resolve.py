@@ -16,7 +16,8 @@ from typing import Any
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.flags import job_from_flags
-from trainer.job import Job, flag
+from trainer.job import Job
+from trainer.knob import flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
