@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = dict(os.environ)
+# What the program sets for itself or for a program that takes its place.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def pytest_collection_finish() -> None:
@@ -30,8 +33,11 @@ def pytest_collection_finish() -> None:
 def same_environment() -> Iterator[None]:
     """What a test sets, or a library that it imports, is not there for the next one."""
     before = dict(os.environ)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     _restore(before)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _restore(before: Mapping[str, str]) -> None:

@@ -15,7 +15,8 @@ from trainer.artifacts.saved_model import DEFAULT
 from trainer.job import Hparams
 from trainer.layout import put
 
-# A reloaded model runs the same operations; only their fusing may differ.
+# A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
+# of 1 where that is more.
 SAME = 1e-4
 # Of classes that are as probable as each other, either may come first.
 TIES = 0.05
@@ -131,7 +132,8 @@ def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
         return f"have shape {answered.shape}, the model's {expected.shape}"
     if expected.dtype.is_floating:
         largest = _largest(expected, answered)
-        return None if largest <= SAME else f"differ from the model's by {largest:.2g}"
+        size = max(1.0, _largest(expected, tf.zeros_like(expected)))
+        return None if largest <= SAME * size else f"differ from the model's by {largest:.2g}"
     share = float(np.mean(expected.numpy() != answered.numpy()))
     return None if share <= TIES else f"are others than the model's for {share:.0%}"
 
