@@ -175,10 +175,11 @@ def staged(
             url = remote["checkpoint_dir"]
             mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, **more)
             mirror.restore()
-        common = job.distribution == "parameter_server" and any(map(is_remote, job.train))
-        into = (_common(job.train, options) if common else work) / "train"
         # A parameter server holds variables, and reads nothing.
-        train = fetch(() if role == "ps" else job.train, into, shard=host, stopped=stopped, **more)
+        read = () if role == "ps" else job.train
+        common = job.distribution == "parameter_server" and any(map(is_remote, read))
+        into = (_common(read, options) if common else work) / "train"
+        train = fetch(read, into, shard=host, stopped=stopped, **more)
         # Often the same folder as --train, which is then not fetched again.
         data = into if host[1] == 1 else work / "test"
         test = fetch(job.test, data, stopped=stopped, flag="--test", **more)

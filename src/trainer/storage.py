@@ -140,8 +140,10 @@ class Place:
         """What tells the objects that the url names from those that replace them: their tags."""
         found, _ = self.find()
         prefix = self.key[: wild.start()] if (wild := WILD.search(self.key)) else self.key
-        details = self._details(prefix)
-        return repr([(key, details[key].get("ETag") or details[key].get("etag")) for key in found])
+        told = self._details(prefix)
+        # One that goes meanwhile is missed by whoever fetches it.
+        details = [(key, told.get(key, {})) for key in found]
+        return repr([(key, of.get("ETag") or of.get("etag")) for key, of in details])
 
     def contents(self) -> dict[str, int]:
         """The sizes of the objects in this folder, to any depth, by their names in it."""

@@ -38,6 +38,21 @@ def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict]:
     return ran((), mnist_dir, tmp_path_factory.mktemp("one"))
 
 
+def told_by(script: str, *argv: str) -> dict:
+    """What a script, run in a process of its own, says in JSON in its last line."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *argv],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
 def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], dict]:
     done = trainer(
         "train", *way, "--train", str(data), *PLAIN, *SIXTY, "--model-dir", str(folder / "model")
@@ -251,19 +266,10 @@ print(json.dumps(found))
 """
 
 
-def test_a_server_updates_a_variable_and_what_belongs_to_it_in_one_operation(tmp_path: Path):
+def test_a_server_updates_a_variable_and_what_belongs_to_it_in_one_operation():
     # In several, a worker that is held up between them would add what is no longer true: the
     # second moment becomes negative, and the weights NaN.
-    done = subprocess.run(
-        [sys.executable, "-c", SERVERS],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = told_by(SERVERS)
     for name, kernel in (("adam", "ResourceApplyAdam"), ("sgd", "ResourceApplyKerasMomentum")):
         assert len(found[name]["places"]) == 2
         np.testing.assert_allclose(found[name]["ours"], [found[name]["plain"]] * 3, rtol=1e-5)
@@ -312,16 +318,7 @@ print(json.dumps(found))
 def test_two_replicas_in_one_process_learn_what_one_learns(
     tfrecords: Path, tmp_path: Path, precision: str
 ):
-    done = subprocess.run(
-        [sys.executable, "-c", MIRRORED, str(tfrecords), str(tmp_path), precision],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = told_by(MIRRORED, str(tfrecords), str(tmp_path), precision)
     alone, mirrored = found["alone"], found["mirrored"]
     assert mirrored["replicas"] == 2
     assert found["moving"] == [[2.0, 5.0]] * 2
