@@ -702,7 +702,7 @@ def test_a_folder_of_broken_models_is_a_failure(tmp_path):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 1.0, 2.0])
 def test_told_to_stop_while_it_starts_it_ends_well(digits_model, seconds):
     argv = [sys.executable, "-m", "trainer", "serve", "--model-dir", str(digits_model)]
     process = subprocess.Popen([*argv, "--port", "0", "--linger", "0"], env=environment())

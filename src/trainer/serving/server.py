@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -115,6 +116,10 @@ class Serving:
 
     def run(self, listener: socket.socket) -> None:
         """Answer until told to stop; see `run`."""
+        # Before anything is imported beside: an exception out of a handler, as `ending` raises one,
+        # can leave the lock of an import taken for good. For good, as this process then ends.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._server.handle_exit)
         self._loader.start()
         try:
             self._server.run(sockets=[listener])
