@@ -570,6 +570,39 @@ def test_a_workers_host_that_is_cut_off_for_a_while_goes_on(jobs):
     assert [each.wait(SOON) for each in running] == [0, 0, 0]
 
 
+def test_a_launcher_that_gets_no_processor_for_a_while_is_not_lost(jobs):
+    """Its kernel still answers; that of a host which is gone does not."""
+    job = jobs(4)
+    listed = {"chief": ["host-1"], "worker": ["host-2", "host-3"], "ps": ["host-4"]}
+    tasks = ("chief", 0), ("worker", 0), ("worker", 1), ("ps", 0)
+    running = [
+        job.start(i, place(*task, **listed), set=HASTY, **SERVED) for i, task in enumerate(tasks)
+    ]
+    for each in running:
+        pids(each, 1)
+    running[1].send_signal(signal.SIGSTOP)
+    job.net.unplug(2)
+    # By then the other one has been silent for as long.
+    running[0].line("^trainer: host host-3, worker 1: no sign of life any more")
+    running[1].send_signal(signal.SIGCONT)
+    job.tell("chief0", "exit 0")
+    assert [running[i].wait(SOON) for i in (0, 1, 3)] == [0, 0, 0]
+    assert not [line for line in running[0].lines if "host host-2" in line]
+
+
+def test_a_launcher_that_hangs_ends_the_job(jobs):
+    job = jobs(2)
+    hasty = {**HASTY, "roster.HUNG": 4.0}
+    running = [job.start(i, c, set=hasty, **MIRRORED) for i, c in enumerate(equals(2))]
+    for each in running:
+        pids(each, 1)
+    running[1].send_signal(signal.SIGSTOP)
+    assert running[0].wait(SOON) == 200
+    assert "host host-2, worker 0: no sign of life of its launcher" in running[0].lines[-1]
+    running[1].send_signal(signal.SIGCONT)
+    assert running[1].wait(SOON) == 200
+
+
 def test_a_server_that_is_lost_makes_all_begin_anew(jobs, tmp_path):
     job = jobs(3)
     more = {"checkpoint_dir": str(tmp_path), "restarts": 1}

@@ -140,6 +140,32 @@ def test_a_chief_that_falls_silent_is_lost(monkeypatch):
         assert (cause.host, cause.process, cause.code) == ("algo-1", "chief", 200)
 
 
+def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
+    monkeypatch.setattr(module, "LOST", 0.2)
+    monkeypatch.setattr(module, "HUNG", 2.0)
+    heard, opened = time.monotonic(), []
+
+    class Line:
+        up = True
+
+        def __init__(self, told):
+            opened.append(told)
+
+        def close(self):
+            self.up = False
+
+    def post(verb, told, timeout):
+        if verb == "join":
+            return {"seen": 0}
+        raise TimeoutError
+
+    with line(post, WORKER, open_line=Line) as peers:
+        cause = Cause.from_dict(hear(peers, "failed", 10)["cause"])
+    assert cause.reason == module.STUCK
+    assert time.monotonic() - heard >= 2.0
+    assert [told["member"] for told in opened] == [WORKER.id]
+
+
 def test_a_chief_that_does_not_know_us_has_been_started_again():
     def post(verb, told, timeout):
         return {"seen": 0} if verb == "join" else {"unknown": True}

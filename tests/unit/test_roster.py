@@ -2,7 +2,7 @@ import pytest
 
 from trainer.launch import roster as module
 from trainer.launch.cause import Cause
-from trainer.launch.roster import LOST, Roster
+from trainer.launch.roster import HUNG, LOST, SILENCE, STUCK, Roster
 from trainer.launch.tasks import Member
 from trainer.launch.terms import Terms
 
@@ -161,6 +161,30 @@ def test_a_host_without_sign_of_life_is_lost():
     job.pass_by(0.5, CHIEF, PS)
     assert job.cause().where == "host algo-2, worker 0"
     assert job.cause().code == 200
+
+
+def test_a_host_whose_connection_stands_gets_more_time():
+    job = Job().start()
+    assert job.say("line", WORKER) == {}
+    job.pass_by(HUNG, CHIEF, PS)
+    assert job.cause() is None
+    job.pass_by(0.5, CHIEF, PS)
+    assert job.cause().where == "host algo-2, worker 0"
+    assert job.cause().reason == STUCK
+
+
+def test_a_host_whose_connection_broke_does_not():
+    job = Job().start()
+    job.say("line", WORKER)
+    assert job.say("line", WORKER, run="another") == {"unknown": True}
+    job.pass_by(LOST + 1, CHIEF, PS)
+    assert job.cause() is None
+    job.roster.line_broke(WORKER.id, "another")
+    job.pass_by(0.5, CHIEF, PS)
+    assert job.cause() is None
+    job.roster.line_broke(WORKER.id, "1")
+    job.pass_by(0.5, CHIEF, PS)
+    assert job.cause().reason == SILENCE
 
 
 def test_the_host_that_keeps_the_roster_is_never_lost():

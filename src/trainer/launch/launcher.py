@@ -25,6 +25,7 @@ from trainer.job import PORT, Job
 from trainer.launch import processes, tasks
 from trainer.launch.addresses import free_ports, interface_of, split
 from trainer.launch.command import Command, Outcome
+from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
 from trainer.launch.peers import Peers, directly, over_http
 from trainer.launch.relay import sinks
@@ -92,6 +93,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
                 spec=host.spec,
                 start_timeout=job.start_timeout,
                 card=host.card,
+                open_line=None if roster else host.open_line,
             )
         )
         part = host.part(peers)
@@ -185,6 +187,10 @@ class Host:
     def connected(self, chief_ip: str, own_ip: str) -> None:
         """Take note of the addresses that a connection to the chief's host has."""
         self._chief_ip, self._own_ip = chief_ip, own_ip
+
+    def open_line(self, told: Mapping[str, Any]) -> Lifeline:
+        """Open an idle connection to the chief's host, once it has been reached."""
+        return Lifeline(self._chief_ip, self.port, told)
 
     def commands(
         self, told: Mapping[str, Any], *, probe: bool = True

@@ -21,12 +21,15 @@ from typing import Any
 
 from trainer.errors import RETRY
 from trainer.launch.cause import Cause
+from trainer.launch.lifeline import Lifeline
 from trainer.launch.rendezvous import LARGEST
-from trainer.launch.roster import HOLD, LOST, SETTLE, Roster
+from trainer.launch.roster import HOLD, HUNG, LOST, SETTLE, SILENCE, STUCK, Roster
 from trainer.launch.tasks import Member
 
 # Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.
 Post = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
+# Opens an idle connection to the chief's host, given who we are.
+OpenLine = Callable[[Mapping[str, Any]], Lifeline]
 
 # Between two attempts.
 _PAUSE = 0.25
@@ -37,7 +40,6 @@ _PROGRESS = 10.0
 _NO_CARD: Mapping[str, Any] = MappingProxyType({})
 # For the last words of this host.
 _FAREWELL = 2.0
-_SILENCE = "no sign of life any more; the host or its container has gone"
 
 
 def over_http(host: str, port: int, connected: Callable[[str, str], None]) -> Post:
@@ -85,6 +87,7 @@ class Peers:
         spec: What all hosts have to agree on, by name.
         start_timeout: Seconds for the chief to answer.
         card: What the others are told of this host when the job starts.
+        open_line: Tells a chief whose launcher gets no processor from one that is gone.
 
     Attributes:
         fd: Readable when there is news.
@@ -102,6 +105,7 @@ class Peers:
         spec: Mapping[str, Any],
         start_timeout: float,
         card: Mapping[str, Any] = _NO_CARD,
+        open_line: OpenLine | None = None,
     ) -> None:
         self._post = post
         self._member = member
@@ -112,6 +116,8 @@ class Peers:
         self._card = card
         self._count = count
         self._start_timeout = start_timeout
+        self._open_line = open_line
+        self._line: Lifeline | None = None
         self._me = {"member": member.id, "run": uuid.uuid4().hex}
         self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -133,6 +139,8 @@ class Peers:
         self._reports.put(None)
         for thread in self._threads:
             thread.join(timeout=_FAREWELL)
+        if self._line:
+            self._line.close()
         if not any(thread.is_alive() for thread in self._threads):
             os.close(self.fd)
             os.close(self._wake)
@@ -174,26 +182,29 @@ class Peers:
             return Cause.from_dict(answer["cause"]) if answer.get("cause") else cause
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             # What looked like a process that is gone was the chief's whole host.
-            return self._chief_lost(_SILENCE) if cause and cause.echo else cause
+            return self._chief_lost(SILENCE) if cause and cause.echo else cause
 
     def _listen(self) -> None:
         seen = self._join()
+        self._hold_line()
         heard = time.monotonic()
         began = told_at = heard
         while seen is not None and not self._over.is_set():
-            left = heard + LOST - time.monotonic()
-            if left <= 0:
-                self._lost(_SILENCE)
-                return
+            left = max(_PAUSE, heard + LOST - time.monotonic())
             try:
                 answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _ATTEMPT))
             except (OSError, http.client.HTTPException, ValueError):
+                silent = time.monotonic() - heard
+                if silent >= self._patience():
+                    self._lost(STUCK if self._is_there() else SILENCE)
+                    return
                 self._over.wait(_PAUSE)
                 continue
             if "unknown" in answer:
                 self._lost("its launcher was started a second time, so the first one has died")
                 return
             heard = time.monotonic()
+            self._hold_line()
             seen = answer["seen"]
             for each in answer["news"]:
                 self._tell(each)
@@ -232,13 +243,25 @@ class Peers:
     def _send(self) -> None:
         while (what := self._reports.get()) is not None:
             # When it cannot be told for so long, the chief counts as lost anyway.
-            until = time.monotonic() + LOST
-            while time.monotonic() < until and not self._gone:
+            began = time.monotonic()
+            while time.monotonic() - began < self._patience() and not self._gone:
                 try:
                     self._post("report", {**self._me, **what}, _ATTEMPT)
                     break
                 except (OSError, http.client.HTTPException, ValueError):
                     time.sleep(_PAUSE)
+
+    def _hold_line(self) -> None:
+        """Open the connection, or open it again, while the chief is there."""
+        if self._open_line and not self._gone and not self._is_there():
+            self._line = self._open_line(self._me)
+
+    def _patience(self) -> float:
+        return HUNG if self._is_there() else LOST
+
+    def _is_there(self) -> bool:
+        """Whether the chief's host is, as far as its kernel tells."""
+        return self._line is not None and self._line.up
 
     def _lost(self, reason: str) -> None:
         self._gone = True

@@ -17,6 +17,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.launch.lifeline import hold
 from trainer.launch.roster import Roster
 
 # Horovod's values are addresses, ours a page of text.
@@ -68,6 +69,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], roster: Roster) -> None:
         self.store = Store()
         self.roster = roster
+        self.ended = threading.Event()
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -115,6 +117,10 @@ class _Handler(BaseHTTPRequestHandler):
             if verb == "join":
                 roster.reached_at(self.connection.getsockname()[0])
             answer = roster.handle(verb, told)
+            if verb == "line" and "unknown" not in answer:
+                hold(self.connection, ended=self.server.ended.is_set)
+                roster.line_broke(str(told["member"]), str(told["run"]))
+                return
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._answer(400, f"{type(error).__name__}\n".encode())
             return
@@ -174,7 +180,7 @@ def serving(roster: Roster, *, host: str, port: int) -> Iterator[int]:
             f"--port {port}: the hosts cannot meet there: {why}; choose another port, the same on "
             "all hosts"
         ) from None
-    ended = threading.Event()
+    ended = server.ended
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.05,), name="rendezvous", daemon=True),
         threading.Thread(target=_ticking, args=(roster.tick, ended), name="roster", daemon=True),

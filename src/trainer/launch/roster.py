@@ -20,6 +20,10 @@ from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
 
 # Seconds without sign of life after which a host counts as lost.
 LOST = 5.0
+# And with none but the connection of its kernel: its launcher gets no processor, or hangs.
+HUNG = 60.0
+SILENCE = "no sign of life any more; the host or its container has gone"
+STUCK = "no sign of life of its launcher any more, though the host is there"
 # How long a beat is held back when there is no news.
 HOLD = 1.0
 # For the real cause to come in, when what came first may only be an echo of it.
@@ -49,14 +53,15 @@ class Roster:
         """Answer one request of a host.
 
         Args:
-            verb: `join`, `beat`, `report` or `leave`.
+            verb: `join`, `line`, `beat`, `report` or `leave`.
             told: What it says; always `member` and `run`.
 
         Raises:
             KeyError, TypeError, ValueError: It is no such request.
         """
         answer = {
-            "join": self._join, "beat": self._beat, "report": self._report, "leave": self._leave,
+            "join": self._join, "line": self._line, "beat": self._beat, "report": self._report,
+            "leave": self._leave,
         }[verb]  # fmt: skip
         with self._changed:
             return answer(str(told["member"]), str(told["run"]), told)
@@ -66,7 +71,8 @@ class Roster:
         with self._changed:
             now, state = self._clock(), self._state
             for id, host in self._hosts.items():
-                if host.state == JOINED and id != self._chief and now - host.seen > LOST:
+                patience = HUNG if host.lines else LOST
+                if host.state == JOINED and id != self._chief and now - host.seen > patience:
                     self._lose(id, host)
             if not state.started and state.cause is None and now > state.deadline:
                 first, *more = self._missing()
@@ -82,6 +88,13 @@ class Roster:
             if id in self._hosts:
                 self._hosts[id].state = LEFT
             self._changed.notify_all()
+
+    def line_broke(self, id: str, run: str) -> None:
+        """Take note that a connection is no more which a host has announced by `line`."""
+        with self._changed:
+            host = self._known(id, run)
+            if host:
+                host.lines -= 1
 
     def wait_for_leave(self, timeout: float) -> list[str]:
         """Wait until all others have left or are lost.
@@ -142,6 +155,13 @@ class Roster:
         if id not in self._expected and not id.startswith("evaluator-"):
             return f"is none of those whom the chief expects: {', '.join(self._expected)}"
         return None
+
+    def _line(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        host = self._known(id, run)
+        if host is None:
+            return {"unknown": True}
+        host.lines += 1
+        return {}
 
     def _beat(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
         host, state = self._known(id, run), self._state
@@ -213,7 +233,7 @@ class Roster:
         ]
         if cause and cause.echo and silent:
             first = min(silent, key=lambda host: host.seen)
-            self._state.cause = dataclasses.replace(_lost(first), code=cause.code)
+            self._state.cause = dataclasses.replace(_lost(first, SILENCE), code=cause.code)
 
     def _unsettled(self) -> float:
         """Seconds for which another cause may take the place of this one."""
@@ -256,7 +276,7 @@ class Roster:
         if not state.started or state.done is not None or state.cause:
             # While all are waited for it may come again; at the end it is not waited for.
             return
-        cause = _lost(host)
+        cause = _lost(host, STUCK if host.lines else SILENCE)
         if self._spared(id):
             self._tell("note", text=f"{cause.line}; the job goes on without it")
         else:
@@ -291,6 +311,5 @@ class Roster:
         self._changed.notify_all()
 
 
-def _lost(host: Host) -> Cause:
-    reason = "no sign of life any more; the host or its container has gone"
+def _lost(host: Host, reason: str) -> Cause:
     return Cause(host=host.name, process=host.task, code=RETRY, reason=reason)

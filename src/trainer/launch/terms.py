@@ -26,6 +26,7 @@ class Host:
         seen: When it was heard of last.
         state: Whether it is there.
         leaving: Whether it has said goodbye.
+        lines: How many idle connections from it stand; see `lifeline`.
         ready: For which beginning of the job it is ready.
     """
 
@@ -37,6 +38,7 @@ class Host:
     seen: float
     state: str = JOINED
     leaving: bool = False
+    lines: int = 0
     ready: int = 0
 
 
