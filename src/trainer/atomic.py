@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name, and rename it when it is on disk."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with naming_full_disk(path), part.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -38,14 +39,38 @@ def new_folder(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
-        yield part
-        for file in sorted(part.rglob("*")):
-            _sync(file)
-        _sync(part)
+        with naming_full_disk(path):
+            yield part
+            for file in sorted(part.rglob("*")):
+                _sync(file)
+            _sync(part)
         part.rename(path)
         _sync(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Tell a full disk as such, whoever found it full.
+
+    TensorFlow raises an error of its own there, with the operations that led to it.
+
+    Args:
+        path: What is being written.
+
+    Raises:
+        OSError: There is no space left, or none of the quota; anything else is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number not in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(errno.ENOSPC) not in str(error):
+                raise
+            number = errno.ENOSPC
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def remove_folder(path: Path) -> None:

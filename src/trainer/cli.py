@@ -13,6 +13,7 @@ TensorFlow is imported by the verbs that need it, after everything that can be c
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -68,9 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        text = " ".join(str(error).split())[:500]
-        kind = type(error).__name__
-        print(f"trainer: failed: {kind}: {text} (--debug shows where)", file=sys.stderr)
+        if isinstance(error, OSError) and error.filename is not None:
+            text = f"{error.filename}: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                text += "; make room, or name a folder on a larger disk"
+        else:
+            text = f"{type(error).__name__}: {error}"
+        text = " ".join(text.split())[:500]
+        print(f"trainer: failed: {text} (--debug shows where)", file=sys.stderr)
         return FAILURE
     return code or 0
 

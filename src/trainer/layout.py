@@ -49,7 +49,10 @@ def put(
     model_dir.mkdir(parents=True, exist_ok=True)
     atomic.remove_leftovers(model_dir)
     if layout == "tar":
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=model_dir) as work:
+        with (
+            atomic.naming_full_disk(model_dir / ARCHIVE),
+            tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=model_dir) as work,
+        ):
             write(Path(work))
             found = {f"1/{name}": file for name, file in files(Path(work)).items()}
             if code:

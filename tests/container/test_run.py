@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from containers import Container, opt_ml
 
 ISOLATED = ("--network", "none")
@@ -111,6 +112,47 @@ def test_output_that_cannot_be_written_is_one_line(start, tfrecords):
     assert len(errors) == 1
     assert "/out" in errors[0]
     assert "Traceback" not in run.text
+
+
+def test_too_little_disk_is_one_line(start, tfrecords):
+    run = start(
+        "--model", "cnn", "--steps", "20", "--train", "/data", "--model-dir", "/out/model",
+        options=(*ISOLATED, "--tmpfs", "/out:size=1m", "-v", f"{tfrecords}:/data:ro"),
+    )  # fmt: skip
+    assert run.wait() == 1
+    failed = [line for line in run.lines if line.startswith("trainer: failed: ")]
+    assert len(failed) == 1, run.text
+    assert "/out/model/1: No space left on device; make room" in failed[0]
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("port", "argv", "told"),
+    [
+        (8080, ("serve", "--model-dir", "/tmp"), "--port 8080: cannot listen at 0.0.0.0: Address"),
+        (
+            7117,
+            ("train", "--distribution", "horovod", "--processes-per-host", "2", "--port", "7117"),
+            "--port 7117: the hosts cannot meet there: another program listens there",
+        ),
+    ],
+    ids=["serve", "train"],
+)
+def test_a_port_in_use_is_one_line(start, port, argv, told):
+    """The program takes the place of one that listens there, and goes on listening."""
+    run = start("python3", "-c", LISTEN, str(port), CONTAINER, *argv)
+    assert run.wait() == 2, run.text
+    (line,) = run.lines
+    assert line.startswith(f"trainer: error: {told}")
+
+
+CONTAINER = "/opt/trainer/entrypoints/container"
+LISTEN = """
+import os, socket, sys
+listener = socket.create_server(("", int(sys.argv[1])))
+listener.set_inheritable(True)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
 
 
 def test_an_ai_platform_job_by_its_arguments(start, tfrecords, tmp_path):

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from trainer import atomic
@@ -43,3 +45,27 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     (tmp_path / "ckpt-00000001").mkdir()
     atomic.remove_leftovers(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["ckpt-00000001"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data"),
+            "No space left on device: .*/1",
+        ),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded: .*/1"),
+        (RuntimeError("SaveV2: /x/y; No space left on device [Op:SaveV2]"), "No space left"),
+    ],
+    ids=["system", "quota", "TensorFlow"],
+)
+def test_a_full_disk_is_told_as_such_with_what_was_to_be_written(tmp_path, error, told):
+    with pytest.raises(OSError, match=told) as full, atomic.new_folder(tmp_path / "1"):
+        raise error
+    assert full.value.filename == str(tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_stays_what_it_is(tmp_path):
+    with pytest.raises(PermissionError, match="read-only"), atomic.new_folder(tmp_path / "1"):
+        raise PermissionError(errno.EACCES, "read-only")
