@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from trainer.launch.lifeline import Lifeline
-from trainer.launch.peers import over_http
+from trainer.launch.post import over_http
 from trainer.launch.rendezvous import serving
 from trainer.launch.roster import Roster
 from trainer.launch.tasks import Member

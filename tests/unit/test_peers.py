@@ -7,7 +7,8 @@ import pytest
 
 from trainer.launch import peers as module
 from trainer.launch.cause import Cause
-from trainer.launch.peers import Peers, directly, over_http
+from trainer.launch.peers import Peers
+from trainer.launch.post import directly, over_http
 from trainer.launch.rendezvous import serving
 from trainer.launch.roster import Roster
 from trainer.launch.tasks import Member

@@ -2,9 +2,10 @@ import pytest
 
 from trainer.launch import roster as module
 from trainer.launch.cause import Cause
-from trainer.launch.roster import HUNG, LOST, SILENCE, STUCK, Roster
+from trainer.launch.roster import HUNG, LOST, Roster
 from trainer.launch.tasks import Member
 from trainer.launch.terms import Terms
+from trainer.launch.verdict import SILENCE, STUCK
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")

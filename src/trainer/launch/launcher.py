@@ -27,15 +27,17 @@ from trainer.launch.addresses import free_ports, interface_of, split
 from trainer.launch.command import Command, Outcome
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
-from trainer.launch.peers import Peers, directly, over_http
+from trainer.launch.peers import Peers
+from trainer.launch.post import directly, over_http
 from trainer.launch.relay import sinks
 from trainer.launch.rendezvous import serving
-from trainer.launch.roster import SETTLE, Roster
+from trainer.launch.roster import Roster
 from trainer.launch.run import Run
 from trainer.launch.signals import STOPPING, Ear, hearing
 from trainer.launch.tasks import Process
 from trainer.launch.terms import Terms
 from trainer.launch.variables import Meeting, environment
+from trainer.launch.verdict import SETTLE
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30

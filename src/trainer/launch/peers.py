@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import queue
-import socket
 import threading
 import time
 import uuid
@@ -22,12 +20,11 @@ from typing import Any
 from trainer.errors import RETRY
 from trainer.launch.cause import Cause
 from trainer.launch.lifeline import Lifeline
-from trainer.launch.rendezvous import LARGEST
-from trainer.launch.roster import HOLD, HUNG, LOST, SETTLE, SILENCE, STUCK, Roster
+from trainer.launch.post import Post
+from trainer.launch.roster import HOLD, HUNG, LOST
 from trainer.launch.tasks import Member
+from trainer.launch.verdict import SETTLE, SILENCE, STUCK
 
-# Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.
-Post = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
 # Opens an idle connection to the chief's host, given who we are.
 OpenLine = Callable[[Mapping[str, Any]], Lifeline]
 
@@ -40,38 +37,6 @@ _PROGRESS = 10.0
 _NO_CARD: Mapping[str, Any] = MappingProxyType({})
 # For the last words of this host.
 _FAREWELL = 2.0
-
-
-def over_http(host: str, port: int, connected: Callable[[str, str], None]) -> Post:
-    """A way to the roster on another host.
-
-    Args:
-        host: The chief's.
-        port: There.
-        connected: Called with the chief's IP and this host's own, as a connection shows them.
-    """
-
-    def post(verb: str, told: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        # The name may be known only after a while, and lead elsewhere after a restart.
-        *_, address = socket.getaddrinfo(
-            host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
-        )[0]
-        line = http.client.HTTPConnection(str(address[0]), port, timeout=timeout)
-        with contextlib.closing(line):
-            line.request("POST", f"/job/{verb}", json.dumps(told))
-            connected(str(address[0]), line.sock.getsockname()[0])
-            response = line.getresponse()
-            text = response.read(LARGEST)
-            if response.status != http.client.OK:
-                raise OSError(f"what answers there is no trainer (HTTP {response.status})")
-            return json.loads(text)
-
-    return post
-
-
-def directly(roster: Roster) -> Post:
-    """The way to the roster in the process that keeps it."""
-    return lambda verb, told, _: roster.handle(verb, told)
 
 
 class Peers:

@@ -7,7 +7,6 @@ starts, that it has failed and why, that it begins again, that the chief is done
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,19 +16,14 @@ from trainer.errors import RETRY
 from trainer.launch.cause import Cause
 from trainer.launch.tasks import Member
 from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
+from trainer.launch.verdict import SILENCE, STUCK, Verdict, lost
 
 # Seconds without sign of life after which a host counts as lost.
 LOST = 5.0
 # And with none but the connection of its kernel: its launcher gets no processor, or hangs.
 HUNG = 60.0
-SILENCE = "no sign of life any more; the host or its container has gone"
-STUCK = "no sign of life of its launcher any more, though the host is there"
 # How long a beat is held back when there is no news.
 HOLD = 1.0
-# For the real cause to come in, when what came first may only be an echo of it.
-SETTLE = 2.0
-# Who is silent for so long then is what the echo is of: the others beat within HOLD.
-_SILENT = 1.6
 
 
 class Roster:
@@ -43,10 +37,10 @@ class Roster:
     def __init__(self, terms: Terms, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._chief = terms.expected[0].id
         self._terms = terms
-        self._expected = {member.id: member for member in terms.expected}
         self._clock = clock
         self._changed = threading.Condition()
         self._hosts: dict[str, Host] = {}
+        self._verdict = Verdict(clock)
         self._state = State(deadline=clock() + terms.start_timeout)
 
     def handle(self, verb: str, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +68,7 @@ class Roster:
                 patience = HUNG if host.lines else LOST
                 if host.state == JOINED and id != self._chief and now - host.seen > patience:
                     self._lose(id, host)
-            if not state.started and state.cause is None and now > state.deadline:
+            if not state.started and self._verdict.cause is None and now > state.deadline:
                 first, *more = self._missing()
                 others = "".join(f", nor did {member}" for member in more)
                 within = f"did not come within {self._terms.start_timeout:g} s (--start-timeout)"
@@ -125,12 +119,12 @@ class Roster:
             run=run, name=str(told["host"]), task=str(told["task"]), count=int(told["count"]),
             card=dict(told.get("card", {})), seen=self._clock(), ready=state.generation,
         )  # fmt: skip
-        wrong = self._disagreement(id, told["spec"])
+        wrong = self._terms.disagreement(id, told["spec"])
         if wrong:
             self._fail(Cause(host=new.name, process=new.task, code=2, reason=wrong))
         elif not (host and host.run != run and state.started):
             pass
-        elif not self._spared(id):
+        elif not self._terms.spares(id):
             self._fail(
                 Cause(
                     host=new.name,
@@ -145,16 +139,6 @@ class Roster:
         self._start_when_complete()
         # Who comes later begins with how the job began.
         return {"seen": state.begins}
-
-    def _disagreement(self, id: str, spec: Mapping[str, Any]) -> str | None:
-        for name, ours in self._terms.spec.items():
-            if spec.get(name) != ours:
-                return (
-                    f"has {name} {spec.get(name)}, the chief has {ours}; say the same on all hosts"
-                )
-        if id not in self._expected and not id.startswith("evaluator-"):
-            return f"is none of those whom the chief expects: {', '.join(self._expected)}"
-        return None
 
     def _line(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
         host = self._known(id, run)
@@ -191,7 +175,7 @@ class Roster:
         elif kind == "ready":
             host.ready = int(told["generation"])
             self._start_when_complete()
-        elif kind == "done" and state.done is None and state.cause is None:
+        elif kind == "done" and state.done is None and self._verdict.cause is None:
             state.done = int(told["code"])
             self._tell("done", code=state.done)
         elif kind == "told" and not state.stopping:
@@ -203,8 +187,8 @@ class Roster:
         host, state = self._known(id, run), self._state
         if host is None:
             return {"unknown": True}
-        if state.cause is None and state.done is None and told.get("early"):
-            if self._spared(id) and state.started:
+        if self._verdict.cause is None and state.done is None and told.get("early"):
+            if self._terms.spares(id) and state.started:
                 self._tell("note", text=f"host {host.name}, {host.task}, was told to end")
             else:
                 self._fail(
@@ -217,35 +201,19 @@ class Roster:
                 )
         host.leaving = True
         self._changed.notify_all()
-        while state.cause and state.cause.echo and (left := self._unsettled()) > 0:
+        while (left := self._verdict.unsettled) > 0:
             self._changed.wait(left)
-        self._blame_the_silent()
-        return {"cause": state.cause.to_dict() if state.cause else None}
-
-    def _blame_the_silent(self) -> None:
-        """Where there is but an echo, see whether a host has fallen silent meanwhile."""
-        now, cause = self._clock(), self._state.cause
-        silent = [
-            host
-            for id, host in self._hosts.items()
-            if host.state == JOINED and not host.leaving and id != self._chief
-            if now - host.seen > _SILENT
-        ]
-        if cause and cause.echo and silent:
-            first = min(silent, key=lambda host: host.seen)
-            self._state.cause = dataclasses.replace(_lost(first, SILENCE), code=cause.code)
-
-    def _unsettled(self) -> float:
-        """Seconds for which another cause may take the place of this one."""
-        return self._state.failed_at + SETTLE - self._clock()
+        self._verdict.blame_the_silent(
+            other
+            for other_id, other in self._hosts.items()
+            if other.state == JOINED and not other.leaving and other_id != self._chief
+        )
+        cause = self._verdict.cause
+        return {"cause": cause.to_dict() if cause else None}
 
     def _known(self, id: str, run: str) -> Host | None:
         host = self._hosts.get(id)
         return host if host and host.run == run else None
-
-    def _spared(self, id: str) -> bool:
-        # Evaluators that nobody lists come and go as they like.
-        return id in self._terms.spared or id not in self._expected
 
     def _missing(self) -> list[Member]:
         def ready(id: str) -> bool:
@@ -256,7 +224,7 @@ class Roster:
 
     def _start_when_complete(self) -> None:
         state = self._state
-        if state.started or state.cause or self._missing():
+        if state.started or self._verdict.cause or self._missing():
             return
         state.started = True
         state.begins = len(state.news)
@@ -273,18 +241,18 @@ class Roster:
         host.state = GONE
         state = self._state
         self._changed.notify_all()
-        if not state.started or state.done is not None or state.cause:
+        if not state.started or state.done is not None or self._verdict.cause:
             # While all are waited for it may come again; at the end it is not waited for.
             return
-        cause = _lost(host, STUCK if host.lines else SILENCE)
-        if self._spared(id):
+        cause = lost(host, STUCK if host.lines else SILENCE)
+        if self._terms.spares(id):
             self._tell("note", text=f"{cause.line}; the job goes on without it")
         else:
             self._fail(cause)
 
     def _begin_anew(self, cause: Cause) -> None:
         state = self._state
-        if state.done is not None or state.cause:
+        if state.done is not None or self._verdict.cause:
             return
         if state.generation >= self._terms.restarts or state.stopping:
             self._fail(cause)
@@ -297,19 +265,9 @@ class Roster:
 
     def _fail(self, cause: Cause) -> None:
         state = self._state
-        if state.done is not None:
-            return
-        if state.cause is None:
-            state.failed_at = self._clock()
-        elif not (state.cause.echo and not cause.echo and self._unsettled() > 0):
-            return
-        state.cause = cause
-        self._tell("failed", cause=cause.to_dict())
+        if state.done is None and self._verdict.take(cause):
+            self._tell("failed", cause=cause.to_dict())
 
     def _tell(self, kind: str, **what: Any) -> None:
         self._state.news.append({"kind": kind, **what})
         self._changed.notify_all()
-
-
-def _lost(host: Host, reason: str) -> Cause:
-    return Cause(host=host.name, process=host.task, code=RETRY, reason=reason)

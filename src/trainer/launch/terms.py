@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer.launch.cause import Cause
 from trainer.launch.tasks import Member
 
 # The states of a host.
@@ -60,6 +59,22 @@ class Terms:
     restarts: int = 0
     start_timeout: float = 600.0
 
+    def disagreement(self, id: str, spec: Mapping[str, Any]) -> str | None:
+        """What is wrong with a host that wants to join, in words; None if nothing is."""
+        for name, ours in self.spec.items():
+            if spec.get(name) != ours:
+                return (
+                    f"has {name} {spec.get(name)}, the chief has {ours}; say the same on all hosts"
+                )
+        known = [member.id for member in self.expected]
+        if id not in known and not id.startswith("evaluator-"):
+            return f"is none of those whom the chief expects: {', '.join(known)}"
+        return None
+
+    def spares(self, id: str) -> bool:
+        """Whether the job goes on without a host; evaluators that nobody lists come and go."""
+        return id in self.spared or all(id != member.id for member in self.expected)
+
 
 @dataclass
 class State:
@@ -71,8 +86,6 @@ class State:
         deadline: When all have to be there.
         done: The chief's exit code, once it has ended well.
         stopping: Whether it was told to stop.
-        cause: Why it failed.
-        failed_at: When.
         begins: Where in the news the generation begins.
         reached_at: The address at which others reach this host.
         news: All of it.
@@ -83,8 +96,6 @@ class State:
     started: bool = False
     done: int | None = None
     stopping: bool = False
-    cause: Cause | None = None
-    failed_at: float = 0.0
     begins: int = 0
     reached_at: str | None = None
     news: list[dict[str, Any]] = field(default_factory=list)
