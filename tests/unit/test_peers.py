@@ -167,6 +167,34 @@ def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
     assert [told["member"] for told in opened] == [WORKER.id]
 
 
+def test_a_chief_that_was_held_up_is_heard_again_though_it_answers_late_as_always(monkeypatch):
+    monkeypatch.setattr(module, "LOST", 0.2)
+    beats = []
+
+    class Line:
+        up = True
+
+        def __init__(self, told):
+            pass
+
+        def close(self):
+            pass
+
+    def post(verb, told, timeout):
+        if verb == "join":
+            return {"seen": 0}
+        beats.append(time.monotonic())
+        # It holds back its answer; a first one is late by more than what counts as silence.
+        if len(beats) == 1 or timeout < module.HOLD:
+            time.sleep(0.3)
+            raise TimeoutError
+        return {"seen": 1, "news": [{"kind": "done", "code": 0}], "missing": []}
+
+    with line(post, WORKER, open_line=Line) as peers:
+        assert hear(peers, "done")["code"] == 0
+    assert beats[1] - beats[0] > 0.2
+
+
 def test_a_chief_that_does_not_know_us_has_been_started_again():
     def post(verb, told, timeout):
         return {"seen": 0} if verb == "join" else {"unknown": True}

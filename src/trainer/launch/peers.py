@@ -32,6 +32,9 @@ OpenLine = Callable[[Mapping[str, Any]], Lifeline]
 _PAUSE = 0.25
 # For an attempt to reach a host that does not answer.
 _ATTEMPT = 2.0
+# For an answer to a beat, beyond the time for which it is held back: two of them fit into the time
+# in which a connection is known to be broken.
+_MORE = 1.0
 # Between two lines that say for whom we wait.
 _PROGRESS = 10.0
 _NO_CARD: Mapping[str, Any] = MappingProxyType({})
@@ -155,9 +158,9 @@ class Peers:
         heard = time.monotonic()
         began = told_at = heard
         while seen is not None and not self._over.is_set():
-            left = max(_PAUSE, heard + LOST - time.monotonic())
+            left = max(_PAUSE, heard + self._patience() - time.monotonic())
             try:
-                answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _ATTEMPT))
+                answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _MORE))
             except (OSError, http.client.HTTPException, ValueError):
                 silent = time.monotonic() - heard
                 if silent >= self._patience():
