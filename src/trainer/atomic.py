@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainer.errors import UserError
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name, and rename it when it is on disk."""
@@ -64,13 +66,14 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
-        number = getattr(error, "errno", None)
-        if number not in (errno.ENOSPC, errno.EDQUOT):
-            if os.strerror(errno.ENOSPC) not in str(error):
-                raise
-            number = errno.ENOSPC
-        raise OSError(number, os.strerror(number), str(path)) from error
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            text = os.strerror(number)
+            if getattr(error, "errno", None) == number or text in str(error):
+                raise OSError(number, text, str(path)) from error
+        raise
 
 
 def remove_folder(path: Path) -> None:

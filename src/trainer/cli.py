@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, OSError) and error.filename is not None:
-            text = f"{error.filename}: {error.strerror}"
+        if isinstance(error, OSError) and error.filename is not None and error.strerror:
+            text = f"{error.filename2 or error.filename}: {error.strerror}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 text += "; make room, or name a folder on a larger disk"
         else:

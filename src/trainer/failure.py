@@ -25,7 +25,9 @@ _KEY = re.compile(r"\b(\w*KEY\w*=)[^\s,;&]+", re.IGNORECASE)
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 # What wraps a line of a traceback: mpirun's rank, the border of an exception group.
 _WRAPPING = re.compile(r"^(?:\[\d+,\d+\]<stderr>:? ?)?(?:\s*\| ?)?")
-_TELLING = re.compile(r"error|exception|fatal|terminate called|no space left", re.IGNORECASE)
+_TELLING = re.compile(
+    r"error|exception|fatal|terminate called|no space left|trainer: failed", re.IGNORECASE
+)
 _DISK_FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded", re.IGNORECASE)
 _HINTS = {
     126: "the program cannot be executed",

@@ -597,7 +597,7 @@ def test_a_launcher_that_hangs_ends_the_job(jobs):
     for each in running:
         pids(each, 1)
     running[1].send_signal(signal.SIGSTOP)
-    assert running[0].wait(SOON) == 200
+    assert running[0].wait(3 * SOON) == 200
     assert "host host-2, worker 0: no sign of life of its launcher" in running[0].lines[-1]
     running[1].send_signal(signal.SIGCONT)
     assert running[1].wait(SOON) == 200

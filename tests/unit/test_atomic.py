@@ -3,6 +3,7 @@ import errno
 import pytest
 
 from trainer import atomic
+from trainer.errors import UserError
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -55,9 +56,10 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
             "No space left on device: .*/1",
         ),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded: .*/1"),
+        (RuntimeError("SaveV2: /x/y; Disk quota exceeded [Op:SaveV2]"), "Disk quota exceeded"),
         (RuntimeError("SaveV2: /x/y; No space left on device [Op:SaveV2]"), "No space left"),
     ],
-    ids=["system", "quota", "TensorFlow"],
+    ids=["system", "quota", "TensorFlow's quota", "TensorFlow"],
 )
 def test_a_full_disk_is_told_as_such_with_what_was_to_be_written(tmp_path, error, told):
     with pytest.raises(OSError, match=told) as full, atomic.new_folder(tmp_path / "1"):
@@ -67,5 +69,7 @@ def test_a_full_disk_is_told_as_such_with_what_was_to_be_written(tmp_path, error
 
 
 def test_another_error_stays_what_it_is(tmp_path):
+    with pytest.raises(UserError), atomic.new_folder(tmp_path / "1"):
+        raise UserError("--code: No space left on device")
     with pytest.raises(PermissionError, match="read-only"), atomic.new_folder(tmp_path / "1"):
         raise PermissionError(errno.EACCES, "read-only")

@@ -82,6 +82,10 @@ def test_under_mpirun_the_rank_before_each_line_is_left_out():
         ),
         (("Fatal Python error: Aborted", "", "Current thread 0x1:"), "Fatal Python error: Aborted"),
         (("trainer: error: --steps 0: expected a number of 1 or more",), "trainer: error: --steps"),
+        (
+            ("E0000 cuFFT: error 1", "step=9", "trainer: failed: /out/1: Permission denied"),
+            "trainer: failed: /out/1: Permission denied",
+        ),
         (('  File "a.py", line 1, in f',), 'File "a.py", line 1, in f'),
         (("", " "), "rank 1 ended"),
         ((), "rank 1 ended"),

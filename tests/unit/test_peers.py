@@ -167,6 +167,35 @@ def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
     assert [told["member"] for told in opened] == [WORKER.id]
 
 
+def test_the_last_word_is_said_again_to_a_chief_that_is_held_up():
+    said = []
+
+    class Line:
+        up = True
+
+        def __init__(self, told):
+            pass
+
+        def close(self):
+            self.up = False
+
+    def post(verb, told, timeout):
+        if verb == "leave":
+            said.append(told["code"])
+            if len(said) < 3:
+                raise TimeoutError
+            return {"cause": CAUSE.to_dict()}
+        return {"seen": 0, "news": [], "missing": []}
+
+    with line(post, WORKER, open_line=Line) as peers:
+        until = time.monotonic() + 5
+        while peers._line is None:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert peers.leave(code=201, early=False, cause=ECHO) == CAUSE
+    assert said == [201] * 3
+
+
 def test_a_chief_that_was_held_up_is_heard_again_though_it_answers_late_as_always(monkeypatch):
     monkeypatch.setattr(module, "LOST", 0.2)
     beats = []

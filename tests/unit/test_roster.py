@@ -174,6 +174,17 @@ def test_a_host_whose_connection_stands_gets_more_time():
     assert job.cause().reason == STUCK
 
 
+def test_who_joins_twice_as_an_answer_was_late_keeps_its_connection():
+    job = Job().start()
+    job.say("line", WORKER)
+    job.join(WORKER)
+    job.pass_by(HUNG, CHIEF, PS)
+    assert job.cause() is None
+    job.roster.line_broke(WORKER.id, "1")
+    job.pass_by(0.5, CHIEF, PS)
+    assert job.cause().reason == SILENCE
+
+
 def test_a_host_whose_connection_broke_does_not():
     job = Job().start()
     job.say("line", WORKER)

@@ -2,7 +2,7 @@ import pytest
 
 from trainer.launch.cause import Cause
 from trainer.launch.terms import Host
-from trainer.launch.verdict import SETTLE, SILENCE, Verdict
+from trainer.launch.verdict import DOUBTFUL, SETTLE, SILENCE, Verdict
 
 CAUSE = Cause(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
 ECHO = Cause(host="algo-1", process="rank 0", code=201, reason="connection reset", echo=True)
@@ -59,6 +59,15 @@ def test_an_echo_is_of_who_fell_silent_first_and_keeps_its_code(verdict, clock):
     hosts = [host("algo-2", 98.0), host("algo-3", 97.0), host("algo-4", 99.5)]
     verdict.blame_the_silent(hosts)
     assert verdict.cause == Cause(host="algo-3", process="worker 0", code=201, reason=SILENCE)
+
+
+def test_who_may_only_get_no_processor_is_not_said_to_have_gone(verdict):
+    verdict.take(ECHO)
+    silent = host("algo-3", 97.0)
+    silent.lines = 1
+    verdict.blame_the_silent([silent])
+    assert verdict.cause.host == "algo-3"
+    assert verdict.cause.reason == DOUBTFUL
 
 
 @pytest.mark.parametrize(("first", "seen"), [(ECHO, 99.0), (CAUSE, 0.0)], ids=["beats", "cause"])

@@ -40,6 +40,8 @@ _PROGRESS = 10.0
 _NO_CARD: Mapping[str, Any] = MappingProxyType({})
 # For the last words of this host.
 _FAREWELL = 2.0
+# For them to be heard by a chief that is held up.
+_LAST = 8.0
 
 
 class Peers:
@@ -144,17 +146,23 @@ class Peers:
         if self._gone:
             return cause
         self._threads[1].join(timeout=_FAREWELL)
-        try:
-            told = {**self._me, "code": code, "early": early}
-            answer = self._post("leave", told, SETTLE + _FAREWELL)
-            return Cause.from_dict(answer["cause"]) if answer.get("cause") else cause
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        told = {**self._me, "code": code, "early": early}
+        until = time.monotonic() + _LAST
+        while True:
+            try:
+                answer = self._post("leave", told, SETTLE + _FAREWELL)
+                return Cause.from_dict(answer["cause"]) if answer.get("cause") else cause
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+                if self._is_there() and time.monotonic() < until:
+                    time.sleep(_PAUSE)
+                    continue
             # What looked like a process that is gone was the chief's whole host.
             return self._chief_lost(SILENCE) if cause and cause.echo else cause
 
     def _listen(self) -> None:
         seen = self._join()
-        self._hold_line()
+        if seen is not None:
+            self._hold_line()
         heard = time.monotonic()
         began = told_at = heard
         while seen is not None and not self._over.is_set():
@@ -172,12 +180,12 @@ class Peers:
                 self._lost("its launcher was started a second time, so the first one has died")
                 return
             heard = time.monotonic()
-            self._hold_line()
             seen = answer["seen"]
             for each in answer["news"]:
                 self._tell(each)
                 if each["kind"] == "again":
                     began = told_at = heard
+            self._hold_line()
             if answer["missing"] and heard - told_at >= _PROGRESS:
                 told_at = heard
                 who = ", ".join(answer["missing"])
@@ -221,7 +229,7 @@ class Peers:
 
     def _hold_line(self) -> None:
         """Open the connection, or open it again, while the chief is there."""
-        if self._open_line and not self._gone and not self._is_there():
+        if self._open_line and not self._over.is_set() and not self._is_there():
             self._line = self._open_line(self._me)
 
     def _patience(self) -> float:

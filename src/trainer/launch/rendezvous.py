@@ -124,9 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self._answer(400, f"{type(error).__name__}\n".encode())
             return
-        self._answer(200, json.dumps(answer).encode())
-        if verb == "leave":
-            roster.left(told["member"])
+        try:
+            self._answer(200, json.dumps(answer).encode())
+        finally:
+            # Gone it is, even if it did not wait for the answer.
+            if verb == "leave":
+                roster.left(told["member"])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: there are some each second."""

@@ -118,6 +118,8 @@ class Roster:
         new = Host(
             run=run, name=str(told["host"]), task=str(told["task"]), count=int(told["count"]),
             card=dict(told.get("card", {})), seen=self._clock(), ready=state.generation,
+            # It may only have been asked twice.
+            lines=host.lines if host and host.run == run else 0,
         )  # fmt: skip
         wrong = self._terms.disagreement(id, told["spec"])
         if wrong:

@@ -14,6 +14,11 @@ SETTLE = 2.0
 # Who is silent for so long then is what the echo is of: the others beat within `roster.HOLD`.
 _SILENT = 1.6
 SILENCE = "no sign of life any more; the host or its container has gone"
+# While its connection is not known to be broken, which takes seconds.
+DOUBTFUL = (
+    "no sign of life any more when the job failed; the host or its container has gone, or its "
+    "launcher gets no processor"
+)
 STUCK = "no sign of life of its launcher any more, though the host is there"
 
 
@@ -54,7 +59,8 @@ class Verdict:
         silent = [host for host in hosts if now - host.seen > _SILENT]
         if self.cause and self.cause.echo and silent:
             first = min(silent, key=lambda host: host.seen)
-            self.cause = dataclasses.replace(lost(first, SILENCE), code=self.cause.code)
+            reason = DOUBTFUL if first.lines else SILENCE
+            self.cause = dataclasses.replace(lost(first, reason), code=self.cause.code)
 
 
 def lost(host: Host, reason: str) -> Cause:
