@@ -20,6 +20,18 @@ CAUSE = Cause(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
 ECHO = Cause(host="algo-2", process="rank 1", code=201, reason="connection reset", echo=True)
 
 
+class Line:
+    """A connection that stands, whatever the posts say."""
+
+    up = True
+
+    def __init__(self, told):
+        assert told["member"] == WORKER.id
+
+    def close(self):
+        self.up = False
+
+
 def line(post, member=CHIEF, **more):
     told = {"chief": "algo-1", "port": 7117, "count": 1, "spec": {}, "start_timeout": 5.0}
     return Peers(post, member=member, name=member.host, **{**told, **more})
@@ -144,16 +156,7 @@ def test_a_chief_that_falls_silent_is_lost(monkeypatch):
 def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
     monkeypatch.setattr(module, "LOST", 0.2)
     monkeypatch.setattr(module, "HUNG", 2.0)
-    heard, opened = time.monotonic(), []
-
-    class Line:
-        up = True
-
-        def __init__(self, told):
-            opened.append(told)
-
-        def close(self):
-            self.up = False
+    heard = time.monotonic()
 
     def post(verb, told, timeout):
         if verb == "join":
@@ -164,20 +167,10 @@ def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
         cause = Cause.from_dict(hear(peers, "failed", 10)["cause"])
     assert cause.reason == module.STUCK
     assert time.monotonic() - heard >= 2.0
-    assert [told["member"] for told in opened] == [WORKER.id]
 
 
 def test_the_last_word_is_said_again_to_a_chief_that_is_held_up():
     said = []
-
-    class Line:
-        up = True
-
-        def __init__(self, told):
-            pass
-
-        def close(self):
-            self.up = False
 
     def post(verb, told, timeout):
         if verb == "leave":
@@ -199,15 +192,6 @@ def test_the_last_word_is_said_again_to_a_chief_that_is_held_up():
 def test_a_chief_that_was_held_up_is_heard_again_though_it_answers_late_as_always(monkeypatch):
     monkeypatch.setattr(module, "LOST", 0.2)
     beats = []
-
-    class Line:
-        up = True
-
-        def __init__(self, told):
-            pass
-
-        def close(self):
-            pass
 
     def post(verb, told, timeout):
         if verb == "join":
