@@ -25,6 +25,7 @@ from trainer.artifacts.flags import add_flags as add_package_flags
 from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.serving import settings
+from trainer.values import reader
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -96,7 +97,7 @@ def _parser() -> Parser:
     train.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
     )
-    train.set_defaults(run=_train)
+    train.set_verb(_train)
 
     doctor = verbs.add_parser(
         "doctor",
@@ -104,11 +105,11 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     add_flags(doctor)
-    doctor.set_defaults(run=_doctor)
+    doctor.set_verb(_doctor)
 
     serve = verbs.add_parser("serve", help="answer requests over HTTP", allow_abbrev=False)
     settings.add_flags(serve)
-    serve.set_defaults(run=_serve)
+    serve.set_verb(_serve)
 
     package = verbs.add_parser(
         "package",
@@ -116,7 +117,7 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     add_package_flags(package)
-    package.set_defaults(run=_package)
+    package.set_verb(_package)
 
     data = verbs.add_parser("data", help="get and convert data", allow_abbrev=False)
     kinds = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -128,8 +129,8 @@ def _parser() -> Parser:
         "(default: synthetic digits)",
     )
     create.add_argument("--out", metavar="DIR", required=True, help="writes DIR/train, DIR/test")
-    create.add_argument("--shards", metavar="N", type=int, default=1, help="files a split")
-    create.set_defaults(run=_create)
+    create.add_argument("--shards", metavar="N", type=reader(int), default=1, help="files a split")
+    create.set_verb(_create)
 
     mnist = kinds.add_parser("mnist", help="download the original MNIST", allow_abbrev=False)
     mnist.add_argument("--out", metavar="DIR", required=True, help="folder for the four files")
@@ -137,9 +138,13 @@ def _parser() -> Parser:
         "--mirror", metavar="URL", action="append", help="look here instead (may be repeated)"
     )
     mnist.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=30.0, help="for a mirror to answer"
+        "--timeout",
+        metavar="SECONDS",
+        type=reader(float),
+        default=30.0,
+        help="for a mirror to answer",
     )
-    mnist.set_defaults(run=_mnist)
+    mnist.set_verb(_mnist)
 
     for verb in (train, doctor):
         verb.add_argument("--json", action="store_true", help="with --dry-run: print JSON")

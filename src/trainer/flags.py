@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -12,10 +11,19 @@ from typing import Any, NoReturn
 from trainer.errors import UserError
 from trainer.job import Hparams, Job
 from trainer.knob import Knob, flag, knobs
+from trainer.suggest import hint
+from trainer.values import Switch, reader
+
+# Where parsed arguments hold the parser of their verb.
+VERB = "verb_parser"
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are `UserError`s of one line."""
+
+    def set_verb(self, run: Any) -> None:
+        """Have `run` called with the arguments of this verb, and its flags suggested in errors."""
+        self.set_defaults(**{"run": run, VERB: self})
 
     def error(self, message: str) -> NoReturn:
         """Raise a UserError instead of printing the usage and leaving."""
@@ -28,9 +36,10 @@ class Parser(argparse.ArgumentParser):
             # as flags.
             parsed.hp = (*_own(unknown, self), *getattr(parsed, "hp", ()))
         elif unknown:
-            close = difflib.get_close_matches(unknown[0], self._option_string_actions, 1)
-            hint = f", did you mean {close[0]}?" if close else ""
-            self.error(f"unknown argument {unknown[0]}{hint}")
+            # The parser of the verb knows its flags; the one above it knows only its own.
+            verb: Parser = getattr(parsed, VERB, self)
+            name = unknown[0].partition("=")[0]
+            verb.error(f"unknown argument {name}{hint(name, verb._option_string_actions)}")
         return parsed
 
 
@@ -70,15 +79,15 @@ def job_from_flags(values: Mapping[str, Any]) -> Job:
 def _parsing(name: str, limits: Knob, hint: Any) -> dict[str, Any]:
     """How argparse reads one knob."""
     if limits.many:
-        reader = _pair if name == "hp" else str
-        return {"nargs": "+", "action": _Extend, "type": reader, "metavar": limits.metavar}
+        kind = _pair if name == "hp" else str
+        return {"nargs": "+", "action": _Extend, "type": kind, "metavar": limits.metavar}
     kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     if limits.choices:
         return {"metavar": "|".join(limits.choices)}
     if kinds == [bool]:
-        return {"action": argparse.BooleanOptionalAction}
+        return {"action": Switch}
     metavar = limits.metavar or {int: "N", float: "X"}.get(kinds[0], "NAME")
-    return {"type": kinds[0], "metavar": metavar}
+    return {"type": reader(kinds[0]), "metavar": metavar}
 
 
 class _Extend(argparse.Action):

@@ -47,14 +47,14 @@ def test_a_module_of_ones_own_gets_the_flags_that_only_it_knows():
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (["--batch-size", "ten"], "--batch-size: invalid int value: 'ten'"),
+        (["--batch-size", "ten"], "--batch-size: expected a whole number, found 'ten'"),
         (["--bach-size", "10"], "unknown argument --bach-size, did you mean --batch-size?"),
         (["--steps"], "--steps: expected one argument"),
         (["stray"], "unknown argument stray"),
         (["--hp", "width"], "'width': expected NAME=VALUE"),
         (["--batch-size", "0"], "--batch-size 0: expected a number of 1"),
         (["--module", "mine", "stray"], "unknown argument stray, expected --NAME VALUE"),
-        (["--steps", "9" * 400], "expected a number of 1 or more"),
+        (["--steps", "9" * 400], "--steps: expected a whole number, found '999"),
         (["--optimizer", "lion"], "--optimizer lion: expected one of adam, adamw, sgd"),
     ],
 )

@@ -68,6 +68,19 @@ def test_a_flag_is_stronger_than_a_hyperparameter_and_that_than_the_default():
     assert "model" not in found.sources
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"lr": "0.1"}, "hyperparameter lr: is not known, did you mean learning_rate?"),
+        ({"batchsize": "8"}, "hyperparameter batchsize: is not known, did you mean batch_size?"),
+        ({"width": "3"}, "hyperparameter width: is not known (trainer train --help)"),
+        ({"hp": '{"lr": 1}'}, "--hp lr: only a model of your own (--module) has hyperparameters"),
+    ],
+)
+def test_a_name_that_the_built_in_models_do_not_know_is_refused(given, expected):
+    assert expected in mistake(given)
+
+
 def two_values(name: str) -> tuple[Any, Any]:
     """Two values that a field may have."""
     limits, kind = known()[name]
@@ -87,7 +100,9 @@ def test_each_field_follows_the_same_precedence(name):
     weak, strong = two_values(name)
     # Pairs are an object in JSON.
     raw = dict(weak) if name == "hp" else weak
-    env = {"SM_MODEL_DIR": "/m", "SM_HPS": json.dumps({name: raw})}
+    # Only a module of one's own has pairs.
+    module = {"module": "my.model"} if name == "hp" else {}
+    env = {"SM_MODEL_DIR": "/m", "SM_HPS": json.dumps({name: raw, **module})}
     for flags, expected in (({}, weak), ({name: strong}, strong)):
         job = resolve(Seen(env=env, root=NOWHERE), flags).job
         holder = job.hparams if hasattr(job.hparams, name) else job

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from trainer.values import reader
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `trainer package`."""
@@ -26,7 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--version",
         metavar="N",
-        type=int,
+        type=reader(int),
         help="which version; for a model without, the number that it gets (default: the newest, 1)",
     )
     add(
@@ -40,7 +42,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="of a .keras file: the module that has its serving_input_fn (default: the signatures "
         "that Keras gives any model)",
     )
-    add("--epoch", metavar="N", type=int, help="mxnet: which checkpoint (default: the last)")
+    add(
+        "--epoch", metavar="N", type=reader(int), help="mxnet: which checkpoint (default: the last)"
+    )
     add(
         "--input-shape",
         metavar="NAME=N,N,…",

@@ -17,8 +17,7 @@ from trainer.errors import UserError
 from trainer.job import Hparams, Job
 from trainer.knob import Knob, knobs
 from trainer.platforms.base import shown
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+from trainer.values import KINDS, typed
 
 
 @functools.cache
@@ -73,9 +72,9 @@ def coerce(name: str, value: Any, *, where: str) -> Any:
         return _pairs(value, where=where)
     if limits.many:
         return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
-    value = _typed(value, kind)
+    value = text(value) if kind is str else typed(value, kind)
     if type(value) is not kind:
-        raise UserError(f"{where}: expected {_KINDS[kind]}, found {shown(value)}")
+        raise UserError(f"{where}: expected {KINDS[kind]}, found {shown(value)}")
     if limits.choices and value not in limits.choices:
         raise UserError(
             f"{where}: expected one of {', '.join(limits.choices)}, found {shown(value)}"
@@ -122,24 +121,6 @@ def _decoded(value: str, *, nested: bool) -> Any:
         return ast.literal_eval(value) if nested else value
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return value
-
-
-def _typed(value: Any, kind: type) -> Any:
-    """The value as a `kind`, or as it is if it is none."""
-    if kind is str:
-        return text(value)
-    if kind is bool:
-        return {"true": True, "false": False}.get(str(value).lower(), value)
-    if type(value) not in (int, float, str):
-        return value
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return str(value)
-    # Larger ones are no counts of anything, and fill an error.
-    if kind is float or not number.is_integer() or abs(number) >= 2**63:
-        return number
-    return value if type(value) is int else int(number)
 
 
 def _pairs(value: Any, *, where: str) -> tuple[tuple[str, str], ...]:

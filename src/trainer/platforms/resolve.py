@@ -7,7 +7,6 @@ though not said to this process.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -22,6 +21,7 @@ from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
 from trainer.platforms.task import VARIABLE, count_gpus, read_task
+from trainer.suggest import hint
 
 # In the order in which they are asked; `local` takes whatever is left.
 PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)
@@ -123,13 +123,20 @@ def _merge(reading: Reading, flags: Mapping[str, Any]) -> tuple[dict[str, Any], 
         if value is not None:
             values[name], sources[name] = value, reading.sources[name]
     told, told_by, own = _hyperparameters(reading.hyperparameters)
-    if own and (flags.get("module") or told.get("module") or Job.module) == Job.module:
+    own_module = (flags.get("module") or told.get("module") or Job.module) != Job.module
+    if own and not own_module:
         name = next(iter(own))
-        close = difflib.get_close_matches(field_of(name), [*known(), *aliases()], 1)
-        hint = f", did you mean {close[0]}?" if close else ""
-        raise UserError(f"hyperparameter {name}: is not known{hint} (trainer train --help)")
+        meant = hint(name, [*known(), *aliases()])
+        raise UserError(f"hyperparameter {name}: is not known{meant} (trainer train --help)")
     named = ((field_of(key), value) for key, value in own.items())
     pairs = (*named, *told.get("hp", ()), *flags.get("hp", ()))
+    if pairs and not own_module:
+        name = pairs[0][0]
+        meant = hint(name, [flag(known_name) for known_name in known()])
+        raise UserError(
+            f"--hp {name}: only a model of your own (--module) has hyperparameters besides the "
+            f"flags{meant}"
+        )
     for said, said_by in ((told, told_by), (flags, {name: flag(name) for name in flags})):
         # The two ways to say how long exclude each other; the stronger word counts.
         for length, other in (("steps", "epochs"), ("epochs", "steps")):

@@ -17,6 +17,7 @@ from typing import Any
 
 from trainer.errors import UserError
 from trainer.knob import Knob, flag, knob
+from trainer.values import KINDS, Switch, reader, typed
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB
@@ -128,9 +129,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         if limits.group not in groups:
             groups[limits.group] = parser.add_argument_group(limits.group)
         kind = hints[name]
-        how: dict[str, Any] = {"type": kind, "metavar": limits.metavar or "N"}
+        how: dict[str, Any] = {"type": reader(kind), "metavar": limits.metavar or "N"}
         if kind is bool:
-            how = {"action": argparse.BooleanOptionalAction}
+            how = {"action": Switch}
         elif kind is str:
             how["metavar"] = limits.metavar or "NAME"
         told = "" if "default:" in limits.help else f" (default: {defaults[name]})"
@@ -219,9 +220,8 @@ def _typed(text: str, kind: Any, *, where: str) -> Any:
     if kind is bool:
         return text.strip().lower() in ("true", "1")
     if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            number = "a whole number" if kind is int else "a number"
-            raise UserError(f"{where} {text}: expected {number}") from None
+        value = typed(text, kind)
+        if type(value) is not kind:
+            raise UserError(f"{where} {text}: expected {KINDS[kind]}")
+        return value
     return text

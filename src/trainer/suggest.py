@@ -1,0 +1,89 @@
+"""Suggest the name that somebody meant who wrote one that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# The names of other tools, whose letters resemble ours too little: Keras, PyTorch's examples,
+# Hugging Face's Trainer, Lightning, torchrun, horovodrun, TensorFlow Serving, MLflow.
+ELSEWHERE = {
+    "lr": "learning-rate",
+    "eta": "learning-rate",
+    "bs": "batch-size",
+    "train-batch-size": "batch-size",
+    "per-device-train-batch-size": "batch-size",
+    "val-batch-size": "eval-batch-size",
+    "opt": "optimizer",
+    "wd": "weight-decay",
+    "num-epochs": "epochs",
+    "num-train-epochs": "epochs",
+    "max-epochs": "epochs",
+    "num-steps": "steps",
+    "train-steps": "steps",
+    "max-steps": "steps",
+    "iterations": "steps",
+    "random-state": "seed",
+    "dtype": "precision",
+    "mixed-precision": "precision",
+    "fp16": "precision",
+    "bf16": "precision",
+    "strategy": "distribution",
+    "nproc-per-node": "processes-per-host",
+    "num-proc": "processes-per-host",
+    "np": "processes-per-host",
+    "data": "train",
+    "data-dir": "train",
+    "dataset": "train",
+    "training-data": "train",
+    "validation": "test",
+    "val": "test",
+    "eval-data": "test",
+    "output": "output-dir",
+    "save-dir": "model-dir",
+    "export-dir": "model-dir",
+    "saved-model-dir": "model-dir",
+    "model-path": "model-dir",
+    "model-base-path": "model-dir",
+    "tensorboard": "log-dir",
+    "logdir": "log-dir",
+    "save-steps": "checkpoint-every",
+    "resume": "checkpoint-dir",
+    "resume-from-checkpoint": "checkpoint-dir",
+    "num-threads": "threads",
+    "master-port": "port",
+    "rest-api-port": "port",
+    "http-port": "port",
+    "num-shards": "shards",
+    "src": "source",
+    "out-dir": "out",
+}
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that `name` most likely stands for.
+
+    Args:
+        name: As somebody wrote it: with hyphens or underscores, with or without leading ones.
+        names: The names that exist, likewise.
+
+    Returns:
+        The name as it stands in `names`, or None if none resembles it.
+    """
+    spelt = {_plain(each): each for each in names}
+    asked = _plain(name)
+    other = _plain(ELSEWHERE.get(name.lstrip("-").replace("_", "-").lower(), ""))
+    if other in spelt:
+        return spelt[other]
+    found = difflib.get_close_matches(asked, spelt, 1, cutoff=0.7)
+    return spelt[found[0]] if found else None
+
+
+def hint(name: str, names: Iterable[str]) -> str:
+    """Return `, did you mean NAME?` for an error, or nothing where no name resembles it."""
+    found = closest(name, names)
+    return f", did you mean {found}?" if found else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

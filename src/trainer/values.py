@@ -1,0 +1,77 @@
+"""Read numbers and booleans as people, platforms and tuning services write them.
+
+Vertex AI's and AI Platform's tuning pass whole numbers as `50.0`, SageMaker's as `"50.0"`, scripts
+write `1e3` and `True`. A flag, a hyperparameter and a variable accept the same spellings, because
+all of them are read here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_BOOLEANS = {"true": True, "false": False}
+
+
+def typed(value: Any, kind: type) -> Any:
+    """Return a value as a `kind`, or as something else if it is none.
+
+    Args:
+        value: Text, or a number or boolean already.
+        kind: `int`, `float` or `bool`.
+
+    Returns:
+        A `kind` where the value is one. A whole number may be written as 64, 64.0 or 6.4e1; where
+        `int` is asked for, 64.5 comes back as a float, and text that is no number as text.
+    """
+    if kind is bool:
+        return _BOOLEANS.get(str(value).strip().lower(), value)
+    if type(value) not in (int, float, str):
+        return value
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return str(value)
+    # Larger ones are no counts of anything, and fill an error.
+    if kind is float or not number.is_integer() or abs(number) >= 2**63:
+        return number
+    return value if type(value) is int else int(number)
+
+
+def reader(kind: type) -> Callable[[str], Any]:
+    """Return a function that argparse can use as `type`, for whole numbers, numbers or text."""
+
+    def read(text: str) -> Any:
+        value = typed(text, kind)
+        if type(value) is not kind:
+            raise argparse.ArgumentTypeError(f"expected {KINDS[kind]}, found {text[:80]!r}")
+        return value
+
+    return str if kind is str else read
+
+
+class Switch(argparse.Action):
+    """A boolean flag: `--name`, `--no-name`, `--name=true` and `--name False` all set it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        off = ["--no-" + option.removeprefix("--") for option in option_strings]
+        self._off = frozenset(off)
+        super().__init__([*option_strings, *off], dest, nargs="?", metavar="BOOL", **more)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        value = True if values is None else typed(values, bool)
+        if not isinstance(value, bool):
+            raise argparse.ArgumentError(self, f"expected true or false, found {values!r}")
+        setattr(namespace, self.dest, value is not (option_string in self._off))
+
+    def format_usage(self) -> str:
+        """Return the flag as the usage line shows it."""
+        return " | ".join(self.option_strings)
