@@ -72,7 +72,7 @@ def run(resolved: Resolved) -> int:
     return stopped_code
 
 
-def _start_tensorflow(job: Job) -> None:
+def _start_tensorflow(job: Job, reporter: Reporter) -> None:
     import_tensorflow(
         threads=job.threads,
         quiet=job.verbosity != "DEBUG",
@@ -80,13 +80,14 @@ def _start_tensorflow(job: Job) -> None:
         # One GPU a process with Horovod; TensorFlow's own strategies take all that they see.
         gpu=job.cluster.local_rank if job.distribution == "horovod" else None,
         start=job.distribution in (None, "none", "horovod"),
+        say=reporter.info,
     )
 
 
 def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, Any]:
     """Train on local paths, and bring the results to where they belong."""
     job = stage.job
-    _start_tensorflow(job)
+    _start_tensorflow(job, reporter)
     from trainer.distribution import make_strategy
     from trainer.train import train_and_evaluate
 
@@ -103,7 +104,7 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
 def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
     """Do a worker's, server's or evaluator's part, until told to end."""
     job = stage.job
-    _start_tensorflow(job)
+    _start_tensorflow(job, reporter)
     if job.cluster.role == "evaluator":
         from trainer.distribution.evaluator import evaluate_checkpoints
 

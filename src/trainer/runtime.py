@@ -7,9 +7,11 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from trainer import keras_settings
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
@@ -21,6 +23,7 @@ def import_tensorflow(
     deterministic: bool = False,
     gpu: int | None = None,
     start: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> Any:
     """Import TensorFlow.
 
@@ -32,10 +35,17 @@ def import_tensorflow(
             many; None for all.
         start: Whether to start its runtime now, which prints; collective operations have to be
             configured before.
+        say: Called with a line that names the settings of Keras that are not used.
 
     Returns:
         The module.
+
+    Raises:
+        UserError: Keras, which TensorFlow imports, could not start with the user's settings.
     """
+    not_used = keras_settings.claim()
+    if not_used and say:
+        say(f"not used: {', '.join(not_used)}: the trainer gives Keras its defaults and TensorFlow")
     if quiet:
         # Read once, when the library is loaded. 3: fatal errors only.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -45,6 +55,7 @@ def import_tensorflow(
     with _without_stderr() if quiet else contextlib.nullcontext():
         import tensorflow as tf
 
+        keras_settings.reset()
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             if start:

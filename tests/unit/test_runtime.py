@@ -43,6 +43,43 @@ def test_what_went_wrong_with_an_import_is_not_swallowed(tmp_path):
     assert "broken" in ran.stderr
 
 
+KERAS = """
+from trainer.runtime import import_tensorflow
+import_tensorflow(say=print)
+import keras
+print(keras.backend.backend(), keras.config.floatx(), keras.config.epsilon(),
+      keras.config.image_data_format())
+"""
+OWN = "tensorflow float32 1e-07 channels_last"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "not_used"),
+    [
+        ('{"backend": "torch", "epsilon": 0.1}', {}, "not used: backend=torch in "),
+        ('{"epsilon": 0.1}', {}, "epsilon=0.1 in "),
+        ('{"floatx": "float16", "image_data_format": "channels_first"}', {}, "floatx=float16"),
+        ("{}", {"KERAS_BACKEND": "jax", "TF_USE_LEGACY_KERAS": "1"}, "KERAS_BACKEND=jax"),
+        ("no JSON", {}, ""),
+    ],
+)
+def test_settings_of_the_users_do_not_change_keras(tmp_path, settings, environment, not_used):
+    (tmp_path / "keras.json").write_text(settings)
+    ran = python(KERAS, KERAS_HOME=str(tmp_path), **environment)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == OWN
+    assert not_used in ran.stdout
+
+
+@pytest.mark.parametrize("settings", ["[]", '{"floatx": "half"}'])
+def test_settings_with_which_keras_does_not_start_are_named(tmp_path, settings):
+    (tmp_path / "keras.json").write_text(settings)
+    ran = python(KERAS, KERAS_HOME=str(tmp_path))
+    assert ran.stderr.splitlines()[-1].startswith(
+        f"trainer.errors.UserError: {tmp_path}/keras.json"
+    )
+
+
 def test_garbage_is_collected_again_afterwards():
     runtime.import_tensorflow()
     assert gc.isenabled()
