@@ -77,19 +77,24 @@ def naming_full_disk(path: Path) -> Iterator[None]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder so that it is never seen with some of its files gone."""
+    """Remove a folder, or what has its name, so that it is never seen with some files gone."""
     gone = path.with_name(f".{path.name}.{os.getpid()}.part")
     path.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder`."""
     for part in folder.glob(".*.part"):
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    # A link to a folder goes, not what it points to.
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

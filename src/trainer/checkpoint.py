@@ -7,48 +7,32 @@ and what the variables are, so that another model's checkpoint is told from ours
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from trainer import atomic
+from trainer import atomic, checkpoint_state
+from trainer.checkpoint_state import STATE, DamagedError, Progress
 from trainer.errors import UserError
 
-STATE, VARIABLES = "state.json", "variables"
+__all__ = ["Checkpoints", "Progress"]
 
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is.
-
-    Attributes:
-        step: Steps done.
-        examples: Training examples seen by all processes, which is the position in the data.
-        best_step: The step of the best evaluation; -1 before the first.
-        best_accuracy: On the test set, then.
-        train_cpu_seconds: Processor time of the steps done.
-        train_seconds: Time of the steps done.
-    """
-
-    step: int = 0
-    examples: int = 0
-    best_step: int = -1
-    best_accuracy: float = -1.0
-    train_cpu_seconds: float = 0.0
-    train_seconds: float = 0.0
-
-    @classmethod
-    def of(cls, numbers: Iterable[float]) -> Progress:
-        """The inverse of `dataclasses.astuple`, where all numbers have become floats."""
-        kinds = (int, int, int, float, float, float)
-        return cls(*(kind(number) for kind, number in zip(kinds, numbers, strict=True)))
+VARIABLES = "variables"
+# What may come of lost servers or of too little memory, and tells nothing of a file.
+_NOT_OF_FILES = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+    MemoryError,
+)
 
 
 class Checkpoints:
@@ -61,6 +45,7 @@ class Checkpoints:
         keep: How many of the newest stay; the best stays besides.
         device: Where files are read and written, if not where the variables are.
         alone: Whether no other process writes here, so that what is left unfinished is nobody's.
+        warn: Gets a line for each checkpoint that is passed over.
     """
 
     def __init__(
@@ -72,8 +57,13 @@ class Checkpoints:
         keep: int,
         device: str | None = None,
         alone: bool = True,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._folder, self._keep = folder, keep
+        self._folder, self._keep, self._alone, self._warn = folder, keep, alone, warn
+        # The step of the one that was saved or restored last, which therefore is whole.
+        self._current = -1
+        # Those that are passed over, by what tells a folder from one that takes its place.
+        self._passed: dict[int, tuple[int, int]] = {}
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
         variables = [*model.variables, *optimizer.variables]
         # Listed one by one: found through the model, the states of dropout would be left out.
@@ -85,25 +75,29 @@ class Checkpoints:
 
     def save(self, progress: Progress) -> Path:
         """Write a checkpoint, then remove those no longer kept."""
-        path = self._path(progress.step)
-        if not path.exists():
+        step = progress.step
+        path = self._path(step)
+        if step != self._current:
+            if os.path.lexists(path):
+                # A damaged one, which must not stay the newest.
+                atomic.remove_folder(path)
             with atomic.new_folder(path) as part:
                 self._objects.write(str(part / VARIABLES), self._options)
-                sizes = {file.name: file.stat().st_size for file in sorted(part.iterdir())}
-                state = {
-                    "progress": dataclasses.asdict(progress),
-                    "files": sizes,
-                    "variables": self._shapes,
-                }
-                (part / STATE).write_text(json.dumps(state, indent=1))
-        kept = {*self._steps()[-self._keep :], progress.best_step}
-        for step in self._steps():
-            if step not in kept:
-                atomic.remove_folder(self._path(step))
+                checkpoint_state.write(part, progress, self._shapes)
+            self._passed.pop(step, None)
+            self._current = step
+        steps = self._steps()
+        whole = [other for other in steps if other not in self._passed]
+        kept = {*whole[-self._keep :], progress.best_step}
+        for other in steps:
+            # A damaged one that is newer is replaced when the run gets there.
+            if other not in kept and (other in whole or other < step):
+                atomic.remove_folder(self._path(other))
+                self._passed.pop(other, None)
         return path
 
     def restore(self, *, after: int = -1) -> Progress | None:
-        """Load the newest whole checkpoint.
+        """Load the newest whole checkpoint; damaged ones are passed over with a warning.
 
         Args:
             after: Only one of a later step.
@@ -112,41 +106,90 @@ class Checkpoints:
             Where it was made, or None if there is none.
 
         Raises:
-            UserError: It was made by another model or optimizer.
+            UserError: It was made by another model or optimizer, or all of them are damaged, which
+                only who writes them is to know.
         """
-        for step in reversed(self._steps()):
+        steps = [step for step in self._steps() if step > after]
+        other: UserError | None = None
+        newest = ""
+        for step in reversed(steps):
             path = self._path(step)
-            state = _read(path) if step > after else None
-            if state is None:
+            if step in self._passed and self._passed[step] == _identity(path):
                 continue
-            self._check(path, state["variables"])
-            self._objects.read(str(path / VARIABLES), self._options).assert_consumed()
-            return Progress(**state["progress"])
+            try:
+                progress = self._load(path)
+            except _OtherModelError as error:
+                if error.certain:
+                    raise
+                other, why = other or error, "is of another model or damaged"
+            except DamagedError as error:
+                why = str(error)
+            else:
+                self._current = step
+                return progress
+            # The chief keeps the newest only, and may have removed it meanwhile.
+            if (identity := _identity(path)) is not None:
+                self._passed[step] = identity
+                newest = newest or f"{path.name}: {why}"
+                self._warn(f"--checkpoint-dir {self._folder}: passed over {path.name}: {why}")
+        if self._alone and newest:
+            if other is not None:
+                raise other
+            # A single one without its state, which is written last, was never finished.
+            if len(steps) > 1 or os.path.lexists(self._path(steps[0]) / STATE):
+                raise checkpoint_state.all_damaged(self._folder, len(steps), newest)
         return None
 
-    def _check(self, path: Path, there: list[list]) -> None:
+    def _load(self, path: Path) -> Progress:
+        state = checkpoint_state.read(path)
+        self._check(path, state.variables, certain=state.checked)
+        try:
+            self._objects.read(str(path / VARIABLES), self._options).assert_consumed()
+        except _NOT_OF_FILES:
+            raise
+        except Exception as error:
+            # TensorFlow has many for a file without checksum that is not what it expects.
+            first = str(error).strip().partition("\n")[0]
+            raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
+        return state.progress
+
+    def _check(self, path: Path, there: list[list[Any]], *, certain: bool) -> None:
         for here, other in itertools.zip_longest(self._shapes, there):
             if here != other:
                 a, b = (f"{v[0]} {v[1]}" if v else "nothing more" for v in (other, here))
-                raise UserError(
+                error = _OtherModelError(
                     f"--checkpoint-dir {self._folder}: {path.name} is of another model or "
                     f"optimizer: it has {a} where this one has {b}; name another folder, or "
                     "train with the flags it was made with"
                 )
+                error.certain = certain
+                raise error
 
     def _path(self, step: int) -> Path:
         return self._folder / f"ckpt-{step:08d}"
 
     def _steps(self) -> list[int]:
-        names = (p.name.removeprefix("ckpt-") for p in self._folder.glob("ckpt-*"))
-        return sorted(int(name) for name in names if name.isdigit())
+        names = (re.fullmatch("ckpt-([0-9]{8,15})", path.name) for path in self._folder.iterdir())
+        # Only as they are written here: two spellings of one step are two folders.
+        return sorted(
+            int(match[1]) for match in names if match and match[0] == self._path(int(match[1])).name
+        )
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """The state of a checkpoint, or None if one of its files is missing or short."""
+class _OtherModelError(UserError):
+    """A checkpoint has other variables than the model.
+
+    Attributes:
+        certain: Whether a checksum proves that the names and shapes in it are those written.
+    """
+
+    certain = True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from one that takes its place, or None if there is none."""
     try:
-        state = json.loads((path / STATE).read_text())
-        whole = all((path / n).stat().st_size == size for n, size in state["files"].items())
-    except (OSError, ValueError, KeyError):
+        found = path.lstat()
+    except OSError:
         return None
-    return state if whole else None
+    return found.st_ino, found.st_mtime_ns

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import atomic, storage
+from trainer import atomic, checkpoint_state, storage
 from trainer.artifacts.found import CODE
+from trainer.checkpoint_state import DamagedError
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.knob import flag as flag_of
 from trainer.layout import NUMBERED, versions_in
 from trainer.storage import NO_OPTIONS, Options, Place
 from trainer.storage_errors import StorageError
-from trainer.transfer import Tell, fetch, is_there, never, push
+from trainer.transfer import Tell, fetch, never, push
 from trainer.urls import is_remote, local_path
 
 OUTPUTS = ("model_dir", "output_dir", "checkpoint_dir", "log_dir")
@@ -42,6 +42,7 @@ class Mirror:
         options: Settings of the drivers.
         tell: Gets lines of progress.
         stopped: Asked every second whether to give up restoring.
+        alone: Whether no other process writes there.
     """
 
     def __init__(
@@ -52,19 +53,26 @@ class Mirror:
         options: Options = NO_OPTIONS,
         tell: Tell = print,
         stopped: Callable[[], bool] = never,
+        alone: bool = True,
     ) -> None:
         self._folder, self._url = folder, url.rstrip("/")
         self._more: dict[str, Any] = {"options": options, "flag": "--checkpoint-dir"}
-        self._tell, self._stopped = tell, stopped
+        self._tell, self._stopped, self._alone = tell, stopped, alone
+        # Damaged ones over there, by the tags of their objects: others in their place may be whole.
+        self._damaged: dict[str, str] = {}
         # Those that are, or have been, on both sides: one that goes here goes there as well.
         self._known: set[str] = set()
 
     def restore(self) -> None:
-        """Fetch the checkpoints that are whole; others are passed over, and left as they are."""
+        """Fetch the checkpoints that are whole; others are passed over, and left as they are.
+
+        Raises:
+            UserError: All are damaged, which only who writes them is to know.
+        """
         while True:
             there = self._there()
             try:
-                self._fetch(there)
+                newest = self._fetch(there)
                 break
             except (UserError, StorageError):
                 # Whoever writes them keeps the newest only: one may go while it is fetched.
@@ -73,21 +81,45 @@ class Mirror:
         for name in self._known - there:
             atomic.remove_folder(self._folder / name)
         self._known = there & self._here()
+        if self._alone and newest and not self._known:
+            raise checkpoint_state.all_damaged(self._url, len(there), newest)
 
-    def _fetch(self, there: set[str]) -> None:
+    def _fetch(self, there: set[str]) -> str:
+        """Fetch what is new; return what is wrong with the newest that is damaged, if one is."""
+        newest = ""
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=self._folder) as part:
-            urls = [f"{self._url}/{name}" for name in sorted(there - self._here())]
+            names = [name for name in sorted(there - self._here()) if not self._is_passed(name)]
+            urls = [f"{self._url}/{name}" for name in names]
             more = self._more | {"tell": self._tell, "stopped": self._stopped}
             for folder in map(Path, fetch(urls, Path(part), **more)):
-                if _is_whole(folder):
+                try:
+                    checkpoint_state.read(folder)
+                except DamagedError as error:
+                    self._damaged[folder.name] = self._tags(folder.name)
+                    newest = f"{folder.name}: {error}"
+                    self._tell(f"warning: --checkpoint-dir {self._url}: passed over {newest}")
+                else:
                     folder.rename(self._folder / folder.name)
+        return newest
+
+    def _is_passed(self, name: str) -> bool:
+        return name in self._damaged and self._damaged[name] == self._tags(name)
+
+    def _tags(self, name: str) -> str:
+        return Place(f"{self._url}/{name}", **self._more).identity()
 
     def sync(self) -> None:
-        """Send what is new here, then delete there what has been deleted here."""
+        """Send what is new here, then delete there what has been deleted here, or is damaged."""
         for name in sorted(self._here() - self._known):
+            if self._damaged.pop(name, None):
+                # Not to be seen with files of both.
+                storage.remove(f"{self._url}/{name}", **self._more)
             push(self._folder / name, f"{self._url}/{name}", tell=self._tell, **self._more)
             self._known.add(name)
+            for older in [other for other in self._damaged if other < name]:
+                storage.remove(f"{self._url}/{older}", **self._more)
+                del self._damaged[older]
         for name in sorted(self._known - self._here()):
             storage.remove(f"{self._url}/{name}", **self._more)
             self._known.remove(name)
@@ -173,7 +205,8 @@ def staged(
             # An evaluator is told to stop so that it looks at the last one.
             asked = never if role == "evaluator" else stopped
             url = remote["checkpoint_dir"]
-            mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, **more)
+            alone = role != "evaluator"
+            mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, alone=alone, **more)
             mirror.restore()
         # A parameter server holds variables, and reads nothing.
         read = () if role == "ps" else job.train
@@ -245,12 +278,3 @@ def _common(paths: Sequence[str], options: Options) -> Path:
 
 def _folder(scratch: Path | None) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="trainer-", dir=scratch, ignore_cleanup_errors=True)
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether a checkpoint has all that its state lists."""
-    try:
-        sizes = json.loads((folder / "state.json").read_text())["files"]
-        return all(is_there(folder / name, size) for name, size in sizes.items())
-    except (OSError, ValueError, KeyError):
-        return False

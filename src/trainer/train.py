@@ -87,6 +87,7 @@ def train_and_evaluate(
             optimizer=optimizer,
             keep=job.keep,
             device=strategy.io_device,
+            warn=reporter.warn,
         )
         progress = checkpoints.restore() or progress
         if progress.step:

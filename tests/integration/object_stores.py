@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from trainer import storage
+from trainer import checkpoint_state, storage
+from trainer.checkpoint_state import Progress
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.job import Job
@@ -215,9 +216,7 @@ def write(folder: Path, contents: dict[str, bytes]) -> Path:
 def checkpoint(folder: Path, step: int) -> None:
     """Make a checkpoint as `trainer.checkpoint` has it."""
     contents = {"variables.index": b"%d" % step, "variables.data": b"%d" % step * 1000}
-    state = {"files": {name: len(data) for name, data in contents.items()}}
-    contents["state.json"] = json.dumps(state).encode()
-    write(folder / f"ckpt-{step:08d}", contents)
+    checkpoint_state.write(write(folder / f"ckpt-{step:08d}", contents), Progress(step=step), [])
 
 
 MODEL = {

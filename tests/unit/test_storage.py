@@ -330,7 +330,7 @@ def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
 
 
 def checkpoint(driver, step: int) -> None:
-    state = b'{"files": {"data": 1}}'
+    state = b'{"progress": {"step": %d}, "files": {"data": 1}, "variables": []}' % step
     name = f"bucket/ckpt/ckpt-{step:08d}"
     driver.objects |= {f"{name}/data": b"1", f"{name}/state.json": state}
 
@@ -359,6 +359,47 @@ def test_a_checkpoint_that_goes_while_it_is_fetched_is_passed_over(driver, tmp_p
     forget(driver, 2)
     mirror.restore()
     assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000003"]
+
+
+def test_a_damaged_checkpoint_is_fetched_once_and_replaced_when_the_run_gets_there(
+    driver, tmp_path
+):
+    for step in (1, 2):
+        checkpoint(driver, step)
+    driver.objects["bucket/ckpt/ckpt-00000002/data"] = b"12"
+    driver.objects["bucket/ckpt/ckpt-00000002/more"] = b"3"
+    told: list[str] = []
+    mirror = Mirror(tmp_path, "s3://bucket/ckpt", tell=told.append)
+    mirror.restore()
+    mirror.restore()
+    warnings = [line for line in told if line.startswith("warning: ")]
+    assert warnings == [
+        "warning: --checkpoint-dir s3://bucket/ckpt: passed over ckpt-00000002: data: has 2 bytes, "
+        "1 were written"
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000001"]
+    (tmp_path / "ckpt-00000002").mkdir()
+    (tmp_path / "ckpt-00000002/state.json").write_text("new")
+    mirror.sync()
+    there = {name for name in driver.objects if "ckpt-00000002" in name}
+    assert there == {"bucket/ckpt/ckpt-00000002/state.json"}
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["chief", "evaluator"])
+def test_remote_checkpoints_that_are_all_damaged_are_told_to_who_writes_them(
+    driver, tmp_path, alone
+):
+    for step in (1, 2):
+        checkpoint(driver, step)
+        driver.objects[f"bucket/ckpt/ckpt-{step:08d}/state.json"] = b"{"
+    mirror = Mirror(tmp_path, "s3://bucket/ckpt", alone=alone)
+    if not alone:
+        mirror.restore()
+        assert list(tmp_path.iterdir()) == []
+        return
+    told = r"^--checkpoint-dir s3://bucket/ckpt: all 2 checkpoints are damaged \(ckpt-00000002: "
+    with pytest.raises(UserError, match=told):
+        mirror.restore()
 
 
 def test_what_cannot_be_fetched_though_it_is_there_is_an_error(driver, tmp_path):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from trainer import inputs, modules, recipes
 from trainer.checkpoint import Checkpoints
@@ -66,18 +65,21 @@ def evaluate_checkpoints(
     # Only so that it is told from another's: an optimizer has variables, too.
     optimizer = make_optimizer(job.hparams, steps=1)
     optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(folder, model=model, optimizer=optimizer, keep=job.keep, alone=False)
+    checkpoints = Checkpoints(
+        folder,
+        model=model,
+        optimizer=optimizer,
+        keep=job.keep,
+        alone=False,
+        warn=reporter.warn,
+    )
     evaluate = make_evaluate(model)
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
     seen, count = -1, 0
     while True:
         last = stopped()
         refresh()
-        try:
-            found = checkpoints.restore(after=seen)
-        except tf.errors.NotFoundError:
-            # The chief keeps only the newest ones, and has just removed this one.
-            found = None
+        found = checkpoints.restore(after=seen)
         if found:
             seen, count = found.step, count + 1
             tested = reading(data, evaluate, data)
