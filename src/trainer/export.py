@@ -14,6 +14,7 @@ import tensorflow as tf
 from trainer.artifacts.saved_model import DEFAULT
 from trainer.job import Hparams
 from trainer.layout import put
+from trainer.row_independence import Arrays, Verdict, try_rows, write_mark
 
 # A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
 # of 1 where that is more.
@@ -113,6 +114,25 @@ def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: tf.Ten
             problem = _difference(value, answered[key]) if key in answered else "are not there"
             if problem:
                 raise ExportError(f"the SavedModel's {name}: {key} {problem}")
+    independent = [
+        n for n, argument in asked.items() if _independent(loaded.signatures[n], argument)
+    ]
+    write_mark(path, independent)
+
+
+def _independent(served: Any, argument: tf.Tensor) -> bool:
+    """Return whether a signature is known to compute each row by itself."""
+    (key,) = served.structured_input_signature[1]
+
+    def call(rows: Arrays) -> Arrays:
+        outputs = served(**{name: tf.constant(value) for name, value in rows.items()})
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    try:
+        return try_rows(call, {key: argument.numpy()}) is Verdict.INDEPENDENT
+    except tf.errors.OpError:
+        # It takes only certain numbers of rows.
+        return False
 
 
 def _takes(served: Any, sample: tf.Tensor) -> bool:

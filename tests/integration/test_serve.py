@@ -333,6 +333,21 @@ def busy_model(path: Path) -> None:
     tf.saved_model.save(holder, str(path), signatures=call)
 
 
+def across_rows(path: Path) -> None:
+    """A SavedModel with signatures whose answer for a row depends on the others, but for one."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((None,), tf.float32, name="x")
+    functions = {
+        "share": lambda x: {"y": x / tf.reduce_sum(x)},
+        "rank": lambda x: {"y": tf.argsort(tf.argsort(x))},
+        "centred": lambda x: {"y": x - tf.reduce_mean(x)},
+        "double": lambda x: {"y": x * 2},
+    }
+    signatures = {n: tf.function(f, input_signature=[spec]) for n, f in functions.items()}
+    tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+
+
 # On any machine far longer than the tests that use it need, and far shorter than their deadlines.
 LONG = {"instances": [100_000]}
 
@@ -453,6 +468,42 @@ def test_several_models_are_served_side_by_side(tmp_path):
         assert server.post("/invocations", asked, **header).json == {"predictions": [[3, 6]]}
         # `model` is the one that is named as the default.
         assert server.post(PREDICT, asked).json == {"predictions": [[2, 4]]}
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "joined"),
+    [
+        ([], {}, False),
+        (["--batching", "--batch-wait-ms", "20"], {}, True),
+        (["--batch-wait-ms", "20"], {"SAGEMAKER_TFS_ENABLE_BATCHING": "true"}, True),
+        ([], {"SAGEMAKER_TFS_ENABLE_BATCHING": "false"}, False),
+        (["--max-batch", "1"], {}, False),
+    ],
+)
+def test_an_answer_does_not_change_with_what_others_ask(tmp_path, argv, env, joined):
+    across_rows(tmp_path / "1")
+    right = {
+        "share": lambda x: x / x.sum(),
+        "rank": lambda x: x.argsort().argsort(),
+        "centred": lambda x: x - x.mean(),
+        "double": lambda x: x * 2,
+    }
+    asked = [(name, RNG.permutation(count)) for name in right for count in (1, 2, 3, 130)] * 4
+    with serving(tmp_path, *argv, env=env) as server:
+
+        def one(pair) -> None:
+            name, rows = pair
+            rows = rows.astype(np.float32) + 1
+            reply = server.post(PREDICT, {"signature_name": name, "instances": rows.tolist()})
+            np.testing.assert_allclose(reply.json["predictions"], right[name](rows), rtol=1e-4)
+
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            list(pool.map(one, asked))
+        calls = server.get("/metrics").body.decode().partition("trainer_batch_rows_count")[2]
+        count = float(calls.split("\n")[0].split()[1])
+        assert (count < len(asked)) is joined
+        told = [line for line in server.log if "is not batched" in line]
+        assert len(told) == (3 if joined else 0)
 
 
 def test_a_full_queue_is_503_and_says_when_to_come_back(slow_model):

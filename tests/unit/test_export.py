@@ -10,6 +10,7 @@ from trainer import export as exporting
 from trainer import model as models
 from trainer.export import ExportError, export
 from trainer.job import Hparams
+from trainer.row_independence import read_mark
 
 HPARAMS = Hparams(model="fast", dropout=0.0, precision="float32")
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -69,7 +70,7 @@ def test_a_flat_model_lies_in_the_folder_itself_and_replaces_the_one_before(tmp_
     assert run(tmp_path, layout="flat") == tmp_path
     first = (tmp_path / "saved_model.pb").stat().st_mtime_ns
     run(tmp_path, layout="flat")
-    names = ["fingerprint.pb", "saved_model.pb", "variables"]
+    names = ["assets.extra", "fingerprint.pb", "saved_model.pb", "variables"]
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     assert (tmp_path / "saved_model.pb").stat().st_mtime_ns > first
     assert "serving_default" in tf.saved_model.load(str(tmp_path)).signatures
@@ -149,6 +150,26 @@ def test_wrong_classes_are_found_but_for_a_tie(tmp_path):
         run(tmp_path, model=model, module=module)
     tie, other = tf.constant([1] * 64), tf.constant([1] * 63 + [2])
     assert exporting._difference(tie, other) is None
+
+
+def test_signatures_that_compute_each_row_by_itself_are_marked_and_others_are_not(tmp_path):
+    def share(images):
+        answer = models.serving_input_fn(model)["serving_default"](images)
+        return {"share": answer["probabilities"] / tf.reduce_sum(answer["probabilities"], 0)}
+
+    def pairs(images):
+        return {"y": tf.reshape(images, (-1, 2, 28 * 28))[:, 0]}
+
+    model, module = build(), SimpleNamespace(keras_model=models.keras_model)
+    module.serving_input_fn = lambda model: {
+        "serving_default": models.serving_input_fn(model)["serving_default"],
+        "share": tf.function(share, input_signature=[IMAGES]),
+        "pairs": tf.function(pairs, input_signature=[IMAGES]),
+    }
+    path = run(tmp_path, model=model, module=module)
+    assert read_mark(path) == {"serving_default"}
+    all_of_them = run(tmp_path, model=model)
+    assert read_mark(all_of_them) == {"serving_default", "serving_bytes", "serving_examples"}
 
 
 def test_a_missing_signature_is_told(tmp_path):

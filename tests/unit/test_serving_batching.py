@@ -19,9 +19,11 @@ def tensor(name: str, *shape: int | None) -> Tensor:
     return Tensor(name=name, dtype=np.dtype("float32"), type_name="float32", shape=shape)
 
 
-def signature(name: str = "double", *shape: int | None) -> Signature:
-    shape = shape or (None, None)
-    return Signature(name=name, inputs=(tensor("x", *shape),), outputs=(tensor("y", *shape),))
+def signature(name: str = "double", *, batched: bool = True) -> Signature:
+    shape = (None, None)
+    return Signature(
+        name=name, inputs=(tensor("x", *shape),), outputs=(tensor("y", *shape),), batched=batched
+    )
 
 
 DOUBLE = signature()
@@ -105,6 +107,22 @@ def test_no_batch_is_larger_than_allowed_and_order_is_kept():
             *_, large = await asyncio.gather(*tasks)
         np.testing.assert_array_equal(large["y"][:, 0], np.arange(10) * 2)
         assert [shape[0] for _, shape in model.calls] == [1, 3, 3, 3, 4, 4, 2]
+
+    asyncio.run(main())
+
+
+def test_requests_to_a_signature_that_is_not_batched_are_neither_joined_nor_cut():
+    async def main():
+        model = Doubling()
+        alone = signature("alone", batched=False)
+        with batcher(model, max_batch=4, wait=0.01) as made:
+            await first(model, made)
+            tasks = [asyncio.create_task(made.submit(alone, rows(*range(n)))) for n in (1, 2, 9)]
+            await until(lambda: made.waiting == 4)
+            model.go.set()
+            answers = await asyncio.gather(*tasks)
+        assert [shape[0] for _, shape in model.calls] == [1, 1, 2, 9]
+        assert [len(found["y"]) for found in answers] == [1, 2, 9]
 
     asyncio.run(main())
 

@@ -1,6 +1,7 @@
 """Requests in every format, good and bad, and answers in every format."""
 
 import base64
+import dataclasses
 import io
 import json
 
@@ -37,7 +38,10 @@ SIGNATURES = {
         signature("flags", tensor("x", "bool", None)),
         signature("texts", tensor("x", "string", None)),
         signature("serving_bytes", tensor("image_bytes", "string", None)),
-        signature("two", tensor("a", "float32", None, 1), tensor("b", "int64", None)),
+        dataclasses.replace(
+            signature("two", tensor("a", "float32", None, 1), tensor("b", "int64", None)),
+            batched=True,
+        ),
         signature("any", tensor("x", "float32", None, None)),
     )
 }

@@ -109,7 +109,26 @@ def test_batching_is_told_in_the_words_of_sagemakers_container():
     found = told(env=env)
     assert (found.max_batch, found.batch_wait_ms, found.batch_threads) == (8, 1.5, 2)
     assert found.max_queue == 32
-    assert told(env={"SAGEMAKER_TFS_ENABLE_BATCHING": "false"}).max_batch == 1
+    # These alone ask for nothing: SageMaker's container batches only where that is enabled.
+    assert found.may_batch is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "expected"),
+    [
+        ((), {}, None),
+        (("--batching",), {}, True),
+        (("--no-batching",), {}, False),
+        (("--batching", "--max-batch", "1"), {}, False),
+        ((), {"SAGEMAKER_TFS_ENABLE_BATCHING": "true"}, True),
+        ((), {"SAGEMAKER_TFS_ENABLE_BATCHING": "False"}, False),
+        (("--no-batching",), {"SAGEMAKER_TFS_ENABLE_BATCHING": "true"}, False),
+    ],
+)
+def test_batching_is_asked_for_by_flag_or_variable(argv, env, expected):
+    found = told(*argv, env=env)
+    assert found.may_batch is expected
+    assert found.max_queue == Settings().max_queue
 
 
 def test_a_flag_wins_over_a_variable():
@@ -125,6 +144,7 @@ def test_a_flag_wins_over_a_variable():
         ([], {"AIP_HTTP_PORT": "-1"}, "AIP_HTTP_PORT -1: expected a number of 0 to 65535"),
         ([], {"SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "x"}, "MICROS x: expected a number"),
         ([], {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "-1"}, "-1: expected a number of 0 or more"),
+        ([], {"SAGEMAKER_TFS_ENABLE_BATCHING": "yes"}, "BATCHING yes: expected true or false"),
         ([], {"SAGEMAKER_BATCH_STRATEGY": "ALL"}, "expected MULTI_RECORD or SINGLE_RECORD"),
         ([], {"AIP_PREDICT_ROUTE": "predict"}, "AIP_PREDICT_ROUTE predict: expected a path"),
     ],

@@ -18,7 +18,7 @@ def lines() -> list[str]:
 @pytest.fixture
 def models(tmp_path, monkeypatch, lines) -> Store:
     class Model:
-        def __init__(self, path: Path) -> None:
+        def __init__(self, path: Path, *, batching: bool | None) -> None:
             self.signatures = {"serving_default": None}
             self._does = (path / store.layout.PROTO).read_text()
 
@@ -27,6 +27,9 @@ def models(tmp_path, monkeypatch, lines) -> Store:
                 raise bad("no zeros, please")
             if self._does == "fail":
                 raise RuntimeError("out\nof order")
+
+        def check_batching(self) -> list[str]:
+            return []
 
     def make_batcher(name, model):
         return SimpleNamespace(waiting=0, close=lambda: None)

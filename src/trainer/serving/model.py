@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.row_independence import Verdict, read_mark, try_rows
 from trainer.serving.refusal import Refusal
 from trainer.serving.signature import SERVED, Signature, Tensor
 
@@ -24,6 +27,8 @@ PIXEL = base64.b64decode(
 STATUSES = {
     3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401
 }  # fmt: skip
+# Rows that are made up to see whether batching changes answers.
+TRIAL_ROWS = 5
 _NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
 
 
@@ -32,13 +37,15 @@ class Model:
 
     Args:
         path: Its folder.
+        batching: Whether signatures that can be batched are: None for those that are marked as
+            row-independent, True for all, False for none.
 
     Attributes:
         signatures: By name, those that can be asked over HTTP.
         metadata: Its signatures as TensorFlow Serving's metadata has them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, batching: bool | None = None) -> None:
         import tensorflow as tf
 
         self._tf = tf
@@ -46,11 +53,14 @@ class Model:
         self._loaded = tf.saved_model.load(str(path))
         self._functions: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
+        self._marked = read_mark(path)
         for name, function in self._loaded.signatures.items():
             signature = _signature(name, function)
             if all(t.dtype.kind in SERVED for t in signature.inputs):
+                allowed = name in self._marked if batching is None else batching
+                batched = signature.has_rows and allowed
                 self._functions[name] = function
-                self.signatures[name] = signature
+                self.signatures[name] = dataclasses.replace(signature, batched=batched)
         self.metadata = _metadata(path)
 
     def call(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
@@ -85,12 +95,32 @@ class Model:
             Refusal: The default signature fails on zeros.
         """
         for signature in self.signatures.values():
-            for rows in sizes if signature.batched else sizes[:1]:
+            for rows in sizes if signature.has_rows else sizes[:1]:
                 made = {t.name: _blank(t, rows) for t in signature.inputs}
                 # Nobody can make up what any string input takes.
                 text = any(t.is_text for t in signature.inputs)
                 with contextlib.suppress(Refusal) if text else contextlib.nullcontext():
                     self.call(signature, made)
+
+    def check_batching(self) -> list[str]:
+        """Try out what is batched without a mark, and end batching that changes answers.
+
+        Returns:
+            A line for each signature that is not batched any more, or that could not be tried.
+        """
+        lines = []
+        for name, signature in self.signatures.items():
+            if not signature.batched or name in self._marked:
+                continue
+            try:
+                verdict = try_rows(functools.partial(self.call, signature), _trial(signature))
+            except Refusal as refusal:
+                lines.append(f"signature '{name}' is batched unchecked: {refusal.message}")
+                continue
+            if verdict is Verdict.DEPENDENT:
+                self.signatures[name] = dataclasses.replace(signature, batched=False)
+                lines.append(f"signature '{name}' is not batched: {verdict.value}")
+        return lines
 
 
 def _signature(name: str, function: Any) -> Signature:
@@ -122,6 +152,25 @@ def _blank(tensor: Tensor, rows: int) -> np.ndarray:
     if tensor.shape and tensor.shape[0] is None:
         shape[0] = rows
     return np.full(shape, PIXEL if tensor.is_text else 0, tensor.dtype)
+
+
+def _trial(signature: Signature) -> dict[str, np.ndarray]:
+    """Make up rows that differ, as far as nothing is known of what the model takes."""
+    generator = np.random.default_rng(0)
+    rows: dict[str, np.ndarray] = {}
+    for tensor in signature.inputs:
+        shape = _blank(tensor, TRIAL_ROWS).shape
+        if tensor.is_text:
+            texts = np.array([str(i).encode() for i in range(TRIAL_ROWS)], object)
+            made = np.empty(shape, object)
+            made[:] = texts.reshape(-1, *[1] * (len(shape) - 1))
+        elif tensor.dtype.kind == "f":
+            made = generator.random(shape).astype(tensor.dtype)
+        else:
+            # Any vocabulary has a 0 and a 1.
+            made = generator.integers(0, 2, shape).astype(tensor.dtype)
+        rows[tensor.name] = made
+    return rows
 
 
 def _reason(message: str) -> str:

@@ -85,7 +85,7 @@ class Predictor:
         """
         model = version.model
         ask: Ask = await self._run(len(body), lambda: reader(body, model.signatures, signature))
-        rows = len(next(iter(ask.arrays.values()))) if ask.signature.batched else 1
+        rows = len(next(iter(ask.arrays.values()))) if ask.signature.has_rows else 1
         call.told |= {"model": version.name, "version": version.number, "rows": rows}
         outputs = await version.batcher.submit(ask.signature, ask.arrays)
         size = sum(array.nbytes for array in outputs.values())

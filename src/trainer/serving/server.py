@@ -96,6 +96,7 @@ class Serving:
             name=settings.model_name,
             keep=settings.versions,
             make_batcher=self._batcher,
+            batching=settings.may_batch,
             sizes=tuple(sorted({1, min(2, settings.max_batch), settings.max_batch})),
             drain=settings.timeout,
             tell=tell,

@@ -47,8 +47,14 @@ class Settings:
         metavar="SECONDS",
     )
 
+    batching: bool | None = knob(
+        None, "answer requests together, and large ones in pieces, for every signature that is not "
+        "seen to answer otherwise then; --no-batching: for none (default: for those that the "
+        "trainer has found at export to compute each row by itself)", LOAD,
+    )
     max_batch: int = knob(
-        64, "most instances in one call of the model; 1: no batching", LOAD, low=1, high=65536
+        64, "where requests are batched, most instances in one call of the model; 1: no batching",
+        LOAD, low=1, high=65536,
     )
     batch_wait_ms: float = knob(
         0.0, "wait this long for a batch to fill; 0: take what has come while the model was busy",
@@ -95,6 +101,11 @@ class Settings:
         """Bytes."""
         return int(self.max_payload_mb * 2**20)
 
+    @property
+    def may_batch(self) -> bool | None:
+        """Whether signatures are batched; None for those that are marked."""
+        return False if self.max_batch == 1 else self.batching
+
 
 # Which variable says what; of several the first that is set.
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -130,7 +141,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             groups[limits.group] = parser.add_argument_group(limits.group)
         kind = hints[name]
         how: dict[str, Any] = {"type": reader(kind), "metavar": limits.metavar or "N"}
-        if kind is bool:
+        if kind in (bool, bool | None):
             how = {"action": Switch}
         elif kind is str:
             how["metavar"] = limits.metavar or "NAME"
@@ -194,8 +205,11 @@ def _batch_transform(told: dict[str, Any], env: Mapping[str, str]) -> None:
 
 def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
     """The variables of SageMaker's container whose units or sense are not ours."""
-    if env.get("SAGEMAKER_TFS_ENABLE_BATCHING", "").lower() == "false":
-        told["max_batch"] = 1
+    enable = "SAGEMAKER_TFS_ENABLE_BATCHING"
+    if env.get(enable, "") not in ("", "None"):
+        told["batching"] = {"1": True, "0": False}.get(env[enable], typed(env[enable], bool))
+        if not isinstance(told["batching"], bool):
+            raise UserError(f"{enable} {env[enable]}: expected {KINDS[bool]}")
     wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
     if env.get(wait):
         told["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000

@@ -87,15 +87,20 @@ class Signature:
         name: Of the signature.
         inputs: In the order of their names.
         outputs: In the order of their names.
+        batched: Whether requests may be answered together, and a large one in pieces.
     """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    batched: bool = False
 
     @property
-    def batched(self) -> bool:
-        """Whether rows of several requests can be answered together."""
+    def has_rows(self) -> bool:
+        """Whether inputs and outputs have one row for each instance, as far as shapes tell.
+
+        That says nothing of whether the answer for a row depends on the others.
+        """
         tensors = self.inputs + self.outputs
         return bool(self.inputs) and all(t.shape and t.shape[0] is None for t in tensors)
 

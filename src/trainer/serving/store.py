@@ -31,6 +31,7 @@ class Store:
         name: Of a model that has no folder of its own.
         keep: Newest versions of each to have loaded.
         make_batcher: Gives a model its queue.
+        batching: See `Model`.
         sizes: Numbers of rows that a model is tried out with before it is shown.
         drain: Seconds that a version which is to go waits for its last requests.
         tell: Gets a line for what is loaded, let go of or cannot be loaded.
@@ -40,6 +41,7 @@ class Store:
     name: str
     keep: int
     make_batcher: Callable[[str, Model], Batcher]
+    batching: bool | None = None
     sizes: tuple[int, ...] = (1,)
     drain: float = 60.0
     tell: Callable[[str], None] = print
@@ -157,13 +159,15 @@ class Store:
             self._states[key] = State(LOADING)
         begun = time.monotonic()
         try:
-            model = Model(path)
+            model = Model(path, batching=self.batching)
             if not model.signatures:
                 raise ValueError("it has no signature that can be served")
             try:
                 model.warm_up(self.sizes)
             except Refusal as error:
                 self.tell(f"warning: {name}/{number} fails on zeros: {error.message}")
+            for line in model.check_batching():
+                self.tell(f"warning: {name}/{number}: {line}")
         except Exception as error:
             # Whatever TensorFlow makes of a broken folder: others go on, and so does this server.
             reason = " ".join(str(error).split())[:300]

@@ -57,9 +57,9 @@ def checked(signature: Signature, arrays: Mapping[str, np.ndarray], form: Form =
     """
     for tensor in signature.inputs:
         tensor.check(arrays[tensor.name])
-    if signature.batched:
+    if signature.has_rows:
         counts = {len(array) for array in arrays.values()}
-        if len(counts) > 1:
+        if len(counts) > 1 and signature.batched:
             told = ", ".join(f"'{name}' {len(array)}" for name, array in arrays.items())
             raise bad(f"the inputs have different numbers of rows: {told}")
         if 0 in counts:
