@@ -157,3 +157,88 @@ def test_check_says_what_is_missing_and_builds_nothing(bare: Path, tmp_path: Pat
     (folder / "horovod-0.28.1.whl").touch()
     ran = build(bare, tmp_path / "out", "--no-mpi", "--check")
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+NVCC = [
+    'case "$*" in',
+    '  *--dryrun*) echo "#$ _HERE_=$here" >&2; echo "#$ TOP=$here/.." >&2;;',
+    "  *--list-gpu-arch*) for arch in $archs; do echo compute_$arch; done;;",
+    "esac",
+]
+CUDA_12 = "50 52 53 60 61 62 70 72 75 80 86 87 89 90"
+CUDA_13 = "75 80 86 87 88 89 90 100 110 103 120 121"
+
+
+class Toolkit:
+    """A CUDA toolkit's folders and `nvcc`, and a Python that has TensorFlow and NCCL."""
+
+    def __init__(self, bare: Path, folder: Path) -> None:
+        self.bare, self.root, self.out = bare, folder / "cuda-x", folder / "out"
+        for tool in ("g++", "make", "patch"):
+            executable(bare / tool, "echo 12")
+        (bare / "readlink").symlink_to(shutil.which("readlink") or "")
+        packages = folder / "packages"
+        nccl = packages / "nvidia/nccl/lib/libnccl.so.2"
+        nccl.parent.mkdir(parents=True)
+        nccl.touch()
+        about = f"tf2.21.0\\ncp311\\nlinux-x86_64-glibc2.36\\n{packages}\\n"
+        answer = f"printf '{about}'"
+        self.python = executable(bare / "python", '[ "$1" != -m ] || exit 3', answer)
+
+    def has(self, archs: str, *, include: str = "include") -> Path:
+        """Make the toolkit; its `nvcc`."""
+        header = self.root / include / "cuda_runtime.h"
+        header.parent.mkdir(parents=True)
+        header.touch()
+        (self.root / "bin").mkdir()
+        here = f"here={self.root / 'bin'} archs='{archs}'"
+        return executable(self.root / "bin/nvcc", here, *NVCC)
+
+    def build(self, path: str = "", **env: str) -> str:
+        """Begin a build; the line that says what with, or the error."""
+        ran = subprocess.run(
+            [BUILD, "--python", self.python, "--out", self.out, "--gpu", "--no-mpi"],
+            env={"PATH": f"{path}:{self.bare}", "HOME": str(self.out), **env},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 1
+        return ran.stderr.splitlines()[0]
+
+
+@pytest.fixture
+def toolkit(bare: Path, tmp_path: Path) -> Toolkit:
+    return Toolkit(bare, tmp_path)
+
+
+def test_the_toolkit_is_found_behind_a_wrapper(toolkit: Toolkit):
+    executable(toolkit.bare / "nvcc", f'exec {toolkit.has(CUDA_13)} "$@"')
+    assert f"with CUDA of {toolkit.root} for " in toolkit.build()
+
+
+def test_the_toolkit_is_found_behind_a_link_and_by_its_own_folder(toolkit: Toolkit):
+    nvcc = toolkit.has(CUDA_13, include="targets/sbsa-linux/include")
+    assert f"with CUDA of {toolkit.root} for " in toolkit.build(str(nvcc.parent))
+    (toolkit.bare / "nvcc").symlink_to(nvcc)
+    assert f"with CUDA of {toolkit.root} for " in toolkit.build()
+
+
+def test_the_toolkit_is_found_by_cuda_home_without_nvcc_on_path(toolkit: Toolkit):
+    toolkit.has(CUDA_12)
+    assert "missing: nvcc" in toolkit.build()
+    assert f"of {toolkit.root} for " in toolkit.build(CUDA_HOME=str(toolkit.root))
+
+
+@pytest.mark.parametrize(
+    ("archs", "taken"), [(CUDA_12, "60,70,80,90"), (CUDA_13, "75,80,90,100,110,120")]
+)
+def test_architectures_are_those_of_the_toolkit(toolkit: Toolkit, archs: str, taken: str):
+    nvcc = toolkit.has(archs)
+    assert f" for {taken}; " in toolkit.build(str(nvcc.parent))
+    own = toolkit.build(str(nvcc.parent), HOROVOD_BUILD_CUDA_CC_LIST="90")
+    assert " for 90; " in own
+
+
+def test_an_nvcc_without_a_toolkit_is_one_line(toolkit: Toolkit):
+    executable(toolkit.bare / "nvcc", "echo 'nvcc: broken' >&2", "exit 1")
+    line = toolkit.build()
+    assert "nvcc belongs to no CUDA toolkit with cuda_runtime.h; set CUDA_HOME" in line
