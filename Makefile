@@ -43,13 +43,14 @@ setup: $(STAMP)
 # toolkit comes as source with a C file in it, and Horovod as source alone: where there are no
 # compilers they are left out.
 $(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py \
-		$(wildcard docker/horovod/*)
+		docker/gpu/link-cusolver $(wildcard docker/horovod/*)
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
 		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
 	rm -rf .venv
 	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot make virtual" \
 		"environments (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	$(PIP) --require-hashes -r $(LOCK)
+	docker/gpu/link-cusolver "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	$(PIP) --no-deps --no-build-isolation -e .
 	@if [ -n "$(CI)" ] || $(HAVE_COMPILER); then set -x; \
 	$(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sagemaker.lock; \
