@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer import modules, preflight
+from trainer import globs, modules, preflight
 from trainer.data.pipeline import Feed, dataset
 from trainer.data.stream import Shard, Stream
 from trainer.distribution.strategy import Strategy
@@ -131,6 +131,9 @@ def _call(
     seed: Any,
     in_graph: bool = False,
 ) -> Any:
+    if job.module != Job.module:
+        # A module of one's own opens files; it need not know what a glob is.
+        paths = globs.expanded(paths)
     return modules.call_with_known(
         module.input_fn,
         paths,

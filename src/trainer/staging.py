@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import atomic, checkpoint_state, storage
+from trainer import atomic, checkpoint_state, globs, storage
 from trainer.artifacts.found import CODE
 from trainer.checkpoint_state import DamagedError
 from trainer.errors import UserError
@@ -91,7 +91,7 @@ class Mirror:
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=self._folder) as part:
             names = [name for name in sorted(there - self._here()) if not self._is_passed(name)]
             urls = [f"{self._url}/{name}" for name in names]
-            more = self._more | {"tell": self._tell, "stopped": self._stopped}
+            more = self._more | {"tell": self._tell, "stopped": self._stopped, "patterns": False}
             for folder in map(Path, fetch(urls, Path(part), **more)):
                 try:
                     checkpoint_state.read(folder)
@@ -216,9 +216,11 @@ def staged(
         # Often the same folder as --train, which is then not fetched again.
         data = into if host[1] == 1 else work / "test"
         test = fetch(job.test, data, stopped=stopped, flag="--test", **more)
-        found = fetch(model, work / "input", stopped=stopped, flag="--input", **more)
+        found = globs.expanded(
+            fetch(model, work / "input", stopped=stopped, flag="--input", **more)
+        )
         if len(found) > 1:
-            raise UserError(f"--input {job.input}: expected one model, found {len(found)} objects")
+            raise UserError(f"--input {job.input}: expected one model, found {len(found)}")
         paths: dict[str, Any] = {
             k: str(work / k) if k in remote else local_path(v, flag=flag_of(k))
             for k, v in (folders | remote).items()

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from trainer import globs
 from trainer.errors import UserError
 from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
-from trainer.urls import URL, WILD, matches
+from trainer.urls import URL
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
@@ -105,42 +106,52 @@ class Place:
         self.moved: dict[str, int] = {}
         self.fs = self._driver(options.get(self.scheme, {}))
 
-    def find(self) -> tuple[dict[str, int], bool]:
-        """The objects that the url names with their sizes, and whether they are a folder's.
+    def find(self, *, patterns: bool = True) -> dict[str, int]:
+        """Return the objects that the url names, with their sizes.
+
+        Args:
+            patterns: Whether the url may be a glob.
 
         Raises:
             UserError: There are none, or one that cannot be a local file.
         """
         size = None if self._must_be_folder else self._size(self.key)
-        wild = size is None and WILD.search(self.key)
         if size is not None:
             found = {self.key: size}
-        elif wild:
-            pattern = self.key.split("/")
-            # What begins so is no data, as in a shell or for `data.files`.
-            hidden = tuple({".", "_"} - {pattern[-1][0]})
-            found = {
-                key: size
-                for key, size in self._list(self.key[: wild.start()]).items()
-                if matches(key.split("/"), pattern) and not key.split("/")[-1].startswith(hidden)
-            }
+        elif patterns and globs.WILD.search(self.key):
+            found = self._matching()
         else:
             found = self._list(self._below(""))
         if not found:
-            raise UserError(
-                f"{self.flag} {self.url}: nothing is there; expected an object, a folder or a glob"
-            )
+            expected = "an object, a folder or a glob" if patterns else "a folder"
+            raise UserError(f"{self.flag} {self.url}: nothing is there; expected {expected}")
         for key in found:
             parents = map(str, PurePosixPath(key).parents)
             if not {"", ".", ".."}.isdisjoint(key.split("/")) or any(p in found for p in parents):
                 raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
-        return found, size is None and not wild
+        return found
+
+    def _matching(self) -> dict[str, int]:
+        """Return the objects that match the key, or lie in a folder that does."""
+        listed = self._list(self._listed_for_pattern())
+        names = {str(up) for key in listed for up in (key, *PurePosixPath(key).parents)}
+        top, pattern = globs.split(self.key, names.__contains__)
+        start = len(top) + 1 if top else 0
+        return {
+            key: size
+            for key, size in listed.items()
+            if key.startswith(top + "/" if top else "")
+            and globs.matches(key[start:].split("/"), pattern)
+        }
+
+    def _listed_for_pattern(self) -> str:
+        wild = globs.WILD.search(self.key)
+        return self.key[: wild.start()] if wild else self.key
 
     def identity(self) -> str:
         """What tells the objects that the url names from those that replace them: their tags."""
-        found, _ = self.find()
-        prefix = self.key[: wild.start()] if (wild := WILD.search(self.key)) else self.key
-        told = self._details(prefix)
+        found = self.find()
+        told = self._details(self._listed_for_pattern())
         # One that goes meanwhile is missed by whoever fetches it.
         details = [(key, told.get(key, {})) for key in found]
         return repr([(key, of.get("ETag") or of.get("etag")) for key, of in details])

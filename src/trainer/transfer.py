@@ -39,6 +39,7 @@ def fetch(
     tell: Tell = print,
     stopped: Callable[[], bool] = never,
     flag: str = "--train",
+    patterns: bool = True,
 ) -> list[str]:
     """Bring what urls name to local disk; a file that is there with its size is not brought again.
 
@@ -50,9 +51,11 @@ def fetch(
         tell: Gets a line every few seconds.
         stopped: Asked every second whether to give up.
         flag: What named the paths, for errors.
+        patterns: Whether a url may be a glob.
 
     Returns:
-        A folder for a folder, a file for an object and for each one that a glob matches.
+        For each path what is the same on local disk: a file for an object, a folder for a folder,
+        a glob for a glob.
 
     Raises:
         UserError: Nothing is there, access is denied, or the disk is too small.
@@ -68,10 +71,10 @@ def fetch(
             continue
         place = Place(path, flag=flag, options=options, stop=stop)
         root = into / place.scheme / place.bucket
-        found, is_folder = place.find()
+        found = place.find(patterns=patterns)
         mine = [key for key in found if next(number) % shard[1] == shard[0]]
         jobs |= {root / key: (place, key, found[key]) for key in mine}
-        local += [str(root / key) for key in ([place.key] if is_folder and mine else mine)]
+        local += [str(root / place.key)] if mine else []
     if paths and not local:
         raise UserError(
             f"{flag} {' '.join(paths)}: {next(number)} objects for {shard[1]} hosts leave none for "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Sequence
 from urllib.parse import unquote
 
 from trainer.errors import UserError
 
 URL = re.compile(r"(s3|gs|gcs)://([A-Za-z0-9][\w.-]*)(?:/(.*))?", re.DOTALL | re.ASCII)
-WILD = re.compile(r"[*?[]")
+# What is left of a url that went through `Path` or `os.path.normpath`.
+COLLAPSED = re.compile(r"(s3|gs|gcs):/(?!/)")
 
 
 def is_remote(path: str) -> bool:
@@ -20,22 +19,14 @@ def is_remote(path: str) -> bool:
 
 def local_path(path: str, *, flag: str) -> str:
     """A local path as it is, or that of a `file://` url; a UserError for any other url."""
+    if COLLAPSED.match(path):
+        scheme, _, rest = path.partition(":/")
+        raise UserError(f"{flag} {path}: a slash is missing; did you mean {scheme}://{rest}?")
+    if path.startswith("file:/") and not path.startswith("file://"):
+        return unquote(path.removeprefix("file:"))
     scheme, separator, rest = path.partition("://")
     if not separator:
         return path
     if scheme != "file":
         raise UserError(f"{flag} {scheme}://…: expected s3://, gs://, file:// or a local path")
     return unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)
-
-
-def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a path, or a folder that it lies in, matches; both are split at their slashes."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return any(matches(parts[i:], pattern[1:]) for i in range(len(parts) + 1))
-    return (
-        bool(parts)
-        and fnmatch.fnmatchcase(parts[0], pattern[0])
-        and matches(parts[1:], pattern[1:])
-    )

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from trainer import checkpoint_state, storage
+from trainer import checkpoint_state, globs, storage
 from trainer.checkpoint_state import Progress
 from trainer.cluster import Cluster
 from trainer.errors import UserError
@@ -251,7 +251,7 @@ class Contract:
         def brought(data: bytes) -> tuple[str, dict[str, bytes]]:
             store.write_all({"d/a": data, "d/ab": b"-", "da": b"-"})
             with staged(job, options=store.options) as stage:
-                path = Path(stage.job.train[0])
+                path = globs.find(Path(stage.job.train[0]))[0]
                 return str(path), files(path) if path.is_dir() else {"a": path.read_bytes()}
 
         first, again, replaced = brought(b"old"), brought(b"old"), brought(b"new")
@@ -294,8 +294,8 @@ class Contract:
         into = tmp_path / store.scheme / store.bucket
 
         def names(path: str) -> list[str]:
-            found = self.fetch(store, [path], tmp_path)
-            return sorted(Path(f).relative_to(into).as_posix() for f in found)
+            (local,) = self.fetch(store, [path], tmp_path)
+            return [f.relative_to(into).as_posix() for f in globs.find(Path(local))]
 
         assert names("d/train-1") == ["d/train-1"]
         assert files(into) == {"d/train-1": b"d/train-1"}
@@ -303,7 +303,7 @@ class Contract:
         assert names("d/train-[1-9]") == ["d/train-1"]
         assert names("?/train-0") == ["d/train-0"]
         assert names("**/train-*") == ["d/train-0", "d/train-1", "d/x/train-2"]
-        assert names("d/*") == ["d/train-0", "d/train-1", "d/x/train-2"]
+        assert names("d/*") == ["d/train-0", "d/train-1", "d/x"]
         assert names("d/_*") == ["d/_SUCCESS"]
         # A folder is what its name is followed by a slash: `data` is another one.
         assert names("d") == ["d"]
@@ -312,6 +312,28 @@ class Contract:
         assert sorted(files(into)) == sorted(keys[:5])
         assert names("") == ["."]
         assert files(into) == {key: key.encode() for key in keys}
+
+    def test_names_that_look_like_globs_are_meant_literally(self, store, tmp_path):
+        store.write_all({f"{name}/a": b"1" for name in ("r[1]", "r1", "r?", "rr", "r*")})
+        for name in ("r[1]", "r?", "r*"):
+            for path in (name, f"{name}/", f"{name}/*", f"{name}/a"):
+                into = tmp_path / path.replace("/", "-")
+                self.fetch(store, [path], into)
+                assert list(files(into)) == [f"{store.scheme}/{store.bucket}/{name}/a"]
+        with pytest.raises(UserError, match="nothing is there; expected a folder"):
+            self.fetch(store, ["[r]1/"], tmp_path, patterns=False)
+
+    def test_a_model_folder_that_looks_like_a_glob_keeps_to_itself(self, store, tmp_path):
+        store.write_all({"m1/7/saved_model.pb": b"", "m1/ckpt/ckpt-00000007/state.json": b""})
+        job = Job(model_dir=f"{store.url}/m[1]", checkpoint_dir=f"{store.url}/m[1]/ckpt")
+        for number in (1, 2):
+            with staged(job, options=store.options) as stage:
+                there = [p.name for p in Path(stage.job.checkpoint_dir).glob("*")]
+                assert there == [f"ckpt-0000000{i}" for i in range(1, number)]
+                checkpoint(Path(stage.job.checkpoint_dir), number)
+                stage.on_checkpoint()
+                model = write(Path(stage.job.model_dir) / "1", MODEL)
+                assert stage.on_export(model) == f"{store.url}/m[1]/{number}"
 
     def test_awkward_names_and_sizes(self, store, tmp_path):
         names = ["sp ace", "ünï-語", "a+b", "50%", "%41", "a&b=c", "#1", "q?x", "[1]", "~'(1)!"]
@@ -585,7 +607,8 @@ class Contract:
         store.write_all({f"d/{i}": b"" for i in range(4)})
         job = Job(train=(f"{store.url}/d/*",), test=(f"{store.url}/d",))
         with staged(job, options=store.options, host=(1, 2)) as stage:
-            assert [Path(p).name for p in stage.job.train] == ["1", "3"]
+            found = [f.name for p in stage.job.train for f in globs.find(Path(p))]
+            assert found == ["1", "3"]
             assert sorted(files(Path(stage.job.test[0]))) == ["0", "1", "2", "3"]
         job = dataclasses.replace(job, test=())
         with (

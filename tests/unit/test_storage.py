@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer import storage, transfer, urls
+from trainer import globs, storage, transfer
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.job import Job
@@ -89,6 +89,7 @@ def test_anything_else_is_not_one(path):
         ("file://localhost/data", "/data"),
         ("file://data/x", "data/x"),
         ("file:///my%20set/%C3%BC", "/my set/ü"),
+        ("file:/data/x", "/data/x"),
     ],
 )
 def test_local_urls_become_paths(url, path):
@@ -99,6 +100,12 @@ def test_urls_of_other_kinds_are_refused_without_telling_them():
     line = r"^--train https://…: expected s3://, gs://, file:// or a local path$"
     with pytest.raises(UserError, match=line):
         local_path("https://user:pass@host/x?token=1", flag="--train")
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket/x", "gs:/bucket/x", "gcs:/bucket/x"])
+def test_a_url_without_its_second_slash_is_no_local_folder(url):
+    with pytest.raises(UserError, match=f"^--out {url}: a slash is missing; did you mean .*://b"):
+        local_path(url, flag="--out")
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///x", "gs://*/x", "s3://a b/x", "gs://-b", "s3://ü"])
@@ -149,29 +156,6 @@ assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("path", "pattern", "fits"),
-    [
-        ("a/b-1", "a/b-*", True),
-        ("a/b-1/c/d", "a/b-*", True),
-        ("a/b", "a/b-*", False),
-        ("a/x/b", "a/*", True),
-        ("a", "a/*", False),
-        ("a/x/y/b", "**/b", True),
-        ("b", "**/b", True),
-        ("a/x/y/b", "a/**", True),
-        ("a/x/y/b", "a/**/b", True),
-        ("a/x/y/c", "a/**/b", False),
-        ("a/b", "A/b", False),
-        ("a/b3", "a/b[1-3]", True),
-        ("a/b4", "a/b[!1-3]", True),
-        ("a/bc", "a/b?", True),
-    ],
-)
-def test_globs(path, pattern, fits):
-    assert urls.matches(path.split("/"), pattern.split("/")) is fits
 
 
 def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
@@ -327,6 +311,38 @@ def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
     driver.error = None
     mirror.sync()
     assert "bucket/ckpt/ckpt-00000001/state.json" in driver.objects
+
+
+@pytest.mark.parametrize("name", ["run[1]", "lr*", "a?b", "**"])
+def test_an_object_a_folder_or_a_model_with_wildcards_in_its_name_is_meant_literally(
+    driver, tmp_path, name
+):
+    driver.objects = {f"bucket/{name}/x": b"1", "bucket/run1/x": b"2", "bucket/lrs/x": b"3"}
+    assert Place(f"s3://bucket/{name}", flag="--train").find() == {f"{name}/x": 1}
+    assert Place(f"s3://bucket/{name}/*", flag="--train").find() == {f"{name}/x": 1}
+    assert Place(f"s3://bucket/{name}/x", flag="--train").find() == {f"{name}/x": 1}
+    url = Place(f"s3://bucket/{name}", flag="--model-dir")
+    assert url.find(patterns=False) == {f"{name}/x": 1}
+
+
+def test_a_glob_of_a_store_becomes_the_same_glob_on_disk(driver, tmp_path):
+    names = ["run[1]/train-0", "run[1]/test-0", "run[1]/deep/train-1", "run1/train-2"]
+    names += ["run[1]/_SUCCESS", "run[1]/_temporary/0/train-3", "run[1]/.crc"]
+    driver.objects = {f"bucket/{name}": b"1" for name in names}
+    (path,) = fetch(["s3://bucket/run[1]/*"], tmp_path)
+    folder = tmp_path / "s3/bucket/run[1]"
+    assert path == str(folder / "*")
+    assert globs.find(Path(path)) == [folder / "deep", folder / "test-0", folder / "train-0"]
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [
+        "test-0",
+        "train-0",
+        "train-1",
+    ]
+
+
+def test_what_is_written_or_served_is_never_a_glob(driver, tmp_path):
+    with pytest.raises(UserError, match=r"d\*/: nothing is there; expected a folder$"):
+        fetch(["s3://bucket/d*/"], tmp_path, flag="--model-dir", patterns=False)
 
 
 def checkpoint(driver, step: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import gzip
 import os
 import re
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from trainer import globs
 from trainer.data import idx, npy
 from trainer.data.embedded import SyntheticTable
 from trainer.data.framing import is_tfrecord
@@ -124,7 +124,7 @@ def expand(path: Path) -> list[Path]:
         # To raise: a search passes over what it may not read.
         os.scandir(path).close()
     else:
-        found = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207
+        found = globs.find(path)
     # A glob may match folders.
     files = {f for p in found for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()}
     root = _root(path)
@@ -164,9 +164,7 @@ def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
 
 def _root(path: Path) -> Path:
     """The folder below which the names of folders count: what comes before any wildcard."""
-    if path.is_dir():
-        return path
-    return next(p for p in path.parents if not glob.has_magic(str(p)))
+    return path if path.is_dir() else globs.root(path)
 
 
 def _split_of(file: Path, *, below: Path) -> Split | None:

@@ -55,5 +55,5 @@ def fetched(
         StoppedError: `stopped` said so.
     """
     url = model_dir.rstrip("/") + "/"
-    (folder,) = fetch([url], into, tell=tell, stopped=stopped, flag=FLAG)
+    (folder,) = fetch([url], into, tell=tell, stopped=stopped, flag=FLAG, patterns=False)
     return Path(folder)
