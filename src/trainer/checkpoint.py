@@ -20,6 +20,7 @@ import tensorflow as tf
 from trainer import atomic, checkpoint_state
 from trainer.checkpoint_state import STATE, DamagedError, Progress
 from trainer.errors import UserError
+from trainer.plain_names import plain
 
 __all__ = ["Checkpoints", "Progress"]
 
@@ -144,7 +145,7 @@ class Checkpoints:
         state = checkpoint_state.read(path)
         self._check(path, state.variables, certain=state.checked)
         try:
-            self._objects.read(str(path / VARIABLES), self._options).assert_consumed()
+            self._objects.read(str(plain(path) / VARIABLES), self._options).assert_consumed()
         except _NOT_OF_FILES:
             raise
         except Exception as error:

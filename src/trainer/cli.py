@@ -17,6 +17,7 @@ import errno
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from trainer.artifacts.flags import add_flags as add_package_flags
 from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.serving import settings
+from trainer.urls import is_remote, local_path
 from trainer.values import reader
 
 USER_MISTAKE = 2
@@ -125,15 +127,22 @@ def _parser() -> Parser:
     create.add_argument(
         "--source",
         metavar="DIR",
-        help="folder of both splits: IDX (gzipped or not), npy or TFRecord "
+        help="folder of both splits: IDX (gzipped or not), npy or TFRecord; s3:// and gs:// too "
         "(default: synthetic digits)",
     )
-    create.add_argument("--out", metavar="DIR", required=True, help="writes DIR/train, DIR/test")
+    create.add_argument(
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="writes DIR/train, DIR/test; s3:// and gs:// too",
+    )
     create.add_argument("--shards", metavar="N", type=reader(int), default=1, help="files a split")
     create.set_verb(_create)
 
     mnist = kinds.add_parser("mnist", help="download the original MNIST", allow_abbrev=False)
-    mnist.add_argument("--out", metavar="DIR", required=True, help="folder for the four files")
+    mnist.add_argument(
+        "--out", metavar="DIR", required=True, help="folder for the four files; s3:// and gs:// too"
+    )
     mnist.add_argument(
         "--mirror", metavar="URL", action="append", help="look here instead (may be repeated)"
     )
@@ -212,11 +221,15 @@ def _package(args: argparse.Namespace) -> None:
 def _create(args: argparse.Namespace) -> None:
     if args.shards < 1:
         raise UserError(f"--shards {args.shards}: expected a number of 1 or more")
-    from trainer.data.create import create
+    from trainer.data.create import create_anywhere
 
-    written = create(source=args.source, out=Path(args.out), shards=args.shards)
-    for paths in written.values():
-        print(*paths, sep="\n")
+    written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=_tell)
+    print(*written, sep="\n")
+
+
+def _tell(line: str) -> None:
+    # Standard output has the names of the files alone.
+    print(line, file=sys.stderr)
 
 
 def _mnist(args: argparse.Namespace) -> None:
@@ -225,5 +238,15 @@ def _mnist(args: argparse.Namespace) -> None:
     from trainer.data import mnist
 
     mirrors = args.mirror or mnist.MIRRORS
-    for path in mnist.download(Path(args.out), mirrors=mirrors, timeout=args.timeout):
-        print(path)
+    if not is_remote(args.out):
+        out = Path(local_path(args.out, flag="--out"))
+        print(*mnist.download(out, mirrors=mirrors, timeout=args.timeout), sep="\n")
+        return
+    from trainer.storage import Place
+    from trainer.transfer import push
+
+    Place(args.out, flag="--out").check_writable()
+    with tempfile.TemporaryDirectory(prefix="trainer-") as work:
+        files = mnist.download(Path(work), mirrors=mirrors, timeout=args.timeout)
+        push(Path(work), args.out, flag="--out", tell=_tell)
+    print(*(f"{args.out.rstrip('/')}/{file.name}" for file in files), sep="\n")

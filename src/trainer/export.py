@@ -14,6 +14,7 @@ import tensorflow as tf
 from trainer.artifacts.saved_model import DEFAULT
 from trainer.job import Hparams
 from trainer.layout import put
+from trainer.plain_names import plain
 from trainer.row_independence import Arrays, Verdict, try_rows, write_mark
 
 # A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
@@ -92,7 +93,7 @@ def save(model: keras.Model, folder: Path, *, signatures: dict, device: str | No
 def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: tf.Tensor) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Kept: the signatures hold only weak references to the variables.
-    loaded = tf.saved_model.load(str(path))
+    loaded = tf.saved_model.load(str(plain(path)))
     if hasattr(module, "serving_samples"):
         # All are asked the same, so that one answer of the model is that of all.
         asked = module.serving_samples(sample)

@@ -233,5 +233,9 @@ class Job:
         for part in (self, self.hparams):
             for name, limits in knobs(type(part)).items():
                 limits.check(flag(name), getattr(part, name))
+        for name in ("timeline", "autotune_log"):
+            # Horovod writes these itself, as it runs.
+            if "://" in (getattr(self, name) or ""):
+                raise UserError(f"{flag(name)} {getattr(self, name)}: expected a local path")
         if self.steps is not None and self.epochs is not None:
             raise UserError(f"--steps {self.steps} and --epochs {self.epochs:g}: give one of them")

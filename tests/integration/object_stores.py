@@ -19,11 +19,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from trainer import checkpoint_state, globs, storage
 from trainer.checkpoint_state import Progress
 from trainer.cluster import Cluster
+from trainer.data.create import create_anywhere
+from trainer.data.files import open_tables
+from trainer.data.idx import pack
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.knob import flag
@@ -334,6 +338,32 @@ class Contract:
                 stage.on_checkpoint()
                 model = write(Path(stage.job.model_dir) / "1", MODEL)
                 assert stage.on_export(model) == f"{store.url}/m[1]/{number}"
+
+    def test_data_sets_are_made_from_and_in_a_store_whole_or_not_at_all(self, store, tmp_path):
+        for split, count in (("train", 6), ("test", 4)):
+            for name, array in (("images", np.zeros((count, 28, 28), np.uint8)),
+                                ("labels", np.arange(count, dtype=np.uint8))):  # fmt: skip
+                store.write_all({f"raw/{split}-{name}": pack(array)})
+        lines: list[str] = []
+        more: dict[str, Any] = {"source": f"{store.url}/raw", "out": f"{store.url}/x[1]/"}
+        more |= {"shards": 2, "options": store.options, "tell": lines.append}
+        store.spoil("403", method=store.sends, part="test-00001")
+        with pytest.raises(UserError, match=r"^--out .*test-00001.*: access is denied"):
+            create_anywhere(**more)
+        store.reset()
+        assert not [key for key in store.read_all() if key.startswith("x")]
+        written = create_anywhere(**more)
+        keys = [
+            f"x[1]/{s}/{s}-0000{i}-of-00002.tfrecord" for s in ("train", "test") for i in (0, 1)
+        ]
+        assert written == [f"{store.url}/{key}" for key in keys]
+        assert sorted(k for k in store.read_all() if k.startswith("x")) == sorted(keys)
+        (back,) = self.fetch(store, ["x[1]"], tmp_path)
+        assert [len(t) for t in open_tables([back], split="train")] == [3, 3]
+        create_anywhere(**more)
+        line = "--out .*: its folder t.* holds t.*-00000-of-00002.tfrecord already"
+        with pytest.raises(UserError, match=line):
+            create_anywhere(**more | {"shards": 1})
 
     def test_awkward_names_and_sizes(self, store, tmp_path):
         names = ["sp ace", "ünï-語", "a+b", "50%", "%41", "a&b=c", "#1", "q?x", "[1]", "~'(1)!"]

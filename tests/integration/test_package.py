@@ -233,6 +233,7 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
         (["--source", "x", "--framework", "mxnet"], "--input-shape: not given"),
         (["--source", "x", "--code", "none"], "--code none: not a folder"),
         (["--inspect", "none"], "none: not found"),
+        (["--source", "x", "--code", "gs://b/c"], "--code gs://b/c: expected a local path"),
         (["--inspect", "s3://bucket/x"], "--inspect s3://bucket/x: expected a local path"),
         (["--source", "x", "--epoch", "0"], "--epoch: is for --framework mxnet only"),
     ],

@@ -40,7 +40,9 @@ def names(folder) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def test_everything_that_a_step_changes_is_restored(tmp_path):
+@pytest.mark.parametrize("name", ["checkpoints", "run[1]", "a\\b", "lr*?"])
+def test_everything_that_a_step_changes_is_restored(tmp_path, name):
+    tmp_path = tmp_path / name
     model, optimizer = build()
     learn(model, optimizer)
     saved = state(model, optimizer)

@@ -99,7 +99,7 @@ def test_data_create_prints_the_files_it_wrote(capsys, tmp_path):
     argv = ["data", "create", "--source", str(source), "--out", str(out), "--shards", "2"]
     code, printed, _ = run(capsys, *argv)
     assert code == 0
-    names = [f"mnist_{{}}-0000{i}-of-00002.tfrecords" for i in (0, 1)]
+    names = [f"{{}}-0000{i}-of-00002.tfrecord" for i in (0, 1)]
     assert printed.splitlines() == [
         str(out / split / name.format(split)) for split in ("train", "test") for name in names
     ]

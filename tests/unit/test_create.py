@@ -79,7 +79,7 @@ def test_shards_are_named_in_order_and_differ_by_one_record_at_most(source, tmp_
     written = create(source=str(source), out=out, shards=shards)
     for split, paths in written.items():
         assert paths == [
-            out / split / f"mnist_{split}-{number:05d}-of-{shards:05d}.tfrecords"
+            out / split / f"{split}-{number:05d}-of-{shards:05d}.tfrecord"
             for number in range(shards)
         ]
         counts = [len(table) for table in open_tables([str(p) for p in paths], split=split)]
@@ -167,7 +167,15 @@ def test_a_source_that_breaks_in_the_middle_leaves_earlier_files_as_they_were(
 
 
 @pytest.mark.parametrize("split", COUNTS)
-@pytest.mark.parametrize("name", ["mnist_train-00000-of-00009.tfrecords", "other", "x.tfrecord"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-00000-of-00009.tfrecord",
+        "mnist_train-00000-of-00001.tfrecords",
+        "other",
+        "x.tfrecord",
+    ],
+)
 def test_a_folder_that_holds_other_data_is_refused_untouched(source, tmp_path, split, name):
     out = tmp_path / "out"
     (out / split).mkdir(parents=True)

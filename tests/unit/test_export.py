@@ -60,6 +60,11 @@ def test_a_model_trained_in_half_precision_is_served_in_float32(tmp_path):
     assert not [n.name for n in nodes if n.attr["T"].type == tf.bfloat16.as_datatype_enum]
 
 
+@pytest.mark.parametrize("name", ["run[1]", "a\\b"])
+def test_a_folder_may_have_a_name_that_tensorflow_takes_for_a_pattern(tmp_path, name):
+    assert run(tmp_path / name / "model") == tmp_path / name / "model/1"
+
+
 def test_a_second_export_leaves_the_first_alone(tmp_path):
     first, second = run(tmp_path), run(tmp_path)
     assert (first.name, second.name) == ("1", "2")

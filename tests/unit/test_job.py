@@ -48,3 +48,9 @@ def test_every_field_is_a_flag_with_help_but_for_what_only_a_platform_can_say():
         names = {f.name for f in dataclasses.fields(part)} - platform - {"hparams"}
         assert names == set(knobs(part))
         assert all(knob.help for knob in knobs(part).values())
+
+
+@pytest.mark.parametrize("name", ["timeline", "autotune_log"])
+def test_what_horovod_writes_itself_goes_to_no_store(name):
+    with pytest.raises(UserError, match=r"^--[a-z-]+ s3://b/x: expected a local path$"):
+        Job(**{name: "s3://b/x"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trainer import modules
+from trainer import modules, plain_names
 from trainer.artifacts.contents import plain
 from trainer.errors import UserError
 from trainer.runtime import import_tensorflow
@@ -58,7 +58,7 @@ def check_loads(folder: Path, *, name: str) -> None:
     """Raise a UserError unless TensorFlow loads a SavedModel with all of its variables."""
     tf = import_tensorflow()
     try:
-        tf.saved_model.load(str(folder))
+        tf.saved_model.load(str(plain_names.plain(folder)))
     except Exception as error:
         raise UserError(
             f"{name}: cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}"

@@ -22,6 +22,7 @@ from trainer.artifacts.pack import pack
 from trainer.artifacts.ready import ready
 from trainer.errors import UserError
 from trainer.layout import SERVO
+from trainer.urls import is_remote, local_path
 
 # Flags that mean nothing for the other framework.
 ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}
@@ -33,9 +34,12 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: A flag or the model is not as it should be; nothing was written.
     """
-    for flag in ("inspect", "source", "out"):
-        if "://" in (getattr(args, flag) or ""):
-            raise UserError(f"--{flag} {getattr(args, flag)}: expected a local path")
+    for flag in ("inspect", "source", "out", "code"):
+        value = getattr(args, flag)
+        if value is not None:
+            if is_remote(value):
+                raise UserError(f"--{flag} {value}: expected a local path")
+            setattr(args, flag, local_path(value, flag=f"--{flag}"))
     if args.inspect:
         if args.source:
             raise UserError(f"--inspect {args.inspect}, --source {args.source}: give one of them")

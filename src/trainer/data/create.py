@@ -4,16 +4,68 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.data import example
-from trainer.data.files import Split, expand, open_tables
+from trainer.data.files import Split, expand, is_data, open_tables
 from trainer.data.framing import frame
 from trainer.data.table import Table
 from trainer.errors import UserError
+from trainer.storage import NO_OPTIONS, Options, Place
+from trainer.storage_errors import StorageError
+from trainer.transfer import Tell, fetch, push
+from trainer.urls import is_remote, local_path
 
+SPLITS: tuple[Split, Split] = ("train", "test")
 # Records written at a time: 13 MB.
 RUN = 16_384
+
+
+def create_anywhere(
+    *,
+    source: str | None,
+    out: str,
+    shards: int = 1,
+    options: Options = NO_OPTIONS,
+    tell: Tell = print,
+) -> list[str]:
+    """Write a data set as `create` does, from and to folders on disk or in object stores.
+
+    Args:
+        source: As for `create`, or the url of such a folder.
+        out: The folder to write to, or its url.
+        shards: Files for each split.
+        options: Settings of the stores' drivers.
+        tell: Gets lines of progress.
+
+    Returns:
+        The paths or urls of the files written.
+
+    Raises:
+        UserError: As from `create`, or a store refuses; nothing new is left there.
+        StorageError: A store failed again and again.
+    """
+    with contextlib.ExitStack() as stack:
+        if not is_remote(out):
+            folder = Path(local_path(out, flag="--out"))
+        else:
+            place = Place(out, flag="--out", options=options)
+            place.check_writable()
+            _refuse_others(place, out=out, shards=shards)
+            folder = Path(stack.enter_context(_scratch()))
+        if source is not None:
+            into = Path(stack.enter_context(_scratch())) if is_remote(source) else Path()
+            (source,) = fetch([source], into, flag="--source", options=options, tell=tell)
+        written = create(source=source, out=folder, shards=shards)
+        files = [path for split in SPLITS for path in written[split]]
+        if not is_remote(out):
+            return [str(path) for path in files]
+        names = [path.relative_to(folder).as_posix() for path in files]
+        with _taken_back(place, names):
+            push(folder, out, flag="--out", options=options, tell=tell)
+        return [f"{out.rstrip('/')}/{name}" for name in names]
 
 
 def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, list[Path]]:
@@ -26,17 +78,16 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
         shards: Files for each split.
 
     Returns:
-        The files written, by split; named `mnist_train-00000-of-00002.tfrecords` and so on.
+        The files written, by split; named `train-00000-of-00002.tfrecord` and so on.
 
     Raises:
         DataError: The source is missing, damaged or lacks a split.
         UserError: There are fewer examples than shards, `out` cannot be written, or it holds
             other data already.
     """
-    splits: tuple[Split, Split] = ("train", "test")
     tables = {
         split: open_tables([source] if source else [], split=split, flag="--source")
-        for split in splits
+        for split in SPLITS
     }
     if {table.name for table in tables["train"]} & {table.name for table in tables["test"]}:
         raise UserError(
@@ -44,15 +95,12 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
             "put the files in folders train and test"
         )
     written: dict[Split, list[Path]] = {}
-    for split in splits:
+    for split in SPLITS:
         count = sum(map(len, tables[split]))
         if count < shards:
             raise UserError(f"--shards {shards}: more than the {count} {split} examples")
         folder = out / split
-        written[split] = [
-            folder / f"mnist_{split}-{shard:05d}-of-{shards:05d}.tfrecords"
-            for shard in range(shards)
-        ]
+        written[split] = [folder / name for name in _names(split, shards)]
         # Files of an earlier run with another number of shards would be read along with these.
         others = set(expand(folder)) - set(written[split]) if folder.is_dir() else set()
         if others:
@@ -63,12 +111,12 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
         with contextlib.ExitStack() as stack:
             parts = {
                 path: path.with_name(f".{path.name}.{os.getpid()}.part")
-                for split in splits
+                for split in SPLITS
                 for path in written[split]
             }
             for part in parts.values():
                 stack.callback(part.unlink, missing_ok=True)
-            for split in splits:
+            for split in SPLITS:
                 (out / split).mkdir(parents=True, exist_ok=True)
                 write_shards(tables[split], [parts[path] for path in written[split]])
             # Only now, when everything could be read and written: all files or none.
@@ -77,6 +125,40 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
     return written
+
+
+def _names(split: Split, shards: int) -> list[str]:
+    return [f"{split}-{shard:05d}-of-{shards:05d}.tfrecord" for shard in range(shards)]
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True)
+
+
+def _refuse_others(place: Place, *, out: str, shards: int) -> None:
+    """Raise a UserError if the folder in a store holds data that would be read along."""
+    there = place.contents()
+    for split in SPLITS:
+        names = [name.removeprefix(f"{split}/") for name in there if name.startswith(f"{split}/")]
+        others = {name for name in names if is_data(name)} - set(_names(split, shards))
+        if others:
+            raise UserError(
+                f"--out {out}: its folder {split} holds {min(others)} already; give an empty folder"
+            )
+
+
+@contextlib.contextmanager
+def _taken_back(place: Place, names: list[str]) -> Iterator[None]:
+    """Delete what is new in a store if the block fails: all files or none."""
+    before = place.contents()
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            if name not in before:
+                with contextlib.suppress(UserError, StorageError):
+                    place.delete(name)
+        raise
 
 
 def write_shards(tables: list[Table], paths: list[Path]) -> None:

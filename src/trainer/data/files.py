@@ -138,6 +138,12 @@ def expand(path: Path) -> list[Path]:
     )
 
 
+def is_data(name: str) -> bool:
+    """Return whether a file of a folder may be data by its path in there."""
+    *folders, last = name.split("/")
+    return not NO_DATA.fullmatch(last.lower()) and not any(f.startswith(".") for f in folders)
+
+
 def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
     """The files at `path` that belong to `split`."""
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.plain_names import plain
 from trainer.row_independence import Verdict, read_mark, try_rows
 from trainer.serving.refusal import Refusal
 from trainer.serving.signature import SERVED, Signature, Tensor
@@ -50,7 +51,7 @@ class Model:
 
         self._tf = tf
         # Kept: the signatures hold only weak references to the variables.
-        self._loaded = tf.saved_model.load(str(path))
+        self._loaded = tf.saved_model.load(str(plain(path)))
         self._functions: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
         self._marked = read_mark(path)

@@ -1,0 +1,42 @@
+"""Folders under names that TensorFlow does not take for patterns."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import tempfile
+from pathlib import Path
+
+# What is special in a pattern of TensorFlow's.
+SPECIAL = re.compile(r"[*?[\\]")
+_numbers = itertools.count()
+
+
+def plain(folder: Path) -> Path:
+    """Return a name of a folder that has no wildcards in it: its own, or that of a link to it.
+
+    TensorFlow looks for the files of a checkpoint and of a SavedModel's variables by a glob that
+    cannot be escaped, so that it does not find what lies below `run[1]`.
+    """
+    path = folder.absolute()
+    return _link(path) if SPECIAL.search(str(path)) else folder
+
+
+@functools.cache
+def _link(path: Path) -> Path:
+    """Link to a folder, for as long as this process runs."""
+    link = Path(_links().name, str(next(_numbers)))
+    link.symlink_to(path)
+    return link
+
+
+@functools.cache
+def _links() -> tempfile.TemporaryDirectory[str]:
+    # The folder for temporary files may have such a name itself.
+    plain_parents = (
+        p for p in (tempfile.gettempdir(), "/tmp", "/dev/shm") if not SPECIAL.search(p)
+    )
+    return tempfile.TemporaryDirectory(
+        prefix="trainer-links-", dir=next(plain_parents), ignore_cleanup_errors=True
+    )
