@@ -8,12 +8,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from trainer import keras_settings
-
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+from trainer import keras_settings, precision
 
 
 def import_tensorflow(
@@ -107,17 +104,5 @@ def default_precision(tf: Any) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        if capability and capability >= (8, 0):
-            return "bfloat16"
-        return "float16" if capability and capability >= (7, 0) else "float32"
-    return "bfloat16" if _cpu_flags() & BF16_FLAGS else "float32"
-
-
-def _cpu_flags() -> set[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return set()
-    for line in cpuinfo.read_text().splitlines():
-        if line.startswith(("flags", "Features")):
-            return set(line.partition(":")[2].split())
-    return set()
+        return precision.of_gpu(float("{}.{}".format(*capability)) if capability else 0.0)
+    return precision.of_processor(precision.processor_flags())

@@ -224,8 +224,9 @@ def test_hosts_that_contradict_each_other_are_told_so(jobs):
     for each in running:
         assert each.wait(SOON) == 2
         assert each.lines[-1] == (
-            "trainer: failed: host host-2, worker 0: has --distribution parameter_server, the "
-            "chief has multi_worker_mirrored; say the same on all hosts"
+            "trainer: failed: host host-2, worker 0: --distribution: parameter_server on host "
+            "host-2 (worker 0), multi_worker_mirrored on host host-1 (chief 0); set the same on "
+            "all hosts"
         )
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from trainer.launch import roster as module
+from trainer.launch.agreement import Settings, plain
 from trainer.launch.cause import Cause
 from trainer.launch.roster import HUNG, LOST, Roster
 from trainer.launch.tasks import Member
@@ -17,20 +18,26 @@ def _answers_at_once(monkeypatch):
     monkeypatch.setattr(module, "HOLD", 0.0)
 
 
+def stated(host="algo-1", **values):
+    """What a host states of the job."""
+    values = {"trainer": "1.0", "--distribution": "horovod", **values}
+    return Settings(host=host, values={k: v and plain(v) for k, v in values.items()}).to_dict()
+
+
 class Job:
     """A roster, a clock that stands, and hosts."""
 
     def __init__(self, *expected, **terms):
         self.now = 0.0
         expected = expected or (CHIEF, WORKER, PS)
-        self.spec = {"--distribution": "horovod"}
+        self.spec = stated()
         self.roster = Roster(
             Terms(spec=self.spec, expected=expected, **terms), clock=lambda: self.now
         )
 
     def join(self, member, run="1", count=1, spec=None, **more):
         told = {"member": member.id, "run": run, "host": member.host, "task": member.task}
-        told |= {"count": count, "spec": self.spec if spec is None else spec} | more
+        told |= {"count": count, "spec": stated(member.host) if spec is None else spec} | more
         return self.roster.handle("join", told)["seen"]
 
     def say(self, verb, member, run="1", **what):
@@ -77,7 +84,7 @@ def test_it_starts_when_the_last_has_come_with_the_numbers_of_all():
     job.join(WORKER, count=3, card={"key": "x"})
     (told,) = job.news(PS)
     assert told == {
-        "kind": "start", "generation": 0, "reached_at": "10.0.0.1",
+        "kind": "start", "generation": 0, "reached_at": "10.0.0.1", "precision": None,
         "counts": {"chief-0": 2, "worker-0": 3, "ps-0": 1},
         "cards": {"chief-0": {}, "worker-0": {"key": "x"}, "ps-0": {}},
     }  # fmt: skip
@@ -111,8 +118,12 @@ def test_who_goes_while_all_are_waited_for_may_come_again():
 @pytest.mark.parametrize(
     ("member", "spec", "told"),
     [
-        (WORKER, {"--distribution": "none"}, "has --distribution none, the chief has horovod"),
-        (WORKER, {}, "has --distribution None, the chief has horovod; say the same on all hosts"),
+        (
+            WORKER,
+            stated("algo-2", **{"--distribution": "none"}),
+            "--distribution: none on host algo-2, horovod on hosts algo-1 and algo-3; set the same",
+        ),
+        (WORKER, {}, "trainer: only that on host algo-1 knows trainer, that on host "),
         (Member(role="worker", index=7), None, "is none of those whom the chief expects: chief-0"),
     ],
 )
@@ -120,6 +131,7 @@ def test_who_does_not_fit_is_told_to_all(member, spec, told):
     job = Job()
     job.join(CHIEF)
     job.join(member, spec=spec)
+    job.join(PS)
     assert told in job.cause().reason
     assert job.cause().code == 2
 

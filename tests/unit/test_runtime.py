@@ -6,7 +6,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from trainer import runtime
+from trainer import precision, runtime
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess:
@@ -90,7 +90,7 @@ def test_garbage_is_collected_again_afterwards():
     [({"avx2", "avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")],
 )
 def test_a_processor_with_bfloat16_uses_it(monkeypatch, flags, expected):
-    monkeypatch.setattr(runtime, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(precision, "processor_flags", lambda: flags)
     assert runtime.default_precision(tf) == expected
 
 

@@ -91,13 +91,23 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> dict
     """
     flag = flag or f"--{split}"
     kinds: dict[str, list[Path]] = {}
-    for file in dict.fromkeys(f for p in paths for f in _choose(Path(p), split=split, flag=flag)):
+    for file in chosen(paths, split=split, flag=flag):
         kinds.setdefault(_kind(file), []).append(file)
     formats = sorted({kind.split()[0] for kind in kinds})
     if len(formats) > 1:
         named = ", ".join(f"{kinds[k][0].name} ({k})" for k in sorted(kinds))
         raise DataError(f"{flag}: {' and '.join(formats)} files are mixed: {named}; give one kind")
     return kinds
+
+
+def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
+    """Return the files of a split in the order of reading, without opening them.
+
+    Raises:
+        DataError: Nothing is there.
+    """
+    found = (f for p in paths for f in _choose(Path(p), split=split, flag=flag))
+    return list(dict.fromkeys(found))
 
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer import precision
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.packages import version
 from trainer.doctor.probes import Probes
 from trainer.platforms.base import Seen
-from trainer.runtime import BF16_FLAGS
+from trainer.precision import BF16_FLAGS
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
 # Where images, the container toolkit and Linux distributions put the driver's library.
@@ -91,8 +92,8 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
             capability = float(gpus.cards[0].get("compute_cap", ""))
         except ValueError:
             return "by the GPU's generation"
-        return "bfloat16" if capability >= 8 else "float16" if capability >= 7 else "float32"
-    return "bfloat16" if flags & BF16_FLAGS else "float32"
+        return precision.of_gpu(capability)
+    return precision.of_processor(flags)
 
 
 def tell_gpus(gpus: Gpus, env: Mapping[str, str]) -> Iterator[Finding]:

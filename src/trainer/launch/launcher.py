@@ -15,15 +15,17 @@ import importlib.util
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer import __version__, secrets
+from trainer import secrets
 from trainer.errors import UserError
 from trainer.job import PORT, Job
 from trainer.launch import processes, tasks
 from trainer.launch.addresses import free_ports, interface_of, split
+from trainer.launch.agreement import Settings, settings_of
 from trainer.launch.command import Command, Outcome
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
@@ -33,7 +35,7 @@ from trainer.launch.relay import sinks
 from trainer.launch.rendezvous import serving
 from trainer.launch.roster import Roster
 from trainer.launch.run import Run
-from trainer.launch.signals import STOPPING, Ear, hearing
+from trainer.launch.signals import STOPPING, Ear, ending, hearing
 from trainer.launch.tasks import Process
 from trainer.launch.terms import Terms
 from trainer.launch.variables import Meeting, environment
@@ -41,6 +43,8 @@ from trainer.launch.verdict import SETTLE
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30
+# Seconds until a look at the data that takes long is mentioned.
+_SLOW = 10.0
 # For the others to end what they have, and to hear why.
 _FAREWELL = PATIENCE + SETTLE + 1.0
 
@@ -73,6 +77,8 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     """
     job = host.job
     first = tasks.members(job)[0]
+    with ending(), _said_when_slow():
+        host.spec = host.settings().to_dict()
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
@@ -136,7 +142,7 @@ class Host:
         member: Its place among the hosts.
         name: What it is called.
         port: Where the hosts meet.
-        spec: What they have to agree on.
+        spec: What it states of the job to the others.
         card: What the others are told of this one.
         job: As this host sees it.
         base: The command of one process.
@@ -146,16 +152,17 @@ class Host:
         self.member = tasks.myself(job)
         self.name = split(self.member.address)[0] or socket.gethostname()
         self.port = job.port or PORT
-        self.spec = {
-            "--distribution": job.distribution,
-            "a list with this many who train:": len(tasks.trainers(job)),
-            "a list with this many ps:": len(job.cluster.ps),
-            "trainer": __version__,
-        }
+        self.spec: dict[str, Any] = {}
         self.card: dict[str, Any] = {}
         self.job = job
         self.base = base
         self._chief_ip = self._own_ip = "127.0.0.1"
+
+    def settings(self) -> Settings:
+        """Return what this host states of the job; the files of its data are looked at."""
+        env = self.base.env
+        hide = secrets.known(env)
+        return settings_of(self.job, self.member, name=self.name, env=env, hide=hide)
 
     def terms(self) -> Terms:
         """What the job can do without."""
@@ -221,6 +228,7 @@ class Host:
                 dataclasses.replace(
                     self.base,
                     name=f"{self.name} {process.name}",
+                    argv=(*self.base.argv, *_precision(process, told)),
                     env=environment(
                         process, planned, job, cluster=cluster, meeting=meeting, env=self.base.env
                     ),
@@ -229,6 +237,26 @@ class Host:
             for process in tasks.of(self.member, planned)
         ]
         return mine, len(planned) > 1
+
+
+def _precision(process: Process, told: Mapping[str, Any]) -> tuple[str, ...]:
+    """The arguments that give a process the precision on which the hosts have agreed."""
+    common = told.get("precision")
+    # An evaluator shares no arithmetic with the others, but their checkpoints.
+    return ("--precision", str(common)) if common and process.role != "evaluator" else ()
+
+
+@contextlib.contextmanager
+def _said_when_slow() -> Iterator[None]:
+    """Print a line when looking at the data takes long, as on a network disk that hangs."""
+    text = "trainer: still looking at the files of --train and --test"
+    timer = threading.Timer(_SLOW, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _check(job: Job) -> None:

@@ -22,6 +22,7 @@ from trainer.errors import UserError
 from trainer.job import Job
 from trainer.launch import ssh_keys, tasks
 from trainer.launch.addresses import free_ports, interface_of
+from trainer.launch.agreement import Settings, plain
 from trainer.launch.command import Command
 from trainer.launch.launcher import Host
 from trainer.launch.mpi_part import MpiPart
@@ -72,13 +73,19 @@ class MpiHost(Host):
         # it writes less than lines, and mpirun's tags would stand within them.
         env = {name: value for name, value in script.env.items() if name != "PYTHONUNBUFFERED"}
         super().__init__(mpi.job, dataclasses.replace(script, env=env))
-        self.spec = {
-            "a list with this many hosts:": len(tasks.members(mpi.job)),
-            "trainer": __version__,
-        }
         self._mpi = mpi
         self._folder = folder
         self._first, *self._others = tasks.members(mpi.job)
+
+    def settings(self) -> Settings:
+        """Return what has to be the same for mpirun; flags of the trainer are not for a script."""
+        return Settings(
+            host=f"{self.name} ({self.member.task})",
+            values={
+                "trainer": plain(__version__),
+                "hosts": plain(len(tasks.members(self.job))),
+            },
+        )
 
     def make_keys(self) -> None:
         """Make this host's key, and a card for the others.

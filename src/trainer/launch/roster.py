@@ -7,13 +7,16 @@ starts, that it has failed and why, that it begins again, that the chief is done
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainer.errors import RETRY
+from trainer.launch.agreement import Settings
 from trainer.launch.cause import Cause
+from trainer.launch.differences import common_precision, difference, differs
 from trainer.launch.tasks import Member
 from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
 from trainer.launch.verdict import SILENCE, STUCK, Verdict, lost
@@ -24,6 +27,8 @@ LOST = 5.0
 HUNG = 60.0
 # How long a beat is held back when there is no news.
 HOLD = 1.0
+# For hosts to come and hear why the job cannot start, once two of them differ.
+GATHER = 10.0
 
 
 class Roster:
@@ -68,6 +73,8 @@ class Roster:
                 patience = HUNG if host.lines else LOST
                 if host.state == JOINED and id != self._chief and now - host.seen > patience:
                     self._lose(id, host)
+            if now >= state.judged_at and not state.started:
+                self._judge()
             if not state.started and self._verdict.cause is None and now > state.deadline:
                 first, *more = self._missing()
                 others = "".join(f", nor did {member}" for member in more)
@@ -120,9 +127,12 @@ class Roster:
             card=dict(told.get("card", {})), seen=self._clock(), ready=state.generation,
             # It may only have been asked twice.
             lines=host.lines if host and host.run == run else 0,
+            settings=Settings.from_dict(told["spec"]),
         )  # fmt: skip
         wrong = self._terms.disagreement(id, told["spec"])
-        if wrong:
+        if wrong and not (state.started or self._terms.stranger(id)):
+            state.judged_at = min(state.judged_at, self._clock() + GATHER)
+        elif wrong:
             self._fail(Cause(host=new.name, process=new.task, code=2, reason=wrong))
         elif not (host and host.run != run and state.started):
             pass
@@ -226,18 +236,38 @@ class Roster:
 
     def _start_when_complete(self) -> None:
         state = self._state
-        if state.started or self._verdict.cause or self._missing():
+        if state.started or self._verdict.cause or self._missing() or self._judge():
             return
         state.started = True
         state.begins = len(state.news)
         hosts = {member.id: self._hosts[member.id] for member in self._terms.expected}
+        precision, why = common_precision([host.settings for host in hosts.values()])
+        if why:
+            self._tell("note", text=why)
         self._tell(
             "start",
             generation=state.generation,
             counts={id: host.count for id, host in hosts.items()},
             cards={id: host.card for id, host in hosts.items()},
             reached_at=state.reached_at,
+            precision=precision,
         )
+
+    def _judge(self) -> bool:
+        """End a job whose hosts do not all mean the same one; return whether it was ended."""
+        first = self._terms.settings
+        others = [
+            host for id, host in self._hosts.items() if host.state == JOINED and id != self._chief
+        ]
+        wrong = difference([first, *(host.settings for host in others)])
+        self._state.judged_at = math.inf
+        if wrong is None:
+            return False
+        # The coordinator's own problem is no difference from others.
+        blamed = next((h for h in others if differs(first, h.settings) and not first.problem), None)
+        host = blamed or self._hosts[self._chief]
+        self._fail(Cause(host=host.name, process=host.task, code=2, reason=wrong))
+        return True
 
     def _lose(self, id: str, host: Host) -> None:
         host.state = GONE

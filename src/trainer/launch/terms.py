@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.launch.agreement import Settings
+from trainer.launch.differences import difference
 from trainer.launch.tasks import Member
 
 # The states of a host.
@@ -27,6 +30,7 @@ class Host:
         leaving: Whether it has said goodbye.
         lines: How many idle connections from it stand; see `lifeline`.
         ready: For which beginning of the job it is ready.
+        settings: What it states of the job.
     """
 
     run: str
@@ -39,6 +43,7 @@ class Host:
     leaving: bool = False
     lines: int = 0
     ready: int = 0
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class Terms:
     """What a job can do without.
 
     Attributes:
-        spec: What all hosts have to agree on, by name.
+        spec: What the coordinator states of the job; see `agreement.Settings`.
         expected: Who has to come; the first of them keeps the roster.
         spared: Ids of those without whom the job goes on, and who may come back.
         restarts: How often it may begin anew.
@@ -61,15 +66,19 @@ class Terms:
 
     def disagreement(self, id: str, spec: Mapping[str, Any]) -> str | None:
         """What is wrong with a host that wants to join, in words; None if nothing is."""
-        for name, ours in self.spec.items():
-            if spec.get(name) != ours:
-                return (
-                    f"has {name} {spec.get(name)}, the chief has {ours}; say the same on all hosts"
-                )
+        return self.stranger(id) or difference([self.settings, Settings.from_dict(spec)])
+
+    def stranger(self, id: str) -> str | None:
+        """Return what is wrong with a host that nobody expects, or None if it is expected."""
         known = [member.id for member in self.expected]
         if id not in known and not id.startswith("evaluator-"):
             return f"is none of those whom the chief expects: {', '.join(known)}"
         return None
+
+    @property
+    def settings(self) -> Settings:
+        """What the coordinator states of the job."""
+        return Settings.from_dict(self.spec)
 
     def spares(self, id: str) -> bool:
         """Whether the job goes on without a host; evaluators that nobody lists come and go."""
@@ -84,6 +93,7 @@ class State:
         generation: How often it has begun anew.
         started: Whether all are there and it runs.
         deadline: When all have to be there.
+        judged_at: When a job that cannot start ends, though some hosts have not come yet.
         done: The chief's exit code, once it has ended well.
         stopping: Whether it was told to stop.
         begins: Where in the news the generation begins.
@@ -92,6 +102,7 @@ class State:
     """
 
     deadline: float
+    judged_at: float = math.inf
     generation: int = 0
     started: bool = False
     done: int | None = None

@@ -1,0 +1,283 @@
+"""The settings that all hosts of a job must have alike, as each of them states them to the others.
+
+Every field of `Job` and `Hparams` is in one of the four lists below; a test sees to that. What a
+host states is text for people, and digests to compare: a secret is neither sent nor printed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer import __version__, precision, preflight, recipes, secrets
+from trainer.errors import UserError
+from trainer.installed import version
+from trainer.job import Job
+from trainer.knob import flag
+from trainer.launch import tasks
+from trainer.launch.tasks import Member
+from trainer.module_source import source_files
+
+# What all must have alike: the loop is the same in every process, and whoever steps, reads,
+# evaluates or saves at another time than the others makes them wait for ever, or learns otherwise.
+ALIKE = (
+    # Of the model and how it learns.
+    *("model", "dropout", "batch_size", "optimizer", "learning_rate", "schedule", "warmup"),
+    *("momentum", "beta_1", "beta_2", "epsilon", "weight_decay", "label_smoothing", "seed"),
+    # How long, and when they meet.
+    *("steps", "epochs", "target_accuracy", "eval_every", "checkpoint_every", "log_every"),
+    *("steps_per_call", "keep", "restarts"),
+    # The order of examples: data that is kept in memory is read in another one.
+    *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
+    # How the work is shared.
+    *("distribution", "scaling", "scaling_epochs", "compression", "autotune", "deterministic"),
+    "import_model",
+)
+# What is compared by what it holds or comes to: hosts may name it otherwise.
+BY_CONTENT = ("module", "hp", "train", "test", "precision", "cluster", "gpus")
+# What only the chief's host acts upon, or what is each host's own.
+PER_HOST = (
+    # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
+    *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
+    *("timeline", "autotune_log", "failure_file"),
+    # The machine; that there may be more processes on a larger one is what counts are told for.
+    *("threads", "processes_per_host", "verbosity"),
+    # The platform, and what it makes of signals and failures.
+    *("platform", "launched", "trial", "stopped_code", "grace"),
+    # Hosts that have another port never meet.
+    *("port", "start_timeout"),
+)
+# A field that is made of other fields.
+GROUPS = ("hparams",)
+
+HP = "--hp "
+VERSIONS = ("trainer", "TensorFlow", "Keras", "Horovod", "Python")
+DATA = ("--train", "--test")
+_PARTS = 64
+_LONGEST = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One setting.
+
+    Attributes:
+        text: For people, secrets masked.
+        digest: What is compared.
+        parts: What it is made of, the first of them: files with what is known of each.
+    """
+
+    text: str
+    digest: str
+    parts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one host states.
+
+    Attributes:
+        host: Its name and role, for people.
+        values: By the flag that sets them; None where this host has no use for it.
+        precision: What its processes compute fastest with, where `--precision` is not given.
+        problem: Why the job cannot start here, though the others' might.
+    """
+
+    host: str = ""
+    values: Mapping[str, Value | None] = field(default_factory=dict)
+    precision: str | None = None
+    problem: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Settings:
+        """The inverse of `to_dict`; a trainer of another version may state less.
+
+        Raises:
+            TypeError, ValueError, KeyError, AttributeError: It is not such a thing.
+        """
+        values: dict[str, Value | None] = {}
+        for name, value in dict(told.get("values") or {}).items():
+            values[_short(name)] = value and Value(
+                text=_short(value["text"]),
+                digest=_short(value["digest"]),
+                parts=tuple((_short(a), _short(b)) for a, b in value["parts"][:_PARTS]),
+            )
+        said = {name: told.get(name) for name in ("precision", "problem")}
+        return cls(
+            host=_short(told.get("host", "")),
+            values=values,
+            **{name: _short(text, 1000) if text else None for name, text in said.items()},
+        )
+
+
+def settings_of(
+    job: Job, member: Member, *, name: str, env: Mapping[str, str], hide: Collection[str] = ()
+) -> Settings:
+    """Return what this host has to state.
+
+    Args:
+        job: As this host sees it.
+        member: This host.
+        name: What it is called.
+        env: The environment of its processes.
+        hide: Secrets to mask.
+    """
+    host = f"{name} ({member.task})"
+    if tasks.alone(job):
+        return Settings(host=host)
+    values = versions(horovod=job.distribution == "horovod")
+    values |= {
+        "hosts that train": plain(len(tasks.trainers(job))),
+        "parameter servers": plain(len(job.cluster.ps)),
+    }
+    # Compared apart: hosts may have other devices.
+    complete = recipes.complete(job, precision=job.hparams.precision or "float32")
+    for each in ALIKE:
+        held = complete if hasattr(complete, each) else complete.hparams
+        values[flag(each)] = _masked(flag(each), getattr(held, each), hide)
+    for key, value in job.hparams.hp:
+        values[HP + key] = _masked(HP + key, value, hide)
+    values["GPUs for each process"] = _gpus(job)
+    values["--module"] = _module(job)
+    values["--precision"] = None
+    if job.hparams.precision and member.role != "evaluator":
+        values["--precision"] = plain(job.hparams.precision)
+    problem = None
+    try:
+        values |= _data(job, member)
+    except UserError as error:
+        problem = secrets.mask_text(str(error), hide=hide)
+        values |= dict.fromkeys(DATA)
+    own = job.hparams.precision or member.role in ("ps", "evaluator")
+    if member.role == "ps":
+        # It holds variables; what they are for is the chief's to know.
+        kept = ("--distribution", "hosts that train", "parameter servers", *VERSIONS)
+        values = {key: value if key in kept else None for key, value in values.items()}
+    return Settings(
+        host=host,
+        values=values,
+        precision=None if own else _default_precision(job, member, env),
+        problem=problem,
+    )
+
+
+def versions(*, horovod: bool) -> dict[str, Value | None]:
+    """Return the versions that count."""
+    found: dict[str, str | None] = {
+        "trainer": __version__,
+        "TensorFlow": version("tensorflow", "tensorflow-cpu"),
+        "Keras": version("keras"),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+    }
+    stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
+    return stated | {"Horovod": plain(version("horovod")) if horovod else None}
+
+
+def plain(value: Any) -> Value:
+    """Return a value as it is stated: numbers by what they are worth, nothing as `none`."""
+    if isinstance(value, bool) or value is None:
+        text = {True: "on", False: "off", None: "none"}[value]
+    elif isinstance(value, (int, float)):
+        # 1024 and 1024.0 are one.
+        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    else:
+        text = str(value)
+    return Value(text=_short(text), digest=_digest(text))
+
+
+def _masked(name: str, value: Any, hide: Collection[str]) -> Value:
+    whole = plain(value)
+    if secrets.looks_secret(name):
+        return dataclasses.replace(whole, text=secrets.MASK)
+    return dataclasses.replace(whole, text=secrets.mask_text(whole.text, hide=hide))
+
+
+def _gpus(job: Job) -> Value | None:
+    """Processes that sum their gradients need devices of one kind, and as many."""
+    if job.distribution == "horovod":
+        return plain(min(1, job.gpus))
+    if job.distribution == "multi_worker_mirrored":
+        return plain(job.gpus // tasks.processes(job) or min(1, job.gpus))
+    return None
+
+
+def _module(job: Job) -> Value:
+    if job.module == Job.module:
+        return plain(job.module)
+    parts = []
+    for name, file in source_files(job.module).items():
+        try:
+            parts.append((name, hashlib.sha256(file.read_bytes()).hexdigest()[:16]))
+        except OSError as error:
+            parts.append((name, str(error.strerror)))
+    source = _digest(repr((job.module, parts)))
+    held = f"source {source[:8]}" if parts else "not found"
+    return Value(text=_short(f"{job.module} ({held})"), digest=source, parts=tuple(parts[:_PARTS]))
+
+
+def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
+    """What this host reads; None for what others read.
+
+    Raises:
+        UserError: It is not there.
+    """
+    served = job.distribution == "parameter_server"
+    first = member.id == tasks.members(job)[0].id
+    trains = member.role in ("chief", "worker")
+    # Hosts that have each a share of the data have each other files.
+    yield "--train", _files(job, "train") if trains and job.shard_by != "host" else None
+    tests = first or member.role == "evaluator" or (trains and not served)
+    yield "--test", _files(job, "test") if tests else None
+
+
+def _files(job: Job, split: Any) -> Value:
+    """Raise a UserError if there are none."""
+    # With NumPy, which only a job on several hosts needs here.
+    from trainer.data.fingerprint import fingerprint
+    from trainer.urls import is_remote
+
+    paths: Sequence[str] = job.train
+    if split == "test":
+        # What is in a store is looked for the split when it is here.
+        away = any(map(is_remote, job.train)) and not job.test
+        paths = job.train if away else preflight.test_paths(job)
+    own = job.module != Job.module
+    found = fingerprint(paths, split=split, flag=flag(split), own_reader=own)
+    entries, text = found.entries, found.text
+    where: tuple[str, ...] = ()
+    if job.distribution == "parameter_server" and split == "train" and paths:
+        # Workers open the files that the chief names.
+        where = tuple(paths)
+        text += f" at {' '.join(paths)}"
+    return Value(
+        text=secrets.mask_text(_short(text)),
+        digest=_digest(repr((found.text, where, entries))),
+        parts=entries[:_PARTS],
+    )
+
+
+def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str | None:
+    # The coordinator of parameter servers and workers sees no GPU.
+    first = member.id == tasks.members(job)[0].id
+    seen = 0 if job.distribution == "parameter_server" and first else job.gpus
+    return precision.of_host(gpus=seen, env=env)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _short(text: Any, most: int = _LONGEST) -> str:
+    """A text on one line, not too long: it may come from another host."""
+    if not isinstance(text, str):
+        raise TypeError("expected a text")
+    line = "".join(c if c.isprintable() else "�" for c in text)
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,82 @@
+"""The source files of a model module, found without importing it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+# Enough for any module with what it imports beside itself; a loop over more would only take time.
+MOST = 500
+
+
+def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, Path]:
+    """Return the files of a module and of what it imports from the same place.
+
+    Args:
+        name: As in an import statement.
+        path: Where modules are looked for; by default as `python -m trainer` would, started here.
+
+    Returns:
+        Files by their names below the folder in which the module was found; none if there is no
+        such module.
+    """
+    path = [str(Path.cwd()), *sys.path] if path is None else path
+    top = PathFinder.find_spec(name.partition(".")[0], [entry or str(Path.cwd()) for entry in path])
+    places = list(top.submodule_search_locations or ()) if top else []
+    origin = places[0] if places else top.origin if top else None
+    if origin is None or not Path(origin).exists():
+        return {}
+    root, own = Path(origin).parent, name.partition(".")[0]
+    # Beside an installed package lie all others, which versions tell apart.
+    alone = root.name in ("site-packages", "dist-packages")
+    found: dict[str, Path] = {}
+    waiting = [file for module in _prefixes(name) for file in _files(root, module)]
+    if not waiting and Path(origin).is_file():
+        # Compiled.
+        waiting = [Path(origin)]
+    while waiting and len(found) < MOST:
+        file = waiting.pop()
+        key = file.relative_to(root).as_posix()
+        if key not in found:
+            found[key] = file
+            imported = set(_imports(file, root))
+            if alone:
+                imported = {module for module in imported if module.partition(".")[0] == own}
+            waiting += [f for module in imported for f in _files(root, module)]
+    return dict(sorted(found.items()))
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """Yield `a`, `a.b` and `a.b.c`, all of which are run when `a.b.c` is imported."""
+    parts = name.split(".")
+    for i in range(len(parts)):
+        yield ".".join(parts[: i + 1])
+
+
+def _files(root: Path, module: str) -> list[Path]:
+    base = root.joinpath(*module.split("."))
+    candidates = (base / "__init__.py", base.with_name(base.name + ".py"))
+    return [file for file in candidates if file.is_file()][:1]
+
+
+def _imports(file: Path, root: Path) -> Iterator[str]:
+    """Yield the modules that a file names in its import statements, wherever they stand."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return
+    package = file.relative_to(root).parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _prefixes(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            # One dot is this package, each further one the package around it.
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from _prefixes(base)
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if base else alias.name
