@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import failure, mpi_script, secrets
+from trainer import failure, mpi_script, script_cluster, secrets
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags
 from trainer.job import Job
@@ -30,6 +30,8 @@ from trainer.launch.tasks import several
 from trainer.platforms import opt_ml, sagemaker
 from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve, which
+from trainer.script_cluster import ScriptCluster
+from trainer.script_model import model_warning
 
 USER_MISTAKE = 2
 
@@ -56,7 +58,14 @@ def main(argv: Sequence[str]) -> int:
         elif plan.mpi is not None:
             outcome = mpi_script.launch(plan.mpi, plan.command)
         else:
-            outcome = supervise([plan.command], grace=plan.grace, prefix=False)
+            commands, rules = [plan.command], None
+            if plan.cluster is not None:
+                commands, rules = plan.cluster.commands(plan.command), plan.cluster.rules()
+            outcome = supervise(commands, grace=plan.grace, prefix=False, rules=rules)
+        if plan.model_dir is not None and not outcome.code:
+            warning = model_warning(plan.model_dir)
+            if warning:
+                print(f"trainer: warning: {warning}", file=sys.stderr, flush=True)
     except UserError as error:
         if debug:
             traceback.print_exc()
@@ -79,12 +88,16 @@ class Plan:
         grace: Seconds it has from SIGTERM to SIGKILL.
         job: What needs several processes, of which the child is one; None if it is the only one.
         mpi: How mpirun starts the child, a user's script; None if it does not.
+        cluster: The cluster of the child, a user's script; None if it has none of its own.
+        model_dir: Where a user's script leaves its model; None on hosts that need not.
     """
 
     command: Command
     grace: float
     job: Job | None = None
     mpi: Mpi | None = None
+    cluster: ScriptCluster | None = None
+    model_dir: Path | None = None
 
 
 def make_plan(seen: Seen) -> Plan:
@@ -101,7 +114,15 @@ def make_plan(seen: Seen) -> Plan:
             mpi_script.check(mpi)
         script = _script(seen)
         if script is not None:
-            return Plan(command=script, grace=sagemaker.GRACE, mpi=mpi)
+            first = sagemaker.read_cluster(seen).is_chief
+            folder = seen.env.get("SM_MODEL_DIR") if first else None
+            return Plan(
+                command=script,
+                grace=sagemaker.GRACE,
+                mpi=mpi,
+                cluster=script_cluster.read(seen),
+                model_dir=Path(folder) if folder else None,
+            )
     job = resolve(seen, parse(seen.argv)).job
     return Plan(command=command(seen), grace=job.grace, job=job if several(job) else None)
 
@@ -122,11 +143,13 @@ def preview(seen: Seen, job: Job) -> list[Command]:
         if program:
             from trainer.script_mode import NAME, arguments
 
-            given = arguments(seen.json("SM_HPS") or {})
+            given = arguments(opt_ml.script_hyperparameters(seen))
             folder = opt_ml.base_dir(seen) / "code"
             argv = (sys.executable, program, *given)
             script = Command(argv=argv, env=seen.env, cwd=folder, name=NAME)
-            mpi = _mpi(seen)
+            mpi, cluster = _mpi(seen), script_cluster.read(seen)
+            if cluster is not None:
+                return cluster.commands(script)
             return [mpi_script.preview(mpi, script) if mpi else script]
     one = command(seen)
     return preview_launch(job, one) if several(job) else [one]
@@ -160,7 +183,7 @@ def _script(seen: Seen) -> Command | None:
         program=program,
         submit_directory=sources,
         code_dir=opt_ml.base_dir(seen) / "code",
-        hyperparameters=seen.json("SM_HPS") or {},
+        hyperparameters=opt_ml.script_hyperparameters(seen),
         env=seen.env,
     )
 

@@ -64,6 +64,42 @@ def test_validation_data_does_where_there_is_no_test_data():
     assert resolved(env).job.test == ("gs://data/set/validation-*",)
 
 
+def test_variables_that_the_job_does_not_use_are_named_in_the_log():
+    found = resolved(
+        {
+            "AIP_TRAINING_DATA_URI": "gs://b/train-*",
+            "AIP_TEST_DATA_URI": "gs://b/test-*",
+            "AIP_VALIDATION_DATA_URI": "gs://b/val-*",
+            "AIP_TENSORBOARD_RESOURCE_NAME": "projects/1",
+            "AIP_MODEL_DIR": "gs://b/model",
+        },
+        "--model-dir",
+        "gs://b/mine",
+    )
+    assert found.notes == (
+        "AIP_MODEL_DIR=gs://b/model: not used, as --model-dir is there",
+        "AIP_TENSORBOARD_RESOURCE_NAME=projects/1: not used",
+        "AIP_VALIDATION_DATA_URI=gs://b/val-*: not used, as AIP_TEST_DATA_URI is there",
+    )
+
+
+POOLS = {"workerpool0": ["a:2222"], "workerpool1": ["b:2222"], "workerpool2": ["r:2222", "s:2222"]}
+
+
+@pytest.mark.parametrize("how", ["horovod", "multi_worker_mirrored"])
+def test_reduction_servers_are_not_refused(how):
+    spec = {"cluster": POOLS, "task": {"type": "workerpool1", "index": 0}}
+    found = resolved({"CLUSTER_SPEC": json.dumps(spec)}, "--distribution", how)
+    assert (found.job.cluster.ps, len(found.job.cluster.trainers)) == ((), 2)
+    assert "workerpool2: 2 taken for Vertex AI's Reduction Server" in found.notes[0]
+
+
+def test_parameter_servers_of_another_scheduler_are_kept():
+    spec = {"cluster": {"chief": ["a:1"], "ps": ["p:1"]}, "task": {"type": "chief", "index": 0}}
+    found = resolved({"TF_CONFIG": json.dumps(spec)}, "--distribution", "horovod")
+    assert found.job.cluster.ps == ("p:1",)
+
+
 def test_folders_go_through_the_mount_of_their_bucket_where_there_is_one(mounts):
     job = resolved(VERTEX, root=mounts).job
     assert job.model_dir == str(mounts / "gcs/out/job/model")

@@ -163,6 +163,12 @@ def test_a_sparse_cluster_never_makes_each_worker_a_chief():
     assert "enableDynamicWorker" in text
 
 
+def test_a_dynamic_worker_that_sees_only_itself_is_refused():
+    text = mistake(sparseCluster={"worker": {"1": "w1:1"}, "ps": ["p:1"]}, task=task("worker", 1))
+    assert "sparseCluster: lists this process alone" in text
+    assert "enableDynamicWorker: false" in text
+
+
 @pytest.mark.parametrize("spec", [{}, {"task": {}}, {"cluster": {}}, {"task": {"trial": "2"}}])
 def test_nothing_said_is_one_process(spec):
     assert cluster(**spec) == Cluster()

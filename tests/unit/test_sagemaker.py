@@ -112,6 +112,60 @@ def test_a_second_channel_for_the_same_is_named_in_the_log(root):
     assert note.endswith("not used, as SM_CHANNEL_TEST is there")
 
 
+@pytest.mark.parametrize(
+    ("channel", "why"),
+    [
+        ("model", "not used, as training begins anew; with --import the model is checked"),
+        ("pretrained", "not used, as its name is none of train, training, test"),
+        ("training", "not used, as SM_CHANNEL_TRAIN is there"),
+    ],
+)
+def test_a_channel_that_nobody_reads_is_named_in_the_log(root, channel, why):
+    (note,) = resolved(variables(root, "train", channel)).notes
+    assert note.startswith(f"SM_CHANNEL_{channel.upper()}=")
+    assert why in note
+
+
+def test_a_channel_is_not_used_where_a_flag_names_the_data(root):
+    (note,) = resolved(variables(root, "train"), "--train", "x").notes
+    assert note.endswith("not used, as --train is there")
+
+
+def test_data_is_not_used_where_a_model_is_imported(root):
+    found = resolved(variables(root, "train", "model"), "--import")
+    assert found.job.input == str(root / "opt/ml/input/data/model")
+    (note,) = found.notes
+    assert note.endswith("data/train: not used, as a model is imported")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"sagemaker_s3_output": "s3://b/o"}, "hyperparameter sagemaker_s3_output: not used"),
+        ({"sagemaker_mpi_custom_mpi_options": "-x A"}, "sagemaker_mpi_custom_mpi_options: not"),
+        (
+            {"sagemaker_mpi_num_of_processes_per_host": "4"},
+            "sagemaker_mpi_num_of_processes_per_host=4: not used, as sagemaker_mpi_enabled is not",
+        ),
+    ],
+)
+def test_a_parameter_of_the_estimator_that_is_not_used_is_named(root, parameters, expected):
+    (note,) = resolved(variables(root, SM_FRAMEWORK_PARAMS=parameters)).notes
+    assert expected in note
+
+
+def test_what_the_sdks_always_send_is_not_worth_a_line(root):
+    sent = {"sagemaker_region": "r", "sagemaker_job_name": "j", "sagemaker_program": "t.py"}
+    assert resolved(variables(root, SM_FRAMEWORK_PARAMS=sent)).notes == ()
+
+
+def test_a_switch_that_the_image_has_no_program_for_is_refused(root):
+    on = {"sagemaker_distributed_dataparallel_enabled": True}
+    text = mistake(variables(root, SM_FRAMEWORK_PARAMS=on))
+    assert "hyperparameter sagemaker_distributed_dataparallel_enabled: is true" in text
+    assert "sagemaker_mpi_enabled" in text
+
+
 def test_without_channels_there_is_no_data(root):
     job = resolved(variables(root)).job
     assert (job.train, job.test) == ((), ())
@@ -162,6 +216,30 @@ def test_folders_are_those_of_the_service(root):
     assert job.output_dir == str(root / "opt/ml/output/data")
     assert job.checkpoint_dir == str(root / "opt/ml/checkpoints")
     assert job.failure_file == str(root / "opt/ml/output/failure")
+
+
+@pytest.mark.parametrize(
+    ("config", "folder"),
+    [
+        ({"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/ckpt"}, "opt/ml/ckpt"),
+        ({"S3Uri": "s3://b/c"}, "opt/ml/checkpoints"),
+    ],
+)
+def test_checkpoints_go_where_the_services_file_says(root, config, folder):
+    seen = variables(root)
+    (root / "opt/ml/input/config").mkdir(parents=True, exist_ok=True)
+    (root / "opt/ml/input/config/checkpointconfig.json").write_text(json.dumps(config))
+    assert resolved(seen).job.checkpoint_dir == str(root / folder)
+
+
+def test_a_checkpoint_folder_outside_of_opt_ml_is_taken_as_it_is(root):
+    seen = variables(root)
+    (root / "opt/ml/input/config").mkdir(parents=True, exist_ok=True)
+    file = root / "opt/ml/input/config/checkpointconfig.json"
+    file.write_text('{"LocalPath": "/data/ckpt"}')
+    assert resolved(seen).job.checkpoint_dir == "/data/ckpt"
+    file.write_text('{"LocalPath": 3}')
+    assert "checkpointconfig.json: LocalPath: expected a string" in mistake(seen)
 
 
 def test_there_are_no_checkpoints_without_their_folder(root):

@@ -16,6 +16,7 @@ from trainer.errors import UserError
 from trainer.launch import processes
 from trainer.launch.command import Command, Outcome
 from trainer.launch.relay import sinks
+from trainer.launch.rules import Rules
 from trainer.launch.run import TIMED_OUT, Run
 from trainer.launch.signals import hearing
 
@@ -31,6 +32,7 @@ def supervise(
     grace: float,
     prefix: bool,
     timeout: float | None = None,
+    rules: Rules | None = None,
     out: int = 1,
     err: int = 2,
 ) -> Outcome:
@@ -50,6 +52,7 @@ def supervise(
             them when one of the processes has failed.
         prefix: Whether to put `[name] ` before each line.
         timeout: Seconds after which they are ended; None for no limit.
+        rules: What follows when one ends; by default one that fails ends the others.
         out: The descriptor that their standard output goes to.
         err: The one that their standard error goes to.
 
@@ -59,7 +62,7 @@ def supervise(
     sys.stdout.flush()
     sys.stderr.flush()
     with hearing() as ear, processes.adopting_orphans():
-        run = Run(ear, sinks(out, err), grace=grace, timeout=timeout)
+        run = Run(ear, sinks(out, err), grace=grace, timeout=timeout, rules=rules)
         try:
             for command in commands:
                 run.start(command, prefix=prefix)

@@ -6,7 +6,7 @@ A platform is a module with a name, a table of what it reads, and three function
     NAMES: dict[str, str]            variable, file or argument -> the field of Job that it sets
     detect(seen) -> str | None       why a process runs on this platform, or None
     read(seen) -> Reading            what the platform says
-    settle(reading, values, sources) what follows once the user's own words are known as well
+    settle(reading, values, sources) -> lines for the log, once the user's own words are known
 
 To add one, write such a module and name it in `PLATFORMS` (`resolve.py`).
 """

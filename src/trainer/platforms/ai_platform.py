@@ -7,6 +7,7 @@ training service" and "Cloud Storage as a mounted file system" in the Vertex AI 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trainer.errors import UserError
@@ -76,11 +77,15 @@ def read(seen: Seen) -> Reading:
         stopped_code=128 + 15,
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
+        reducers="CLUSTER_SPEC" in seen.env,
     )
 
 
-def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> None:
+def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
     """Refuse data that only a user's own module reads, and go through mounts where there are any.
+
+    Returns:
+        Lines for the log: which of the platform's variables the job does not use.
 
     Raises:
         UserError: The managed data set is to be read, but has no format that the models know.
@@ -99,6 +104,22 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
             many = isinstance(value, tuple)
             local = tuple(_mounted(path, reading.seen) for path in (value if many else (value,)))
             values[name] = local if many else local[0]
+    return _not_used(reading.seen, values, sources)
+
+
+def _not_used(seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the variables for data, folders and services that the job does not use."""
+    lines = []
+    for name, value in sorted(seen.env.items()):
+        field = NAMES.get(name)
+        if not value or not name.startswith("AIP_") or name == "AIP_DATA_FORMAT":
+            continue
+        if field is None:
+            lines.append(f"{name}={value}: not used")
+        elif sources.get(field) != name:
+            by = sources.get(field, "")
+            lines.append(f"{name}={value}: not used, as {by or 'something else'} is there")
+    return tuple(lines)
 
 
 def _check_format(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:

@@ -56,6 +56,8 @@ class Reading:
         grace: See `Job`.
         failure_file: See `Job`.
         notes: Lines for the log.
+        reducers: Whether hosts listed as parameter servers may be the platform's own, which only
+            add up gradients (Vertex AI's Reduction Server).
     """
 
     seen: Seen
@@ -68,6 +70,7 @@ class Reading:
     grace: float = 120.0
     failure_file: str | None = None
     notes: tuple[str, ...] = ()
+    reducers: bool = False
 
 
 def parse_json(text: str, *, where: str) -> Any:

@@ -73,6 +73,11 @@ def _members_by_role(
     spec: dict[str, Any], task: dict[str, Any], *, where: str
 ) -> dict[str, dict[int, str]]:
     """Numbered addresses of each role that is listed."""
+    if "sparseCluster" in spec:
+        raise UserError(
+            f"{where} sparseCluster: lists this process alone, as Kubeflow does for dynamic "
+            "workers; expected all workers (for a TFJob: enableDynamicWorker: false)"
+        )
     listed = spec.get("cluster") or {}
     pools = isinstance(listed, list) or (isinstance(listed, dict) and "worker_pools" in listed)
     if pools or "worker_pool_index" in task:

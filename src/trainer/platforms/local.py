@@ -18,5 +18,6 @@ def read(seen: Seen) -> Reading:
     return Reading(seen=seen)
 
 
-def settle(reading: Reading, values: dict[str, object], sources: dict[str, str]) -> None:
-    """Nothing follows."""
+def settle(reading: Reading, values: dict[str, object], sources: dict[str, str]) -> tuple[str, ...]:
+    """Return no lines: nothing follows."""
+    return ()

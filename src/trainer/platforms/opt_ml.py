@@ -84,6 +84,23 @@ def hyperparameters(seen: Seen) -> dict[str, Any]:
     return {k: v for k, v in _sent(seen).items() if not k.startswith(RESERVED)}
 
 
+def script_hyperparameters(seen: Seen) -> dict[str, Any]:
+    """Return the hyperparameters of a user's script, as the toolkit parses them.
+
+    In a tuning job every trial gets the same `model_dir`; as AWS's TensorFlow toolkit does, the
+    trial's own name is appended, unless it is a folder of this container.
+
+    Raises:
+        UserError: The file or variable is malformed.
+    """
+    given = dict(expect(dict, seen.json("SM_HPS") or {}, where="SM_HPS"))
+    folder, job = given.get("model_dir"), seen.env.get("TRAINING_JOB_NAME")
+    tuned = "_tuning_objective_metric" in _sent(seen)
+    if tuned and job and folder and not str(folder).startswith("/opt/ml"):
+        given["model_dir"] = f"{folder}/{job}/model"
+    return given
+
+
 def framework_parameters(seen: Seen) -> dict[str, Any]:
     """The `sagemaker_*` hyperparameters: script mode and the switches of distribution.
 

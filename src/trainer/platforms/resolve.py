@@ -64,7 +64,7 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     values, sources = _merge(reading, flags)
     if values.get("job_dir"):
         _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
-    platform.settle(reading, values, sources)
+    notes = (*reading.notes, *platform.settle(reading, values, sources))
     cluster, gpus, task = reading.cluster, count_gpus(seen), read_task(seen)
     if task:
         cluster, sources["cluster"] = task
@@ -79,6 +79,13 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
             "the trainer without it"
         )
     values["distribution"] = how
+    if reading.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
+        cluster, dropped = dataclasses.replace(cluster, ps=()), len(cluster.ps)
+        if dropped:
+            notes += (
+                f"workerpool2: {dropped} taken for Vertex AI's Reduction Server, as --distribution "
+                f"{how} has no parameter servers",
+            )
     job = dataclasses.replace(
         job_from_flags(values),
         platform=platform.NAME,
@@ -91,9 +98,7 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         grace=reading.grace,
         failure_file=reading.failure_file,
     )
-    return Resolved(
-        job=job, platform=platform.NAME, because=because, sources=sources, notes=reading.notes
-    )
+    return Resolved(job=job, platform=platform.NAME, because=because, sources=sources, notes=notes)
 
 
 def default(cluster: Cluster, *, gpus: int) -> str:

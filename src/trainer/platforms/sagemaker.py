@@ -12,33 +12,27 @@ from typing import Any
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.platforms.base import Reading, Seen, expect
-from trainer.platforms.coerce import coerce, field_of, unquoted
+from trainer.platforms.coerce import field_of, unquoted
 from trainer.platforms.opt_ml import (
     FILES,
     base_dir,
     config_file,
     framework_parameters,
     hyperparameters,
+    read_file,
     sign,
     view,
 )
+from trainer.platforms.sagemaker_channels import FIELDS, check_channels, read_channels
+from trainer.platforms.sagemaker_switches import PROCESSES, SWITCHES, read_switches
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {
-    # Whichever comes first: the trainer trains on one set and evaluates on another.
-    "SM_CHANNEL_TRAIN": "train",
-    "SM_CHANNEL_TRAINING": "train",
-    "SM_CHANNEL_TEST": "test",
-    "SM_CHANNEL_TESTING": "test",
-    "SM_CHANNEL_EVAL": "test",
-    "SM_CHANNEL_EVALUATION": "test",
-    "SM_CHANNEL_VALIDATION": "test",
-    # Of `--import`; `model` is what the SDK calls it.
-    "SM_CHANNEL_INPUT": "input",
-    "SM_CHANNEL_MODEL": "input",
+    **FIELDS,
     "SM_INPUT_DATA_CONFIG": "train",
     "SM_MODEL_DIR": "model_dir",
     "SM_OUTPUT_DATA_DIR": "output_dir",
+    "/opt/ml/input/config/checkpointconfig.json": "checkpoint_dir",
     "/opt/ml/checkpoints": "checkpoint_dir",
     "/opt/ml/output/failure": "failure_file",
     "/opt/ml/input/config/hyperparameters.json": "hparams",
@@ -54,21 +48,9 @@ NAMES: dict[str, str] = {
     "TRAINING_JOB_ARN": "platform",
     "TRAINING_JOB_NAME": "platform",
     "SAGEMAKER_BASE_DIR": "platform",
-    "sagemaker_mpi_enabled": "distribution",
-    "sagemaker_parameter_server_enabled": "distribution",
-    "sagemaker_multi_worker_mirrored_strategy_enabled": "distribution",
-    "sagemaker_mpi_num_of_processes_per_host": "processes_per_host",
+    **dict.fromkeys(SWITCHES, "distribution"),
+    PROCESSES: "processes_per_host",
 }
-# Hyperparameters that the SDKs make of an estimator's `distribution`.
-SWITCHES = {
-    "sagemaker_mpi_enabled": "horovod",
-    "sagemaker_parameter_server_enabled": "parameter_server",
-    "sagemaker_multi_worker_mirrored_strategy_enabled": "multi_worker_mirrored",
-}
-PROCESSES = "sagemaker_mpi_num_of_processes_per_host"
-CHANNEL = "SM_CHANNEL_"
-# The SDK's version 3 brings the user's code and its own in channels, too.
-NO_DATA = ("CODE", "SM_DRIVERS")
 # SageMaker kills 120 s after SIGTERM; what is uploaded then is what was written before.
 GRACE = 110.0
 
@@ -110,20 +92,12 @@ def read(seen: Seen) -> Reading:
                 f"hyperparameter {key}={sent}: set aside, as SageMaker collects the model from "
                 f"{collected}"
             )
-    variables = _by_upper_name(seen)
-    for name, field in NAMES.items():
-        if not (name.startswith(CHANNEL) or field in ("model_dir", "output_dir")):
-            continue
-        actual = variables.get(name, name)
-        value = seen.env.get(actual)
-        if value and field in values:
-            notes.append(f"{actual}={value}: not used, as {sources[field]} is there")
-        elif value:
-            values[field], sources[field] = value, actual
-    _read_switches(seen, values, sources)
-    checkpoints = base_dir(seen) / "checkpoints"
-    if checkpoints.is_dir():
-        values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
+    read_channels(seen, values, sources)
+    for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"):
+        if seen.env.get(name):
+            values[NAMES[name]], sources[NAMES[name]] = seen.env[name], name
+    notes += read_switches(framework_parameters(seen), values, sources)
+    _read_checkpoints(seen, values, sources)
     return Reading(
         seen=seen,
         values=values,
@@ -138,30 +112,21 @@ def read(seen: Seen) -> Reading:
     )
 
 
-def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> None:
+def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
     """Check the channels that are to be read, and that this host has a part in the training.
+
+    Returns:
+        Lines for the log.
 
     Raises:
         UserError: One is missing, empty or a pipe; or the host is in none of the groups.
     """
     seen = reading.seen
-    variables = _by_upper_name(seen)
-    data = sorted(n.removeprefix(CHANNEL) for n in variables if n.startswith(CHANNEL))
-    data = [name for name in data if name not in NO_DATA]
-    importing = values.get("import_model")
     if values.get("layout") == "tar":
         raise UserError(
             f"{sources['layout']} tar: SageMaker packs the model folder itself; leave it out"
         )
-    if data and not values.get("train") and not importing:
-        raise UserError(
-            f"SM_CHANNELS: none of {', '.join(data).lower()} is for training; "
-            "name a channel train or training"
-        )
-    for field in ("input",) if importing else ("train", "test"):
-        source = sources.get(field, "")
-        if source.upper().startswith(CHANNEL):
-            _check_channel(source, seen)
+    notes = check_channels(seen, values, sources)
     hosts, taking_part = _hosts(seen)
     current = seen.env.get("SM_CURRENT_HOST")
     if current in hosts and current not in taking_part:
@@ -169,24 +134,23 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
             f"SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, {current}, found "
             f"{', '.join(taking_part)}; name its group, or give that group a program of its own"
         )
+    return notes
 
 
-def _read_switches(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
-    """How the estimator says that the work is shared.
-
-    Raises:
-        UserError: It says so in two ways.
-    """
-    parameters = framework_parameters(seen)
-    # `{"enabled": false}` is sent as well.
-    on = [name for name in SWITCHES if str(parameters.get(name)).lower() == "true"]
-    if len(on) > 1:
-        raise UserError(f"hyperparameters {' and '.join(on)}: both are true; choose one of them")
-    if on:
-        values["distribution"], sources["distribution"] = SWITCHES[on[0]], on[0]
-    number = coerce("processes_per_host", parameters.get(PROCESSES), where=PROCESSES)
-    if number is not None and values.get("distribution") == "horovod":
-        values["processes_per_host"], sources["processes_per_host"] = number, PROCESSES
+def _read_checkpoints(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Set the folder that SageMaker keeps in S3: the one of its file, else the default."""
+    file = config_file(seen, "checkpointconfig.json")
+    config = expect(dict, read_file(file), where=str(file)) if file.exists() else {}
+    local = config.get("LocalPath")
+    if local:
+        path = Path(expect(str, local, where=f"{file}: LocalPath"))
+        if path.is_relative_to("/opt/ml"):
+            path = base_dir(seen) / path.relative_to("/opt/ml")
+        values["checkpoint_dir"], sources["checkpoint_dir"] = str(path), str(file)
+        return
+    checkpoints = base_dir(seen) / "checkpoints"
+    if checkpoints.is_dir() or config:
+        values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
 
 
 def read_cluster(seen: Seen) -> Cluster:
@@ -239,32 +203,3 @@ def _interface(seen: Seen) -> str | None:
     """
     name = seen.env.get("SM_NETWORK_INTERFACE_NAME", "")
     return name if name and seen.path(f"/sys/class/net/{name}").exists() else None
-
-
-def _by_upper_name(seen: Seen) -> dict[str, str]:
-    """Variables by their names in capitals; the toolkit writes them so, people may not."""
-    return {name.upper(): name for name in seen.env if name.upper().startswith("SM_")}
-
-
-def _check_channel(variable: str, seen: Seen) -> None:
-    folder = seen.env[variable]
-    name = variable.upper().removeprefix(CHANNEL)
-    config = seen.json("SM_INPUT_DATA_CONFIG")
-    for channel, told in config.items() if isinstance(config, dict) else ():
-        same = channel.upper().replace("-", "_") == name.replace("-", "_")
-        if same and isinstance(told, dict) and told.get("TrainingInputMode") == "Pipe":
-            raise UserError(
-                f"SM_INPUT_DATA_CONFIG: channel {channel} has TrainingInputMode Pipe; "
-                "expected File or FastFile"
-            )
-    path = Path(folder)
-    if "://" in folder or path.is_file():
-        return
-    try:
-        if any(path.iterdir()):
-            return
-    except OSError as error:
-        raise UserError(
-            f"{variable}={folder}: cannot be read: {error.strerror}; check the channel"
-        ) from None
-    raise UserError(f"{variable}={folder}: the channel is empty; check its S3 address")

@@ -1,0 +1,117 @@
+"""SageMaker's channels: which of them the job reads, and which of them nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.platforms.base import Seen
+
+CHANNEL = "SM_CHANNEL_"
+# Whichever comes first: the trainer trains on one set and evaluates on another.
+FIELDS = {
+    "SM_CHANNEL_TRAIN": "train",
+    "SM_CHANNEL_TRAINING": "train",
+    "SM_CHANNEL_TEST": "test",
+    "SM_CHANNEL_TESTING": "test",
+    "SM_CHANNEL_EVAL": "test",
+    "SM_CHANNEL_EVALUATION": "test",
+    "SM_CHANNEL_VALIDATION": "test",
+    # Of `--import`; `model` is what the SDK calls it.
+    "SM_CHANNEL_INPUT": "input",
+    "SM_CHANNEL_MODEL": "input",
+}
+# The SDK's version 3 brings the user's code and its own in channels, too.
+_NO_DATA = ("CODE", "SM_DRIVERS")
+
+
+def by_upper_name(seen: Seen) -> dict[str, str]:
+    """Return variables by their names in capitals; the toolkit writes them so, people may not."""
+    return {name.upper(): name for name in seen.env if name.upper().startswith("SM_")}
+
+
+def read_channels(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Set the fields of Job whose channels are there: the first channel of each field."""
+    variables = by_upper_name(seen)
+    for name, field in FIELDS.items():
+        actual = variables.get(name, name)
+        if seen.env.get(actual) and field not in values:
+            values[field], sources[field] = seen.env[actual], actual
+
+
+def check_channels(
+    seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Check the channels that the job reads, and name those that it does not.
+
+    Args:
+        seen: What the platform gives.
+        values: All fields of Job by name, hyperparameters and flags included.
+        sources: For each of them what said so.
+
+    Returns:
+        Lines for the log.
+
+    Raises:
+        UserError: A channel is missing, empty or a pipe, or none is for training.
+    """
+    variables = by_upper_name(seen)
+    channels = {
+        name: actual
+        for name, actual in sorted(variables.items())
+        if name.startswith(CHANNEL) and name.removeprefix(CHANNEL) not in _NO_DATA
+    }
+    importing = values.get("import_model")
+    read = ("input",) if importing else ("train", "test")
+    if channels and not values.get("train") and not importing:
+        names = ", ".join(name.removeprefix(CHANNEL) for name in channels).lower()
+        raise UserError(
+            f"SM_CHANNELS: none of {names} is for training; name a channel train or training"
+        )
+    used = {sources.get(field) for field in read}
+    for actual in channels.values():
+        if actual in used:
+            _check(actual, seen)
+    return tuple(
+        f"{actual}={seen.env[actual]}: not used, {_why(name, read, sources)}"
+        for name, actual in channels.items()
+        if actual not in used
+    )
+
+
+def _why(name: str, read: tuple[str, ...], sources: Mapping[str, str]) -> str:
+    field = FIELDS.get(name)
+    if field in read:
+        return f"as {sources[field]} is there"
+    if field == "input":
+        return "as training begins anew; with --import the model is checked and passed on"
+    if field:
+        return "as a model is imported"
+    names = ", ".join(n.removeprefix(CHANNEL).lower() for n, f in FIELDS.items() if f in read)
+    return f"as its name is none of {names}"
+
+
+def _check(variable: str, seen: Seen) -> None:
+    folder = seen.env[variable]
+    name = variable.upper().removeprefix(CHANNEL)
+    config = seen.json("SM_INPUT_DATA_CONFIG")
+    for channel, settings in config.items() if isinstance(config, dict) else ():
+        same = channel.upper().replace("-", "_") == name.replace("-", "_")
+        if same and isinstance(settings, dict) and settings.get("TrainingInputMode") == "Pipe":
+            raise UserError(
+                f"SM_INPUT_DATA_CONFIG: channel {channel} has TrainingInputMode Pipe; "
+                "expected File or FastFile"
+            )
+    path = Path(folder)
+    if "://" in folder or path.is_file():
+        return
+    try:
+        if any(path.iterdir()):
+            return
+    except OSError as error:
+        raise UserError(
+            f"{variable}={folder}: cannot be read: {error.strerror}; check the channel"
+        ) from None
+    raise UserError(f"{variable}={folder}: the channel is empty; check its S3 address")

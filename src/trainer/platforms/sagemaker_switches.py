@@ -1,0 +1,98 @@
+"""The `sagemaker_*` hyperparameters: how an estimator says that the work is shared.
+
+The SageMaker SDKs make them of an estimator's `distribution`. AWS's training toolkit passes them to
+its frameworks as `SM_FRAMEWORK_PARAMS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.platforms.coerce import coerce
+
+MPI = "sagemaker_mpi_enabled"
+PARAMETER_SERVER = "sagemaker_parameter_server_enabled"
+MULTI_WORKER_MIRRORED = "sagemaker_multi_worker_mirrored_strategy_enabled"
+SWITCHES = {
+    MPI: "horovod",
+    PARAMETER_SERVER: "parameter_server",
+    MULTI_WORKER_MIRRORED: "multi_worker_mirrored",
+}
+PROCESSES = "sagemaker_mpi_num_of_processes_per_host"
+# The SDKs send them with every job; they say nothing about the training.
+_ALWAYS_SENT = {
+    "sagemaker_program",
+    "sagemaker_submit_directory",
+    "sagemaker_container_log_level",
+    "sagemaker_job_name",
+    "sagemaker_region",
+    "sagemaker_distribution_instance_groups",
+}
+_SWITCH = re.compile(r"sagemaker_\w+_enabled")
+
+
+def switched_on(parameters: Mapping[str, Any]) -> str | None:
+    """Return the switch of `SWITCHES` that is on, or None.
+
+    Args:
+        parameters: The `sagemaker_*` hyperparameters.
+
+    Raises:
+        UserError: Two are on, or one that this image has no program for.
+    """
+    # `{"enabled": false}` is sent as well.
+    on = [name for name, value in parameters.items() if _SWITCH.fullmatch(name) and _true(value)]
+    for name in on:
+        if name not in SWITCHES:
+            raise UserError(
+                f"hyperparameter {name}: is true, but this image has no such way to share the "
+                f"work; expected one of {', '.join(SWITCHES)} (the estimator's `distribution`)"
+            )
+    if len(on) > 1:
+        first, second = sorted(on, key=list(SWITCHES).index)[:2]
+        raise UserError(f"hyperparameters {first} and {second}: both are true; choose one of them")
+    return on[0] if on else None
+
+
+def read_switches(
+    parameters: Mapping[str, Any], values: dict[str, Any], sources: dict[str, str]
+) -> list[str]:
+    """Add what the switches say about the Job, and name the parameters that it does not use.
+
+    Args:
+        parameters: The `sagemaker_*` hyperparameters.
+        values: Fields of Job by name; `distribution` and `processes_per_host` are set here.
+        sources: For each of them the parameter that says so.
+
+    Returns:
+        Lines for the log.
+
+    Raises:
+        UserError: As of `switched_on`, or a number is none.
+    """
+    on = switched_on(parameters)
+    used = {*_ALWAYS_SENT, PROCESSES}
+    if on:
+        values["distribution"], sources["distribution"] = SWITCHES[on], on
+    number = coerce("processes_per_host", parameters.get(PROCESSES), where=PROCESSES)
+    notes: list[str] = []
+    if number is not None and on == MPI:
+        values["processes_per_host"], sources["processes_per_host"] = number, PROCESSES
+    elif number is not None:
+        notes.append(
+            f"hyperparameter {PROCESSES}={number}: not used, as {MPI} is not true; to have several "
+            "processes on each host set the hyperparameters distribution and processes_per_host"
+        )
+    notes += [
+        f"hyperparameter {name}: not used"
+        for name, value in sorted(parameters.items())
+        if name not in used and not _SWITCH.fullmatch(name) and value not in (None, "", False)
+    ]
+    return notes
+
+
+def _true(value: Any) -> bool:
+    return str(value).strip('"').lower() == "true"
