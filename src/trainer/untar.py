@@ -22,6 +22,7 @@ OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zX
 # Bytes of what stands before a member: its header, long names, attributes.
 HEADERS = 2**14
 LONGEST_NAME = 4096
+PIECE = 2**20
 # What Python's reader is known to raise on damaged or malicious archives.
 DAMAGED = (
     tarfile.TarError,
@@ -99,14 +100,19 @@ def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarF
         why = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
         raise UserError(f"{name}: not a whole tar file: {why}") from None
     except OSError as error:
+        if error.errno is None:
+            # bz2's, for damaged data.
+            raise UserError(f"{name}: not a whole tar file: {error}") from None
         raise UserError(f"{name}: cannot be unpacked: {error.strerror or error}") from None
 
 
 def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.TarInfo]:
     """The members of an archive.
 
+    All of the file is read, as what compressed it has its checksum and length at its end.
+
     Raises:
-        UserError: One of them may not be unpacked, or there are too many.
+        UserError: One of them may not be unpacked, there are too many, or the archive is cut short.
     """
     seen: dict[PurePosixPath, tarfile.TarInfo] = {}
     members = []
@@ -123,6 +129,7 @@ def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.
         # The archive keeps its members: what their headers said besides would fill memory.
         member.pax_headers, tar.pax_headers = {}, {}
         _file(tar).let_headers()
+    _file(tar).read_to_end()
     return members
 
 
@@ -200,6 +207,7 @@ class _Bounded:
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file, self._size = file, size
         self._headers: int | None = HEADERS
+        self._last = b""
 
     def let_headers(self) -> None:
         """From here on the headers of one member may be read."""
@@ -217,7 +225,19 @@ class _Bounded:
                 raise tarfile.ReadError(f"a member with headers of more than {HEADERS} bytes")
             self._headers -= count
         self._within(self._file.tell() + count)
-        return self._file.read(count)
+        self._last = self._file.read(count)
+        return self._last
+
+    def read_to_end(self) -> None:
+        """Read what follows the last header that was read, which must be the mark of the end.
+
+        tarfile takes a damaged header, or none at all, for the end too, unless it is the first.
+        """
+        if self._last != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it is cut short, or a header in it is damaged")
+        self.let_data()
+        while self.read(PIECE):
+            pass
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         if whence != os.SEEK_SET or position < 0:

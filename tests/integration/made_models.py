@@ -38,11 +38,19 @@ MXNET_GLUON, MXNET_NUMPY = (
 
 
 def graph(
-    *signatures: str, tags: tuple[str, ...] = ("serve",), shape: tuple[int, ...] | None = (-1, 4)
+    *signatures: str,
+    tags: tuple[str, ...] = ("serve",),
+    shape: tuple[int, ...] | None = (-1, 4),
+    assets: tuple[str, ...] = (),
+    size: int = 0,
 ) -> bytes:
-    """A `saved_model.pb` of signatures from `inputs`, float32, to `classes`, int64 [?]."""
+    """A `saved_model.pb` of signatures from `inputs`, float32, to `classes`, int64 [?].
+
+    Its operations take `size` bytes, and it refers to `assets`.
+    """
     told = b"".join(field(4, tag.encode()) for tag in tags) + field(5, b"2.21.0")
-    parts = [field(1, told)]
+    parts = [field(1, told), field(2, bytes(size))]
+    parts += [field(6, field(2, asset.encode())) for asset in assets]
     for name in signatures:
         inputs = entry("inputs", tensor(1, shape))
         outputs = entry("classes", tensor(9, (-1,)))

@@ -90,6 +90,22 @@ def test_a_keras_file_that_is_damaged_anywhere_is_read_or_refused(tmp_path):
             assert str(error).isprintable()
 
 
+def test_a_keras_file_with_a_damaged_or_cut_part_is_refused(tmp_path):
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("config.json", "metadata.json"):
+            archive.writestr(name, "{}")
+        archive.writestr("model.weights.h5", b"weights" * 100)
+    raw = path.read_bytes()
+    place = raw.index(b"weightsw") + 50
+    path.write_bytes(raw[:place] + b"#" + raw[place + 1 :])
+    with pytest.raises(UserError, match=r"not a whole \.keras file: its model\.weights\.h5 is dam"):
+        contents(path)
+    path.write_bytes(raw[:-10])
+    with pytest.raises(UserError, match=r"not a whole \.keras file"):
+        contents(path)
+
+
 def test_a_zip_file_without_a_model_is_told_apart(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("readme", "")

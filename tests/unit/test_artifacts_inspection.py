@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from made_models import MXNET_PARAMS, checkpoint, graph, keras_file, saved_model
@@ -7,6 +8,7 @@ from trainer.artifacts import mxnet
 from trainer.artifacts.contents import files
 from trainer.artifacts.inspection import MXNET, SAGEMAKER, SERVING, VERTEX, describe, inspect
 from trainer.artifacts.pack import pack
+from trainer.artifacts.ready import ready
 from trainer.errors import UserError
 
 
@@ -47,6 +49,42 @@ def test_a_damaged_model_is_taken_by_nobody_and_says_why(tmp_path):
     assert problem == "1: its variables are not whole: variables.index is missing"
     (model / "saved_model.pb").write_bytes(b"\xff")
     assert "damaged, or no SavedModel" in inspect(tmp_path / "versions").models[0].problem
+
+
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_a_model_that_refers_to_a_file_that_is_missing_is_taken_by_nobody(tmp_path, form):
+    model = saved_model(tmp_path / "versions/1", graph("serving_default", assets=("vocab.txt",)))
+
+    def place():
+        folder = tmp_path / "versions"
+        return folder if form == "folder" else packed(folder, tmp_path / "a.tar.gz")
+
+    assert inspect(place()).models[0].problem == "1: its asset assets/vocab.txt is missing"
+    assert not takers(place())
+    told = r"its asset assets/vocab\.txt is missing"
+    with pytest.raises(UserError, match=told), ready(place(), name="--source x"):
+        pass
+    (model / "assets").mkdir()
+    (model / "assets/vocab.txt").write_text("yes")
+    assert inspect(place()).models[0].problem is None
+
+
+@pytest.mark.parametrize("form", ["folder", "archive"])
+@pytest.mark.parametrize("kind", ["zeros", "graph"])
+def test_a_large_graph_is_read_in_little_memory(tmp_path, form, kind):
+    model, size = saved_model(tmp_path / "versions/1"), 2**26
+    file = model / "saved_model.pb"
+    file.write_bytes(bytes(size) if kind == "zeros" else graph("serving_default", size=size))
+    folder = tmp_path / "versions"
+    place = folder if form == "folder" else packed(folder, tmp_path / "a.tar.gz")
+    tracemalloc.start()
+    try:
+        found = inspect(place).models[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**23
+    assert (found.problem is None) == (kind == "graph")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import tempfile
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,46 @@ def test_files_and_folders_are_unpacked_whatever_compressed_them(tmp_path, mode)
     unpack(archive, tmp_path / "out", name="model", limits=STRICT)
     expected = {"1/saved_model.pb": b"graph", "1/variables/" + "long" * 60: b"weights"}
     assert tree(tmp_path / "out") == expected
+
+
+def changed(raw: bytes, place: int) -> bytes:
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+
+
+DAMAGE = {
+    "checksum": lambda raw: changed(raw, len(raw) - 6),
+    "last byte missing": lambda raw: raw[:-1],
+    "last block missing": lambda raw: raw[: -len(raw) // 3],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_compressed_archive_is_read_to_its_end_before_it_counts_as_whole(tmp_path, mode, damage):
+    # More than is read ahead, so that the end is not seen by chance.
+    noise = np.random.default_rng(0).bytes(2**18)
+    archive = tar(tmp_path / "a", member("1/saved_model.pb", noise), mode=mode)
+    archive.write_bytes(damage(archive.read_bytes()))
+    with pytest.raises(UserError, match=r"^model: not a whole tar file: "):
+        unpack(archive, tmp_path / "out", name="model")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        # The mark of the end, which is two blocks of zeros, is missing.
+        lambda raw: raw[:2048],
+        lambda raw: raw[:2348],
+        # The second header: the members from there on would be left out.
+        lambda raw: changed(raw, 1024),
+    ],
+)
+def test_a_tar_file_without_its_end_or_with_a_damaged_header_is_refused(tmp_path, damage):
+    archive = tar(tmp_path / "a", *(member(name, b"1") for name in "abc"), mode="w")
+    archive.write_bytes(damage(archive.read_bytes()))
+    with pytest.raises(UserError, match="model: not a whole tar file: it is cut short, or a head"):
+        unpack(archive, tmp_path / "out", name="model")
 
 
 def test_what_is_larger_unpacked_than_allowed_is_refused_before_it_is_written(tmp_path):

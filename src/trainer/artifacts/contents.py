@@ -156,6 +156,10 @@ def _keras(path: Path, name: str) -> Contents:
         raise UserError(f"{name}: no Keras model has a configuration of more than 32 MiB")
     if sum(sizes.values()) > ZIP_SIZE:
         raise UserError(f"{name}: more than {ZIP_SIZE / 2**30:.0f} GiB unpacked")
+    with _zipped(path, name) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise UserError(f"{name}: not a whole .keras file: its {plain(damaged)} is damaged")
 
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:

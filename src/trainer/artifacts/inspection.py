@@ -153,7 +153,8 @@ def _model(of: Contents, found: Found) -> Model:
 
 def _saved_model(of: Contents, found: Found, told: dict[str, Any]) -> Model:
     name = f"{found.place}/{GRAPH}".lstrip("/")
-    graph = saved_model.parse(of.read(name), name=name)
+    with of.open(name) as file:
+        graph = saved_model.read(file, of.sizes[name], name=name)
     try:
         saved_model.check(graph, inside(of, found.place), name=found.place or GRAPH)
         problem = None

@@ -90,7 +90,7 @@ def ready(
         found = files(place)
         if not model.place:
             found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
-        graph = saved_model.parse(_bytes(found, name), name=f"{name}: {GRAPH}")
+        graph = _graph(found[GRAPH], name)
         saved_model.check(graph, found, name=name)
         code = root / CODE
         yield Ready(
@@ -102,8 +102,10 @@ def ready(
         )
 
 
-def _bytes(found: dict[str, Path], name: str) -> bytes:
+def _graph(file: Path, name: str) -> saved_model.Graph:
     try:
-        return found[GRAPH].read_bytes()
+        with file.open("rb") as opened:
+            size = file.stat().st_size
+            return saved_model.read(opened, size, name=f"{name}: {GRAPH}")
     except OSError as error:
         raise UserError(f"{name}: {GRAPH} cannot be read: {error.strerror}") from None

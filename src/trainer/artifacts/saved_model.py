@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO
 
-from trainer.data.wire import BYTES, WireError, fields, varint
+from trainer.artifacts.contents import plain
+from trainer.data.wire import BYTES, WireError, fields, pick, varint
 from trainer.errors import UserError
 
 # One type, one entry: the formatter would give each a line.
@@ -22,8 +24,12 @@ DTYPES = {
     19: "float16", 20: "resource", 21: "variant", 22: "uint32", 23: "uint64",
 }
 # fmt: on
+# No model's signatures take a hundredth of this.
+MOST = 2**26
 # What the loader calls for itself.
 INTERNAL = "__saved_model_"
+# The collection in which TensorFlow 1 lists assets, each in an AnyList.
+ASSETS = "saved_model_assets"
 SERVE, DEFAULT = "serve", "serving_default"
 
 
@@ -73,11 +79,31 @@ class Graph:
         tags: Of the graph that is served: `serve`, if there is one.
         tensorflow: The version that wrote it, or an empty text.
         signatures: Sorted by name.
+        assets: The files in `assets/` that the graph refers to.
     """
 
     tags: tuple[str, ...]
     tensorflow: str
     signatures: tuple[Signature, ...]
+    assets: tuple[str, ...] = ()
+
+
+def read(file: IO[bytes], size: int, *, name: str) -> Graph:
+    """Read a `saved_model.pb` without the operations in it, which may take 2 GB.
+
+    Args:
+        file: The file, at its begin.
+        size: Of the file.
+        name: What errors call it.
+
+    Raises:
+        UserError: It is no SavedModel, or a damaged one.
+    """
+    try:
+        raw = pick(file, size, {2: {1: None, 4: None, 5: None, 6: None}}, most=MOST)
+    except WireError:
+        raise UserError(f"{name}: damaged, or no SavedModel: not its protocol buffer") from None
+    return parse(raw, name=name)
 
 
 def parse(raw: bytes, *, name: str) -> Graph:
@@ -97,8 +123,8 @@ def parse(raw: bytes, *, name: str) -> Graph:
         raise UserError(f"{name}: damaged, or no SavedModel: not its protocol buffer") from None
     if not graphs:
         raise UserError(f"{name}: damaged, or no SavedModel: it holds no graph")
-    # One file may hold a graph for training beside the one that is served.
-    return next((graph for graph in graphs if SERVE in graph.tags), graphs[0])
+    # One file may hold graphs for training or for GPUs beside the one that is served.
+    return min(graphs, key=lambda graph: (SERVE not in graph.tags, len(graph.tags)))
 
 
 def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
@@ -114,6 +140,10 @@ def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
         raise UserError(f"{name}: its tags are {tags}; servers load what has the tag {SERVE}")
     if not graph.signatures:
         raise UserError(f"{name}: it has no signature to call; save it with signatures=…")
+    names = set(names)
+    for asset in graph.assets:
+        if f"assets/{asset}" not in names:
+            raise UserError(f"{name}: its asset assets/{plain(asset)} is missing")
     parts: dict[int, set[int]] = {}
     index = False
     for file in names:
@@ -132,6 +162,7 @@ def _graph(raw: bytes, span: tuple[int, int]) -> Graph:
     tags: list[str] = []
     version = ""
     signatures = []
+    assets: list[tuple[int, int]] = []
     for number, part in _messages(raw, span):
         if number == 1:
             for key, value in _messages(raw, part):
@@ -143,8 +174,15 @@ def _graph(raw: bytes, span: tuple[int, int]) -> Graph:
             name, value = _entry(raw, part)
             if not name.startswith(INTERNAL):
                 signatures.append(_signature(raw, value, name))
+        elif number == 6:
+            assets += _inside(raw, part, 2)
+        elif number == 4:
+            name, value = _entry(raw, part)
+            if name == ASSETS:
+                assets += _inside(raw, value, 5, 1, 2, 2)
     ordered = tuple(sorted(signatures, key=lambda signature: signature.name))
-    return Graph(tags=tuple(tags), tensorflow=version, signatures=ordered)
+    files = tuple(_text(raw, span) for span in assets)
+    return Graph(tags=tuple(tags), tensorflow=version, signatures=ordered, assets=files)
 
 
 def _signature(raw: bytes, span: tuple[int, int], name: str) -> Signature:
@@ -199,6 +237,14 @@ def _messages(raw: bytes, span: tuple[int, int]) -> Iterator[tuple[int, tuple[in
     for number, wire, start, stop in fields(raw, *span):
         if wire == BYTES:
             yield number, (start, stop)
+
+
+def _inside(raw: bytes, span: tuple[int, int], *path: int) -> list[tuple[int, int]]:
+    """The fields of this path, from the outermost message to the innermost."""
+    spans = [span]
+    for number in path:
+        spans = [part for at in spans for key, part in _messages(raw, at) if key == number]
+    return spans
 
 
 def _text(raw: bytes, span: tuple[int, int]) -> str:

@@ -5,7 +5,9 @@ https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -38,7 +40,7 @@ def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]
         at = end
 
 
-def varint(raw: bytes, at: int) -> tuple[int, int]:
+def varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
     """The number that starts at `at`, and the offset behind it."""
     value = shift = 0
     while at < len(raw) and shift < 70:
@@ -48,6 +50,57 @@ def varint(raw: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
+    raise WireError
+
+
+def pick(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) -> bytes:
+    """Read some fields of a message, and pass over the rest without having it in memory.
+
+    Args:
+        file: At the message's begin.
+        size: Of the message.
+        wanted: The fields that are messages or texts, each with those wanted in it, or None for
+            all of it.
+        most: Bytes of one that is read as a whole.
+
+    Returns:
+        A message that has these alone.
+
+    Raises:
+        WireError: It is no message, or a field is larger than that.
+    """
+    out = bytearray()
+    while size > 0:
+        tag, used = _read_varint(file)
+        number, wire = tag >> 3, tag & 7
+        length = {FIXED32: 4, FIXED64: 8}.get(wire, 0)
+        if wire in (VARINT, BYTES):
+            value, more = _read_varint(file)
+            used += more
+            length = value if wire == BYTES else 0
+        elif not length:
+            raise WireError
+        size -= used + length
+        if size < 0 or number == 0:
+            raise WireError
+        if wire != BYTES or number not in wanted:
+            file.seek(length, os.SEEK_CUR)
+        elif wanted[number] is not None:
+            out += field(number, pick(file, length, wanted[number], most=most))
+        elif length > most or len(body := file.read(length)) < length:
+            raise WireError
+        else:
+            out += field(number, body)
+    return bytes(out)
+
+
+def _read_varint(file: IO[bytes]) -> tuple[int, int]:
+    """The number that comes next, and how many bytes it takes."""
+    raw = bytearray()
+    while len(raw) < 10 and (byte := file.read(1)):
+        raw += byte
+        if byte[0] < 0x80:
+            return varint(raw, 0)
     raise WireError
 
 

@@ -44,14 +44,21 @@ class Model:
     Attributes:
         signatures: By name, those that can be asked over HTTP.
         metadata: Its signatures as TensorFlow Serving's metadata has them.
+
+    Raises:
+        ValueError: A file that it refers to is missing; TensorFlow raises others.
     """
 
     def __init__(self, path: Path, *, batching: bool | None = None) -> None:
         import tensorflow as tf
 
         self._tf = tf
+        graph = _served_graph(path)
+        for asset in _assets(graph):
+            if not (path / "assets" / asset).is_file():
+                raise ValueError(f"its asset assets/{asset} is missing")
         # Kept: the signatures hold only weak references to the variables.
-        self._loaded = tf.saved_model.load(str(plain(path)))
+        self._loaded = tf.saved_model.load(str(plain(path)), tags=list(graph.meta_info_def.tags))
         self._functions: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
         self._marked = read_mark(path)
@@ -62,7 +69,7 @@ class Model:
                 batched = signature.has_rows and allowed
                 self._functions[name] = function
                 self.signatures[name] = dataclasses.replace(signature, batched=batched)
-        self.metadata = _metadata(path)
+        self.metadata = _metadata(graph)
 
     def call(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
         """Run a signature once.
@@ -182,14 +189,32 @@ def _reason(message: str) -> str:
     return " ".join(lines)[:500] or "the model failed on these inputs"
 
 
-def _metadata(path: Path) -> dict[str, Any]:
-    from google.protobuf import json_format  # type: ignore[import-untyped]
+def _served_graph(path: Path) -> Any:
+    """The graph for serving; TensorFlow 1 may have written others, for training or for GPUs."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
     proto.ParseFromString((path / "saved_model.pb").read_bytes())
-    serving = (g for g in proto.meta_graphs if "serve" in g.meta_info_def.tags)
-    graph = next(serving, proto.meta_graphs[0])
+    if not proto.meta_graphs:
+        raise ValueError("its saved_model.pb holds no graph")
+    return min(
+        proto.meta_graphs, key=lambda g: ("serve" not in (t := g.meta_info_def.tags), len(t))
+    )
+
+
+def _assets(graph: Any) -> list[str]:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    listed = list(graph.asset_file_def)
+    # As TensorFlow 1 lists them.
+    for packed in graph.collection_def["saved_model_assets"].any_list.value:
+        listed.append(meta_graph_pb2.AssetFileDef.FromString(packed.value))
+    return [asset.filename for asset in listed]
+
+
+def _metadata(graph: Any) -> dict[str, Any]:
+    from google.protobuf import json_format  # type: ignore[import-untyped]
+
     return {
         name: json_format.MessageToDict(
             definition,
