@@ -97,6 +97,8 @@ class Job:
     stopped_code: int = 128 + 15
     # Seconds between being told to stop and being killed.
     grace: float = 120.0
+    # Whether evaluators that `cluster` does not list may come when the job runs already.
+    late_evaluators: bool = False
     # Where the platform looks for the reason of a failure.
     failure_file: str | None = None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -347,6 +348,53 @@ def test_a_launcher_that_is_started_again_ends_the_job_at_once(jobs):
     for each in (first, again):
         assert each.wait(SOON) == 200
         assert "started a second time" in each.lines[-1]
+
+
+# ---- newcomers
+
+
+def test_whoever_comes_to_a_running_job_is_refused_and_the_job_goes_on(jobs):
+    job = jobs(3)
+    clusters = equals(2)
+    running = [job.start(i, c, **MIRRORED) for i, c in enumerate(clusters)]
+    for each in running:
+        pids(each, 1)
+    unlisted = place("worker", 5, chief=["host-1"], worker=[f"host-{i}" for i in range(2, 8)])
+    ps = {"chief": ["host-1"], "worker": ["host-2"], "ps": ["host-3"]}
+    newcomers = [
+        # The same once more; with another spec; not listed; an evaluator.
+        (job.start(2, clusters[1], **MIRRORED), "worker 0: .*has joined already from host host-2"),
+        (job.start(2, clusters[1], **SERVED), "worker 0: .*has --distribution parameter_server"),
+        (job.start(2, unlisted, **MIRRORED), "worker 5: .*worker-5 is none of those whom"),
+        (job.start(2, place("evaluator", **ps), **SERVED), "evaluator 0: .*evaluator-0 is none"),
+    ]
+    for newcomer, told in newcomers:
+        assert newcomer.wait(2 * SOON) == 2
+        (line,) = newcomer.lines
+        assert re.match(f"trainer: failed: host .*, {told}", line), line
+        assert ": refused by the chief at host-1:7117: " in line
+    # All have heard of them, and nothing else has become of it.
+    running[1].line("^trainer: host .*, evaluator 0, was refused: ")
+    for name in ("chief0", "worker0"):
+        job.tell(name, "exit 0")
+    assert [each.wait(SOON) for each in running] == [0, 0]
+    assert "sign of life" not in running[0].text()
+
+
+def test_who_is_not_listed_is_refused_while_all_are_waited_for(jobs):
+    job = jobs(3)
+    clusters = equals(2)
+    first = job.start(0, clusters[0], **MIRRORED)
+    stranger = place("worker", 1, chief=["host-1"], worker=["host-2", "host-3"])
+    newcomer = job.start(2, stranger, **MIRRORED)
+    assert newcomer.wait(SOON) == 2
+    assert "worker-1 is none of those" in newcomer.lines[-1]
+    second = job.start(1, clusters[1], **MIRRORED)
+    for each in (first, second):
+        pids(each, 1)
+    for name in ("chief0", "worker0"):
+        job.tell(name, "exit 0")
+    assert [each.wait(SOON) for each in (first, second)] == [0, 0]
 
 
 def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):

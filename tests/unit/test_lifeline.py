@@ -22,9 +22,9 @@ class Seen(Roster):
 
     lines = 0
 
-    def _line(self, id, run, told):
-        answer = super()._line(id, run, told)
-        self.lines = self._hosts[id].lines if id in self._hosts else 0
+    def _line(self, id, host, told):
+        answer = super()._line(id, host, told)
+        self.lines = host.lines
         return answer
 
     def line_broke(self, id, run):

@@ -126,7 +126,7 @@ def test_what_is_no_trainer_is_told_so(monkeypatch):
     monkeypatch.setattr(module, "_PROGRESS", 0.1)
 
     class Stranger(Roster):
-        def handle(self, verb, told):
+        def handle(self, verb, told, origin=None):
             raise ValueError
 
     kept = Stranger(Terms(spec={}, expected=(CHIEF,)))

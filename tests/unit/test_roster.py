@@ -3,10 +3,11 @@ import pytest
 from trainer.launch import roster as module
 from trainer.launch.agreement import Settings, plain
 from trainer.launch.cause import Cause
+from trainer.launch.origin import Origin
 from trainer.launch.roster import HUNG, LOST, Roster
 from trainer.launch.tasks import Member
 from trainer.launch.terms import Terms
-from trainer.launch.verdict import SILENCE, STUCK
+from trainer.launch.verdict import SILENCE, SILENT, STUCK
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
@@ -35,10 +36,13 @@ class Job:
             Terms(spec=self.spec, expected=expected, **terms), clock=lambda: self.now
         )
 
-    def join(self, member, run="1", count=1, spec=None, **more):
+    def ask(self, member, run="1", count=1, spec=None, origin=None, **more):
         told = {"member": member.id, "run": run, "host": member.host, "task": member.task}
         told |= {"count": count, "spec": stated(member.host) if spec is None else spec} | more
-        return self.roster.handle("join", told)["seen"]
+        return self.roster.handle("join", told, origin)
+
+    def join(self, member, run="1", **more):
+        return self.ask(member, run, **more)["seen"]
 
     def say(self, verb, member, run="1", **what):
         return self.roster.handle(verb, {"member": member.id, "run": run, **what})
@@ -68,6 +72,10 @@ class Job:
         return Cause.from_dict(failed[-1]["cause"]) if failed else None
 
 
+def origin(address="10.0.0.2", user=None, reached_at="10.0.0.1"):
+    return Origin(address=address, user=user, reached_at=reached_at)
+
+
 def failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x", echo=False):
     return Cause(host=host, process=process, code=code, reason=reason, echo=echo).to_dict()
 
@@ -79,9 +87,7 @@ def test_it_starts_when_the_last_has_come_with_the_numbers_of_all():
     assert job.say("beat", CHIEF, seen=0) == {
         "news": [], "seen": 0, "missing": ["worker 0 (algo-2)"],
     }  # fmt: skip
-    job.roster.reached_at("10.0.0.1")
-    job.roster.reached_at("10.9.9.9")
-    job.join(WORKER, count=3, card={"key": "x"})
+    job.join(WORKER, count=3, card={"key": "x"}, origin=origin(reached_at="10.0.0.1"))
     (told,) = job.news(PS)
     assert told == {
         "kind": "start", "generation": 0, "reached_at": "10.0.0.1", "precision": None,
@@ -116,24 +122,24 @@ def test_who_goes_while_all_are_waited_for_may_come_again():
 
 
 @pytest.mark.parametrize(
-    ("member", "spec", "told"),
+    ("spec", "told"),
     [
         (
-            WORKER,
             stated("algo-2", **{"--distribution": "none"}),
             "--distribution: none on host algo-2, horovod on hosts algo-1 and algo-3; set the same",
         ),
-        (WORKER, {}, "trainer: only that on host algo-1 knows trainer, that on host "),
-        (Member(role="worker", index=7), None, "is none of those whom the chief expects: chief-0"),
+        ({}, "trainer: only that on host algo-1 knows trainer, that on host "),
     ],
 )
-def test_who_does_not_fit_is_told_to_all(member, spec, told):
+def test_a_listed_host_that_does_not_fit_ends_all_before_the_start(spec, told):
     job = Job()
     job.join(CHIEF)
-    job.join(member, spec=spec)
+    job.join(WORKER, spec=spec)
     job.join(PS)
     assert told in job.cause().reason
     assert job.cause().code == 2
+    # It hears of it as all others do.
+    assert job.cause(WORKER) == job.cause()
 
 
 def test_the_first_cause_counts():
@@ -220,7 +226,7 @@ def test_the_host_that_keeps_the_roster_is_never_lost():
 def test_who_has_left_is_not_lost():
     job = Job().start()
     assert job.say("leave", WORKER, code=0, early=False) == {"cause": None}
-    job.roster.left(WORKER.id)
+    job.roster.left(WORKER.id, "1")
     job.pass_by(2 * LOST, CHIEF, PS)
     assert job.cause() is None
     assert job.roster.wait_for_leave(0) == ["algo-3"]
@@ -244,20 +250,173 @@ def test_a_launcher_that_comes_a_second_time_ends_the_job_or_takes_the_first_one
     job = Job().start()
     job.join(WORKER, run="1")
     assert job.cause() is None
+    job.pass_by(SILENT + 0.5, CHIEF, PS)
     job.join(WORKER, run="2")
     assert "started a second time" in job.cause().reason
     assert job.say("beat", WORKER, run="1", seen=0) == {"unknown": True}
     job = Job(spared=frozenset({WORKER.id})).start()
+    job.pass_by(SILENT + 0.5, CHIEF, PS)
     job.join(WORKER, run="2")
     assert job.cause() is None
 
 
-def test_an_evaluator_that_nobody_lists_comes_and_goes():
-    job, evaluator = Job().start(), Member(role="evaluator", index=0)
-    job.join(evaluator)
-    assert job.news(evaluator)[0]["kind"] == "start"
+@pytest.mark.parametrize("spared", [frozenset(), frozenset({WORKER.id})])
+@pytest.mark.parametrize("started", [True, False], ids=["running", "waiting"])
+def test_a_second_start_of_a_living_member_is_refused(spared, started):
+    others = (CHIEF, PS) if started else (CHIEF,)
+    job = Job(spared=spared).start(WORKER, *others)
+    answer = job.ask(WORKER, run="2")
+    assert answer["beating"]
+    assert answer["occupied"].startswith("worker 0 has joined already from host algo-2, and lives")
+    # While only its connection stands, it may be gone or not.
+    job.say("line", WORKER)
+    job.pass_by(SILENT + 0.5, *others)
+    assert not job.ask(WORKER, run="2")["beating"]
+    assert job.say("beat", WORKER, run="2", seen=0) == {"unknown": True}
+    assert job.cause() is None
+    assert job.say("beat", WORKER, run="1", seen=0)["seen"] == started
+    # Once that is down too, and nothing was heard, it is.
+    job.roster.line_broke(WORKER.id, "1")
+    assert "occupied" in job.ask(WORKER, run="2")
+    job.pass_by(SILENT + 0.5, *others)
+    assert "seen" in job.ask(WORKER, run="2")
+
+
+def test_a_running_job_goes_on_whoever_comes():
+    job = Job(spared=frozenset({PS.id})).start()
+    for member, spec, told in [
+        (WORKER, OTHER, "--distribution: none on host algo-2, horovod on host algo-1; set the"),
+        (Member(role="worker", index=7), None, "worker-7 is none of those whom the chief expects"),
+        (Member(role="evaluator", index=0), None, "evaluator-0 is none of those whom the chief"),
+        (PS, {}, "trainer: only that on host algo-1 knows trainer, that on host "),
+    ]:
+        # Even one that has died is not replaced by another that does not fit.
+        job.pass_by(SILENT + 0.5, CHIEF, WORKER)
+        assert told in job.ask(member, run="2", spec=spec)["refused"]
+        assert job.say("beat", member, run="2", seen=0) == {"unknown": True}
+    assert job.cause() is None
+    notes = [told["text"] for told in job.news(CHIEF) if told["kind"] == "note"]
+    assert notes[0].startswith("host algo-2, worker 0, was refused: --distribution: none on")
+
+
+def test_who_is_not_listed_is_refused_before_the_start_and_the_job_starts_all_the_same():
+    job = Job().start(CHIEF, WORKER)
+    assert "none of those" in job.ask(Member(role="ps", index=3), spec={})["refused"]
+    job.join(PS)
+    assert "start" in job.kinds()
+    assert job.cause() is None
+
+
+def test_what_refused_newcomers_say_is_bounded_and_told_without_control_characters():
+    job = Job().start()
+    for number in range(100):
+        host = Member(role="worker", index=7, address=f"\x1b[2J\nhost{number}")
+        job.ask(host)
+    notes = [told["text"] for told in job.news(CHIEF) if told["kind"] == "note"]
+    assert len(notes) == 10
+    assert notes[0].startswith("host \\x1b[2J\\nhost0, worker 7, was refused: worker-7 is none")
+
+
+def test_an_address_is_believed_only_of_who_has_joined():
+    job = Job()
+    stranger, own = origin("10.9.9.9", reached_at="10.9.9.1"), origin()
+    job.ask(Member(role="worker", index=7), origin=stranger)
+    job.join(CHIEF)
+    job.join(WORKER, origin=own)
+    job.ask(WORKER, run="2", origin=stranger)
+    job.join(PS)
+    assert job.news(PS)[-1]["reached_at"] == "10.0.0.1"
+    assert job.roster.has_joined_from(own)
+    assert not job.roster.has_joined_from(stranger)
+    assert not job.roster.has_joined_from(origin(user=1000))
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"),
+    [
+        ("report", {"kind": "failed", "cause": failure()}),
+        ("report", {"kind": "done", "code": 0}),
+        ("leave", {"code": 1, "early": True}),
+    ],
+)
+def test_what_another_run_says_has_no_effect(verb, what):
+    job = Job().start()
+    assert job.say(verb, WORKER, run="2", **what) == {"unknown": True}
+    job.roster.left(WORKER.id, "2")
+    job.roster.left(WORKER.id, "1")
+    assert job.kinds() == ["start"]
+    assert set(job.roster.wait_for_leave(0)) == {"algo-2", "algo-3"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"),
+    [
+        ("beat", {"seen": -1}),
+        ("beat", {"seen": 10**9}),
+        ("beat", {"seen": float("inf")}),
+        ("beat", {"seen": True}),
+        ("beat", {}),
+        ("report", {"kind": ["failed"]}),
+        ("report", {"kind": "failed", "cause": {**failure(), "code": "1"}}),
+        ("report", {"kind": "failed", "cause": {**failure(), "host": None}}),
+        ("report", {"kind": "failed", "cause": []}),
+        ("report", {"kind": "broken", "generation": 1, "cause": failure()}),
+        ("report", {"kind": "broken", "generation": 0, "cause": {}}),
+        ("report", {"kind": "ready", "generation": 1}),
+        ("report", {"kind": "done", "code": 0}),
+        ("leave", {"code": 256, "early": True}),
+        ("leave", {"code": 1, "early": "yes"}),
+        ("leave", {"code": 1}),
+    ],
+)
+def test_a_malformed_request_has_no_effect(verb, what):
+    job = Job(restarts=3).start()
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        job.say(verb, WORKER, **what)
+    assert job.kinds() == ["start"]
+    assert set(job.roster.wait_for_leave(0)) == {"algo-2", "algo-3"}
+
+
+@pytest.mark.parametrize(("sent", "taken"), [(0, 1), (-9, 1), (256, 1), (255, 255), (7, 7)])
+def test_a_failure_has_the_code_of_one(sent, taken):
+    job = Job().start()
+    job.say("report", WORKER, kind="failed", cause=failure(code=sent))
+    assert job.cause().code == taken
+
+
+def test_connections_of_one_host_are_bounded():
+    job = Job().start()
+    for _ in range(4):
+        job.say("line", WORKER)
+    with pytest.raises(ValueError, match="too many"):
+        job.say("line", WORKER)
+
+
+OTHER = stated("algo-2", **{"--distribution": "none"})
+EVALUATOR = Member(role="evaluator", index=0)
+
+
+def test_an_evaluator_that_nobody_lists_comes_before_the_start_and_goes():
+    job = Job(unlisted_evaluators=True).start(CHIEF, EVALUATOR, WORKER, PS)
+    assert job.news(EVALUATOR)[0]["kind"] == "start"
     job.pass_by(LOST + 1, CHIEF, WORKER, PS)
     assert job.cause() is None
+    # It may come back, as it has been there; another may not.
+    job.join(EVALUATOR, run="2")
+    assert "list it, or start it before" in job.ask(Member(role="evaluator", index=1))["refused"]
+    # Its failure is its own.
+    job.say("report", EVALUATOR, run="2", kind="failed", cause=failure())
+    assert job.cause() is None
+    assert job.news(CHIEF)[-1]["text"].endswith("ValueError: x; the job goes on without it")
+
+
+def test_an_evaluator_that_nobody_can_list_may_come_late():
+    job = Job(unlisted_evaluators=True, late_evaluators=True).start()
+    job.join(EVALUATOR)
+    assert job.news(EVALUATOR)[0]["kind"] == "start"
+    for index in range(1, 16):
+        job.join(Member(role="evaluator", index=index))
+    assert "16 evaluators" in job.ask(Member(role="evaluator", index=16))["refused"]
 
 
 def test_what_is_broken_begins_anew_once_all_are_ready():

@@ -47,7 +47,7 @@ PER_HOST = (
     # The machine; that there may be more processes on a larger one is what counts are told for.
     *("threads", "processes_per_host", "verbosity"),
     # The platform, and what it makes of signals and failures.
-    *("platform", "launched", "trial", "stopped_code", "grace"),
+    *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
     # Hosts that have another port never meet.
     *("port", "start_timeout"),
 )

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.launch.printable import LONGEST, LONGEST_HOST, LONGEST_TASK, printable
+
 # What a process says when another one has gone: true, but not the cause.
 _ECHO = re.compile(
     r"connection (was )?(reset|closed|refused|aborted)|closed by peer|broken pipe|socket closed|"
@@ -37,30 +39,41 @@ class Cause:
     @property
     def where(self) -> str:
         """`host algo-2, rank 3`."""
-        return f"host {self.host}, {self.process}"
+        host = printable(self.host, longest=LONGEST_HOST)
+        return f"host {host}, {printable(self.process, longest=LONGEST_TASK)}"
 
     @property
     def line(self) -> str:
         """All in one line."""
-        return f"{self.where}: {'; '.join(self.reason.splitlines())}"
+        return f"{self.where}: {printable('; '.join(self.reason.splitlines()))}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Cause:
-        """The inverse of `to_dict`.
+    def from_dict(cls, fields: dict[str, Any]) -> Cause:
+        """Return the inverse of `to_dict`, whatever another host put in.
+
+        A failure that says it has no exit code of a failure is one all the same.
 
         Raises:
             TypeError, ValueError, KeyError: It is not such a thing.
         """
+        host, process, code, reason, echo = (
+            fields[name] for name in ("host", "process", "code", "reason", "echo")
+        )
+        texts = host, process, reason
+        if not (all(isinstance(t, str) for t in texts) and isinstance(echo, bool)):
+            raise TypeError("expected three texts and a boolean")
+        if not isinstance(code, int) or isinstance(code, bool):
+            raise TypeError("expected a whole number")
         return cls(
-            host=str(told["host"]),
-            process=str(told["process"]),
-            code=int(told["code"]),
-            reason=str(told["reason"])[:4000],
-            echo=bool(told["echo"]),
+            host=printable(host, longest=LONGEST_HOST),
+            process=printable(process, longest=LONGEST_TASK),
+            code=code if 1 <= code <= 255 else 1,
+            reason="\n".join(printable(line) for line in reason[:LONGEST].splitlines()),
+            echo=echo,
         )
 
 

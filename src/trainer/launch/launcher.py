@@ -180,6 +180,11 @@ class Host:
             spared=frozenset(spared) - {members[0].id},
             restarts=job.restarts if served and job.checkpoint_dir else 0,
             start_timeout=job.start_timeout,
+            # Google's TF_CONFIG names none even where there are some.
+            unlisted_evaluators=(
+                served and not job.cluster.evaluator and job.platform != "sagemaker"
+            ),
+            late_evaluators=job.late_evaluators,
         )
 
     def part(self, peers: Peers) -> Part:

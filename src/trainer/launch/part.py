@@ -199,6 +199,9 @@ class Part(Rules):
                 self._start(run, told)
             elif kind == "failed":
                 self._fail_with(run, Cause.from_dict(told["cause"]))
+            elif kind == "refused":
+                # Nothing runs here yet, and the reason is the last line.
+                self.cause = Cause.from_dict(told["cause"])
             elif kind == "again" and told["generation"] > self._generation:
                 self._begin_anew(run, told)
             elif kind == "done" and self.done is None:

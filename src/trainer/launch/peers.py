@@ -21,9 +21,10 @@ from trainer.errors import RETRY
 from trainer.launch.cause import Cause
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.post import Post
+from trainer.launch.printable import printable
 from trainer.launch.roster import HOLD, HUNG, LOST
 from trainer.launch.tasks import Member
-from trainer.launch.verdict import SETTLE, SILENCE, STUCK
+from trainer.launch.verdict import SETTLE, SILENCE, SILENT, STUCK
 
 # Opens an idle connection to the chief's host, given who we are.
 OpenLine = Callable[[Mapping[str, Any]], Lifeline]
@@ -38,6 +39,11 @@ _MORE = 1.0
 # Between two lines that say for whom we wait.
 _PROGRESS = 10.0
 _NO_CARD: Mapping[str, Any] = MappingProxyType({})
+# How long the run that has joined in this host's place has to be heard of to be known to live: one
+# that had died just before would have fallen silent.
+_LIVES = 2 * SILENT
+# The exit code of a user's mistake.
+USER_MISTAKE = 2
 # For the last words of this host.
 _FAREWELL = 2.0
 # For them to be heard by a chief that is held up.
@@ -169,26 +175,32 @@ class Peers:
             left = max(_PAUSE, heard + self._patience() - time.monotonic())
             try:
                 answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _MORE))
-            except (OSError, http.client.HTTPException, ValueError):
+                unknown = "unknown" in answer
+                seen, news, missing = (
+                    (seen, [], [])
+                    if unknown
+                    else (int(answer["seen"]), list(answer["news"]), list(answer["missing"]))
+                )
+                kinds = [each["kind"] for each in news]
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 silent = time.monotonic() - heard
                 if silent >= self._patience():
                     self._lost(STUCK if self._is_there() else SILENCE)
                     return
                 self._over.wait(_PAUSE)
                 continue
-            if "unknown" in answer:
+            if unknown:
                 self._lost("its launcher was started a second time, so the first one has died")
                 return
             heard = time.monotonic()
-            seen = answer["seen"]
-            for each in answer["news"]:
+            for each in news:
                 self._tell(each)
-                if each["kind"] == "again":
-                    began = told_at = heard
+            if "again" in kinds:
+                began = told_at = heard
             self._hold_line()
-            if answer["missing"] and heard - told_at >= _PROGRESS:
+            if missing and heard - told_at >= _PROGRESS:
                 told_at = heard
-                who = ", ".join(answer["missing"])
+                who = ", ".join(map(str, missing))
                 self._waiting(f"waiting for {who}: {heard - began:.0f} s")
 
     def _join(self) -> int | None:
@@ -198,16 +210,30 @@ class Peers:
             **self._me, "host": self._name, "task": self._member.task, "count": self._count,
             "spec": dict(self._spec), "card": dict(self._card),
         }  # fmt: skip
-        problem = "no answer"
+        problem, occupied, since = "no answer", "", None
         while not self._over.is_set():
             try:
-                return int(self._post("join", told, _ATTEMPT)["seen"])
+                answer = self._post("join", told, _ATTEMPT)
+                if "refused" in answer:
+                    self._refused(str(answer["refused"]))
+                    return None
+                if "occupied" not in answer:
+                    return int(answer["seen"])
+                problem = occupied = str(answer["occupied"])
+                since = (since or time.monotonic()) if answer.get("beating") is True else None
+                if since and time.monotonic() - since >= _LIVES:
+                    self._refused(occupied)
+                    return None
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                occupied, since = "", None
             now = time.monotonic()
             if now - began >= self._start_timeout:
                 within = f"within {self._start_timeout:g} s (--start-timeout)"
-                self._lost(f"cannot be reached at port {self._port} {within}: {problem}")
+                if occupied:
+                    self._refused(occupied)
+                else:
+                    self._lost(f"cannot be reached at port {self._port} {within}: {problem}")
                 return None
             if now - told_at >= _PROGRESS:
                 told_at = now
@@ -242,6 +268,18 @@ class Peers:
     def _lost(self, reason: str) -> None:
         self._gone = True
         self._tell({"kind": "failed", "cause": self._chief_lost(reason).to_dict()})
+
+    def _refused(self, reason: str) -> None:
+        """Give up, as the chief does not take this host; it is no failure of the job's."""
+        self._gone = True
+        where = f"{self._chief}:{self._port}"
+        cause = Cause(
+            host=self._name,
+            process=self._member.task,
+            code=USER_MISTAKE,
+            reason=f"refused by the chief at {where}: {printable(reason)}",
+        )
+        self._tell({"kind": "refused", "cause": cause.to_dict()})
 
     def _chief_lost(self, reason: str) -> Cause:
         return Cause(host=self._chief, process="chief", code=RETRY, reason=reason)

@@ -18,6 +18,7 @@ from typing import Any
 
 from trainer.errors import UserError
 from trainer.launch.lifeline import hold
+from trainer.launch.origin import Origin
 from trainer.launch.roster import Roster
 
 # Horovod's values are addresses, ours a page of text.
@@ -114,22 +115,21 @@ class _Handler(BaseHTTPRequestHandler):
         roster, verb = self.server.roster, self.path.removeprefix("/job/")
         try:
             told = json.loads(body)
-            if verb == "join":
-                roster.reached_at(self.connection.getsockname()[0])
-            answer = roster.handle(verb, told)
-            if verb == "line" and "unknown" not in answer:
-                hold(self.connection, ended=self.server.ended.is_set)
-                roster.line_broke(str(told["member"]), str(told["run"]))
-                return
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            answer = roster.handle(verb, told, Origin.of(self.connection))
+            known = "unknown" not in answer
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             self._answer(400, f"{type(error).__name__}\n".encode())
+            return
+        if verb == "line" and known:
+            hold(self.connection, ended=self.server.ended.is_set)
+            roster.line_broke(told["member"], told["run"])
             return
         try:
             self._answer(200, json.dumps(answer).encode())
         finally:
             # Gone it is, even if it did not wait for the answer.
-            if verb == "leave":
-                roster.left(told["member"])
+            if verb == "leave" and known:
+                roster.left(told["member"], told["run"])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: there are some each second."""

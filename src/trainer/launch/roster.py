@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainer.errors import RETRY
-from trainer.launch.agreement import Settings
+from trainer.launch.admission import Answer, decide
 from trainer.launch.cause import Cause
 from trainer.launch.differences import common_precision, difference, differs
+from trainer.launch.origin import Origin
+from trainer.launch.requests import Join, sender, whole
 from trainer.launch.tasks import Member
 from trainer.launch.terms import GONE, JOINED, LEFT, Host, State, Terms
-from trainer.launch.verdict import SILENCE, STUCK, Verdict, lost
+from trainer.launch.verdict import SILENCE, SILENT, STUCK, Verdict, lost
 
 # Seconds without sign of life after which a host counts as lost.
 LOST = 5.0
@@ -29,6 +31,10 @@ HUNG = 60.0
 HOLD = 1.0
 # For hosts to come and hear why the job cannot start, once two of them differ.
 GATHER = 10.0
+# Idle connections of one host; a second one stands while the first is not known to be broken.
+_LINES = 4
+# How many refused newcomers are spoken of.
+_NOTES = 10
 
 
 class Roster:
@@ -36,34 +42,50 @@ class Roster:
 
     Args:
         terms: What the job can do without.
+        on_start: Called with the number of each host's processes before any host hears that the
+            job starts.
         clock: Seconds, never going back.
     """
 
-    def __init__(self, terms: Terms, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        on_start: Callable[[Mapping[str, int]], None] = lambda counts: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._chief = terms.expected[0].id
         self._terms = terms
+        self._on_start = on_start
         self._clock = clock
         self._changed = threading.Condition()
         self._hosts: dict[str, Host] = {}
         self._verdict = Verdict(clock)
         self._state = State(deadline=clock() + terms.start_timeout)
 
-    def handle(self, verb: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    def handle(
+        self, verb: str, told: Mapping[str, Any], origin: Origin | None = None
+    ) -> dict[str, Any]:
         """Answer one request of a host.
 
         Args:
             verb: `join`, `line`, `beat`, `report` or `leave`.
             told: What it says; always `member` and `run`.
+            origin: Where it comes from; None in the coordinator's own process.
 
         Raises:
-            KeyError, TypeError, ValueError: It is no such request.
+            KeyError, TypeError, ValueError: It is no such request; it has had no effect.
         """
-        answer = {
-            "join": self._join, "line": self._line, "beat": self._beat, "report": self._report,
-            "leave": self._leave,
-        }[verb]  # fmt: skip
+        id, run = sender(told)
         with self._changed:
-            return answer(str(told["member"]), str(told["run"]), told)
+            if verb == "join":
+                return self._join(id, run, Join.from_request(told), origin)
+            answer = {
+                "line": self._line, "beat": self._beat, "report": self._report,
+                "leave": self._leave,
+            }[verb]  # fmt: skip
+            host = self._known(id, run)
+            return {"unknown": True} if host is None else answer(id, host, told)
 
     def tick(self) -> None:
         """See who is lost, and whether the time to come is over."""
@@ -83,11 +105,12 @@ class Roster:
                     Cause(host=first.host, process=first.task, code=RETRY, reason=within + others)
                 )
 
-    def left(self, id: str) -> None:
+    def left(self, id: str, run: str) -> None:
         """Take note that a host has been told all that it needs, and goes."""
         with self._changed:
-            if id in self._hosts:
-                self._hosts[id].state = LEFT
+            host = self._known(id, run)
+            if host and host.leaving:
+                host.state = LEFT
             self._changed.notify_all()
 
     def line_broke(self, id: str, run: str) -> None:
@@ -115,59 +138,69 @@ class Roster:
             self._changed.wait_for(lambda: not there(), timeout)
             return there()
 
-    def reached_at(self, ip: str) -> None:
-        """Take note of an address at which another host has reached this one."""
+    def has_joined_from(self, origin: Origin) -> bool:
+        """Return whether a host of the job has joined from there."""
         with self._changed:
-            self._state.reached_at = self._state.reached_at or ip
-
-    def _join(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        state, host = self._state, self._hosts.get(id)
-        new = Host(
-            run=run, name=str(told["host"]), task=str(told["task"]), count=int(told["count"]),
-            card=dict(told.get("card", {})), seen=self._clock(), ready=state.generation,
-            # It may only have been asked twice.
-            lines=host.lines if host and host.run == run else 0,
-            settings=Settings.from_dict(told["spec"]),
-        )  # fmt: skip
-        wrong = self._terms.disagreement(id, told["spec"])
-        if wrong and not (state.started or self._terms.stranger(id)):
-            state.judged_at = min(state.judged_at, self._clock() + GATHER)
-        elif wrong:
-            self._fail(Cause(host=new.name, process=new.task, code=2, reason=wrong))
-        elif not (host and host.run != run and state.started):
-            pass
-        elif not self._terms.spares(id):
-            self._fail(
-                Cause(
-                    host=new.name,
-                    process=new.task,
-                    code=RETRY,
-                    reason="its launcher was started a second time, so the first one has died",
-                )
+            return any(
+                host.origin is not None and host.origin.is_same_place(origin)
+                for host in self._hosts.values()
             )
-        else:
+
+    def _join(self, id: str, run: str, join: Join, origin: Origin | None) -> dict[str, Any]:
+        state, host, now = self._state, self._hosts.get(id), self._clock()
+        if host and host.run == run:
+            # It only asks twice, as an answer was late.
+            self._heard_from(host)
+            return {"seen": state.begins}
+        decision = decide(
+            self._terms, id, join, has_run=state.has_run, known=host, now=now,
+            unlisted=sum(not self._terms.lists(each) for each in self._hosts),
+        )  # fmt: skip
+        if decision.answer is Answer.RETRY and host:
+            return {"occupied": decision.reason, "beating": now - host.seen <= SILENT}
+        if decision.answer is Answer.REFUSE:
+            self._refuse(join, decision.reason)
+            return {"refused": decision.reason}
+        new = Host(
+            run=run, name=join.host, task=join.task, count=join.count, card=dict(join.card),
+            seen=now, ready=state.generation, settings=join.settings, origin=origin,
+        )  # fmt: skip
+        if decision.answer is Answer.DIFFERS:
+            state.judged_at = min(state.judged_at, now + GATHER)
+        elif host and state.started and not self._terms.spares(id):
+            reason = "its launcher was started a second time, so the first one has died"
+            self._fail(Cause(host=new.name, process=new.task, code=RETRY, reason=reason))
+        elif host and state.started:
             self._tell("note", text=f"host {new.name}, {new.task}, is back")
         self._hosts[id] = new
+        if origin:
+            # What an accepted host has reached, others can.
+            state.reached_at = state.reached_at or origin.reached_at
         self._start_when_complete()
         # Who comes later begins with how the job began.
         return {"seen": state.begins}
 
-    def _line(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        host = self._known(id, run)
-        if host is None:
-            return {"unknown": True}
-        host.lines += 1
-        return {}
+    def _refuse(self, join: Join, reason: str) -> None:
+        self._state.refused += 1
+        if self._state.refused <= _NOTES:
+            self._tell("note", text=f"host {join.host}, {join.task}, was refused: {reason}")
 
-    def _beat(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        host, state = self._known(id, run), self._state
-        if host is None:
-            return {"unknown": True}
-        seen = int(told["seen"])
+    def _heard_from(self, host: Host) -> None:
         if host.state == GONE:
             host.state = JOINED
             self._tell("note", text=f"host {host.name}, {host.task}, is back")
         host.seen = self._clock()
+
+    def _line(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+        if host.lines >= _LINES:
+            raise ValueError("too many connections")
+        host.lines += 1
+        return {}
+
+    def _beat(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+        state = self._state
+        seen = whole(told["seen"], low=0, high=len(state.news))
+        self._heard_from(host)
         self._changed.wait_for(lambda: len(state.news) > seen or host.leaving, HOLD)
         return {
             "news": state.news[seen:],
@@ -175,31 +208,43 @@ class Roster:
             "missing": [] if state.started else [str(member) for member in self._missing()],
         }
 
-    def _report(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        host, state, kind = self._known(id, run), self._state, told["kind"]
-        if host is None:
-            return {"unknown": True}
-        host.seen = self._clock()
+    def _report(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+        state, kind, listed = self._state, told["kind"], self._terms.lists(id)
         if kind == "failed":
-            self._fail(Cause.from_dict(told["cause"]))
-        elif kind == "broken" and told["generation"] == state.generation and state.started:
-            self._begin_anew(Cause.from_dict(told["cause"]))
+            cause = Cause.from_dict(told["cause"])
+            if listed:
+                self._fail(cause)
+            else:
+                # Nobody waits for it; the chief evaluates as well.
+                self._tell("note", text=f"{cause.line}; the job goes on without it")
+        elif kind == "broken" and listed:
+            cause = Cause.from_dict(told["cause"])
+            now = whole(told["generation"], low=0, high=state.generation) == state.generation
+            if now and state.started:
+                self._begin_anew(cause)
         elif kind == "ready":
-            host.ready = int(told["generation"])
+            host.ready = whole(told["generation"], low=0, high=state.generation)
             self._start_when_complete()
-        elif kind == "done" and state.done is None and self._verdict.cause is None:
-            state.done = int(told["code"])
-            self._tell("done", code=state.done)
-        elif kind == "told" and not state.stopping:
-            state.stopping = True
-            self._tell("stopping", host=host.name)
+        elif kind == "done" and id == self._chief:
+            code = whole(told["code"], low=0, high=255)
+            if state.done is None and self._verdict.cause is None:
+                state.done = code
+                self._tell("done", code=state.done)
+        elif kind == "told" and listed:
+            if not state.stopping:
+                state.stopping = True
+                self._tell("stopping", host=host.name)
+        else:
+            raise ValueError("no such report")
+        host.seen = self._clock()
         return {}
 
-    def _leave(self, id: str, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
-        host, state = self._known(id, run), self._state
-        if host is None:
-            return {"unknown": True}
-        if self._verdict.cause is None and state.done is None and told.get("early"):
+    def _leave(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+        state, early = self._state, told["early"]
+        code = whole(told["code"], low=0, high=255)
+        if not isinstance(early, bool):
+            raise TypeError("expected a boolean")
+        if self._verdict.cause is None and state.done is None and early:
             if self._terms.spares(id) and state.started:
                 self._tell("note", text=f"host {host.name}, {host.task}, was told to end")
             else:
@@ -207,7 +252,7 @@ class Roster:
                     Cause(
                         host=host.name,
                         process=host.task,
-                        code=int(told["code"]) or RETRY,
+                        code=code or RETRY,
                         reason="was told to end before the job was done",
                     )
                 )
@@ -244,10 +289,12 @@ class Roster:
         precision, why = common_precision([host.settings for host in hosts.values()])
         if why:
             self._tell("note", text=why)
+        counts = {id: host.count for id, host in hosts.items()}
+        self._on_start(counts)
         self._tell(
             "start",
             generation=state.generation,
-            counts={id: host.count for id, host in hosts.items()},
+            counts=counts,
             cards={id: host.card for id, host in hosts.items()},
             reached_at=state.reached_at,
             precision=precision,

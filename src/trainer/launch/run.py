@@ -13,6 +13,7 @@ from trainer.errors import UserError
 from trainer.launch import processes
 from trainer.launch.child import Child
 from trainer.launch.command import Command, Outcome
+from trainer.launch.printable import printable
 from trainer.launch.relay import Sink
 from trainer.launch.rules import Rules
 from trainer.launch.signals import FORWARDED, STOPPING, Ear
@@ -272,4 +273,4 @@ class Run:
 
     def say(self, text: str) -> None:
         """Print a line of this process's own."""
-        self._err.put(f"trainer: {text}\n".encode())
+        self._err.put(f"trainer: {printable(text)}\n".encode())

@@ -9,6 +9,7 @@ from typing import Any
 
 from trainer.launch.agreement import Settings
 from trainer.launch.differences import difference
+from trainer.launch.origin import Origin
 from trainer.launch.tasks import Member
 
 # The states of a host.
@@ -31,6 +32,7 @@ class Host:
         lines: How many idle connections from it stand; see `lifeline`.
         ready: For which beginning of the job it is ready.
         settings: What it states of the job.
+        origin: Where its request to join came from; None in the coordinator's own process.
     """
 
     run: str
@@ -44,6 +46,7 @@ class Host:
     lines: int = 0
     ready: int = 0
     settings: Settings = field(default_factory=Settings)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Terms:
         spared: Ids of those without whom the job goes on, and who may come back.
         restarts: How often it may begin anew.
         start_timeout: Seconds for all to come.
+        unlisted_evaluators: Whether evaluators may join that `expected` does not have.
+        late_evaluators: Whether they may do so when the job runs already.
     """
 
     spec: Mapping[str, Any]
@@ -63,26 +68,25 @@ class Terms:
     spared: frozenset[str] = frozenset()
     restarts: int = 0
     start_timeout: float = 600.0
+    unlisted_evaluators: bool = False
+    late_evaluators: bool = False
 
-    def disagreement(self, id: str, spec: Mapping[str, Any]) -> str | None:
+    def disagreement(self, settings: Settings) -> str | None:
         """What is wrong with a host that wants to join, in words; None if nothing is."""
-        return self.stranger(id) or difference([self.settings, Settings.from_dict(spec)])
-
-    def stranger(self, id: str) -> str | None:
-        """Return what is wrong with a host that nobody expects, or None if it is expected."""
-        known = [member.id for member in self.expected]
-        if id not in known and not id.startswith("evaluator-"):
-            return f"is none of those whom the chief expects: {', '.join(known)}"
-        return None
+        return difference([self.settings, settings])
 
     @property
     def settings(self) -> Settings:
         """What the coordinator states of the job."""
         return Settings.from_dict(self.spec)
 
+    def lists(self, id: str) -> bool:
+        """Whether a host is one of those that have to come."""
+        return any(id == member.id for member in self.expected)
+
     def spares(self, id: str) -> bool:
         """Whether the job goes on without a host; evaluators that nobody lists come and go."""
-        return id in self.spared or all(id != member.id for member in self.expected)
+        return id in self.spared or not self.lists(id)
 
 
 @dataclass
@@ -98,6 +102,7 @@ class State:
         stopping: Whether it was told to stop.
         begins: Where in the news the generation begins.
         reached_at: The address at which others reach this host.
+        refused: How many newcomers were refused.
         news: All of it.
     """
 
@@ -109,4 +114,10 @@ class State:
     stopping: bool = False
     begins: int = 0
     reached_at: str | None = None
+    refused: int = 0
     news: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the job has started, be it that it begins anew just now."""
+        return self.started or self.generation > 0

@@ -12,7 +12,7 @@ from trainer.launch.terms import Host
 # For the real cause to come in, when what came first may only be an echo of it.
 SETTLE = 2.0
 # Who is silent for so long then is what the echo is of: the others beat within `roster.HOLD`.
-_SILENT = 1.6
+SILENT = 1.6
 SILENCE = "no sign of life any more; the host or its container has gone"
 # While its connection is not known to be broken, which takes seconds.
 DOUBTFUL = (
@@ -56,7 +56,7 @@ class Verdict:
     def blame_the_silent(self, hosts: Iterable[Host]) -> None:
         """Where there is but an echo, see whether a host has fallen silent meanwhile."""
         now = self._clock()
-        silent = [host for host in hosts if now - host.seen > _SILENT]
+        silent = [host for host in hosts if now - host.seen > SILENT]
         if self.cause and self.cause.echo and silent:
             first = min(silent, key=lambda host: host.seen)
             reason = DOUBTFUL if first.lines else SILENCE

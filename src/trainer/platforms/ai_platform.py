@@ -35,6 +35,8 @@ NAMES: dict[str, str] = {
     "CLOUD_ML_PROJECT_ID": "platform",
     "CLOUD_ML_JOB_ID": "platform",
 }
+# Only Google's own services set them.
+SERVICE = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
 FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
 PATHS = ("train", "test", "input", *FOLDERS)
 MANAGED = ("jsonl", "csv", "bigquery")
@@ -78,6 +80,9 @@ def read(seen: Seen) -> Reading:
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
         reducers="CLUSTER_SPEC" in seen.env,
+        # Google's own services start each replica when its machine is up, and name no evaluator in
+        # TF_CONFIG; everybody else who sets that variable can name all.
+        late_evaluators=any(seen.env.get(name) for name in SERVICE),
     )
 
 

@@ -54,6 +54,7 @@ class Reading:
         trial: Of a tuning job.
         stopped_code: See `Job`.
         grace: See `Job`.
+        late_evaluators: See `Job`.
         failure_file: See `Job`.
         notes: Lines for the log.
         reducers: Whether hosts listed as parameter servers may be the platform's own, which only
@@ -68,6 +69,7 @@ class Reading:
     trial: Trial | None = None
     stopped_code: int = 128 + 15
     grace: float = 120.0
+    late_evaluators: bool = False
     failure_file: str | None = None
     notes: tuple[str, ...] = ()
     reducers: bool = False

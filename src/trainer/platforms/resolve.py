@@ -96,6 +96,7 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         trial=reading.trial if cluster.is_chief else None,
         stopped_code=reading.stopped_code,
         grace=reading.grace,
+        late_evaluators=reading.late_evaluators,
         failure_file=reading.failure_file,
     )
     return Resolved(job=job, platform=platform.NAME, because=because, sources=sources, notes=notes)
