@@ -403,15 +403,23 @@ def test_an_evaluator_that_nobody_lists_comes_before_the_start_and_goes():
     assert job.cause() is None
     # It may come back, as it has been there; another may not.
     job.join(EVALUATOR, run="2")
-    assert "list it, or start it before" in job.ask(Member(role="evaluator", index=1))["refused"]
+    assert "list it, or start it together" in job.ask(Member(role="evaluator", index=1))["refused"]
     # Its failure is its own.
     job.say("report", EVALUATOR, run="2", kind="failed", cause=failure())
     assert job.cause() is None
     assert job.news(CHIEF)[-1]["text"].endswith("ValueError: x; the job goes on without it")
 
 
+def test_an_evaluator_that_was_started_with_the_others_may_be_a_little_late():
+    job = Job(unlisted_evaluators=True).start()
+    job.pass_by(4.5, CHIEF, WORKER, PS)
+    job.join(EVALUATOR)
+    assert job.news(EVALUATOR)[0]["kind"] == "start"
+
+
 def test_an_evaluator_that_nobody_can_list_may_come_late():
     job = Job(unlisted_evaluators=True, late_evaluators=True).start()
+    job.pass_by(60, CHIEF, WORKER, PS)
     job.join(EVALUATOR)
     assert job.news(EVALUATOR)[0]["kind"] == "start"
     for index in range(1, 16):

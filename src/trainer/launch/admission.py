@@ -11,11 +11,13 @@ from enum import Enum
 
 from trainer.launch.printable import printable
 from trainer.launch.requests import Join
-from trainer.launch.terms import JOINED, Host, Terms
+from trainer.launch.terms import JOINED, Host, State, Terms
 from trainer.launch.verdict import SILENT
 
 # Evaluators that no list names; TensorFlow itself knows one.
 _MOST_UNLISTED = 16
+# Seconds for one of them that was started together with the listed hosts; nobody waits for it.
+_TOGETHER = 5.0
 
 
 class Answer(Enum):
@@ -40,27 +42,28 @@ class Decision:
 
 
 def decide(
-    terms: Terms, member: str, join: Join, *, has_run: bool, known: Host | None, now: float,
+    terms: Terms, state: State, member: str, join: Join, *, known: Host | None, now: float,
     unlisted: int,
 ) -> Decision:  # fmt: skip
     """Decide about a launcher that has not joined yet.
 
     Args:
         terms: What the job is made of.
+        state: What has come of it.
         member: Which member it says it is.
         join: What it says of itself.
-        has_run: Whether the job has started, be it that it begins anew just now.
         known: The member of that name that joined before, if any.
         now: The coordinator's clock.
         unlisted: How many evaluators have joined that no list names.
     """
     listed = terms.lists(member)
     if not listed:
-        wrong = _unlisted(terms, member, has_run=has_run, known=known, count=unlisted)
+        late = state.has_run and now - state.started_at > _TOGETHER
+        wrong = _unlisted(terms, member, late=late, known=known, count=unlisted)
         if wrong:
             return Decision(Answer.REFUSE, wrong)
     differs = terms.disagreement(join.settings)
-    if differs and (has_run or not listed):
+    if differs and (state.has_run or not listed):
         return Decision(Answer.REFUSE, differs)
     if known and is_living(known, now):
         return Decision(
@@ -77,16 +80,16 @@ def is_living(host: Host, now: float) -> bool:
 
 
 def _unlisted(
-    terms: Terms, member: str, *, has_run: bool, known: Host | None, count: int
+    terms: Terms, member: str, *, late: bool, known: Host | None, count: int
 ) -> str | None:
     names = ", ".join(each.id for each in terms.expected)
     if not member.startswith("evaluator-") or not terms.unlisted_evaluators:
         return f"{member} is none of those whom the chief expects: {printable(names, longest=500)}"
     if known is None and count >= _MOST_UNLISTED:
         return f"{count} evaluators that no list names have joined already"
-    if known is None and has_run and not terms.late_evaluators:
+    if known is None and late and not terms.late_evaluators:
         return (
             f"the job runs already, and its list of hosts does not name {member}; list it, or "
-            "start it before the last of the listed hosts"
+            "start it together with the listed hosts"
         )
     return None

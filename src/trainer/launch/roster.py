@@ -153,7 +153,7 @@ class Roster:
             self._heard_from(host)
             return {"seen": state.begins}
         decision = decide(
-            self._terms, id, join, has_run=state.has_run, known=host, now=now,
+            self._terms, state, id, join, known=host, now=now,
             unlisted=sum(not self._terms.lists(each) for each in self._hosts),
         )  # fmt: skip
         if decision.answer is Answer.RETRY and host:
@@ -283,7 +283,7 @@ class Roster:
         state = self._state
         if state.started or self._verdict.cause or self._missing() or self._judge():
             return
-        state.started = True
+        state.started, state.started_at = True, self._clock()
         state.begins = len(state.news)
         hosts = {member.id: self._hosts[member.id] for member in self._terms.expected}
         precision, why = common_precision([host.settings for host in hosts.values()])

@@ -98,6 +98,7 @@ class State:
         started: Whether all are there and it runs.
         deadline: When all have to be there.
         judged_at: When a job that cannot start ends, though some hosts have not come yet.
+        started_at: When it began, for the last time.
         done: The chief's exit code, once it has ended well.
         stopping: Whether it was told to stop.
         begins: Where in the news the generation begins.
@@ -110,6 +111,7 @@ class State:
     judged_at: float = math.inf
     generation: int = 0
     started: bool = False
+    started_at: float = 0.0
     done: int | None = None
     stopping: bool = False
     begins: int = 0
