@@ -364,7 +364,7 @@ def test_whoever_comes_to_a_running_job_is_refused_and_the_job_goes_on(jobs):
     newcomers = [
         # The same once more; with another spec; not listed; an evaluator.
         (job.start(2, clusters[1], **MIRRORED), "worker 0: .*has joined already from host host-2"),
-        (job.start(2, clusters[1], **SERVED), "worker 0: .*has --distribution parameter_server"),
+        (job.start(2, clusters[1], **SERVED), "worker 0: .*--distribution: parameter_server"),
         (job.start(2, unlisted, **MIRRORED), "worker 5: .*worker-5 is none of those whom"),
         (job.start(2, place("evaluator", **ps), **SERVED), "evaluator 0: .*evaluator-0 is none"),
     ]
