@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 import re
@@ -98,15 +99,8 @@ def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
 
     if not all(os.path.lexists(path) for path in paths):
         # Globs, or names that only the module understands.
-        paths = [str(file) for path in paths for file in _matching(path)]
+        paths = [f for p in paths for f in sorted(glob.glob(p, recursive=True))]  # noqa: PTH207
     return list(itertools.islice((f for path in paths for f in walk(path)), MOST_FILES + 1))
-
-
-def _matching(path: str) -> list[Path]:
-    try:
-        return files.expand(Path(path))
-    except (OSError, ValueError):
-        return []
 
 
 def _tail(file: Path, size: int) -> str:
