@@ -21,11 +21,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import __version__
+from trainer import __version__, host_limits
 from trainer.artifacts.flags import add_flags as add_package_flags
 from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.serving import settings
+from trainer.std_streams import Streams, guarded
 from trainer.urls import is_remote, local_path
 from trainer.values import reader
 
@@ -44,14 +45,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         any other failure, and the job's own where it was told to stop.
     """
     argv = sys.argv[1:] if argv is None else argv
+    with guarded() as streams:
+        try:
+            code = _main(argv, streams)
+        except SystemExit as error:
+            sys.stdout.flush()
+            if streams is None or streams.problem is None:
+                raise
+            code = error.code if isinstance(error.code, int) else 0
+        sys.stdout.flush()
+        if streams and streams.waits and streams.problem:
+            # What was to be printed is all that was asked for. Whoever has gone is told nothing.
+            if streams.problem.errno != errno.EPIPE:
+                why = streams.problem.strerror
+                print(f"trainer: failed: standard output: {why}", file=sys.stderr)
+            return code or FAILURE
+        return code
+
+
+def _main(argv: Sequence[str], streams: Streams | None) -> int:
     # Known before parsing, as parsing itself may fail.
     debug = "--debug" in argv
     try:
         args = _parser().parse_args(argv)
         args.argv = argv
+        if streams and args.run in (_train, _serve) and not getattr(args, "dry_run", False):
+            streams.never_wait()
         code = args.run(args)
-        # Closed here so that a full disk or a closed pipe is an error, not a traceback at exit.
-        sys.stdout.flush()
     except UserError as error:
         if debug:
             raise
@@ -65,13 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("trainer: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
     except Exception as error:
         if debug:
             raise
+        if mistake := host_limits.mistake_of(error):
+            print(f"trainer: error: {mistake}", file=sys.stderr)
+            return USER_MISTAKE
         if isinstance(error, OSError) and error.filename is not None and error.strerror:
             text = f"{error.filename2 or error.filename}: {error.strerror}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -186,6 +205,9 @@ def _train(args: argparse.Namespace) -> int:
         from trainer.launch.launcher import launch
 
         return launch(resolved.job, command(seen)).code
+    host_limits.check_temporary()
+    # NumPy starts threads when it is imported, and ends the process where it gets none.
+    host_limits.check_threads(resolved.job.threads or len(os.sched_getaffinity(0)))
     from trainer.run import run
 
     return run(resolved)
@@ -205,6 +227,8 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     told = settings.from_flags(vars(args), env=os.environ)
+    host_limits.check_temporary()
+    host_limits.check_threads(told.threads or len(os.sched_getaffinity(0)))
     try:
         from trainer.serving.server import run
     except ModuleNotFoundError as error:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainer.std_streams import guarded
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 # These answer at once, so they are the command line's own: nothing is to be supervised.
@@ -52,6 +54,11 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, where it was not another program that took the place of this one.
     """
+    with guarded():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str]) -> int:
     name = Path(argv[0]).name
     chosen = choose([*([name] if name in _NAMES else []), *argv[1:]], os.environ)
     if chosen.what == "train":

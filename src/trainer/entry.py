@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import failure, mpi_script, script_cluster, secrets
+from trainer import failure, host_limits, mpi_script, script_cluster, secrets
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags
 from trainer.job import Job
@@ -32,6 +32,7 @@ from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve, which
 from trainer.script_cluster import ScriptCluster
 from trainer.script_model import model_warning
+from trainer.std_streams import guarded
 
 USER_MISTAKE = 2
 
@@ -46,6 +47,13 @@ def main(argv: Sequence[str]) -> int:
         The exit code: 0; 1 to 127 for what the user must mend; 128 and up for what a new try may
         cure.
     """
+    with guarded() as streams:
+        if streams:
+            streams.never_wait()
+        return _main(argv)
+
+
+def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     seen = Seen(env=os.environ, argv=argv)
     report = _Report(seen)
@@ -66,11 +74,14 @@ def main(argv: Sequence[str]) -> int:
             warning = model_warning(plan.model_dir)
             if warning:
                 print(f"trainer: warning: {warning}", file=sys.stderr, flush=True)
-    except UserError as error:
+    except (UserError, RuntimeError, OSError) as error:
+        mistake = str(error) if isinstance(error, UserError) else host_limits.mistake_of(error)
+        if mistake is None:
+            raise
         if debug:
             traceback.print_exc()
-        print(f"trainer: error: {secrets.mask_text(str(error))}", file=sys.stderr, flush=True)
-        report.failed(str(error))
+        print(f"trainer: error: {secrets.mask_text(mistake)}", file=sys.stderr, flush=True)
+        report.failed(mistake)
         return USER_MISTAKE
     if outcome.cause:
         report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)

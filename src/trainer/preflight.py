@@ -52,6 +52,13 @@ def check_outputs(job: Job) -> None:
     ]:
         if folder is not None:
             _check_writable(folder, flag=flag)
+    check_log_dir(job)
+
+
+def check_log_dir(job: Job) -> None:
+    """Raise a UserError if scalars are wanted in a folder that cannot be written."""
+    if job.log_dir:
+        _check_writable(Path(job.log_dir), flag="--log-dir")
 
 
 def _check_writable(folder: Path, *, flag: str) -> None:

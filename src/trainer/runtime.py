@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,7 +81,8 @@ def _without_stderr() -> Iterator[None]:
     """
     sys.stderr.flush()
     real = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
+    # In memory, as there may be no folder for temporary files.
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield

@@ -1,6 +1,7 @@
 """`docker run` by hand, as the README shows it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,22 @@ def test_any_user_trains_on_a_read_only_root(start, tfrecords, tmp_path):
     )  # fmt: skip
     ends_well(run)
     assert exported(tmp_path / "model").stat().st_uid == 4321
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--pids-limit", "3"), "threads that TensorFlow needs .*--pids-limit 3 is too small"),
+        (("--read-only", "-v", "/out"), "TMPDIR: .*docker run --tmpfs /tmp"),
+        (("--read-only", "--tmpfs", "/tmp"), "--model-dir .*: Read-only file system"),
+    ],
+    ids=["few processes", "no temporary folder", "nowhere to write"],
+)
+def test_what_a_container_is_denied_is_one_line(start, option, said):
+    run = start(*SMALL, "--model-dir", "/out/model", options=(*ISOLATED, *option))
+    assert run.wait() == 2, run.text
+    (line,) = lines(run)
+    assert re.match(f"trainer: error: .*{said}", line), line
 
 
 def test_stopped_in_mid_training_and_started_again_it_goes_on(start, tfrecords, tmp_path):

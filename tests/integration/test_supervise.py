@@ -441,6 +441,25 @@ sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False
     }
 
 
+def test_output_that_nobody_has_read_by_the_end_is_mentioned(tmp_path):
+    script = """
+import fcntl, os, sys
+from trainer.launch.supervise import Command, supervise
+argv = ("/bin/bash", "-c", "seq 100")
+reading, stuck = os.pipe()
+fcntl.fcntl(stuck, fcntl.F_SETPIPE_SZ, 4096)
+os.write(stuck, b"x" * 4096)
+sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=stuck).code)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert (ran.returncode, ran.stderr) == (
+        0,
+        "trainer: warning: 100 lines were dropped, as nobody read standard output\n",
+    )
+
+
 # ---- as the first process of a container
 
 

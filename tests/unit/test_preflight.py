@@ -26,7 +26,7 @@ def test_metrics_go_beside_the_model_folder_unless_a_place_is_named(tmp_path):
     assert preflight.output_dir(Job(output_dir="out")) == Path("out")
 
 
-@pytest.mark.parametrize("field", ["model_dir", "output_dir", "checkpoint_dir"])
+@pytest.mark.parametrize("field", ["model_dir", "output_dir", "checkpoint_dir", "log_dir"])
 def test_a_folder_that_cannot_be_written_names_its_flag(tmp_path, field):
     # A folder below a file: not even root can make it.
     (tmp_path / "file").write_text("")

@@ -29,6 +29,8 @@ class Sink:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.problem: OSError | None = None
+        # Lines that were not even put in, as so much waited; mentioned when it flows again.
+        self.dropped = 0
         self._lines: deque[bytes] = deque()
         self._size = 0
         self._chunk = memoryview(b"")
@@ -66,6 +68,18 @@ class Sink:
             return
         self._chunk = self._chunk[written:]
         self._size -= written
+        if self.dropped and not self.waiting:
+            self.put(not_read(self.dropped))
+            self.dropped = 0
+
+    def give_up(self) -> int:
+        """Drop what waits; return how many lines were lost since that was mentioned last."""
+        rest = [bytes(self._chunk), *self._lines] if self.problem is None else []
+        lost = self.dropped + sum(piece.count(b"\n") for piece in rest)
+        self._lines.clear()
+        self._chunk = memoryview(b"")
+        self._size = self.dropped = 0
+        return lost
 
     def _next(self) -> bytes:
         """The next lines that fit into one piece, or a single one that does not."""
@@ -75,6 +89,12 @@ class Sink:
             size += len(self._lines[0])
             lines.append(self._lines.popleft())
         return b"".join(lines)
+
+
+def not_read(count: int, *, name: str = "the output") -> bytes:
+    """Return the line that mentions lines which nobody has read."""
+    lines = "1 line was" if count == 1 else f"{count} lines were"
+    return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()
 
 
 def sinks(out: int, err: int) -> tuple[Sink, Sink]:

@@ -9,12 +9,13 @@ import signal
 import time
 from collections.abc import Collection
 
+from trainer import host_limits
 from trainer.errors import UserError
 from trainer.launch import processes
 from trainer.launch.child import Child
 from trainer.launch.command import Command, Outcome
 from trainer.launch.printable import printable
-from trainer.launch.relay import Sink
+from trainer.launch.relay import Sink, not_read
 from trainer.launch.rules import Rules
 from trainer.launch.signals import FORWARDED, STOPPING, Ear
 
@@ -73,6 +74,8 @@ class Run:
         try:
             self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
         except (OSError, ValueError) as error:
+            if mistake := host_limits.mistake_of(error):
+                raise UserError(f"{command.name}: {mistake}") from None
             # A folder that is not there is named by the error itself.
             what = getattr(error, "filename", None) or command.argv[0]
             why = getattr(error, "strerror", None) or error
@@ -241,6 +244,14 @@ class Run:
         while (self._out.waiting or self._err.waiting) and time.monotonic() < until:
             if self._turn(until=until) and self._told is None:
                 until = time.monotonic() + _STALLED
+        self._mention_lost(self._out, "standard output", to=self._err)
+        self._mention_lost(self._err, "standard error", to=self._out)
+
+    def _mention_lost(self, sink: Sink, name: str, *, to: Sink) -> None:
+        lost = sink.give_up()
+        if lost and to is not sink and not to.waiting:
+            to.put(not_read(lost, name=name))
+            self._turn(until=time.monotonic())
 
     def _drain_sources(self) -> None:
         for child in self._children:
