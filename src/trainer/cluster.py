@@ -55,6 +55,18 @@ class Cluster:
         return self.role == "chief" or (not self.chief and self.rank == 0)
 
     @property
+    def host(self) -> tuple[int, int]:
+        """Which of the hosts that train this is, from 0, and how many they are."""
+        names = [address.rpartition(":")[0] or address for address in self.trainers]
+        hosts = list(dict.fromkeys(names))
+        if self.rank < 0 or not names:
+            return 0, 1
+        if len(hosts) == len(names) and self.local_size > 1:
+            # Ranks that mpirun started have no addresses: it numbers them host by host.
+            return self.rank // self.local_size, -(-len(names) // self.local_size)
+        return hosts.index(names[self.rank]), len(hosts)
+
+    @property
     def size(self) -> int:
         """How many take part, this one included."""
         return max(1, sum(len(getattr(self, role)) for role in ROLES))

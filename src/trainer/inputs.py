@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import google_crc32c
 import tensorflow as tf
 
 from trainer import globs, modules, preflight
+from trainer.data.host_share import HostShare, SharedStream
 from trainer.data.pipeline import Feed, dataset
 from trainer.data.stream import Shard, Stream
 from trainer.distribution.strategy import Strategy
@@ -41,36 +44,51 @@ class Source:
 
 def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
     """What this process evaluates on: every example is some process's."""
-    shard = Shard(strategy.rank, strategy.processes, by=job.shard_by)
-    return _call(
+    data = _call(
         job,
         module,
         paths=preflight.test_paths(job),
         mode="test",
         size=job.eval_batch_size,
-        shard=shard,
+        shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
     )
+    if _held_by_hosts(job, strategy, data):
+        counts = _counts(job, strategy, data.stream)
+        names = [(Path(t.name).name, len(t)) for t in data.stream.tables]
+        digest = google_crc32c.value(repr(names).encode())
+        digests = [float(digest) if i == strategy.rank else 0.0 for i in range(len(counts))]
+        # Where all hosts hold the same, each evaluates all of it: nothing is wrong but their sum.
+        if len({*strategy.sum(digests).tolist()}) > 1:
+            data.stream.total = round(sum(counts))
+    return data
 
 
 def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> Any:
     """What this process trains on, in batches of its own size."""
 
     def make(index: Any, count: int, begun: Any = 0) -> Any:
-        shard = Shard(index, count, by=job.shard_by)
         return _call(
             job,
             module,
             paths=job.train,
             mode="train",
             size=batch_size,
-            shard=shard,
+            shard=_shard(job, index, count),
             # Another one for each step at which reading may begin, and no other run's.
             seed=job.hparams.seed + begun * 2**32,
             in_graph=strategy.in_graph,
         )
 
     data = make(strategy.rank, strategy.processes)
+    if _held_by_hosts(job, strategy, data):
+        share = HostShare(
+            batch=batch_size * strategy.processes,
+            mine=data.stream.total,
+            total=round(sum(_counts(job, strategy, data.stream))),
+            multiple=strategy.local,
+        )
+        data = dataset(SharedStream(data.stream, share, _shard(job, 0, 1)))
     # A data set that others read is made by them, each its own.
     data.make = make
     return data
@@ -118,6 +136,27 @@ def source(train: Any, strategy: Strategy, *, first: int) -> Source:
     data: tf.data.Dataset = train.skip(first) if first else train
     iterator: Iterator[Any] = iter(data)
     return Source(iterator=iterator)
+
+
+def _shard(job: Job, index: Any, count: int) -> Shard:
+    """Return the part of the data at its paths that one of `count` processes reads."""
+    if job.shard_by == "host":
+        # All of a host's data is for its own processes.
+        return Shard(job.cluster.local_rank, job.cluster.local_size, by="record")
+    return Shard(index, count, by=job.shard_by)
+
+
+def _held_by_hosts(job: Job, strategy: Strategy, data: Any) -> bool:
+    """Return whether hosts hold different data, whose size is known."""
+    several = job.cluster.local_size < strategy.processes and not strategy.in_graph
+    return job.shard_by == "host" and several and getattr(data, "stream", None) is not None
+
+
+def _counts(job: Job, strategy: Strategy, stream: Stream) -> list[float]:
+    """Return how many examples each host holds; 0 for all but the first process of a host."""
+    mine = [0.0] * strategy.processes
+    mine[strategy.rank] = 0.0 if job.cluster.local_rank else float(stream.total)
+    return strategy.sum(mine).tolist()
 
 
 def _call(

@@ -201,7 +201,8 @@ class Job:
     )
     shard_by: str = knob(
         "auto", "how they share the data: whole files, or each a part of every batch; auto: files "
-        "where all get as many examples", SHARED, choices=("auto", "file", "record"),
+        "where all get as many examples; host: each host holds other data, or fetches every n-th "
+        "object", SHARED, choices=("auto", "file", "record", "host"),
     )
     start_timeout: float = knob(
         600.0, "seconds for all hosts to come", SHARED, low=0, above=True, high=86400,

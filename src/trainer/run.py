@@ -47,7 +47,8 @@ def run(resolved: Resolved) -> int:
         for note in resolved.notes:
             reporter.info(note)
         try:
-            with staged(job, tell=reporter.info, stopped=stopped) as stage:
+            host = job.cluster.host if job.shard_by == "host" else (0, 1)
+            with staged(job, host=host, tell=reporter.info, stopped=stopped) as stage:
                 if job.import_model:
                     import_model(stage, reporter)
                     return 0

@@ -25,6 +25,7 @@ def make_train_steps(
     label_smoothing: float,
     strategy: Strategy = ALONE,
     feed: Any = None,
+    batch_size: int = 0,
 ) -> Callable[[Any, int], np.ndarray]:
     """Compile the training step.
 
@@ -34,6 +35,8 @@ def make_train_steps(
         label_smoothing: Share of each label's weight that is spread over all classes.
         strategy: How the work is shared.
         feed: Where batches come from as arguments, see `pipeline.Feed`; None for an iterator.
+        batch_size: Examples in a step of all processes, by which the sum of the losses is divided
+            where batches have weights.
 
     Returns:
         A function of a source and a number of steps, which takes the steps and returns what this
@@ -47,17 +50,24 @@ def make_train_steps(
     # Gradients are summed over the replicas: the mean over the whole batch is the sum of these.
     share = 1 / strategy.replicas
 
-    def one_step(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def one_step(
+        features: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> tf.Tensor:
         strategy.count_step(optimizer)
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(loss_of(labels, model(features, training=True)))
-            loss = share * tf.add_n([loss, *model.losses])
+            losses = loss_of(labels, model(features, training=True))
+            if weights is None:
+                loss = share * tf.add_n([tf.reduce_mean(losses), *model.losses])
+            else:
+                # Each example counts the same, wherever it is, and however many a step has.
+                loss = tf.reduce_sum(losses * weights) / batch_size
+                loss = tf.add_n([loss, *(share * each for each in model.losses)])
             scaled = scale(loss)
         gradients = strategy.sum_gradients(tape.gradient(scaled, values))
         optimizer.apply(gradients, variables)
         return loss
 
-    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return feed.batch(*(rows[step] for rows in source)) if feed else next(source)
 
     # Without a signature, each new number of steps would be compiled again.

@@ -109,6 +109,7 @@ def train_and_evaluate(
         strategy=strategy,
         label_smoothing=hparams.label_smoothing,
         feed=source.feed,
+        batch_size=share.batch,
     )
     evaluate = make_evaluate(model, strategy=strategy, stopped=hooks.stopped)
     moving = [variable.value for variable in sharing.moving(model)]

@@ -42,3 +42,28 @@ def test_size_counts_everybody_and_at_least_this_process():
 def test_a_cluster_is_told_in_one_line():
     assert str(seen_by("worker", 1)) == "worker 1 of (1 chief, 2 worker, 1 ps, 1 evaluator)"
     assert str(Cluster()) == "chief 0 of (one process)"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        (Cluster(), (0, 1)),
+        (Cluster(chief=("a:1",), worker=("b:1", "c:1"), role="worker", index=1), (2, 3)),
+        (Cluster(chief=("a:1",), worker=("a:2", "b:1", "b:2"), role="worker", index=2), (1, 2)),
+        (Cluster(chief=("a:1",), ps=("b:1",), role="ps"), (0, 1)),
+        # As mpirun gives them, which tells no addresses.
+        (
+            Cluster(
+                chief=("rank-0",),
+                worker=("rank-1", "rank-2", "rank-3"),
+                role="worker",
+                index=1,
+                local_rank=0,
+                local_size=2,
+            ),
+            (1, 2),
+        ),
+    ],
+)
+def test_hosts_are_counted_by_their_addresses(cluster, expected):
+    assert cluster.host == expected

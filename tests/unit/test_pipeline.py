@@ -181,7 +181,9 @@ def chunks(step):
 
 pipeline.READ_SECONDS = 0.1
 feed = pipeline.Feed(
-    types.SimpleNamespace(batch_size=2, memory=None, chunks=chunks), step=0, batch=None
+    types.SimpleNamespace(batch_size=2, memory=None, weighted=False, chunks=chunks),
+    step=0,
+    batch=None,
 )
 try:
     feed.take(1)

@@ -206,6 +206,42 @@ def test_a_pipe_is_refused(root):
     assert "channel train has TrainingInputMode Pipe; expected File or FastFile" in mistake(seen)
 
 
+SHARDED = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+WHOLE = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+TWO = {"SM_HOSTS": ["algo-1", "algo-2"], "SM_CURRENT_HOST": "algo-2"}
+
+
+def sharded(root, *argv: str, train: Any = SHARDED, test: Any = WHOLE, **more: Any) -> Resolved:
+    config = {"train": train, "test": test}
+    return resolved(variables(root, "train", "test", SM_INPUT_DATA_CONFIG=config, **more), *argv)
+
+
+def test_a_sharded_channel_gives_each_host_data_of_its_own(root):
+    found = sharded(root, **TWO)
+    assert found.job.shard_by == "host"
+    assert found.sources["shard_by"] == "SM_INPUT_DATA_CONFIG: channel train is ShardedByS3Key"
+    assert sharded(root, train=WHOLE, **TWO).job.shard_by == "auto"
+    assert sharded(root, "--train", "x", **TWO).job.shard_by == "auto"
+
+
+def test_one_host_has_all_objects_of_a_sharded_channel(root):
+    assert sharded(root).job.shard_by == "auto"
+
+
+@pytest.mark.parametrize(
+    ("argv", "more", "expected"),
+    [
+        (["--shard-by", "record"], {}, "--shard-by record: SM_INPUT_DATA_CONFIG: channel train is"),
+        ([], {"train": WHOLE, "test": SHARDED}, "channel test is ShardedByS3Key, but the training"),
+        (["--distribution", "parameter_server"], {}, "channel train is ShardedByS3Key: hosts hold"),
+    ],
+)
+def test_what_contradicts_a_sharded_channel_is_refused(root, argv, more, expected):
+    with pytest.raises(UserError) as error:
+        sharded(root, *argv, **more, **TWO)
+    assert expected in str(error.value)
+
+
 # Folders
 
 

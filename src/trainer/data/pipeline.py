@@ -31,15 +31,16 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
         step: The batch to begin with.
 
     Returns:
-        Elements of images, float32 [batch, 28, 28, 1] from 0 to 1, and labels, int32 [batch]. It
-        has two attributes more than other data sets:
+        Elements of images, float32 [batch, 28, 28, 1] from 0 to 1, and labels, int32 [batch], and
+        weights, float32 [batch], if some rows of the stream's batches weigh nothing. It has two
+        attributes more than other data sets:
         `stream`, where the training loop finds the number of examples, an error met while
         reading, and the files that a batch came from;
         `feed`, for a loop that can do without tf.data, or None where it is not for training.
     """
     # Training batches are all full: a known size lets the graph be optimised further.
     batch = stream.batch_size if stream.training else None
-    finish: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+    finish: Callable[..., tuple[tf.Tensor, ...]]
     if stream.memory is not None:
         # Gathered on the host: a GPU gets batches, not the data set.
         with tf.device("CPU"):
@@ -49,17 +50,18 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
         chunks = _generated(stream, "indices", step, tf.TensorSpec((None, batch), tf.int64))
         parts = chunks.flat_map(tf.data.Dataset.from_tensor_slices)
 
-        def finish(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def gather(ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
             with tf.device("CPU"):
                 return scale(tf.gather(images, ids), tf.gather(labels, ids))
 
+        def gather_used(ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            with tf.device("CPU"):
+                return (*gather(tf.maximum(ids, 0)), tf.cast(ids >= 0, tf.float32))
+
+        finish = gather_used if stream.weighted else gather
     else:
-        spec = (
-            tf.TensorSpec((None, batch, *IMAGE_SHAPE), tf.uint8),
-            tf.TensorSpec((None, batch), tf.uint8),
-        )
-        chunks = _generated(stream, "chunks", step, spec)
-        parts = chunks.flat_map(lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)))
+        chunks = _generated(stream, "chunks", step, _spec(stream, batch))
+        parts = chunks.flat_map(lambda *rows: tf.data.Dataset.from_tensor_slices(rows))
         finish = scale
 
     options = tf.data.Options()
@@ -91,7 +93,7 @@ class Feed:
     """
 
     def __init__(
-        self, stream: Stream, *, step: int, batch: Callable[..., tuple[tf.Tensor, tf.Tensor]]
+        self, stream: Stream, *, step: int, batch: Callable[..., tuple[tf.Tensor, ...]]
     ) -> None:
         self.batch = batch
         size = stream.batch_size
@@ -101,8 +103,7 @@ class Feed:
             self.most = max(1, MOST_NUMBERS // size)
             self._chunks: Iterator[tuple[np.ndarray, ...]] = ((i,) for i in stream.indices(step))
         else:
-            images = tf.TensorSpec((None, size, *IMAGE_SHAPE), tf.uint8)
-            self.spec = (images, tf.TensorSpec((None, size), tf.uint8))
+            self.spec = _spec(stream, size)
             self.most = max(1, CHUNK_EXAMPLES // size)
             self._chunks = iter(stream.chunks(step))
             # Files are read while the model computes.
@@ -167,6 +168,16 @@ def _generated(stream: Stream, method: str, step: int, spec: Any) -> tf.data.Dat
     return tf.data.Dataset.from_generator(generate, output_signature=spec)
 
 
-def scale(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Pixels as float32 from 0 to 1, labels as int32."""
-    return tf.cast(images, tf.float32) * (1 / 255), tf.cast(labels, tf.int32)
+def _spec(stream: Stream, batch: int | None) -> tuple[tf.TensorSpec, ...]:
+    """Return the types of several streamed batches at a time."""
+    weights = (tf.TensorSpec((None, batch), tf.float32),) if stream.weighted else ()
+    return (
+        tf.TensorSpec((None, batch, *IMAGE_SHAPE), tf.uint8),
+        tf.TensorSpec((None, batch), tf.uint8),
+        *weights,
+    )
+
+
+def scale(images: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Return pixels as float32 from 0 to 1, labels as int32, and weights as they are."""
+    return tf.cast(images, tf.float32) * (1 / 255), tf.cast(labels, tf.int32), *weights

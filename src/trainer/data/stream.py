@@ -33,7 +33,8 @@ class Shard:
         by: `file`: every count-th file is read, by this process alone, if there are enough files.
             `record`: of each global batch every process takes its own slice. `auto`: by file where
             each process gets as many examples as any other, so that all end an epoch at once; else
-            by record.
+            by record. Where hosts hold different data (`--shard-by host`), these are the processes
+            of one host.
     """
 
     index: int = 0
@@ -78,6 +79,8 @@ class Stream:
         self.error: Exception | None = None
         self.batch_size = batch_size
         self.training = training
+        # Whether some rows of a training batch weigh nothing.
+        self.weighted = False
         self._shard = shard
         self._firsts = [0, *itertools.accumulate(map(len, self.tables))]
         self.size = self._firsts.pop()
@@ -126,7 +129,7 @@ class Stream:
         if mine.size:
             yield mine[None]
 
-    def chunks(self, step: int = 0) -> Iterator[Chunk]:
+    def chunks(self, step: int = 0) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield several batches at a time.
 
         Args:
@@ -170,8 +173,12 @@ class Stream:
             if ids.size >= whole:
                 break
         first = self._shard.index * self.batch_size
+        return self._named(ids[first : min(whole, first + self.batch_size)])
+
+    def _named(self, ids: np.ndarray) -> str:
+        """Return the files that hold some examples, and their records there."""
         by_table: dict[str, list[int]] = {}
-        for number in np.sort(ids[first : min(whole, first + self.batch_size)]).tolist():
+        for number in np.sort(ids).tolist():
             table = bisect.bisect_right(self._firsts, number) - 1
             by_table.setdefault(self.tables[table].name, []).append(number - self._firsts[table])
         return "; ".join(

@@ -235,7 +235,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
     # Hosts that have each a share of the data have each other files.
     yield "--train", _files(job, "train") if trains and job.shard_by != "host" else None
     tests = first or member.role == "evaluator" or (trains and not served)
-    yield "--test", _files(job, "test") if tests else None
+    yield "--test", _files(job, "test") if tests and job.shard_by != "host" else None
 
 
 def _files(job: Job, split: Any) -> Value:

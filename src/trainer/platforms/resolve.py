@@ -79,6 +79,12 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
             "the trainer without it"
         )
     values["distribution"] = how
+    if how == "parameter_server" and values.get("shard_by") == "host":
+        raise UserError(
+            f"{sources['shard_by']}: hosts hold different data, but with --distribution "
+            "parameter_server every worker reads what the chief names; give all hosts all of the "
+            "data (FullyReplicated), or set --distribution multi_worker_mirrored or horovod"
+        )
     if reading.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
         cluster, dropped = dataclasses.replace(cluster, ps=()), len(cluster.ps)
         if dropped:

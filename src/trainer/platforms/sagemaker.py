@@ -23,7 +23,12 @@ from trainer.platforms.opt_ml import (
     sign,
     view,
 )
-from trainer.platforms.sagemaker_channels import FIELDS, check_channels, read_channels
+from trainer.platforms.sagemaker_channels import (
+    FIELDS,
+    check_channels,
+    read_channels,
+    read_sharding,
+)
 from trainer.platforms.sagemaker_switches import PROCESSES, SWITCHES, read_switches
 
 NAME = "sagemaker"
@@ -127,6 +132,7 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
             f"{sources['layout']} tar: SageMaker packs the model folder itself; leave it out"
         )
     notes = check_channels(seen, values, sources)
+    read_sharding(seen, len(reading.cluster.trainers), values, sources)
     hosts, taking_part = _hosts(seen)
     current = seen.env.get("SM_CURRENT_HOST")
     if current in hosts and current not in taking_part:

@@ -81,6 +81,53 @@ def check_channels(
     )
 
 
+def read_sharding(seen: Seen, hosts: int, values: dict[str, Any], sources: dict[str, str]) -> None:
+    """Set how hosts share the data where the service gives each host other objects.
+
+    Args:
+        seen: What the platform gives.
+        hosts: How many hosts train.
+        values: Fields of Job by name; `shard_by` is set here.
+        sources: For each of them what said so.
+
+    Raises:
+        UserError: Another way to share the data was asked for, or test data alone is sharded.
+    """
+    sharded = {
+        field: f"SM_INPUT_DATA_CONFIG: channel {channel} is ShardedByS3Key"
+        for field in ("train", "test")
+        for channel, settings in _settings(seen, sources.get(field, ""))
+        if settings.get("S3DataDistributionType", settings.get("S3DistributionType"))
+        == "ShardedByS3Key"
+    }
+    if hosts < 2 or not sharded:
+        return
+    if "train" not in sharded:
+        raise UserError(
+            f"{sharded['test']}, but the training data is not; set both to ShardedByS3Key, or "
+            "this one to FullyReplicated"
+        )
+    asked = values.get("shard_by", "host")
+    if asked != "host":
+        raise UserError(
+            f"{sources['shard_by']} {asked}: {sharded['train']}, so that each host has other "
+            "files; leave it out, or set FullyReplicated"
+        )
+    values["shard_by"], sources["shard_by"] = "host", sharded["train"]
+
+
+def _settings(seen: Seen, variable: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the channel that a variable names, and what SageMaker says of it."""
+    name = variable.upper().removeprefix(CHANNEL)
+    config = seen.json("SM_INPUT_DATA_CONFIG")
+    return [
+        (channel, settings)
+        for channel, settings in (config.items() if isinstance(config, dict) else ())
+        if channel.upper().replace("-", "_") == name.replace("-", "_")
+        and isinstance(settings, dict)
+    ]
+
+
 def _why(name: str, read: tuple[str, ...], sources: Mapping[str, str]) -> str:
     field = FIELDS.get(name)
     if field in read:
@@ -95,11 +142,8 @@ def _why(name: str, read: tuple[str, ...], sources: Mapping[str, str]) -> str:
 
 def _check(variable: str, seen: Seen) -> None:
     folder = seen.env[variable]
-    name = variable.upper().removeprefix(CHANNEL)
-    config = seen.json("SM_INPUT_DATA_CONFIG")
-    for channel, settings in config.items() if isinstance(config, dict) else ():
-        same = channel.upper().replace("-", "_") == name.replace("-", "_")
-        if same and isinstance(settings, dict) and settings.get("TrainingInputMode") == "Pipe":
+    for channel, settings in _settings(seen, variable):
+        if settings.get("TrainingInputMode") == "Pipe":
             raise UserError(
                 f"SM_INPUT_DATA_CONFIG: channel {channel} has TrainingInputMode Pipe; "
                 "expected File or FastFile"
