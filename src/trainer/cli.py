@@ -13,6 +13,7 @@ TensorFlow is imported by the verbs that need it, after everything that can be c
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import errno
 import json
 import os
@@ -233,7 +234,12 @@ def _serve(args: argparse.Namespace) -> int:
         from trainer.serving.server import run
     except ModuleNotFoundError as error:
         raise UserError(f"serve: needs {error.name}: pip install 'trainer[serve]'") from None
-    return run(told)
+    from trainer.platforms.base import Seen
+    from trainer.platforms.task import find_gpu, hidden_gpus
+
+    seen = Seen(env=os.environ)
+    expected = None if hidden_gpus(seen) else find_gpu(seen)
+    return run(dataclasses.replace(told, gpu_expected=expected))
 
 
 def _package(args: argparse.Namespace) -> None:

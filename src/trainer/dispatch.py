@@ -26,8 +26,6 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 # These answer at once, so they are the command line's own: nothing is to be supervised.
 _ANSWERED = {"-h", "--help", "--dry-run"}
 _NAMES = ("train", "serve")
-# What says whether this is a container for GPUs, where the device files of GPUs are.
-_VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +62,6 @@ def _main(argv: Sequence[str]) -> int:
     if chosen.what == "train":
         from trainer.entry import main as train
 
-        for line in missing_gpu(os.environ):
-            print(f"trainer: warning: {line}", file=sys.stderr, flush=True)
         # From here on it hears signals itself; once the job has ended they change its code no more.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return train(chosen.argv)
@@ -97,23 +93,6 @@ def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
             return Choice(what="trainer", argv=("train", *flag_argv))
         return Choice(what="train", argv=flag_argv)
     return Choice(what="command", argv=tuple(argv))
-
-
-def missing_gpu(env: Mapping[str, str], *, root: Path = Path("/")) -> list[str]:
-    """What to tell who runs the image for GPUs where it sees none.
-
-    Args:
-        env: The environment; the image for GPUs sets NVIDIA_VISIBLE_DEVICES.
-        root: Where the file system begins.
-    """
-    if env.get(_VISIBLE, "void") in ("", "void", "none"):
-        return []
-    if any(root.glob("dev/nvidia[0-9]*")) or (root / "dev/dxg").exists():
-        return []
-    return [
-        "this image is made for GPUs, but none is here: training on the CPU; to use one, "
-        "docker run --gpus all, with NVIDIA's driver and container toolkit on the host"
-    ]
 
 
 def _become(argv: list[str]) -> int:

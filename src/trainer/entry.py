@@ -30,6 +30,7 @@ from trainer.launch.tasks import several
 from trainer.platforms import opt_ml, sagemaker
 from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve, which
+from trainer.platforms.task import missing_gpu
 from trainer.script_cluster import ScriptCluster
 from trainer.script_model import model_warning
 from trainer.std_streams import guarded
@@ -61,6 +62,9 @@ def _main(argv: Sequence[str]) -> int:
         # As process 1 of a container, signals without a handler would be ignored.
         with ending():
             plan = make_plan(seen)
+        warning = missing_gpu(seen)
+        if warning and plan.device == "auto":
+            print(f"trainer: warning: {warning}", file=sys.stderr, flush=True)
         if plan.job is not None:
             outcome = launch(plan.job, plan.command)
         elif plan.mpi is not None:
@@ -101,6 +105,7 @@ class Plan:
         mpi: How mpirun starts the child, a user's script; None if it does not.
         cluster: The cluster of the child, a user's script; None if it has none of its own.
         model_dir: Where a user's script leaves its model; None on hosts that need not.
+        device: What the child is to compute on, as `Job` has it.
     """
 
     command: Command
@@ -109,6 +114,7 @@ class Plan:
     mpi: Mpi | None = None
     cluster: ScriptCluster | None = None
     model_dir: Path | None = None
+    device: str = "auto"
 
 
 def make_plan(seen: Seen) -> Plan:
@@ -135,7 +141,12 @@ def make_plan(seen: Seen) -> Plan:
                 model_dir=Path(folder) if folder else None,
             )
     job = resolve(seen, parse(seen.argv)).job
-    return Plan(command=command(seen), grace=job.grace, job=job if several(job) else None)
+    return Plan(
+        command=command(seen),
+        grace=job.grace,
+        job=job if several(job) else None,
+        device=job.device,
+    )
 
 
 def preview(seen: Seen, job: Job) -> list[Command]:

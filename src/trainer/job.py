@@ -89,8 +89,10 @@ class Job:
     cluster: Cluster = field(default_factory=Cluster)
     # Whether `cluster` lists processes, this being one that was started as such; else hosts.
     launched: bool = False
-    # Of this host.
+    # Of this host, for this process and those that it starts.
     gpus: int = 0
+    # What says that there is one.
+    gpu_expected: str | None = None
     trial: Trial | None = None
     # The exit code of a run that was told to stop and has saved what it had. By default that of a
     # process ended by SIGTERM, so that whoever counts on a finished model starts it again.
@@ -174,6 +176,10 @@ class Job:
         100, "steps in one call of the compiled function", RUN, low=1, high=100_000
     )
     log_every: int = knob(100, "steps between progress lines", RUN, low=1, metavar="STEPS")
+    device: str = knob(
+        "auto", "auto: a GPU where one is there, and an error if it cannot be used; cpu: never a "
+        "GPU; gpu: an error without one", RUN, choices=("auto", "cpu", "gpu"),
+    )
     deterministic: bool = knob(
         True, "on a GPU, the same result each time at some cost; a CPU's always is", RUN
     )

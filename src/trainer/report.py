@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import __version__, atomic
+from trainer.device import Device
 from trainer.installed import version
 from trainer.job import Job
 
@@ -76,6 +77,7 @@ def tell_start(
     steps: int,
     data: dict[str, Any],
     strategy: Strategy,
+    device: Device,
 ) -> None:
     """Say what is trained on what, and warn of what looks like a mistake."""
     hparams = job.hparams
@@ -88,6 +90,7 @@ def tell_start(
             reporter.warn(f"left out: {line}")
     if set(data["train"]["files"]) & set(data["test"]["files"]):
         reporter.warn("the test data is part of the training data: its accuracy means little")
+    reporter.info(device.line)
     reporter.info(
         f"model={model.name} parameters={model.count_params()} steps={steps} "
         f"batch_size={hparams.batch_size} optimizer={hparams.optimizer} "
@@ -112,6 +115,7 @@ def metrics_of(
     loss: float | None,
     stopped: bool,
     strategy: Strategy,
+    device: Device,
 ) -> dict[str, Any]:
     """Everything that `metrics.json` says, but for the model's place.
 
@@ -136,6 +140,7 @@ def metrics_of(
         "train_cpu_seconds": cpu_seconds,
         "images_per_second": images / seconds,
         "images_per_cpu_second": images / cpu_seconds if cpu_seconds else None,
+        "device": dataclasses.asdict(device),
         "distribution": job.distribution or "none",
         "processes": strategy.processes,
         "replicas": strategy.replicas,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
-from trainer import preflight
+from trainer import device, preflight
 from trainer.artifacts.importing import import_model
 from trainer.hooks import Hooks
 from trainer.hypertune import MetricFile
@@ -73,14 +74,18 @@ def run(resolved: Resolved) -> int:
     return stopped_code
 
 
-def _start_tensorflow(job: Job, reporter: Reporter) -> None:
-    import_tensorflow(
+def _start_tensorflow(job: Job, reporter: Reporter) -> Any:
+    # One GPU a process with Horovod and where the work is not shared; TensorFlow's own strategies
+    # take all that they see.
+    first = {"horovod": job.cluster.local_rank, "none": 0}
+    return import_tensorflow(
         threads=job.threads,
         quiet=job.verbosity != "DEBUG",
         deterministic=job.deterministic,
-        # One GPU a process with Horovod; TensorFlow's own strategies take all that they see.
-        gpu=job.cluster.local_rank if job.distribution == "horovod" else None,
+        device=job.device,
+        gpu=first.get(job.distribution),
         start=job.distribution in (None, "none", "horovod"),
+        check=functools.partial(device.check, job),
         say=reporter.info,
     )
 
@@ -105,7 +110,8 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
 def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
     """Do a worker's, server's or evaluator's part, until told to end."""
     job = stage.job
-    _start_tensorflow(job, reporter)
+    tf = _start_tensorflow(job, reporter)
+    reporter.info(device.used(tf).line)
     if job.cluster.role == "evaluator":
         from trainer.distribution.evaluator import evaluate_checkpoints
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from trainer import cuda
 from trainer.errors import UserError
 from trainer.launch import pip, sources
 from trainer.launch.signals import ending
@@ -85,7 +86,12 @@ def prepare(
     return Command(
         argv=(*start, *args),
         # Lines are to be seen when they are printed, and not lost when it is killed.
-        env={"PYTHONUNBUFFERED": "1", **env, "PYTHONPATH": os.pathsep.join(paths)},
+        env={
+            "PYTHONUNBUFFERED": "1",
+            **env,
+            **cuda.search_path(env),
+            "PYTHONPATH": os.pathsep.join(paths),
+        },
         cwd=code_dir,
         name=NAME,
     )

@@ -76,8 +76,11 @@ def train_and_evaluate(
         )
         optimizer.build(model.trainable_variables)
     data = {"train": describe(train), "test": describe(test)}
+    uses = strategy.device()
     if chief:
-        tell_start(job, reporter, model=model, steps=steps, data=data, strategy=strategy)
+        tell_start(
+            job, reporter, model=model, steps=steps, data=data, strategy=strategy, device=uses
+        )
 
     progress, checkpoints = Progress(), None
     if job.checkpoint_dir and chief:
@@ -200,6 +203,7 @@ def train_and_evaluate(
         loss=loss,
         stopped=stopped,
         strategy=strategy,
+        device=uses,
     )
     metrics["weights_crc32c"] = digests
     if not chief:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.dispatch import Choice, choose, main, missing_gpu
+from trainer.dispatch import Choice, choose, main
 
 ROOT = Path(__file__).parent.parent.parent
 PREDICTING = {"AIP_MODE": "PREDICTION"}
@@ -159,18 +159,4 @@ def test_a_dry_run_trains_nothing(tmp_path, argv):
 def test_called_as_train_it_trains(tmp_path):
     out, err = container("--steps", "x", name="train", folder=tmp_path).communicate(timeout=60)
     assert out == ""
-    assert err.startswith("trainer: error: argument --steps: invalid int value: 'x'")
-
-
-def test_a_missing_gpu_is_told_where_the_image_is_made_for_one(tmp_path):
-    (tmp_path / "dev").mkdir()
-    gpu_image = {"NVIDIA_VISIBLE_DEVICES": "all"}
-    assert missing_gpu({}, root=tmp_path) == []
-    assert missing_gpu({"NVIDIA_VISIBLE_DEVICES": "void"}, root=tmp_path) == []
-    (line,) = missing_gpu(gpu_image, root=tmp_path)
-    assert "training on the CPU" in line
-    assert "--gpus all" in line
-    (tmp_path / "dev/nvidiactl").touch()
-    assert missing_gpu(gpu_image, root=tmp_path) == [line]
-    (tmp_path / "dev/nvidia0").touch()
-    assert missing_gpu(gpu_image, root=tmp_path) == []
+    assert err.startswith("trainer: error: argument --steps: expected a whole number, found 'x'")

@@ -1,5 +1,6 @@
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trainer.cuda import Cause
 from trainer.data.create import create
 from trainer.data.idx import pack
 from trainer.doctor import Probes, examine
@@ -54,6 +56,7 @@ class Machine:
         self.write("proc/cpuinfo", CPUINFO)
         self.disks = {}
         self.answers = {"cores": lambda: 2, "look_up": lambda host: []}
+        self.answers |= {"gpu_causes": list, "unlinked": lambda: None}
 
     def write(self, path, text=""):
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -419,31 +422,51 @@ def test_a_driver_that_fails_or_hangs_is_a_problem(machine):
     assert time.monotonic() - start < 5
 
 
-def test_a_gpu_without_its_library_and_the_other_ways_to_miss_it(machine):
+def test_the_ways_to_have_no_gpu(machine):
     no_gpu = machine.look({"SM_NUM_GPUS": "4"})
     assert "SM_NUM_GPUS=4, but none is here" in about(no_gpu, "gpu")[0].text
-    made_for = machine.look({"NVIDIA_VISIBLE_DEVICES": "all"})
+    image = {"NVIDIA_VISIBLE_DEVICES": "all", "TRAINER_BUILT_FOR": "gpu"}
+    made_for = machine.look(image)
     assert about(made_for, "gpu")[0].level == "note"
     assert "--gpus all" in about(made_for, "gpu")[0].remedy
+    (asked,) = about(machine.look(device="gpu"), "gpu")
+    assert (asked.level, asked.text) == ("problem", "none, but --device gpu asks for one")
+    assert about(machine.look(image, device="cpu"), "gpu")[0].level == "ok"
+
+
+@pytest.mark.parametrize("sign", ["file", "variable", "nvidia-smi"])
+def test_what_keeps_tensorflow_from_a_gpu_is_a_problem_each(machine, sign):
+    env = {"NVIDIA_VISIBLE_DEVICES": "0"} if sign == "variable" else {}
+    if sign == "file":
+        machine.write("dev/nvidia3")
+    if sign == "nvidia-smi":
+        machine.program("nvidia-smi", f"echo '{H200}'")
+    causes = [Cause(text=f"library {name} is not found", remedy="install it") for name in "xy"]
+    machine.answers["gpu_causes"] = lambda: causes
+    found = [f for f in about(machine.look(env), "gpu") if f.about == "gpu"]
+    assert [(f.level, f.text, f.remedy) for f in found] == [
+        ("problem", f"library {name} is not found", "install it; or --device cpu") for name in "xy"
+    ]
+    unused = [f for f in about(machine.look(env, device="cpu"), "gpu") if f.about == "gpu"]
+    assert [(f.level, f.text) for f in unused] == [("ok", "not used, as --device cpu says")]
+    *_, hidden = about(machine.look({**env, "CUDA_VISIBLE_DEVICES": "-1"}), "gpu")
+    assert (hidden.level, "hides it" in hidden.text) == ("note", True)
+
+
+def test_a_gpu_that_can_be_used_is_told_and_what_only_the_trainer_finds(machine):
     machine.write("dev/nvidia3")
-    (finding, *_) = about(machine.look(), "gpu")
-    assert (finding.level, finding.facts["device"]) == ("problem", True)
-    assert "libcuda.so.1" in finding.text
-    libraries = machine.folder / "libraries"
-    libraries.mkdir()
-    (libraries / "libcuda.so.1").touch()
-    env = {"LD_LIBRARY_PATH": str(libraries), "CUDA_VISIBLE_DEVICES": "-1"}
-    found = about(machine.look(env), "gpu")
-    assert "libcuda.so.1 are there" in found[0].text
-    assert "hides it" in found[-1].text
+    (finding,) = about(machine.look(), "gpu")
+    assert (finding.level, finding.facts["device"]) == ("ok", True)
+    assert finding.text.startswith("/dev/nvidia3; the driver and all libraries load")
+    machine.answers["unlinked"] = lambda: pathlib.Path("/env/nvidia/cusolver/lib")
+    note = about(machine.look(), "gpu")[-1]
+    assert note.level == "note"
+    assert "ln -s /env/nvidia/cusolver/lib/libcusolver.so.11 /env/nvidia/cublas/lib" in note.remedy
 
 
-def test_a_gpu_that_the_installed_tensorflow_cannot_use_is_a_problem(machine, monkeypatch):
-    from trainer.doctor import devices
-
-    monkeypatch.setattr(devices, "version", {"tensorflow-cpu": "2.21.0"}.get)
+def test_a_gpu_that_is_not_to_be_used_does_not_choose_the_precision(machine):
     machine.program("nvidia-smi", f"echo '{H200}'")
-    assert "tensorflow-cpu is installed" in "\n".join(problems(machine.look()))
+    assert "ok       --precision: float32 (by device)" in machine.look(device="cpu").lines()
 
 
 @pytest.mark.parametrize("gpus", [1, 2])

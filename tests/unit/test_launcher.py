@@ -119,3 +119,9 @@ def test_a_preview_shows_this_hosts_processes():
     commands = preview(job, command(""))
     assert [each.name for each in commands] == ["algo-2 rank 2", "algo-2 rank 3"]
     assert commands[0].env["HOROVOD_GLOO_RENDEZVOUS_ADDR"] == "algo-1"
+
+
+@pytest.mark.parametrize("how", ["horovod", "multi_worker_mirrored"])
+def test_processes_without_a_gpu_of_their_own_are_refused(how):
+    with pytest.raises(UserError, match=r"--processes-per-host 3: NCCL .* has 2; lower"):
+        launch(Job(distribution=how, gpus=2, processes_per_host=3), command(""))

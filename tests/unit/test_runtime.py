@@ -2,6 +2,7 @@ import gc
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -99,7 +100,50 @@ def test_a_processor_with_bfloat16_uses_it(monkeypatch, flags, expected):
     [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 0), "float16"), ((6, 1), "float32")],
 )
 def test_a_gpu_uses_what_its_generation_has(monkeypatch, capability, expected):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["gpu"])
     details = {"compute_capability": capability}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     assert runtime.default_precision(tf) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "gpu", "chosen"),
+    [
+        (0, "auto", 3, None),
+        (1, "auto", None, [0]),
+        (4, "auto", None, [0, 1, 2, 3]),
+        # Rank by rank; where each rank is shown a GPU of its own, as by Slurm, that one.
+        (4, "auto", 0, [0]),
+        (4, "auto", 3, [3]),
+        (1, "auto", 3, [0]),
+        (2, "auto", 3, [1]),
+        (2, "cpu", 1, []),
+        (2, "cpu", None, []),
+    ],
+)
+def test_a_process_uses_the_gpus_that_are_its_own(count, device, gpu, chosen):
+    told = {"visible": None, "growth": [], "deterministic": False}
+    gpus = list(range(count))
+    config = SimpleNamespace(
+        list_physical_devices=lambda kind: gpus,
+        set_visible_devices=lambda those, kind: told.update(visible=those),
+        experimental=SimpleNamespace(
+            set_memory_growth=lambda one, on: told["growth"].append(one if on else None),
+            enable_op_determinism=lambda: told.update(deterministic=True),
+        ),
+    )
+    runtime.choose_gpus(SimpleNamespace(config=config), device=device, gpu=gpu, deterministic=True)
+    used = chosen or []
+    assert told["visible"] == (None if chosen is None or chosen == gpus else used)
+    # None of them takes all of a GPU's memory.
+    assert told["growth"] == used
+    assert told["deterministic"] is bool(used)
+
+
+def test_without_gpus_none_is_looked_for():
+    ran = python(
+        "from trainer.runtime import import_tensorflow\n"
+        "tf = import_tensorflow(device='cpu', check=lambda tf: print('chosen'))\n"
+        "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])\n"
+    )
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, ["chosen", "-1"], "")

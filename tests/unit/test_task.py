@@ -8,9 +8,22 @@ from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve
-from trainer.platforms.task import HOROVODRUN, OPEN_MPI, VARIABLE, count_gpus, read_task
+from trainer.platforms.task import (
+    HOROVODRUN,
+    OPEN_MPI,
+    VARIABLE,
+    count_gpus,
+    find_gpu,
+    hidden_gpus,
+    missing_gpu,
+    read_task,
+)
 
 NOWHERE = Path("/nowhere")
+
+
+# What the image for GPUs sets.
+IMAGE = {"NVIDIA_VISIBLE_DEVICES": "all", "TRAINER_BUILT_FOR": "gpu"}
 
 
 def seen(root: Path = NOWHERE, **env: str) -> Seen:
@@ -82,3 +95,87 @@ def test_gpus_are_those_with_a_device_of_their_own(tmp_path):
         (tmp_path / "dev" / name).touch()
     assert count_gpus(seen(tmp_path)) == 2
     assert count_gpus(seen(NOWHERE)) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "env", "sign"),
+    [
+        ((), {}, None),
+        (("nvidia1", "nvidia0"), {}, "/dev/nvidia0"),
+        # Of the driver, and of no GPU.
+        (("nvidiactl", "nvidia-uvm"), {}, None),
+        (("dxg",), {}, "/dev/dxg"),
+        ((), {"NVIDIA_VISIBLE_DEVICES": "0"}, "NVIDIA_VISIBLE_DEVICES=0"),
+        ((), {"NVIDIA_VISIBLE_DEVICES": "all"}, "NVIDIA_VISIBLE_DEVICES=all"),
+        ((), {"NVIDIA_VISIBLE_DEVICES": "void"}, None),
+        ((), {"NVIDIA_VISIBLE_DEVICES": "none"}, None),
+        ((), {"NVIDIA_VISIBLE_DEVICES": ""}, None),
+        # The image for GPUs says so itself, wherever it runs.
+        ((), {"NVIDIA_VISIBLE_DEVICES": "all", "TRAINER_BUILT_FOR": "gpu"}, None),
+        (
+            (),
+            {"NVIDIA_VISIBLE_DEVICES": "1", "TRAINER_BUILT_FOR": "gpu"},
+            "NVIDIA_VISIBLE_DEVICES=1",
+        ),
+        (
+            ("nvidia0",),
+            {"NVIDIA_VISIBLE_DEVICES": "all", "TRAINER_BUILT_FOR": "gpu"},
+            "/dev/nvidia0",
+        ),
+    ],
+)
+def test_what_says_that_there_is_a_gpu(tmp_path, files, env, sign):
+    (tmp_path / "dev").mkdir()
+    for name in files:
+        (tmp_path / "dev" / name).touch()
+    assert find_gpu(seen(tmp_path, **env)) == sign
+
+
+@pytest.mark.parametrize(
+    ("visible", "hidden"), [("", True), ("-1", True), ("NoDevFiles", True), ("0", False)]
+)
+def test_gpus_can_be_hidden(visible, hidden):
+    assert hidden_gpus(seen(CUDA_VISIBLE_DEVICES=visible)) is hidden
+    assert not hidden_gpus(seen(NOWHERE))
+
+
+def test_a_missing_gpu_is_told_where_the_image_is_made_for_one(tmp_path):
+    (tmp_path / "dev").mkdir()
+    assert missing_gpu(seen(tmp_path)) is None
+    assert missing_gpu(seen(tmp_path, NVIDIA_VISIBLE_DEVICES="all")) is None
+    assert missing_gpu(seen(tmp_path, **IMAGE | {"NVIDIA_VISIBLE_DEVICES": "void"})) is None
+    line = missing_gpu(seen(tmp_path, **IMAGE))
+    assert line
+    assert "training on the CPU" in line
+    assert "--gpus all" in line
+    (tmp_path / "dev/nvidiactl").touch()
+    assert missing_gpu(seen(tmp_path, **IMAGE)) == line
+    (tmp_path / "dev/nvidia0").touch()
+    assert missing_gpu(seen(tmp_path, **IMAGE)) is None
+
+
+def test_the_device_is_what_any_word_says(tmp_path):
+    (tmp_path / "dev").mkdir()
+    for name in ("nvidia0", "nvidia1"):
+        (tmp_path / "dev" / name).touch()
+    job = resolve(seen(tmp_path), {}).job
+    assert (job.device, job.gpus, job.gpu_expected) == ("auto", 2, "/dev/nvidia0")
+    assert job.distribution == "mirrored"
+    job = {"SM_MODEL_DIR": "m", "SM_HPS": '{"device": "cpu"}'}
+    on_cpu = resolve(seen(tmp_path, **job), {}).job
+    assert (on_cpu.device, on_cpu.gpus, on_cpu.gpu_expected) == ("cpu", 0, None)
+    assert on_cpu.distribution == "none"
+    assert resolve(seen(tmp_path, **job), {"device": "gpu"}).job.gpus == 2
+
+
+def test_hidden_gpus_are_told_and_a_contradiction_is_refused(tmp_path):
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia0").touch()
+    hides = {"CUDA_VISIBLE_DEVICES": "-1"}
+    found = resolve(seen(tmp_path, **hides), {})
+    assert (found.job.gpus, found.job.gpu_expected) == (0, None)
+    assert found.notes == ("/dev/nvidia0: hidden by CUDA_VISIBLE_DEVICES=-1, training on the CPU",)
+    assert resolve(seen(tmp_path, **hides), {"device": "cpu"}).notes == ()
+    assert resolve(seen(NOWHERE, **hides), {}).notes == ()
+    with pytest.raises(UserError, match="--device gpu: CUDA_VISIBLE_DEVICES=-1 hides all GPUs"):
+        resolve(seen(tmp_path, **hides), {"device": "gpu"})

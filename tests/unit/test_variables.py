@@ -48,7 +48,7 @@ def test_horovod_needs_no_launcher_of_its_own():
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
         "HOROVOD_WAKE_ON_ENQUEUE": "1",
         "HOROVOD_CYCLE_TIME": "50",
-        "NCCL_SOCKET_IFNAME": "eth0",
+        "NCCL_SOCKET_IFNAME": "=eth0",
     }
 
 
@@ -106,7 +106,7 @@ def test_processes_of_one_host_that_use_all_they_see_see_gpus_of_their_own():
 
 def test_nccl_takes_the_interface_to_the_others_whoever_calls_it():
     of = job("multi_worker_mirrored", hosts(2))
-    assert environment(of, "rank 1")["NCCL_SOCKET_IFNAME"] == "eth0"
+    assert environment(of, "rank 1")["NCCL_SOCKET_IFNAME"] == "=eth0"
     own = {"NCCL_SOCKET_IFNAME": "eth8"}
     assert environment(of, "rank 1", own)["NCCL_SOCKET_IFNAME"] == "eth8"
 

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.device import Device, used
 from trainer.distribution.strategy import Strategy
 from trainer.errors import RetryableError
 from trainer.job import Job
@@ -90,6 +91,13 @@ class ParameterServer(Strategy):
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         with strategy.scope():
             self._count = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps_applied")
+
+    def device(self) -> Device:
+        # Nothing more is known here of what other processes have; they say so themselves.
+        gpus = [d for d in tf.config.list_logical_devices("GPU") if "/job:worker/" in d.name]
+        if gpus:
+            return Device(kind="gpu", name="of the workers", count=len(gpus))
+        return used(tf)
 
     def scope(self) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = self._strategy.scope()

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.device import Device, used
 from trainer.errors import PEER, PeerError
 from trainer.job import Job
 
@@ -88,6 +89,10 @@ class Strategy:
     def replicas(self) -> int:
         """How many replicas all processes have."""
         return self.processes * self.local
+
+    def device(self) -> Device:
+        """What computes the steps."""
+        return used(tf)
 
     def scope(self) -> AbstractContextManager[Any]:
         """Where model and optimizer are made."""

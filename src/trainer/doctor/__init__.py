@@ -31,9 +31,10 @@ def examine(seen: Seen, flags: Mapping[str, Any], *, probes: Probes | None = Non
     found: list[Finding] = []
     said = setup.set_up(seen, flags)
     job = said.resolved.job
-    gpus, gpu_findings = _gpus(seen, seconds=probes.driver_seconds)
+    gpus, gpu_findings = _gpus(seen, probes, device=job.device)
     _, _, features = devices.cpu_info(seen)
-    precision = devices.default_precision(gpus, features)
+    used = devices.Gpus() if job.device == "cpu" else gpus
+    precision = devices.default_precision(used, features)
     cpu = partial(devices.tell_cpu, seen, probes, threads=job.threads, precision=precision)
     shm = partial(room.tell_shm, seen, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
@@ -58,14 +59,14 @@ def examine(seen: Seen, flags: Mapping[str, Any], *, probes: Probes | None = Non
     return Report(findings=tuple(without_secrets(finding, hide=hide) for finding in found))
 
 
-def _gpus(seen: Seen, *, seconds: float) -> tuple[devices.Gpus, list[Finding]]:
+def _gpus(seen: Seen, probes: Probes, *, device: str) -> tuple[devices.Gpus, list[Finding]]:
     """Bounded as a whole: a program that waits for a broken driver cannot even be killed."""
-    answer = devices.Gpus()
+    answer, seconds = devices.Gpus(), probes.driver_seconds
 
     def look() -> Iterator[Finding]:
         nonlocal answer
         answer = devices.find_gpus(seen, seconds=seconds)
-        yield from devices.tell_gpus(answer, seen.env)
+        yield from devices.tell_gpus(answer, seen, probes, device=device)
 
     findings = bounded("gpu", look, seconds=2 * seconds + 1)
     return answer, findings

@@ -8,26 +8,17 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from trainer import precision
+from trainer import cuda, precision
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
-from trainer.doctor.packages import version
 from trainer.doctor.probes import Probes
 from trainer.platforms.base import Seen
+from trainer.platforms.task import find_gpu, hidden_gpus, missing_gpu
 from trainer.precision import BF16_FLAGS
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
-# Where images, the container toolkit and Linux distributions put the driver's library.
-LIBRARIES = (
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-    "/usr/local/nvidia/lib64",
-    "/usr/local/nvidia/lib",
-    "/usr/lib/wsl/lib",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +49,7 @@ def find_gpus(seen: Seen, *, seconds: float) -> Gpus:
             cards, failure = _ask(program, names, env=seen.env, seconds=seconds)
             if not failure.startswith("Field "):
                 break
-    searched = [seen.path(folder) for folder in LIBRARIES]
+    searched = [seen.path(folder) for folder in cuda.DRIVER_FOLDERS]
     searched += [Path(p) for p in seen.env.get("LD_LIBRARY_PATH", "").split(":") if p]
     found = (str(path / "libcuda.so.1") for path in searched if (path / "libcuda.so.1").exists())
     device = any(seen.path("/dev").glob("nvidia[0-9]*"))
@@ -96,9 +87,15 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
     return precision.of_processor(flags)
 
 
-def tell_gpus(gpus: Gpus, env: Mapping[str, str]) -> Iterator[Finding]:
-    """The GPUs, or why there are none."""
-    facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
+def tell_gpus(gpus: Gpus, seen: Seen, probes: Probes, *, device: str) -> Iterator[Finding]:
+    """Say which GPUs there are, or why there are none, and what keeps TensorFlow from using them.
+
+    Args:
+        gpus: What was found of them.
+        seen: The environment and files.
+        probes: What to ask the machine itself.
+        device: As `Job` has it.
+    """
     for card in gpus.cards:
         capability = card.get("compute_cap")
         yield Finding(
@@ -108,36 +105,55 @@ def tell_gpus(gpus: Gpus, env: Mapping[str, str]) -> Iterator[Finding]:
             + (f", compute capability {capability}" if capability else ""),
             facts=card,
         )
-    gpu_image = "use the image's gpu variant, or pip install 'trainer[gpu]'"
-    toolkit = "docker run --gpus all, with NVIDIA's container toolkit on the host"
-    hidden = env.get("CUDA_VISIBLE_DEVICES")
-    announced = env.get("SM_NUM_GPUS", "0")
-    if gpus.failure:
+    there = bool(gpus.cards) or find_gpu(seen) is not None
+    facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
+    if device == "cpu":
+        text = "not used, as --device cpu says" if there else "none"
+        yield Finding(about="gpu", text=text, facts=facts)
+    elif gpus.failure:
         yield problem(
             "gpu", f"nvidia-smi failed: {gpus.failure}",
             "mend the host's driver, and start the container anew", **facts,
         )  # fmt: skip
-    elif gpus.device and not gpus.library:
-        text = "the device is there, but not the driver's libcuda.so.1"
-        remedy = "set NVIDIA_DRIVER_CAPABILITIES=compute,utility when starting the container"
-        yield problem("gpu", text, remedy, **facts)
-    elif not gpus.cards and not gpus.device and announced.isdigit() and int(announced):
-        yield problem("gpu", f"SM_NUM_GPUS={announced}, but none is here", toolkit, **facts)
-    elif not gpus.cards and env.get("NVIDIA_VISIBLE_DEVICES", "void") not in ("", "void", "none"):
-        text = "none, though this image is made for them"
-        yield Finding(about="gpu", text=text, level="note", remedy=toolkit, facts=facts)
-    elif not gpus.cards and not gpus.device:
-        text = "none, training runs on the processor"
-        yield Finding(about="gpu", text=text, facts=facts)
-    elif not gpus.cards:
-        text = "the device and libcuda.so.1 are there; no nvidia-smi to say more"
-        yield Finding(about="gpu", text=text, facts=facts)
-    there = gpus.cards or gpus.device
-    if there and not version("tensorflow") and version("tensorflow-cpu"):
-        yield problem("gpu", "tensorflow-cpu is installed, which does not use it", gpu_image)
-    if there and hidden is not None and hidden in ("", "-1", "NoDevFiles"):
-        text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides it from TensorFlow"
+    elif not there:
+        yield _no_gpu(seen, facts, device=device)
+    elif hidden_gpus(seen):
+        text = f"CUDA_VISIBLE_DEVICES={seen.env['CUDA_VISIBLE_DEVICES']!r} hides it from TensorFlow"
         yield Finding(about="gpu", text=text, level="note", remedy="unset it to use the GPU")
+    else:
+        yield from _tell_usable(gpus, seen, probes, facts)
+
+
+def _no_gpu(seen: Seen, facts: Mapping[str, Any], *, device: str) -> Finding:
+    announced = seen.env.get("SM_NUM_GPUS", "0")
+    if announced.isdigit() and int(announced):
+        text = f"SM_NUM_GPUS={announced}, but none is here"
+        return problem("gpu", text, cuda.TOOLKIT, **facts)
+    if device == "gpu":
+        return problem("gpu", "none, but --device gpu asks for one", cuda.TOOLKIT, **facts)
+    if missing_gpu(seen):
+        text = "none, though this image is made for them"
+        return Finding(about="gpu", text=text, level="note", remedy=cuda.TOOLKIT, facts=facts)
+    return Finding(about="gpu", text="none, training runs on the processor", facts=facts)
+
+
+def _tell_usable(
+    gpus: Gpus, seen: Seen, probes: Probes, facts: Mapping[str, Any]
+) -> Iterator[Finding]:
+    causes = probes.gpu_causes()
+    for cause in causes:
+        yield problem("gpu", cause.text, f"{cause.remedy}; or --device cpu", **facts)
+    if not causes and not gpus.cards:
+        text = f"{find_gpu(seen)}; the driver and all libraries load; no nvidia-smi to say more"
+        yield Finding(about="gpu", text=text, facts=facts)
+    folder = probes.unlinked()
+    if folder and not causes:
+        text = f"TensorFlow does not look for cuSOLVER in {folder}; the trainer does"
+        remedy = (
+            f"for other programs: ln -s {folder}/{cuda.UNSEARCHED} "
+            f"{folder.parent.parent / cuda.SEARCHED / 'lib'}"
+        )
+        yield Finding(about="gpu", text=text, level="note", remedy=remedy)
 
 
 def cpu_info(seen: Seen) -> tuple[str, int, set[str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from trainer import cuda
 
 
 def usable_cores() -> int:
@@ -34,6 +36,8 @@ class Probes:
     cores: Callable[[], int] = usable_cores
     look_up: Callable[[str], Any] = look_up
     now: Callable[[], float] = time.time
+    gpu_causes: Callable[[], Sequence[cuda.Cause]] = cuda.causes
+    unlinked: Callable[[], Path | None] = cuda.unlinked
     host_seconds: float = 2.0
     driver_seconds: float = 10.0
     disk_seconds: float = 5.0

@@ -45,7 +45,7 @@ PER_HOST = (
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
     *("timeline", "autotune_log", "failure_file"),
     # The machine; that there may be more processes on a larger one is what counts are told for.
-    *("threads", "processes_per_host", "verbosity"),
+    *("threads", "processes_per_host", "verbosity", "device", "gpu_expected"),
     # The platform, and what it makes of signals and failures.
     *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
     # Hosts that have another port never meet.

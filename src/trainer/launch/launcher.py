@@ -271,6 +271,12 @@ def _check(job: Job) -> None:
             "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
             "`make horovod`, or set --distribution multi_worker_mirrored"
         )
+    count = tasks.processes(job)
+    if 0 < job.gpus < count and job.distribution in ("horovod", "multi_worker_mirrored"):
+        raise UserError(
+            f"--processes-per-host {count}: NCCL wants a GPU for each process, and this host has "
+            f"{job.gpus}; lower it, or train on the CPU with --device cpu"
+        )
     if job.gpus > 1 and job.distribution != "parameter_server":
         with contextlib.suppress(OSError):
             memory = os.statvfs("/dev/shm")

@@ -72,7 +72,7 @@ def horovod_defaults(job: Job, meeting: Meeting) -> dict[str, str]:
         told |= {"HOROVOD_WAKE_ON_ENQUEUE": "1", "HOROVOD_CYCLE_TIME": "50"}
     if meeting.interface:
         told["HOROVOD_GLOO_IFACE"] = meeting.interface
-        told["NCCL_SOCKET_IFNAME"] = meeting.interface
+        told["NCCL_SOCKET_IFNAME"] = _only(meeting.interface)
     return told
 
 
@@ -122,12 +122,17 @@ def environment(
             told["CUDA_VISIBLE_DEVICES"] = _gpus(process, job, env, 1)
     if job.distribution == "multi_worker_mirrored":
         if meeting.interface:
-            told.setdefault("NCCL_SOCKET_IFNAME", meeting.interface)
+            told.setdefault("NCCL_SOCKET_IFNAME", _only(meeting.interface))
         if job.gpus and process.local_size > 1:
             # Each would take all that it sees; NCCL wants every GPU once.
             share = max(1, job.gpus // process.local_size)
             told["CUDA_VISIBLE_DEVICES"] = _gpus(process, job, env, share)
     return told
+
+
+def _only(interface: str) -> str:
+    """A network interface as NCCL wants it: it takes a mere name for how others begin, too."""
+    return f"={interface}"
 
 
 def _gpus(process: Process, job: Job, env: Mapping[str, str], count: int) -> str:

@@ -20,7 +20,7 @@ from trainer.knob import flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
-from trainer.platforms.task import VARIABLE, count_gpus, read_task
+from trainer.platforms.task import VARIABLE, count_gpus, find_gpu, hidden_gpus, read_task
 from trainer.suggest import hint
 
 # In the order in which they are asked; `local` takes whatever is left.
@@ -65,13 +65,14 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     if values.get("job_dir"):
         _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
     notes = (*reading.notes, *platform.settle(reading, values, sources))
-    cluster, gpus, task = reading.cluster, count_gpus(seen), read_task(seen)
+    cluster, task = reading.cluster, read_task(seen)
     if task:
         cluster, sources["cluster"] = task
         cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
     # What else starts processes as such starts Horovod's ranks.
     ranks = task is not None and task[1] != VARIABLE and cluster.size > 1
-    how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=gpus))
+    usable = 0 if values.get("device") == "cpu" else count_gpus(seen)
+    how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=usable))
     if ranks and how != "horovod":
         raise UserError(
             f"--distribution {how}: {sources['cluster']} says that this is one of {cluster.size} "
@@ -92,12 +93,14 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
                 f"workerpool2: {dropped} taken for Vertex AI's Reduction Server, as --distribution "
                 f"{how} has no parameter servers",
             )
+    expected, gpu_notes = _expected(seen, values, launched=task is not None)
     job = dataclasses.replace(
         job_from_flags(values),
         platform=platform.NAME,
         cluster=cluster,
         launched=task is not None,
-        gpus=gpus,
+        gpus=usable,
+        gpu_expected=expected,
         # One report a trial, from whoever evaluates.
         trial=reading.trial if cluster.is_chief else None,
         stopped_code=reading.stopped_code,
@@ -105,7 +108,13 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         late_evaluators=reading.late_evaluators,
         failure_file=reading.failure_file,
     )
-    return Resolved(job=job, platform=platform.NAME, because=because, sources=sources, notes=notes)
+    return Resolved(
+        job=job,
+        platform=platform.NAME,
+        because=because,
+        sources=sources,
+        notes=(*notes, *gpu_notes),
+    )
 
 
 def default(cluster: Cluster, *, gpus: int) -> str:
@@ -115,6 +124,25 @@ def default(cluster: Cluster, *, gpus: int) -> str:
     if len(cluster.trainers) > 1:
         return "multi_worker_mirrored"
     return "mirrored" if gpus > 1 else "none"
+
+
+def _expected(
+    seen: Seen, values: Mapping[str, Any], *, launched: bool
+) -> tuple[str | None, tuple[str, ...]]:
+    """What says that there is a GPU to use, and lines for the log.
+
+    Raises:
+        UserError: One is asked for, and all are hidden.
+    """
+    sign, device = find_gpu(seen), values.get("device")
+    if device == "cpu" or not hidden_gpus(seen):
+        return (None if device == "cpu" else sign), ()
+    hides = f"CUDA_VISIBLE_DEVICES={seen.env['CUDA_VISIBLE_DEVICES']}"
+    if device == "gpu" and not launched:
+        raise UserError(f"--device gpu: {hides} hides all GPUs; unset it, or leave --device out")
+    # The launcher hides them from those who do not compute.
+    told = sign and values["distribution"] != "parameter_server"
+    return None, (f"{sign}: hidden by {hides}, training on the CPU",) if told else ()
 
 
 def which(seen: Seen) -> tuple[ModuleType, str]:

@@ -13,6 +13,9 @@ from trainer.errors import UserError
 from trainer.platforms.base import Seen
 
 VARIABLE = "TRAINER_TASK"
+# What a container is to see, says the container toolkit; the image for GPUs says `all` itself, and
+# that it does so in a variable of its own.
+VISIBLE, OWN_WORD = "NVIDIA_VISIBLE_DEVICES", "TRAINER_BUILT_FOR"
 # Rank, size, rank on this host, size on this host.
 OPEN_MPI = (
     "OMPI_COMM_WORLD_RANK",
@@ -56,6 +59,41 @@ def count_gpus(seen: Seen) -> int:
         return next(wrong, len(names))
     device = seen.path("/dev")
     return sum(path.name.removeprefix("nvidia").isdecimal() for path in device.glob("nvidia[0-9]*"))
+
+
+def find_gpu(seen: Seen) -> str | None:
+    """Return what says that there is a GPU; None if nothing does.
+
+    None of NVIDIA's libraries is asked, and CUDA_VISIBLE_DEVICES only hides what is there.
+    """
+    device = seen.path("/dev")
+    files = [p.name for p in device.glob("nvidia[0-9]*") if p.name[len("nvidia") :].isdecimal()]
+    # That is Windows', for Linux in it.
+    files += [name for name in ("dxg",) if (device / name).exists()]
+    if files:
+        return f"/dev/{min(files)}"
+    given = seen.env.get(VISIBLE, "")
+    own = given == "all" and seen.env.get(OWN_WORD) == "gpu"
+    if given not in ("", "void", "none") and not own:
+        return f"{VISIBLE}={given}"
+    return None
+
+
+def missing_gpu(seen: Seen) -> str | None:
+    """Return what to tell who runs the image for GPUs where there is none."""
+    if seen.env.get(OWN_WORD) != "gpu" or seen.env.get(VISIBLE, "") in ("", "void", "none"):
+        return None
+    if find_gpu(seen):
+        return None
+    return (
+        "this image is made for GPUs, but none is here: training on the CPU; to use one, "
+        "docker run --gpus all, with NVIDIA's driver and container toolkit on the host"
+    )
+
+
+def hidden_gpus(seen: Seen) -> bool:
+    """Return whether CUDA_VISIBLE_DEVICES hides all GPUs."""
+    return seen.env.get("CUDA_VISIBLE_DEVICES") is not None and not count_gpus(seen)
 
 
 def _ranked(rank: int, size: int, local_rank: int, local_size: int) -> Cluster:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from trainer import device
 from trainer.errors import UserError
 from trainer.launch.signals import ending
 from trainer.runtime import import_tensorflow
@@ -139,7 +140,10 @@ class Serving:
         begun = time.monotonic()
         try:
             self._prepare()
-            import_tensorflow(threads=settings.threads)
+            tf = import_tensorflow(threads=settings.threads)
+            unused = device.unused(tf, settings.gpu_expected)
+            if unused:
+                tell(f"warning: {unused}; requests are computed on the CPU")
             sys.setswitchinterval(SWITCH_SECONDS)
             self._handlers.load(self._folder)
             self._store.refresh(first=True)

@@ -87,6 +87,8 @@ class Settings:
     # Vertex AI's routes besides ours.
     health_route: str | None = None
     predict_route: str | None = None
+    # What says that there is a GPU.
+    gpu_expected: str | None = None
     # SageMaker's batch transform.
     batch_strategy: str = "MULTI_RECORD"
     max_concurrent: int = 16
