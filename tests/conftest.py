@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from trainer import output
 
 # In CI the same examples each time: what fails there is the change. Elsewhere new ones are tried.
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
@@ -38,9 +43,12 @@ def pytest_collection_finish() -> None:
 def same_environment() -> Iterator[None]:
     """What a test sets, or a library that it imports, is not there for the next one."""
     before = dict(os.environ)
+    hooks = sys.excepthook, threading.excepthook, logging.lastResort
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     _restore(before)
+    output.begin({})
+    sys.excepthook, threading.excepthook, logging.lastResort = hooks
     for number, handler in handlers.items():
         signal.signal(number, handler)
 

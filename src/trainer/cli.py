@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import errno
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import __version__, host_limits
+from trainer import __version__, host_limits, output
 from trainer.artifacts.flags import add_flags as add_package_flags
 from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # What was to be printed is all that was asked for. Whoever has gone is told nothing.
             if streams.problem.errno != errno.EPIPE:
                 why = streams.problem.strerror
-                print(f"trainer: failed: standard output: {why}", file=sys.stderr)
+                output.err(f"trainer: failed: standard output: {why}")
             return code or FAILURE
         return code
 
@@ -67,41 +66,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str], streams: Streams | None) -> int:
     # Known before parsing, as parsing itself may fail.
     debug = "--debug" in argv
+    output.begin(os.environ, argv)
     try:
         args = _parser().parse_args(argv)
         args.argv = argv
         if streams and args.run in (_train, _serve) and not getattr(args, "dry_run", False):
             streams.never_wait()
         code = args.run(args)
-    except UserError as error:
-        if debug:
-            raise
-        print(f"trainer: error: {error}", file=sys.stderr)
-        return USER_MISTAKE
-    except RetryableError as error:
-        if debug:
-            raise
-        print(f"trainer: failed: {error}; a new try may cure it", file=sys.stderr)
-        return PEER if isinstance(error, PeerError) else RETRY
     except KeyboardInterrupt:
-        print("trainer: interrupted", file=sys.stderr)
+        output.err("trainer: interrupted")
         return 130
     except Exception as error:
         if debug:
-            raise
-        if mistake := host_limits.mistake_of(error):
-            print(f"trainer: error: {mistake}", file=sys.stderr)
-            return USER_MISTAKE
-        if isinstance(error, OSError) and error.filename is not None and error.strerror:
-            text = f"{error.filename2 or error.filename}: {error.strerror}"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                text += "; make room, or name a folder on a larger disk"
-        else:
-            text = f"{type(error).__name__}: {error}"
-        text = " ".join(text.split())[:500]
-        print(f"trainer: failed: {text} (--debug shows where)", file=sys.stderr)
-        return FAILURE
+            output.err_traceback(error)
+        return _tell(error)
     return code or 0
+
+
+def _tell(error: Exception) -> int:
+    """Print why the command failed; return the exit code."""
+    if isinstance(error, UserError):
+        output.err(f"trainer: error: {error}")
+        return USER_MISTAKE
+    if isinstance(error, RetryableError):
+        output.err(f"trainer: failed: {error}; a new try may cure it")
+        return PEER if isinstance(error, PeerError) else RETRY
+    if mistake := host_limits.mistake_of(error):
+        output.err(f"trainer: error: {mistake}")
+        return USER_MISTAKE
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename2 or error.filename}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += "; make room, or name a folder on a larger disk"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    # Before it is cut: half a secret is not found.
+    text = output.clean(" ".join(text.split()))[:500]
+    output.err(f"trainer: failed: {text} (--debug shows where)")
+    return FAILURE
 
 
 def _parser() -> Parser:
@@ -177,7 +179,7 @@ def _parser() -> Parser:
 
     for verb in (train, doctor):
         verb.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
-    for verb in (train, doctor, package, create, mnist):
+    for verb in (train, doctor, serve, package, create, mnist):
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
@@ -188,6 +190,7 @@ def _train(args: argparse.Namespace) -> int:
 
     seen = Seen(env=os.environ, argv=args.argv)
     resolved = resolve(seen, vars(args))
+    output.protect(dict(resolved.job.hparams.hp))
     if args.dry_run:
         from trainer import dry_run
         from trainer.entry import preview
@@ -195,9 +198,9 @@ def _train(args: argparse.Namespace) -> int:
         commands = preview(seen, resolved.job)
         if args.json:
             told = dry_run.as_dict(resolved, commands=commands, env=os.environ)
-            print(json.dumps(told, indent=2))
+            output.out_json(told)
         else:
-            print(dry_run.describe(resolved, commands=commands, env=os.environ))
+            output.out(dry_run.describe(resolved, commands=commands, env=os.environ))
         return 0
     from trainer.launch.tasks import several
 
@@ -220,9 +223,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
     report = examine(Seen(env=os.environ, argv=args.argv), vars(args))
     if args.json:
-        print(json.dumps(report.as_dict(), indent=2))
+        output.out_json(report.as_dict())
     else:
-        print(*report.lines(), sep="\n")
+        output.out("\n".join(report.lines()))
     return 0 if report.ok else FAILURE
 
 
@@ -253,13 +256,8 @@ def _create(args: argparse.Namespace) -> None:
         raise UserError(f"--shards {args.shards}: expected a number of 1 or more")
     from trainer.data.create import create_anywhere
 
-    written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=_tell)
-    print(*written, sep="\n")
-
-
-def _tell(line: str) -> None:
-    # Standard output has the names of the files alone.
-    print(line, file=sys.stderr)
+    written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=output.err)
+    output.out("\n".join(written))
 
 
 def _mnist(args: argparse.Namespace) -> None:
@@ -270,7 +268,8 @@ def _mnist(args: argparse.Namespace) -> None:
     mirrors = args.mirror or mnist.MIRRORS
     if not is_remote(args.out):
         out = Path(local_path(args.out, flag="--out"))
-        print(*mnist.download(out, mirrors=mirrors, timeout=args.timeout), sep="\n")
+        files = mnist.download(out, mirrors=mirrors, timeout=args.timeout)
+        output.out("\n".join(map(str, files)))
         return
     from trainer.storage import Place
     from trainer.transfer import push
@@ -278,5 +277,6 @@ def _mnist(args: argparse.Namespace) -> None:
     Place(args.out, flag="--out").check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, timeout=args.timeout)
-        push(Path(work), args.out, flag="--out", tell=_tell)
-    print(*(f"{args.out.rstrip('/')}/{file.name}" for file in files), sep="\n")
+        # Standard output has the names of the files alone.
+        push(Path(work), args.out, flag="--out", tell=output.err)
+    output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainer import output
 from trainer.std_streams import guarded
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -57,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
+    output.begin(os.environ, argv)
     name = Path(argv[0]).name
     chosen = choose([*([name] if name in _NAMES else []), *argv[1:]], os.environ)
     if chosen.what == "train":
@@ -99,10 +101,9 @@ def _become(argv: list[str]) -> int:
     """Run a program in place of this process, which as number 1 would have to pass on signals."""
     program = shutil.which(argv[0])
     if program is None:
-        print(
+        output.err(
             f"trainer: error: {argv[0]}: no such command; expected train, serve, trainer, flags of "
-            "the trainer, or a program that the image has",
-            file=sys.stderr,
+            "the trainer, or a program that the image has"
         )
         return NOT_FOUND
     sys.stdout.flush()
@@ -113,5 +114,5 @@ def _become(argv: list[str]) -> int:
     try:
         os.execv(program, argv)
     except OSError as error:
-        print(f"trainer: error: {program}: {error.strerror}", file=sys.stderr)
+        output.err(f"trainer: error: {program}: {error.strerror}")
         return NOT_EXECUTABLE

@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import failure, host_limits, mpi_script, script_cluster, secrets
+from trainer import failure, host_limits, mpi_script, output, script_cluster
 from trainer.errors import UserError
 from trainer.flags import Parser, add_flags
 from trainer.job import Job
@@ -56,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
+    output.begin(os.environ, argv)
     seen = Seen(env=os.environ, argv=argv)
     report = _Report(seen)
     try:
@@ -64,7 +64,7 @@ def _main(argv: Sequence[str]) -> int:
             plan = make_plan(seen)
         warning = missing_gpu(seen)
         if warning and plan.device == "auto":
-            print(f"trainer: warning: {warning}", file=sys.stderr, flush=True)
+            output.err(f"trainer: warning: {warning}")
         if plan.job is not None:
             outcome = launch(plan.job, plan.command)
         elif plan.mpi is not None:
@@ -77,20 +77,20 @@ def _main(argv: Sequence[str]) -> int:
         if plan.model_dir is not None and not outcome.code:
             warning = model_warning(plan.model_dir)
             if warning:
-                print(f"trainer: warning: {warning}", file=sys.stderr, flush=True)
+                output.err(f"trainer: warning: {warning}")
     except (UserError, RuntimeError, OSError) as error:
         mistake = str(error) if isinstance(error, UserError) else host_limits.mistake_of(error)
         if mistake is None:
             raise
         if debug:
-            traceback.print_exc()
-        print(f"trainer: error: {secrets.mask_text(mistake)}", file=sys.stderr, flush=True)
+            output.err_traceback(error)
+        output.err(f"trainer: error: {mistake}")
         report.failed(mistake)
         return USER_MISTAKE
     if outcome.cause:
         report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
     elif outcome.code:
-        report.failed(failure.reason_from(outcome, hide=secrets.known(plan.command.env)))
+        report.failed(failure.reason_from(outcome))
     return outcome.code
 
 
@@ -126,6 +126,7 @@ def make_plan(seen: Seen) -> Plan:
     if which(seen)[0] is sagemaker:
         # Made once: the child finds the SM_ variables in its environment.
         seen = opt_ml.view(seen)
+        output.protect(seen.env)
         mpi = _mpi(seen)
         if mpi is not None:
             mpi_script.check(mpi)
@@ -141,6 +142,7 @@ def make_plan(seen: Seen) -> Plan:
                 model_dir=Path(folder) if folder else None,
             )
     job = resolve(seen, parse(seen.argv)).job
+    output.protect(dict(job.hparams.hp))
     return Plan(
         command=command(seen),
         grace=job.grace,
@@ -241,10 +243,7 @@ class _Report:
     def failed(self, reason: str, *, host: str | None = None, process: str | None = None) -> None:
         """Write the failure file, if the platform reads one."""
         if self._path is not None:
-            hide = secrets.known(self._seen.env)
-            failure.write(
-                self._path, reason=reason, host=host or self._host(), process=process, hide=hide
-            )
+            failure.write(self._path, reason=reason, host=host or self._host(), process=process)
 
     def _host(self) -> str:
         """This host's name: the platform's, as containers often share theirs."""

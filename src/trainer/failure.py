@@ -7,21 +7,17 @@ SageMaker shows the first 1024 characters of `/opt/ml/output/failure` as the job
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import atomic
+from trainer import atomic, output
 from trainer.launch.supervise import Outcome
-from trainer.secrets import MASK, mask_text
 
 LIMIT = 1024
 # Of these, so that what follows the cause always has room.
 _CAUSE = 600
 _PLACE = 160
 
-# Any name with KEY in it, if it looks like a variable's.
-_KEY = re.compile(r"\b(\w*KEY\w*=)[^\s,;&]+", re.IGNORECASE)
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 # What wraps a line of a traceback: mpirun's rank, the border of an exception group.
 _WRAPPING = re.compile(r"^(?:\[\d+,\d+\]<stderr>:? ?)?(?:\s*\| ?)?")
@@ -44,12 +40,10 @@ def clear(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        print(f"trainer: warning: cannot remove {path}: {error.strerror}", file=sys.stderr)
+        output.err(f"trainer: warning: cannot remove {path}: {error.strerror}")
 
 
-def write(
-    path: Path, *, reason: str, host: str, process: str | None, hide: Collection[str] = ()
-) -> None:
+def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
     """Write the failure file, unless the user's script has written its own.
 
     A file that cannot be written is reported, not raised: the failure itself matters more.
@@ -59,10 +53,9 @@ def write(
         reason: What happened, the root cause first; secrets in it are masked.
         host: Where.
         process: In which one, as `rank 3`, or None if there is but one.
-        hide: Secrets to mask wherever they stand, as `secrets.known` gives them.
     """
     where = f"host {host}" if process is None else f"host {host}, {process}"
-    text = _valid(compose(_mask(reason, hide), where=where))
+    text = _valid(compose(_clean(reason), where=where))
     try:
         if path.is_file() and path.stat().st_size > 0:
             return
@@ -71,7 +64,7 @@ def write(
     except OSError as error:
         why = error.strerror or error
         shown = " ".join(text.split())
-        print(f"trainer: cannot write {path}: {why}; it would say: {shown}", file=sys.stderr)
+        output.err(f"trainer: cannot write {path}: {why}; it would say: {shown}")
 
 
 def compose(reason: str, *, where: str) -> str:
@@ -80,15 +73,14 @@ def compose(reason: str, *, where: str) -> str:
     return _cut(reason.strip() or "unknown", LIMIT - len(end)) + end
 
 
-def reason_from(outcome: Outcome, *, hide: Collection[str] = ()) -> str:
+def reason_from(outcome: Outcome) -> str:
     """Why a run failed: the last exception, where it came from, how the process ended, a hint.
 
     Args:
-        outcome: How it ended.
-        hide: Secrets to mask wherever they stand, as `secrets.known` gives them.
+        outcome: How it ended; secrets in what it printed are masked.
     """
     cause, place = _root_cause(outcome.tail)
-    lines = [_cut(_mask(cause, hide), _CAUSE), _cut(place, _PLACE), _ending(outcome)]
+    lines = [_cut(_clean(cause), _CAUSE), _cut(_clean(place), _PLACE), _ending(outcome)]
     return "\n".join(line for line in lines if line)
 
 
@@ -135,10 +127,9 @@ def _joined(lines: Sequence[str]) -> str:
     return " ".join(line for line in spoken if line and not line.startswith("+-"))
 
 
-def _mask(text: str, hide: Collection[str]) -> str:
+def _clean(text: str) -> str:
     # Line by line: what hides too much takes no more than a line. The rest is cut off anyway.
-    lines = (mask_text(line, hide=hide) for line in text[: 8 * LIMIT].splitlines())
-    return _KEY.sub(rf"\1{MASK}", "\n".join(lines))
+    return "\n".join(map(output.clean, text[: 8 * LIMIT].splitlines()))
 
 
 def _cut(text: str, length: int) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer import __version__, atomic
+from trainer import __version__, atomic, output
 from trainer.device import Device
 from trainer.installed import version
 from trainer.job import Job
@@ -44,15 +43,14 @@ class Reporter:
 
     def _print(self, level: str, text: str) -> None:
         if LEVELS.index(level) >= self._lowest:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            output.out(text)
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
-    """Write `metrics.json`, whole or not at all."""
+    """Write `metrics.json`, whole or not at all, without the secrets among hyperparameters."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "metrics.json"
-    atomic.write_text(path, json.dumps(metrics, indent=2) + "\n")
+    atomic.write_text(path, json.dumps(output.clean_value(metrics), indent=2) + "\n")
     return path
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 
+from trainer import output
 from trainer.launch.processes import end_with_parent
 
 
@@ -18,6 +19,7 @@ def main() -> int:
     Returns:
         The exit code: 200 if the address cannot be served, which a new try may cure.
     """
+    output.begin(os.environ)
     end_with_parent()
     config = json.loads(os.environ["TF_CONFIG"])
     task = config["task"]
@@ -35,7 +37,7 @@ def main() -> int:
     except tf.errors.OpError as error:
         address = config["cluster"][task["type"]][task["index"]]
         why = str(error).partition("\n")[0]
-        print(f"trainer: parameter server: cannot serve {address}: {why}", file=sys.stderr)
+        output.err(f"trainer: parameter server: cannot serve {address}: {why}")
         return RETRY
     server.join()
     return 0

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import atomic, checkpoint_state, globs, storage
+from trainer import atomic, checkpoint_state, globs, output, storage
 from trainer.artifacts.found import CODE
 from trainer.checkpoint_state import DamagedError
 from trainer.errors import UserError
@@ -51,7 +51,7 @@ class Mirror:
         url: str,
         *,
         options: Options = NO_OPTIONS,
-        tell: Tell = print,
+        tell: Tell = output.out,
         stopped: Callable[[], bool] = never,
         alone: bool = True,
     ) -> None:
@@ -158,7 +158,7 @@ def staged(
     host: tuple[int, int] = (0, 1),
     scratch: Path | None = None,
     options: Options = NO_OPTIONS,
-    tell: Tell = print,
+    tell: Tell = output.out,
     stopped: Callable[[], bool] = never,
 ) -> Iterator[Stage]:
     """Bring a job's remote data and checkpoints to local disk, and let its results follow.

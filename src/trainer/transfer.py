@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
+from trainer import output
 from trainer.errors import UserError
 from trainer.storage import LAST, NO_OPTIONS, WORKERS, Options, Place
 from trainer.urls import is_remote, local_path
@@ -36,7 +37,7 @@ def fetch(
     *,
     shard: tuple[int, int] = (0, 1),
     options: Options = NO_OPTIONS,
-    tell: Tell = print,
+    tell: Tell = output.out,
     stopped: Callable[[], bool] = never,
     flag: str = "--train",
     patterns: bool = True,
@@ -101,7 +102,7 @@ def push(
     *,
     last: Sequence[str] = LAST,
     options: Options = NO_OPTIONS,
-    tell: Tell = print,
+    tell: Tell = output.out,
     flag: str = "--model-dir",
 ) -> None:
     """Send the files of a folder, to any depth, into the remote folder `url`; or one file.

@@ -57,9 +57,11 @@ def test_a_mistake_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, argv, e
     assert list(tmp_path.iterdir()) == []
 
 
-def test_debug_shows_where(capsys):
-    with pytest.raises(cli.UserError):
-        cli.main(["train", "--debug", "--steps", "0"])
+def test_debug_shows_where_beside_the_line(capsys):
+    code, _, err = run(capsys, "train", "--debug", "--steps", "0")
+    assert code == 2
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.splitlines()[-1] == "trainer: error: --steps 0: expected a number of 1 or more"
 
 
 def test_a_failure_that_is_not_the_users_is_one_line_and_code_1(capsys, monkeypatch):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from trainer import failure
+from trainer import failure, output
 from trainer.launch.supervise import Command, Outcome, supervise
 
 
@@ -200,8 +200,9 @@ def test_secrets_are_masked(tmp_path, secret):
 
 
 def test_known_secrets_are_masked_wherever_they_stand(tmp_path):
+    output.begin({"SOME_TOKEN": "s3cr3t-value"})
     told = reason(1, "error: refused s3cr3t-value")
-    failure.write(tmp_path / "f", reason=told, host="h", process=None, hide={"s3cr3t-value"})
+    failure.write(tmp_path / "f", reason=told, host="h", process=None)
     assert (tmp_path / "f").read_text().startswith("error: refused ***\n")
 
 

@@ -11,7 +11,7 @@ import json
 import time
 from pathlib import Path
 
-from trainer import atomic, preflight
+from trainer import atomic, output, preflight
 from trainer.artifacts.contents import plain
 from trainer.artifacts.convert import check_loads
 from trainer.artifacts.ready import ready
@@ -75,6 +75,6 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     }
     folder = preflight.output_dir(job)
     folder.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(folder / REPORT, json.dumps(report, indent=2) + "\n")
+    atomic.write_text(folder / REPORT, json.dumps(output.clean_value(report), indent=2) + "\n")
     stage.finish()
     reporter.info(f"model={where} bytes={size} report={REPORT}")

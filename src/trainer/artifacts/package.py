@@ -10,9 +10,9 @@ Only a `.keras` file needs TensorFlow.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+from trainer import output
 from trainer.artifacts import mxnet
 from trainer.artifacts.code import code_files
 from trainer.artifacts.contents import files
@@ -64,9 +64,9 @@ def tell(path: Path, *, as_json: bool) -> None:
     """Print what an artifact holds."""
     artifact = inspect(path)
     if as_json:
-        print(json.dumps(artifact.as_dict(), indent=2))
+        output.out_json(artifact.as_dict())
     else:
-        print(*describe(artifact, name=str(path)), sep="\n")
+        output.out("\n".join(describe(artifact, name=str(path))))
 
 
 def _tensorflow(args: argparse.Namespace, out: Path) -> None:

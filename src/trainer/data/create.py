@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainer import output
 from trainer.data import example
 from trainer.data.files import Split, expand, is_data, open_tables
 from trainer.data.framing import frame
@@ -29,7 +30,7 @@ def create_anywhere(
     out: str,
     shards: int = 1,
     options: Options = NO_OPTIONS,
-    tell: Tell = print,
+    tell: Tell = output.out,
 ) -> list[str]:
     """Write a data set as `create` does, from and to folders on disk or in object stores.
 

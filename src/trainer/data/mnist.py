@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from trainer import output
 from trainer.data.fetch import Answer, FailedError, StartOverError
 from trainer.errors import DataError, UserError
 
@@ -41,7 +42,7 @@ def download(
     mirrors: Sequence[str] = MIRRORS,
     timeout: float = 30.0,
     deadline: float = 600.0,
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = output.out,
     files: Mapping[str, str] = FILES,
 ) -> list[Path]:
     """Brings the files into a folder; those already there and whole are not fetched.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import output
 from trainer.device import Device, used
 from trainer.errors import PEER, PeerError
 from trainer.job import Job
@@ -40,11 +40,9 @@ def within(seconds: float) -> Iterator[None]:
     """
 
     def give_up() -> None:
-        print(
+        output.err(
             f"trainer: error: not all processes have answered for {seconds:g} s: one of them "
-            "hangs, perhaps this one, while it reads its data",
-            file=sys.stderr,
-            flush=True,
+            "hangs, perhaps this one, while it reads its data"
         )
         os._exit(PEER)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer import __version__, precision, preflight, recipes, secrets
+from trainer import __version__, output, precision, preflight, recipes, secrets
 from trainer.errors import UserError
 from trainer.installed import version
 from trainer.job import Job
@@ -118,9 +118,7 @@ class Settings:
         )
 
 
-def settings_of(
-    job: Job, member: Member, *, name: str, env: Mapping[str, str], hide: Collection[str] = ()
-) -> Settings:
+def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) -> Settings:
     """Return what this host has to state.
 
     Args:
@@ -128,7 +126,6 @@ def settings_of(
         member: This host.
         name: What it is called.
         env: The environment of its processes.
-        hide: Secrets to mask.
     """
     host = f"{name} ({member.task})"
     if tasks.alone(job):
@@ -142,9 +139,9 @@ def settings_of(
     complete = recipes.complete(job, precision=job.hparams.precision or "float32")
     for each in ALIKE:
         held = complete if hasattr(complete, each) else complete.hparams
-        values[flag(each)] = _masked(flag(each), getattr(held, each), hide)
+        values[flag(each)] = _masked(flag(each), getattr(held, each))
     for key, value in job.hparams.hp:
-        values[HP + key] = _masked(HP + key, value, hide)
+        values[HP + key] = _masked(HP + key, value)
     values["GPUs for each process"] = _gpus(job)
     values["--module"] = _module(job)
     values["--precision"] = None
@@ -154,7 +151,7 @@ def settings_of(
     try:
         values |= _data(job, member)
     except UserError as error:
-        problem = secrets.mask_text(str(error), hide=hide)
+        problem = output.clean(str(error))
         values |= dict.fromkeys(DATA)
     own = job.hparams.precision or member.role in ("ps", "evaluator")
     if member.role == "ps":
@@ -193,11 +190,11 @@ def plain(value: Any) -> Value:
     return Value(text=_short(text), digest=_digest(text))
 
 
-def _masked(name: str, value: Any, hide: Collection[str]) -> Value:
+def _masked(name: str, value: Any) -> Value:
     whole = plain(value)
     if secrets.looks_secret(name):
         return dataclasses.replace(whole, text=secrets.MASK)
-    return dataclasses.replace(whole, text=secrets.mask_text(whole.text, hide=hide))
+    return dataclasses.replace(whole, text=output.clean(whole.text))
 
 
 def _gpus(job: Job) -> Value | None:
@@ -258,7 +255,7 @@ def _files(job: Job, split: Any) -> Value:
         where = tuple(paths)
         text += f" at {' '.join(paths)}"
     return Value(
-        text=secrets.mask_text(_short(text)),
+        text=output.clean(_short(text)),
         digest=_digest(repr((found.text, where, entries))),
         parts=entries[:_PARTS],
     )

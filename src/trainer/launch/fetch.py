@@ -7,10 +7,11 @@ process can be given a time and told to end.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
-from trainer.secrets import mask_text
+from trainer import output
 
 
 def fetch(uri: str, to: Path) -> None:
@@ -25,13 +26,14 @@ def fetch(uri: str, to: Path) -> None:
 
 def main(uri: str, to: str) -> int:
     """Fetch, and say in one line why not."""
+    output.begin(os.environ)
     try:
         fetch(uri, Path(to))
     except ImportError as error:
-        print(f"needs the package sagemaker-training: {error}", file=sys.stderr)
+        output.err(f"needs the package sagemaker-training: {error}")
     except Exception as error:
         # botocore has some seventy kinds, without a common one.
-        print(mask_text(" ".join(f"{type(error).__name__}: {error}".split())), file=sys.stderr)
+        output.err(" ".join(f"{type(error).__name__}: {error}".split()))
     else:
         return 0
     return 1

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer import secrets
+from trainer import output
 from trainer.errors import UserError
 from trainer.job import PORT, Job
 from trainer.launch import processes, tasks
@@ -117,7 +117,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
             _see_off(roster, ear, failed=bool(cause))
     if cause:
         with contextlib.suppress(OSError):
-            os.write(err, f"trainer: failed: {cause.line}\n".encode())
+            os.write(err, output.clean(f"trainer: failed: {cause.line}\n").encode())
     return part.outcome(ran, cause)
 
 
@@ -160,9 +160,7 @@ class Host:
 
     def settings(self) -> Settings:
         """Return what this host states of the job; the files of its data are looked at."""
-        env = self.base.env
-        hide = secrets.known(env)
-        return settings_of(self.job, self.member, name=self.name, env=env, hide=hide)
+        return settings_of(self.job, self.member, name=self.name, env=self.base.env)
 
     def terms(self) -> Terms:
         """What the job can do without."""
@@ -195,7 +193,6 @@ class Host:
             name=self.name,
             peers=peers,
             commands=self.commands,
-            hide=secrets.known(self.base.env),
         )
 
     def connected(self, chief_ip: str, own_ip: str) -> None:
@@ -282,10 +279,9 @@ def _check(job: Job) -> None:
             memory = os.statvfs("/dev/shm")
             size = memory.f_frsize * memory.f_blocks
             if size < _SHM:
-                print(
+                output.err(
                     f"trainer: warning: /dev/shm has {size >> 20} MiB, less than the 1 GiB that "
-                    f"NCCL wants for {job.gpus} GPUs; docker run --shm-size=1g",
-                    file=sys.stderr,
+                    f"NCCL wants for {job.gpus} GPUs; docker run --shm-size=1g"
                 )
 
 

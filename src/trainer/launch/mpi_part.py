@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer import failure, secrets
+from trainer import failure
 from trainer.launch import mpi_output, processes
 from trainer.launch.cause import Cause, is_echo
 from trainer.launch.child import Child
@@ -41,7 +41,6 @@ class MpiPart(Part):
             name=host.name,
             peers=peers,
             commands=host.commands,
-            hide=secrets.known(host.base.env),
         )
         self._host_of = host_of
         self._signalled = False
@@ -76,7 +75,7 @@ class MpiPart(Part):
         rank, lines = mpi_output.blame(child.tail)
         name = process.name if rank is None else f"rank {rank}"
         ended = Outcome(code=child.code or 0, failed=process.name, tail=lines)
-        reason = failure.reason_from(ended, hide=self._hide)
+        reason = failure.reason_from(ended)
         echo = child.signal is None and (
             is_echo(reason) or (rank is None and mpi_output.lost(child.tail))
         )

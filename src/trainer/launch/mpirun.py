@@ -21,8 +21,9 @@ from collections.abc import Sequence
 
 from sagemaker_training import environment, errors, mpi, process
 
+from trainer import output
 from trainer.launch.mpi import AGENT, RESOURCES
-from trainer.secrets import mask_text
+from trainer.secrets import masked_argv
 
 # For the other hosts' ssh servers: they were started just now.
 _REACHED = 60.0
@@ -63,7 +64,7 @@ class Mpirun(mpi.MasterRunner, _Script):
         self._setup()
         command = self._create_command()
         script = 1 + len(self._args)
-        print(f"trainer: {mask_text(shlex.join(command[:-script]))}", file=sys.stderr, flush=True)
+        output.err(f"trainer: {shlex.join(masked_argv(command[:-script]))}")
         return process.check_error(
             command,
             [],
@@ -116,6 +117,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         mpirun's exit code.
     """
+    output.begin(os.environ, argv)
     given = _parser().parse_args(argv)
     hosts = given.hosts.split(",")
     runner = Mpirun(
@@ -132,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
         instance_type=given.instance_type,
     )
     if given.show:
-        print(shlex.join(runner._create_command()))
+        output.out(shlex.join(masked_argv(runner._create_command())))
         return 0
     try:
         runner.run()
@@ -140,7 +142,7 @@ def main(argv: Sequence[str]) -> int:
         code = int(error.return_code)
         return code if code > 0 else 128 - code
     except OSError as error:
-        print(f"trainer: error: {error}", file=sys.stderr)
+        output.err(f"trainer: error: {error}")
         return 1
     return 0
 

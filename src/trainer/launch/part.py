@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from trainer import failure
+from trainer import failure, output
 from trainer.errors import PEER, RETRY, UserError
 from trainer.job import Job
 from trainer.launch.cause import Cause, is_echo
@@ -51,7 +51,6 @@ class Part(Rules):
         peers: The line to the others.
         commands: Makes the processes of this host and their commands from the news that the job
             starts; also says whether lines get a name.
-        hide: Secrets to mask in what the others are told.
 
     Attributes:
         cause: Why the job failed, as far as this host knows.
@@ -66,7 +65,6 @@ class Part(Rules):
         name: str,
         peers: Peers,
         commands: Commands,
-        hide: Collection[str] = (),
     ) -> None:
         self.fd = peers.fd
         self.cause: Cause | None = None
@@ -76,7 +74,6 @@ class Part(Rules):
         self._name = name
         self._peers = peers
         self._commands = commands
-        self._hide = hide
         self._served = job.distribution == "parameter_server"
         self._started: dict[str, tuple[Process, Command]] = {}
         self._prefix = True
@@ -229,7 +226,7 @@ class Part(Rules):
             self._cannot_start(run, error)
 
     def _cannot_start(self, run: Run, error: UserError) -> None:
-        cause = Cause(host=self._name, process="launcher", code=2, reason=str(error))
+        cause = Cause(host=self._name, process="launcher", code=2, reason=output.clean(str(error)))
         self._peers.report("failed", cause=cause.to_dict())
         self._fail_with(run, cause)
 
@@ -280,7 +277,7 @@ class Part(Rules):
 
     def _cause(self, child: Child, process: Process, *, code: int) -> Cause:
         ended = Outcome(code=child.code or 0, failed=process.name, tail=child.tail)
-        reason = failure.reason_from(ended, hide=self._hide)
+        reason = failure.reason_from(ended)
         # What the kernel has ended is no echo of anything.
         echo = child.code == PEER or (child.signal in (None, signal.SIGABRT) and is_echo(reason))
         return Cause(host=self._name, process=process.name, code=code, reason=reason, echo=echo)

@@ -9,7 +9,6 @@ from pathlib import Path
 from trainer.errors import UserError
 from trainer.launch.supervise import Command, run_step
 from trainer.report import Reporter
-from trainer.secrets import known, mask_text
 
 REQUIREMENTS = "requirements.txt"
 _ERROR = re.compile(r"\s*error: ", re.IGNORECASE)
@@ -60,7 +59,7 @@ def install(
     if outcome.code:
         problem = _problem(outcome.tail) or f"exit code {outcome.code}"
         line = _line(file, problem) if listed else ""
-        text = mask_text(f"{name}{line}: pip failed: {problem}", hide=known(env))
+        text = f"{name}{line}: pip failed: {problem}"
         if any(_NO_NETWORK.search(line) for line in outcome.tail):
             text += "; no network: name wheels among the sources, or extend the image"
         raise UserError(text)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Collection
 
-from trainer import host_limits
+from trainer import host_limits, output
 from trainer.errors import UserError
 from trainer.launch import processes
 from trainer.launch.child import Child
@@ -71,6 +71,8 @@ class Run:
         Raises:
             UserError: It cannot be started.
         """
+        # What it fails of may speak of what it was given.
+        output.protect(command.env)
         try:
             self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
         except (OSError, ValueError) as error:
@@ -284,4 +286,4 @@ class Run:
 
     def say(self, text: str) -> None:
         """Print a line of this process's own."""
-        self._err.put(f"trainer: {printable(text)}\n".encode())
+        self._err.put(f"trainer: {printable(output.clean(text))}\n".encode())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from trainer import output
 from trainer.serving.access_log import AccessLog
 from trainer.serving.body import CLOSE, GoneError
 from trainer.serving.departure import Departure
@@ -128,7 +127,7 @@ class Endpoint:
             raise
         except Exception as problem:
             # A mistake of ours, or of a user's handler: the server goes on.
-            traceback.print_exc(file=sys.stderr)
+            output.err_traceback(problem)
             return error(500, f"internal error: {type(problem).__name__}")
         finally:
             departure.close()
@@ -156,5 +155,5 @@ class Endpoint:
 def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer as TensorFlow Serving gives errors."""
     # A path or value of the client's may hold what is no text.
-    safe = message.encode("utf-8", "backslashreplace").decode()
+    safe = output.clean(message).encode("utf-8", "backslashreplace").decode()
     return Response(orjson.dumps({"error": safe}), status, headers, JSON)

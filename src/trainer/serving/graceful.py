@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from types import FrameType
 
 import uvicorn
 
+from trainer import output
 from trainer.serving.endpoint import Watch
 
 
@@ -45,4 +45,4 @@ class GracefulServer(uvicorn.Server):
 
 def tell(line: str) -> None:
     """Print what happens to the server itself; standard output is for the access log alone."""
-    print(f"trainer: {line}", file=sys.stderr, flush=True)
+    output.err(f"trainer: {line}")

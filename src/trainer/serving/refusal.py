@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trainer import output
+
 RETRY_SECONDS = "1"
 
 
@@ -35,5 +37,6 @@ def busy(message: str) -> Refusal:
 
 def shown(value: object, limit: int = 80) -> str:
     """A value of a request as an error shows it: short, and on one line."""
-    text = " ".join(str(value).split())
+    # Before it is cut, as half a secret is not found.
+    text = " ".join(output.clean(str(value)[: 20 * limit]).split())
     return text if len(text) <= limit else text[:limit] + "…"

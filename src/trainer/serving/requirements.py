@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from trainer import output
 from trainer.errors import UserError
 from trainer.launch import pip
 from trainer.report import Reporter
@@ -67,6 +68,7 @@ def _wait(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> str | 
 
 def main() -> int:
     """Run pip; the exit code."""
+    output.begin(os.environ, sys.argv)
     answer = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -75,7 +77,7 @@ def main() -> int:
             timeout=PIP_SECONDS, reporter=Reporter(),
         )  # fmt: skip
     except UserError as error:
-        os.write(answer, str(error).encode())
+        os.write(answer, output.clean(str(error)).encode())
         return 2
     return 0
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer import output
 from trainer.errors import UserError
 from trainer.serving import layout
 from trainer.serving.batching import Batcher
@@ -44,7 +45,7 @@ class Store:
     batching: bool | None = None
     sizes: tuple[int, ...] = (1,)
     drain: float = 60.0
-    tell: Callable[[str], None] = print
+    tell: Callable[[str], None] = output.out
     _versions: Mapping[str, Mapping[int, Version]] = field(default_factory=dict)
     _states: dict[tuple[str, int], State] = field(default_factory=dict)
     _loaded: dict[tuple[str, int], Fingerprint] = field(default_factory=dict)

@@ -17,7 +17,6 @@ import io
 import json
 import sys
 import threading
-import traceback
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from trainer import output
 from trainer.errors import UserError
 from trainer.serving import attributes
 from trainer.serving.endpoint import JSON, Call, error
@@ -141,7 +141,7 @@ class UserCode:
                 return function(*given)
             except BaseException as problem:
                 # SystemExit would end the server, and StopIteration never leave the thread.
-                traceback.print_exc(file=sys.stderr)
+                output.err_traceback(problem)
                 raise CodeError(_told(problem)) from None
             finally:
                 with self._lock:
