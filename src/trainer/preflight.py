@@ -32,6 +32,13 @@ def test_paths(job: Job) -> tuple[str, ...]:
     return job.train
 
 
+def notes(job: Job) -> list[str]:
+    """Return lines on what lies among the data of a job and is not used."""
+    if job.module != Job.module or not job.train:
+        return []
+    return files.notes(job.train, test_paths(job))
+
+
 def check(job: Job) -> None:
     """Raise a UserError if data is missing or, on the chief, an output folder cannot be written."""
     if job.test and not job.train:

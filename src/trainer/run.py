@@ -57,6 +57,8 @@ def run(resolved: Resolved) -> int:
                     _serve(stage, reporter, stopped)
                     return 0
                 preflight.check(stage.job)
+                for note in preflight.notes(stage.job):
+                    reporter.info(note)
                 metrics = _train(stage, reporter, stopped)
         except StoppedError as error:
             reporter.info(str(error))

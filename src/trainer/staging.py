@@ -21,6 +21,7 @@ from typing import Any
 from trainer import atomic, checkpoint_state, globs, output, storage
 from trainer.artifacts.found import CODE
 from trainer.checkpoint_state import DamagedError
+from trainer.data.folders import data_among
 from trainer.errors import UserError
 from trainer.job import Job
 from trainer.knob import flag as flag_of
@@ -212,10 +213,12 @@ def staged(
         read = () if role == "ps" else job.train
         common = job.distribution == "parameter_server" and any(map(is_remote, read))
         into = (_common(read, options) if common else work) / "train"
-        train = fetch(read, into, shard=host, stopped=stopped, **more)
+        # A module of one's own reads what it likes.
+        among = data_among if job.module == Job.module else None
+        train = fetch(read, into, shard=host, stopped=stopped, among=among, **more)
         # Often the same folder as --train, which is then not fetched again.
         data = into if host[1] == 1 else work / "test"
-        test = fetch(job.test, data, stopped=stopped, flag="--test", **more)
+        test = fetch(job.test, data, stopped=stopped, flag="--test", among=among, **more)
         found = globs.expanded(
             fetch(model, work / "input", stopped=stopped, flag="--input", **more)
         )

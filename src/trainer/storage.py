@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
 Options = Mapping[str, Mapping[str, Any]]
 NO_OPTIONS: Options = {}
+# Chooses some of the names in a folder.
+Among = Callable[[Iterable[str]], set[str]]
 
 # What tells a reader that its folder is whole: the last to come, and the first to go.
 LAST = ("saved_model.pb", "state.json")
@@ -106,11 +108,12 @@ class Place:
         self.moved: dict[str, int] = {}
         self.fs = self._driver(options.get(self.scheme, {}))
 
-    def find(self, *, patterns: bool = True) -> dict[str, int]:
+    def find(self, *, patterns: bool = True, among: Among | None = None) -> dict[str, int]:
         """Return the objects that the url names, with their sizes.
 
         Args:
             patterns: Whether the url may be a glob.
+            among: Chooses, of the names in a folder or below a glob, those that are wanted.
 
         Raises:
             UserError: There are none, or one that cannot be a local file.
@@ -125,11 +128,31 @@ class Place:
         if not found:
             expected = "an object, a folder or a glob" if patterns else "a folder"
             raise UserError(f"{self.flag} {self.url}: nothing is there; expected {expected}")
+        if size is None:
+            found = self._wanted(found, among)
         for key in found:
             parents = map(str, PurePosixPath(key).parents)
             if not {"", ".", ".."}.isdisjoint(key.split("/")) or any(p in found for p in parents):
                 raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
         return found
+
+    def _wanted(self, found: dict[str, int], among: Among | None) -> dict[str, int]:
+        """Return objects without those that mark a folder, and without what is not wanted."""
+        folders = {str(up) for key in found for up in PurePosixPath(key).parents}
+        left = {key: size for key, size in found.items() if size or key not in folders}
+        if among is None:
+            return left
+        wild = globs.WILD.search(self.key)
+        top = self.key[: wild.start()].rpartition("/")[0] if wild else self.key
+        start = len(top) + 1 if top else 0
+        names = among([key[start:] for key in left])
+        if not names:
+            shown = ", ".join(sorted(key[start:] for key in left)[:3])
+            raise UserError(
+                f"{self.flag} {self.url}: holds no data, only {shown}"
+                f"{', …' if len(left) > 3 else ''}, of which nothing is read"
+            )
+        return {key: size for key, size in left.items() if key[start:] in names}
 
     def _matching(self) -> dict[str, int]:
         """Return the objects that match the key, or lie in a folder that does."""

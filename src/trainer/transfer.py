@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainer import output
 from trainer.errors import UserError
-from trainer.storage import LAST, NO_OPTIONS, WORKERS, Options, Place
+from trainer.storage import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
 from trainer.urls import is_remote, local_path
 
 TELL_EVERY = 5.0  # seconds between lines of progress
@@ -41,6 +41,7 @@ def fetch(
     stopped: Callable[[], bool] = never,
     flag: str = "--train",
     patterns: bool = True,
+    among: Among | None = None,
 ) -> list[str]:
     """Bring what urls name to local disk; a file that is there with its size is not brought again.
 
@@ -53,6 +54,7 @@ def fetch(
         stopped: Asked every second whether to give up.
         flag: What named the paths, for errors.
         patterns: Whether a url may be a glob.
+        among: Chooses, of the names in a folder or below a glob, those that are wanted.
 
     Returns:
         For each path what is the same on local disk: a file for an object, a folder for a folder,
@@ -72,7 +74,7 @@ def fetch(
             continue
         place = Place(path, flag=flag, options=options, stop=stop)
         root = into / place.scheme / place.bucket
-        found = place.find(patterns=patterns)
+        found = place.find(patterns=patterns, among=among)
         mine = [key for key in found if next(number) % shard[1] == shard[0]]
         jobs |= {root / key: (place, key, found[key]) for key in mine}
         local += [str(root / place.key)] if mine else []

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from trainer.data.example import encode
-from trainer.data.files import find, holds_split, open_tables
+from trainer.data.files import find, holds_split, notes, open_tables
+from trainer.data.folders import data_among
 from trainer.data.framing import frame
 from trainer.data.idx import pack
 from trainer.errors import DataError
@@ -189,6 +190,122 @@ def test_what_commonly_lies_beside_data_is_passed_over(tmp_path):
     assert sizes(tmp_path / "plain") == [4]
 
 
+BESIDE = [
+    "_SUCCESS", "_temporary/0/part-0", "_delta_log/0.json", "lost+found/x", ".git/objects/ab",
+    "x_$folder$", "manifest", "manifest.json", "train.manifest", "SHA256SUMS", "train.log",
+    "job.out", ".part-0.crc", "part-0.crc", "beam-temp-train-1/part-0", "part-0.tfrecord.tmp",
+    "part-0~", "train.tfrecord.idx", "README", "Makefile", "preview.png", "model.tar.gz",
+    "events.out.tfevents.1.host", "logs/events.out.tfevents.1.host.v2", "checkpoint",
+    "model.ckpt-7.meta", "model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001", "weights.h5",
+    "ckpt-00000007/state.json", "ckpt-00000007/variables.data-00000-of-00001",
+    "model/1/saved_model.pb", "model/1/variables/variables.data-00000-of-00001",
+    "model/1/assets/part-0", "model/code/inference.py", "metrics.json", "mnist.zip",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_writers_tools_and_the_trainer_itself_leave_is_no_data(tmp_path, name):
+    file = tfrecord(tmp_path / "data" / name, 9)
+    for beside in ("model.ckpt-7.index", "model/1/saved_model.pb", "ckpt-00000007/state.json"):
+        if name.startswith(beside.split("-")[0].split("/")[0]):
+            put(tmp_path / "data" / beside, b"x")
+    tfrecord(tmp_path / "data/train/part-0", 4)
+    tfrecord(tmp_path / "data/test/part-0", 2)
+    for path in (tmp_path / "data", tmp_path / "data/*"):
+        assert sizes(path) == [4]
+        assert sizes(path, split="test") == [2]
+    names = [
+        f.relative_to(tmp_path / "data").as_posix() for f in tmp_path.rglob("*/*") if f.is_file()
+    ]
+    assert data_among(names) == {"train/part-0", "test/part-0"}
+    # It is taken where it is meant.
+    if file.stat().st_size > 1:
+        assert sizes(file) == [9]
+
+
+def test_shards_named_like_the_values_of_a_checkpoint_are_data(tmp_path):
+    tfrecord(tmp_path / "train.data-00000-of-00001", 4)
+    assert sizes(tmp_path) == [4]
+
+
+def test_links_to_folders_are_followed_and_loops_of_them_end(tmp_path):
+    tfrecord(tmp_path / "big/train/part-0", 4)
+    tfrecord(tmp_path / "big/test/part-0", 2)
+    (tmp_path / "big/train/loop").symlink_to(tmp_path / "big")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train", "test"):
+        (data / name).symlink_to(tmp_path / "big" / name)
+    (data / "self").symlink_to("self")
+    (data / "latest").symlink_to(data)
+    for path in (data, data / "t*", tmp_path / "d*"):
+        assert sizes(path) == [4]
+        assert sizes(path, split="test") == [2]
+    # One folder may be meant for both.
+    (tmp_path / "big/train/loop").unlink()
+    (data / "test").unlink()
+    (data / "test").symlink_to(tmp_path / "big/train")
+    assert sizes(data) == sizes(data, split="test") == [4]
+
+
+def test_folders_that_all_link_to_each_other_are_looked_through_once(tmp_path):
+    for i in range(12):
+        tfrecord(tmp_path / f"{i:02}" / "part-0", 1)
+        for j in range(12):
+            (tmp_path / f"{i:02}" / f"to-{j}").symlink_to(tmp_path / f"{j:02}")
+    assert sizes(tmp_path) == [1] * 12
+
+
+def test_a_link_that_leads_nowhere_is_data_that_is_missing(tmp_path):
+    tfrecord(tmp_path / "part-0")
+    (tmp_path / "part-1").symlink_to(tmp_path / "gone")
+    message = f"--train {tmp_path}/part-1: cannot be read: a link that leads nowhere"
+    assert error_of(tmp_path) == message
+    (tmp_path / "part-1").rename(tmp_path / "part-1.crc")
+    assert sizes(tmp_path) == [5]
+
+
+@pytest.mark.parametrize("glob", ["", "*"])
+def test_of_three_splits_the_test_split_is_evaluated_on_and_validation_is_not_used(tmp_path, glob):
+    for name, count in (("train", 5), ("validation", 3), ("eval", 4), ("test", 2)):
+        tfrecord(tmp_path / f"{name}.tfrecords", count)
+    path = tmp_path / glob
+    assert sizes(path) == [5]
+    assert sizes(path, split="test") == [2]
+    unused = f"not used: {tmp_path}/eval.tfrecords, {tmp_path}/validation.tfrecords"
+    assert notes([str(path)], [str(path)]) == [unused]
+    (tmp_path / "test.tfrecords").unlink()
+    assert sizes(path, split="test") == [4]
+    (tmp_path / "eval.tfrecords").unlink()
+    assert sizes(path, split="test") == [3]
+    assert sizes(path) == [5]
+    assert notes([str(path)], [str(path)]) == []
+
+
+def test_one_part_is_evaluated_on_though_others_lie_in_other_folders(tmp_path):
+    for name in ("a/train", "a/validation", "b/train", "b/test"):
+        tfrecord(tmp_path / name / "part-0", 3 if "validation" in name else 2)
+    assert sizes(tmp_path / "a", tmp_path / "b", split="test") == [2]
+
+
+def test_shards_that_are_missing_are_told(tmp_path):
+    for number in (0, 2):
+        tfrecord(tmp_path / f"train-0000{number}-of-00004.tfrecord")
+    put(tmp_path / "train-00003-of-00004.tfrecord", b"")
+    tfrecord(tmp_path / "test-00000-of-00001.tfrecord")
+    assert notes([str(tmp_path)], [str(tmp_path)])[1:] == [
+        f"{tmp_path}/train-*-of-00004: only 3 of 4 files are there"
+    ]
+
+
+def test_idx_files_of_other_shapes_and_types_are_told_as_such(tmp_path):
+    file = put(tmp_path / "a", pack(np.zeros((2, 28, 28, 1), np.uint8)))
+    expected = "expected uint8 [n, 28, 28] or [n]"
+    assert error_of(tmp_path) == f"{file}: an IDX file of uint8 [2, 28, 28, 1]; {expected}"
+    put(file, bytes((0, 0, 13, 2)) + bytes((0, 0, 0, 1, 0, 0, 0, 2)) + bytes(8))
+    assert error_of(tmp_path) == f"{file}: an IDX file of float32 [1, 2]; {expected}"
+
+
 def test_a_file_that_is_there_gzipped_and_unpacked_counts_once(tmp_path):
     originals(tmp_path)
     originals(tmp_path, squeeze=bytes, suffix="")
@@ -263,11 +380,44 @@ def test_a_path_that_does_not_exist_is_told(tmp_path, path):
     assert message.startswith(f"--train {tmp_path / path}: does not exist; give files, folders")
 
 
-@pytest.mark.parametrize("content", [None, "README.md", ".hidden"])
-def test_an_empty_folder_is_told(tmp_path, content):
-    if content:
-        put(tmp_path / content, b"text")
+def test_an_empty_folder_is_told(tmp_path):
+    (tmp_path / "deep/er").mkdir(parents=True)
     assert error_of(tmp_path, split="test").startswith(f"--test {tmp_path}: is empty; give files")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["README.md"], "README.md"),
+        ([".hidden"], ".hidden"),
+        (["mnist_test.csv", "mnist_train.csv"], "mnist_test.csv, mnist_train.csv"),
+        (["train/a.png", "b.png", "c.png", "d.png"], "a.png, b.png, c.png and 1 more"),
+        (["_temporary/0/part-0"], "_temporary"),
+        (["ckpt-00000007/state.json"], "ckpt-00000007"),
+    ],
+)
+def test_a_folder_that_holds_no_data_is_told_with_what_it_holds(tmp_path, names, told):
+    for name in names:
+        put(tmp_path / name, b"x")
+    message = f": holds only {told}, of which nothing is read; give files, folders or globs of TF"
+    assert error_of(tmp_path).startswith(f"--train {tmp_path}{message}")
+    glob = tmp_path / "*"
+    if told[0] not in "._":
+        assert error_of(glob).startswith(f"--train {glob}{message}")
+
+
+def test_files_without_a_byte_are_passed_over_unless_all_are_or_one_is_named(tmp_path):
+    tfrecord(tmp_path / "train/part-0", 3)
+    tfrecord(tmp_path / "test/part-0", 2)
+    put(tmp_path / "train/part-1", b"")
+    put(tmp_path / "train_$folder$", b"")
+    for path in (tmp_path, tmp_path / "*", tmp_path / "train" / "part-*"):
+        assert sizes(path) == [3]
+    assert notes([str(tmp_path)], [str(tmp_path)]) == [f"without a record: {tmp_path}/train/part-1"]
+    (tmp_path / "train/part-0").write_bytes(b"")
+    message = error_of(tmp_path / "train")
+    assert "holds only part-0 (without a byte), part-1 (without a byte), of which" in message
+    assert error_of(tmp_path / "train/part-1").startswith(f"{tmp_path}/train/part-1: is empty")
 
 
 def test_an_empty_file_is_told(tmp_path):

@@ -246,7 +246,7 @@ def test_a_disk_that_is_too_small_is_told_first(driver, tmp_path, monkeypatch):
     "names", [["../x"], ["a//b"], ["./a"], ["/etc"], ["a/..", "b"], ["a", "a/b"], ["a", "a/b/c"]]
 )
 def test_objects_that_cannot_be_files_are_refused(driver, tmp_path, names):
-    driver.objects = {f"bucket/d/{name}": b"" for name in names}
+    driver.objects = {f"bucket/d/{name}": b"1" for name in names}
     with pytest.raises(UserError, match=r"^--train s3://bucket/d: 'd/.*' cannot be a local file$"):
         fetch(["s3://bucket/d"], tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -338,6 +338,24 @@ def test_a_glob_of_a_store_becomes_the_same_glob_on_disk(driver, tmp_path):
         "train-0",
         "train-1",
     ]
+
+
+def test_what_is_no_data_is_neither_fetched_nor_in_the_way(driver, tmp_path):
+    names = ["train/a", "train_$folder$", "_temporary/0/b", "model/1/saved_model.pb", "README.md"]
+    names += ["model/1/variables/variables.data-00000-of-00001", "ckpt-00000001/state.json"]
+    names += ["ckpt-00000001/variables.data-00000-of-00001"]
+    driver.objects = {f"bucket/d/{name}": b"1" for name in names} | {"bucket/d/train": b""}
+    for path in ("s3://bucket/d", "s3://bucket/d/*", "s3://bucket/*"):
+        with staged(Job(train=(path,), test=(path,)), scratch=tmp_path) as stage:
+            assert [f.name for f in tmp_path.rglob("*") if f.is_file()] == ["a"]
+            assert [t for t in stage.job.train if not globs.find(Path(t))] == []
+    # A module of one's own reads what it likes.
+    with staged(Job(train=("s3://bucket/d",), module="mine"), scratch=tmp_path):
+        assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == len(names)
+    driver.objects = {"bucket/d/x.csv": b"1", "bucket/d/_SUCCESS": b""}
+    held = r"^--train s3://bucket/d: holds no data, only _SUCCESS, x.csv, of which nothing is read$"
+    with pytest.raises(UserError, match=held), staged(Job(train=("s3://bucket/d",))):
+        pass
 
 
 def test_what_is_written_or_served_is_never_a_glob(driver, tmp_path):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from trainer import output
 from trainer.data import example
-from trainer.data.files import Split, expand, is_data, open_tables
+from trainer.data.files import open_tables
+from trainer.data.folders import data_among, look
 from trainer.data.framing import frame
+from trainer.data.splits import Split
 from trainer.data.table import Table
 from trainer.errors import UserError
 from trainer.storage import NO_OPTIONS, Options, Place
@@ -103,7 +105,7 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
         folder = out / split
         written[split] = [folder / name for name in _names(split, shards)]
         # Files of an earlier run with another number of shards would be read along with these.
-        others = set(expand(folder)) - set(written[split]) if folder.is_dir() else set()
+        others = set(look(folder).files) - set(written[split]) if folder.is_dir() else set()
         if others:
             raise UserError(
                 f"--out {out}: {folder} holds {min(others).name} already; give an empty folder"
@@ -141,7 +143,7 @@ def _refuse_others(place: Place, *, out: str, shards: int) -> None:
     there = place.contents()
     for split in SPLITS:
         names = [name.removeprefix(f"{split}/") for name in there if name.startswith(f"{split}/")]
-        others = {name for name in names if is_data(name)} - set(_names(split, shards))
+        others = data_among(names) - set(_names(split, shards))
         if others:
             raise UserError(
                 f"--out {out}: its folder {split} holds {min(others)} already; give an empty folder"

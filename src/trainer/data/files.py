@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from trainer import globs
 from trainer.data import idx, npy
 from trainer.data.embedded import SyntheticTable
+from trainer.data.folders import Held, look
 from trainer.data.framing import is_tfrecord
 from trainer.data.reader import GZIP_MAGIC
+from trainer.data.splits import TESTS, Part, Split, part_of
 from trainer.data.table import Table
 from trainer.data.tfrecord import TFRecordTable
 from trainer.errors import DataError
 
-Split = Literal["train", "test"]
-
-# Words in a file's or folder's name that say which split it holds.
-SPLIT_WORDS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing", "t10k", "eval", "evaluation", "val", "valid"), "test"),
-    "validation": "test",
-}
-# What commonly lies beside data and is none: passed over in folders.
-NO_DATA = re.compile(
-    r"[._].*|readme.*|license.*|.*\.(md|txt|json|ya?ml|csv|html|pdf|crc|md5|sha256)"
-)
+# As TensorFlow, Beam and `trainer data create` name the files of a set.
+SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")
 ACCEPTED = "TFRecord, IDX (gzipped or not) or npy"
 
 
@@ -106,90 +96,123 @@ def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
     Raises:
         DataError: Nothing is there.
     """
-    found = (f for p in paths for f in _choose(Path(p), split=split, flag=flag))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(_choose(_look_at(paths, flag=flag), split=split, flag=flag)))
 
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
-    """Whether some folder or glob of `paths` holds files named for `split`."""
+    """Return whether some folder or glob of `paths` holds files named for `split`."""
+    parts = {"train"} if split == "train" else set(TESTS)
     return any(
-        _split_of(file, below=_root(path)) == split
+        part in parts
         for path in map(Path, paths)
         # A file named by itself is meant for what it is given for, whatever its name.
         if not path.is_file()
-        for file in expand(path)
+        for part in _parts(path, look(path))
     )
 
 
-def expand(path: Path) -> list[Path]:
-    """The data files that a file, folder or glob names, in the order of their names.
+def notes(train: Sequence[str], test: Sequence[str]) -> list[str]:
+    """Return lines on what lies among the data and is not used.
+
+    Args:
+        train: What is trained on.
+        test: What is evaluated on.
 
     Raises:
-        OSError: It cannot be read.
+        DataError: As from `find`.
     """
-    if path.is_file():
-        return [path]
-    found: Iterable[Path] = [path]
-    if path.is_dir():
-        # To raise: a search passes over what it may not read.
-        os.scandir(path).close()
-    else:
-        found = globs.find(path)
-    # A glob may match folders.
-    files = {f for p in found for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()}
-    root = _root(path)
-    return sorted(
-        file
-        for file in files
-        if not NO_DATA.fullmatch(file.name.lower())
-        and not any(folder.startswith(".") for folder in file.relative_to(root).parts[:-1])
-        # Of a file that is there gzipped and unpacked, one will do.
-        and not (file.suffix == ".gz" and file.with_suffix("") in files)
-    )
+    looked = {split: _look_at(paths, flag=f"--{split}") for split, paths in _both(train, test)}
+    used = {f for split, at in looked.items() for f in _choose(at, split=split, flag=f"--{split}")}
+    helds = [held for at in looked.values() for _, held in at]
+    unused = sorted({file for held in helds for file in held.files} - used)
+    empty = sorted({file for held in helds for file in held.empty})
+    lines = [f"not used: {_listed(map(str, unused))}"] if unused else []
+    lines += [f"without a record: {_listed(map(str, empty))}"] if empty else []
+    return lines + _missing({*used, *empty})
 
 
-def is_data(name: str) -> bool:
-    """Return whether a file of a folder may be data by its path in there."""
-    *folders, last = name.split("/")
-    return not NO_DATA.fullmatch(last.lower()) and not any(f.startswith(".") for f in folders)
+def _both(train: Sequence[str], test: Sequence[str]) -> list[tuple[Split, Sequence[str]]]:
+    return [("train", train), ("test", test)]
 
 
-def _choose(path: Path, *, split: Split, flag: str) -> list[Path]:
-    """The files at `path` that belong to `split`."""
-    try:
-        files = expand(path)
-    except OSError as error:
-        raise DataError(f"{flag} {path}: cannot be read: {error.strerror}") from None
-    if not files:
-        what = "is empty" if path.is_dir() else "does not exist"
-        raise DataError(f"{flag} {path}: {what}; give files, folders or globs of {ACCEPTED}")
-    if files == [path]:
-        return files
-    named: dict[Split | None, list[Path]] = {}
+def _missing(files: Iterable[Path]) -> list[str]:
+    """Return a line for each set of shards, by their names, of which some are not there."""
+    shards: dict[tuple[Path, str, int], set[int]] = {}
     for file in files:
-        named.setdefault(_split_of(file, below=_root(path)), []).append(file)
-    chosen = named.get(split) or named.get(None)
-    if not chosen:
-        other = next(iter(named))
-        raise DataError(
-            f"{flag} {path}: holds {other} data only ({files[0].name}, …); "
-            "name the files themselves if they are meant"
-        )
+        if match := SHARD.match(file.name):
+            name, number, total = match[1], int(match[2]), int(match[3])
+            shards.setdefault((file.parent, name, total), set()).add(number)
+    return [
+        f"{folder / name}*-of-{total:05d}: only {len(numbers)} of {total} files are there"
+        for (folder, name, total), numbers in sorted(shards.items())
+        if len(numbers) < total
+    ]
+
+
+def _look_at(paths: Sequence[str], *, flag: str) -> list[tuple[Path, Held]]:
+    return [(path, _held(path, flag=flag)) for path in map(Path, paths)]
+
+
+def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> list[Path]:
+    """Return the files that belong to `split`; to evaluate on, those of one part of the data."""
+    named = [(path, _parts(path, held)) for path, held in looked]
+    wanted: Part = "train"
+    if split == "test":
+        wanted = next((part for part in TESTS if any(part in by for _, by in named)), "test")
+    chosen: list[Path] = []
+    for path, by in named:
+        files = by.get(wanted) or by.get(None)
+        if files:
+            chosen += files
+        elif split == "train" or not any(part in by for part in TESTS):
+            others = " and ".join(sorted(str(part) for part in by))
+            first = min(file for files in by.values() for file in files)
+            raise DataError(
+                f"{flag} {path}: holds {others} data only ({first.name}, …); "
+                "name the files themselves if they are meant"
+            )
     return chosen
 
 
-def _root(path: Path) -> Path:
-    """The folder below which the names of folders count: what comes before any wildcard."""
-    return path if path.is_dir() else globs.root(path)
+def _held(path: Path, *, flag: str) -> Held:
+    """Return what a path names.
+
+    Raises:
+        DataError: There is no data.
+    """
+    try:
+        held = look(path)
+    except OSError as error:
+        where = error.filename or path
+        raise DataError(f"{flag} {where}: cannot be read: {error.strerror}") from None
+    if held.files:
+        return held
+    if held.empty or held.beside:
+        names = [f"{file.name} (without a byte)" for file in held.empty] + held.beside
+        what = f"holds only {_listed(names)}, of which nothing is read"
+    elif path.is_dir():
+        what = "is empty"
+    else:
+        what = "is neither a file nor a folder" if path.exists() else "does not exist"
+    raise DataError(f"{flag} {path}: {what}; give files, folders or globs of {ACCEPTED}")
 
 
-def _split_of(file: Path, *, below: Path) -> Split | None:
-    """The split that a file's name says, or else that of the nearest folder under `below`."""
-    for part in reversed(file.relative_to(below).parts):
-        for word in re.split(r"[^a-z0-9]+", part.lower()):
-            if word in SPLIT_WORDS:
-                return SPLIT_WORDS[word]
-    return None
+def _parts(path: Path, held: Held) -> dict[Part | None, list[Path]]:
+    """Return the files of a path by the part of the data that their names say they are."""
+    if held.files == [path]:
+        return {None: held.files}
+    top = path if path.is_dir() else globs.root(path)
+    parts: dict[Part | None, list[Path]] = {}
+    for file in held.files:
+        parts.setdefault(part_of(file.relative_to(top).parts), []).append(file)
+    return parts
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    all_names = list(names)
+    more = len(all_names) - 3
+    return ", ".join(all_names[:3]) + (f" and {more} more" if more > 0 else "")
 
 
 def _kind(path: Path) -> str:
@@ -220,6 +243,8 @@ def _kind(path: Path) -> str:
         return "tfrecord"
     if packed and (is_tfrecord(head) or head.startswith(npy.MAGIC)):
         raise DataError(f"{path}: gzipped TFRecord and npy files are not read; unpack it: gunzip")
+    if other := idx.described(head):
+        raise DataError(f"{path}: an IDX file of {other}; expected uint8 [n, 28, 28] or [n]")
     raise DataError(f"{path}: is neither {ACCEPTED}: it begins with the bytes {head[:8].hex(' ')}")
 
 

@@ -18,6 +18,7 @@ from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, chec
 from trainer.errors import DataError
 
 UINT8 = 8
+TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 
 # That of images: type and rank, then three dimensions.
 LONGEST_HEADER = 4 + 4 * 3
@@ -31,6 +32,14 @@ def dimensions(head: bytes) -> tuple[int, ...] | None:
     if len(head) < 4 + 4 * rank:
         return None
     return struct.unpack_from(f">{rank}I", head, 4)
+
+
+def described(head: bytes) -> str | None:
+    """Return type and dimensions of an IDX file of any kind, or None if `head` begins none."""
+    kind = TYPES.get(head[2]) if head[:2] == b"\0\0" and len(head) > 4 else None
+    if kind is None or not 0 < head[3] <= (len(head) - 4) // 4:
+        return None
+    return f"{kind} {list(struct.unpack_from(f'>{head[3]}I', head, 4))}"
 
 
 def pack(array: np.ndarray) -> bytes:

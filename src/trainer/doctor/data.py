@@ -14,7 +14,7 @@ from trainer.job import Job
 from trainer.urls import is_remote, local_path
 
 if TYPE_CHECKING:
-    from trainer.data.files import Split
+    from trainer.data.splits import Split
 
 # Data up to this size is opened as training does, which finds damage; of more, headers are read.
 WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
@@ -105,10 +105,11 @@ def _look(job: Job, paths: Sequence[str], *, split: Split) -> Finding:
             facts={"kind": "address", "paths": list(paths)},
         )  # fmt: skip
     from trainer.data import files
+    from trainer.data.folders import look
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]
     if job.module != Job.module:
-        found = [file for path in paths for file in files.expand(Path(path))]
+        found = [file for path in paths for file in look(Path(path)).files]
         kind, examples, exact, notes = f"for {job.module}", None, True, ""
     else:
         kinds = files.find(paths, split=split)

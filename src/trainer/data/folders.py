@@ -1,0 +1,188 @@
+"""What lies in a folder of data: which files may be data, and which only lie beside it.
+
+The one place for this rule: folders on disk, what comes from stores and what globs match are all
+looked through here.
+"""
+
+from __future__ import annotations
+
+import collections
+import errno
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainer import globs
+from trainer.data.splits import Part, part_of
+
+# By their names in lower case: of tools and of writers at work, texts, code, pictures, logs,
+# models, checkpoints, and the events of TensorBoard, which are TFRecords too.
+_EXTENSIONS = (
+    r"md|rst|txt|json|ya?ml|toml|cfg|ini|xml|csv|tsv|html?|pdf|crc|md5|sha\d+|sum|log|out|err|"
+    r"py|pyc|ipynb|sh|png|jpe?g|gif|svg|pb|pbtxt|cpb|ckpt|index|meta|h5|hdf5|keras|tgz|tar|tar\.gz|"
+    r"zip|manifest|tmp|temp|part|partial|inprogress|crdownload|lock|swp|bak"
+)
+_NO_DATA = re.compile(
+    rf"[._].*|.*\.({_EXTENSIONS})|.*~|.*\$folder\$|.*\.tfevents\..*|.*\.tfrec\w*\.idx|"
+    r"(readme|license|licence|notice|authors|changelog|manifest|makefile|dockerfile)(\..*)?|"
+    r"(md5|sha\d+)sums?|checksums?|checkpoint|thumbs\.db"
+)
+# Folders that are none of the data's: hidden ones, those of writers at work, and a disk's own.
+_NO_FOLDER = re.compile(r"[._].*|beam-temp-.*|temp-beam-.*|lost\+found", re.IGNORECASE)
+# In a folder with a SavedModel in it.
+_MODEL = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
+_MODEL_FOLDERS = ("variables", "assets", "assets.extra")
+# A checkpoint of the trainer's own, and the values of one of TensorFlow's.
+_CHECKPOINT, _STATE = re.compile(r"ckpt-\d+"), "state.json"
+_VALUES = re.compile(r"(.*)\.data-\d{5}-of-\d{5}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a path names.
+
+    Attributes:
+        files: What may be data, in the order of the names.
+        empty: Files without a byte, which writers leave for partitions without records.
+        beside: What is no data, as one would name it.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+
+
+def data_among(names: Iterable[str]) -> set[str]:
+    """Return those of the names of the files in a folder, to any depth, that may be data."""
+    names = list(names)
+    held: dict[str, set[str]] = collections.defaultdict(set)
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        held[folder].add(last)
+        while folder:
+            folder, _, last = folder.rpartition("/")
+            held[folder].add(last)
+
+    def passed(name: str) -> bool:
+        parts = name.split("/")
+        for i, part in enumerate(parts[:-1]):
+            beside, inside = held["/".join(parts[:i])], held["/".join(parts[: i + 1])]
+            if _passes_folder(part, beside=beside, is_checkpoint=_STATE in inside):
+                return True
+        return _passes_file(parts[-1], beside=held["/".join(parts[:-1])])
+
+    return {name for name in names if not passed(name)}
+
+
+def look(path: Path) -> Held:
+    """Look through a folder, to any depth, or what a glob matches.
+
+    Links are followed. A folder that several of them lead to is looked through once, or once for
+    each part of the data that it is linked as.
+
+    Args:
+        path: A file, which is data whatever its name, a folder or a glob.
+
+    Raises:
+        OSError: A folder cannot be read, or a link leads nowhere.
+    """
+    if path.is_file():
+        return Held(files=[path])
+    held = Held()
+    if path.is_dir():
+        _walk([path], held, top=path)
+    else:
+        _walk(_matching(path, held), held, top=globs.root(path))
+    unpacked = set(held.files)
+    # Of a file that is there gzipped and unpacked, one will do.
+    held.files[:] = sorted(
+        f for f in unpacked if not (f.suffix == ".gz" and f.with_suffix("") in unpacked)
+    )
+    held.empty.sort()
+    held.beside.sort()
+    return held
+
+
+def _matching(glob: Path, held: Held) -> list[Path]:
+    """Return the folders that a glob matches; the files go into `held`."""
+    folders = []
+    beside: dict[Path, list[str]] = {}
+    for path in globs.find(glob):
+        if path.parent not in beside:
+            beside[path.parent] = [file.name for file in path.parent.iterdir()]
+        names = beside[path.parent]
+        if not path.is_dir():
+            _sort_in(path, names, held)
+        elif path.name != glob.name and _passes(path, beside=names):
+            held.beside.append(path.name)
+        else:
+            folders.append(path)
+    return folders
+
+
+def _walk(folders: Iterable[Path], held: Held, *, top: Path) -> None:
+    queue = collections.deque(
+        (folder, part_of(folder.relative_to(top).parts), folder.is_symlink()) for folder in folders
+    )
+    seen: set[tuple[int, int, Part | None]] = set()
+    while queue:
+        folder, part, linked = queue.popleft()
+        here = folder.stat()
+        # Some mounts number folders alike, so that only what links lead to is compared.
+        if linked and (here.st_dev, here.st_ino, part) in seen:
+            continue
+        seen.add((here.st_dev, here.st_ino, part))
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        names = [entry.name for entry in found]
+        for entry in found:
+            path, is_link = folder / entry.name, entry.is_symlink()
+            # One that leads to itself is no folder to `Path`, but an error to the entry.
+            if not (path if is_link else entry).is_dir():
+                _sort_in(path, names, held)
+            elif _passes(path, beside=names):
+                held.beside.append(entry.name)
+            else:
+                step = (path, part_of([entry.name]) or part, linked or is_link)
+                # What lies here itself comes before what a link leads to.
+                (queue.append if is_link else queue.appendleft)(step)
+
+
+def _passes(folder: Path, *, beside: Collection[str]) -> bool:
+    is_checkpoint = bool(_CHECKPOINT.fullmatch(folder.name)) and (folder / _STATE).exists()
+    return _passes_folder(folder.name, beside=beside, is_checkpoint=is_checkpoint)
+
+
+def _passes_folder(name: str, *, beside: Collection[str], is_checkpoint: bool) -> bool:
+    """Return whether to pass over a folder: of a tool, a writer, a model or a checkpoint."""
+    if name in _MODEL_FOLDERS and any(model in beside for model in _MODEL):
+        return True
+    return bool(_NO_FOLDER.fullmatch(name) or (is_checkpoint and _CHECKPOINT.fullmatch(name)))
+
+
+def _passes_file(name: str, *, beside: Collection[str]) -> bool:
+    """Return whether to pass over a file of a folder by its name and those beside it."""
+    values = _VALUES.fullmatch(name)
+    return bool(_NO_DATA.fullmatch(name.lower()) or (values and f"{values[1]}.index" in beside))
+
+
+def _sort_in(path: Path, beside: Collection[str], held: Held) -> None:
+    if _passes_file(path.name, beside=beside):
+        held.beside.append(path.name)
+        return
+    try:
+        found = path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            held.beside.append(path.name)
+            return
+        if error.errno == errno.ENOENT and path.is_symlink():
+            raise OSError(errno.ENOENT, "a link that leads nowhere", str(path)) from None
+        raise
+    if not stat.S_ISREG(found.st_mode):
+        held.beside.append(path.name)
+    else:
+        (held.files if found.st_size else held.empty).append(path)
