@@ -159,11 +159,11 @@ def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> 
     wanted: Part = "train"
     if split == "test":
         wanted = next((part for part in TESTS if any(part in by for _, by in named)), "test")
-    chosen: list[Path] = []
+    found: list[Path] = []
     for path, by in named:
         files = by.get(wanted) or by.get(None)
         if files:
-            chosen += files
+            found += files
         elif split == "train" or not any(part in by for part in TESTS):
             others = " and ".join(sorted(str(part) for part in by))
             first = min(file for files in by.values() for file in files)
@@ -171,7 +171,7 @@ def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> 
                 f"{flag} {path}: holds {others} data only ({first.name}, …); "
                 "name the files themselves if they are meant"
             )
-    return chosen
+    return found
 
 
 def _held(path: Path, *, flag: str) -> Held:
