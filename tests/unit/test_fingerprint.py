@@ -59,7 +59,7 @@ def test_the_order_of_reading_counts(tmp_path):
 
 
 def test_few_files_are_opened_however_many_there_are(tmp_path):
-    folder = make(tmp_path / "many", **{f"part-{i:04}": b"x" * i for i in range(1000)})
+    folder = make(tmp_path / "many", **{f"part-{i:04}": b"x" * (i + 1) for i in range(1000)})
     probed = [name for name, known in of(folder).entries if "," in known]
     assert 1 < len(probed) <= module.PROBED
     assert len(of(folder).entries) == 1000

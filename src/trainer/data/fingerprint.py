@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import os
 import re
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer import globs
 from trainer.data import files
 from trainer.data.files import Split
 from trainer.errors import DataError
@@ -97,9 +97,8 @@ def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
                 if not name.startswith(".") and file.is_file():
                     yield os.path.relpath(file, path), file
 
-    if not all(os.path.lexists(path) for path in paths):
-        # Globs, or names that only the module understands.
-        paths = [f for p in paths for f in sorted(glob.glob(p, recursive=True))]  # noqa: PTH207
+    # What is not there may be a name that only the module understands.
+    paths = globs.expanded(paths)
     return list(itertools.islice((f for path in paths for f in walk(path)), MOST_FILES + 1))
 
 
