@@ -1,14 +1,20 @@
 import contextlib
 import http.client
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
 from trainer.errors import UserError
-from trainer.launch import rendezvous
-from trainer.launch.rendezvous import LARGEST, Store, serving
+from trainer.launch import connections
+from trainer.launch.kv_store import Store
+from trainer.launch.origin import Origin
+from trainer.launch.rendezvous import LARGEST, serving
 from trainer.launch.roster import Roster
 from trainer.launch.tasks import Member
 from trainer.launch.terms import Terms
@@ -19,7 +25,9 @@ CHIEF = Member(role="chief", index=0, address="algo-1")
 @pytest.fixture
 def port():
     roster = Roster(Terms(spec={}, expected=(CHIEF,)))
-    with serving(roster, host="127.0.0.1", port=0) as found:
+    store = Store()
+    store.open(("global", rank) for rank in range(64))
+    with serving(roster, host="127.0.0.1", port=0, store=store) as found:
         yield found
 
 
@@ -36,12 +44,84 @@ def test_a_value_is_there_from_its_writing_to_its_deletion(port):
     assert ask(port, "PUT", "/global/0", b"\x00address\xff")[0] == 200
     assert ask(port, "GET", "/global/0") == (200, b"\x00address\xff")
     assert ask(port, "GET", "/local_algo-1/0") == (404, b"")
-    assert ask(port, "PUT", "/global/0", b"")[0] == 200
-    assert ask(port, "GET", "/global/0") == (200, b"")
+    # The first word counts, and may be said again.
+    assert ask(port, "PUT", "/global/0", b"another")[0] == 409
+    assert ask(port, "PUT", "/global/0", b"\x00address\xff")[0] == 200
+    assert ask(port, "PUT", "/global/1", b"")[0] == 200
+    assert ask(port, "GET", "/global/1") == (200, b"")
     # As each of Horovod's ranks does once it is connected.
     assert ask(port, "DELETE", "/global/0")[0] == 200
     assert ask(port, "GET", "/global/0") == (404, b"")
     assert ask(port, "DELETE", "/global/0")[0] == 200
+    assert ask(port, "PUT", "/global/0", b"another")[0] == 409
+
+
+@pytest.fixture
+def nobody():
+    """Asks as another user of this machine."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+
+    def ask(port, method, path, body=None):
+        script = ASK_AS_NOBODY.format(port=port, method=method, path=path, body=body)
+        argv = [sys.executable, "-S", "-c", script]
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+        return int(ran.stdout)
+
+    return ask
+
+
+ASK_AS_NOBODY = """
+import encodings.idna, http.client, os
+os.setgid(65534); os.setuid(65534)
+line = http.client.HTTPConnection("127.0.0.1", {port}, timeout=10)
+line.request({method!r}, {path!r}, {body!r})
+print(line.getresponse().status)
+"""
+
+
+def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port, nobody):
+    assert nobody(port, "PUT", "/global/0", "x") == 403
+    assert ask(port, "PUT", "/global/0", b"address")[0] == 200
+    assert nobody(port, "GET", "/global/0") == 404
+    assert nobody(port, "DELETE", "/global/0") == 200
+    assert ask(port, "GET", "/global/0") == (200, b"address")
+
+
+def test_who_sends_nothing_takes_no_room_from_the_jobs_own_and_is_cut_off(monkeypatch):
+    monkeypatch.setattr(Origin, "is_own", False)
+    worker = Member(role="worker", index=0, address="algo-2")
+    roster = Roster(Terms(spec={}, expected=(CHIEF, worker)))
+    server = serving(roster, host="127.0.0.1", port=0, patience=1.0)
+    with server as port, contextlib.ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            for _ in range(connections._STRANGER)
+        ]
+        for each in slow:
+            each.sendall(b"POST /job/join HTTP/1.1\r\n")
+        # One more is not even read.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as more:
+            assert more.recv(1) == b""
+        # Each byte may be in time; the whole is not.
+        until = time.monotonic() + 30
+        while slow and time.monotonic() < until:
+            for each in list(slow):
+                try:
+                    each.sendall(b"x")
+                except OSError:
+                    slow.remove(each)
+            time.sleep(0.1)
+        assert not slow
+        assert ask(port, "GET", "/global/0")[0] == 404
+
+
+def test_a_head_without_end_is_not_kept(port):
+    line = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with line, pytest.raises(ConnectionError):
+        line.sendall(b"PUT /global/0 HTTP/1.1\r\n")
+        for _ in range(10_000):
+            line.sendall(b"X-Header: " + b"x" * 1000 + b"\r\n")
 
 
 def test_many_ranks_at_once_are_served(port):
@@ -73,8 +153,10 @@ def test_a_client_that_sends_a_part_and_waits_keeps_nobody_else_waiting(port, mo
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [
-        ("PUT", "/global", {"Content-Length": "0"}, 400),
-        ("PUT", "/a/b/c", {"Content-Length": "0"}, 400),
+        ("PUT", "/global", {"Content-Length": "0"}, 403),
+        ("PUT", "/global/64", {"Content-Length": "0"}, 403),
+        ("PUT", "/a/b/c", {"Content-Length": "0"}, 403),
+        ("PUT", "/global/0", {"Content-Length": "9" * 5000}, 411),
         ("PUT", "/global/0", {"Content-Length": str(LARGEST + 1)}, 413),
         ("PUT", "/global/0", {"Content-Length": "-1"}, 411),
         ("PUT", "/global/0", {"Transfer-Encoding": "chunked"}, 411),
@@ -98,17 +180,6 @@ def test_what_it_cannot_use_is_refused(port, method, path, headers, status):
 def test_words_that_no_launcher_says_are_refused_or_unknown(port, verb, told):
     status, answer = ask(port, "POST", f"/job/{verb}", json.dumps(told))
     assert status == 400 or json.loads(answer) == {"unknown": True}
-
-
-def test_there_is_an_end_to_what_is_kept(monkeypatch):
-    monkeypatch.setattr(rendezvous, "_ROOM", 100)
-    store = Store()
-    assert store.put("/a/b", b"x" * 90)
-    assert not store.put("/c/d", b"x" * 10)
-    # In its place there is room.
-    assert store.put("/a/b", b"y" * 96)
-    store.delete("/a/b")
-    assert store.put("/c/d", b"x" * 96)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line():

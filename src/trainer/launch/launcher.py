@@ -27,6 +27,7 @@ from trainer.launch import processes, tasks
 from trainer.launch.addresses import free_ports, interface_of, split
 from trainer.launch.agreement import Settings, settings_of
 from trainer.launch.command import Command, Outcome
+from trainer.launch.kv_store import Store
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
 from trainer.launch.peers import Peers
@@ -38,7 +39,7 @@ from trainer.launch.run import Run
 from trainer.launch.signals import STOPPING, Ear, ending, hearing
 from trainer.launch.tasks import Process
 from trainer.launch.terms import Terms
-from trainer.launch.variables import Meeting, environment
+from trainer.launch.variables import Meeting, environment, horovod_places
 from trainer.launch.verdict import SETTLE
 
 # What NCCL wants of shared memory, in bytes.
@@ -84,12 +85,14 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     with contextlib.ExitStack() as stack:
         ear = stack.enter_context(hearing())
         stack.enter_context(processes.adopting_orphans())
-        roster = Roster(host.terms()) if host.member == first else None
+        roster = Roster(host.terms(), on_start=host.open_store) if host.member == first else None
         if roster:
             alone = tasks.alone(job)
             asked = job.port or (0 if alone else PORT)
             where = "127.0.0.1" if alone else ""
-            host.port = stack.enter_context(serving(roster, host=where, port=asked))
+            host.port = stack.enter_context(
+                serving(roster, host=where, port=asked, store=host.store)
+            )
         peers = stack.enter_context(
             Peers(
                 directly(roster) if roster else over_http(first.host, host.port, host.connected),
@@ -146,6 +149,7 @@ class Host:
         card: What the others are told of this one.
         job: As this host sees it.
         base: The command of one process.
+        store: What Horovod's ranks read and write; only the first host's is used.
     """
 
     def __init__(self, job: Job, base: Command) -> None:
@@ -154,6 +158,7 @@ class Host:
         self.port = job.port or PORT
         self.spec: dict[str, Any] = {}
         self.card: dict[str, Any] = {}
+        self.store = Store()
         self.job = job
         self.base = base
         self._chief_ip = self._own_ip = "127.0.0.1"
@@ -194,6 +199,17 @@ class Host:
             peers=peers,
             commands=self.commands,
         )
+
+    def open_store(self, counts: Mapping[str, int]) -> None:
+        """Let the ranks of Horovod meet, as the job starts.
+
+        Args:
+            counts: For each member, how many it has that train.
+        """
+        if self.job.distribution == "horovod":
+            late = self.base.env.get("HOROVOD_DYNAMIC_PROCESS_SETS", "0") not in ("", "0")
+            planned = tasks.plan(self.job, counts)
+            self.store.open(horovod_places(planned), late_sets=late)
 
     def connected(self, chief_ip: str, own_ip: str) -> None:
         """Take note of the addresses that a connection to the chief's host has."""

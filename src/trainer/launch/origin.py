@@ -53,10 +53,6 @@ class Origin:
             user = os.geteuid() if ipaddress.ip_address(address).is_loopback else None
         return cls(address=address, user=user, reached_at=own)
 
-    def is_same_place(self, other: Origin) -> bool:
-        """Return whether both come from one address, and one user where that is known."""
-        return (self.address, self.user) == (other.address, other.user)
-
     @property
     def is_own(self) -> bool:
         """Whether a process of this machine and user holds the other end."""

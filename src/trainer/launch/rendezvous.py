@@ -14,52 +14,21 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Any
+from typing import IO, Any
 
 from trainer.errors import UserError
+from trainer.launch.connections import PATIENCE, Connections
+from trainer.launch.kv_store import Store
 from trainer.launch.lifeline import hold
-from trainer.launch.origin import Origin
 from trainer.launch.roster import Roster
 
 # Horovod's values are addresses, ours a page of text.
 LARGEST = 1 << 20
-# Of all values together: some kilobytes for each pair of ranks.
-_ROOM = 256 << 20
-# Seconds for a client to send what it announced.
-_PATIENCE = 10.0
+# What a launcher asks: the longest is to join, with what its host states of the job.
+_LARGEST_REQUEST = 256 << 10
+# The first line and all headers of a request.
+_LARGEST_HEAD = 16 << 10
 _TICK = 0.25
-
-
-class Store:
-    """Values by scope and key."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: dict[str, bytes] = {}
-        self._size = 0
-
-    def get(self, name: str) -> bytes | None:
-        """The value, or None."""
-        with self._lock:
-            return self._values.get(name)
-
-    def put(self, name: str, value: bytes) -> bool:
-        """Keep a value; False if there is no room for it."""
-        with self._lock:
-            size = self._size - self._size_of(name) + len(name) + len(value)
-            if size > _ROOM:
-                return False
-            self._values[name], self._size = value, size
-            return True
-
-    def delete(self, name: str) -> None:
-        """Forget a value: its rank has connected to all others."""
-        with self._lock:
-            self._size -= self._size_of(name)
-            self._values.pop(name, None)
-
-    def _size_of(self, name: str) -> int:
-        return len(name) + len(self._values[name]) if name in self._values else 0
 
 
 class _Server(ThreadingHTTPServer):
@@ -67,9 +36,12 @@ class _Server(ThreadingHTTPServer):
     # All ranks come at once.
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], roster: Roster) -> None:
-        self.store = Store()
+    def __init__(
+        self, address: tuple[str, int], roster: Roster, store: Store, patience: float
+    ) -> None:
+        self.store = store
         self.roster = roster
+        self.connections = Connections(roster.has_joined_from, patience=patience)
         self.ended = threading.Event()
         super().__init__(address, _Handler)
 
@@ -78,46 +50,64 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Return whether there is room for another connection from there."""
+        return self.connections.accept(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self.connections.end(request)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Cut off clients that send nothing, now and then."""
+        self.connections.cut_slow()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news of ours: the roster sees who is lost."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = _PATIENCE
+    timeout = PATIENCE
+
+    def setup(self) -> None:
+        """Prepare to read a request whose head has a bound."""
+        super().setup()
+        self.rfile: Any = _Head(self.rfile, room=_LARGEST_HEAD)
+        self.origin = self.server.connections.origin(self.connection)
 
     def do_GET(self) -> None:
         """Read a value of Horovod's."""
-        value = self.server.store.get(self.path) if self._is_key() else None
+        self.server.connections.received(self.connection)
+        value = self.server.store.get(self.path) if self._is_trusted() else None
         self._answer(404 if value is None else 200, value or b"")
 
     def do_PUT(self) -> None:
         """Write a value of Horovod's."""
-        body = self._body()
-        if body is None:
-            return
-        if not self._is_key():
-            self._answer(400)
-        else:
-            self._answer(200 if self.server.store.put(self.path, body) else 507)
+        trusted = self._is_trusted()
+        body = self._body(LARGEST if trusted else _LARGEST_REQUEST)
+        if body is not None:
+            self._answer(self.server.store.put(self.path, body) if trusted else 403)
 
     def do_DELETE(self) -> None:
         """Forget a value of Horovod's."""
-        if self._is_key():
+        self.server.connections.received(self.connection)
+        if self._is_trusted():
             self.server.store.delete(self.path)
         self._answer(200)
 
     def do_POST(self) -> None:
         """Answer a launcher."""
-        body = self._body()
+        body = self._body(_LARGEST_REQUEST)
         if body is None:
             return
         roster, verb = self.server.roster, self.path.removeprefix("/job/")
         try:
             told = json.loads(body)
-            answer = roster.handle(verb, told, Origin.of(self.connection))
+            answer = roster.handle(verb, told, self.origin)
             known = "unknown" not in answer
-        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             self._answer(400, f"{type(error).__name__}\n".encode())
             return
         if verb == "line" and known:
@@ -134,18 +124,20 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: there are some each second."""
 
-    def _is_key(self) -> bool:
-        return self.path.count("/") == 2 and not self.path.startswith("/job/")
+    def _is_trusted(self) -> bool:
+        # Horovod's client cannot sign what it sends; where it comes from is all that is known.
+        return self.server.connections.trusts(self.origin)
 
-    def _body(self) -> bytes | None:
+    def _body(self, largest: int) -> bytes | None:
         """What the client sends; None if that was refused."""
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        if not (length.isascii() and length.isdecimal() and len(length) < 20):
             self._answer(411)
-        elif int(length) > LARGEST:
+        elif int(length) > largest:
             self._answer(413)
         else:
             body = self.rfile.read(int(length))
+            self.server.connections.received(self.connection)
             if len(body) == int(length):
                 return body
             self._answer(400)
@@ -158,14 +150,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class _Head:
+    """A file from which only so many bytes can be read in lines."""
+
+    def __init__(self, file: IO[bytes], *, room: int) -> None:
+        self._file = file
+        self._room = room
+
+    def readline(self, size: int = -1) -> bytes:
+        line = self._file.readline(self._room + 1 if size < 0 else min(size, self._room + 1))
+        self._room -= len(line)
+        if self._room < 0:
+            raise OSError("the head of a request is too long")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 @contextlib.contextmanager
-def serving(roster: Roster, *, host: str, port: int) -> Iterator[int]:
+def serving(
+    roster: Roster,
+    *,
+    host: str,
+    port: int,
+    store: Store | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[int]:
     """Serve while a block runs.
 
     Args:
         roster: Who answers `/job/`.
         host: The address to listen at; empty for all of this host.
         port: The port, 0 for any free one.
+        store: What Horovod's ranks read and write; by default one that takes nothing.
+        patience: Seconds for a client to send its request.
 
     Yields:
         The port.
@@ -174,7 +193,7 @@ def serving(roster: Roster, *, host: str, port: int) -> Iterator[int]:
         UserError: It cannot listen there.
     """
     try:
-        server = _Server((host, port), roster)
+        server = _Server((host, port), roster, store or Store(), patience)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         if getattr(error, "errno", None) == errno.EADDRINUSE:

@@ -60,6 +60,7 @@ class Roster:
         self._clock = clock
         self._changed = threading.Condition()
         self._hosts: dict[str, Host] = {}
+        self._places: set[tuple[str, int | None]] = set()
         self._verdict = Verdict(clock)
         self._state = State(deadline=clock() + terms.start_timeout)
 
@@ -140,11 +141,7 @@ class Roster:
 
     def has_joined_from(self, origin: Origin) -> bool:
         """Return whether a host of the job has joined from there."""
-        with self._changed:
-            return any(
-                host.origin is not None and host.origin.is_same_place(origin)
-                for host in self._hosts.values()
-            )
+        return (origin.address, origin.user) in self._places
 
     def _join(self, id: str, run: str, join: Join, origin: Origin | None) -> dict[str, Any]:
         state, host, now = self._state, self._hosts.get(id), self._clock()
@@ -163,7 +160,7 @@ class Roster:
             return {"refused": decision.reason}
         new = Host(
             run=run, name=join.host, task=join.task, count=join.count, card=dict(join.card),
-            seen=now, ready=state.generation, settings=join.settings, origin=origin,
+            seen=now, ready=state.generation, settings=join.settings,
         )  # fmt: skip
         if decision.answer is Answer.DIFFERS:
             state.judged_at = min(state.judged_at, now + GATHER)
@@ -176,6 +173,7 @@ class Roster:
         if origin:
             # What an accepted host has reached, others can.
             state.reached_at = state.reached_at or origin.reached_at
+            self._places.add((origin.address, origin.user))
         self._start_when_complete()
         # Who comes later begins with how the job began.
         return {"seen": state.begins}

@@ -9,7 +9,6 @@ from typing import Any
 
 from trainer.launch.agreement import Settings
 from trainer.launch.differences import difference
-from trainer.launch.origin import Origin
 from trainer.launch.tasks import Member
 
 # The states of a host.
@@ -32,7 +31,6 @@ class Host:
         lines: How many idle connections from it stand; see `lifeline`.
         ready: For which beginning of the job it is ready.
         settings: What it states of the job.
-        origin: Where its request to join came from; None in the coordinator's own process.
     """
 
     run: str
@@ -46,7 +44,6 @@ class Host:
     lines: int = 0
     ready: int = 0
     settings: Settings = field(default_factory=Settings)
-    origin: Origin | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

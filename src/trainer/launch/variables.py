@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.cluster import Cluster
@@ -54,6 +55,17 @@ def horovod(
     if job.autotune_log:
         told["HOROVOD_AUTOTUNE_LOG"] = job.autotune_log
     return told
+
+
+def horovod_places(planned: Sequence[Process]) -> Iterator[tuple[str, int]]:
+    """Yield where the processes connect to each other: in which scopes, and as which rank there."""
+    # Hosts come one after the other, each with every local rank once.
+    across: Counter[int] = Counter()
+    for process in planned:
+        yield "global", process.rank
+        yield f"local_{process.member}", process.local_rank
+        yield f"cross_{process.local_rank}", across[process.local_rank]
+        across[process.local_rank] += 1
 
 
 def horovod_defaults(job: Job, meeting: Meeting) -> dict[str, str]:
