@@ -268,7 +268,7 @@ def _precision(process: Process, told: Mapping[str, Any]) -> tuple[str, ...]:
 def _said_when_slow() -> Iterator[None]:
     """Print a line when looking at the data takes long, as on a network disk that hangs."""
     text = "trainer: still looking at the files of --train and --test"
-    timer = threading.Timer(_SLOW, print, [text], {"file": sys.stderr, "flush": True})
+    timer = threading.Timer(_SLOW, output.err, [text])
     timer.daemon = True
     timer.start()
     try:
