@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trainer import atomic
 from trainer.artifacts.contents import files
-from trainer.artifacts.found import CODE, GRAPH
+from trainer.artifacts.found import CODE, GRAPH, version_of
 from trainer.artifacts.pack import pack
 
 # Those that add a version to the ones there.
@@ -79,7 +79,8 @@ def versions_in(layout: str) -> str:
 
 def next_version(folder: Path) -> int:
     """One more than the highest version in the folder; 1 in an empty one."""
-    return max((int(p.name) for p in folder.iterdir() if p.name.isdecimal()), default=0) + 1
+    there = (version_of(path.name) for path in folder.iterdir())
+    return max((number for number in there if number is not None), default=0) + 1
 
 
 def copy(found: dict[str, Path], to: Path) -> None:

@@ -227,7 +227,7 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
         (["--source", "x", "--out", "m.zip"], "--out m.zip: expected a file name that ends"),
         (["--source", "x", "--framework", "torch"], "expected one of tensorflow, mxnet"),
         (["--source", "x", "--layout", "flat"], "--layout flat: expected one of version, servo"),
-        (["--source", "x", "--version", "0"], "--version 0: expected a number of 1 or more"),
+        (["--source", "x", "--version", "-1"], "--version -1: expected a number of 0 or more"),
         (["--source", "x", "--epoch", "3"], "--epoch: is for --framework mxnet only"),
         (["--source", "x", "--framework", "mxnet", "--version", "1"], "for --framework tensorflow"),
         (["--source", "x", "--framework", "mxnet"], "--input-shape: not given"),

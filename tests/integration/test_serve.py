@@ -147,7 +147,7 @@ def test_custom_attributes_choose_model_version_and_method(server):
         "error": "Servable not found for request: Specific(model, 7)"
     }
     assert ask("tfs-model-name=no").status == 404
-    assert "to be tensorflow/serving/classify" in ask("tfs-method=classify").json["error"]
+    assert ":classify is not served here" in ask("tfs-method=classify").json["error"]
     assert ask("tfs-method=drop").status == 400
 
 
@@ -176,7 +176,7 @@ SQUARE = {"instances": [[[0.0] * 3] * 3]}
         ("/v1/models/model/versions/9:predict", ROWS, 404, "Specific(model, 9)"),
         (f"/v1/models/model/versions/{2**64}:predict", ROWS, 400, "Failed to convert version"),
         ("/v1/models/model:drop", ROWS, 400, "Malformed request: POST /v1/models/model:drop"),
-        ("/v1/models/model:regress", ROWS, 400, "to be tensorflow/serving/regress"),
+        ("/v1/models/model:regress", ROWS, 400, ":regress is not served here"),
         ("/nowhere", ROWS, 404, "Not Found: /nowhere"),
         ("/ping", ROWS, 405, "POST is not allowed here; expected GET, HEAD"),
         ("/invocations", bytes(2**21 + 1), 413, "expected at most 2 MiB"),

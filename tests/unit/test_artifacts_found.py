@@ -4,6 +4,7 @@ from made_models import checkpoint, keras_file, member, saved_model, tar
 from trainer.artifacts.contents import contents
 from trainer.artifacts.found import Found, choose, find, inside
 from trainer.errors import UserError
+from trainer.serving import layout
 
 
 @pytest.mark.parametrize("base", ["", "export/Servo/", "deep/down/"])
@@ -17,7 +18,24 @@ def test_the_newest_version_is_chosen_by_number(tmp_path, base):
         choose(of, version=8)
 
 
-@pytest.mark.parametrize("name", ["0", "007", "1a", "v1", "1" * 19])
+@pytest.mark.parametrize("name", ["0", "00000123", str(2**63 - 1), "20260131235959"])
+def test_what_servers_take_for_a_version_is_one(tmp_path, name):
+    saved_model(tmp_path / name)
+    found = Found(kind="saved_model", place=name, version=int(name))
+    assert choose(contents(tmp_path)) == found
+    assert choose(contents(tmp_path), version=int(name)) == found
+    assert layout.find(tmp_path, name="model") == {"model": {int(name): tmp_path / name}}
+
+
+def test_two_folders_of_one_version_are_refused(tmp_path):
+    for name in ("123", "00000123", "7"):
+        saved_model(tmp_path / name)
+    with pytest.raises(UserError, match="00000123 and 123 are both version 123; name one"):
+        choose(contents(tmp_path))
+    assert choose(contents(tmp_path), version=7).place == "7"
+
+
+@pytest.mark.parametrize("name", ["1a", "v1", "-1", "1.0", "²", "٣", str(2**63), "9" * 250])
 def test_what_servers_do_not_take_for_a_version_is_none(tmp_path, name):
     saved_model(tmp_path / name)
     assert choose(contents(tmp_path)) == Found(kind="saved_model", place=name, version=None)

@@ -27,7 +27,10 @@ def test_containers_take_the_layouts_that_they_are_made_for(tmp_path):
     assert takers(packed(model, tmp_path / "a.tar.gz", "3/")) == {SAGEMAKER, SERVING}
     assert takers(packed(model, tmp_path / "s.tar.gz", "export/Servo/3/")) == {SAGEMAKER, SERVING}
     assert takers(packed(model, tmp_path / "flat.tar.gz")) == set()
-    assert takers(packed(model, tmp_path / "zero.tar.gz", "0/")) == set()
+    padded = packed(model, tmp_path / "padded.tar.gz", "00000123/")
+    assert takers(padded) == {SAGEMAKER, SERVING}
+    assert inspect(padded).models[0].version == 123
+    assert takers(packed(model, tmp_path / "named.tar.gz", "v1/")) == set()
     assert takers(keras_file(tmp_path / "net.keras")) == set()
 
 

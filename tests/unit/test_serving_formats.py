@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import math
 
 import hypothesis.strategies as st
 import numpy as np
@@ -43,6 +44,10 @@ SIGNATURES = {
             batched=True,
         ),
         signature("any", tensor("x", "float32", None, None)),
+        signature("column", tensor("x", "float32", None, 1)),
+        signature("sequence", tensor("x", "float32", None, None, 1)),
+        signature("picture", tensor("x", "float32", None, 4, 4, 3)),
+        signature("number", tensor("x", "float32")),
     )
 }
 
@@ -128,6 +133,14 @@ def test_strings_are_utf8():
         ({"instances": [SQUARE], "signature_name": 1}, "must be a string value, got Number"),
         ({"instances": [[1, 2]]}, "has 2 levels of lists; expected 3: float32 [-1,2,2]"),
         ({"instances": [[[1, 2, 3], [3, 4, 5]]]}, "has shape [1,2,3]; expected float32 [-1,2,2]"),
+        ({"instances": [[1, 2, 3], [3, 4, 5]]}, "has 2 levels of lists; expected 3"),
+        ({"signature_name": "flat", "instances": [1, 2, 3, 4]}, "has 1 levels of lists; expected"),
+        ({"signature_name": "column", "instances": [[1, 2]]}, "has shape [1,2]; expected"),
+        ({"signature_name": "number", "instances": [1]}, "has 1 levels of lists; expected 0"),
+        (
+            {"signature_name": "picture", "instances": np.zeros((2, 3, 4, 4)).tolist()},
+            "has shape [2,3,4,4]; expected float32 [-1,4,4,3]",
+        ),
         ({"instances": [[[1, 2], [3]]]}, "unexpected size: 1 at level: 2 expected size: 2"),
         ({"instances": [[[1, 2], 3]]}, "found at incorrect level"),
         ({"instances": [[[1, 2], [3, [4]]]]}, "list at unexpected level: 3 expected < 3"),
@@ -171,6 +184,18 @@ def test_what_is_wrong_with_json_is_told_in_one_line(document, message):
         ("7", "single", [7]),
         ("[7, 8]", "single", [7, 8]),
         ("[7, 8]", "any", [[7, 8]]),
+        # As many values in each row as the input wants, in whatever brackets.
+        ("[[1, 2, 3, 4], [5, 6, 7, 8]]", None, [SQUARE, [[5, 6], [7, 8]]]),
+        ("[1, 2, 3, 4]", None, [SQUARE]),
+        ("[[[1, 2], [3, 4]]]", "flat", [[1, 2, 3, 4]]),
+        ("[1, 2, 3]", "column", [[1], [2], [3]]),
+        ("[[1], [2]]", "single", [1, 2]),
+        ("[1, 2, 3]", "sequence", [[[1], [2], [3]]]),
+        ("[[1, 2, 3], [4, 5, 6]]", "sequence", [[[1], [2], [3]], [[4], [5], [6]]]),
+        ('{"instances": [1, 2, 3]}', "column", [[1], [2], [3]]),
+        ('{"instances": [{"x": 1}, {"x": 2}]}', "column", [[1], [2]]),
+        ('{"inputs": {"x": [1, 2]}}', "column", [[1], [2]]),
+        ('{"inputs": [1, 2, 3, 4]}', "flat", [[1, 2, 3, 4]]),
     ],
 )
 def test_values_without_a_form_are_instances(body, name, expected):
@@ -184,6 +209,19 @@ def test_a_line_is_an_instance(kind):
     np.testing.assert_array_equal(simple("[1,2,3,4]\r\n\n[5,6,7,8]", "flat", kind)[1], [5, 6, 7, 8])
     np.testing.assert_array_equal(simple("[1,2,3,4]", "flat", kind), [[1, 2, 3, 4]])
     np.testing.assert_array_equal(simple('{"x": 1}\n{"x": 2}', "single", kind), [1, 2])
+
+
+def test_a_line_alone_is_one_instance_too():
+    np.testing.assert_array_equal(simple("[1,2,3,4]", None, LINES), [SQUARE])
+    np.testing.assert_array_equal(simple("[7]", "column", LINES), [[7]])
+    np.testing.assert_array_equal(simple("7", "column", LINES), [[7]])
+    np.testing.assert_array_equal(simple("[[7], [8]]", "column", LINES), [[7], [8]])
+    assert "has shape [1,3]" in refused(simple, "[7, 8, 9]", "column", LINES).message
+
+
+def test_lines_of_flat_values_are_rows():
+    np.testing.assert_array_equal(simple("1\n2", "column", LINES), [[1], [2]])
+    np.testing.assert_array_equal(simple("[1,2,3,4]\n[5,6,7,8]", None, LINES)[0], SQUARE)
 
 
 def test_a_ragged_line_is_refused():
@@ -244,8 +282,29 @@ def test_npy_is_read_as_numpy_reads_it(array, fortran):
     np.testing.assert_array_equal(found, array.astype(np.float32))
 
 
-def test_npy_of_one_instance_is_a_batch_of_one():
-    assert npy_format.read(saved(np.ones(4)), SIGNATURES, "flat").arrays["x"].shape == (1, 4)
+@pytest.mark.parametrize(
+    ("shape", "name", "expected"),
+    [
+        ((4,), "flat", (1, 4)),
+        ((2, 2), "serving_default", (1, 2, 2)),
+        ((3, 4), "serving_default", (3, 2, 2)),
+        ((3, 2, 2), "flat", (3, 4)),
+        ((3,), "column", (3, 1)),
+        ((3, 2), "sequence", (3, 2, 1)),
+        ((2, 16, 3), "picture", (2, 4, 4, 3)),
+        ((), "number", ()),
+    ],
+)
+def test_npy_is_read_in_the_shape_that_is_wanted_where_only_one_reading_fits(shape, name, expected):
+    found = npy_format.read(saved(np.arange(math.prod(shape)).reshape(shape)), SIGNATURES, name)
+    assert found.arrays["x"].shape == expected
+    np.testing.assert_array_equal(found.arrays["x"].ravel(), np.arange(math.prod(shape)))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4), (2, 3, 4, 4), (2, 3, 16), (2, 47)])
+def test_npy_of_other_dimensions_is_no_picture(shape):
+    refusal = refused(npy_format.read, saved(np.zeros(shape)), SIGNATURES, "picture")
+    assert (refusal.status, "expected float32 [-1,4,4,3]" in refusal.message) == (400, True)
 
 
 GOOD = saved(np.ones((2, 4), np.float32))
@@ -309,6 +368,9 @@ def test_an_image_goes_to_the_signature_that_takes_bytes():
     assert found.arrays["image_bytes"].tolist() == [body]
     assert "is no JPEG file" in refused(reader("image/jpeg"), body, SIGNATURES, None).message
     assert refused(reader("image/png"), body, SIGNATURES, "flat").status == 415
+    alone = {"a": signature("a", tensor("image_bytes", "string"))}
+    found = reader("image/png")(body, alone, None)
+    assert (found.arrays["image_bytes"][()], found.form) == (body, Form.COLUMNS)
     only = {"serving_default": SIGNATURES["serving_default"]}
     assert refused(reader("image/png"), body, only, None).status == 415
 
@@ -387,6 +449,45 @@ def test_numbers_come_back_from_json_as_they_were(array):
     text = answer.write({"y": array}, kind=JSON, form=Form.COLUMNS)
     found = np.array(json.loads(text)["outputs"], np.float32)
     np.testing.assert_array_equal(found, array)
+
+
+NUMBERS = {
+    "loss": np.array(0.1, np.float32),
+    "size": np.array(3),
+    "any": np.array(True),
+    "name": np.array(b"n", object),
+    "raw_bytes": np.array(b"n", object),
+}
+
+
+def test_outputs_that_are_one_value_for_the_whole_request_are_written():
+    columns = json.loads(answer.write(NUMBERS, kind=JSON, form=Form.COLUMNS))["outputs"]
+    assert columns == {
+        "loss": 0.1, "size": 3, "any": True, "name": "n", "raw_bytes": {"b64": "bg=="}
+    }  # fmt: skip
+    for name, value in columns.items():
+        alone = answer.write({name: NUMBERS[name]}, kind=JSON, form=Form.COLUMNS)
+        assert json.loads(alone) == {"outputs": value}
+    beside = {"loss": NUMBERS["loss"], "y": np.array([1, 2])}
+    written = json.loads(answer.write(beside, kind=JSON, form=Form.COLUMNS))
+    assert written == {"outputs": {"loss": 0.1, "y": [1, 2]}}
+    for half in (np.float16, np.float64):
+        text = answer.write({"y": np.array(0.5, half)}, kind=JSON, form=Form.COLUMNS)
+        assert json.loads(text) == {"outputs": 0.5}
+    text = answer.write({"y": np.array(np.nan)}, kind=JSON, form=Form.COLUMNS)
+    assert text == b'{"outputs": NaN}'
+
+
+def test_values_for_the_whole_request_are_a_table_of_one_row():
+    some = {name: NUMBERS[name] for name in ("loss", "size")}
+    assert answer.write(some, kind=CSV, form=Form.ROWS) == b"0.1,3\n"
+    assert json.loads(answer.write(some, kind=LINES, form=Form.ROWS)) == {"loss": 0.1, "size": 3}
+    table = np.load(io.BytesIO(answer.write(some, kind=NPY, form=Form.ROWS)))
+    np.testing.assert_allclose(table, [[0.1, 3]])
+    loss = {"loss": NUMBERS["loss"]}
+    assert np.load(io.BytesIO(answer.write(loss, kind=NPY, form=Form.ROWS))).shape == ()
+    beside = {"loss": NUMBERS["loss"], "y": np.array([1, 2])}
+    assert refused(answer.write, beside, kind=CSV, form=Form.ROWS).status == 406
 
 
 def test_strings_are_text_and_bytes_are_base64():

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from trainer.errors import UserError
 from trainer.serving import layout
 
 
@@ -33,6 +36,31 @@ def test_what_estimators_write_is_one_model_too(tmp_path):
 def test_folders_of_models_are_named_by_their_folders(tmp_path):
     digits, iris = saved_model(tmp_path / "digits/1"), saved_model(tmp_path / "sub/iris/7")
     assert layout.find(tmp_path, name="model") == {"digits": {1: digits}, "iris": {7: iris}}
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (("teamA/net/1", "teamB/net/1"), "teamA/net and .*teamB/net are both called 'net'"),
+        (("teamA/net/1", "teamB/net/2"), "are both called 'net'"),
+        (("net/1", "deep/net/1"), "are both called 'net'"),
+        # That in the folder itself has the name of --model-name.
+        (("1", "model/1"), "are both called 'model'"),
+        (("1", "export/Servo/2"), "are both called 'model'"),
+        (("a/net/export/Servo/1", "b/net/1"), "are both called 'net'"),
+        (("net/1", "net/001"), "net/001 and .*net/1 are both version 1 of 'net'"),
+    ],
+)
+def test_two_models_of_one_name_are_refused(tmp_path, places, told):
+    for place in places:
+        saved_model(tmp_path / place)
+    with pytest.raises(UserError, match=told):
+        layout.find(tmp_path, name="model")
+
+
+def test_estimators_of_several_models_are_named_by_their_folders(tmp_path):
+    a, b = (saved_model(tmp_path / name / "export/Servo/1") for name in ("a", "b"))
+    assert layout.find(tmp_path, name="model") == {"a": {1: a}, "b": {1: b}}
 
 
 def test_an_empty_folder_has_no_models(tmp_path):

@@ -1,10 +1,12 @@
 """Looking for versions, with models that load and fail as they are told."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from trainer.errors import UserError
 from trainer.serving import store
 from trainer.serving.refusal import bad
 from trainer.serving.store import Store
@@ -56,6 +58,23 @@ def test_a_version_that_fails_at_its_first_call_is_not_shown_and_others_are(mode
     assert models.status("model", 2)[2].message == "out of order"
     # It takes the place of none that works.
     assert models.get(number=1).number == 1
+
+
+def test_a_second_model_of_a_name_changes_nothing_until_it_has_gone(models, lines):
+    for team, number in (("teamA", 1), ("teamB", 5)):
+        (models.folder / team / "net").mkdir(parents=True)
+        write(models.folder / team / f"net/{number}")
+        models.refresh(first=team == "teamA")
+    models.refresh()
+    assert models.get("net").number == 1
+    assert sum("teamB/net are both called 'net'" in line for line in lines) == 1
+    with pytest.raises(UserError, match="are both called 'net'"):
+        models.check()
+    shutil.rmtree(models.folder / "teamB")
+    write(models.folder / "teamA/net/2")
+    models.refresh()
+    models.refresh()
+    assert models.get("net").number == 2
 
 
 def test_what_looks_unfinished_is_tried_at_the_start_alone(models, lines):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,8 +11,7 @@ from trainer.artifacts.contents import Contents, plain
 from trainer.errors import UserError
 
 GRAPH = "saved_model.pb"
-# TensorFlow Serving takes these for versions; SageMaker's container fails on `0` and `007`.
-VERSION = re.compile(r"[1-9]\d{0,17}")
+LONGEST = 255  # characters in a name of a folder
 # Beside a model, the code that serves it.
 CODE = "code"
 OTHERS = {
@@ -44,6 +43,17 @@ class Found:
         return self.place.rpartition("/")[0] if self.version is not None else self.place
 
 
+def version_of(name: str) -> int | None:
+    """Return the version for which servers take a folder of this name; `00000123` is 123.
+
+    TensorFlow Serving reads a number of 64 bits, and SageMaker's container takes leading zeros off.
+    """
+    if not (name.isascii() and name.isdecimal() and len(name) <= LONGEST):
+        return None
+    number = int(name)
+    return number if number < 2**63 else None
+
+
 def find(of: Contents) -> list[Found]:
     """All models in an artifact, the one nearest to the top first."""
     if of.form == "keras":
@@ -55,8 +65,7 @@ def find(of: Contents) -> list[Found]:
             continue
         if file == GRAPH:
             last = folder.rpartition("/")[2]
-            version = int(last) if VERSION.fullmatch(last) else None
-            models.append(Found(kind="saved_model", place=folder, version=version))
+            models.append(Found(kind="saved_model", place=folder, version=version_of(last)))
         elif file.endswith(".keras"):
             models.append(Found(kind="keras", place=name))
         elif file == mxnet.SYMBOL and not folder:
@@ -81,11 +90,17 @@ def choose(of: Contents, *, version: int | None = None) -> Found:
         shown = list(newest.values())[:4]
         names = ", ".join(f"{plain(model.place) or 'its top'} ({model.kind})" for model in shown)
         raise UserError(f"{of.name}: holds several models: {names}; name one of them")
+    same = [model for model in models if version in (None, model.version)]
+    for one, other in itertools.pairwise(same):
+        if one.version is not None and one.version == other.version:
+            raise UserError(
+                f"{of.name}: {plain(one.place)} and {plain(other.place)} are both version "
+                f"{one.version}; name one of them"
+            )
     if version is None or models[0].version is None:
         return models[-1]
-    for model in models:
-        if model.version == version:
-            return model
+    if same:
+        return same[0]
     there = ", ".join(str(model.version) for model in models)
     raise UserError(f"--version {version}: {of.name} has {there}")
 

@@ -16,7 +16,7 @@ from trainer import output
 from trainer.artifacts import mxnet
 from trainer.artifacts.code import code_files
 from trainer.artifacts.contents import files
-from trainer.artifacts.found import CODE, VERSION
+from trainer.artifacts.found import CODE, version_of
 from trainer.artifacts.inspection import describe, inspect
 from trainer.artifacts.pack import pack
 from trainer.artifacts.ready import ready
@@ -72,8 +72,8 @@ def tell(path: Path, *, as_json: bool) -> None:
 def _tensorflow(args: argparse.Namespace, out: Path) -> None:
     if args.layout not in (None, "version", "servo"):
         raise UserError(f"--layout {args.layout}: expected one of version, servo")
-    if args.version is not None and not VERSION.fullmatch(str(args.version)):
-        raise UserError(f"--version {args.version}: expected a number of 1 or more")
+    if args.version is not None and version_of(str(args.version)) is None:
+        raise UserError(f"--version {args.version}: expected a number of 0 or more, of 64 bits")
     code = code_files(Path(args.code), handlers=True) if args.code else None
     with ready(
         Path(args.source),
@@ -81,7 +81,8 @@ def _tensorflow(args: argparse.Namespace, out: Path) -> None:
         version=args.version,
         module=args.module,
     ) as model:
-        folder = str(model.version or args.version or 1)
+        numbers = (model.version, args.version, 1)
+        folder = str(next(number for number in numbers if number is not None))
         if args.layout == "servo":
             folder = f"{SERVO}/{folder}"
         found = {f"{folder}/{name}": file for name, file in model.files.items()}

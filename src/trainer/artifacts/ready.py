@@ -11,7 +11,7 @@ from pathlib import Path
 from trainer.artifacts import saved_model
 from trainer.artifacts.contents import ARCHIVE, contents, files
 from trainer.artifacts.convert import convert
-from trainer.artifacts.found import CODE, GRAPH, VERSION, choose
+from trainer.artifacts.found import CODE, GRAPH, choose, version_of
 from trainer.errors import UserError
 from trainer.untar import unpack
 
@@ -82,9 +82,8 @@ def ready(
             convert(place, work / "saved_model", module=module, name=name)
             place = work / "saved_model"
         # Named by itself, also as `.`
-        last = place.absolute().name
-        if number is None and VERSION.fullmatch(last):
-            number = int(last)
+        if number is None:
+            number = version_of(place.absolute().name)
         if version is not None and number is not None and number != version:
             raise UserError(f"--version {version}: {name} has {number}")
         found = files(place)

@@ -4,6 +4,8 @@ DIR/1/saved_model.pb                 one model, named by --model-name
 DIR/saved_model.pb                   the same, as version 1
 DIR/export/Servo/1/saved_model.pb    the same, as SageMaker's estimators write it
 DIR/digits/1/…  DIR/iris/3/…         several models, named by their folders
+
+Two models of one name are refused: which of them a client means, nobody knows.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from trainer.artifacts.found import version_of
+from trainer.errors import UserError
 
 PROTO = "saved_model.pb"
 DEPTH = 5
@@ -28,19 +33,35 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
     Args:
         folder: What to look through; hidden folders are left out.
         name: What to call a model that has no folder of its own.
+
+    Raises:
+        UserError: Two of them have one name, or two folders are one version.
     """
     models: dict[str, dict[int, Path]] = {}
+    homes: dict[str, Path] = {}
     for path in _saved_models(folder, depth=DEPTH):
         parts = path.relative_to(folder).parts
-        if parts and parts[-1].isdecimal() and parts[-1].isascii():
-            above, version = parts[:-1], int(parts[-1])
-        elif not parts:
-            above, version = (), 1
-        else:
+        version = version_of(parts[-1]) if parts else 1
+        if version is None:
             # A SavedModel without a number is one that nobody can ask for.
             continue
-        own = name if above in ((), SERVO) else above[-1]
-        models.setdefault(own, {}).setdefault(version, path)
+        home = path.parent if parts else path
+        above = home.relative_to(folder).parts if parts else ()
+        if above[-2:] == SERVO:
+            above = above[:-2]
+        own = above[-1] if above else name
+        first = homes.setdefault(own, home)
+        if first != home:
+            raise UserError(
+                f"--model-dir {folder}: {first} and {home} are both called '{own}'; rename one of "
+                "the folders, or serve one of them"
+            )
+        other = models.setdefault(own, {}).setdefault(version, path)
+        if other != path:
+            raise UserError(
+                f"--model-dir {folder}: {other} and {path} are both version {version} of '{own}'; "
+                "remove one of them"
+            )
     return models
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.serving import shapes
 from trainer.serving.refusal import Refusal, bad
 
 DEFAULT = "serving_default"
@@ -70,6 +71,28 @@ class Tensor:
                 f"{self.type_name}; expected finite numbers"
             )
 
+    def fitted(self, array: np.ndarray, *, single: bool = False) -> np.ndarray:
+        """Return values in the shape that is wanted, where their number leaves one reading.
+
+        An array that can be read in no way, or is right already, comes back as it is.
+
+        Args:
+            array: Rows, in this shape or another.
+            single: Whether it may be one row without the dimension of rows.
+        """
+        if not self.shape or not array.ndim or self.fits(array.shape):
+            return array
+        wanted = self.shape[1:]
+        if self.shape[0] in (None, len(array)):
+            row = shapes.read_as(array.shape[1:], wanted)
+            if row is not None:
+                return array.reshape(len(array), *row)
+        if single and self.shape[0] in (None, 1):
+            row = shapes.read_as(array.shape, wanted)
+            if row is not None:
+                return array.reshape(1, *row)
+        return array
+
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be given."""
         if self.shape is None:
@@ -110,7 +133,8 @@ class Signature:
         if len(self.inputs) != 1:
             return False
         (only,) = self.inputs
-        return only.is_text and only.name.endswith(BYTES_SUFFIX) and only.fits((1,))
+        one = only.fits((1,)) or only.fits(())
+        return only.is_text and only.name.endswith(BYTES_SUFFIX) and one
 
     def only_input(self, what: str) -> Tensor:
         """The single input, for formats that have no names.

@@ -52,6 +52,8 @@ class Store:
     # As last seen: what has not changed since the look before is whole, or will not be loaded.
     _seen: dict[tuple[str, int], Fingerprint] = field(default_factory=dict)
     _failed: dict[tuple[str, int], Fingerprint] = field(default_factory=dict)
+    # Why nothing was loaded or let go of at the last look.
+    _problem: str = ""
 
     def check(self) -> None:
         """Raise a UserError if there is no model; nothing is loaded yet."""
@@ -130,7 +132,15 @@ class Store:
             first: Take folders as they are; later, a new one must be whole, and have been so twice
                 in a row.
         """
-        found = layout.find(self.folder, name=self.name)
+        try:
+            found = layout.find(self.folder, name=self.name)
+        except UserError as error:
+            # Somebody has put a second model of a name there.
+            if str(error) != self._problem:
+                self.tell(f"warning: {error}; until then nothing is loaded or let go of")
+            self._problem = str(error)
+            return
+        self._problem = ""
         wanted = {
             (name, number): versions[number]
             for name, versions in found.items()

@@ -90,13 +90,13 @@ class TfServing:
 
 
 def check_method(method: str) -> None:
-    """Refuse what Keras models cannot be asked.
+    """Refuse what this server does not serve.
 
     Raises:
         Refusal: The method is not `predict`.
     """
     if method != "predict":
         raise bad(
-            f"Expected {method} signature method_name to be tensorflow/serving/{method}. "
-            "Was: tensorflow/serving/predict; ask with :predict"
+            f":{method} is not served here, whatever the method_name of a signature is; ask the "
+            "signature with :predict, which takes the inputs that /metadata lists"
         )

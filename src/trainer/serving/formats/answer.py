@@ -71,8 +71,13 @@ def write(outputs: Arrays, *, kind: str, form: Form) -> bytes:
     for name, array in outputs.items():
         if array.dtype.kind == "c":
             raise bad(f"Failed to write JSON value for tensor type: {array.dtype} of '{name}'")
+    if kind == NPY and len(outputs) == 1:
+        return npy.write(next(iter(outputs.values())))
+    if kind != JSON and not any(array.ndim for array in outputs.values()):
+        # Numbers for the whole request are a table of one row.
+        outputs = {name: array[np.newaxis] for name, array in outputs.items()}
     if kind == NPY:
-        return _npy(outputs)
+        return npy.write(np.concatenate(_tables(outputs), axis=1))
     if kind == CSV:
         return _csv(outputs)
     finite = all(map(_finite, outputs.values()))
@@ -117,6 +122,8 @@ def _rows(outputs: Arrays) -> Iterator[Any]:
 
 def _column(name: str, array: np.ndarray) -> Any:
     """An output as JSON can hold it: an array of numbers as it is, strings as lists."""
+    if array.dtype != object and not array.ndim:
+        return array[()]
     if array.dtype != object:
         return array if array.flags.c_contiguous else np.ascontiguousarray(array)
     return _texts(array.tolist(), as_bytes=name.endswith(BYTES_SUFFIX))
@@ -159,12 +166,6 @@ def _tables(outputs: Arrays) -> list[np.ndarray]:
         if len(tables[-1]) != len(tables[0]):
             raise Refusal(406, f"output '{name}' has other rows than the rest; Accept {JSON}")
     return tables
-
-
-def _npy(outputs: Arrays) -> bytes:
-    if len(outputs) == 1:
-        return npy.write(next(iter(outputs.values())))
-    return npy.write(np.concatenate(_tables(outputs), axis=1))
 
 
 def _csv(outputs: Arrays) -> bytes:

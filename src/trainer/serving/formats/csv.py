@@ -76,7 +76,7 @@ def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:
     if size is None or row is None:
         # As SageMaker's container has it: one column is a value, several are a list.
         single = table.shape[1] == 1 and (row is None or row == ())
-        return table[:, 0] if single else table
+        return table[:, 0] if single else tensor.fitted(table)
     if table.shape[1] != size:
         raise bad(f"CSV: lines have {table.shape[1]} columns; expected {size}: {tensor}")
     return table.reshape(len(table), *(n or 0 for n in row))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.ask import Ask, checked, choose
+from trainer.serving.formats.ask import Ask, Form, checked, choose
 from trainer.serving.refusal import Refusal, bad
 from trainer.serving.signature import Signature
 
@@ -37,6 +37,8 @@ def read(
     signature = choose(signatures, name or able[0])
     if not body.startswith(BEGINS[kind]):
         raise bad(f"the body is no {kind.partition('/')[2].upper()} file")
-    array = np.empty(1, object)
-    array[0] = body
-    return checked(signature, {signature.inputs[0].name: array})
+    (tensor,) = signature.inputs
+    alone = tensor.shape == ()
+    array = np.empty(() if alone else 1, object)
+    array[...] = body
+    return checked(signature, {tensor.name: array}, Form.COLUMNS if alone else Form.ROWS)

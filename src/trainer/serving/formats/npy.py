@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.ask import Ask, checked, choose
+from trainer.serving.formats.ask import Ask, Form, checked, choose
 from trainer.serving.refusal import Refusal, bad, shown
 from trainer.serving.signature import Signature, Tensor
 
@@ -18,7 +18,7 @@ LONGEST_HEADER = 10_000
 def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
     """Read a body of the type application/x-npy.
 
-    An array with one dimension less than the input is a single instance.
+    An array may also be a single instance, or have flat rows, where its size leaves no doubt.
 
     Raises:
         Refusal: It is no npy file, or not as the signature has it.
@@ -26,9 +26,10 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     signature = choose(signatures, name)
     tensor = signature.only_input("npy")
     array = _array(body)
-    if tensor.shape is not None and array.ndim == len(tensor.shape) - 1:
-        array = array[np.newaxis]
-    return checked(signature, {tensor.name: _typed(array, tensor)})
+    made = tensor.fitted(_typed(array, tensor), single=True)
+    # Where there are no rows, there are none in the answer.
+    form = Form.COLUMNS if tensor.shape == () else Form.ROWS
+    return checked(signature, {tensor.name: made}, form)
 
 
 def _array(body: bytes) -> np.ndarray:
@@ -75,7 +76,7 @@ def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
         if array.min() < limits.min or array.max() > limits.max:
             raise bad(f"npy: values out of the range of {tensor.type_name}")
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, tensor.dtype)
+        return np.asarray(array, tensor.dtype, order="C")
 
 
 def write(table: np.ndarray) -> bytes:

@@ -15,6 +15,7 @@ import re
 import numpy as np
 import orjson
 
+from trainer.serving import shapes
 from trainer.serving.signature import Tensor
 
 _NUMBER = b"0123456789+-.eE"
@@ -22,6 +23,7 @@ _SPACE = b" \t\r\n"
 # Every character of a number looks alike; brackets become spaces.
 _ALIKE = bytes.maketrans(_NUMBER, b"0" * len(_NUMBER))
 _FLAT = bytes.maketrans(b"[]", b"  ")
+_spellings = functools.lru_cache(maxsize=64)(shapes.spellings)
 _INSTANCES = re.compile(rb'"instances"\s*:\s*$')
 
 
@@ -38,19 +40,22 @@ def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
     row = tensor.row
     if tensor.dtype.kind != "f" or row is None or None in row or 0 in row:
         return None
+    sizes = tuple(size for size in row if size is not None)
     skeleton = text.translate(_ALIKE, _SPACE)
     if _outside(skeleton):
         return None
     brackets = skeleton.translate(None, b"0")
-    one = _row(row)
-    count = (len(brackets) - 1) // (len(one) + 1)
-    if count < 1 or brackets != _rows(one, count):
+    for one in map(_row, _spellings(sizes)):
+        count = (len(brackets) - 1) // (len(one) + 1)
+        if count >= 1 and brackets == _rows(one, count):
+            break
+    else:
         return None
     try:
         numbers = orjson.loads(b"[" + text.translate(_FLAT) + b"]")
         # Numbers too large for float32 become infinite here, and are told of later.
         with np.errstate(over="ignore"):
-            return np.fromiter(numbers, tensor.dtype, len(numbers)).reshape(count, *row)
+            return np.fromiter(numbers, tensor.dtype, len(numbers)).reshape(count, *sizes)
     except (ValueError, OverflowError):
         return None
 

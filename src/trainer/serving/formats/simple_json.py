@@ -5,7 +5,7 @@
     {"a": [1], "b": [2]}         one instance of a model with the inputs a and b
     [1, 2] [3, 4]                one instance after the other, on lines of their own or not
 
-Which a list is, is told by how deep it is.
+Which a list is, is told by its shape.
 """
 
 from __future__ import annotations
@@ -53,14 +53,18 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     try:
         document = tf_json.parse(body)
     except Refusal as error:
-        values = _several(body)
-        if values is None:
+        several = _several(body)
+        if several is None:
             raise error from None
-        return tf_json.from_rows(values, choose(signatures, name))
+        return tf_json.from_rows(several, choose(signatures, name))
     if isinstance(document, dict) and FORMS & document.keys():
         return tf_json.from_object(document, signatures, name)
     signature = choose(signatures, name)
-    return tf_json.from_rows(_as_rows(document, signature), signature)
+    if isinstance(document, list) and document and len(signature.inputs) == 1:
+        (tensor,) = signature.inputs
+        if not isinstance(document[0], dict):
+            return checked(signature, {tensor.name: values.array(document, tensor, single=True)})
+    return tf_json.from_rows(document if isinstance(document, list) else [document], signature)
 
 
 def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
@@ -71,7 +75,7 @@ def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | Non
     """
     lines = [line for line in body.splitlines() if line.strip()]
     if len(lines) == 1:
-        return read(lines[0], signatures, name)
+        return _read_line(lines[0], signatures, name)
     try:
         # One array of all: the values need not be looked at twice.
         joined = b"[" + b",".join(lines) + b"]"
@@ -81,32 +85,41 @@ def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | Non
             rows = numbers.read(joined, tensor)
             if rows is not None:
                 return checked(signature, {tensor.name: rows})
-        values = [orjson.loads(line) for line in lines]
+        each = [orjson.loads(line) for line in lines]
     except ValueError:
         # Values may go over several lines.
         return read(body, signatures, name)
-    return tf_json.from_rows(values, choose(signatures, name))
+    return tf_json.from_rows(each, choose(signatures, name))
 
 
-def _as_rows(value: Any, signature: Signature) -> list[Any]:
-    """What a value without any form is: instances, or one of them."""
+def _read_line(line: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+    """Read the only line: an instance, unless it has a form of its own or is a batch to the letter.
+
+    Flat values are no batch here: a client that sends one line counts on one prediction.
+    """
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return read(line, signatures, name)
     if not isinstance(value, list):
-        return [value]
-    if value and isinstance(value[0], dict):
-        return value
-    shape = signature.inputs[0].shape if len(signature.inputs) == 1 else None
-    if shape is not None and values.depth(value) == len(shape) - 1:
-        return [value]
-    return value
+        return read(line, signatures, name)
+    signature = choose(signatures, name)
+    if len(signature.inputs) == 1:
+        (tensor,) = signature.inputs
+        made = values.typed(value, tensor)
+        if tensor.shape is not None and tensor.fits(made.shape):
+            return checked(signature, {tensor.name: made})
+        value = [value]
+    return tf_json.from_rows(value, signature)
 
 
 def _several(body: bytes) -> list[Any] | None:
     """The JSON values that follow one another; None if that is not what there is."""
     try:
-        values = list(_values(body.decode()))
+        several = list(_values(body.decode()))
     except (ValueError, RecursionError):
         return None
-    return values if len(values) > 1 else None
+    return several if len(several) > 1 else None
 
 
 def _values(text: str) -> Iterator[Any]:

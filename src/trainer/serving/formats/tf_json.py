@@ -141,7 +141,7 @@ def _from_columns(given: Any, signature: Signature) -> Ask:
         raise bad(
             f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
         )
-    arrays = {key: values.array(given[key], tensor) for key, tensor in tensors.items()}
+    arrays = {key: values.array(given[key], tensor, single=True) for key, tensor in tensors.items()}
     return checked(signature, arrays, Form.COLUMNS)
 
 

@@ -20,18 +20,32 @@ _KINDS = {
 }  # fmt: skip
 
 
-def array(value: Any, tensor: Tensor) -> np.ndarray:
-    """A value of JSON as an array of the tensor's type; its shape is checked later."""
+def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
+    """A value of JSON as an array of the tensor's type and rank; its sizes are checked later.
+
+    Args:
+        value: Nested lists, or a value alone.
+        tensor: What is wanted.
+        single: Whether it may be one row without the dimension of rows.
+    """
+    made = tensor.fitted(typed(value, tensor), single=single)
+    if tensor.shape is not None and made.ndim != len(tensor.shape):
+        raise bad(
+            f"input '{tensor.name}' has {made.ndim} levels of lists; expected "
+            f"{len(tensor.shape)}: {tensor}"
+        )
+    return made
+
+
+def typed(value: Any, tensor: Tensor) -> np.ndarray:
+    """A value of JSON as an array of the tensor's type, whatever its shape."""
     shape: list[int] = []
     level = value
     while isinstance(level, list):
         shape.append(len(level))
         level = level[0] if level else None
-    rank = len(shape) if tensor.shape is None else len(tensor.shape)
-    if len(shape) > DEEPEST or (tensor.shape is not None and len(shape) != rank):
-        raise bad(
-            f"input '{tensor.name}' has {len(shape)} levels of lists; expected {rank}: {tensor}"
-        )
+    if len(shape) > DEEPEST:
+        raise bad(f"input '{tensor.name}' has {len(shape)} levels of lists; expected {tensor}")
     leaves: list[Any] = []
     _walk(value, shape, 0, leaves)
     return _typed(leaves, tensor).reshape(shape)
@@ -91,15 +105,6 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
         return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise bad("Unable to base64 decode a 'b64' value") from None
-
-
-def depth(value: Any) -> int:
-    """How deep lists are nested, by their first elements."""
-    levels = 0
-    while isinstance(value, list):
-        levels += 1
-        value = value[0] if value else None
-    return levels
 
 
 def told(value: Any) -> str:
