@@ -13,7 +13,8 @@ TENSORFLOW = "2.21.0"
 HOROVOD_NEEDS = ["cloudpickle>=3", "packaging>=24", "psutil>=6", "pyyaml>=6"]
 
 setup(
-    name="trainer",
+    # `trainer` is somebody else's on the package index.
+    name="trainer-anywhere",
     version=VERSION,
     description="Train one TensorFlow model unchanged on SageMaker, AI Platform, Vertex AI "
     "or a plain box",

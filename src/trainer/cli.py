@@ -25,6 +25,7 @@ from trainer import __version__, host_limits, output
 from trainer.artifacts.flags import add_flags as add_package_flags
 from trainer.errors import PEER, RETRY, PeerError, RetryableError, UserError
 from trainer.flags import Parser, add_flags
+from trainer.installed import install
 from trainer.serving import settings
 from trainer.std_streams import Streams, guarded
 from trainer.urls import is_remote, local_path
@@ -68,7 +69,7 @@ def _main(argv: Sequence[str], streams: Streams | None) -> int:
     debug = "--debug" in argv
     output.begin(os.environ, argv)
     try:
-        args = _parser().parse_args(argv)
+        args = make_parser().parse_args(argv)
         args.argv = argv
         if streams and args.run in (_train, _serve) and not getattr(args, "dry_run", False):
             streams.never_wait()
@@ -106,7 +107,8 @@ def _tell(error: Exception) -> int:
     return FAILURE
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Return the parser of the whole command line."""
     parser = Parser(
         prog="trainer",
         description=(__doc__ or "").partition("\n\nTensorFlow")[0],
@@ -236,7 +238,7 @@ def _serve(args: argparse.Namespace) -> int:
     try:
         from trainer.serving.server import run
     except ModuleNotFoundError as error:
-        raise UserError(f"serve: needs {error.name}: pip install 'trainer[serve]'") from None
+        raise UserError(f"serve: needs {error.name}: {install('serve')}") from None
     from trainer.platforms.base import Seen
     from trainer.platforms.task import find_gpu, hidden_gpus
 

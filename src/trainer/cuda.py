@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.installed import install
+
 DRIVER = "libcuda.so.1"
 MANAGEMENT = "libnvidia-ml.so.1"
 # What TensorFlow 2.21 opens, each with the folder of NVIDIA's wheel that has it. Those that others
@@ -44,7 +46,7 @@ DRIVER_FOLDERS = (
 OLDEST_CUDA, OLDEST_DRIVER = 12000, "525.60.13"
 
 CAPABILITIES = "set NVIDIA_DRIVER_CAPABILITIES=compute,utility when starting the container"
-PACKAGES = "use the trainer's image for GPUs, or pip install 'trainer[gpu]'"
+PACKAGES = f"use the trainer's image for GPUs, or {install('gpu')}"
 TOOLKIT = "docker run --gpus all, with NVIDIA's driver and container toolkit on the host"
 
 

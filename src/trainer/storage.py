@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from trainer import globs
 from trainer.errors import UserError
+from trainer.installed import install
 from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
 from trainer.urls import URL
 
@@ -238,7 +239,7 @@ class Place:
         try:
             driver = getattr(importlib.import_module(module), name)
         except ImportError:
-            needs = f"needs {package}: pip install 'trainer[cloud]'"
+            needs = f"needs {package}: {install('cloud')}"
             raise UserError(f"{self.flag} {self.url}: {needs}") from None
         # It logs whole addresses; all that matters comes as an exception as well.
         logging.getLogger(package).setLevel(logging.CRITICAL)

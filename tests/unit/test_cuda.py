@@ -87,7 +87,7 @@ def test_a_library_that_is_missing_is_named(machine, name):
     (machine.packages / "nvidia" / cuda.LIBRARIES[name] / "lib" / name).unlink()
     (cause,) = machine.ask()["causes"]
     assert cause.startswith(f"library {name} is not found; ")
-    assert "pip install 'trainer[gpu]'" in cause
+    assert "pip install 'trainer-anywhere[gpu]'" in cause
 
 
 def test_a_library_that_does_not_load_says_why(machine):

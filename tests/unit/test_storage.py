@@ -133,7 +133,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, scheme, package):
     with pytest.raises(UserError) as caught:
         fetch([f"{scheme}://bucket/x"], tmp_path)
     assert str(caught.value) == (
-        f"--train {scheme}://bucket/x: needs {package}: pip install 'trainer[cloud]'"
+        f"--train {scheme}://bucket/x: needs {package}: pip install 'trainer-anywhere[cloud]'"
     )
 
 

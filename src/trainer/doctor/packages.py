@@ -10,7 +10,7 @@ from pathlib import Path
 import trainer
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.installed import version
+from trainer.installed import install, version
 from trainer.job import Job
 
 # Each with the other names that it is installed under.
@@ -37,7 +37,7 @@ def tell_packages(job: Job) -> Iterator[Finding]:
     yield Finding(about="versions", text=text, facts=found)
     for name in ("tensorflow", "keras"):
         if not found[name]:
-            yield problem(name, "is not installed", "pip install 'trainer[cpu]' or 'trainer[gpu]'")
+            yield problem(name, "is not installed", f"{install('cpu')}, or [gpu]")
     outputs = (job.model_dir, job.output_dir, job.checkpoint_dir, job.log_dir)
     places = [*job.train, *job.test, *(folder for folder in outputs if folder)]
     for schemes, package in STORES.items():
