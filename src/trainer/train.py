@@ -23,6 +23,7 @@ from trainer.export import export
 from trainer.finite import check_finite
 from trainer.hooks import NO_HOOKS, Hooks
 from trainer.job import Job
+from trainer.launch.agreement import Value, flags, plain
 from trainer.optim import make_optimizer
 from trainer.pace import Pace
 from trainer.report import Reporter, describe, metrics_of, tell_start, write_metrics
@@ -69,13 +70,14 @@ def train_and_evaluate(
     test = inputs.test_data(job, module, strategy)
     train = inputs.train_data(job, module, strategy, batch_size=share.batch // strategy.processes)
     steps, epoch = inputs.length(job, train, batch_size=share.batch)
+    data = {"train": describe(train), "test": describe(test)}
+    sharing.check_alike(strategy, _given(job, data))
     with strategy.scope():
         model = module.keras_model(hparams)
         optimizer = make_optimizer(
             hparams, steps=steps, scale=share.scale, scale_steps=share.scale_steps(steps, epoch)
         )
         optimizer.build(model.trainable_variables)
-    data = {"train": describe(train), "test": describe(test)}
     uses = strategy.device()
     if chief:
         tell_start(
@@ -222,6 +224,13 @@ def train_and_evaluate(
     metrics["model_path"] = hooks.exported(path)
     write_metrics(preflight.output_dir(job), metrics)
     return metrics
+
+
+def _given(job: Job, data: dict[str, Any]) -> dict[str, Value]:
+    """What all processes must have alike: settings, and how many examples each has found."""
+    counts = {f"--{split}": f"{found['examples']} examples" for split, found in data.items()}
+    counts["--precision"] = job.hparams.precision
+    return {name: plain(text) for name, text in counts.items()} | flags(job)
 
 
 def _tell_tested(

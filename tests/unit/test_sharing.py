@@ -1,5 +1,7 @@
 """What processes agree on; the processes themselves are in tests/integration."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from trainer.distribution import sharing
 from trainer.distribution.strategy import ALONE, Strategy, needing_others
 from trainer.errors import PeerError, UserError
 from trainer.job import Hparams, Job
+from trainer.launch.agreement import plain
 
 
 class Other(Strategy):
@@ -62,6 +65,68 @@ def test_others_take_over_where_the_chief_is():
 def test_a_stop_that_one_is_told_is_one_for_all(mine, theirs, told):
     _, found = sharing.agree(Other(0, [0] * 6 + [theirs]), Progress(), stopped=mine)
     assert found == told
+
+
+class Both:
+    """Two processes, each of which is told what both have."""
+
+    def __init__(self, *given: dict[str, object]) -> None:
+        self._given = [{k: plain(v) for k, v in each.items()} for each in given]
+
+    def complaint(self, rank: int) -> str | None:
+        """Why this process does not go on."""
+        sums: list[list[float]] = []
+        other = Recording(1 - rank, sums)
+        with contextlib.suppress(UserError):
+            sharing.check_alike(other, self._given[1 - rank])
+        try:
+            sharing.check_alike(Other(rank, *sums), self._given[rank])
+        except UserError as error:
+            return str(error)
+        return None
+
+
+class Recording(Strategy):
+    """Notes what one of two processes adds to each sum, which is never what the other does."""
+
+    processes = 2
+
+    def __init__(self, rank: int, sums: list[list[float]]) -> None:
+        self.rank, self._sums = rank, sums
+
+    def sum(self, numbers):
+        self._sums.append(list(numbers))
+        return np.asarray(numbers, np.float64)
+
+
+def test_processes_that_were_given_the_same_go_on():
+    assert (
+        Both(
+            {"--seed": 1, "--train": "9 examples"}, {"--seed": 1.0, "--train": "9 examples"}
+        ).complaint(0)
+        is None
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_that_were_given_other_settings_are_told_which(rank):
+    both = Both({"--seed": 1, "--train": "8 examples"}, {"--seed": 1, "--train": "9 examples"})
+    assert both.complaint(rank) == (
+        f"--train: {8 + rank} examples for this process (rank {rank}), something else for rank "
+        f"{1 - rank}; give all processes the same"
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_hyperparameter_that_only_one_process_has_is_told(rank):
+    told = Both({"--seed": 1}, {"--seed": 1, "--hp width": 3}).complaint(rank)
+    expected = ("--hp: not given for", "--hp width: 3 for")
+    assert told is not None
+    assert told.startswith(expected[rank])
+
+
+def test_a_process_that_is_alone_compares_nothing():
+    sharing.check_alike(ALONE, {"--seed": plain(1)})
 
 
 def network() -> keras.Model:

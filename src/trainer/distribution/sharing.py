@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -15,6 +17,10 @@ from trainer.checkpoint import Progress
 from trainer.distribution.strategy import Strategy
 from trainer.errors import UserError
 from trainer.job import Job
+from trainer.launch.agreement import Value
+
+# Settings that are compared one by one where processes differ.
+_MOST = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,47 @@ def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Pro
     mine = dataclasses.astuple(progress) if strategy.is_chief else (0.0,) * 6
     *numbers, stops = strategy.sum([*mine, float(stopped)]).tolist()
     return Progress.of(numbers), stops > 0
+
+
+def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
+    """Compare what the processes were given, and what they have found in their data.
+
+    Hosts have compared most of it when they met, but ranks that mpirun started did not meet.
+
+    Args:
+        strategy: How the work is shared.
+        given: By flag, in the same order in all processes; hyperparameters of a module come last.
+
+    Raises:
+        UserError: They differ.
+    """
+    if strategy.processes == 1:
+        return
+    # All at once first: what it takes to find which one differs grows with the processes.
+    digest = zlib.crc32(repr([(name, value.digest) for name, value in given.items()]).encode())
+    if len({*_gather(strategy, [digest])[:, 0]}) == 1:
+        return
+    names = [*given]
+    codes = [zlib.crc32(f"{name} {given[name].digest}".encode()) for name in names]
+    # Of hyperparameters of a module there may be more in one process than in another.
+    codes = (codes + [0] * _MOST)[:_MOST]
+    found = _gather(strategy, codes)
+    for rank, other in enumerate(found):
+        for name, mine, theirs in zip([*names, "--hp"], found[strategy.rank], other, strict=False):
+            if mine != theirs:
+                value = given[name].text if name in given else "not given"
+                raise UserError(
+                    f"{name}: {value} for this process (rank {strategy.rank}), something else for "
+                    f"rank {rank}; give all processes the same"
+                )
+    raise UserError("--hp: not the same for all processes; give all processes the same")
+
+
+def _gather(strategy: Strategy, mine: Sequence[float]) -> np.ndarray:
+    """Return what each process has: [processes, numbers]."""
+    table = np.zeros((strategy.processes, len(mine)))
+    table[strategy.rank] = mine
+    return strategy.sum(table.ravel().tolist()).reshape(table.shape)
 
 
 def align(strategy: Strategy, model: keras.Model, optimizer: keras.Optimizer) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer import __version__, output, precision, preflight, recipes, secrets
+from trainer import __version__, output, precision, recipes, secrets
 from trainer.errors import UserError
 from trainer.installed import version
 from trainer.job import Job
@@ -136,14 +136,8 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         "parameter servers": plain(len(job.cluster.ps)),
     }
     # Compared apart: hosts may have other devices.
-    complete = recipes.complete(job, precision=job.hparams.precision or "float32")
-    for each in ALIKE:
-        held = complete if hasattr(complete, each) else complete.hparams
-        values[flag(each)] = _masked(flag(each), getattr(held, each))
-    for key, value in job.hparams.hp:
-        values[HP + key] = _masked(HP + key, value)
+    values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
     values["GPUs for each process"] = _gpus(job)
-    values["--module"] = _module(job)
     values["--precision"] = None
     if job.hparams.precision and member.role != "evaluator":
         values["--precision"] = plain(job.hparams.precision)
@@ -164,6 +158,18 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         precision=None if own else _default_precision(job, member, env),
         problem=problem,
     )
+
+
+def flags(job: Job) -> dict[str, Value]:
+    """Return what a complete job says by the flags that all must have alike, and its module."""
+    values: dict[str, Value] = {}
+    for each in ALIKE:
+        held = job if hasattr(job, each) else job.hparams
+        values[flag(each)] = _masked(flag(each), getattr(held, each))
+    values["--module"] = _module(job)
+    for key, value in job.hparams.hp:
+        values[HP + key] = _masked(HP + key, value)
+    return values
 
 
 def versions(*, horovod: bool) -> dict[str, Value | None]:
@@ -238,6 +244,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
 def _files(job: Job, split: Any) -> Value:
     """Raise a UserError if there are none."""
     # With NumPy, which only a job on several hosts needs here.
+    from trainer import preflight
     from trainer.data.fingerprint import fingerprint
     from trainer.urls import is_remote
 
