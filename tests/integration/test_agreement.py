@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 from namespaces import Running
 from processes import environment, needs_horovod
+
+from trainer.data.example import encode
+from trainer.data.framing import frame
+from trainer.data.synthetic import draw
 
 ROOT = Path(__file__).parent.parent.parent
 TRAIN = [sys.executable, "-u", str(ROOT / "entrypoints/container"), "train", "--steps", "20"]
@@ -147,6 +152,30 @@ def test_other_data_is_found_at_the_start(pair: Pair, tmp_path: Path, how, chang
     for role in ("chief", "worker"):
         pair.start(role, "--distribution", how, "--train", str(tmp_path / role / "data"))
     pair.ends_with("--train: ", WORKER, CHIEF, told, "; give all hosts the same data")
+
+
+@needs_horovod
+def test_damage_that_one_host_leaves_out_is_found_when_the_examples_are_counted(
+    pair: Pair, tmp_path: Path
+):
+    for role, splits in (("chief", ("train", "test")), ("worker", ("train",))):
+        for split in splits:
+            folder = tmp_path / role / "data" / split
+            folder.mkdir(parents=True)
+            images, labels = draw(256, seed=len(split))
+            (folder / "x.tfrecord").write_bytes(frame(encode(images, labels)).tobytes())
+    part = tmp_path / "worker/data/train/x.tfrecord"
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    more = ["--distribution", "horovod", "--skip-corrupt", "1"]
+    for role in ("chief", "worker"):
+        data = ["--train", str(part.parent if role == "worker" else tmp_path / "chief/data")]
+        pair.start(role, *data, "--test", str(tmp_path / "chief/data/test"), *more)
+    for each in pair.running:
+        assert each.wait(120) == 2, each.text()
+        assert " step=" not in each.text()
+        assert re.search("--train: 25[56] examples for this process", each.lines[-1]), each.text()
 
 
 def test_a_host_without_its_data_is_named_by_all(pair: Pair):
