@@ -1,4 +1,9 @@
-"""Files and folders that are there whole, or not at all."""
+"""Files and folders that are there whole, or not at all.
+
+A folder appears by one rename. Where the file system has none for folders, as mounted object stores
+do not, its files are moved one by one, and the one that makes it whole for its readers comes last:
+`saved_model.pb` of a model, `state.json` of a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,18 @@ from pathlib import Path
 
 from trainer.errors import UserError
 
+# The files without which readers take a folder for one that is not there: the last to come, and the
+# first to go.
+MARKERS = ("saved_model.pb", "state.json")
+# In a folder whose files are moved one by one, until the last is there.
+UNFINISHED = ".unfinished.part"
+# What is wrong whichever way a file or folder gets its name.
+_NOT_OF_RENAMING = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
+# What file systems say that sync no folders.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EBADF}
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name, and rename it when it is on disk."""
@@ -20,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        move_file(part, path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -38,18 +55,82 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: `path` is there already, or the disk refuses.
     """
+    with part_folder(path) as part:
+        with naming_full_disk(path):
+            yield part
+            sync(part)
+            move_folder(part, path)
+        _sync(path.parent)
+
+
+@contextlib.contextmanager
+def part_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside a path, hidden; it is removed when the block ends."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
-        with naming_full_disk(path):
-            yield part
-            for file in sorted(part.rglob("*")):
-                _sync(file)
-            _sync(part)
-        part.rename(path)
-        _sync(path.parent)
+        yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def sync(folder: Path) -> None:
+    """Wait until all that is in a folder is on disk."""
+    for file in sorted(folder.rglob("*")):
+        _sync(file)
+    _sync(folder)
+
+
+def move_folder(part: Path, path: Path) -> None:
+    """Give a folder its name, by one rename or file by file.
+
+    Args:
+        part: The folder; empty or gone afterwards.
+        path: Its name, not yet there, on the same file system.
+
+    Raises:
+        OSError: `path` is there already, or the disk refuses; nothing is left there.
+    """
+    try:
+        part.rename(path)
+        return
+    except OSError as error:
+        if os.path.lexists(path) or error.errno in _NOT_OF_RENAMING:
+            raise
+    path.mkdir()
+    try:
+        (path / UNFINISHED).touch()
+        found = sorted(part.rglob("*"), key=lambda file: (file.name in MARKERS, file))
+        for file in found:
+            place = path / file.relative_to(part)
+            if file.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                move_file(file, place)
+        _take_mark_away(path)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def move_file(part: Path, path: Path) -> None:
+    """Give a file its name, by a rename or, where there is none, by a copy.
+
+    Args:
+        part: The file.
+        path: Its name; a file of that name is replaced.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    try:
+        part.replace(path)
+    except OSError as error:
+        if error.errno in _NOT_OF_RENAMING or path.is_dir():
+            raise
+        shutil.copyfile(part, path)
+        _sync(path)
 
 
 @contextlib.contextmanager
@@ -79,7 +160,15 @@ def naming_full_disk(path: Path) -> Iterator[None]:
 def remove_folder(path: Path) -> None:
     """Remove a folder, or what has its name, so that it is never seen with some files gone."""
     gone = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.rename(gone)
+    try:
+        path.rename(gone)
+    except OSError as error:
+        if error.errno in _NOT_OF_RENAMING:
+            raise
+        if not path.is_symlink():
+            for marker in [file for file in path.rglob("*") if file.name in MARKERS]:
+                marker.unlink()
+        gone = path
     _remove(gone)
 
 
@@ -87,6 +176,17 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder`."""
     for part in folder.glob(".*.part"):
         _remove(part)
+    for unfinished in folder.glob(f"*/{UNFINISHED}"):
+        if any((unfinished.parent / marker).exists() for marker in MARKERS):
+            _take_mark_away(unfinished.parent)
+        else:
+            _remove(unfinished.parent)
+
+
+def _take_mark_away(folder: Path) -> None:
+    # Some mounts let nobody delete; the folder is whole all the same.
+    with contextlib.suppress(OSError):
+        (folder / UNFINISHED).unlink()
 
 
 def _remove(path: Path) -> None:
@@ -101,5 +201,8 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(handle)

@@ -62,14 +62,16 @@ def put(
     base.mkdir(parents=True, exist_ok=True)
     if base != model_dir:
         atomic.remove_leftovers(base)
-    # For a flat model hidden, so that it is no version if its moving up is cut short.
-    path = base / (".flat.part" if layout == "flat" else str(next_version(base)))
+    path = base / str(next_version(base))
+    if layout == "flat":
+        with atomic.part_folder(path) as part, atomic.naming_full_disk(model_dir):
+            _fill(part, write, model_dir, code)
+            atomic.sync(part)
+            _flatten(part, model_dir)
+        return model_dir
     with atomic.new_folder(path) as part:
-        write(part)
-        # Before the model is seen, so that it is never served without.
-        if code:
-            _put_code(code, model_dir / CODE)
-    return _flatten(path) if layout == "flat" else path
+        _fill(part, write, model_dir, code)
+    return path
 
 
 def versions_in(layout: str) -> str:
@@ -91,6 +93,13 @@ def copy(found: dict[str, Path], to: Path) -> None:
         shutil.copyfile(file, place)
 
 
+def _fill(part: Path, write: Callable[[Path], None], model_dir: Path, code: Path | None) -> None:
+    write(part)
+    # Before the model is seen, so that it is never served without.
+    if code:
+        _put_code(code, model_dir / CODE)
+
+
 def _put_code(code: Path, place: Path) -> None:
     if place.exists():
         atomic.remove_folder(place)
@@ -98,17 +107,14 @@ def _put_code(code: Path, place: Path) -> None:
         copy(files(code), part)
 
 
-def _flatten(path: Path) -> Path:
+def _flatten(part: Path, model_dir: Path) -> None:
     """Move a model's files up into the model folder, the one that makes it a model last."""
-    model_dir = path.parent
     # First, so that it is never seen with the variables of another; the rest is the old model's.
     (model_dir / GRAPH).unlink(missing_ok=True)
     for name in PARTS:
         shutil.rmtree(model_dir / name, ignore_errors=True)
-    found = [file for file in path.rglob("*") if file.is_file()]
+    found = [file for file in part.rglob("*") if file.is_file()]
     for file in sorted(found, key=lambda file: file.name == GRAPH):
-        place = model_dir / file.relative_to(path)
+        place = model_dir / file.relative_to(part)
         place.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(place)
-    shutil.rmtree(path)
-    return model_dir
+        atomic.move_file(file, place)

@@ -101,7 +101,7 @@ class Mirror:
                     newest = f"{folder.name}: {error}"
                     self._tell(f"warning: --checkpoint-dir {self._url}: passed over {newest}")
                 else:
-                    folder.rename(self._folder / folder.name)
+                    atomic.move_folder(folder, self._folder / folder.name)
         return newest
 
     def _is_passed(self, name: str) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from trainer import globs
+from trainer.atomic import MARKERS
 from trainer.errors import UserError
 from trainer.installed import install
 from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
@@ -31,7 +32,7 @@ NO_OPTIONS: Options = {}
 Among = Callable[[Iterable[str]], set[str]]
 
 # What tells a reader that its folder is whole: the last to come, and the first to go.
-LAST = ("saved_model.pb", "state.json")
+LAST = MARKERS
 
 WORKERS = 8  # transfers at a time
 PIECE = 2**23  # bytes; larger files travel in pieces, some at a time

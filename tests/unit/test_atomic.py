@@ -1,4 +1,8 @@
 import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +77,138 @@ def test_another_error_stays_what_it_is(tmp_path):
         raise UserError("--code: No space left on device")
     with pytest.raises(PermissionError, match="read-only"), atomic.new_folder(tmp_path / "1"):
         raise PermissionError(errno.EACCES, "read-only")
+
+
+# What file systems say that rename no folders: gcsfuse, overlays, other mounts of stores.
+REFUSALS = [errno.EMFILE, errno.EXDEV, errno.ENOTSUP, errno.EPERM, errno.EIO, errno.ENOSYS]
+MODEL = {"saved_model.pb": "pb", "fingerprint.pb": "f", "variables/variables.index": "i"}
+
+
+def refuse_folders(monkeypatch, number):
+    """Let no folder that holds something be renamed, as mounted stores do; return what is moved."""
+    rename, replace, moved = os.rename, os.replace, []
+
+    def refusing(source, target, **more):
+        if Path(source).is_dir() and names(Path(source)):
+            raise OSError(number, os.strerror(number), str(source))
+        rename(source, target, **more)
+
+    def noting(source, target, **more):
+        moved.append(Path(target).name)
+        replace(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    monkeypatch.setattr(os, "replace", noting)
+    return moved
+
+
+def fill(folder):
+    for name, text in MODEL.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "empty").mkdir()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def held(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("number", REFUSALS)
+def test_where_folders_are_not_renamed_files_are_moved_and_the_one_readers_look_for_last(
+    tmp_path, monkeypatch, number
+):
+    moved = refuse_folders(monkeypatch, number)
+    with atomic.new_folder(tmp_path / "1") as part:
+        fill(part)
+    assert held(tmp_path / "1") == MODEL
+    assert (tmp_path / "1/empty").is_dir()
+    assert moved[-1] == "saved_model.pb"
+    assert names(tmp_path) == ["1"]
+    with (
+        pytest.raises(OSError, match=os.strerror(number)),
+        atomic.new_folder(tmp_path / "1") as new,
+    ):
+        fill(new)
+    atomic.remove_folder(tmp_path / "1")
+    assert names(tmp_path) == []
+
+
+def test_where_nothing_is_renamed_files_are_copied(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSYS, "no")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    with atomic.new_folder(tmp_path / "1") as part:
+        fill(part)
+    assert held(tmp_path / "1") == MODEL
+    for text in ("one", "two"):
+        atomic.write_text(tmp_path / "m.json", text)
+    assert (tmp_path / "m.json").read_text() == "two"
+    assert names(tmp_path) == ["1", "m.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_is_not_tried_again_file_by_file(tmp_path, monkeypatch, number):
+    moved = refuse_folders(monkeypatch, number)
+    with (
+        pytest.raises(OSError, match=os.strerror(number)),
+        atomic.new_folder(tmp_path / "1") as part,
+    ):
+        fill(part)
+    assert moved == []
+    assert names(tmp_path) == []
+
+
+def test_a_folder_of_which_not_all_files_could_be_moved_is_not_left(tmp_path, monkeypatch):
+    refuse_folders(monkeypatch, errno.EMFILE)
+    noting = os.replace
+
+    def full(source, target, **more):
+        if Path(target).name == "variables.index":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        noting(source, target, **more)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"), atomic.new_folder(tmp_path / "1") as part:
+        fill(part)
+    assert names(tmp_path) == []
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:2]
+from trainer import atomic
+rename, replace = os.rename, os.replace
+def refuse(source, target):
+    if os.path.isdir(source): raise OSError(24, "Too many open files")
+    rename(source, target)
+def cut(source, target):
+    if Path(target).name == sys.argv[3]: os._exit(9)
+    replace(source, target)
+os.rename, os.replace = refuse, cut
+with atomic.new_folder(Path(sys.argv[2])) as part:
+    (part / "variables").mkdir()
+    for name in ("saved_model.pb", "variables/variables.index", "state.json"):
+        (part / name).write_text("x")
+"""
+
+
+@pytest.mark.parametrize("at", ["variables.index", "saved_model.pb"])
+def test_a_folder_whose_moving_was_killed_is_not_there_for_readers_and_goes(tmp_path, at):
+    from trainer.artifacts.contents import contents
+    from trainer.artifacts.found import find
+    from trainer.serving import layout
+
+    argv = [sys.executable, "-c", KILLED, "", str(tmp_path / "m/1"), at]
+    assert subprocess.run(argv, check=False).returncode == 9
+    assert (tmp_path / "m/1").is_dir()
+    assert find(contents(tmp_path / "m")) == []
+    assert layout.find(tmp_path / "m", name="m") == {}
+    atomic.remove_leftovers(tmp_path / "m")
+    assert names(tmp_path / "m") == []

@@ -1,7 +1,9 @@
 import dataclasses
 import json
+import os
 import random
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -59,6 +61,29 @@ def test_everything_that_a_step_changes_is_restored(tmp_path, name):
     assert open_in(tmp_path, *fresh).restore() == progress
     for a, b in zip(saved, state(*fresh), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoints_are_written_kept_and_restored_where_folders_are_not_renamed(
+    tmp_path, monkeypatch
+):
+    rename = os.rename
+
+    def refuse(source, target, **more):
+        if Path(source).is_dir():
+            raise OSError(24, "Too many open files")
+        rename(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    model, optimizer = build()
+    checkpoints = open_in(tmp_path, model, optimizer, keep=1)
+    for step in (1, 2):
+        learn(model, optimizer)
+        checkpoints.save(Progress(step=step))
+    assert names(tmp_path) == ["ckpt-00000002"]
+    saved = state(model, optimizer)
+    fresh = build()
+    assert open_in(tmp_path, *fresh).restore() == Progress(step=2)
+    np.testing.assert_array_equal(saved[0], state(*fresh)[0])
 
 
 def test_one_that_is_known_is_not_read_again(tmp_path):

@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from trainer.atomic import move_file
 from trainer.errors import UserError
 
 # 9, Python's default, takes three times as long for weights, and saves nothing.
@@ -46,7 +47,7 @@ def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
                     _add(tar, name, files.get(name))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(out)
+        move_file(part, out)
     except OSError as error:
         what = error.filename or out
         raise UserError(f"{what}: {error.strerror or error}; {out} was not written") from None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainer import output
+from trainer.atomic import move_file
 from trainer.data import example
 from trainer.data.files import open_tables
 from trainer.data.folders import data_among, look
@@ -124,7 +125,7 @@ def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, lis
                 write_shards(tables[split], [parts[path] for path in written[split]])
             # Only now, when everything could be read and written: all files or none.
             for path, part in parts.items():
-                part.replace(path)
+                move_file(part, path)
     except OSError as error:
         raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
     return written

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trainer import output
+from trainer.atomic import move_file
 from trainer.data.fetch import Answer, FailedError, StartOverError
 from trainer.errors import DataError, UserError
 
@@ -188,7 +189,7 @@ def _fetch(
         # The wrong bytes may be the ones from an earlier download.
         kind = StartOverError if had else FailedError
         raise kind(f"gave {size} bytes with the wrong SHA-256 {found[:12]}…")
-    part.replace(path)
+    move_file(part, path)
     tell(f"{path.name}: {size} bytes, checksum right")
 
 
