@@ -13,6 +13,7 @@ from trainer.hooks import Hooks
 from trainer.hypertune import MetricFile
 from trainer.job import Job
 from trainer.launch.processes import end_with_parent
+from trainer.locking.folder import exclusive
 from trainer.platforms.resolve import Resolved
 from trainer.platforms.task import VARIABLE
 from trainer.report import Reporter
@@ -49,7 +50,10 @@ def run(resolved: Resolved) -> int:
             reporter.info(note)
         try:
             host = job.cluster.host if job.shard_by == "host" else (0, 1)
-            with staged(job, host=host, tell=reporter.info, stopped=stopped) as stage:
+            with (
+                exclusive(job, tell=reporter.info, stopped=stopped),
+                staged(job, host=host, tell=reporter.info, stopped=stopped) as stage,
+            ):
                 if job.import_model:
                     import_model(stage, reporter)
                     return 0

@@ -222,6 +222,24 @@ class Place:
 
         self._retry(once, key)
 
+    def read_small(self, name: str) -> bytes | None:
+        """Return what an object of this folder holds, or None if it is not there."""
+        key = self._below(name)
+
+        def once() -> bytes | None:
+            with contextlib.suppress(FileNotFoundError):
+                data: bytes = self.fs.cat_file(f"{self.bucket}/{key}", timeout=ANSWER)
+                return data
+            return None
+
+        return self._retry(once, key)
+
+    def write_small(self, name: str, data: bytes) -> None:
+        """Write an object of this folder at once."""
+        key = self._below(name)
+        path = f"{self.bucket}/{key}"
+        self._retry(lambda: self.fs.pipe_file(path, data, timeout=ANSWER), key, lost=NO_BUCKET)
+
     def check_writable(self) -> None:
         """Raise a UserError unless objects can be made; not all who may make them may delete."""
         probe = self._below(".trainer-probe")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def test_data_model_checkpoints_logs_and_metrics_may_all_be_remote(
             "checkpoints/ckpt-00000030/state.json",
             "metrics.json",
         } <= found
+        assert not [name for name in found if name.endswith(".trainer-lock")]
         assert [name for name in found if name.startswith("logs/events.out.tfevents")]
         metrics = json.loads(fs.cat_file(f"{bucket}/job/metrics.json"))
         assert (metrics["steps"], metrics["model_path"]) == (30, f"{bucket}/job/model/2")
@@ -89,6 +91,31 @@ def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path):
     assert ran.returncode == 2
     assert ran.stderr.startswith("trainer: error: --train s3://nowhere/data")
     assert ran.stderr.count("\n") == 1
+
+
+def test_a_second_job_in_a_remote_folder_is_refused(tmp_path: Path):
+    """The first is played: an object that changes."""
+    with s3() as (bucket, fs, env):
+        ended = threading.Event()
+
+        def beat() -> None:
+            number = 0
+            while not ended.wait(0.2):
+                number += 1
+                owner = {"pid": 7, "host": "algo-9", "token": "theirs", "beat": number}
+                fs.pipe_file(f"{bucket}/job2/checkpoints/.trainer-lock", json.dumps(owner).encode())
+
+        first = threading.Thread(target=beat)
+        first.start()
+        try:
+            ran = trainer("train", "--steps", "2", "--job-dir", f"{bucket}/job2", env=env)
+        finally:
+            ended.set()
+            first.join(60)
+        assert ran.returncode == 2, ran.stdout + ran.stderr
+        told = f"trainer: error: --checkpoint-dir {bucket}/job2/checkpoints: in use by another job"
+        assert ran.stderr.startswith(f"{told}: process 7 on algo-9, since ")
+        assert not fs.find(f"{bucket}/job2/model")
 
 
 @pytest.mark.parametrize("layout", ["servo", "tar", "flat"])
