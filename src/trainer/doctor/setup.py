@@ -28,7 +28,7 @@ IMPORTANT = frozenset({
     "model_dir", "checkpoint_dir",
 })  # fmt: skip
 # Told in lines of their own.
-ELSEWHERE = ("platform", "cluster", "stopped_code", "failure_file")
+ELSEWHERE = ("platform", "cluster", "stopped_code", "failure_file", "gpu_expected")
 # Mistakes to look past, at most.
 MISTAKES = 8
 REMEDY = "set it as the platform documents it, or leave it out"
