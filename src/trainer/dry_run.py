@@ -16,7 +16,7 @@ from trainer.job import Hparams, Job
 from trainer.knob import knobs
 from trainer.launch.command import Command
 from trainer.platforms.resolve import PLATFORMS, Resolved
-from trainer.secrets import known, mask_text, mask_value, masked, masked_argv
+from trainer.secrets import MASK, known, mask_text, mask_value, masked, masked_argv
 
 # What a platform gives its containers, by how the names begin.
 OWN: dict[str, tuple[str, ...]] = {
@@ -173,4 +173,6 @@ def _plain(name: str, value: Any) -> Any:
         }
     if name == "hp":
         return dict(value)
+    if name == "secret":
+        return MASK if value else None
     return list(value) if isinstance(value, tuple) else value

@@ -101,6 +101,8 @@ class Job:
     grace: float = 120.0
     # Whether evaluators that `cluster` does not list may come when the job runs already.
     late_evaluators: bool = False
+    # By which the launchers of the hosts sign what they tell each other.
+    secret: str | None = field(default=None, repr=False)
     # Where the platform looks for the reason of a failure.
     failure_file: str | None = None
 

@@ -23,7 +23,8 @@ from trainer.launch.mpi import Mpi, MpiHost
 from trainer.platforms import sagemaker
 from trainer.platforms.base import Seen
 from trainer.platforms.coerce import coerce
-from trainer.platforms.opt_ml import framework_parameters
+from trainer.platforms.job_secret import read_secret
+from trainer.platforms.opt_ml import framework_parameters, hyperparameters
 
 ENABLED = "sagemaker_mpi_enabled"
 TOTAL = "sagemaker_mpi_num_processes"
@@ -61,6 +62,7 @@ def read(seen: Seen, given: Mapping[str, Any]) -> Mpi | None:
         cluster=cluster if cluster.chief else Cluster(),
         distribution="parameter_server",
         grace=sagemaker.GRACE,
+        secret=read_secret(seen.env, hyperparameters(seen))[0],
         **known,
     )
     mpi.check_names(job)

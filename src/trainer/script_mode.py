@@ -23,6 +23,7 @@ from trainer.errors import UserError
 from trainer.launch import pip, sources
 from trainer.launch.signals import ending
 from trainer.launch.supervise import Command, run_step
+from trainer.platforms.job_secret import is_secret
 from trainer.report import Reporter
 from trainer.untar import unpack
 
@@ -108,7 +109,7 @@ def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
     """
     args = []
     for key in sorted(hyperparameters):
-        if key in _RESERVED or key.startswith("sagemaker_"):
+        if key in _RESERVED or key.startswith("sagemaker_") or is_secret(key):
             continue
         flag = f"--{key}" if len(key) > 1 else f"-{key}" if key else ""
         value = hyperparameters[key]

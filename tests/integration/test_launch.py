@@ -397,6 +397,26 @@ def test_who_is_not_listed_is_refused_while_all_are_waited_for(jobs):
     assert [each.wait(SOON) for each in (first, second)] == [0, 0]
 
 
+def test_hosts_with_one_secret_are_a_job_that_no_other_joins(jobs):
+    job = jobs(3)
+    clusters = equals(3)
+    running = [job.start(i, clusters[i], secret="s3cret", **MIRRORED) for i in range(2)]
+    for told, secret in [("another TRAINER_SECRET is", "x"), ("TRAINER_SECRET is set", None)]:
+        newcomer = job.start(2, clusters[2], secret=secret, **MIRRORED)
+        assert newcomer.wait(SOON) == 2
+        (line,) = newcomer.lines
+        assert line.startswith("trainer: failed: host host-3, worker 1: refused by the chief at ")
+        assert f":7117: {told} " in line
+    running.append(job.start(2, clusters[2], secret="s3cret", **MIRRORED))
+    for each in running:
+        pids(each, 1)
+    job.tell("worker1", "raise no such luck")
+    assert [each.wait(SOON) for each in running] == [1, 1, 1]
+    for each in running:
+        assert "host host-3, rank 2: ValueError: no such luck" in each.text()
+        assert "s3cret" not in each.text()
+
+
 def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):
     job = jobs(2)
     chief, worker = equals(2)

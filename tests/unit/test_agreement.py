@@ -30,7 +30,8 @@ OWN = {
     "timeline": "/elsewhere", "autotune_log": "/elsewhere", "failure_file": "/elsewhere",
     "threads": 3, "processes_per_host": 5, "verbosity": "DEBUG", "platform": "sagemaker",
     "trial": None, "stopped_code": 0, "grace": 1.0, "launched": True, "port": 9999,
-    "start_timeout": 1.0, "late_evaluators": True, "device": "cpu", "gpu_expected": "/dev/nvidia0",
+    "start_timeout": 1.0, "late_evaluators": True, "secret": "x", "device": "cpu",
+    "gpu_expected": "/dev/nvidia0",
 }  # fmt: skip
 
 

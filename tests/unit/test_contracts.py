@@ -8,6 +8,7 @@ from trainer import cli
 from trainer.hypertune import DEFAULT_FILE, DEFAULT_TAG, KEPT
 from trainer.job import Hparams, Job
 from trainer.knob import flag
+from trainer.platforms import job_secret
 from trainer.platforms.base import Seen
 from trainer.platforms.coerce import known
 from trainer.platforms.resolve import PLATFORMS
@@ -34,6 +35,7 @@ def test_the_table_has_what_the_code_reads_and_nothing_else():
         for name, (knob, _) in known().items()
         for alias in (*knob.aliases, *(["job-dir"] if name == "job_dir" else []))
     ]
+    code.append(("any", job_secret.VARIABLE, "secret"))
     table = [(row[0], row[1].strip("`"), row[2].split("`")[1]) for row in TABLE]
     assert sorted(table) == sorted(code)
     assert len(set(table)) == len(table)

@@ -43,7 +43,7 @@ def test_steps_and_epochs_exclude_each_other():
 
 def test_every_field_is_a_flag_with_help_but_for_what_only_a_platform_can_say():
     platform = {"platform", "cluster", "launched", "gpus", "trial", "stopped_code", "grace"}
-    platform |= {"failure_file", "late_evaluators", "gpu_expected"}
+    platform |= {"failure_file", "late_evaluators", "gpu_expected", "secret"}
     for part in (Job, Hparams):
         names = {f.name for f in dataclasses.fields(part)} - platform - {"hparams"}
         assert names == set(knobs(part))

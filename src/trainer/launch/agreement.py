@@ -48,8 +48,9 @@ PER_HOST = (
     *("threads", "processes_per_host", "verbosity", "device", "gpu_expected"),
     # The platform, and what it makes of signals and failures.
     *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
-    # Hosts that have another port never meet.
-    *("port", "start_timeout"),
+    # Hosts that have another port never meet; those with another secret are refused, and it is
+    # never stated.
+    *("port", "start_timeout", "secret"),
 )
 # A field that is made of other fields.
 GROUPS = ("hparams",)

@@ -31,12 +31,13 @@ from trainer.launch.kv_store import Store
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
 from trainer.launch.peers import Peers
-from trainer.launch.post import directly, over_http
+from trainer.launch.post import Post, directly, over_http
 from trainer.launch.relay import sinks
 from trainer.launch.rendezvous import serving
 from trainer.launch.roster import Roster
 from trainer.launch.run import Run
 from trainer.launch.signals import STOPPING, Ear, ending, hearing
+from trainer.launch.signing import Signer
 from trainer.launch.tasks import Process
 from trainer.launch.terms import Terms
 from trainer.launch.variables import Meeting, environment, horovod_places
@@ -91,11 +92,11 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
             asked = job.port or (0 if alone else PORT)
             where = "127.0.0.1" if alone else ""
             host.port = stack.enter_context(
-                serving(roster, host=where, port=asked, store=host.store)
+                serving(roster, host=where, port=asked, store=host.store, secret=job.secret)
             )
         peers = stack.enter_context(
             Peers(
-                directly(roster) if roster else over_http(first.host, host.port, host.connected),
+                directly(roster) if roster else host.way_to(first.host),
                 member=host.member,
                 name=host.name,
                 chief=host.name if roster else first.host,
@@ -159,6 +160,7 @@ class Host:
         self.spec: dict[str, Any] = {}
         self.card: dict[str, Any] = {}
         self.store = Store()
+        self._signer = Signer(job.secret) if job.secret else None
         self.job = job
         self.base = base
         self._chief_ip = self._own_ip = "127.0.0.1"
@@ -217,7 +219,11 @@ class Host:
 
     def open_line(self, told: Mapping[str, Any]) -> Lifeline:
         """Open an idle connection to the chief's host, once it has been reached."""
-        return Lifeline(self._chief_ip, self.port, told)
+        return Lifeline(self._chief_ip, self.port, told, self._signer)
+
+    def way_to(self, chief: str) -> Post:
+        """Return the way to the coordinator on another host."""
+        return over_http(chief, self.port, self.connected, self._signer)
 
     def commands(
         self, told: Mapping[str, Any], *, probe: bool = True

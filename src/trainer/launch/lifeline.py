@@ -14,6 +14,8 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from trainer.launch.signing import HEADER, Signer
+
 # A probe each second, and after three without an answer the connection is broken: sooner than a
 # host without sign of life counts as lost (`roster.LOST`).
 _IDLE, _INTERVAL, _PROBES = 1, 1, 3
@@ -38,12 +40,16 @@ class Lifeline:
         address: The chief's.
         port: There.
         told: Who we are, as in all requests to the roster.
+        signer: Of the job's secret, if it has one.
     """
 
-    def __init__(self, address: str, port: int, told: Mapping[str, Any]) -> None:
+    def __init__(
+        self, address: str, port: int, told: Mapping[str, Any], signer: Signer | None = None
+    ) -> None:
         self._socket: socket.socket | None = None
-        body = json.dumps(told).encode()
-        head = f"POST /job/line HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        body, signature = signer.sign("line", told) if signer else (json.dumps(told).encode(), "")
+        signed = f"{HEADER}: {signature}\r\n" if signature else ""
+        head = f"POST /job/line HTTP/1.0\r\nContent-Length: {len(body)}\r\n{signed}\r\n".encode()
         # Without it, silence is what it was: a host that is gone.
         with contextlib.suppress(OSError):
             self._socket = socket.create_connection((address, port), timeout=_ATTEMPT)

@@ -29,6 +29,7 @@ from trainer.launch.mpi_part import MpiPart
 from trainer.launch.part import Part
 from trainer.launch.peers import Peers
 from trainer.launch.tasks import Process
+from trainer.platforms.job_secret import VARIABLE as SECRET
 
 AGENT = "OMPI_MCA_plm_rsh_agent"
 # Read by what the toolkit preloads, which does not look whether it is there.
@@ -71,7 +72,7 @@ class MpiHost(Host):
     def __init__(self, mpi: Mpi, script: Command, folder: Path) -> None:
         # mpirun gives them terminals, on which Python writes line by line anyway; without a buffer
         # it writes less than lines, and mpirun's tags would stand within them.
-        env = {name: value for name, value in script.env.items() if name != "PYTHONUNBUFFERED"}
+        env = {k: v for k, v in script.env.items() if k not in ("PYTHONUNBUFFERED", SECRET)}
         super().__init__(mpi.job, dataclasses.replace(script, env=env))
         self._mpi = mpi
         self._folder = folder

@@ -23,6 +23,7 @@ from trainer.launch.lifeline import Lifeline
 from trainer.launch.post import Post
 from trainer.launch.printable import printable
 from trainer.launch.roster import HOLD, HUNG, LOST
+from trainer.launch.signing import RefusedError
 from trainer.launch.tasks import Member
 from trainer.launch.verdict import SETTLE, SILENCE, SILENT, STUCK
 
@@ -224,6 +225,9 @@ class Peers:
                 if since and time.monotonic() - since >= _LIVES:
                     self._refused(occupied)
                     return None
+            except RefusedError as error:
+                self._refused(str(error))
+                return None
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 occupied, since = "", None

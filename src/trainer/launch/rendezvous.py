@@ -12,6 +12,7 @@ import errno
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import IO, Any
@@ -21,6 +22,7 @@ from trainer.launch.connections import PATIENCE, Connections
 from trainer.launch.kv_store import Store
 from trainer.launch.lifeline import hold
 from trainer.launch.roster import Roster
+from trainer.launch.signing import HEADER, Checker
 
 # Horovod's values are addresses, ours a page of text.
 LARGEST = 1 << 20
@@ -30,6 +32,9 @@ _LARGEST_REQUEST = 256 << 10
 _LARGEST_HEAD = 16 << 10
 _TICK = 0.25
 
+# Signs the status and body of an answer.
+Sign = Callable[[int, bytes], str]
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -37,10 +42,17 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 1024
 
     def __init__(
-        self, address: tuple[str, int], roster: Roster, store: Store, patience: float
+        self,
+        address: tuple[str, int],
+        roster: Roster,
+        *,
+        store: Store,
+        checker: Checker | None,
+        patience: float,
     ) -> None:
         self.store = store
         self.roster = roster
+        self.checker = checker
         self.connections = Connections(roster.has_joined_from, patience=patience)
         self.ended = threading.Event()
         super().__init__(address, _Handler)
@@ -102,20 +114,31 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body(_LARGEST_REQUEST)
         if body is None:
             return
-        roster, verb = self.server.roster, self.path.removeprefix("/job/")
+        roster, checker = self.server.roster, self.server.checker
+        verb, signature = self.path.removeprefix("/job/"), self.headers.get(HEADER, "")
+        if checker and not checker.is_signed(verb, body, signature):
+            self._answer(401, json.dumps({"challenge": checker.challenge}).encode())
+            return
+        if signature and not checker:
+            # From a host that takes no answer that is not signed.
+            self._answer(400)
+            return
+        sign = partial(checker.sign, signature) if checker else None
         try:
             told = json.loads(body)
+            if checker:
+                checker.use(told)
             answer = roster.handle(verb, told, self.origin)
             known = "unknown" not in answer
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self._answer(400, f"{type(error).__name__}\n".encode())
+            self._answer(400, f"{type(error).__name__}\n".encode(), sign=sign)
             return
         if verb == "line" and known:
             hold(self.connection, ended=self.server.ended.is_set)
             roster.line_broke(told["member"], told["run"])
             return
         try:
-            self._answer(200, json.dumps(answer).encode())
+            self._answer(200, json.dumps(answer).encode(), sign=sign)
         finally:
             # Gone it is, even if it did not wait for the answer.
             if verb == "leave" and known:
@@ -143,8 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400)
         return None
 
-    def _answer(self, status: int, body: bytes = b"") -> None:
+    def _answer(self, status: int, body: bytes = b"", *, sign: Sign | None = None) -> None:
         self.send_response_only(status)
+        if sign:
+            self.send_header(HEADER, sign(status, body))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -175,6 +200,7 @@ def serving(
     host: str,
     port: int,
     store: Store | None = None,
+    secret: str | None = None,
     patience: float = PATIENCE,
 ) -> Iterator[int]:
     """Serve while a block runs.
@@ -184,6 +210,7 @@ def serving(
         host: The address to listen at; empty for all of this host.
         port: The port, 0 for any free one.
         store: What Horovod's ranks read and write; by default one that takes nothing.
+        secret: By which launchers sign what they ask; None if they do not.
         patience: Seconds for a client to send its request.
 
     Yields:
@@ -193,7 +220,10 @@ def serving(
         UserError: It cannot listen there.
     """
     try:
-        server = _Server((host, port), roster, store or Store(), patience)
+        server = _Server(
+            (host, port), roster, store=store or Store(), patience=patience,
+            checker=Checker(secret) if secret else None,
+        )  # fmt: skip
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         if getattr(error, "errno", None) == errno.EADDRINUSE:

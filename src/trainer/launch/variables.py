@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from trainer.cluster import Cluster
 from trainer.job import Job
 from trainer.launch.tasks import Process
+from trainer.platforms.job_secret import VARIABLE as SECRET
 from trainer.platforms.task import VARIABLE
 
 
@@ -119,7 +120,9 @@ def environment(
         local_rank=process.local_rank,
         local_size=process.local_size,
     )
-    told = {**env, VARIABLE: task.to_json(), "PYTHONUNBUFFERED": "1"}
+    # The secret is for launchers.
+    told = {name: value for name, value in env.items() if name != SECRET}
+    told |= {VARIABLE: task.to_json(), "PYTHONUNBUFFERED": "1"}
     if "TF_CONFIG" in env:
         told["TF_CONFIG"] = _without_cluster(env["TF_CONFIG"])
     if job.distribution == "horovod":

@@ -20,6 +20,7 @@ from trainer.knob import flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
+from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.task import VARIABLE, count_gpus, find_gpu, hidden_gpus, read_task
 from trainer.suggest import hint
 
@@ -60,6 +61,9 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     """
     platform, because = which(seen)
     reading: Reading = platform.read(seen)
+    secret, secret_source = read_secret(seen.env, reading.hyperparameters)
+    others = {k: v for k, v in reading.hyperparameters.items() if not is_secret(k)}
+    reading = dataclasses.replace(reading, hyperparameters=others)
     flags = {name: value for name, value in flags.items() if name in known()}
     values, sources = _merge(reading, flags)
     if values.get("job_dir"):
@@ -93,6 +97,8 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
                 f"workerpool2: {dropped} taken for Vertex AI's Reduction Server, as --distribution "
                 f"{how} has no parameter servers",
             )
+    if secret_source:
+        sources["secret"] = secret_source
     expected, gpu_notes = _expected(seen, values, launched=task is not None)
     job = dataclasses.replace(
         job_from_flags(values),
@@ -106,6 +112,8 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         stopped_code=reading.stopped_code,
         grace=reading.grace,
         late_evaluators=reading.late_evaluators,
+        # A process that was started as one of several talks to no other host's launcher.
+        secret=None if task else secret,
         failure_file=reading.failure_file,
     )
     return Resolved(

@@ -1,0 +1,41 @@
+"""The secret of a job: what all of its hosts are given and nobody else.
+
+As a variable or a hyperparameter, and never as a flag: who lists the processes of a machine sees
+those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.errors import UserError
+from trainer.platforms.coerce import field_of, unquoted
+
+VARIABLE = "TRAINER_SECRET"
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a hyperparameter of this name holds the secret."""
+    return field_of(name).upper() == VARIABLE
+
+
+def read_secret(
+    env: Mapping[str, str], hyperparameters: Mapping[str, Any]
+) -> tuple[str | None, str | None]:
+    """Return the secret and what says so; None and None if nothing does.
+
+    Raises:
+        UserError: A hyperparameter of the name holds no text.
+    """
+    if env.get(VARIABLE):
+        return env[VARIABLE], VARIABLE
+    for name, value in hyperparameters.items():
+        if is_secret(name):
+            found = unquoted(value)
+            if found is None or found == "":
+                continue
+            if not isinstance(found, (str, int, float)):
+                raise UserError(f"hyperparameter {name}: expected a text")
+            return str(found), f"hyperparameter {name}"
+    return None, None
