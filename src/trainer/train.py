@@ -23,7 +23,8 @@ from trainer.export import export
 from trainer.finite import check_finite
 from trainer.hooks import NO_HOOKS, Hooks
 from trainer.job import Job
-from trainer.launch.agreement import Value, flags, plain
+from trainer.launch.agreement import flags
+from trainer.launch.host_settings import Value, plain
 from trainer.optim import make_optimizer
 from trainer.pace import Pace
 from trainer.report import Reporter, describe, metrics_of, tell_start, write_metrics

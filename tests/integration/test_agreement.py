@@ -124,7 +124,9 @@ def test_modules_of_one_name_with_other_sources_are_told_apart(pair: Pair, tmp_p
         (tmp_path / role / "mine.py").write_text("import layers\nraise SystemExit(9)\n")
         (tmp_path / role / "layers.py").write_text(text)
         pair.start(role, "--module", "mine", PYTHONPATH=str(tmp_path / role))
-    pair.ends_with("--module: mine (source ", "the first that differs is layers.py")
+    pair.ends_with(
+        "--module: mine (2 source files) on host ", "the first that differs is layers.py"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import pytest
 
 from trainer.launch import roster as module
-from trainer.launch.agreement import Settings, plain
 from trainer.launch.cause import Cause
+from trainer.launch.host_settings import HostSettings, plain
 from trainer.launch.origin import Origin
 from trainer.launch.roster import HUNG, LOST, Roster
 from trainer.launch.tasks import Member
@@ -22,7 +22,7 @@ def _answers_at_once(monkeypatch):
 def stated(host="algo-1", **values):
     """What a host states of the job."""
     values = {"trainer": "1.0", "--distribution": "horovod", **values}
-    return Settings(host=host, values={k: v and plain(v) for k, v in values.items()}).to_dict()
+    return HostSettings(host=host, values={k: v and plain(v) for k, v in values.items()}).to_dict()
 
 
 class Job:

@@ -11,7 +11,7 @@ from trainer.distribution import sharing
 from trainer.distribution.strategy import ALONE, Strategy, needing_others
 from trainer.errors import PeerError, UserError
 from trainer.job import Hparams, Job
-from trainer.launch.agreement import plain
+from trainer.launch.host_settings import plain
 
 
 class Other(Strategy):

@@ -17,7 +17,7 @@ from trainer.checkpoint import Progress
 from trainer.distribution.strategy import Strategy
 from trainer.errors import UserError
 from trainer.job import Job
-from trainer.launch.agreement import Value
+from trainer.launch.host_settings import Value
 
 # Settings that are compared one by one where processes differ.
 _MOST = 100

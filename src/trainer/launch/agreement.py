@@ -10,15 +10,15 @@ import dataclasses
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from trainer import __version__, output, precision, recipes, secrets
+from trainer import __version__, output, precision, recipes
 from trainer.errors import UserError
 from trainer.installed import version
 from trainer.job import Job
 from trainer.knob import flag
 from trainer.launch import tasks
+from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
 from trainer.launch.tasks import Member
 from trainer.module_source import source_files
 
@@ -58,68 +58,9 @@ GROUPS = ("hparams",)
 HP = "--hp "
 VERSIONS = ("trainer", "TensorFlow", "Keras", "Horovod", "Python")
 DATA = ("--train", "--test")
-_PARTS = 64
-_LONGEST = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Value:
-    """One setting.
-
-    Attributes:
-        text: For people, secrets masked.
-        digest: What is compared.
-        parts: What it is made of, the first of them: files with what is known of each.
-    """
-
-    text: str
-    digest: str
-    parts: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What one host states.
-
-    Attributes:
-        host: Its name and role, for people.
-        values: By the flag that sets them; None where this host has no use for it.
-        precision: What its processes compute fastest with, where `--precision` is not given.
-        problem: Why the job cannot start here, though the others' might.
-    """
-
-    host: str = ""
-    values: Mapping[str, Value | None] = field(default_factory=dict)
-    precision: str | None = None
-    problem: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Settings:
-        """The inverse of `to_dict`; a trainer of another version may state less.
-
-        Raises:
-            TypeError, ValueError, KeyError, AttributeError: It is not such a thing.
-        """
-        values: dict[str, Value | None] = {}
-        for name, value in dict(told.get("values") or {}).items():
-            values[_short(name)] = value and Value(
-                text=_short(value["text"]),
-                digest=_short(value["digest"]),
-                parts=tuple((_short(a), _short(b)) for a, b in value["parts"][:_PARTS]),
-            )
-        said = {name: told.get(name) for name in ("precision", "problem")}
-        return cls(
-            host=_short(told.get("host", "")),
-            values=values,
-            **{name: _short(text, 1000) if text else None for name, text in said.items()},
-        )
-
-
-def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) -> Settings:
+def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) -> HostSettings:
     """Return what this host has to state.
 
     Args:
@@ -130,7 +71,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     """
     host = f"{name} ({member.task})"
     if tasks.alone(job):
-        return Settings(host=host)
+        return HostSettings(host=host)
     values = versions(horovod=job.distribution == "horovod")
     values |= {
         "hosts that train": plain(len(tasks.trainers(job))),
@@ -145,7 +86,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     problem = None
     try:
         values |= _data(job, member)
-    except UserError as error:
+    except (UserError, OSError, ValueError) as error:
         problem = output.clean(str(error))
         values |= dict.fromkeys(DATA)
     own = job.hparams.precision or member.role in ("ps", "evaluator")
@@ -153,7 +94,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         # It holds variables; what they are for is the chief's to know.
         kept = ("--distribution", "hosts that train", "parameter servers", *VERSIONS)
         values = {key: value if key in kept else None for key, value in values.items()}
-    return Settings(
+    return HostSettings(
         host=host,
         values=values,
         precision=None if own else _default_precision(job, member, env),
@@ -166,10 +107,10 @@ def flags(job: Job) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for each in ALIKE:
         held = job if hasattr(job, each) else job.hparams
-        values[flag(each)] = _masked(flag(each), getattr(held, each))
+        values[flag(each)] = masked(flag(each), getattr(held, each))
     values["--module"] = _module(job)
     for key, value in job.hparams.hp:
-        values[HP + key] = _masked(HP + key, value)
+        values[HP + key] = masked(HP + key, value)
     return values
 
 
@@ -183,25 +124,6 @@ def versions(*, horovod: bool) -> dict[str, Value | None]:
     }
     stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
     return stated | {"Horovod": plain(version("horovod")) if horovod else None}
-
-
-def plain(value: Any) -> Value:
-    """Return a value as it is stated: numbers by what they are worth, nothing as `none`."""
-    if isinstance(value, bool) or value is None:
-        text = {True: "on", False: "off", None: "none"}[value]
-    elif isinstance(value, (int, float)):
-        # 1024 and 1024.0 are one.
-        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    else:
-        text = str(value)
-    return Value(text=_short(text), digest=_digest(text))
-
-
-def _masked(name: str, value: Any) -> Value:
-    whole = plain(value)
-    if secrets.looks_secret(name):
-        return dataclasses.replace(whole, text=secrets.MASK)
-    return dataclasses.replace(whole, text=output.clean(whole.text))
 
 
 def _gpus(job: Job) -> Value | None:
@@ -222,9 +144,8 @@ def _module(job: Job) -> Value:
             parts.append((name, hashlib.sha256(file.read_bytes()).hexdigest()[:16]))
         except OSError as error:
             parts.append((name, str(error.strerror)))
-    source = _digest(repr((job.module, parts)))
-    held = f"source {source[:8]}" if parts else "not found"
-    return Value(text=_short(f"{job.module} ({held})"), digest=source, parts=tuple(parts[:_PARTS]))
+    found = f"{len(parts)} source file{'s'[: len(parts) != 1]}" if parts else "not found"
+    return described(f"{job.module} ({found})", parts=parts)
 
 
 def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
@@ -247,8 +168,13 @@ def _files(job: Job, split: Any) -> Value:
     # With NumPy, which only a job on several hosts needs here.
     from trainer import preflight
     from trainer.data.fingerprint import fingerprint
-    from trainer.urls import is_remote
+    from trainer.urls import is_remote, local_path
 
+    given = {
+        name: tuple(p if is_remote(p) else local_path(p, flag=flag(name)) for p in paths)
+        for name, paths in (("train", job.train), ("test", job.test))
+    }
+    job = dataclasses.replace(job, train=given["train"], test=given["test"])
     paths: Sequence[str] = job.train
     if split == "test":
         # What is in a store is looked for the split when it is here.
@@ -256,17 +182,11 @@ def _files(job: Job, split: Any) -> Value:
         paths = job.train if away else preflight.test_paths(job)
     own = job.module != Job.module
     found = fingerprint(paths, split=split, flag=flag(split), own_reader=own)
-    entries, text = found.entries, found.text
-    where: tuple[str, ...] = ()
     if job.distribution == "parameter_server" and split == "train" and paths:
         # Workers open the files that the chief names.
-        where = tuple(paths)
-        text += f" at {' '.join(paths)}"
-    return Value(
-        text=output.clean(_short(text)),
-        digest=_digest(repr((found.text, where, entries))),
-        parts=entries[:_PARTS],
-    )
+        text = f"{found.text} at {' '.join(paths)}"
+        return described(text, parts=found.entries, more=paths)
+    return described(found.text, parts=found.entries)
 
 
 def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str | None:
@@ -274,15 +194,3 @@ def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str 
     first = member.id == tasks.members(job)[0].id
     seen = 0 if job.distribution == "parameter_server" and first else job.gpus
     return precision.of_host(gpus=seen, env=env)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
-
-
-def _short(text: Any, most: int = _LONGEST) -> str:
-    """A text on one line, not too long: it may come from another host."""
-    if not isinstance(text, str):
-        raise TypeError("expected a text")
-    line = "".join(c if c.isprintable() else "�" for c in text)
-    return line if len(line) <= most else line[: most - 1] + "…"

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from trainer.knob import flag
-from trainer.launch.agreement import DATA, HP, VERSIONS, Settings, Value
+from trainer.launch.agreement import DATA, HP, VERSIONS
+from trainer.launch.host_settings import HostSettings, Value
 from trainer.recipes import RECIPES
 
 # Differences that are named; one that is mended may have been the cause of others.
@@ -15,7 +16,7 @@ _NAMED = 2
 _UNSET = Value(text="not given", digest="")
 
 
-def difference(hosts: Sequence[Settings]) -> str | None:
+def difference(hosts: Sequence[HostSettings]) -> str | None:
     """Return why the job cannot start, or None if all hosts mean the same job.
 
     Args:
@@ -36,12 +37,12 @@ def difference(hosts: Sequence[Settings]) -> str | None:
     return f"{'; '.join(shown)}; {_remedy([name for name, _ in found])}"
 
 
-def differs(first: Settings, other: Settings) -> bool:
+def differs(first: HostSettings, other: HostSettings) -> bool:
     """Return whether one host cannot take part in the job of another."""
     return difference([first, other]) is not None
 
 
-def common_precision(hosts: Sequence[Settings]) -> tuple[str | None, str | None]:
+def common_precision(hosts: Sequence[HostSettings]) -> tuple[str | None, str | None]:
     """Return the precision for all processes, and a line about it where hosts differ.
 
     Args:
@@ -64,7 +65,7 @@ def common_precision(hosts: Sequence[Settings]) -> tuple[str | None, str | None]
     )
 
 
-def _each(hosts: Sequence[Settings]) -> Iterator[tuple[str, str]]:
+def _each(hosts: Sequence[HostSettings]) -> Iterator[tuple[str, str]]:
     """Yield each setting that differs, and who has what."""
     names = dict.fromkeys(name for one in hosts for name in one.values)
     for name in names:
@@ -92,7 +93,7 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found if name not in filled]
 
 
-def _precisions(hosts: Sequence[Settings]) -> dict[str, Value]:
+def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
     """Return what hosts compute with, where one of them was told; else nothing."""
     said = {one.host: one.values.get("--precision") for one in hosts}
     if not any(said.values()):
@@ -126,7 +127,7 @@ def _grouped(values: dict[str, Value]) -> str:
     return ", ".join(told)
 
 
-def _held(kind: str, hosts: Sequence[Settings]) -> str:
+def _held(kind: str, hosts: Sequence[HostSettings]) -> str:
     return f"{kind} on {_hosts([one.host for one in hosts])}"
 
 

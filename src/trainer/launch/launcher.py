@@ -25,8 +25,9 @@ from trainer.errors import UserError
 from trainer.job import PORT, Job
 from trainer.launch import processes, tasks
 from trainer.launch.addresses import free_ports, interface_of, split
-from trainer.launch.agreement import Settings, settings_of
+from trainer.launch.agreement import settings_of
 from trainer.launch.command import Command, Outcome
+from trainer.launch.host_settings import HostSettings
 from trainer.launch.kv_store import Store
 from trainer.launch.lifeline import Lifeline
 from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
@@ -165,7 +166,7 @@ class Host:
         self.base = base
         self._chief_ip = self._own_ip = "127.0.0.1"
 
-    def settings(self) -> Settings:
+    def settings(self) -> HostSettings:
         """Return what this host states of the job; the files of its data are looked at."""
         return settings_of(self.job, self.member, name=self.name, env=self.base.env)
 

@@ -22,8 +22,8 @@ from trainer.errors import UserError
 from trainer.job import Job
 from trainer.launch import ssh_keys, tasks
 from trainer.launch.addresses import free_ports, interface_of
-from trainer.launch.agreement import Settings, plain
 from trainer.launch.command import Command
+from trainer.launch.host_settings import HostSettings, plain
 from trainer.launch.launcher import Host
 from trainer.launch.mpi_part import MpiPart
 from trainer.launch.part import Part
@@ -78,9 +78,9 @@ class MpiHost(Host):
         self._folder = folder
         self._first, *self._others = tasks.members(mpi.job)
 
-    def settings(self) -> Settings:
+    def settings(self) -> HostSettings:
         """Return what has to be the same for mpirun; flags of the trainer are not for a script."""
-        return Settings(
+        return HostSettings(
             host=f"{self.name} ({self.member.task})",
             values={
                 "trainer": plain(__version__),

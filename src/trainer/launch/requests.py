@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.launch.agreement import Settings
+from trainer.launch.host_settings import HostSettings
 from trainer.launch.printable import LONGEST_HOST, LONGEST_TASK, printable
 
 # Of `worker 0` and the like.
@@ -35,7 +35,7 @@ class Join:
     host: str
     task: str
     count: int
-    settings: Settings
+    settings: HostSettings
     card: Mapping[str, Any]
 
     @classmethod
@@ -46,7 +46,7 @@ class Join:
             KeyError, ValueError: A field is missing or not as launchers send it.
         """
         try:
-            settings = Settings.from_dict(_object(fields["spec"]))
+            settings = HostSettings.from_dict(_object(fields["spec"]))
         except (AttributeError, TypeError):
             raise ValueError("expected settings") from None
         return cls(

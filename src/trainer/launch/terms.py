@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer.launch.agreement import Settings
 from trainer.launch.differences import difference
+from trainer.launch.host_settings import HostSettings
 from trainer.launch.tasks import Member
 
 # The states of a host.
@@ -43,7 +43,7 @@ class Host:
     leaving: bool = False
     lines: int = 0
     ready: int = 0
-    settings: Settings = field(default_factory=Settings)
+    settings: HostSettings = field(default_factory=HostSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +68,14 @@ class Terms:
     unlisted_evaluators: bool = False
     late_evaluators: bool = False
 
-    def disagreement(self, settings: Settings) -> str | None:
+    def disagreement(self, settings: HostSettings) -> str | None:
         """What is wrong with a host that wants to join, in words; None if nothing is."""
         return difference([self.settings, settings])
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> HostSettings:
         """What the coordinator states of the job."""
-        return Settings.from_dict(self.spec)
+        return HostSettings.from_dict(self.spec)
 
     def lists(self, id: str) -> bool:
         """Whether a host is one of those that have to come."""
