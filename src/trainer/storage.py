@@ -313,12 +313,28 @@ class Place:
             except Exception as error:
                 if self.stop.is_set():
                     raise
-                mistake, code = mistake_of(error, lost), answer_of(error)[0]
+                error = self._with_body(error, key)
+                code = answer_of(error).code
+                mistake = mistake_of(error, lost)
                 if mistake:
                     raise UserError(f"{self.flag} {url}: {mistake}") from None
             if tried < TRIES:
                 self.stop.wait(BACKOFF * 2 ** (tried - 1))
         raise StorageError(f"{self.flag} {url}: failed {TRIES} times, at last with {code}")
+
+    def _with_body(self, error: Exception, key: str) -> Exception:
+        """Return an error that has the store's own code, where one came without a body.
+
+        S3 is asked for sizes by HEAD, and says no more than 400, 403 or 301 to that.
+        """
+        if self.scheme != "s3" or not answer_of(error).is_bare:
+            return error
+        names = {"Bucket": self.bucket, "Key": key or self.key or "-"}
+        try:
+            self.fs.call_s3("get_object", **names, Range="bytes=0-0", timeout=ANSWER)
+        except Exception as other:
+            return other if answer_of(other).status == answer_of(error).status else error
+        return error
 
 
 def _compare(size: int | None, expected: int) -> None:
