@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -23,6 +26,7 @@ from trainer.serving import handler
 from trainer.serving.access_log import AccessLog
 from trainer.serving.app import make_app
 from trainer.serving.batching import Batcher
+from trainer.serving.connection import Connection, Limits
 from trainer.serving.endpoint import Watch
 from trainer.serving.graceful import GracefulServer, tell
 from trainer.serving.handler import Handlers
@@ -43,6 +47,8 @@ from trainer.urls import is_remote
 # server that closes one just when the next request comes.
 KEEP_ALIVE = 75
 BACKLOG = 2048
+# Files that are no connections: models that load, libraries, pipes.
+OWN_FILES = 256
 # Seconds for transfers and for pip when they have been told to stop.
 PREPARING_STOP = 10.0
 # Python lets a thread run this long before another that waits for it. By default 5 ms: longer
@@ -221,12 +227,28 @@ class Serving:
             tf_serving=TfServing(store, self._predictor),
         )
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
+        limits = Limits(
+            connections=max(1, min(settings.max_connections, open_files() - OWN_FILES)),
+            header_seconds=settings.header_timeout,
+            stalled_seconds=max(settings.timeout, KEEP_ALIVE),
+        )
+        # uvicorn calls it as it calls a class of protocols.
+        protocol: Any = functools.partial(Connection, limits=limits)
         config = uvicorn.Config(
-            app, http="httptools", loop="uvloop", ws="none", lifespan="off", log_config=None,
+            app, http=protocol, loop="uvloop", ws="none", lifespan="off", log_config=None,
             access_log=False, server_header=False, backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=max(1, round(settings.grace)),
         )  # fmt: skip
         return GracefulServer(config, self._watch, settings.linger)
+
+
+def open_files() -> int:
+    """Raise the limit of open files to what the system allows; return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 @contextlib.contextmanager

@@ -74,6 +74,14 @@ class Settings:
         60.0, "seconds for one request; longer get 504", LIMITS, low=0, above=True, high=3600,
         metavar="SECONDS",
     )
+    header_timeout: float = knob(
+        20.0, "seconds for the header of a request; longer get 408, and a header of more than "
+        "64 KiB or 200 fields gets 431", LIMITS, low=0, above=True, high=3600, metavar="SECONDS",
+    )
+    max_connections: int = knob(
+        4096, "connections at a time, as far as the hard limit of open files allows; for more, "
+        "those are closed that have waited the longest for a request", LIMITS, low=1, high=10**6,
+    )
 
     linger: float = knob(
         1.0, "seconds at SIGTERM in which /ping fails and requests are still taken", RUN, low=0,
