@@ -55,7 +55,7 @@ def test_a_hyperparameter_asks_for_it_too(tmp_path, value):
 
 
 def test_without_the_flag_a_channel_named_input_is_none_for_training(tmp_path):
-    with pytest.raises(UserError, match="none of input is for training"):
+    with pytest.raises(UserError, match=r"none of input is for training.*, or set .* import=true"):
         sagemaker(tmp_path)
 
 

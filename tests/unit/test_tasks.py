@@ -172,3 +172,9 @@ def test_two_processes_at_one_address_are_refused(cluster, port):
     of = job("multi_worker_mirrored", cluster, port=port)
     with pytest.raises(UserError, match=f"--port {port}: .* choose another --port"):
         tasks.cluster_of(of, tasks.plan(of, {"chief-0": 1, "worker-0": 1}))
+
+
+def test_addresses_of_ipv6_keep_their_brackets():
+    cluster = Cluster(chief=("[fd00::1]:2222",), worker=("fd00::2",))
+    _, found = planned(job("horovod", cluster))
+    assert (found.chief, found.worker) == (("[fd00::1]:2222",), ("[fd00::2]:2224",))

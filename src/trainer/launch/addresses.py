@@ -28,6 +28,11 @@ def split(address: str) -> tuple[str, int | None]:
     return address, None
 
 
+def join(host: str, port: int) -> str:
+    """Return the inverse of `split`: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of this machine that nobody listens on, all different.
 

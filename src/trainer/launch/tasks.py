@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from trainer.cluster import Cluster, Role
 from trainer.errors import UserError
 from trainer.job import PORT, Job
-from trainer.launch.addresses import split
+from trainer.launch.addresses import join, split
 
 SEVERAL = "horovod, multi_worker_mirrored or parameter_server"
 
@@ -219,7 +219,7 @@ def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = (
                 f"{len(planned)} after it; choose another --port"
             )
         taken.add((host, port))
-        named[process.role].append(f"{host or '127.0.0.1'}:{port}")
+        named[process.role].append(join(host or "127.0.0.1", port))
     return Cluster(
         chief=tuple(named["chief"]), worker=tuple(named["worker"]), ps=tuple(named["ps"])
     )

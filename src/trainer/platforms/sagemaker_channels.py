@@ -67,8 +67,10 @@ def check_channels(
     read = ("input",) if importing else ("train", "test")
     if channels and not values.get("train") and not importing:
         names = ", ".join(name.removeprefix(CHANNEL) for name in channels).lower()
+        model = any(FIELDS.get(name) == "input" for name in channels)
+        hint = ", or set the hyperparameter import=true to pass that model on" if model else ""
         raise UserError(
-            f"SM_CHANNELS: none of {names} is for training; name a channel train or training"
+            f"SM_CHANNELS: none of {names} is for training; name a channel train or training{hint}"
         )
     used = {sources.get(field) for field in read}
     for actual in channels.values():
