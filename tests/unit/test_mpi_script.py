@@ -8,6 +8,7 @@ import pytest
 from trainer import mpi_script
 from trainer.errors import UserError
 from trainer.launch.command import Command
+from trainer.launch.differences import difference
 from trainer.launch.mpi import MpiHost
 from trainer.launch.ssh_keys import Server
 from trainer.platforms.base import Seen
@@ -33,6 +34,22 @@ def seen(hosts=("algo-1", "algo-2"), current="algo-1", env=None, **parameters):
 
 def read(*args, given=None, **more):
     return mpi_script.read(seen(*args, **more), given or {})
+
+
+def test_hosts_of_a_script_compare_who_takes_part_but_no_flags_of_the_trainer(tmp_path):
+    given = {"port": 9, "start_timeout": 5.0}
+    first, same, more = (
+        MpiHost(read(hosts, current, given=given), SCRIPT, tmp_path).settings()
+        for hosts, current in (
+            (("algo-1", "algo-2"), "algo-1"),
+            (("algo-1", "algo-2"), "algo-2"),
+            (("algo-1", "algo-2", "algo-3"), "algo-2"),
+        )
+    )
+    assert difference([first, same]) is None
+    assert difference([first, more]) == (
+        "hosts: 3 on host algo-2 (worker 0), 2 on host algo-1 (chief 0); set the same on all hosts"
+    )
 
 
 @pytest.mark.parametrize("value", [None, False, "false", "", 0])

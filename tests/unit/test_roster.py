@@ -4,7 +4,7 @@ from trainer.launch import roster as module
 from trainer.launch.cause import Cause
 from trainer.launch.host_settings import HostSettings, plain
 from trainer.launch.origin import Origin
-from trainer.launch.roster import HUNG, LOST, Roster
+from trainer.launch.roster import GATHER, HUNG, LOST, Roster
 from trainer.launch.tasks import Member
 from trainer.launch.terms import Terms
 from trainer.launch.verdict import SILENCE, SILENT, STUCK
@@ -140,6 +140,58 @@ def test_a_listed_host_that_does_not_fit_ends_all_before_the_start(spec, told):
     assert job.cause().code == 2
     # It hears of it as all others do.
     assert job.cause(WORKER) == job.cause()
+
+
+def test_hosts_that_differ_give_the_others_time_to_come_and_hear_of_it():
+    job = Job()
+    job.join(CHIEF)
+    job.join(WORKER, spec=stated("algo-2", seed=2))
+    job.pass_by(GATHER - 1, CHIEF, WORKER)
+    assert job.cause() is None
+    job.join(PS)
+    assert job.cause(PS).host == "algo-2"
+
+
+def test_hosts_that_differ_do_not_wait_long_for_one_that_does_not_come():
+    job = Job()
+    job.join(CHIEF)
+    job.join(WORKER, spec=stated("algo-2", **{"--distribution": "none"}))
+    job.pass_by(GATHER + 0.5, CHIEF, WORKER)
+    assert job.cause().reason.startswith("--distribution: none on host algo-2, horovod on host ")
+    job.join(PS)
+    assert job.cause(PS) == job.cause()
+
+
+def test_a_host_that_goes_and_comes_again_with_the_right_settings_may_take_part():
+    job = Job()
+    job.join(CHIEF)
+    job.join(WORKER, spec=stated("algo-2", **{"--distribution": "none"}))
+    job.pass_by(LOST + 1, CHIEF)
+    job.join(WORKER, run="2")
+    job.pass_by(GATHER - LOST - 0.5, CHIEF)
+    job.join(PS)
+    assert job.kinds() == ["start"]
+
+
+def test_what_keeps_the_coordinator_from_starting_is_told_to_all():
+    job = Job()
+    job.roster = Roster(
+        Terms(spec=job.spec | {"problem": "--train /x: does not exist"}, expected=(CHIEF, WORKER)),
+        clock=lambda: job.now,
+    )
+    job.join(CHIEF)
+    job.join(WORKER)
+    assert job.cause(WORKER).line == "host algo-1, chief 0: --train /x: does not exist"
+
+
+def test_hosts_with_other_devices_hear_in_which_precision_all_compute():
+    job = Job()
+    for member, kind in ((CHIEF, "bfloat16"), (WORKER, "float32"), (PS, None)):
+        job.join(member, spec=stated(member.host) | {"precision": kind})
+    note, start = job.news(PS)
+    assert note["kind"] == "note"
+    assert note["text"].startswith("precision float32 on all hosts, ")
+    assert start["precision"] == "float32"
 
 
 def test_the_first_cause_counts():
