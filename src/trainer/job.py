@@ -37,7 +37,7 @@ class Hparams:
     )
     precision: str = knob(
         None, "arithmetic of the layers; weights stay float32 (default: bfloat16 where the "
-        "processor or GPU has it, float16 on older GPUs, else float32)",
+        "processor or GPU has it, float16 on older GPUs, else and where hosts differ float32)",
         MODEL, choices=("float32", "bfloat16", "float16"),
     )
     dropout: float = knob(None, "share of inputs dropped", MODEL, low=0, high=0.99)

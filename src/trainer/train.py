@@ -72,7 +72,8 @@ def train_and_evaluate(
     train = inputs.train_data(job, module, strategy, batch_size=share.batch // strategy.processes)
     steps, epoch = inputs.length(job, train, batch_size=share.batch)
     data = {"train": describe(train), "test": describe(test)}
-    sharing.check_alike(strategy, _given(job, data))
+    if strategy.processes > 1:
+        sharing.check_alike(strategy, _given(job, data))
     with strategy.scope():
         model = module.keras_model(hparams)
         optimizer = make_optimizer(
@@ -228,7 +229,7 @@ def train_and_evaluate(
 
 
 def _given(job: Job, data: dict[str, Any]) -> dict[str, Value]:
-    """What all processes must have alike: settings, and how many examples each has found."""
+    """Return what all processes must have alike: settings, and the number of examples found."""
     counts = {f"--{split}": f"{found['examples']} examples" for split, found in data.items()}
     counts["--precision"] = job.hparams.precision
     return {name: plain(text) for name, text in counts.items()} | flags(job)

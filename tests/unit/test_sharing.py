@@ -125,7 +125,7 @@ def test_a_hyperparameter_that_only_one_process_has_is_told(rank):
     assert told.startswith(expected[rank])
 
 
-def test_a_process_that_is_alone_compares_nothing():
+def test_a_process_that_is_alone_differs_from_nobody():
     sharing.check_alike(ALONE, {"--seed": plain(1)})
 
 
