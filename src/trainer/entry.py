@@ -91,6 +91,9 @@ def _main(argv: Sequence[str]) -> int:
         report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
     elif outcome.code:
         report.failed(failure.reason_from(outcome))
+        line = failure.line_from(outcome)
+        if line:
+            output.err(f"trainer: failed: {line}")
     return outcome.code
 
 

@@ -7,32 +7,33 @@ SageMaker shows the first 1024 characters of `/opt/ml/output/failure` as the job
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer import atomic, output
+from trainer import atomic, failure_text, output
+from trainer.launch import mpi_output
 from trainer.launch.supervise import Outcome
 
 LIMIT = 1024
 # Of these, so that what follows the cause always has room.
 _CAUSE = 600
+# Lines in which it is looked for: what was said long before has nothing to do with it.
+_TAIL = 60
 _PLACE = 160
 
-_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
-# What wraps a line of a traceback: mpirun's rank, the border of an exception group.
-_WRAPPING = re.compile(r"^(?:\[\d+,\d+\]<stderr>:? ?)?(?:\s*\| ?)?")
-_TELLING = re.compile(
-    r"error|exception|fatal|terminate called|no space left|trainer: failed", re.IGNORECASE
-)
 _DISK_FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded", re.IGNORECASE)
-_HINTS = {
-    126: "the program cannot be executed",
-    127: "a program was not found",
-    134: "aborted, see the last lines of the log",
-    135: "bus error: most likely /dev/shm or the disk is full",
-    137: "killed, most likely out of memory: take a larger instance or smaller batches",
-    139: "segmentation fault, in native code",
+_HINTS = {126: "the program cannot be executed", 127: "a program was not found"}
+_SIGNALS: dict[int, str] = {
+    signal.SIGILL: "illegal instruction: built for another processor",
+    signal.SIGABRT: "aborted, see the last lines of the log",
+    signal.SIGBUS: "bus error: most likely /dev/shm or the disk is full",
+    signal.SIGFPE: "division by zero, in native code",
+    signal.SIGKILL: "killed, most likely out of memory: take a larger instance or smaller batches",
+    signal.SIGSEGV: "segmentation fault, in native code",
 }
+# What a process that is aborted says before is the cause; of the others' end it knows nothing.
+_UNFORESEEN = frozenset(_SIGNALS) - {signal.SIGABRT}
 
 
 def clear(path: Path) -> None:
@@ -79,12 +80,37 @@ def reason_from(outcome: Outcome) -> str:
     Args:
         outcome: How it ended; secrets in what it printed are masked.
     """
-    cause, place = _root_cause(outcome.tail)
-    lines = [_cut(_clean(cause), _CAUSE), _cut(_clean(place), _PLACE), _ending(outcome)]
+    tail: Sequence[str] = outcome.tail
+    if mpi_output.is_tagged(tail):
+        # A script that runs mpirun itself.
+        _, tail = mpi_output.blame(tail)
+    told = failure_text.read(mpi_output.without_help(tail)[-_TAIL:])
+    lines = [_cut(_clean(told.cause), _CAUSE), _cut(_clean(told.place), _PLACE)]
+    if outcome.signal == signal.SIGKILL:
+        # It had no time for a word of its own: what it wrote before has nothing to do with it.
+        lines = [ending(outcome)]
+    elif outcome.signal in _UNFORESEEN:
+        lines = [ending(outcome), *(lines if told.telling else [])]
+    else:
+        lines = [*lines, ending(outcome)]
     return "\n".join(line for line in lines if line)
 
 
-def _ending(outcome: Outcome) -> str:
+def line_from(outcome: Outcome) -> str | None:
+    """Return the line for the log that says why a run failed; None where the log says it already.
+
+    Args:
+        outcome: How it ended.
+    """
+    if not outcome.code or failure_text.says_why(outcome.tail):
+        return None
+    if outcome.told is not None and not outcome.killed:
+        return None
+    return "; ".join(reason_from(outcome).splitlines())
+
+
+def ending(outcome: Outcome) -> str:
+    """Return how a process ended, and what that may mean."""
     name = outcome.failed or "the run"
     hint = _HINTS.get(outcome.code, "")
     if outcome.timed_out:
@@ -93,38 +119,18 @@ def _ending(outcome: Outcome) -> str:
         status, hint = f"{name} did not end when told to, and was killed", ""
     elif outcome.told is not None:
         status = f"{name} was told to end by signal {outcome.told}; exit code {outcome.code}"
-    elif outcome.code > 128:
-        status = f"{name} ended by signal {outcome.code - 128}, exit code {outcome.code}"
+    elif outcome.signal is not None:
+        status = f"{name} ended by signal {outcome.signal}, exit code {outcome.code}"
+        hint = _SIGNALS.get(outcome.signal, "")
     else:
         status = f"{name} ended with exit code {outcome.code}"
+        # A shell says so of a program that it ran; no other program ends with these by chance.
+        number = outcome.code - 128
+        if number in _SIGNALS:
+            hint = f"as of a program that was ended by signal {number}: {_SIGNALS[number]}"
     if any(_DISK_FULL.search(line) for line in outcome.tail):
         hint = "the disk is full: ask for a larger volume"
     return f"{status} ({hint})" if hint else status
-
-
-def _root_cause(tail: Sequence[str]) -> tuple[str, str]:
-    """The last exception in the last lines of standard error, and where it came from."""
-    lines = [_WRAPPING.sub("", line).rstrip() for line in tail]
-    for index in range(len(lines) - 1, -1, -1):
-        frame = _FRAME.match(lines[index])
-        if frame is None:
-            continue
-        # After a frame come its source and marks under it, indented, and then the exception.
-        rest = lines[index + 1 :]
-        while rest and (not rest[0] or rest[0][0].isspace()):
-            rest.pop(0)
-        if rest:
-            place = f"at {frame['file']} line {frame['line']}"
-            return _joined(rest), place + (f" in {frame['function']}" if frame["function"] else "")
-    spoken = [line.strip() for line in lines if line.strip()]
-    telling = [index for index, line in enumerate(spoken) if _TELLING.search(line)]
-    return (_joined(spoken[telling[-1] :]) if telling else "".join(spoken[-1:])), ""
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """A message of several lines in one; what is printed after it may be part of it."""
-    spoken = (line.strip() for line in lines[:8])
-    return " ".join(line for line in spoken if line and not line.startswith("+-"))
 
 
 def _clean(text: str) -> str:

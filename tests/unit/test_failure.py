@@ -101,9 +101,86 @@ def test_without_a_traceback_the_most_telling_line_is_told(tail, cause):
     [(137, "most likely out of memory"), (139, "segmentation fault"), (134, "aborted")],
 )
 def test_a_signal_is_explained(code, hint):
-    told = reason(code)
+    told = reason(code, signal=code - 128)
     assert f"rank 1 ended by signal {code - 128}, exit code {code} (" in told
     assert hint in told
+
+
+@pytest.mark.parametrize("code", [130, 200, 201, 255])
+def test_a_code_that_no_signal_made_is_called_no_signal(code):
+    told = failure.reason_from(ran(f"raise SystemExit({code})"))
+    assert told == f"user script ended with exit code {code}"
+
+
+def test_a_shell_says_by_its_code_what_ended_a_program():
+    script = "exit $(sh -c 'kill -9 $$'; echo $?)"
+    command = Command(argv=("sh", "-c", script), env=dict(os.environ), name="user script")
+    told = failure.reason_from(supervise([command], grace=1, prefix=False))
+    assert "user script ended with exit code 137 (as of a program that was ended by sig" in told
+    assert "most likely out of memory" in told
+
+
+def test_what_was_said_before_a_kill_is_not_its_cause():
+    outcome = ran(
+        "import os\nprint('ValueError: handled', file=__import__('sys').stderr)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert failure.reason_from(outcome).startswith("user script ended by signal 9, exit code 137 (")
+    assert "handled" not in failure.reason_from(outcome)
+
+
+def test_lines_of_libraries_are_no_part_of_the_exception():
+    told = failure.reason_from(
+        ran("""
+import atexit, sys, logging
+def late():
+    logging.basicConfig()
+    logging.getLogger("pool").warning("closing with an error")
+    for line in ("W0000 00:00:1722.5 12 x.cc:12] error 7", "2026-11-28 21:00:00.1: I tensorflow/x",
+                 "[2026-11-28 21:00:00,1] INFO bye", "host:12:13 [0] NCCL INFO comm destroyed",
+                 "/x/y.py:12: UserWarning: error-prone"):
+        print(line, file=sys.stderr)
+atexit.register(late)
+class Leaky:
+    def __del__(self):
+        raise AttributeError("no handle")
+leaky = Leaky()
+raise ValueError("bad label 11")
+""")
+    )
+    assert told.splitlines()[0] == "ValueError: bad label 11"
+
+
+def test_a_failure_of_logging_is_not_that_of_the_run():
+    told = failure.reason_from(
+        ran("""
+import logging, sys
+logging.basicConfig()
+logging.warning("%d", "x")
+sys.exit("error: cannot open shard 7")
+""")
+    )
+    assert told.startswith("error: cannot open shard 7\n")
+
+
+def test_what_debug_shows_is_told_in_the_words_below_it():
+    told = reason(
+        2,
+        '  File "a.py", line 3, in f',
+        "trainer.errors.UserError: --steps 0: bad",
+        "trainer: error: --steps 0: bad",
+    )
+    assert told.startswith("trainer: error: --steps 0: bad\nat a.py line 3 in f\n")
+
+
+def test_the_log_is_told_what_it_does_not_say_yet():
+    line = failure.line_from(ran("import os; os.kill(os.getpid(), 9)"))
+    assert line is not None
+    assert line.startswith("user script ended by signal 9, exit code 137 (killed, most likely out")
+    assert failure.line_from(ran("pass")) is None
+    said = "import sys; sys.exit('trainer: error: --steps 0: bad')"
+    assert failure.line_from(ran(said)) is None
+    assert failure.line_from(Outcome(code=143, failed="trainer", told=15)) is None
 
 
 def test_real_crashes_are_explained():

@@ -1,4 +1,6 @@
-from trainer.launch.mpi_output import blame, lost, untangle
+from trainer import failure
+from trainer.launch.command import Outcome
+from trainer.launch.mpi_output import blame, lost, signal_of, untangle, without_help
 
 ABORT = [
     "-" * 74,
@@ -54,10 +56,8 @@ def test_the_rank_that_mpirun_names_is_to_blame():
     assert blame(["[1,3]<stderr>:Killing", *KILLED]) == (3, ("Killing",))
 
 
-def test_what_mpirun_says_counts_where_the_rank_said_nothing():
-    rank, said = blame(["[1,0]<stderr>:a warning", *ENDED])
-    assert rank == 1
-    assert said[-1] == "  Exit code:    7"
+def test_a_rank_that_said_nothing_has_no_words_of_others():
+    assert blame(["[1,0]<stderr>:a warning", *ENDED]) == (1, ())
 
 
 def test_without_a_word_of_mpirun_it_is_the_first_with_a_traceback():
@@ -70,3 +70,122 @@ def test_a_daemon_that_is_gone_is_no_cause():
     assert lost(["ORTE has lost communication with a remote daemon."])
     assert lost(["ORTE was unable to reliably start one or more daemons."])
     assert not lost(ABORT + ENDED + KILLED)
+
+
+RULE = "-" * 74
+SLOTS = [
+    RULE,
+    "There are not enough slots available in the system to satisfy the 4",
+    "slots that were requested by the application:",
+    "",
+    "  python3",
+    "",
+    "Either request fewer slots for your application, or make more slots",
+    "available for use.",
+    "",
+    'A "slot" is the Open MPI term for an allocatable unit where we can',
+    "launch a process. Please fix it and try again.",
+    RULE,
+]
+EXECUTABLE = [
+    RULE,
+    "mpirun was unable to launch the specified application as it could not access",
+    "or execute an executable:",
+    "",
+    "Executable: train",
+    "Node: algo-1",
+    "",
+    "while attempting to start process rank 0.",
+    RULE,
+]
+SEGFAULT = [
+    "[1,1]<stderr>:[algo-1:00123] *** Process received signal ***",
+    "[1,1]<stderr>:[algo-1:00123] Signal: Segmentation fault (11)",
+    "[1,1]<stderr>:[algo-1:00123] Signal code: Address not mapped (1)",
+    "[1,1]<stderr>:[algo-1:00123] Failing at address: (nil)",
+    *(
+        f"[1,1]<stderr>:[algo-1:00123] [{n:2}] /lib/x86_64-linux-gnu/libc.so.6(+0x3050)[0x7f3a{n}]"
+        for n in range(20)
+    ),
+    "[1,1]<stderr>:[algo-1:00123] *** End of error message ***",
+    RULE,
+    "Primary job  terminated normally, but 1 process returned",
+    "a non-zero exit code. Per user-direction, the job has been aborted.",
+    RULE,
+    RULE,
+    "mpirun noticed that process rank 1 with PID 123 on node algo-1 exited on signal 11 "
+    "(Segmentation fault).",
+    RULE,
+]
+
+
+def told(lines, code=1):
+    """What becomes of lines as the rules of a host that runs mpirun do it."""
+    rank, kept = blame(lines)
+    name = "mpirun" if rank is None else f"rank {rank}"
+    outcome = Outcome(code=code, failed=name, signal=signal_of(lines), tail=kept)
+    return failure.reason_from(outcome).splitlines()
+
+
+def test_help_of_mpirun_is_told_from_its_beginning_and_without_advice():
+    assert told(SLOTS)[0] == (
+        "There are not enough slots available in the system to satisfy the 4 slots that were "
+        "requested by the application: python3"
+    )
+    assert told(EXECUTABLE)[0] == (
+        "mpirun was unable to launch the specified application as it could not access or execute "
+        "an executable: Executable: train Node: algo-1"
+    )
+
+
+def test_help_is_no_reason_where_a_script_runs_mpirun_itself():
+    outcome = Outcome(code=1, failed="user script", tail=("starting", *SLOTS))
+    assert failure.reason_from(outcome).startswith("There are not enough slots available")
+    tagged = [
+        "[1,1]<stderr>:Traceback (most recent call last):",
+        '[1,1]<stderr>:  File "a.py", line 1, in f',
+        "[1,1]<stderr>:ValueError: of one",
+    ]
+    late = [
+        line.replace("[1,1]", "[1,0]").replace("ValueError: of one", "OSError: of zero")
+        for line in tagged
+    ]
+    outcome = Outcome(code=1, failed="user script", tail=(*tagged, *late, *ENDED))
+    assert failure.reason_from(outcome).startswith("ValueError: of one\nat a.py line 1 in f")
+
+
+def test_tables_of_other_programs_are_left_as_they_are():
+    lines = [RULE, "epoch  loss", RULE, "1      0.3", RULE]
+    assert without_help(lines) == lines
+
+
+def test_the_first_to_raise_is_to_blame_though_others_wrote_before_and_after():
+    lines = [
+        "[1,0]<stderr>:a warning",
+        "[1,2]<stderr>:Traceback (most recent call last):",
+        "[1,2]<stderr>:KeyError: 1",
+        "[1,0]<stderr>:Traceback (most recent call last):",
+        "[1,0]<stderr>:OSError: closed",
+    ]
+    assert blame(lines) == (2, ("Traceback (most recent call last):", "KeyError: 1"))
+
+
+def test_a_crash_is_told_in_words_and_not_in_addresses():
+    assert told(SEGFAULT, code=139) == [
+        "rank 1 ended by signal 11, exit code 139 (segmentation fault, in native code)",
+        "Signal: Segmentation fault (11) Signal code: Address not mapped (1) Failing at address: "
+        "(nil)",
+    ]
+
+
+def test_a_rank_that_was_killed_is_told_with_what_it_may_mean():
+    assert told(["[1,3]<stderr>:step=1", *KILLED], code=137) == [
+        "rank 3 ended by signal 9, exit code 137 (killed, most likely out of memory: take a larger "
+        "instance or smaller batches)"
+    ]
+
+
+def test_a_crash_comes_before_those_who_gave_up_for_lack_of_the_rank():
+    crashed = "mpirun noticed that process rank 3 with PID 17 on node a exited on signal 11 (x)."
+    assert blame([*ABORT, crashed])[0] == 3
+    assert blame([*ABORT, crashed.replace("signal 11", "signal 15")])[0] == 12

@@ -12,8 +12,9 @@ from trainer.launch import processes
 from trainer.launch.command import Command
 from trainer.launch.relay import Sink, Source
 
-# Lines of standard error that are kept: a traceback, and what led to it.
-TAIL = 60
+# Lines of standard error that are kept: a traceback, and what led to it. Of mpirun's, those of all
+# ranks, of which the first that failed is not the last to write.
+TAIL = 1000
 
 
 class Child:

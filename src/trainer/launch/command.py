@@ -34,6 +34,7 @@ class Outcome:
         code: 0 if all ended well, else that of the first that failed: its exit code, 128 + n if
             signal n ended it, 124 after a timeout.
         failed: The name of the first that failed.
+        signal: The signal that ended it; None if it left by itself, with whatever code.
         tail: The last lines that it wrote to standard error.
         told: The signal by which this process was told to end.
         timed_out: Whether the timeout ended it.
@@ -43,6 +44,7 @@ class Outcome:
 
     code: int
     failed: str | None = None
+    signal: int | None = None
     tail: tuple[str, ...] = ()
     told: int | None = None
     timed_out: bool = False

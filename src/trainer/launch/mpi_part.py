@@ -74,10 +74,13 @@ class MpiPart(Part):
     def _cause(self, child: Child, process: Process, *, code: int) -> Cause:
         rank, lines = mpi_output.blame(child.tail)
         name = process.name if rank is None else f"rank {rank}"
-        ended = Outcome(code=child.code or 0, failed=process.name, tail=lines)
+        number = mpi_output.signal_of(child.tail)
+        ended = Outcome(code=child.code or 0, failed=name, signal=number, tail=lines)
         reason = failure.reason_from(ended)
-        echo = child.signal is None and (
-            is_echo(reason) or (rank is None and mpi_output.lost(child.tail))
+        echo = (
+            child.signal is None
+            and number is None
+            and (is_echo(reason) or (rank is None and mpi_output.lost(child.tail)))
         )
         host = self._name if rank is None else self._host_of(rank)
         return Cause(host=host, process=name, code=code, reason=reason, echo=echo)

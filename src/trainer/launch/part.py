@@ -179,7 +179,12 @@ class Part(Rules):
         if self._bad is not None:
             code = self._bad.code or 1
             return dataclasses.replace(
-                ran, code=code, failed=self._bad.name, tail=self._bad.tail, killed=self._bad.killed
+                ran,
+                code=code,
+                failed=self._bad.name,
+                signal=self._bad.signal,
+                tail=self._bad.tail,
+                killed=self._bad.killed,
             )
         codes = self._codes or [128 + signal.SIGTERM if self.done is None else self.done]
         return dataclasses.replace(ran, code=max(codes), failed=None, tail=())
@@ -276,7 +281,9 @@ class Part(Rules):
         self._peers.report("broken", cause=cause.to_dict(), generation=self._generation)
 
     def _cause(self, child: Child, process: Process, *, code: int) -> Cause:
-        ended = Outcome(code=child.code or 0, failed=process.name, tail=child.tail)
+        ended = Outcome(
+            code=child.code or 0, failed=process.name, signal=child.signal, tail=child.tail
+        )
         reason = failure.reason_from(ended)
         # What the kernel has ended is no echo of anything.
         echo = child.code == PEER or (child.signal in (None, signal.SIGABRT) and is_echo(reason))

@@ -272,6 +272,7 @@ class Run:
         return Outcome(
             code=TIMED_OUT if self._timed_out else code,
             failed=first.name,
+            signal=signal.SIGKILL if first.code is None else first.signal,
             tail=first.tail,
             told=self._told,
             timed_out=self._timed_out,

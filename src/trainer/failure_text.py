@@ -1,0 +1,120 @@
+"""Why a process failed, as the last lines that it wrote to standard error say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+# What wraps a line of a traceback: mpirun's rank, the border of an exception group, and the host
+# and process that Open MPI puts before what it says of a signal.
+_WRAPPING = re.compile(
+    r"^(?:\[\d+,\d+\]<stderr>:? ?)?(?:\[[\w.-]+:\d+\] (?=\*\*\* |Signal|Failing|\[ ?\d+\]))?"
+    r"(?:\s*\| ?)?"
+)
+_TELLING = re.compile(
+    r"error|exception|fatal|terminate called|no space left|trainer: failed|\bSignal: "
+    r"|\*\*\* SIG[A-Z]|double free|corrupted|invalid pointer|stack smashing|Check failed",
+    re.IGNORECASE,
+)
+# A traceback that ends nothing: the interpreter, or logging, goes on after it.
+_HARMLESS = re.compile(r"Exception ignored (?:in|on|while)|--- Logging error ---")
+_WITHIN = re.compile(r"\s|$|Traceback |Call stack:|Message: ")
+# Lines of loggers: glog's and TensorFlow's, Python's logging, NCCL's and Open MPI's, warnings.
+_LOGGED = re.compile(
+    r"[IWEF]\d{4,8} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[ T]\d\d:\d\d|\d\d:\d\d:\d\d\b"
+    r"|\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL)\]?\s*[:|\[-]"
+    r"|\[[\w.:, -]+\]\s*(?:DEBUG|INFO|WARN)|\S+:\d+:\d+ \[\d+\] NCCL "
+    r"|\S+:\d+: \w*Warning: |[IWE]0000 "
+)
+# Of these, what tells of no failure.
+_QUIET = re.compile(
+    r"[IW]\d{4,8} |\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN)\b|\[[\w.:, -]+\]\s*(?:DEBUG|INFO|WARN)"
+    r"|\S+:\d+: \w*Warning: |\d[\d: .,TZ-]{7,40}[\[:]?\s*(?:[IW]|DEBUG|INFO|WARNING|WARN)\b"
+)
+# Stack traces of native code say where, but not to people.
+_ADDRESS = re.compile(r"\s*(?:\[ ?\d+\]|@|#\d+)\s.*(?:0x[0-9a-fA-F]+|\(unknown\))")
+_FRAMING = re.compile(
+    r"\*\*\* (?:Process received signal|End of error message) \*\*\*|Extension modules: "
+    r"|(?:Current thread|Thread) 0x[0-9a-f]+ "
+)
+_OURS = re.compile(r"trainer: (?:error|failed): ")
+_LINES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the last lines say.
+
+    Attributes:
+        cause: The last exception, or else the line that tells most; empty for none.
+        place: Where it was raised; empty if that is not known.
+        telling: Whether the cause speaks of a failure, and is not just the last line.
+    """
+
+    cause: str = ""
+    place: str = ""
+    telling: bool = False
+
+
+def read(tail: Sequence[str]) -> Told:
+    """Find the last exception in the last lines of standard error, and where it came from."""
+    lines = _without_harmless([_WRAPPING.sub("", line).rstrip() for line in tail])
+    lines = [line for line in lines if not (_ADDRESS.match(line) or _FRAMING.search(line))]
+    place = ""
+    for index in range(len(lines) - 1, -1, -1):
+        frame = _FRAME.match(lines[index])
+        if frame is None:
+            continue
+        # After a frame come its source and marks under it, indented, and then the exception.
+        rest = lines[index + 1 :]
+        while rest and (not rest[0] or rest[0][0].isspace()):
+            rest.pop(0)
+        rest = [line for line in rest if not _LOGGED.match(line)]
+        if rest:
+            function = f" in {frame['function']}" if frame["function"] else ""
+            place = f"at {frame['file']} line {frame['line']}{function}"
+            return Told(cause=_own_words(rest) or _joined(rest), place=place, telling=True)
+    spoken = [line.strip() for line in lines if line.strip()]
+    telling = [index for index, line in enumerate(spoken) if _is_telling(line)]
+    if not telling:
+        return Told(cause="".join(spoken[-1:]))
+    first, *more = spoken[telling[-1] :]
+    return Told(cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), telling=True)
+
+
+def says_why(tail: Sequence[str]) -> bool:
+    """Return whether the last line is one of the trainer's own that says why."""
+    spoken = [line.strip() for line in tail if line.strip()]
+    return bool(spoken) and bool(_OURS.match(spoken[-1]))
+
+
+def _is_telling(line: str) -> bool:
+    return bool(_TELLING.search(line)) and not _QUIET.match(line)
+
+
+def _own_words(lines: Sequence[str]) -> str:
+    """Return what the trainer says below a traceback that `--debug` shows."""
+    return next((line.strip() for line in reversed(lines) if _OURS.match(line)), "")
+
+
+def _without_harmless(lines: Sequence[str]) -> list[str]:
+    """Leave out tracebacks of errors that Python only mentions, each up to its exception."""
+    kept: list[str] = []
+    within, last = False, ""
+    for line in lines:
+        if _HARMLESS.match(line):
+            # Its own lines are indented, all but the first and the last.
+            within, last = True, "Arguments: " if line.startswith("---") else ""
+        elif within:
+            within = not line.startswith(last) if last else bool(_WITHIN.match(line))
+        else:
+            kept.append(line)
+    return kept
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """A message of several lines in one; what is printed after it may be part of it."""
+    spoken = (line.strip() for line in lines[:_LINES])
+    return " ".join(line for line in spoken if line and not line.startswith("+-"))
