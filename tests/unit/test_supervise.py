@@ -134,12 +134,12 @@ def test_nothing_to_run_is_well():
 
 
 def test_the_last_lines_of_standard_error_are_kept(capfd):
-    lines = "for i in $(seq 100); do echo line $i >&2; done; echo out; exit 1"
+    lines = "for i in $(seq 1100); do echo line $i >&2; done; echo out; exit 1"
     outcome = supervise([sh(lines)], grace=1, prefix=False)
-    assert outcome.tail == tuple(f"line {i}" for i in range(41, 101))
+    assert outcome.tail == tuple(f"line {i}" for i in range(101, 1101))
     out, err = capfd.readouterr()
     assert out == "out\n"
-    assert err.splitlines() == [f"line {i}" for i in range(1, 101)]
+    assert err.splitlines() == [f"line {i}" for i in range(1, 1101)]
 
 
 def test_no_shell_sees_the_arguments(capfd, tmp_path):

@@ -127,7 +127,10 @@ def make(job: Job) -> Replicas:
     if job.distribution == "mirrored":
         return Replicas(tf.distribute.MirroredStrategy(), rank=0, processes=1, presum=presum)
     cluster = job.cluster
-    workers = {name: list(getattr(cluster, name)) for name in ("chief", "worker")}
+    processes = max(1, len(cluster.trainers))
+    # One alone meets nobody: TensorFlow would serve at its address, which may have no port.
+    roles = ("chief", "worker") if processes > 1 else ()
+    workers = {name: list(getattr(cluster, name)) for name in roles}
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({name: those for name, those in workers.items() if those}),
         task_type=cluster.role,
@@ -135,4 +138,4 @@ def make(job: Job) -> Replicas:
         rpc_layer="grpc",
     )
     strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    return Replicas(strategy, rank=cluster.rank, processes=len(cluster.trainers), presum=presum)
+    return Replicas(strategy, rank=max(0, cluster.rank), processes=processes, presum=presum)
