@@ -17,10 +17,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import atomic, checkpoint_state
+from trainer import atomic, checkpoint_state, trained_with
 from trainer.checkpoint_state import STATE, DamagedError, Progress
 from trainer.errors import UserError
 from trainer.plain_names import plain
+from trainer.trained_with import History
 
 __all__ = ["Checkpoints", "Progress"]
 
@@ -47,6 +48,7 @@ class Checkpoints:
         device: Where files are read and written, if not where the variables are.
         alone: Whether no other process writes here, so that what is left unfinished is nobody's.
         warn: Gets a line for each checkpoint that is passed over.
+        history: What the steps are trained with; goes on from that of a checkpoint.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Checkpoints:
         device: str | None = None,
         alone: bool = True,
         warn: Callable[[str], None] = lambda text: None,
+        history: History | None = None,
     ) -> None:
+        self._history = history
         self._folder, self._keep, self._alone, self._warn = folder, keep, alone, warn
         # The step of the one that was saved or restored last, which therefore is whole.
         self._current = -1
@@ -84,7 +88,8 @@ class Checkpoints:
                 atomic.remove_folder(path)
             with atomic.new_folder(path) as part:
                 self._objects.write(str(part / VARIABLES), self._options)
-                checkpoint_state.write(part, progress, self._shapes)
+                trained = self._history.at(step) if self._history else ()
+                checkpoint_state.write(part, progress, self._shapes, trained)
             self._passed.pop(step, None)
             self._current = step
         steps = self._steps()
@@ -152,6 +157,8 @@ class Checkpoints:
             # TensorFlow has many for a file without checksum that is not what it expects.
             first = str(error).strip().partition("\n")[0]
             raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
+        if self._history:
+            self._history.resume(trained_with.read(state.trained), step=state.progress.step)
         return state.progress
 
     def _check(self, path: Path, there: list[list[Any]], *, certain: bool) -> None:

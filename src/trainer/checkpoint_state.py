@@ -12,11 +12,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
 from trainer.errors import UserError
+
+if TYPE_CHECKING:
+    from trainer.trained_with import Stretch
 
 STATE = "state.json"
 # What the state of a checkpoint of an earlier version holds, without any checksum.
@@ -64,14 +67,21 @@ class State:
         progress: Where the run was.
         variables: Path and shape of each variable.
         checked: Whether checksums prove it; those of earlier versions have none.
+        trained: What the steps were trained with, see `trained_with.read`.
     """
 
     progress: Progress
     variables: list[list[Any]]
     checked: bool = True
+    trained: Any = None
 
 
-def write(folder: Path, progress: Progress, variables: Sequence[Sequence[Any]]) -> None:
+def write(
+    folder: Path,
+    progress: Progress,
+    variables: Sequence[Sequence[Any]],
+    trained: Sequence[Stretch] = (),
+) -> None:
     """Describe all files that are in the folder of a checkpoint."""
     files = sorted(path for path in folder.iterdir() if path.name != STATE)
     state: dict[str, Any] = {
@@ -79,6 +89,7 @@ def write(folder: Path, progress: Progress, variables: Sequence[Sequence[Any]]) 
         "files": {path.name: path.stat().st_size for path in files},
         _FILE_CRCS: {path.name: f"{_crc_of(path):08x}" for path in files},
         "variables": variables,
+        "trained": [dataclasses.asdict(stretch) for stretch in trained],
     }
     state[_CRC] = _own_crc(state)
     (folder / STATE).write_text(json.dumps(state, indent=1))
@@ -99,7 +110,12 @@ def read(folder: Path) -> State:
         raise DamagedError(f"{STATE}: its checksum differs")
     try:
         files, crcs = state["files"], state[_FILE_CRCS] if checked else {}
-        found = State(_progress(state["progress"]), _variables(state["variables"]), checked)
+        found = State(
+            _progress(state["progress"]),
+            _variables(state["variables"]),
+            checked,
+            state.get("trained"),
+        )
         for name, size in files.items():
             _check_file(folder / name, size, crcs[name] if checked else None)
     except (KeyError, TypeError, ValueError, AttributeError):

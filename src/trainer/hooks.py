@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from trainer import earlier_run
+from trainer.job import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +20,15 @@ class Hooks:
         evaluated: Called with step, accuracy and loss after each evaluation.
         saved: Called after each checkpoint that was written, or by an evaluator evaluated.
         exported: Called with the folder of the new model; returns where it finally is.
+        exported_before: Called with the job where nothing is left to train; returns the report of
+            an earlier run whose model is still there.
     """
 
     stopped: Callable[[], bool] = lambda: False
     evaluated: Callable[[int, float, float], None] = lambda step, accuracy, loss: None
     saved: Callable[[], None] = lambda: None
     exported: Callable[[Path], str] = str
+    exported_before: Callable[[Job], dict[str, Any] | None] = earlier_run.find
 
 
 NO_HOOKS = Hooks()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trainer.data.stream import Stream
     from trainer.distribution.strategy import Strategy
     from trainer.steps import Tested
+    from trainer.trained_with import Stretch
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 
@@ -109,6 +110,7 @@ def metrics_of(
     job: Job,
     progress: Progress,
     data: dict[str, Any],
+    history: tuple[Stretch, ...],
     tested: Tested | None,
     loss: float | None,
     stopped: bool,
@@ -119,7 +121,10 @@ def metrics_of(
 
     Times are in seconds, and of the training steps alone, from the first, compiling included;
     processor time is that of all processes, or None where others than these do the work.
+    Hyperparameters and data are those that the weights were trained with, where a run that went on
+    from a checkpoint had none left to train.
     """
+    last = history[-1] if history else None
     images, examples = progress.examples, data["train"]["examples"]
     seconds = progress.train_seconds
     cpu_seconds = progress.train_cpu_seconds if strategy.counts_cpu else None
@@ -143,7 +148,9 @@ def metrics_of(
         "processes": strategy.processes,
         "replicas": strategy.replicas,
         "data": data,
-        "hparams": dataclasses.asdict(job.hparams),
+        "hparams": dict(last.hparams) if last else None,
+        # Where a run went on with other settings than it began with.
+        "trained_before": [dataclasses.asdict(stretch) for stretch in history[:-1]],
         "versions": {
             "trainer": __version__,
             "tensorflow": version("tensorflow", "tensorflow-cpu"),

@@ -132,7 +132,12 @@ def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
 
 def _hooks(stage: Stage, stopped: StopRequest) -> Hooks:
     job = stage.job
-    hooks = Hooks(stopped=stopped, saved=stage.on_checkpoint, exported=stage.on_export)
+    hooks = Hooks(
+        stopped=stopped,
+        saved=stage.on_checkpoint,
+        exported=stage.on_export,
+        exported_before=stage.exported_before,
+    )
     if job.trial is not None:
         tuned = MetricFile(job.trial)
         hooks = dataclasses.replace(

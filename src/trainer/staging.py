@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import atomic, checkpoint_state, globs, output, storage
+from trainer import atomic, checkpoint_state, earlier_run, globs, output, storage
 from trainer.artifacts.found import CODE
 from trainer.checkpoint_state import DamagedError
 from trainer.data.folders import data_among
@@ -142,6 +142,7 @@ class Stage:
         refresh: Brings checkpoints that have been written elsewhere meanwhile.
         on_checkpoint: Call it after each checkpoint.
         on_export: Call it with the exported model's folder; returns where the model finally is.
+        exported_before: See `Hooks`.
         finish: Call it at the end, before success is told.
     """
 
@@ -149,6 +150,7 @@ class Stage:
     refresh: Callable[[], None]
     on_checkpoint: Callable[[], None]
     on_export: Callable[[Path], str]
+    exported_before: Callable[[Job], dict[str, Any] | None]
     finish: Callable[[], None]
 
 
@@ -251,6 +253,18 @@ def staged(
             push(path, url, **more)
             return f"{url}/{path.name}" if path.is_file() else url
 
+        def exported_before(job: Job) -> dict[str, Any] | None:
+            if not {"model_dir", "output_dir"} & remote.keys():
+                return earlier_run.find(job)
+            folder = remote.get("output_dir") or str(earlier_run.output_dir(job))
+            text = storage.read_file(f"{folder}/metrics.json", options=options)
+            return earlier_run.checked(
+                text or b"",
+                model_dir=remote.get("model_dir", job.model_dir),
+                layout=job.layout,
+                is_there=lambda path: storage.is_file(path, options=options),
+            )
+
         def finish() -> None:
             on_checkpoint()
             send("output_dir")
@@ -266,6 +280,7 @@ def staged(
             refresh=mirror.restore if mirror else lambda: None,
             on_checkpoint=on_checkpoint,
             on_export=on_export,
+            exported_before=exported_before,
             finish=finish,
         )
 

@@ -22,7 +22,7 @@ from trainer.atomic import MARKERS
 from trainer.errors import UserError
 from trainer.installed import install
 from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
-from trainer.urls import URL
+from trainer.urls import URL, is_remote
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
@@ -63,6 +63,23 @@ def children(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-di
 def versions(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[int]:
     """The numbers among the names of a remote folder's folders."""
     return sorted(int(n) for n in children(url, options=options, flag=flag) if n.isdecimal())
+
+
+def read_file(path: str, *, options: Options = NO_OPTIONS) -> bytes | None:
+    """Return what a small object or local file holds, or None if it is not there."""
+    if not is_remote(path):
+        file = Path(path)
+        return file.read_bytes() if file.is_file() else None
+    folder, _, name = path.rpartition("/")
+    return Place(folder, flag="--output-dir", options=options).read_small(name)
+
+
+def is_file(path: str, *, options: Options = NO_OPTIONS) -> bool:
+    """Return whether there is an object or a local file."""
+    if not is_remote(path):
+        return Path(path).is_file()
+    folder, _, name = path.rpartition("/")
+    return name in Place(folder, flag="--model-dir", options=options).contents()
 
 
 def remove(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> None:

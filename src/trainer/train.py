@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import inputs, modules, preflight, recipes
+from trainer import inputs, modules, preflight, recipes, trained_with
 from trainer.checkpoint import Checkpoints, Progress
 from trainer.distribution import sharing
 from trainer.distribution.strategy import ALONE, Strategy
@@ -31,6 +31,7 @@ from trainer.report import Reporter, describe, metrics_of, tell_start, write_met
 from trainer.runtime import default_precision
 from trainer.steps import Tested, make_evaluate, make_train_steps, reading
 from trainer.summaries import Summaries
+from trainer.trained_with import History
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -87,6 +88,7 @@ def train_and_evaluate(
         )
 
     progress, checkpoints = Progress(), None
+    history = History(trained_with.of(job, data["train"]))
     if job.checkpoint_dir and chief:
         checkpoints = Checkpoints(
             Path(job.checkpoint_dir),
@@ -95,10 +97,16 @@ def train_and_evaluate(
             keep=job.keep,
             device=strategy.io_device,
             warn=reporter.warn,
+            history=history,
         )
         progress = checkpoints.restore() or progress
         if progress.step:
             reporter.info(f"resumed at step={progress.step}")
+        if history.changes:
+            reporter.warn(
+                f"--checkpoint-dir: its {progress.step} steps were trained with "
+                f"{'; '.join(history.changes)}"
+            )
         if progress.examples != progress.step * share.batch:
             reporter.warn(
                 f"--checkpoint-dir: {progress.step} steps had {progress.examples} examples, those "
@@ -106,6 +114,11 @@ def train_and_evaluate(
                 "by steps"
             )
     progress, told = sharing.agree(strategy, progress, stopped=hooks.stopped())
+    reached = _is_reached(job, progress)
+    if progress.step and (progress.step >= steps or reached) and not told:
+        before = _exported_before(job, progress, steps, model, reporter, hooks) if chief else None
+        if strategy.sum([float(before is not None)])[0]:
+            return before or {"stopped": False, "steps": progress.step}
     sharing.align(strategy, model, optimizer)
     strategy.start(progress.step)
 
@@ -134,7 +147,6 @@ def train_and_evaluate(
     recent_seconds = 0.0
     loss: float | None = None
     tested: Tested | None = None
-    reached = False
     while progress.step < steps and not reached and not told:
         stop = min(steps, *(_next(progress.step, every) for every in paces))
         count = pace.steps(stop - progress.step)
@@ -202,7 +214,8 @@ def train_and_evaluate(
         model,
         job=job,
         progress=progress,
-        data=data,
+        data=data | {"train": history.described(data["train"], step=progress.step)},
+        history=history.at(progress.step),
         tested=tested,
         loss=loss,
         stopped=stopped,
@@ -233,6 +246,34 @@ def _given(job: Job, data: dict[str, Any]) -> dict[str, Value]:
     counts = {f"--{split}": f"{found['examples']} examples" for split, found in data.items()}
     counts["--precision"] = job.hparams.precision
     return {name: plain(text) for name, text in counts.items()} | flags(job)
+
+
+def _is_reached(job: Job, progress: Progress) -> bool:
+    """Return whether a run that goes on had already ended at its target."""
+    if job.target_accuracy is None or progress.best_step != progress.step:
+        return False
+    return progress.best_accuracy >= job.target_accuracy
+
+
+def _exported_before(
+    job: Job,
+    progress: Progress,
+    steps: int,
+    model: keras.Model,
+    reporter: Reporter,
+    hooks: Hooks,
+) -> dict[str, Any] | None:
+    """Say that nothing is left to train; return the report of these weights, if they have one."""
+    left = f"nothing left to train: the checkpoint has {progress.step} steps, {steps} are asked for"
+    found = hooks.exported_before(job)
+    if found is None or (found["steps"], found["weights_crc32c"][:1]) != (
+        progress.step,
+        [sharing.digest(model)],
+    ):
+        reporter.info(left)
+        return None
+    reporter.info(f"{left}; their model is {found['model_path']}, and nothing new is exported")
+    return found
 
 
 def _tell_tested(

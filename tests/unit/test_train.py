@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -160,12 +161,47 @@ def test_steps_of_another_size_than_those_before_are_warned_of(run, tmp_path):
     assert len(warned("other", 100)) == 1
 
 
-def test_a_run_that_had_ended_is_evaluated_and_exported_again(run, tmp_path):
-    first = run(checkpoint_dir=str(tmp_path / "ckpt"))
-    again = run(checkpoint_dir=str(tmp_path / "ckpt"))
-    assert same(first, again)
-    assert again["model_path"].endswith("/2")
-    assert (again["steps"], again["test_accuracy"]) == (40, first["test_accuracy"])
+def test_a_finished_run_started_again_says_so_and_exports_nothing_new(run, tmp_path):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "target_accuracy": 0.3, "eval_every": 20}
+    first = run(**kept)
+    report = (tmp_path / "run/metrics.json").read_bytes()
+    other = dataclasses.replace(HPARAMS, learning_rate=0.5, seed=3)
+    again = run(hparams=other, **kept)
+    (left,) = [line for line in again["log"] if line.startswith("nothing left to train: ")]
+    assert left.endswith(f"their model is {first['model_path']}, and nothing new is exported")
+    changed = f"--learning-rate {first['hparams']['learning_rate']:g} (now 0.5); --seed 0 (now 3)"
+    assert changed in " ".join(again["log"])
+    assert [p.name for p in (tmp_path / "run/model").iterdir()] == ["1"]
+    assert (tmp_path / "run/metrics.json").read_bytes() == report
+
+    # Where its model is not there, it is exported with what the weights were trained with.
+    elsewhere = run("elsewhere", other, **kept)
+    assert same(first, elsewhere)
+    assert elsewhere["test_accuracy"] == first["test_accuracy"]
+    assert elsewhere["hparams"] == {**first["hparams"], "hp": []}
+    assert elsewhere["trained_before"] == []
+
+
+def test_a_run_that_goes_on_with_other_settings_and_data_says_so(run, small, tmp_path):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "eval_every": 100}
+    run(steps=20, **kept)
+    fewer = tmp_path / "fewer"
+    shutil.copytree(small, fewer)
+    for name in ("images", "labels"):
+        np.save(fewer / f"train_{name}.npy", np.load(small / f"train_{name}.npy")[:900])
+    other = dataclasses.replace(HPARAMS, learning_rate=0.005)
+    metrics = run(hparams=other, train=(str(fewer),), **kept)
+    (line,) = [line for line in metrics["log"] if "steps were trained with" in line]
+    assert line.startswith(
+        "warning: --checkpoint-dir: its 20 steps were trained with --learning-rate 0.01 (now "
+        "0.005); other training data: npy, 1000 examples, "
+    )
+    assert metrics["hparams"]["learning_rate"] == 0.005
+    (before,) = metrics["trained_before"]
+    assert (before["from_step"], before["hparams"]["learning_rate"]) == (0, 0.01)
+    assert before["train"]["examples"] == 1000
+    state = json.loads((tmp_path / "ckpt/ckpt-00000040/state.json").read_text())
+    assert [stretch["from_step"] for stretch in state["trained"]] == [0, 20]
 
 
 def test_the_best_checkpoint_is_kept(run, tmp_path):

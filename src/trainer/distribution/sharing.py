@@ -143,6 +143,13 @@ def moving(model: keras.Model) -> list[keras.Variable]:
     ]
 
 
+def digest(model: keras.Model) -> str:
+    """Return the CRC32C of this process's trainable weights, hexadecimal."""
+    weights = [np.asarray(variable.value).tobytes() for variable in model.trainable_variables]
+    crc = functools.reduce(lambda crc, part: google_crc32c.extend(crc, part), weights, 0)
+    return f"{crc:08x}"
+
+
 def check_equal(strategy: Strategy, model: keras.Model) -> list[str]:
     """Compare what the processes have learned, which has to be the same to the last bit.
 
@@ -152,8 +159,7 @@ def check_equal(strategy: Strategy, model: keras.Model) -> list[str]:
     Raises:
         RuntimeError: They differ, so that gradients were not summed over all.
     """
-    weights = [np.asarray(variable.value).tobytes() for variable in model.trainable_variables]
-    mine = functools.reduce(lambda crc, part: google_crc32c.extend(crc, part), weights, 0)
+    mine = int(digest(model), 16)
     found = strategy.sum([mine if i == strategy.rank else 0 for i in range(strategy.processes)])
     digests = [f"{int(number):08x}" for number in found]
     if len(set(digests)) > 1:
