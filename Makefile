@@ -75,7 +75,7 @@ train: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-# On a machine with a GPU: make test-gpu DEVICE=gpu
+# On a machine with a GPU: make test-gpu DEVICE=gpu; what is found goes into runs/gpu.json.
 test-gpu: setup
 	$(BIN)/python -m pytest tests/gpu $(ARGS)
 

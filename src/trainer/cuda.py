@@ -3,6 +3,8 @@
 TensorFlow opens a list of libraries where it finds a driver. If one is missing, it lists no GPU and
 its log says nothing at the usual levels. Here the same libraries are opened by ctypes, which takes
 a fraction of a second and no TensorFlow, so that the one that is missing has a name.
+
+    python -m trainer.cuda             a line for each cause
 """
 
 from __future__ import annotations
@@ -216,3 +218,8 @@ def _failure(name: str) -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+if __name__ == "__main__":
+    for cause in causes():
+        print(f"{cause.text}; {cause.remedy}")

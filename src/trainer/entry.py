@@ -31,6 +31,7 @@ from trainer.platforms.base import Seen
 from trainer.platforms.resolve import resolve, which
 from trainer.platforms.task import missing_gpu
 from trainer.script_cluster import ScriptCluster
+from trainer.script_gpu import gpu_warning
 from trainer.script_model import model_warning
 from trainer.std_streams import guarded
 
@@ -63,6 +64,8 @@ def _main(argv: Sequence[str]) -> int:
         with ending():
             plan = make_plan(seen)
         warning = missing_gpu(seen)
+        if plan.script:
+            warning = warning or gpu_warning(seen, plan.command.env)
         if warning and plan.device == "auto":
             output.err(f"trainer: warning: {warning}")
         if plan.job is not None:
@@ -109,6 +112,7 @@ class Plan:
         cluster: The cluster of the child, a user's script; None if it has none of its own.
         model_dir: Where a user's script leaves its model; None on hosts that need not.
         device: What the child is to compute on, as `Job` has it.
+        script: Whether the child is a user's script.
     """
 
     command: Command
@@ -118,6 +122,7 @@ class Plan:
     cluster: ScriptCluster | None = None
     model_dir: Path | None = None
     device: str = "auto"
+    script: bool = False
 
 
 def make_plan(seen: Seen) -> Plan:
@@ -143,6 +148,7 @@ def make_plan(seen: Seen) -> Plan:
                 mpi=mpi,
                 cluster=script_cluster.read(seen),
                 model_dir=Path(folder) if folder else None,
+                script=True,
             )
     job = resolve(seen, parse(seen.argv)).job
     output.protect(dict(job.hparams.hp))

@@ -32,7 +32,7 @@ details = [tf.config.experimental.get_device_details(one) for one in gpus]
 growth = [tf.config.experimental.get_memory_growth(one) for one in gpus]
 print(*(d["device_name"].split()[-1] for d in details), all(growth), runtime.default_precision(tf))
 """
-LIST = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+LIST = 'import tensorflow as tf; print(len(tf.config.list_physical_devices("GPU")))'
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,14 @@ def test_a_gpu_that_is_not_used_is_one_line_that_names_the_cause(run, has, env, 
     assert line.startswith("trainer: error: --device auto: a GPU is there (/dev/nvidia0), but ")
     assert cause in line
     assert line.endswith("; or train on the CPU with --device cpu")
+
+
+def test_a_script_finds_the_libraries_where_nothing_has_linked_them(run):
+    """As after a plain `pip install`: by the variable that script mode gives it."""
+    variable = "import os; from trainer import cuda; print(*cuda.search_path(os.environ).values())"
+    broken = f"rm {PACKAGES}/nvidia/cublas/lib/libcusolver.so.11; python3 -c '{LIST}'"
+    mended = f"export LD_LIBRARY_PATH=$(python3 -c '{variable}'); python3 -c '{LIST}'"
+    assert run("bash", "-c", f"{broken}; {mended}", TF_CPP_MIN_LOG_LEVEL="3").lines == ["0", "1"]
 
 
 def test_a_library_that_is_missing_is_named(run):

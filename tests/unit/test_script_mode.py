@@ -515,3 +515,13 @@ def test_nothing_heavy_is_imported():
     )
     heavy = {"numpy", "tensorflow", "boto3", "sagemaker_training"}
     assert not heavy & set(ran.stdout.split())
+
+
+def test_a_script_finds_the_libraries_that_only_the_trainer_would_look_for(
+    call, code, env, monkeypatch
+):
+    put(code, run_py=SHOW)
+    plain = call("run.py").env.get("LD_LIBRARY_PATH")
+    monkeypatch.setattr("trainer.cuda.unlinked", lambda: Path("/nvidia/cusolver/lib"))
+    found = call("run.py", env={**env, "LD_LIBRARY_PATH": "/own"}).env["LD_LIBRARY_PATH"]
+    assert (plain, found) == (env.get("LD_LIBRARY_PATH"), "/own:/nvidia/cusolver/lib")
