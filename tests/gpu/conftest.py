@@ -33,11 +33,11 @@ def results(device: str) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def record(results: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Callable]:
     """Notes what a test found: `record(seconds=1.2)`; whether it passed is noted anyway."""
-    mine: dict[str, Any] = results["tests"].setdefault(request.node.name, {"passed": False})
+    mine: dict[str, Any] = results["tests"].setdefault(request.node.name, {"outcome": "error"})
     yield lambda **facts: mine.update(facts)
     call = getattr(request.node, "called", None)
-    mine["passed"] = bool(call and call.passed)
-    mine["seconds"] = round(call.duration, 1) if call else None
+    if call:
+        mine |= {"outcome": call.outcome, "seconds": round(call.duration, 1)}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
 

@@ -59,6 +59,7 @@ def one_step(tf: Any, name: str, precision: str) -> dict[str, float]:
     model, hparams = make(name, precision)
     optimizer = make_optimizer(hparams, steps=10, scale=1, scale_steps=0)
     optimizer.build(model.trainable_variables)
+    scale = getattr(optimizer, "scale_loss", lambda loss: loss)
     loss_of = make_loss(model, label_smoothing=hparams.label_smoothing)
     random = np.random.default_rng(0)
     images = tf.constant(random.random((BATCH, 28, 28, 1), np.float32))
@@ -72,9 +73,11 @@ def one_step(tf: Any, name: str, precision: str) -> dict[str, float]:
     def step() -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             loss = losses()
-        gradients = tape.gradient(loss, model.trainable_variables)
+            scaled = scale(loss)
+        gradients = tape.gradient(scaled, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
-        return loss, tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
+        norm = tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
+        return loss, norm * loss / scaled
 
     loss, norm = step()
     return {"loss": float(loss), "gradients": float(norm), "after": float(losses())}

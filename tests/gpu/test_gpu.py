@@ -24,12 +24,13 @@ from servers import PREDICT, serving
 HERE = Path(__file__).parent
 MODELS = ("cnn", "fast", "sagemaker-cnn")
 # How far from the CPU's float32 a number may be, relative to it. A GPU computes float32 in TF32.
-TOLERANCES = {"float32": 2e-3, "bfloat16": 5e-2, "float16": 1e-2}
+TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2, "float16": 1e-2}
 NCCL = """
 import horovod.tensorflow as hvd, tensorflow as tf
 hvd.init()
 sums = hvd.grouped_allreduce([tf.ones([1000]), tf.ones([7])], op=hvd.Sum)
-print("sums", *(float(tf.reduce_sum(s)) for s in sums), sums[0].device, hvd.nccl_built())
+totals = [float(tf.reduce_sum(each)) for each in sums]
+print("sums", *totals, sums[0].device, bool(hvd.nccl_built()))
 """
 
 

@@ -102,6 +102,23 @@ def test_without_room_no_image_is_built(run, missing, needed):
     assert not run.asked("build ")
 
 
+def test_the_image_for_gpus_gets_no_name_before_it_is_checked(run):
+    assert run("build-image", "gpu", "x:y").returncode == 0
+    check, image = run.asked("build ")
+    assert "--target gpu-check" in check
+    assert "--tag" not in check
+    assert "--target gpu --tag x:y" in " ".join(image.split())
+    run.tool("docker", CLIENT.replace('"pull "*)', '"build "*) exit 1 ;;\n"pull "*)'))
+    assert run("build-image", "gpu", "x:y").returncode == 1
+    assert len(run.asked("build ")) == 3
+
+
+def test_the_image_for_cpus_needs_no_check(run):
+    assert run("build-image", "cpu", "x:y").returncode == 0
+    (image,) = run.asked("build ")
+    assert "--target cpu" in image
+
+
 @pytest.mark.parametrize("argv", [("tpu", "x:y"), ("cpu",), ()])
 def test_an_image_is_either_for_cpu_or_for_gpu(run, argv):
     assert "expected cpu or gpu, and NAME:TAG" in one_line(run("build-image", *argv))

@@ -29,7 +29,7 @@ def test_the_causes_are_those_of_this_environment(tmp_path):
     """Here: that the TensorFlow of these tests is made for CPUs, or that there is no driver."""
     warning = gpu_warning(Seen(env=SIGN, root=tmp_path), {}, python=sys.executable)
     assert warning
-    assert "pip install 'trainer[gpu]'" in warning or "libcuda.so.1" in warning
+    assert "pip install 'trainer-anywhere[gpu]'" in warning or "libcuda.so.1" in warning
 
 
 @pytest.mark.parametrize(
