@@ -26,7 +26,7 @@ MOST_FILES = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """What is known of data without reading it.
+    """Facts about data that are known without reading it.
 
     Attributes:
         text: For people.
@@ -85,7 +85,7 @@ def _address(url: str) -> str:
 
 
 def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
-    """All files but hidden ones, named as from the path that leads to them; not too many."""
+    """Return all files but hidden ones by their names below each path; not too many."""
 
     def walk(path: str) -> Iterator[tuple[str, Path]]:
         if Path(path).is_file():
@@ -103,7 +103,7 @@ def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
 
 
 def _tail(file: Path, size: int) -> str:
-    """A checksum of a file's last bytes."""
+    """Return a checksum of a file's last bytes."""
     with file.open("rb") as opened:
         opened.seek(max(0, size - _TAIL))
         return f"{zlib.crc32(opened.read(_TAIL)):08x}"

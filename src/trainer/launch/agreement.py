@@ -44,7 +44,7 @@ PER_HOST = (
     # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
     *("timeline", "autotune_log", "failure_file"),
-    # The machine; that there may be more processes on a larger one is what counts are told for.
+    # The machine: a larger one may start more processes.
     *("threads", "processes_per_host", "verbosity", "device", "gpu_expected"),
     # The platform, and what it makes of signals and failures.
     *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
@@ -127,7 +127,7 @@ def versions(*, horovod: bool) -> dict[str, Value | None]:
 
 
 def _gpus(job: Job) -> Value | None:
-    """Processes that sum their gradients need devices of one kind, and as many."""
+    """Return the GPUs of a process: those that sum gradients need the same kind of device."""
     if job.distribution == "horovod":
         return plain(min(1, job.gpus))
     if job.distribution == "multi_worker_mirrored":
@@ -149,7 +149,7 @@ def _module(job: Job) -> Value:
 
 
 def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
-    """What this host reads; None for what others read.
+    """Yield the data that this host reads, and None for what only others read.
 
     Raises:
         UserError: It is not there.
@@ -164,7 +164,11 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
 
 
 def _files(job: Job, split: Any) -> Value:
-    """Raise a UserError if there are none."""
+    """Return what is known of a split's files.
+
+    Raises:
+        UserError: There are none.
+    """
     # With NumPy, which only a job on several hosts needs here.
     from trainer import preflight
     from trainer.data.fingerprint import fingerprint

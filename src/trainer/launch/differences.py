@@ -1,4 +1,4 @@
-"""Where the hosts of a job differ, in words, and the precision that suits all of them."""
+"""Words for the differences between the hosts of a job, and a precision that suits all."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
-    """Return what hosts compute with, where one of them was told; else nothing."""
+    """Return what hosts compute with, where one of them is given it; else nothing."""
     said = {one.host: one.values.get("--precision") for one in hosts}
     if not any(said.values()):
         return {}
@@ -118,13 +118,15 @@ def _grouped(values: dict[str, Value]) -> str:
     texts = [values[group[0]].text for group in ordered]
     # What is masked, or has been cut off, may look the same.
     shown = [f"another {text}" if text in texts[:i] else text for i, text in enumerate(texts)]
-    told = [f"{text} on {_hosts(group)}" for text, group in zip(shown, ordered, strict=True)]
+    groups_shown = [
+        f"{text} on {_hosts(group)}" for text, group in zip(shown, ordered, strict=True)
+    ]
     parts = [dict(values[group[0]].parts) for group in ordered[:2]]
     names = dict.fromkeys([*parts[1], *parts[0]])
     odd = next((name for name in names if parts[0].get(name) != parts[1].get(name)), None)
     if odd and all(parts):
-        told.append(f"the first that differs is {odd}")
-    return ", ".join(told)
+        groups_shown.append(f"the first that differs is {odd}")
+    return ", ".join(groups_shown)
 
 
 def _held(kind: str, hosts: Sequence[HostSettings]) -> str:

@@ -1,4 +1,4 @@
-"""What one host of a job states to the others: settings as text for people and digests to compare.
+"""The statement of one host of a job to the others: texts for people and digests to compare.
 
 A secret is neither sent nor printed. What comes from another host is made one short line.
 """
@@ -36,7 +36,7 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class HostSettings:
-    """What one host states.
+    """The statement of one host.
 
     Attributes:
         host: Its name and role, for people.
@@ -51,26 +51,26 @@ class HostSettings:
     problem: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return an object for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> HostSettings:
-        """The inverse of `to_dict`; a trainer of another version may state less.
+    def from_dict(cls, fields: Mapping[str, Any]) -> HostSettings:
+        """Return the inverse of `to_dict`; a trainer of another version may state less.
 
         Raises:
             TypeError, ValueError, KeyError, AttributeError: It is not such a thing.
         """
         values: dict[str, Value | None] = {}
-        for name, value in dict(told.get("values") or {}).items():
+        for name, value in dict(fields.get("values") or {}).items():
             values[_short(name)] = value and Value(
                 text=_short(value["text"]),
                 digest=_short(value["digest"]),
                 parts=tuple((_short(a), _short(b)) for a, b in value["parts"][:_PARTS]),
             )
-        precision, problem = told.get("precision"), told.get("problem")
+        precision, problem = fields.get("precision"), fields.get("problem")
         return cls(
-            host=_short(told.get("host", "")),
+            host=_short(fields.get("host", "")),
             values=values,
             precision=_short(precision) if precision else None,
             problem=_short(problem, _LONGEST_PROBLEM) if problem else None,
@@ -105,7 +105,7 @@ def described(text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str
 
 
 def _text(value: Any) -> str:
-    """Numbers by what they are worth, nothing as `none`."""
+    """Return a number by what it is worth, nothing as `none`."""
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "none"}[value]
     if isinstance(value, (int, float)):

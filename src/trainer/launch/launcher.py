@@ -264,9 +264,9 @@ class Host:
         return mine, len(planned) > 1
 
 
-def _precision(process: Process, told: Mapping[str, Any]) -> tuple[str, ...]:
-    """The arguments that give a process the precision on which the hosts have agreed."""
-    common = told.get("precision")
+def _precision(process: Process, start: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arguments that give a process the precision on which the hosts have agreed."""
+    common = start.get("precision")
     # An evaluator shares no arithmetic with the others, but their checkpoints.
     return ("--precision", str(common)) if common and process.role != "evaluator" else ()
 
