@@ -242,7 +242,7 @@ def test_csv_has_a_column_for_each_value():
     [
         ("", "flat", "the body is empty"),
         ("1,2,3\n", "flat", "lines have 3 columns; expected 4: float32 [-1,4]"),
-        ("1,2,3,4\n1,2", "flat", "changed from 4 to 2 at row 2; expected float32 in all columns"),
+        ("1,2,3,4\n1,2", "flat", "changed from 4 to 2 in line 2; expected float32 in all columns"),
         ("1,2,x,4", "flat", "in line 1, column 3"),
         ("1,2,,4", "flat", "expected float32 in all columns"),
         ("1,2,nan,4", "flat", "NaN"),

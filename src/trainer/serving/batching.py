@@ -197,7 +197,9 @@ class Batcher:
         if len(items) == 1 and items[0].rows <= self._max_batch:
             return [self._call(signature, items[0].arrays)]
         names = list(items[0].arrays)
-        arrays = {name: np.concatenate([i.arrays[name] for i in items]) for name in names}
+        arrays = dict(items[0].arrays)
+        if len(items) > 1:
+            arrays = {name: np.concatenate([i.arrays[name] for i in items]) for name in names}
         total = sum(item.rows for item in items)
         parts = []
         for start in range(0, total, self._max_batch):

@@ -12,12 +12,11 @@ from trainer.serving.body import Intake, unpacked
 from trainer.serving.endpoint import Call
 from trainer.serving.formats import Reader, answer
 from trainer.serving.formats.ask import Ask
+from trainer.serving.formats.large import LARGE
 from trainer.serving.refusal import busy
 from trainer.serving.version import Version
 
 T = TypeVar("T")
-# Larger ones take longer than other requests should wait for; in a thread they do not have to.
-LARGE = 2**20  # bytes
 # The most that gzip makes of one byte.
 RATIO = 1032
 
@@ -92,6 +91,7 @@ class Predictor:
         return await self._run(size, lambda: answer.write(outputs, kind=accept, form=ask.form))
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:
+        # Larger ones take longer than others should wait for; in a thread they do not have to.
         if size < LARGE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)

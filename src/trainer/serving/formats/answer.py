@@ -30,6 +30,8 @@ OFFERED = {
     "": JSON, "*/*": JSON, "application/*": JSON, JSON: JSON, LINES: LINES,
     "application/jsons": LINES, "application/x-ndjson": LINES, CSV: CSV, "text/*": CSV, NPY: NPY,
 }  # fmt: skip
+# Rows that are written in one call.
+AT_ONCE = 512
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -84,7 +86,7 @@ def write(outputs: Arrays, *, kind: str, form: Form) -> bytes:
     if kind == LINES:
         return b"".join(_dump(row, finite) + b"\n" for row in _rows(outputs))
     if form is Form.ROWS:
-        return _dump({form.value: list(_rows(outputs))}, finite)
+        return b'{"%s":[%s]}' % (form.value.encode(), _dump_all(_rows(outputs), finite))
     values = {name: _column(name, outputs[name]) for name in sorted(outputs)}
     document = values if len(values) > 1 else next(iter(values.values()))
     return _dump({form.value: document}, finite)
@@ -140,6 +142,14 @@ def _texts(value: Any, *, as_bytes: bool) -> Any:
     return {"b64": base64.b64encode(value).decode()}
 
 
+def _dump_all(rows: Iterator[Any], finite: bool) -> bytes:
+    """The elements of an array, some at a time: while C code writes, other threads wait."""
+    parts = []
+    while some := list(itertools.islice(rows, AT_ONCE)):
+        parts.append(_dump(some, finite)[1:-1])
+    return b",".join(parts)
+
+
 def _dump(document: Any, finite: bool) -> bytes:
     if finite:
         return orjson.dumps(document, option=_OPTIONS)
@@ -169,15 +179,18 @@ def _tables(outputs: Arrays) -> list[np.ndarray]:
 
 
 def _csv(outputs: Arrays) -> bytes:
-    columns: list[list[list[Any]]] = []
-    for table in _tables(outputs):
-        if table.dtype == object:
-            rows = [[value.decode(errors="replace") for value in row] for row in table.tolist()]
-        else:
-            # Each as short as its own type allows.
-            rows = table.astype(str).tolist()
-        columns.append(rows)
+    tables = _tables(outputs)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(itertools.chain(*parts) for parts in zip(*columns, strict=True))
+    for start in range(0, len(tables[0]), AT_ONCE):
+        columns = [_cells(table[start : start + AT_ONCE]) for table in tables]
+        writer.writerows(itertools.chain(*parts) for parts in zip(*columns, strict=True))
     return text.getvalue().encode()
+
+
+def _cells(table: np.ndarray) -> list[list[str]]:
+    if table.dtype == object:
+        return [[value.decode(errors="replace") for value in row] for row in table.tolist()]
+    # Each as short as its own type allows.
+    cells: list[list[str]] = table.astype(str).tolist()
+    return cells

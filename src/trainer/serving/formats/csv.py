@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -9,12 +10,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from trainer.serving.formats import large
 from trainer.serving.formats.ask import Ask, checked, choose
 from trainer.serving.refusal import bad, shown
 from trainer.serving.signature import Signature, Tensor
 
 # NumPy counts lines from 0 in some of its messages and tells what it was given in most.
-_AT = re.compile(r"at row (\d+), column (\d+)")
+_AT = re.compile(r"at row (\d+)(, column \d+)?")
 
 
 def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
@@ -28,17 +30,40 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("CSV")
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise bad(f"CSV: not UTF-8 at byte {error.start}") from None
-    if not text.strip():
+    if not body.removeprefix(codecs.BOM_UTF8).strip():
         raise bad("CSV: the body is empty; expected one instance a line")
-    table = _strings(text) if tensor.is_text else _numbers(text, tensor)
+    table = _strings(_text(body, 0)) if tensor.is_text else _numbers(body, tensor)
     return checked(signature, {tensor.name: _shaped(table, tensor)})
 
 
-def _numbers(text: str, tensor: Tensor) -> np.ndarray:
+def _text(body: bytes, at: int) -> str:
+    try:
+        return body.decode("utf-8-sig" if not at else "utf-8")
+    except UnicodeDecodeError as error:
+        raise bad(f"CSV: not UTF-8 at byte {at + error.start}") from None
+
+
+def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
+    if len(body) <= large.LARGE:
+        return _table(_text(body, 0), tensor, first=0)
+    # NumPy keeps all other threads waiting until it has read what it was given.
+    parts: list[np.ndarray] = []
+    at = line = 0
+    for piece in large.lines(body):
+        at = body.index(piece, at)
+        parts.append(_table(_text(piece, at), tensor, first=line))
+        if parts[-1].shape[1] != parts[0].shape[1]:
+            raise bad(
+                f"CSV: after line {line} the number of columns changes from {parts[0].shape[1]} to "
+                f"{parts[-1].shape[1]}"
+            )
+        line += piece.count(b"\n")
+        at += len(piece)
+    return large.joined(parts, tensor)
+
+
+def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
+    """Lines of numbers; `first` is the number of lines before them."""
     # Read as the widest of its kind: a number out of the type's range must not wrap around.
     kind = {"f": np.float64, "b": np.int64}.get(tensor.dtype.kind, tensor.dtype)
     try:
@@ -48,8 +73,9 @@ def _numbers(text: str, tensor: Tensor) -> np.ndarray:
     except (ValueError, OverflowError) as error:
         # What follows is advice for callers of NumPy.
         reason = str(error).partition("; use `usecols`")[0]
+        reason = _AT.sub(lambda match: _place(match, first), reason)
         raise bad(
-            f"CSV: {shown(_AT.sub(_place, reason), 200)}; expected {tensor.type_name} in all "
+            f"CSV: {shown(reason, 200)}; expected {tensor.type_name} in all "
             "columns, and as many in each line"
         ) from None
     with np.errstate(over="ignore"):
@@ -82,5 +108,8 @@ def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:
     return table.reshape(len(table), *(n or 0 for n in row))
 
 
-def _place(match: re.Match[str]) -> str:
-    return f"in line {int(match[1]) + 1}, column {match[2]}"
+def _place(match: re.Match[str], first: int) -> str:
+    if match[2]:
+        return f"in line {first + int(match[1]) + 1}{match[2]}"
+    # Of changed numbers of columns, from 1.
+    return f"in line {first + int(match[1])}"

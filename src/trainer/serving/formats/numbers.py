@@ -19,6 +19,8 @@ from trainer.serving import shapes
 from trainer.serving.signature import Tensor
 
 _NUMBER = b"0123456789+-.eE"
+# Longer texts are read in pieces, see `large`.
+MOST = 2**20
 _SPACE = b" \t\r\n"
 # Every character of a number looks alike; brackets become spaces.
 _ALIKE = bytes.maketrans(_NUMBER, b"0" * len(_NUMBER))
@@ -38,7 +40,7 @@ def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
         The rows, of the tensor's type and shape; None if they are to be read in another way.
     """
     row = tensor.row
-    if tensor.dtype.kind != "f" or row is None or None in row or 0 in row:
+    if tensor.dtype.kind != "f" or row is None or None in row or 0 in row or len(text) > MOST:
         return None
     sizes = tuple(size for size in row if size is not None)
     skeleton = text.translate(_ALIKE, _SPACE)

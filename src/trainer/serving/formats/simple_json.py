@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import orjson
 
-from trainer.serving.formats import numbers, tf_json, values
+from trainer.serving.formats import large, numbers, tf_json, values
 from trainer.serving.formats.ask import Ask, checked, choose
-from trainer.serving.refusal import Refusal
+from trainer.serving.refusal import Refusal, bad, shown
 from trainer.serving.signature import Signature
+
+Reader = Callable[[bytes, Mapping[str, Signature], str | None], Ask]
 
 FORMS = {"instances", "inputs"}
 _FULL = re.compile(r"\S")
@@ -33,6 +36,8 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     Raises:
         Refusal: It is no JSON, or not as the signature has it.
     """
+    if len(body) > large.LARGE:
+        return _read_large(body, signatures, name, (_document, _read_many))
     begin = body.lstrip()[:1]
     if begin == b"[":
         signature = choose(signatures, name)
@@ -57,14 +62,24 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
         if several is None:
             raise error from None
         return tf_json.from_rows(several, choose(signatures, name))
+    return _from_document(document, signatures, name)
+
+
+def _from_document(document: Any, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+    """Read what has been parsed: TensorFlow Serving's form, or values without any."""
     if isinstance(document, dict) and FORMS & document.keys():
         return tf_json.from_object(document, signatures, name)
     signature = choose(signatures, name)
-    if isinstance(document, list) and document and len(signature.inputs) == 1:
+    if isinstance(document, large.Array):
+        objects = document.of_objects
+    elif isinstance(document, list):
+        objects = not document or isinstance(document[0], dict)
+    else:
+        return tf_json.from_rows([document], signature)
+    if not objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        if not isinstance(document[0], dict):
-            return checked(signature, {tensor.name: values.array(document, tensor, single=True)})
-    return tf_json.from_rows(document if isinstance(document, list) else [document], signature)
+        return checked(signature, {tensor.name: values.array(document, tensor, single=True)})
+    return tf_json.from_rows(document, signature)
 
 
 def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
@@ -73,23 +88,69 @@ def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | Non
     Raises:
         Refusal: It is not as the signature has it.
     """
+    if len(body) > large.LARGE:
+        return _read_large(body, signatures, name, (_read_many, _document))
     lines = [line for line in body.splitlines() if line.strip()]
     if len(lines) == 1:
         return _read_line(lines[0], signatures, name)
     try:
-        # One array of all: the values need not be looked at twice.
-        joined = b"[" + b",".join(lines) + b"]"
-        signature = choose(signatures, name)
-        if len(signature.inputs) == 1:
-            (tensor,) = signature.inputs
-            rows = numbers.read(joined, tensor)
-            if rows is not None:
-                return checked(signature, {tensor.name: rows})
-        each = [orjson.loads(line) for line in lines]
+        return _read_each(lines, choose(signatures, name))
     except ValueError:
         # Values may go over several lines.
         return read(body, signatures, name)
-    return tf_json.from_rows(each, choose(signatures, name))
+
+
+def _read_each(lines: list[bytes], signature: Signature) -> Ask:
+    """Read lines that are an instance each.
+
+    Raises:
+        ValueError: One of them is no JSON.
+        Refusal: They are not as the signature has it.
+    """
+    if len(signature.inputs) == 1:
+        (tensor,) = signature.inputs
+        # One array of all: the values need not be looked at twice.
+        rows = numbers.read(b"[" + b",".join(lines) + b"]", tensor)
+        if rows is not None:
+            return checked(signature, {tensor.name: rows})
+    return tf_json.from_rows([orjson.loads(line) for line in lines], signature)
+
+
+def _read_large(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None, ways: tuple[Reader, Reader]
+) -> Ask:
+    """Read a body piece by piece: in the first way, or in the other if it is no JSON in that."""
+    try:
+        return ways[0](body, signatures, name)
+    except Refusal as error:
+        if not error.message.startswith("JSON Parse error"):
+            raise
+        try:
+            return ways[1](body, signatures, name)
+        except Refusal:
+            raise error from None
+
+
+def _document(body: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+    return _from_document(tf_json.parse(body), signatures, name)
+
+
+def _read_many(body: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+    signature = choose(signatures, name)
+    parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
+    pieces = large.lines(body)
+    for piece in pieces:
+        if len(piece) == len(body):
+            # There is but one line.
+            return _document(body, signatures, name)
+        try:
+            found = _read_each([line for line in piece.splitlines() if line.strip()], signature)
+        except ValueError as error:
+            raise bad(f"JSON Parse error: in a line of the body: {shown(error)}") from None
+        for key, array in found.arrays.items():
+            parts[key].append(array)
+    arrays = {t.name: large.joined(parts[t.name], t) for t in signature.inputs}
+    return checked(signature, arrays)
 
 
 def _read_line(line: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:

@@ -14,9 +14,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import orjson
 
-from trainer.serving.formats import numbers, values
+from trainer.serving.formats import large, numbers, values
 from trainer.serving.formats.ask import Ask, Form, checked, choose
 from trainer.serving.refusal import bad, shown
 from trainer.serving.signature import Signature
@@ -35,7 +36,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     Raises:
         Refusal: It is not as TensorFlow Serving would have it.
     """
-    parts = numbers.split(body)
+    parts = numbers.split(body) if len(body) <= large.LARGE else None
     if parts is not None:
         # Without the array, the rest is a small object.
         try:
@@ -53,13 +54,15 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
 
 
 def parse(body: bytes) -> Any:
-    """Parse JSON.
+    """Parse JSON; of a large body the long arrays are `large.Array`.
 
     Raises:
         Refusal: It is none; in TensorFlow Serving's words.
     """
     if not body.strip():
         raise bad("JSON Parse error: The document is empty")
+    if len(body) > large.LARGE:
+        return large.parse(body)
     try:
         return orjson.loads(body)
     except ValueError as error:
@@ -98,10 +101,32 @@ def from_rows(rows: Any, signature: Signature) -> Ask:
     Raises:
         Refusal: A row is not as the others, or not as the signature has it.
     """
+    if isinstance(rows, large.Array):
+        return _from_long(rows, signature)
     if not isinstance(rows, list):
         raise bad(f"Expecting 'instances' to be a list/array, got {values.kind(rows)}")
     if not rows:
         raise bad("No values in 'instances' array; expected one instance or more")
+    return checked(signature, _columns(rows, signature), Form.ROWS)
+
+
+def _from_long(rows: large.Array, signature: Signature) -> Ask:
+    """The same of an array that is too long to be parsed at once."""
+    if not rows.of_objects and len(signature.inputs) == 1:
+        (tensor,) = signature.inputs
+        return checked(signature, {tensor.name: values.array(rows, tensor)})
+    parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
+    count = 0
+    for chunk in rows.chunks():
+        for name, array in _columns(chunk, signature, first=count).items():
+            parts[name].append(array)
+        count += len(chunk)
+    arrays = {t.name: large.joined(parts[t.name], t) for t in signature.inputs}
+    return checked(signature, arrays)
+
+
+def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[str, np.ndarray]:
+    """Rows as an array for each input; `first` is the number of the first of them."""
     tensors = {tensor.name: tensor for tensor in signature.inputs}
     named = _is_named(rows[0])
     if not named and len(tensors) > 1:
@@ -110,7 +135,7 @@ def from_rows(rows: Any, signature: Signature) -> Ask:
             f"are required: {', '.join(tensors)}"
         )
     columns: dict[str, list[Any]] = {key: [] for key in tensors}
-    for i, row in enumerate(rows):
+    for i, row in enumerate(rows, start=first):
         if named != _is_named(row):
             expected, got = ("object", "list") if named else ("value/list", "object")
             raise bad(f"Expecting {expected} but got {got} at item {i} of input list")
@@ -121,7 +146,7 @@ def from_rows(rows: Any, signature: Signature) -> Ask:
             )
         for key, column in columns.items():
             column.append(row[key] if named else row)
-    return checked(signature, {k: values.array(columns[k], tensors[k]) for k in columns}, Form.ROWS)
+    return {key: values.array(columns[key], tensors[key]) for key in columns}
 
 
 def _from_columns(given: Any, signature: Signature) -> Ask:

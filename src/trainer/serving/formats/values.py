@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from trainer.serving.formats import large, numbers
+from trainer.serving.formats.large import DEEPEST, Array
 from trainer.serving.refusal import Refusal, bad, shown
 from trainer.serving.signature import Tensor
 
-DEEPEST = 32
 _WANTED = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,), "O": (str, dict)}
 _KINDS = {
     type(None): "Null", bool: "Bool", dict: "Object", list: "Array", str: "String", int: "Number",
@@ -28,7 +29,8 @@ def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
         tensor: What is wanted.
         single: Whether it may be one row without the dimension of rows.
     """
-    made = tensor.fitted(typed(value, tensor), single=single)
+    made = _rows(value, tensor) if isinstance(value, Array) else typed(value, tensor)
+    made = tensor.fitted(made, single=single)
     if tensor.shape is not None and made.ndim != len(tensor.shape):
         raise bad(
             f"input '{tensor.name}' has {made.ndim} levels of lists; expected "
@@ -39,6 +41,10 @@ def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
 
 def typed(value: Any, tensor: Tensor) -> np.ndarray:
     """A value of JSON as an array of the tensor's type, whatever its shape."""
+    if isinstance(value, Array):
+        return large.joined([typed(each, tensor) for each in value.chunks()], tensor)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Array):
+        return typed(value[0], tensor)[np.newaxis]
     shape: list[int] = []
     level = value
     while isinstance(level, list):
@@ -49,6 +55,19 @@ def typed(value: Any, tensor: Tensor) -> np.ndarray:
     leaves: list[Any] = []
     _walk(value, shape, 0, leaves)
     return _typed(leaves, tensor).reshape(shape)
+
+
+def _rows(array: Array, tensor: Tensor) -> np.ndarray:
+    """A long array of JSON as one of the tensor's type, its rows as the tensor wants them."""
+    if tensor.shape is None or tensor.shape[:1] != (None,):
+        return typed(array, tensor)
+    parts = []
+    for group, at in array.groups():
+        part = numbers.read(group, tensor)
+        if part is None:
+            part = tensor.fitted(typed(array.load(group, at), tensor))
+        parts.append(part)
+    return large.joined(parts, tensor)
 
 
 def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
