@@ -17,10 +17,10 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import input, overhead, scaling, serving, startup, time_to_accuracy, write
+from benchmarks import health, input, overhead, scaling, serving, startup, time_to_accuracy, write
 from benchmarks.common import Table
 
-NAMES = ("time", "input", "write", "overhead", "startup", "scaling", "serving")
+NAMES = ("time", "input", "write", "overhead", "startup", "scaling", "serving", "health")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -63,6 +63,8 @@ def main() -> int:
                 table = overhead.measure(data=records, rounds=2 * args.rounds + 1)
             elif name == "startup":
                 table = startup.measure(data=records, rounds=args.rounds)
+            elif name == "health":
+                table = health.measure(data=data)
             elif name == "serving":
                 first, table = serving.measure(data=data, rounds=max(3, args.rounds // 3))
                 tables.append(first)

@@ -70,12 +70,12 @@ def measure(*, data: Path, rounds: int) -> list[Table]:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         train = ["-m", "trainer", "train", "--model", "cnn", "--train", str(data), "--steps", "100"]
-        _run(python(*train, "--model-dir", str(work / "model")))
+        run(python(*train, "--model-dir", str(work / "model")))
         model = work / "model/1"
         servers = _servers(work, data)
         figures: dict[tuple[str, int, int], list[dict[str, float]]] = {}
         with contextlib.ExitStack() as stack:
-            ports = {s.name: stack.enter_context(_up(s, model)) for s in servers}
+            ports = {s.name: stack.enter_context(up(s, model))[0] for s in servers}
             for _ in range(rounds):
                 for images in IMAGES:
                     argv = ["-m", "benchmarks.serving", "--bare", str(model)]
@@ -119,10 +119,10 @@ def _startup(model: Path, rounds: int) -> Table:
     server = _ours(model.parent, {})
     for _ in range(rounds):
         begun = time.perf_counter()
-        _run(python("-c", code))
+        run(python("-c", code))
         bare.append(time.perf_counter() - begun)
         begun = time.perf_counter()
-        with _up(server, model):
+        with up(server, model):
             ready.append(time.perf_counter() - begun)
     ratio = statistics.median(b / a for a, b in zip(bare, ready, strict=True))
     rows = [
@@ -174,8 +174,8 @@ def _ours(folder: Path, bodies: dict[int, Path]) -> Server:
 
 
 @contextlib.contextmanager
-def _up(server: Server, model: Path) -> Iterator[int]:
-    """Run a server while a block runs; gives its port when it is ready."""
+def up(server: Server, model: Path) -> Iterator[tuple[int, int]]:
+    """Run a server while a block runs; gives its port and process when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -185,12 +185,12 @@ def _up(server: Server, model: Path) -> Iterator[int]:
         env=os.environ | {"MODEL": str(model), "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=_all_cores,
+        preexec_fn=all_cores,
         start_new_session=True,
     )
     try:
         _await(f"http://127.0.0.1:{port}{server.health}", process, server.name)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -219,17 +219,19 @@ def _load(server: Server, port: int, images: int, connections: int) -> dict[str,
 
 
 def _last_json(argv: list[str]) -> dict[str, float]:
-    return json.loads(_run(argv).splitlines()[-1])
+    return json.loads(run(argv).splitlines()[-1])
 
 
-def _run(argv: list[str]) -> str:
+def run(argv: list[str]) -> str:
+    """Run a program on all cores, and return what it printed."""
     return subprocess.run(
         argv, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=LONGEST,
-        preexec_fn=_all_cores,
+        preexec_fn=all_cores,
     ).stdout  # fmt: skip
 
 
-def _all_cores() -> None:
+def all_cores() -> None:
+    """Let this process use all cores."""
     # Whoever started the benchmarks may have kept them to one.
     os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
 

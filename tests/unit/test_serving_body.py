@@ -83,6 +83,17 @@ def test_all_bodies_together_have_a_limit_too():
     read(intake, b"a" * 10)
 
 
+def test_small_bodies_are_taken_while_large_ones_hold_all_the_room():
+    intake = Intake(1000)
+    for _ in range(4):
+        read(intake, b"a" * 1000)
+    for _ in range(100):
+        assert read(intake, b"a" * 5, b"b" * 5) == b"aaaaabbbbb"
+    for refused in (b"a" * 11, b"a" * 10):
+        with pytest.raises(Refusal):
+            read(intake, refused)
+
+
 def test_a_refused_body_is_not_held():
     intake = Intake(10)
     for _ in range(20):

@@ -15,6 +15,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 CLOSE = {"connection": "close"}
 # Of the largest bodies, how many may be in memory at a time.
 LARGEST = 4
+# The part of the largest that is small: there is always room for a hundred of these.
+SMALL = 100
 # Of a body that is too large, what is read all the same: a client that is still sending when the
 # connection ends may never see the answer.
 DISCARDED = 2**26  # bytes
@@ -84,13 +86,17 @@ class Intake:
         """Forget a body of this size."""
         self._held -= size
 
-    def hold(self, size: int) -> None:
+    def hold(self, size: int, *, small: bool = False) -> None:
         """Count what a body has become, until `release` is called for it.
+
+        Args:
+            size: Bytes.
+            small: Whether it may have the room that is kept for small ones.
 
         Raises:
             Refusal: All together are too large.
         """
-        if self._held + size > LARGEST * self._limit:
+        if self._held + size > (LARGEST + small) * self._limit:
             raise busy("too many large requests at a time; try again")
         self._held += size
 
@@ -98,7 +104,8 @@ class Intake:
         if size + more > self._limit:
             raise self._too_large()
         try:
-            self.hold(more)
+            # While a few large ones arrive slowly, small ones are answered.
+            self.hold(more, small=size + more <= self._limit // SMALL)
         except Refusal as refusal:
             refusal.headers |= CLOSE
             raise
