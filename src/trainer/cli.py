@@ -275,8 +275,9 @@ def _mnist(args: argparse.Namespace) -> None:
         return
     from trainer.storage import Place
     from trainer.transfer import push
+    from trainer.waiting import Patience
 
-    Place(args.out, flag="--out").check_writable()
+    Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, timeout=args.timeout)
         # Standard output has the names of the files alone.

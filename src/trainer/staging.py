@@ -28,8 +28,9 @@ from trainer.knob import flag as flag_of
 from trainer.layout import NUMBERED, versions_in
 from trainer.storage import NO_OPTIONS, Options, Place
 from trainer.storage_errors import StorageError
-from trainer.transfer import Tell, fetch, never, push
+from trainer.transfer import SENDING, fetch, push
 from trainer.urls import is_remote, local_path
+from trainer.waiting import Patience, Tell, never
 
 OUTPUTS = ("model_dir", "output_dir", "checkpoint_dir", "log_dir")
 
@@ -58,7 +59,11 @@ class Mirror:
     ) -> None:
         self._folder, self._url = folder, url.rstrip("/")
         self._more: dict[str, Any] = {"options": options, "flag": "--checkpoint-dir"}
-        self._tell, self._stopped, self._alone = tell, stopped, alone
+        self._reading = self._more | {"patience": Patience(tell=tell, stopped=stopped)}
+        sending = Patience(tell=tell, stopped=stopped, seconds=SENDING)
+        self._removing = self._more | {"patience": sending}
+        self._told: dict[str, Any] = {"tell": tell, "stopped": stopped}
+        self._tell, self._alone = tell, alone
         # Damaged ones over there, by the tags of their objects: others in their place may be whole.
         self._damaged: dict[str, str] = {}
         # Those that are, or have been, on both sides: one that goes here goes there as well.
@@ -92,7 +97,7 @@ class Mirror:
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=self._folder) as part:
             names = [name for name in sorted(there - self._here()) if not self._is_passed(name)]
             urls = [f"{self._url}/{name}" for name in names]
-            more = self._more | {"tell": self._tell, "stopped": self._stopped, "patterns": False}
+            more = self._more | self._told | {"patterns": False}
             for folder in map(Path, fetch(urls, Path(part), **more)):
                 try:
                     checkpoint_state.read(folder)
@@ -108,25 +113,25 @@ class Mirror:
         return name in self._damaged and self._damaged[name] == self._tags(name)
 
     def _tags(self, name: str) -> str:
-        return Place(f"{self._url}/{name}", **self._more).identity()
+        return Place(f"{self._url}/{name}", **self._reading).identity()
 
     def sync(self) -> None:
         """Send what is new here, then delete there what has been deleted here, or is damaged."""
         for name in sorted(self._here() - self._known):
             if self._damaged.pop(name, None):
                 # Not to be seen with files of both.
-                storage.remove(f"{self._url}/{name}", **self._more)
-            push(self._folder / name, f"{self._url}/{name}", tell=self._tell, **self._more)
+                storage.remove(f"{self._url}/{name}", **self._removing)
+            push(self._folder / name, f"{self._url}/{name}", **self._told, **self._more)
             self._known.add(name)
             for older in [other for other in self._damaged if other < name]:
-                storage.remove(f"{self._url}/{older}", **self._more)
+                storage.remove(f"{self._url}/{older}", **self._removing)
                 del self._damaged[older]
         for name in sorted(self._known - self._here()):
-            storage.remove(f"{self._url}/{name}", **self._more)
+            storage.remove(f"{self._url}/{name}", **self._removing)
             self._known.remove(name)
 
     def _there(self) -> set[str]:
-        names = Place(self._url, **self._more).contents()
+        names = Place(self._url, **self._reading).contents()
         return {n.split("/")[0] for n in names if re.fullmatch(r"ckpt-\d+/state\.json", n)}
 
     def _here(self) -> set[str]:
@@ -198,32 +203,33 @@ def staged(
     own = OUTPUTS if job.cluster.is_chief else ("log_dir",) if role == "evaluator" else ()
     sent = {name: url for name, url in remote.items() if name in own}
     mirror: Mirror | None = None
-    more: dict[str, Any] = {"options": options, "tell": tell}
+    reading = Patience(tell=tell, stopped=stopped)
+    sending = Patience(tell=tell, stopped=stopped, seconds=SENDING)
+    more: dict[str, Any] = {"options": options, "tell": tell, "stopped": stopped}
     with _folder(scratch) if remote or data_is_remote else contextlib.nullcontext("") as name:
         work = Path(name)
         for field, url in sent.items():
             # Now rather than after hours of training.
-            Place(url, flag=flag_of(field), options=options).check_writable()
+            place = Place(url, flag=flag_of(field), options=options, patience=reading)
+            place.check_writable()
         if "checkpoint_dir" in sent or ("checkpoint_dir" in remote and role == "evaluator"):
             # An evaluator is told to stop so that it looks at the last one.
             asked = never if role == "evaluator" else stopped
             url = remote["checkpoint_dir"]
             alone = role != "evaluator"
-            mirror = Mirror(work / "checkpoint_dir", url, stopped=asked, alone=alone, **more)
+            mirror = Mirror(work / "checkpoint_dir", url, alone=alone, **more | {"stopped": asked})
             mirror.restore()
         # A parameter server holds variables, and reads nothing.
         read = () if role == "ps" else job.train
         common = job.distribution == "parameter_server" and any(map(is_remote, read))
-        into = (_common(read, options) if common else work) / "train"
+        into = (_common(read, options, reading) if common else work) / "train"
         # A module of one's own reads what it likes.
         among = data_among if job.module == Job.module else None
-        train = fetch(read, into, shard=host, stopped=stopped, among=among, **more)
+        train = fetch(read, into, shard=host, among=among, **more)
         # Often the same folder as --train, which is then not fetched again.
         data = into if host[1] == 1 else work / "test"
-        test = fetch(job.test, data, stopped=stopped, flag="--test", among=among, **more)
-        found = globs.expanded(
-            fetch(model, work / "input", stopped=stopped, flag="--input", **more)
-        )
+        test = fetch(job.test, data, flag="--test", among=among, **more)
+        found = globs.expanded(fetch(model, work / "input", flag="--input", **more))
         if len(found) > 1:
             raise UserError(f"--input {job.input}: expected one model, found {len(found)}")
         paths: dict[str, Any] = {
@@ -249,7 +255,8 @@ def staged(
                 push(code, f"{url}/{CODE}", **more)
             if job.layout in NUMBERED:
                 url = f"{url}/{versions_in(job.layout)}".rstrip("/")
-                url += f"/{max(storage.versions(url, options=options), default=0) + 1}"
+                there = storage.versions(url, options=options, patience=sending)
+                url += f"/{max(there, default=0) + 1}"
             push(path, url, **more)
             return f"{url}/{path.name}" if path.is_file() else url
 
@@ -257,12 +264,12 @@ def staged(
             if not {"model_dir", "output_dir"} & remote.keys():
                 return earlier_run.find(job)
             folder = remote.get("output_dir") or str(earlier_run.output_dir(job))
-            text = storage.read_file(f"{folder}/metrics.json", options=options)
+            text = storage.read_file(f"{folder}/metrics.json", options=options, patience=sending)
             return earlier_run.checked(
                 text or b"",
                 model_dir=remote.get("model_dir", job.model_dir),
                 layout=job.layout,
-                is_there=lambda path: storage.is_file(path, options=options),
+                is_there=lambda path: storage.is_file(path, options=options, patience=sending),
             )
 
         def finish() -> None:
@@ -285,13 +292,14 @@ def staged(
         )
 
 
-def _common(paths: Sequence[str], options: Options) -> Path:
+def _common(paths: Sequence[str], options: Options, patience: Patience) -> Path:
     """A folder that every host names alike: what the chief says to read, workers read there.
 
     It stays for the next job with the same data; objects that are replaced make another.
     """
-    places = [Place(path, flag="--train", options=options) for path in paths if is_remote(path)]
-    told = "\n".join([*paths, *(place.identity() for place in places)])
+    more: dict[str, Any] = {"flag": "--train", "options": options, "patience": patience}
+    tags = [Place(path, **more).identity() for path in paths if is_remote(path)]
+    told = "\n".join([*paths, *tags])
     name = hashlib.sha256(told.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"trainer-data-{name}")
 

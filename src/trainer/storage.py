@@ -23,6 +23,7 @@ from trainer.errors import UserError
 from trainer.installed import install
 from trainer.storage_errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
 from trainer.urls import URL, is_remote
+from trainer.waiting import PATIENT, Patience, StoppedError
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
@@ -54,37 +55,60 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def children(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[str]:
+def children(
+    url: str,
+    *,
+    options: Options = NO_OPTIONS,
+    flag: str = "--model-dir",
+    patience: Patience = PATIENT,
+) -> list[str]:
     """The names of the folders directly in a remote folder."""
-    names = Place(url, flag=flag, options=options).contents()
+    names = Place(url, flag=flag, options=options, patience=patience).contents()
     return sorted({name.split("/")[0] for name in names if "/" in name})
 
 
-def versions(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> list[int]:
+def versions(
+    url: str,
+    *,
+    options: Options = NO_OPTIONS,
+    flag: str = "--model-dir",
+    patience: Patience = PATIENT,
+) -> list[int]:
     """The numbers among the names of a remote folder's folders."""
-    return sorted(int(n) for n in children(url, options=options, flag=flag) if n.isdecimal())
+    names = children(url, options=options, flag=flag, patience=patience)
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
-def read_file(path: str, *, options: Options = NO_OPTIONS) -> bytes | None:
+def read_file(
+    path: str, *, options: Options = NO_OPTIONS, patience: Patience = PATIENT
+) -> bytes | None:
     """Return what a small object or local file holds, or None if it is not there."""
     if not is_remote(path):
         file = Path(path)
         return file.read_bytes() if file.is_file() else None
     folder, _, name = path.rpartition("/")
-    return Place(folder, flag="--output-dir", options=options).read_small(name)
+    place = Place(folder, flag="--output-dir", options=options, patience=patience)
+    return place.read_small(name)
 
 
-def is_file(path: str, *, options: Options = NO_OPTIONS) -> bool:
+def is_file(path: str, *, options: Options = NO_OPTIONS, patience: Patience = PATIENT) -> bool:
     """Return whether there is an object or a local file."""
     if not is_remote(path):
         return Path(path).is_file()
     folder, _, name = path.rpartition("/")
-    return name in Place(folder, flag="--model-dir", options=options).contents()
+    place = Place(folder, flag="--model-dir", options=options, patience=patience)
+    return name in place.contents()
 
 
-def remove(url: str, *, options: Options = NO_OPTIONS, flag: str = "--model-dir") -> None:
+def remove(
+    url: str,
+    *,
+    options: Options = NO_OPTIONS,
+    flag: str = "--model-dir",
+    patience: Patience = PATIENT,
+) -> None:
     """Delete all that is in a remote folder, first what says that it is whole."""
-    place = Place(url, flag=flag, options=options)
+    place = Place(url, flag=flag, options=options, patience=patience)
     if not place.key:
         raise ValueError(f"{url}: a whole bucket is not removed")
     for name in sorted(place.contents(), key=lambda n: PurePosixPath(n).name not in LAST):
@@ -99,6 +123,7 @@ class Place:
         flag: What named it, for errors.
         options: Settings of the drivers.
         stop: Once set, transfers are given up.
+        patience: How answers are waited for; may be set anew.
 
     Raises:
         UserError: The url is malformed, or what it needs is not installed.
@@ -111,6 +136,7 @@ class Place:
         flag: str,
         options: Options = NO_OPTIONS,
         stop: threading.Event | None = None,
+        patience: Patience = PATIENT,
     ) -> None:
         match = URL.fullmatch(url)
         if match is None or re.search(r"\?[^/]*=", url):
@@ -122,9 +148,10 @@ class Place:
         scheme, self.bucket, path = match.groups("")
         self.url, self.flag, self.scheme = url, flag, "s3" if scheme == "s3" else "gs"
         self.key, self._must_be_folder = path.rstrip("/"), path.endswith("/") or not path
-        self.stop = stop or threading.Event()
+        self.stop, self.patience = stop or threading.Event(), patience
         # Bytes that each transfer has moved.
         self.moved: dict[str, int] = {}
+        self.fs: Any = None
         self.fs = self._driver(options.get(self.scheme, {}))
 
     def find(self, *, patterns: bool = True, among: Among | None = None) -> dict[str, int]:
@@ -137,7 +164,9 @@ class Place:
         Raises:
             UserError: There are none, or one that cannot be a local file.
         """
-        size = None if self._must_be_folder else self._size(self.key)
+        size = None
+        if not self._must_be_folder:
+            size = self._wait_for(lambda: self._size(self.key))
         if size is not None:
             found = {self.key: size}
         elif patterns and globs.WILD.search(self.key):
@@ -237,7 +266,7 @@ class Place:
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm_file(f"{self.bucket}/{key}", timeout=ANSWER)
 
-        self._retry(once, key)
+        self._wait_for(lambda: self._retry(once, key))
 
     def read_small(self, name: str) -> bytes | None:
         """Return what an object of this folder holds, or None if it is not there."""
@@ -249,13 +278,17 @@ class Place:
                 return data
             return None
 
-        return self._retry(once, key)
+        return self._wait_for(lambda: self._retry(once, key))
 
     def write_small(self, name: str, data: bytes) -> None:
         """Write an object of this folder at once."""
         key = self._below(name)
         path = f"{self.bucket}/{key}"
-        self._retry(lambda: self.fs.pipe_file(path, data, timeout=ANSWER), key, lost=NO_BUCKET)
+
+        def once() -> None:
+            self.fs.pipe_file(path, data, timeout=ANSWER)
+
+        self._wait_for(lambda: self._retry(once, key, lost=NO_BUCKET))
 
     def check_writable(self) -> None:
         """Raise a UserError unless objects can be made; not all who may make them may delete."""
@@ -265,7 +298,7 @@ class Place:
             self.fs.pipe_file(f"{self.bucket}/{probe}", b"", timeout=ANSWER)
             _compare(self._size(probe), 0)
 
-        self._retry(once, lost=NO_BUCKET)
+        self._wait_for(lambda: self._retry(once, lost=NO_BUCKET))
         with contextlib.suppress(UserError, StorageError):
             self.delete(".trainer-probe")
 
@@ -280,7 +313,7 @@ class Place:
         # It logs whole addresses; all that matters comes as an exception as well.
         logging.getLogger(package).setLevel(logging.CRITICAL)
         settings = {"use_listings_cache": False, **settings, **options}
-        return self._retry(lambda: driver(**settings))
+        return self._wait_for(lambda: self._retry(lambda: driver(**settings)))
 
     def _below(self, name: str) -> str:
         return f"{self.key}/{name}" if self.key else name
@@ -300,10 +333,11 @@ class Place:
 
     def _details(self, prefix: str) -> dict[str, dict[str, Any]]:
         """What the store says of them."""
-        found = self._retry(
-            lambda: self.fs.find(self.bucket, prefix=prefix, detail=True, timeout=LISTING),
-            lost=NO_BUCKET,
-        )
+
+        def once() -> dict[str, dict[str, Any]]:
+            return self.fs.find(self.bucket, prefix=prefix, detail=True, timeout=LISTING)
+
+        found = self._wait_for(lambda: self._retry(once, lost=NO_BUCKET))
         start = len(self.bucket) + 1
         # What ends in a slash is a folder that was made in a console.
         keys = sorted(name[start:] for name in found if not name.endswith("/"))
@@ -319,6 +353,15 @@ class Place:
 
         callback = importlib.import_module("fsspec.callbacks").Callback(hooks={"": moving})
         return {"callback": callback, "timeout": ANSWER + size / SLOWEST}
+
+    def _wait_for(self, call: Callable[[], T]) -> T:
+        """Wait for an answer, and hear of a stop meanwhile; transfers see to that themselves."""
+        try:
+            return self.patience.call(call, f"{self.flag} {self.url}")
+        except StoppedError as error:
+            if self.patience.seconds:
+                raise StorageError(str(error)) from None
+            raise
 
     def _retry(self, call: Callable[[], T], key: str = "", *, lost: str = "is not there") -> T:
         url = f"{self.scheme}://{self.bucket}/{key}" if key else self.url

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import functools
 import itertools
+import queue
 import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from trainer import output
 from trainer.errors import UserError
 from trainer.storage import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
+from trainer.storage_errors import StorageError
 from trainer.urls import is_remote, local_path
+from trainer.waiting import Patience, StoppedError, Tell, never
 
 TELL_EVERY = 5.0  # seconds between lines of progress
-TICK = 1.0  # seconds between looks at what runs
-Tell = Callable[[str], None]
+TICK = 0.5  # seconds between looks at what runs
+ENDING = 2.0  # seconds for transfers to end that are given up
+# Seconds without a byte after which results are not sent on by a run that was told to stop.
+SENDING = 10.0
 
-
-class StoppedError(Exception):
-    """The run was told to stop while its files were on their way."""
-
-
-def never() -> bool:
-    """What is asked whether to stop, where nobody is."""
-    return False
+__all__ = ["StoppedError", "Tell", "fetch", "is_there", "never", "push"]
 
 
 def fetch(
@@ -66,13 +63,14 @@ def fetch(
         StoppedError: `stopped` said so.
     """
     stop, number = threading.Event(), itertools.count()
+    patience = Patience(tell=tell, stopped=stopped)
     local: list[str] = []
     jobs: dict[Path, tuple[Place, str, int]] = {}
     for path in paths:
         if not is_remote(path):
             local.append(local_path(path, flag=flag))
             continue
-        place = Place(path, flag=flag, options=options, stop=stop)
+        place = Place(path, flag=flag, options=options, stop=stop, patience=patience)
         root = into / place.scheme / place.bucket
         found = place.find(patterns=patterns, among=among)
         mine = [key for key in found if next(number) % shard[1] == shard[0]]
@@ -94,7 +92,7 @@ def fetch(
             f"{free / 1e6:.0f} MB left; take a larger disk"
         )
     calls = [functools.partial(p.download, key, size, to) for to, (p, key, size) in jobs.items()]
-    _transfer([calls], {p for p, *_ in jobs.values()}, f"{flag} fetched", tell, stopped)
+    _transfer([calls], {p for p, *_ in jobs.values()}, f"{flag} fetched", patience)
     return local
 
 
@@ -105,6 +103,7 @@ def push(
     last: Sequence[str] = LAST,
     options: Options = NO_OPTIONS,
     tell: Tell = output.out,
+    stopped: Callable[[], bool] = never,
     flag: str = "--model-dir",
 ) -> None:
     """Send the files of a folder, to any depth, into the remote folder `url`; or one file.
@@ -116,13 +115,15 @@ def push(
             and older ones are taken away before.
         options: Settings of the drivers.
         tell: Gets a line every few seconds.
+        stopped: Whether the run was told to stop: what then does not answer is soon given up.
         flag: What named the url, for errors.
 
     Raises:
         UserError: There is no such bucket, or access is denied.
         StorageError: The store failed again and again, or does not keep what it is sent.
     """
-    place = Place(url, flag=flag, options=options)
+    patience = Patience(tell=tell, stopped=stopped, seconds=SENDING)
+    place = Place(url, flag=flag, options=options, patience=patience)
     base = folder if folder.is_dir() else folder.parent
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
     names = {file.relative_to(base).as_posix(): file for file in files if file.is_file()}
@@ -133,7 +134,7 @@ def push(
             place.delete(name)
     groups = [[name for name in names if name not in final], final]
     calls = [[functools.partial(place.upload, names[name], name) for name in g] for g in groups]
-    _transfer(calls, {place}, f"{flag} sent", tell)
+    _transfer(calls, {place}, f"{flag} sent", patience)
 
 
 def is_there(path: Path, size: int) -> bool:
@@ -144,30 +145,81 @@ def _transfer(
     groups: Iterable[Sequence[Callable[[], None]]],
     places: Iterable[Place],
     what: str,
-    tell: Tell,
-    stopped: Callable[[], bool] = never,
+    patience: Patience,
 ) -> None:
     """Run transfers side by side, group after group; one that fails ends them all."""
-    begun = told = time.monotonic()
-    total, done = sum(map(len, groups)), 0
+    begun = told = last = time.monotonic()
+    total, done, moved = sum(map(len, groups)), 0, 0
     for group in groups:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            pending = {pool.submit(call) for call in group}
+        crew = _Crew(group)
+        try:
+            while not crew.is_done:
+                if patience.is_over(time.monotonic() - last):
+                    text = f"{what} {done} of {total} files when told to stop"
+                    raise StorageError(text) if patience.seconds else StoppedError(text)
+                ended, before, now = crew.wait(TICK), moved, time.monotonic()
+                done, moved = done + ended, sum(sum(list(p.moved.values())) for p in places)
+                if ended or moved != before:
+                    last = now
+                if done == total or now - told > TELL_EVERY:
+                    told, mb = now, moved / 1e6
+                    rate = mb / max(now - begun, 1e-3)
+                    files = f"files={done} of={total}"
+                    patience.tell(f"{what} {files} mb={mb:.1f} mb_per_second={rate:.1f}")
+        except BaseException:
+            for place in places:
+                place.stop.set()
+            crew.end()
+            raise
+
+
+class _Crew:
+    """Threads that share calls out among them, and that a process does not wait for at its end."""
+
+    def __init__(self, calls: Sequence[Callable[[], None]]) -> None:
+        self._left, self._ended = list(reversed(calls)), queue.SimpleQueue[BaseException | None]()
+        self._open = len(calls)
+        self._threads = [
+            threading.Thread(target=self._work, name="transfer", daemon=True)
+            for _ in range(min(WORKERS, len(calls)))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all calls have ended."""
+        return not self._open
+
+    def wait(self, seconds: float) -> int:
+        """Wait for a call to end, and return how many have; raise what one of them raised."""
+        count = 0
+        try:
+            while True:
+                error = self._ended.get(timeout=0 if count else seconds)
+                self._open -= 1
+                count += 1
+                if error is not None:
+                    raise error
+        except queue.Empty:
+            return count
+
+    def end(self) -> None:
+        """Begin no further call, and wait a moment for those under way."""
+        self._left.clear()
+        until = time.monotonic() + ENDING
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        while self._left:
             try:
-                while pending:
-                    ended, pending = wait(pending, timeout=TICK, return_when=FIRST_EXCEPTION)
-                    for future in ended:
-                        future.result()
-                    if stopped():
-                        raise StoppedError(f"{what} {done} of {total} files when told to stop")
-                    done, now = done + len(ended), time.monotonic()
-                    if done == total or now - told > TELL_EVERY:
-                        told, moved = now, sum(sum(list(p.moved.values())) for p in places) / 1e6
-                        rate = moved / max(now - begun, 1e-3)
-                        files = f"files={done} of={total}"
-                        tell(f"{what} {files} mb={moved:.1f} mb_per_second={rate:.1f}")
-            except BaseException:
-                for place in places:
-                    place.stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                call = self._left.pop()
+            except IndexError:
+                return
+            try:
+                call()
+            except BaseException as error:
+                self._ended.put(error)
+            else:
+                self._ended.put(None)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer import checkpoint_state, globs, storage
+from trainer import checkpoint_state, globs, storage, transfer
 from trainer.checkpoint_state import Progress
 from trainer.cluster import Cluster
 from trainer.data.create import create_anywhere
@@ -456,6 +456,40 @@ class Contract:
             StorageError, match=r"/d/: failed 4 times, at last with no answer in time"
         ):
             self.fetch(store, ["d/"], tmp_path)
+
+    @pytest.mark.parametrize("what", ["listing", "content"])
+    def test_a_run_told_to_stop_leaves_a_store_that_does_not_answer(self, store, tmp_path, what):
+        store.write_all({"d/a": b"a"})
+        store.spoil("hang", part=store.listing if what == "listing" else store.content("d/a"))
+        hung = threading.Event()
+
+        def stopped() -> bool:
+            hung.wait(30)
+            return True
+
+        spoil = store.proxy.spoil
+
+        def watched(method: str, path: str) -> str | None:
+            how = spoil(method, path)
+            if how == "hang":
+                hung.set()
+            return how
+
+        store.proxy.spoil = watched
+        with pytest.raises(StoppedError, match="told to stop"):
+            self.fetch(store, ["d/"], tmp_path, stopped=stopped)
+        assert hung.is_set()
+
+    def test_results_are_sent_though_told_to_stop_unless_nothing_moves(
+        self, store, tmp_path, monkeypatch
+    ):
+        here = write(tmp_path, {"a": b"1"})
+        push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
+        assert store.read_all() == {"d/a": b"1"}
+        monkeypatch.setattr(transfer, "SENDING", 0.5)
+        store.spoil("hang", method=store.sends)
+        with pytest.raises(StorageError, match="--model-dir sent 0 of 1 files when told to stop"):
+            push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
 
     def test_a_run_told_to_stop_gives_up(self, store, tmp_path):
         store.write_all({"d/a": b"a"})

@@ -21,6 +21,7 @@ from trainer.storage import NO_OPTIONS, Options, Place
 from trainer.storage_errors import StorageError
 from trainer.transfer import Tell, fetch, push
 from trainer.urls import is_remote, local_path
+from trainer.waiting import Patience
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 # Records written at a time: 13 MB.
@@ -55,7 +56,7 @@ def create_anywhere(
         if not is_remote(out):
             folder = Path(local_path(out, flag="--out"))
         else:
-            place = Place(out, flag="--out", options=options)
+            place = Place(out, flag="--out", options=options, patience=Patience(tell=tell))
             place.check_writable()
             _refuse_others(place, out=out, shards=shards)
             folder = Path(stack.enter_context(_scratch()))

@@ -14,14 +14,17 @@ from trainer.job import Job
 from trainer.locking import heartbeat, owner
 from trainer.locking.heartbeat import LOCK, Beating, LocalFile, RemoteFile
 from trainer.storage import Place
-from trainer.transfer import Tell
 from trainer.urls import is_remote, local_path
+from trainer.waiting import Patience, Tell
 
 # File systems of which all users are on this machine.
 _LOCAL = {
     *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs"),
     *("overlay", "aufs", "tmpfs", "ramfs"),
 }
+
+# Seconds for a store to answer a run that was told to stop.
+_LAST_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -51,6 +54,7 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
     named = [(flag, folder) for flag, folder in folders.items() if folder]
     seen: set[str] = set()
     beating: list[Beating] = []
+    places: list[Place] = []
     with contextlib.ExitStack() as stack:
         for flag, folder in named:
             name, path = f"{flag} {folder}", None
@@ -63,10 +67,18 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
             if path and is_local(path):
                 stack.enter_context(held(path, name=name))
                 continue
-            file = LocalFile(path / LOCK) if path else RemoteFile(Place(folder, flag=flag))
+            if path:
+                file: LocalFile | RemoteFile = LocalFile(path / LOCK)
+            else:
+                patience = Patience(tell=tell, stopped=stopped)
+                places.append(Place(folder, flag=flag, patience=patience))
+                file = RemoteFile(places[-1])
             beating.append(Beating(file, name=name, tell=tell))
             stack.callback(beating[-1].stop)
         heartbeat.take(beating, tell=tell, stopped=stopped)
+        for place in places:
+            # Heartbeats go on when the run is told to stop, and the last one removes the file.
+            place.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
         yield
 
 

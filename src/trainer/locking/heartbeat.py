@@ -17,7 +17,7 @@ from typing import Protocol
 from trainer.errors import RetryableError, UserError
 from trainer.locking import owner
 from trainer.storage import Place
-from trainer.transfer import StoppedError, Tell
+from trainer.waiting import StoppedError, Tell
 
 LOCK = ".trainer-lock"
 # Seconds between heartbeats, and in which one is seen if there are any.
@@ -130,7 +130,7 @@ class Beating:
         self._end.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=SETTLE)
-        with contextlib.suppress(OSError, UserError, RetryableError):
+        with contextlib.suppress(OSError, UserError, RetryableError, StoppedError):
             if owner.parse(self._read()).get("token") == self._token:
                 self._store.remove()
 

@@ -1,0 +1,84 @@
+"""Waiting for what may not answer: said so, and given up when the run is told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trainer import output
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+TICK = 0.2  # seconds between looks at whether to stop
+FIRST, EVERY = 5.0, 30.0  # seconds until waiting is told, and between further lines
+
+
+class StoppedError(Exception):
+    """The run was told to stop while it waited."""
+
+
+def never() -> bool:
+    """Return False: for those who are not told to stop."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How somebody waits.
+
+    Attributes:
+        tell: Gets a line when it takes long.
+        stopped: Returns whether the run was told to stop.
+        seconds: How long something that does not answer is waited for in spite of that, as when
+            results are sent.
+    """
+
+    tell: Tell = output.out
+    stopped: Callable[[], bool] = never
+    seconds: float = 0.0
+
+    def is_over(self, idle: float) -> bool:
+        """Return whether to give up what has not moved for so many seconds."""
+        return idle >= self.seconds and self.stopped()
+
+    def call(self, call: Callable[[], T], what: str) -> T:
+        """Call a function in a thread of its own, and wait for it.
+
+        A library that hangs cannot be interrupted: its thread is left behind, and goes with the
+        process.
+
+        Args:
+            call: What may take long.
+            what: What is waited for, in words.
+
+        Raises:
+            StoppedError: The run was told to stop.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="waiting", daemon=True).start()
+        begun = time.monotonic()
+        told = FIRST
+        while not wait([future], timeout=TICK).done:
+            idle = time.monotonic() - begun
+            if self.is_over(idle):
+                raise StoppedError(f"{what}: no answer when told to stop")
+            if idle >= told:
+                told += EVERY
+                self.tell(f"{what}: waiting for an answer for {idle:.0f} s")
+        return future.result()
+
+
+# Of those who are not told to stop.
+PATIENT = Patience()
