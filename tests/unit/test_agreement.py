@@ -161,6 +161,15 @@ def test_a_list_of_other_hosts_is_told():
     assert reason and "hosts that train: 3 on host b (worker 0), 2 on host a (chief 0)" in reason
 
 
+def test_a_list_with_another_port_is_told_as_nobody_would_answer_there():
+    more = {"distribution": "multi_worker_mirrored"}
+    worker = state("worker", cluster={"chief": ("localhost:1",), "worker": ("b:2",)}, **more)
+    assert difference([state(**more), worker]) == (
+        "ports of the hosts: 1 2 on host b (worker 0), 1 1 on host a (chief 0), the first that "
+        "differs is worker 0; set the same on all hosts"
+    )
+
+
 def test_a_parameter_server_needs_but_the_way_to_share_the_work():
     more = {"cluster": SERVED, "distribution": "parameter_server"}
     chief = state(**more, train=("/nowhere",), test=("/nowhere",), hparams={"batch_size": 100})

@@ -10,17 +10,20 @@ import dataclasses
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trainer import __version__, output, precision, recipes
 from trainer.errors import UserError
 from trainer.installed import version
 from trainer.job import Job
 from trainer.knob import flag
-from trainer.launch import tasks
+from trainer.launch import addresses, tasks
 from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
 from trainer.launch.tasks import Member
 from trainer.module_source import source_files
+
+if TYPE_CHECKING:
+    from trainer.data.files import Split
 
 # What all must have alike: the loop is the same in every process, and whoever steps, reads,
 # evaluates or saves at another time than the others makes them wait for ever, or learns otherwise.
@@ -57,6 +60,7 @@ GROUPS = ("hparams",)
 
 HP = "--hp "
 VERSIONS = ("trainer", "TensorFlow", "Keras", "Horovod", "Python")
+LISTS = ("hosts that train", "parameter servers", "ports of the hosts")
 DATA = ("--train", "--test")
 
 
@@ -73,10 +77,8 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     if tasks.alone(job):
         return HostSettings(host=host)
     values = versions(horovod=job.distribution == "horovod")
-    values |= {
-        "hosts that train": plain(len(tasks.trainers(job))),
-        "parameter servers": plain(len(job.cluster.ps)),
-    }
+    counts = plain(len(tasks.trainers(job))), plain(len(job.cluster.ps))
+    values |= dict(zip(LISTS, (*counts, _ports(job)), strict=True))
     # Compared apart: hosts may have other devices.
     values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
     values["GPUs for each process"] = _gpus(job)
@@ -92,7 +94,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     own = job.hparams.precision or member.role in ("ps", "evaluator")
     if member.role == "ps":
         # It holds variables; what they are for is the chief's to know.
-        kept = ("--distribution", "hosts that train", "parameter servers", *VERSIONS)
+        kept = ("--distribution", *LISTS, *VERSIONS)
         values = {key: value if key in kept else None for key, value in values.items()}
     return HostSettings(
         host=host,
@@ -124,6 +126,15 @@ def versions(*, horovod: bool) -> dict[str, Value | None]:
     }
     stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
     return stated | {"Horovod": plain(version("horovod")) if horovod else None}
+
+
+def _ports(job: Job) -> Value | None:
+    """Return where the list of hosts has TensorFlow's servers; names may lead there otherwise."""
+    if job.distribution == "horovod":
+        return None
+    found = [(each.task, str(addresses.split(each.address)[1])) for each in tasks.members(job)]
+    parts = [(task, port) for task, port in found if not task.startswith("evaluator")]
+    return described(" ".join(port for _, port in parts), parts=parts)
 
 
 def _gpus(job: Job) -> Value | None:
@@ -163,7 +174,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
     yield "--test", _files(job, "test") if tests and job.shard_by != "host" else None
 
 
-def _files(job: Job, split: Any) -> Value:
+def _files(job: Job, split: Split) -> Value:
     """Return what is known of a split's files.
 
     Raises:
