@@ -70,7 +70,8 @@ train: setup
 	elif $(BIN)/trainer data mnist --out $(DATA) --timeout 10; \
 	then data="--train $(DATA)"; \
 	else echo "no MNIST_DIR and no network: training on synthetic digits"; data=; fi; \
-	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model $(ARGS)
+	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model \
+	$(if $(filter cpu,$(DEVICE)),--device cpu) $(ARGS)
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)

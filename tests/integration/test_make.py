@@ -20,4 +20,17 @@ def test_train_without_data_or_network_trains_on_synthetic_digits(tmp_path: Path
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "no MNIST_DIR and no network" in ran.stdout
     assert "SYNTHETIC" in ran.stdout
+    # Its TensorFlow is made for CPUs, and is so by what was asked for: a GPU here is no mistake.
+    assert "--device cpu" in ran.stderr
     assert (tmp_path / "run/model/1/saved_model.pb").exists()
+
+
+def test_an_environment_for_gpus_gets_the_link_that_tensorflow_needs():
+    ran = subprocess.run(
+        ["make", "-n", "setup", "DEVICE=gpu"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    steps = ran.stdout.splitlines()
+    (link,) = (i for i, step in enumerate(steps) if step.startswith("docker/gpu/link-cusolver "))
+    (packages,) = (i for i, step in enumerate(steps) if "-r requirements/dev-gpu.lock" in step)
+    assert packages < link
