@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import numpy as np
 import pytest
 from processes import environment, needs_horovod, trainer
 from servers import PREDICT, serving
+
+from trainer.precision import of_host
 
 HERE = Path(__file__).parent
 MODELS = ("cnn", "fast", "sagemaker-cnn")
@@ -102,12 +105,16 @@ def test_2_one_step_gives_the_cpus_numbers(
         assert math.isclose(found[name], number, rel_tol=TOLERANCES[precision]), name
 
 
-def test_3_fast_reaches_99_percent(train: Callable, record: Callable):
+def test_3_fast_reaches_99_percent(device: str, train: Callable, record: Callable):
     """Twice: at first the driver compiles for a GPU that TensorFlow has no code for."""
     for name in ("first", "again"):
         found = train("--model", "fast", "--target-accuracy", "0.99", name=name)
         record(**{name: {key: found[key] for key in ("test_accuracy", "train_seconds", "wall")}})
         assert found["test_accuracy"] >= 0.99
+    # What hosts tell each other without TensorFlow, None where there is no nvidia-smi.
+    stated = of_host(gpus=int(device == "gpu"), env=os.environ)
+    record(stated=stated, precision=found["hparams"]["precision"])
+    assert stated in (None, found["hparams"]["precision"])
 
 
 @pytest.mark.parametrize("model", MODELS)

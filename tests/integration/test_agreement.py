@@ -156,6 +156,15 @@ def test_other_data_is_found_at_the_start(pair: Pair, tmp_path: Path, how, chang
     pair.ends_with("--train: ", WORKER, CHIEF, told, "; give all hosts the same data")
 
 
+def test_other_addresses_in_a_store_are_other_data_without_asking_the_store(pair: Pair):
+    for role, folder in (("chief", "a/"), ("worker", "b")):
+        pair.start(role, "--train", f"s3://bucket/{folder}", "--test", "s3://bucket/test")
+    pair.ends_with(
+        f"--train: s3://bucket/b on host {WORKER}, s3://bucket/a on host {CHIEF}; give all hosts "
+        "the same data"
+    )
+
+
 @needs_horovod
 def test_damage_that_one_host_leaves_out_is_found_when_the_examples_are_counted(
     pair: Pair, tmp_path: Path
