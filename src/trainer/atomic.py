@@ -1,8 +1,8 @@
 """Files and folders that are there whole, or not at all.
 
 A folder appears by one rename. Where the file system has none for folders, as mounted object stores
-do not, its files are moved one by one, and the one that makes it whole for its readers comes last:
-`saved_model.pb` of a model, `state.json` of a checkpoint.
+do not, it is filled elsewhere and its files are copied, the one that makes it whole for its readers
+last: `saved_model.pb` of a model, `state.json` of a checkpoint.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         move_file(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -65,13 +67,36 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def part_folder(path: Path) -> Iterator[Path]:
-    """Make a temporary folder beside a path, hidden; it is removed when the block ends."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
+    """Make a temporary folder for a path; it is removed when the block ends.
+
+    It lies beside the path, hidden, or on the machine's own disk where no folder can be renamed:
+    TensorFlow renames files, which such a mount may refuse as well.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        if _renames_folders(path.parent):
+            part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        else:
+            scratch = tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True)
+            part = Path(stack.enter_context(scratch), path.name)
+        part.mkdir()
+        stack.callback(shutil.rmtree, part, ignore_errors=True)
         yield part
+
+
+def _renames_folders(folder: Path) -> bool:
+    """Return whether a folder that holds something can be renamed here."""
+    made = folder / f".rename.{os.getpid()}.part"
+    renamed = folder / f".renamed.{os.getpid()}.part"
+    (made / "folder").mkdir(parents=True, exist_ok=True)
+    try:
+        made.rename(renamed)
+    except OSError as error:
+        return error.errno in _NOT_OF_RENAMING
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for left in (made, renamed):
+            shutil.rmtree(left, ignore_errors=True)
+    return True
 
 
 def sync(folder: Path) -> None:
