@@ -124,7 +124,7 @@ def _grouped(values: dict[str, Value]) -> str:
     parts = [dict(values[group[0]].parts) for group in ordered[:2]]
     names = dict.fromkeys([*parts[1], *parts[0]])
     odd = next((name for name in names if parts[0].get(name) != parts[1].get(name)), None)
-    if odd and all(parts) and odd not in " ".join(shown):
+    if odd and all(parts) and odd not in shown:
         groups_shown.append(f"the first that differs is {odd}")
     return ", ".join(groups_shown)
 
