@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attacker import NOBODY, program
 from namespaces import Hosts, Running
 from processes import needs_horovod
 
@@ -213,3 +214,31 @@ def test_a_host_that_never_comes_is_named_at_the_deadline(hosts, tfrecords: Path
     assert first.wait(30) == pytest.approx(2, abs=198)
     assert first.wait(1) != 0
     assert "host-2" in first.text().splitlines()[-1]
+
+
+@needs_horovod
+def test_ranks_find_each_other_whoever_writes_addresses_too(
+    hosts,
+    tfrecords: Path,
+    tmp_path: Path,
+):
+    net = hosts(3)
+    names = net.names
+    net.names = names[:2]
+    given = {"sagemaker_mpi_enabled": True, "trainer_secret": "hunter2-is-secret"}
+    argv = [sys.executable, "-u", "-m", "trainer", "train", *PLAIN, "--steps", "20"]
+    first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given))
+    first.line(r"waiting for .*host-2", timeout=60)
+    # From before the start, when a place is still to be had.
+    attackers = [
+        net.start(2, program("host-1", count=1000, seed=4)),
+        net.start(0, program("host-1", count=1000, seed=5, user=NOBODY)),
+    ]
+    second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given))
+    assert first.wait(180) == 0, first.text()
+    assert second.wait(30) == 0, second.text()
+    for each in attackers:
+        assert each.wait(60) == 0
+    assert report(tmp_path, "host-1")["steps"] == 20
+    for each in (first, second):
+        assert "hunter2" not in each.text()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attacker import NOBODY, program
 from namespaces import Hosts, Running, hosts  # noqa: F401
 
 from trainer.cluster import Cluster
@@ -56,6 +57,37 @@ if word == "peer":
     print("trainer: failed: another process is gone: Connection closed by peer", file=sys.stderr)
     sys.exit(201)
 raise ValueError(rest)
+"""
+
+# Holds connections open, in the middle of a request and of a head, until it is killed.
+SLOW = """
+import socket, sys, time
+lines = []
+while True:
+    for _ in range(20):
+        try:
+            line = socket.create_connection(("host-1", 7117), timeout=2)
+            line.sendall(b"POST /job/beat HTTP/1.1\\r\\nContent-Length: 100\\r\\n")
+            lines.append(line)
+        except OSError:
+            pass
+    print("holding", len(lines), flush=True)
+    time.sleep(0.5)
+"""
+# Says who is at the other end of each connection.
+WHO = """
+import socket
+from trainer.launch.origin import Origin
+server = socket.create_server(("", 7117))
+print("listening", flush=True)
+while True:
+    print(Origin.of(server.accept()[0]), flush=True)
+"""
+# Connects from the port at which the other end listens itself.
+FROM = """
+import socket
+line = socket.create_connection(("host-1", 7117), source_address=("", 7117))
+line.recv(1)
 """
 
 SOON = 10.0
@@ -415,6 +447,39 @@ def test_hosts_with_one_secret_are_a_job_that_no_other_joins(jobs):
     for each in running:
         assert "host host-3, rank 2: ValueError: no such luck" in each.text()
         assert "s3cret" not in each.text()
+
+
+def test_a_job_ends_as_always_whoever_reaches_its_port(jobs):
+    job = jobs(3)
+    clusters = equals(2)
+    running = [job.start(i, c, **MIRRORED) for i, c in enumerate(clusters)]
+    for each in running:
+        pids(each, 1)
+    slow = job.net.start(2, [sys.executable, "-S", "-u", "-c", SLOW])
+    slow.line("holding")
+    attackers = [
+        job.net.start(2, program("host-1", count=400, seed=1)),
+        job.net.start(0, program("host-1", count=400, seed=2, user=NOBODY)),
+        job.net.start(1, program("host-1", count=400, seed=3, user=NOBODY)),
+    ]
+    for each in attackers:
+        assert each.wait(90) == 0, each.text()
+    slow.kill()
+    job.tell("worker0", "raise no such luck")
+    for each in running:
+        assert each.wait(SOON) == 1
+        assert "host host-2, rank 1: ValueError: no such luck" in each.lines[-1]
+        assert all(line.isprintable() for line in each.lines)
+        assert len([line for line in each.lines if "was refused" in line]) <= 10
+
+
+def test_a_port_of_ones_own_at_the_other_end_makes_nobody_this_user(hosts):  # noqa: F811
+    """Where it has no such socket, the kernel finds the one that listens at that port."""
+    net = hosts(2)
+    server = net.start(0, [sys.executable, "-u", "-c", WHO])
+    server.line("listening")
+    net.start(1, [sys.executable, "-S", "-c", FROM])
+    assert "address='10.77.0.2', user=None" in server.line("Origin").string
 
 
 def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):

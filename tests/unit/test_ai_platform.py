@@ -254,3 +254,15 @@ def test_a_stopped_run_does_not_look_finished():
     job = resolved(VERTEX).job
     assert (job.stopped_code, job.failure_file) == (143, None)
     assert job.grace < 30
+
+
+@pytest.mark.parametrize(
+    ("env", "late"),
+    [
+        ({"TF_CONFIG": '{"environment": "cloud"}'}, False),
+        ({"TF_CONFIG": "{}", "CLOUD_ML_JOB_ID": "1"}, True),
+        ({"CLOUD_ML_PROJECT_ID": "1"}, True),
+    ],
+)
+def test_evaluators_that_nobody_can_list_may_come_late_on_googles_services(tmp_path, env, late):
+    assert ai_platform.read(Seen(env=env, root=tmp_path)).late_evaluators == late

@@ -23,8 +23,12 @@ CHIEF = Member(role="chief", index=0, address="algo-1")
 
 
 @pytest.fixture
-def port():
-    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+def roster():
+    return Roster(Terms(spec={}, expected=(CHIEF,)))
+
+
+@pytest.fixture
+def port(roster):
     store = Store()
     store.open(("global", rank) for rank in range(64))
     with serving(roster, host="127.0.0.1", port=0, store=store) as found:
@@ -80,8 +84,10 @@ print(line.getresponse().status)
 """
 
 
-def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port, nobody):
+def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port, nobody, roster):
     assert nobody(port, "PUT", "/global/0", "x") == 403
+    told = roster._state.news[-1]["text"]
+    assert told.startswith("an address for Horovod from 127.0.0.1 was refused: no host of the job")
     assert ask(port, "PUT", "/global/0", b"address")[0] == 200
     assert nobody(port, "GET", "/global/0") == 404
     assert nobody(port, "DELETE", "/global/0") == 200

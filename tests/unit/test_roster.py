@@ -381,6 +381,13 @@ def test_an_address_is_believed_only_of_who_has_joined():
     assert job.roster.has_joined_from(own)
     assert not job.roster.has_joined_from(stranger)
     assert not job.roster.has_joined_from(origin(user=1000))
+    # It may reach this host by another route later.
+    other = origin("10.1.0.2", reached_at="10.1.0.1")
+    fields = {"member": WORKER.id, "seen": 0}
+    job.roster.handle("beat", {**fields, "run": "2"}, other)
+    assert not job.roster.has_joined_from(other)
+    job.roster.handle("beat", {**fields, "run": "1"}, other)
+    assert job.roster.has_joined_from(other)
 
 
 @pytest.mark.parametrize(

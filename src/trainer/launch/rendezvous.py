@@ -98,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """Write a value of Horovod's."""
         trusted = self._is_trusted()
+        if not trusted and not self.server.store.is_closed:
+            self.server.roster.refused_rank(self.origin)
         body = self._body(LARGEST if trusted else _LARGEST_REQUEST)
         if body is not None:
             self._answer(self.server.store.put(self.path, body) if trusted else 403)

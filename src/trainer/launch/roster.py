@@ -86,7 +86,12 @@ class Roster:
                 "leave": self._leave,
             }[verb]  # fmt: skip
             host = self._known(id, run)
-            return {"unknown": True} if host is None else answer(id, host, told)
+            if host is None:
+                return {"unknown": True}
+            if origin:
+                # Names may lead to several addresses of this host, by other routes.
+                self._places.add((origin.address, origin.user))
+            return answer(id, host, told)
 
     def tick(self) -> None:
         """See who is lost, and whether the time to come is over."""
@@ -156,7 +161,7 @@ class Roster:
         if decision.answer is Answer.RETRY and host:
             return {"occupied": decision.reason, "beating": now - host.seen <= SILENT}
         if decision.answer is Answer.REFUSE:
-            self._refuse(join, decision.reason)
+            self._refuse(f"host {join.host}, {join.task}, was refused: {decision.reason}")
             return {"refused": decision.reason}
         new = Host(
             run=run, name=join.host, task=join.task, count=join.count, card=dict(join.card),
@@ -178,10 +183,16 @@ class Roster:
         # Who comes later begins with how the job began.
         return {"seen": state.begins}
 
-    def _refuse(self, join: Join, reason: str) -> None:
+    def refused_rank(self, origin: Origin) -> None:
+        """Take note that a rank of Horovod was refused, as no host has joined from there."""
+        with self._changed:
+            why = "no host of the job has joined from there"
+            self._refuse(f"an address for Horovod from {origin.address} was refused: {why}")
+
+    def _refuse(self, text: str) -> None:
         self._state.refused += 1
         if self._state.refused <= _NOTES:
-            self._tell("note", text=f"host {join.host}, {join.task}, was refused: {reason}")
+            self._tell("note", text=text)
 
     def _heard_from(self, host: Host) -> None:
         if host.state == GONE:
