@@ -25,7 +25,7 @@ _NAMED = re.compile(
     re.VERBOSE,
 )
 _NOTHING = re.compile(
-    r"""(?:null|None|true|True|false|False|\{\}|\[\]|(\\*["'])\1|\*{3})(?![^\s,;)\]}"'&\\])"""
+    r"""(?:null|[Nn]one|true|True|false|False|\{\}|\[\]|(\\*["'])\1|\*{3})(?![^\s,;)\]}"'&\\])"""
 )
 _QUOTED = re.compile(r"""(?P<open>\\*["']).*?(?P<close>(?<!\\)(?P=open)|\Z)""", re.DOTALL)
 _LISTED = re.compile(r"[\[{(].*", re.DOTALL)
