@@ -197,7 +197,7 @@ class Place:
         if not names:
             shown = ", ".join(sorted(key[start:] for key in left)[:3])
             raise UserError(
-                f"{self.flag} {self.url}: holds no data, only {shown}"
+                f"{self.flag} {self.url}: holds only {shown}"
                 f"{', …' if len(left) > 3 else ''}, of which nothing is read"
             )
         return {key: size for key, size in left.items() if key[start:] in names}
@@ -289,6 +289,11 @@ class Place:
             self.fs.pipe_file(path, data, timeout=ANSWER)
 
         self._wait_for(lambda: self._retry(once, key, lost=NO_BUCKET))
+
+    def check_there(self) -> None:
+        """Raise a UserError if there is no such bucket, or nobody may look; nothing is changed."""
+        # A name that nothing begins with, as a list of all could be long.
+        self._details(self._below(".trainer-probe"))
 
     def check_writable(self) -> None:
         """Raise a UserError unless objects can be made; not all who may make them may delete."""

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from trainer.data.create import RUN, create
+from trainer.data.create import RUN, create, create_anywhere
 from trainer.data.example import encode
 from trainer.data.files import open_tables
 from trainer.data.framing import frame
@@ -206,6 +206,17 @@ def test_a_source_that_does_not_tell_the_splits_apart_is_refused(tmp_path):
     message = refused(source=str(tmp_path), out=tmp_path / "out")
     assert message.startswith(f"--source {tmp_path}: no name in it tells train from test; ")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path):
+    lines = []
+    (source / "validation.tfrecord").write_bytes(b"")
+    (source / "validation-images").write_bytes(pack(np.zeros((1, 28, 28), np.uint8)))
+    create_anywhere(source=str(source), out=str(tmp_path / "out"), tell=lines.append)
+    assert lines == [
+        f"not used: {source}/validation-images",
+        f"without a record: {source}/validation.tfrecord",
+    ]
 
 
 def test_a_missing_source_is_told_with_its_flag(tmp_path):

@@ -18,8 +18,10 @@ from trainer.data.idx import pack
 from trainer.doctor import Probes, examine
 from trainer.doctor import data as doctor_data
 from trainer.doctor import packages as doctor_packages
+from trainer.errors import UserError
 from trainer.job import Hparams, Job
 from trainer.platforms.base import Seen
+from trainer.storage_errors import StorageError
 
 GIB = 1 << 30
 CPUINFO = """\
@@ -57,6 +59,8 @@ class Machine:
         self.disks = {}
         self.answers = {"cores": lambda: 2, "look_up": lambda host: []}
         self.answers |= {"gpu_causes": list, "unlinked": lambda: None}
+        self.answers["list_store"] = lambda url, flag, among: {"train/a": 1000, "test/b": 234}
+        self.answers["check_store"] = lambda url, flag: None
 
     def write(self, path, text=""):
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -211,11 +215,33 @@ def test_object_stores_are_told_as_addresses(machine):
     flags = {"train": ("s3://bucket/train",), "model_dir": "gs://bucket/model"}
     report = machine.look(**flags)
     (finding,) = (f for f in about(report, "--train") if "kind" in f.facts)
-    assert finding.facts == {"kind": "address", "paths": ["s3://bucket/train"]}
+    held = {"files": 2, "bytes": 1234}
+    assert finding.facts == {"kind": "address", "paths": ["s3://bucket/train"], **held}
+    assert finding.text == "in an object store, 2 objects, 1.23 kB"
     assert "--model-dir gs://bucket/model: in an object store" in "\n".join(report.lines())
     missing = [p for p in ("s3fs", "gcsfs") if doctor_packages.version(p) is None]
     assert [f"problem  {p}: is not installed" in line for p, line in zip(
         missing, problems(report), strict=True)] == [True] * len(missing)  # fmt: skip
+
+
+def test_a_bucket_that_is_not_there_is_a_problem_and_one_that_does_not_answer_a_note(machine):
+    def refuse(url, flag, among=None):
+        raise UserError(f"{flag} {url}: there is no such bucket")
+
+    def fail(url, flag, among=None):
+        raise StorageError(f"{flag} {url}: failed 4 times, at last with 503")
+
+    flags = {"train": ("s3://b/x",), "model_dir": "s3://b/m"}
+    machine.answers |= {"list_store": refuse, "check_store": refuse}
+    told = [line.split(": ", 1)[1] for line in problems(machine.look(**flags)) if "s3://" in line]
+    assert all(text.startswith("there is no such bucket") for text in told)
+    assert len(told) == 2
+    machine.answers |= {"list_store": fail, "check_store": fail}
+    report = machine.look(**flags)
+    assert not [line for line in problems(report) if "s3://" in line]
+    (finding,) = (f for f in about(report, "--model-dir") if "kind" in f.facts)
+    assert finding.level == "note"
+    assert finding.text.endswith("could not be looked at: failed 4 times, at last with 503")
 
 
 def test_data_of_a_module_of_ones_own_is_listed_not_read(machine):

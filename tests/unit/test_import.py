@@ -11,6 +11,7 @@ from trainer.artifacts.importing import import_model
 from trainer.artifacts.ready import ready
 from trainer.cluster import Cluster
 from trainer.doctor.data import tell_data
+from trainer.doctor.probes import Probes
 from trainer.entry import parse
 from trainer.errors import UserError
 from trainer.job import Job
@@ -90,14 +91,15 @@ def test_both_names_of_the_flag_mean_the_same(tmp_path):
     [
         ("model", ("ok", "model, 3: saved_model")),
         ("none", ("problem", "not found; expected a SavedModel folder")),
-        ("s3://bucket/x", ("note", "s3://bucket/x: not looked into")),
+        ("s3://bucket/x", ("ok", "s3://bucket/x: in an object store, 1 object, 7 B")),
         (None, ("problem", "not given")),
     ],
 )
 def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, told):
     saved_model(tmp_path / "model/3")
     path = source if source is None or "://" in source else str(tmp_path / source)
-    (finding,) = tell_data(Job(import_model=True, input=path), unknown=())
+    probes = Probes(list_store=lambda url, flag, among: {"model.tar.gz": 7})
+    (finding,) = tell_data(Job(import_model=True, input=path), probes, unknown=())
     assert finding.about == "--input"
     assert finding.level == told[0]
     assert told[1] in finding.text

@@ -353,7 +353,7 @@ def test_what_is_no_data_is_neither_fetched_nor_in_the_way(driver, tmp_path):
     with staged(Job(train=("s3://bucket/d",), module="mine"), scratch=tmp_path):
         assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == len(names)
     driver.objects = {"bucket/d/x.csv": b"1", "bucket/d/_SUCCESS": b""}
-    held = r"^--train s3://bucket/d: holds no data, only _SUCCESS, x.csv, of which nothing is read$"
+    held = r"^--train s3://bucket/d: holds only _SUCCESS, x.csv, of which nothing is read$"
     with pytest.raises(UserError, match=held), staged(Job(train=("s3://bucket/d",))):
         pass
 

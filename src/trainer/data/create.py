@@ -11,7 +11,7 @@ from pathlib import Path
 from trainer import output
 from trainer.atomic import move_file
 from trainer.data import example
-from trainer.data.files import open_tables
+from trainer.data.files import notes, open_tables
 from trainer.data.folders import data_among, look
 from trainer.data.framing import frame
 from trainer.data.splits import Split
@@ -64,6 +64,8 @@ def create_anywhere(
             into = Path(stack.enter_context(_scratch())) if is_remote(source) else Path()
             (source,) = fetch([source], into, flag="--source", options=options, tell=tell)
         written = create(source=source, out=folder, shards=shards)
+        for note in notes([source], [source]) if source else []:
+            tell(note)
         files = [path for split in SPLITS for path in written[split]]
         if not is_remote(out):
             return [str(path) for path in files]

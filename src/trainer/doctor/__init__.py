@@ -41,7 +41,7 @@ def examine(seen: Seen, flags: Mapping[str, Any], *, probes: Probes | None = Non
         ("job", 5.0, partial(setup.tell_job, said, env=seen.env, precision=precision)),
         ("cluster", 5.0, partial(setup.tell_cluster, said)),
         ("hosts", probes.host_seconds + 5, partial(setup.tell_hosts, said, probes)),
-        ("data", probes.data_seconds, partial(data.tell_data, job, unknown=said.unknown)),
+        ("data", probes.data_seconds, partial(data.tell_data, job, probes, unknown=said.unknown)),
         ("gpu", 5.0, lambda: gpu_findings),
         ("cpu", 5.0, cpu),
         ("memory", 5.0, partial(room.tell_memory, seen)),

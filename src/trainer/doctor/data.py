@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.data.folders import data_among, look
+from trainer.doctor import stores
 from trainer.doctor.findings import Finding, of_error, problem
-from trainer.doctor.probes import size
+from trainer.doctor.probes import Probes, size
 from trainer.errors import DataError, UserError
 from trainer.job import Job
 from trainer.urls import is_remote, local_path
@@ -22,7 +25,7 @@ SAMPLED_FILES, SAMPLE_BYTES = 16, 1 << 20
 REMEDY = "name files, folders or globs of TFRecord, IDX or npy"
 
 
-def _tell_model(job: Job) -> Finding:
+def _tell_model(job: Job, probes: Probes) -> Finding:
     """What an import would find."""
     from trainer.artifacts.contents import contents
     from trainer.artifacts.found import choose
@@ -30,7 +33,9 @@ def _tell_model(job: Job) -> Finding:
     if not job.input:
         return problem("--input", "not given", "name the model to import, or a channel `input`")
     if is_remote(job.input):
-        return Finding(about="--input", text=f"{job.input}: not looked into", level="note")
+        look_at = probes.list_store
+        told = stores.tell_data([job.input], flag="--input", among=None, look=look_at)
+        return replace(told, about="--input", text=f"{job.input}: {told.text}")
     try:
         found = choose(contents(Path(local_path(job.input, flag="--input")), name=job.input))
     except UserError as error:
@@ -39,17 +44,21 @@ def _tell_model(job: Job) -> Finding:
     return Finding(about="--input", text=f"{job.input}{place}: {found.kind}")
 
 
-def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
+def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
     """Both splits, each with kind, files, examples and bytes, or what is wrong with it.
 
     Args:
         job: What to train on.
+        probes: How stores are asked.
         unknown: Fields of the job that are not as they were meant.
     """
     from trainer import preflight
 
     if job.import_model:
-        yield _tell_model(job)
+        try:
+            yield _tell_model(job, probes)
+        except UserError as error:
+            yield of_error(error, remedy="name the model to import")
         return
     if "train" in unknown:
         yield Finding(about="data", text="not known, see the problem above", level="note")
@@ -67,7 +76,7 @@ def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
         return
     train: Finding | None = None
     try:
-        train = _look(job, job.train, split="train")
+        train = _look(job, probes, job.train, split="train")
     except UserError as error:
         yield of_error(error, remedy=REMEDY)
         if not job.test:
@@ -80,7 +89,7 @@ def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
         return
     try:
-        test = _look(job, preflight.test_paths(job), split="test")
+        test = _look(job, probes, preflight.test_paths(job), split="test")
     except UserError as error:
         yield of_error(error, remedy=REMEDY)
         return
@@ -92,7 +101,7 @@ def tell_data(job: Job, *, unknown: Collection[str]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _look(job: Job, paths: Sequence[str], *, split: Split) -> Finding:
+def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:
     """What some paths hold.
 
     Raises:
@@ -100,12 +109,9 @@ def _look(job: Job, paths: Sequence[str], *, split: Split) -> Finding:
     """
     about = f"--{split} {' '.join(paths)}"
     if any(map(is_remote, paths)):
-        return Finding(
-            about=about, text="in an object store, not looked at",
-            facts={"kind": "address", "paths": list(paths)},
-        )  # fmt: skip
+        among = data_among if job.module == Job.module else None
+        return stores.tell_data(paths, flag=f"--{split}", among=among, look=probes.list_store)
     from trainer.data import files
-    from trainer.data.folders import look
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]
     if job.module != Job.module:

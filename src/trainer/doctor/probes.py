@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import cuda
+from trainer.doctor import stores
 
 
 def usable_cores() -> int:
@@ -38,6 +39,8 @@ class Probes:
     now: Callable[[], float] = time.time
     gpu_causes: Callable[[], Sequence[cuda.Cause]] = cuda.causes
     unlinked: Callable[[], Path | None] = cuda.unlinked
+    list_store: stores.ListStore = stores.list_data
+    check_store: Callable[[str, str], None] = stores.check_folder
     host_seconds: float = 2.0
     driver_seconds: float = 10.0
     disk_seconds: float = 5.0

@@ -6,9 +6,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from trainer.doctor import cgroup
+from trainer.doctor import cgroup, stores
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes, size
 from trainer.job import Job
@@ -90,8 +89,7 @@ def tell_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
     """
     about = f"{flag} {folder}"
     if is_remote(folder):
-        facts: dict[str, Any] = {"kind": "address"}
-        yield Finding(about=about, text="in an object store, not looked at", facts=facts)
+        yield stores.tell_folder(flag, folder, check=probes.check_store)
         return
     named = Path(local_path(folder, flag=flag))
     place = named.absolute()

@@ -1,0 +1,83 @@
+"""Object stores: whether what is named is there, by one look that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from trainer.doctor.findings import Finding
+from trainer.errors import RetryableError
+from trainer.urls import is_remote
+
+if TYPE_CHECKING:
+    from trainer.storage import Place
+
+# Seconds for a list of data, and for one look at a folder that is written to.
+LISTING, LOOK = 8.0, 4.0
+Among = Callable[[Iterable[str]], set[str]]
+# From a url, the flag that names it and what is wanted there to the objects with their sizes.
+ListStore = Callable[[str, str, Among | None], Mapping[str, int]]
+
+
+def list_data(url: str, flag: str, among: Among | None) -> Mapping[str, int]:
+    """Return the objects that a url names, with their sizes.
+
+    Raises:
+        UserError: There are none, or the store refuses.
+        StorageError: The store gives no answer in time.
+    """
+    return _place(url, flag, LISTING).find(among=among)
+
+
+def check_folder(url: str, flag: str) -> None:
+    """Raise as `list_data` does, unless the store lets this job look at a folder's bucket."""
+    _place(url, flag, LOOK).check_there()
+
+
+def tell_data(paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore) -> Finding:
+    """Say what urls among some paths hold.
+
+    Raises:
+        UserError: There is nothing, or the store refuses.
+    """
+    about, urls = f"{flag} {' '.join(paths)}", [path for path in paths if is_remote(path)]
+    facts = {"kind": "address", "paths": list(paths)}
+    try:
+        found = {(url, key): size for url in urls for key, size in look(url, flag, among).items()}
+    except RetryableError as error:
+        return _no_answer(about, error, facts)
+    # Probes name the functions of this file.
+    from trainer.doctor.probes import size
+
+    count, total = len(found), sum(found.values())
+    text = f"in an object store, {count} object{'s'[: count != 1]}, {size(total)}"
+    return Finding(about=about, text=text, facts={**facts, "files": count, "bytes": total})
+
+
+def tell_folder(flag: str, url: str, *, check: Callable[[str, str], None]) -> Finding:
+    """Say whether the bucket of a folder that is written to is there.
+
+    Raises:
+        UserError: It is not, or the store refuses.
+    """
+    about, facts = f"{flag} {url}", {"kind": "address"}
+    try:
+        check(url, flag)
+    except RetryableError as error:
+        return _no_answer(about, error, facts)
+    text = "in an object store that answers; whether it can be written is tried as a run begins"
+    return Finding(about=about, text=text, facts=facts)
+
+
+def _no_answer(about: str, error: Exception, facts: Mapping[str, object]) -> Finding:
+    reason = str(error).rpartition(": ")[2].replace("no answer when told to stop", "no answer")
+    text = f"in an object store that could not be looked at: {reason}"
+    return Finding(about=about, text=text, level="note", facts=dict(facts))
+
+
+def _place(url: str, flag: str, seconds: float) -> Place:
+    from trainer.storage import Place
+    from trainer.waiting import Patience
+
+    patience = Patience(tell=lambda _: None, stopped=lambda: True, seconds=seconds)
+    return Place(url, flag=flag, patience=patience)
