@@ -6,6 +6,8 @@ import importlib.metadata
 
 # What pip calls this package; the index has another one named `trainer`.
 DISTRIBUTION = "trainer-anywhere"
+# docker/build/alias lets TensorFlow count as installed under its other name, and says so there.
+ALIAS = "trainer-image"
 
 
 def install(extra: str) -> str:
@@ -14,10 +16,12 @@ def install(extra: str) -> str:
 
 
 def version(*names: str) -> str | None:
-    """The version of the first of some packages that is installed."""
+    """Return the version of the first of some packages that is installed, by its own name."""
     for name in names:
         try:
-            return importlib.metadata.version(name)
+            found = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+        if (found.read_text("INSTALLER") or "").strip() != ALIAS:
+            return found.version
     return None
