@@ -2,14 +2,22 @@
 
 import io
 import json
+import os
 import re
+import socket
 import subprocess
+import sys
 import tarfile
+import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from containers import ROOT
+from containers import DEADLINE, PREFIX, ROOT
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 MEGABYTES = {"cpu": 2000, "gpu": 7500}
@@ -31,15 +39,45 @@ LEFT = re.compile(
 )
 
 
+class Scan(NamedTuple):
+    """What was found in the layers, also what a later layer takes away: layer or file, and what."""
+
+    secrets: list[tuple[str, object]]
+    traces: list[tuple[str, object]]
+
+
 @pytest.fixture(scope="module")
-def layers(engine, image, tmp_path_factory):
-    """Every file of every layer: name and content, also those that a later layer takes away."""
+def scan(engine, image, tmp_path_factory) -> Scan:
+    """Every file of every layer, read once."""
+    found = Scan([], [])
+    marks = marks_of_this_machine()
     saved = tmp_path_factory.mktemp("image") / "image.tar"
     engine("save", "--output", str(saved), image, timeout=600)
     with tarfile.open(saved) as outer:
         manifest = json.load(outer.extractfile("manifest.json"))
-        yield [(name, outer.extractfile(name)) for name in manifest[0]["Layers"]]
+        for layer in manifest[0]["Layers"]:
+            raw = io.BufferedReader(outer.extractfile(layer))
+            with tarfile.open(fileobj=raw, mode="r|*") as tar:
+                for member in tar:
+                    name = member.name.removeprefix("./")
+                    if NAMES.search(name) or (LEFT.match(name) and not member.isdir()):
+                        found.secrets.append((layer[:12], name))
+                    if member.isfile() and member.size < 20_000_000:
+                        data = tar.extractfile(member).read()
+                        if any(mark in data for mark in MARKS):
+                            found.secrets.extend((name, m[:60]) for m in SECRETS.findall(data))
+                        found.traces.extend((name, mark) for mark in marks if mark in data)
     saved.unlink()
+    return found
+
+
+def marks_of_this_machine() -> list[bytes]:
+    """Its name, this folder, and a line of each certificate that it trusts of its own."""
+    marks = [socket.gethostname().encode(), str(ROOT).encode()]
+    for file in Path("/usr/local/share/ca-certificates").glob("*.crt"):
+        marks += file.read_bytes().splitlines()[2:4]
+    # What is shorter may be a word.
+    return [mark for mark in marks if len(mark) > 8]
 
 
 def test_it_is_small(engine, image):
@@ -56,7 +94,14 @@ def test_it_is_labelled(engine, image):
     assert labels["org.opencontainers.image.title"] == "trainer"
     assert labels["org.opencontainers.image.version"] == version
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
-    assert labels["org.opencontainers.image.base.name"] == "debian:trixie-slim"
+    base = labels["org.opencontainers.image.base.name"]
+    if labels.get("org.opencontainers.image.base.digest", "").startswith("sha256:"):
+        assert base == os.environ.get("BASE_IMAGE", "debian:trixie-slim")
+    else:
+        # Made here, it is not the official image, and says so.
+        assert re.match(r"(?!debian:)\S+ \(made with debootstrap of Debian trixie, 20\d\d-", base)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\S+Z", labels["org.opencontainers.image.created"])
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\S+Z", labels["trainer.debian.date"])
     revision = labels["org.opencontainers.image.revision"]
     assert revision.removesuffix("-changed") == (head or "unknown")
 
@@ -71,19 +116,8 @@ def test_it_starts_what_signals_reach(engine, image):
     assert not config["User"]
 
 
-def test_no_layer_has_a_secret_or_what_the_build_left(layers):
-    found = []
-    for layer, raw in layers:
-        with tarfile.open(fileobj=io.BufferedReader(raw), mode="r|*") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if NAMES.search(name) or (LEFT.match(name) and not member.isdir()):
-                    found.append((layer[:12], name))
-                if member.isfile() and member.size < 20_000_000:
-                    data = tar.extractfile(member).read()
-                    if any(mark in data for mark in MARKS):
-                        found += [(name, match[:60]) for match in SECRETS.findall(data)]
-    assert found == []
+def test_no_layer_has_a_secret_or_what_the_build_left(scan):
+    assert scan.secrets == []
 
 
 def test_what_the_scan_looks_for_it_finds():
@@ -100,10 +134,140 @@ def test_what_the_scan_looks_for_it_finds():
     assert LEFT.match("build/wheels/x.whl")
 
 
+def test_no_layer_tells_of_the_machine_that_built_it(engine, image, scan):
+    """Neither its name nor its folder, nor whom it trusts, nor a proxy."""
+    assert scan.traces == []
+    config = json.dumps(engine.inspect(image)["Config"])
+    assert not re.search(r"(?i)_proxy|_ca_bundle|ssl_cert|pip_", config)
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_it_trusts_whom_debian_trusts_and_one_that_trusts_more_is_found(engine, image, more):
+    """Also where it was built behind a proxy that inspects TLS. docker/push asks this."""
+    script = (ROOT / "docker/trust.py").read_text()
+    if more:
+        # In a container of it, as a step of somebody's Dockerfile would do.
+        added = f"Path('/usr/local/share/ca-certificates/own.crt').write_text({own_authority()!r})"
+        update = "__import__('subprocess').check_call(['update-ca-certificates'], stdout=2)"
+        script = script.replace("def main() -> int:\n", f"{added}\n{update}\ndef main() -> int:\n")
+    command = ("run", "--rm", "-i", "--network", "none", "--entrypoint", "python3", image, "-")
+    ran = subprocess.run(
+        [engine.client, *command],
+        input=script, capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert ran.returncode == more, ran.stdout + ran.stderr
+    assert ran.stdout.startswith("/usr/local/share/ca-certificates/own.crt: ") is more
+    assert ("/etc/ssl/certs/ca-certificates.crt: 1 that Debian's" in ran.stdout) is more
+
+
+def own_authority() -> str:
+    """A certificate authority's certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "own")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    made = made.public_key(key.public_key()).not_valid_before(now)
+    made = made.not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
 def test_packages_fit_together_and_no_compiler_is_there(start):
-    run = start("bash", "-c", "pip check; type -P gcc cc g++ nvcc make; true")
+    run = start("bash", "-c", "pip check; type -P gcc cc g++ nvcc make mpicc f2py; true")
     assert run.wait() == 0
     assert run.lines == ["No broken requirements found."]
+
+
+def test_nothing_is_left_of_tests_and_of_what_compilers_need(start):
+    form = r".*\.(h|hpp|hh|cuh|c|cc|cpp|cu|pyx|pxd|pxi|f|f90|a|la|o|obj|pc|exe)"
+    shell = (
+        f"find /opt/trainer -type f -regextype posix-extended -regex '{form}'; "
+        "find /opt/trainer -type d '(' -name tests -o -name include -o -name kernel_tests ')'; "
+        "ls -A /root/.cache 2>/dev/null; true"
+    )
+    run = start("bash", "-c", shell)
+    assert run.wait() == 0
+    assert run.lines == []
+
+
+def test_no_file_makes_whoever_runs_it_somebody_else(start):
+    run = start("find", "/", "-xdev", "-perm", "/6000")
+    assert run.wait() == 0
+    assert run.lines == []
+
+
+def test_sshd_starts_programs_and_offers_nothing_else(start):
+    run = start("/usr/sbin/sshd", "-T")
+    assert run.wait() == 0
+    settings = dict(line.partition(" ")[::2] for line in run.lines)
+    assert "subsystem" not in settings
+    assert settings["disableforwarding"] == "yes"
+    refused = (
+        "allowtcpforwarding", "allowstreamlocalforwarding", "allowagentforwarding", "permittunnel",
+        "x11forwarding", "gatewayports", "passwordauthentication",
+    )  # fmt: skip
+    for name in refused:
+        assert settings[name] == "no", name
+
+
+def test_each_debian_package_is_recorded_with_its_hash(start):
+    shell = (
+        "dpkg-query -W -f '${Package}\\t${Version}\\n' | sort; echo --; "
+        "cut -f 1,2 /opt/trainer/share/debian-packages.txt | sort; echo --; "
+        "cut -f 6 /opt/trainer/share/debian-packages.txt"
+    )
+    run = start("bash", "-c", shell)
+    assert run.wait() == 0
+    installed, recorded, hashes = run.text.split("\n--\n")
+    assert installed == recorded
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes.splitlines())
+
+
+def test_what_users_requirements_ask_for_is_there(start):
+    """TensorFlow by either name, and what its summaries need; git for what pip takes from there."""
+    wanted = "'tensorflow>=2.16' 'tensorflow[and-cuda]' tensorflow-cpu tensorboard"
+    run = start("bash", "-c", f"pip install --no-index {wanted} && git --version")
+    assert run.wait() == 0, run.text
+    assert "Successfully installed" not in run.text
+    assert run.lines[-1].startswith("git version")
+
+
+def test_a_users_script_writes_summaries(start):
+    script = (
+        "import keras, numpy as np, os, tensorflow as tf\n"
+        "with tf.summary.create_file_writer('/tmp/own').as_default():\n"
+        "    tf.summary.scalar('a', 1.0, step=1)\n"
+        "    tf.summary.image('i', np.zeros((1, 4, 4, 3)), step=1)\n"
+        "model = keras.Sequential([keras.layers.Dense(1)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "board = keras.callbacks.TensorBoard('/tmp/keras', histogram_freq=1)\n"
+        "model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[board])\n"
+        "print('wrote', *(len(os.listdir(f'/tmp/{name}')) for name in ('own', 'keras')))\n"
+    )
+    run = start("python3", "-c", script)
+    assert run.wait() == 0, run.text
+    assert run.lines[-1] == "wrote 1 1"
+
+
+def test_two_builds_of_one_commit_are_alike(engine, image):
+    """The steps that a change of the sources does again; docs/image.md has all of them."""
+    if image.endswith("gpu"):
+        pytest.skip("its last steps are those of the image for CPU")
+    other = f"{PREFIX}{uuid.uuid4().hex[:8]}:again"
+    try:
+        built = subprocess.run(
+            [ROOT / "docker/build-image", "cpu", other, "--build-arg", f"AGAIN={other}"],
+            env={**os.environ, "DOCKER": engine.client},
+            capture_output=True, text=True, timeout=DEADLINE * 4, check=False,
+        )  # fmt: skip
+        assert built.returncode == 0, built.stdout + built.stderr
+        ran = subprocess.run(
+            [sys.executable, ROOT / "docker/differences.py", engine.client, image, other],
+            capture_output=True, text=True, timeout=DEADLINE, check=False,
+        )  # fmt: skip
+    finally:
+        engine("rmi", "--force", other, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def canonical(name: str) -> str:
@@ -113,11 +277,11 @@ def canonical(name: str) -> str:
 
 def test_every_package_is_as_locked(start, image):
     """And nothing else is there than the trainer and Horovod, which is built for it."""
-    run = start(
-        "pip", "list", "--format", "freeze", "--exclude", "trainer-anywhere", "--exclude", "horovod"
-    )
-    assert run.wait() == 0
     target = "gpu" if image.endswith("gpu") else "cpu"
+    # The last one is TensorFlow's other name.
+    built = ("trainer-anywhere", "horovod", "tensorflow-cpu" if target == "gpu" else "tensorflow")
+    run = start("pip", "list", "--format", "freeze", *(f"--exclude={name}" for name in built))
+    assert run.wait() == 0
     locks = [ROOT / f"requirements/{lock}.lock" for lock in (target, "sagemaker")]
     locked = re.findall(r"^([\w.-]+)==(\S+)", "".join(map(Path.read_text, locks)), re.MULTILINE)
     installed = [line.split("==") for line in run.lines]

@@ -1,5 +1,6 @@
 """The scripts around the image, where something is missing: one line, and nothing done."""
 
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -20,6 +21,10 @@ case "$1 $2" in
 "image inspect")
   case " $MISSING " in *" $last "*) echo "no such image: $last" >&2; exit 1 ;; esac
   case "$*" in
+  *.Comment*) case " $IMPORTED " in *" $last "*) echo "Imported from -" ;; esac ;;
+  *trainer.base*) echo "$MADE" ;;
+  *trainer.debian.date*) echo "$LISTED" ;;
+  *trainer.debian.updates*) echo 0ld ;;
   *.version*) echo 1.2 ;;
   *.revision*) echo "${REVISION-abc123}" ;;
   *RepoDigests*)
@@ -27,7 +32,14 @@ case "$1 $2" in
     [ -n "$NO_DIGEST" ] || echo host.example/team/trainer@sha256:0a ;;
   *Size*) echo 1000000 ;;
   esac ;;
+"run "*) cat >/dev/null; [ -z "$TRUSTED" ] || { printf "$TRUSTED"; exit 1; } ;;
 "import "*) cat >/dev/null; echo sha256:new ;;
+"build "*)
+  case "$*" in *"--output type=local,dest="*)
+    [ -z "$OFFLINE" ] || { echo "no such host"; exit 1; }
+    folder=${*##*,dest=} && folder=${folder%% *}
+    mkdir -p "$folder" && printf '2026-11-28T20:00:00Z\nopenssl 3.5\n' >"$folder/plan" ;;
+  esac ;;
 "pull "*) echo "first line" >&2; echo "no such host" >&2; exit 1 ;;
 esac
 """
@@ -42,7 +54,7 @@ def run(tmp_path):
     (tools / "docker").chmod(0o755)
     for name in ("bash", "sh", "dirname", "readlink", "cut", "df", "tail", "git", "sed", "head",
                  "timeout", "id", "cat", "grep", "sort", "mkdir", "mv", "rm", "env",
-                 "mktemp", "find", "chroot"):  # fmt: skip
+                 "mktemp", "find", "date", "sha256sum", "basename"):  # fmt: skip
         where = subprocess.run(
             ["/bin/sh", "-c", f"command -v {name}"], capture_output=True, text=True, check=True
         )
@@ -126,7 +138,7 @@ def test_an_image_is_either_for_cpu_or_for_gpu(run, argv):
 
 def test_without_a_base_image_no_image_is_built(run):
     """Where no registry is reachable the builder would say so in many lines."""
-    ran = run("build-image", "cpu", "x:y", MISSING="debian:trixie-slim x:y")
+    ran = run("build-image", "cpu", "x:y", MISSING="debian:trixie-slim trainer-base:trixie x:y")
     line = one_line(ran)
     assert line.startswith("docker/base-image: debian:trixie-slim is not here and cannot be pulled")
     assert not run.asked("build ")
@@ -147,17 +159,78 @@ def test_sources_without_history_are_of_the_commit_that_is_given(run, tmp_path, 
     (tmp_path / "src").symlink_to(ROOT / "src")
     ran = run(str(tmp_path / "docker/build-image"), "cpu", "x:y", REVISION=given)
     assert ran.returncode == 0, ran.stderr
-    (built,) = run.asked("build ")
+    built = run.asked("build ")[-1]
     assert f"--build-arg REVISION={revision} " in built
 
 
 def test_what_is_built_is_named_by_version_and_revision(run):
     ran = run("build-image", "cpu", "x:y")
     assert ran.returncode == 0, ran.stderr
-    (built,) = run.asked("build ")
+    built = run.asked("build ")[-1]
     assert "--target cpu" in built
     assert "--tag x:y" in built
     assert "--build-arg VERSION=0." in built
+
+
+def plans(run) -> tuple[str, str]:
+    """What the build was given of Debian's packages: the plan's digest and the lists' date."""
+    built = run.asked("build ")[-1]
+    updates = re.search(r"--build-arg UPDATES=(\S+)", built)[1]
+    assert f"--label trainer.debian.updates={updates} " in built
+    return updates, re.search(r"--label trainer.debian.date=(\S+)", built)[1]
+
+
+def test_each_build_looks_for_updates_and_says_of_what_date_they_are(run):
+    ran = run("build-image", "cpu", "x:y")
+    assert ran.returncode == 0, ran.stderr
+    assert "Debian's updates of 2026-11-28T20:00:00Z" in ran.stdout
+    first = plans(run)
+    assert run("build-image", "cpu", "x:y").returncode == 0
+    assert plans(run) == first
+    # Lists of another day, in which nothing has changed, build nothing anew; a new version does.
+    run.tool("docker", CLIENT.replace("2026-11-28T", "2026-11-29T"))
+    assert run("build-image", "cpu", "x:y").returncode == 0
+    assert plans(run) == (first[0], "2026-11-29T20:00:00Z")
+    run.tool("docker", CLIENT.replace("openssl 3.5", "openssl 3.6"))
+    assert run("build-image", "cpu", "x:y").returncode == 0
+    assert plans(run)[0] != first[0]
+    looks = [line for line in run.asked("build ") if "--target plan" in line]
+    assert len({re.search(r"NOW=(\S+)", line)[1] for line in looks}) == 4
+
+
+def test_without_package_lists_only_what_was_built_before_is_built_again(run):
+    ran = run("build-image", "cpu", "x:y", OFFLINE="1")
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        "no such host",
+        "docker/build-image: Debian's package lists cannot be fetched: see above",
+    ]
+    ran = run("build-image", "cpu", "x:y", OFFLINE="1", LISTED="2026-11-20T00:00:00Z")
+    assert ran.returncode == 0, ran.stderr
+    assert "cannot be fetched: building with the packages of x:y, of 2026-11-20" in ran.stderr
+    assert plans(run) == ("0ld", "2026-11-20T00:00:00Z")
+
+
+def test_a_base_that_a_registry_gave_is_built_on_and_labelled_by_its_digest(run):
+    run.tool("docker", CLIENT.replace("host.example/team/trainer@sha256:0a", "debian@sha256:0d"))
+    ran = run("build-image", "cpu", "x:y")
+    assert ran.returncode == 0, ran.stderr
+    built = run.asked("build ")[-1]
+    assert "--build-arg BASE_IMAGE=debian@sha256:0d " in built
+    assert "--label org.opencontainers.image.base.name=debian:trixie-slim " in built
+    assert "--label org.opencontainers.image.base.digest=sha256:0d" in built
+
+
+def test_a_base_that_was_made_here_is_not_labelled_as_the_official_one(run):
+    ran = run(
+        "build-image", "cpu", "x:y", IMPORTED="debian:trixie-slim", MADE="debootstrap, 2026-11-28"
+    )
+    assert ran.returncode == 0, ran.stderr
+    built = run.asked("build ")[-1]
+    assert "--build-arg BASE_IMAGE=trainer-base:trixie " in built
+    name = "base.name=trainer-base:trixie (made with debootstrap, 2026-11-28)"
+    assert f"--label org.opencontainers.image.{name} " in built
+    assert "base.digest" not in built
 
 
 def test_a_base_image_that_cannot_be_had_is_named(run):
@@ -169,30 +242,95 @@ def test_a_base_image_that_cannot_be_had_is_named(run):
     assert "set BASE_IMAGE" in line
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_a_base_image_is_named_when_it_is_whole(run, whole):
-    """What tar has written before it failed would pass for an image."""
+@pytest.fixture
+def debian(run):
+    """Stand-ins for what makes a base image, on a machine with a mirror of its own."""
     run.tool("id", "echo 0")
-    run.tool("apt-cache", 'echo " 500 http://host.example/debian trixie/main amd64 Packages"')
-    run.tool("debootstrap", 'for at; do :; done; cd "$4" && mkdir -p etc/apt usr/share/doc')
+    mirror = "http://mirror.private.example/debian"
+    run.tool("apt-cache", f'echo " 500 {mirror} trixie/main amd64 Packages"')
+    run.tool(
+        "debootstrap",
+        """DEF_MIRROR="http://public.example/debian"
+echo "debootstrap $*" >>"$ASKED"
+cd "$5" && mkdir -p etc/apt etc/dpkg/dpkg.cfg.d usr/share/doc
+echo build-machine >etc/hostname; echo nameserver >etc/resolv.conf""",
+    )
+    return mirror
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_base_image_is_named_when_it_is_whole(run, debian, whole):
+    """What tar has written before it failed would pass for an image."""
     run.tool("tar", f"echo some; exit {0 if whole else 2}")
-    run.tool("chroot", "")
-    run.tool("cp", 'mkdir -p "${3:-$2}"')
-    ran = run("base-image", "docker", MISSING="debian:trixie-slim")
+    ran = run("base-image", "docker", MISSING="debian:trixie-slim trainer-base:trixie")
     assert (ran.returncode == 0) is whole, ran.stderr
-    assert run.asked("import ") == ["import -"]
-    assert run.asked("tag ") == (["tag sha256:new debian:trixie-slim"] if whole else [])
+    (imported,) = run.asked("import ")
+    assert 'LABEL trainer.base="debootstrap of Debian trixie, 20' in imported
+    assert run.asked("tag ") == (["tag sha256:new trainer-base:trixie"] if whole else [])
+    assert ran.stdout == ("trainer-base:trixie\n" if whole else "")
+
+
+def test_a_base_image_made_here_has_nothing_of_this_machine(run, debian, tmp_path):
+    run.tool("tar", f'/bin/cp -r "$2" {tmp_path}/root')
+    ran = run("base-image", "docker", MISSING="debian:trixie-slim trainer-base:trixie")
+    assert ran.returncode == 0, ran.stderr
+    (made,) = run.asked("debootstrap ")
+    # Made of the machine's own mirror, its signatures checked.
+    assert "--force-check-gpg" in made
+    assert made.endswith(f" {debian}")
+    sources = (tmp_path / "root/etc/apt/sources.list").read_text().splitlines()
+    assert [line.split()[1:3] for line in sources] == [
+        ["http://public.example/debian", "trixie"],
+        ["http://public.example/debian", "trixie-updates"],
+        ["http://public.example/debian-security", "trixie-security"],
+    ]
+    assert not (tmp_path / "root/etc/hostname").exists()
+    assert not (tmp_path / "root/etc/resolv.conf").exists()
 
 
 def test_a_base_image_that_is_there_is_left_alone(run):
-    assert run("base-image", "docker").returncode == 0
-    assert run.asked() == ["image inspect debian:trixie-slim"]
+    assert run("base-image", "docker").stdout == "debian:trixie-slim\n"
+    assert not run.asked("pull ")
+    imported = run("base-image", "docker", IMPORTED="debian:trixie-slim")
+    assert imported.stdout == "trainer-base:trixie\n"
+    assert not run.asked("import ")
+
+
+def test_a_mirror_of_this_machine_is_a_secret_of_the_build(run, debian, tmp_path):
+    (tmp_path / "secrets").mkdir()
+    run.tool("apt-config", "echo 'Acquire::http::Proxy \"http://proxy.example:3128/\";'")
+    assert run("machine", str(tmp_path / "secrets")).returncode == 0
+    settings = (tmp_path / "secrets/apt").read_text()
+    assert 'Acquire::http::Proxy "http://proxy.example:3128/";' in settings
+    assert 'Dir::Etc::SourceList "/var/cache/apt/machine.list"' in settings
+    listed = (tmp_path / "secrets/mirror").read_text().splitlines()
+    assert listed[0] == f"deb {debian} trixie main contrib non-free"
+    assert listed[2].startswith(f"deb {debian}-security trixie-security main")
+
+
+def test_every_secret_is_mounted_where_packages_are_fetched():
+    """Else a build behind a private CA or mirror would fail there, or leave it in a layer."""
+    text = (SCRIPTS / "Dockerfile").read_text().replace("\\\n", " ")
+    steps = re.findall(r"^RUN (.*(?:/mnt/apt|/mnt/install|compilers).*)$", text, re.M)
+    assert len(steps) == 5
+    for step in steps:
+        for secret, name in (("apt", "conf"), ("mirror", "list"), ("ca", "crt")):
+            assert f"type=secret,id={secret},target=/var/cache/apt/machine.{name} " in step
+    for step in re.findall(r"^RUN (.*(?:/build/environment|id=horovod).*)$", text, re.M):
+        assert "type=secret,id=ca " in step
 
 
 @pytest.mark.parametrize("revision", ["abc123-changed", "unknown"])
 def test_what_no_commit_has_is_not_pushed(run, revision):
     line = one_line(run("push", "google", "host.example/team/trainer", "t:cpu", REVISION=revision))
     assert "commit" in line
+    assert not run.asked("push ")
+
+
+def test_what_trusts_others_than_debian_does_is_not_pushed(run):
+    given = {"TRUSTED": "/etc/ssl/certs/own.pem: 1 that Debian's has not\\nmore\\n"}
+    line = one_line(run("push", "google", "host.example/team/trainer", "t:cpu", **given))
+    assert "t:cpu: trusts others than Debian's certificate authorities (/etc/ssl/certs/own" in line
     assert not run.asked("push ")
 
 
@@ -220,6 +358,7 @@ def test_without_its_tool_aws_is_not_pushed_to(run):
 def test_images_are_pushed_by_version_and_revision_and_their_digests_told(run, tmp_path):
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/push").symlink_to(SCRIPTS / "push")
+    (tmp_path / "docker/trust.py").symlink_to(SCRIPTS / "trust.py")
     push = str(tmp_path / "docker/push")
     ran = run(push, "google", "host.example/team/trainer", "t:cpu", DOCKER="docker")
     assert ran.returncode == 0, ran.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = ("bash", "cat", "cut", "dirname", "mkdir", "readlink", "rm", "setsid", "sh", "sleep",
-            "tail", "timeout", "touch")  # fmt: skip
+PROGRAMS = ("bash", "cat", "cut", "dirname", "grep", "mkdir", "readlink", "rm", "setsid", "sh",
+            "sleep", "tail", "timeout", "touch")  # fmt: skip
 SCRIPTS = Path(__file__).parent.parent.parent / "docker"
 
 CLIENT = """#!/bin/sh
