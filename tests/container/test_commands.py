@@ -44,9 +44,9 @@ def test_sagemaker_finds_train_on_the_path_not_the_toolkits(start):
     options = ("--network", "none", "--entrypoint", "train")
     run = start("--steps", "x", options=options)
     assert run.wait() == 2
-    told = "trainer: error: argument --steps: invalid int value: 'x' (see trainer train --help)"
+    told = "trainer: error: argument --steps: expected a whole number, found 'x'"
     # The image for GPUs says first that there is none.
-    assert run.lines[-1] == told
+    assert run.lines[-1] == f"{told} (see trainer train --help)"
 
 
 def test_pip_installs_for_any_user_where_the_image_cannot_be_written(start, tmp_path):
