@@ -162,6 +162,14 @@ def test_hosts_that_differ_do_not_wait_long_for_one_that_does_not_come():
     assert job.cause(PS) == job.cause()
 
 
+def test_what_differs_is_told_rather_than_who_did_not_come_in_time():
+    job = Job(start_timeout=GATHER / 2)
+    job.join(CHIEF)
+    job.join(WORKER, spec=stated("algo-2", **{"--distribution": "none"}))
+    job.pass_by(GATHER / 2 + 0.5, CHIEF, WORKER)
+    assert job.cause().code == 2
+
+
 def test_a_host_that_goes_and_comes_again_with_the_right_settings_may_take_part():
     job = Job()
     job.join(CHIEF)

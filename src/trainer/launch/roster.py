@@ -168,7 +168,7 @@ class Roster:
             seen=now, ready=state.generation, settings=join.settings,
         )  # fmt: skip
         if decision.answer is Answer.DIFFERS:
-            state.judged_at = min(state.judged_at, now + GATHER)
+            state.judged_at = min(state.judged_at, now + GATHER, state.deadline)
         elif host and state.started and not self._terms.spares(id):
             reason = "its launcher was started a second time, so the first one has died"
             self._fail(Cause(host=new.name, process=new.task, code=RETRY, reason=reason))
