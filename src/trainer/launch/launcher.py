@@ -15,9 +15,8 @@ import importlib.util
 import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from trainer import output
@@ -26,6 +25,7 @@ from trainer.job import PORT, Job
 from trainer.launch import processes, tasks
 from trainer.launch.addresses import free_ports, interface_of, split
 from trainer.launch.agreement import settings_of
+from trainer.launch.aside import aside
 from trainer.launch.command import Command, Outcome
 from trainer.launch.host_settings import HostSettings
 from trainer.launch.kv_store import Store
@@ -46,7 +46,7 @@ from trainer.launch.verdict import SETTLE
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30
-# Seconds until a look at the data that takes long is mentioned.
+# Seconds between lines that say that a look at the data takes long.
 _SLOW = 10.0
 # For the others to end what they have, and to hear why.
 _FAREWELL = PATIENCE + SETTLE + 1.0
@@ -80,8 +80,13 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     """
     job = host.job
     first = tasks.members(job)[0]
-    with ending(), _said_when_slow():
-        host.spec = host.settings().to_dict()
+    with ending():
+        # A network disk that hangs would keep this thread from hearing SIGTERM.
+        settings = aside(
+            host.settings, text="the files of --train and --test", slow=_SLOW,
+            within=job.start_timeout,
+        )  # fmt: skip
+    host.spec = settings.to_dict()
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
@@ -269,19 +274,6 @@ def _precision(process: Process, start: Mapping[str, Any]) -> tuple[str, ...]:
     common = start.get("precision")
     # An evaluator shares no arithmetic with the others, but their checkpoints.
     return ("--precision", str(common)) if common and process.role != "evaluator" else ()
-
-
-@contextlib.contextmanager
-def _said_when_slow() -> Iterator[None]:
-    """Print a line when looking at the data takes long, as on a network disk that hangs."""
-    text = "trainer: still looking at the files of --train and --test"
-    timer = threading.Timer(_SLOW, output.err, [text])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _check(job: Job) -> None:
