@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from trainer.launch.relay import Sink, not_read
 
@@ -38,6 +38,8 @@ class _Output(io.RawIOBase):
         self.waits = True
         self.other: _Output | None = None
         self._sink = Sink(fd)
+        # The beginning of a line that waits for its end, as others wait before it.
+        self._rest = b""
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         # Signals are heard in a thread of their own, which tells of them.
@@ -61,17 +63,26 @@ class _Output(io.RawIOBase):
         raw = bytes(data)  # type: ignore[call-overload]
         with self._lock:
             self._pump()
+            # Whole lines are kept or dropped.
+            lines, end, self._rest = (self._rest + raw).rpartition(b"\n")
             if self._sink.full:
-                self._sink.dropped += raw.count(b"\n")
-            else:
-                self._sink.put(raw)
+                self._sink.dropped += (lines + end).count(b"\n")
+            elif end:
+                self._sink.put(lines + end)
             self._pump()
+            if self._rest and not self._sink.waiting:
+                self._sink.put(self._rest)
+                self._rest = b""
+                self._pump()
         return len(raw)
 
     def drain(self) -> int:
         """Write what waits as long as somebody reads it; return how many lines are lost."""
         until = time.monotonic() + _STALLED
         with self._lock:
+            if self._rest:
+                self._sink.put(self._rest)
+                self._rest = b""
             while self._sink.waiting and (left := until - time.monotonic()) > 0:
                 if self._poll.poll(left * 1000):
                     self._sink.write()
@@ -119,7 +130,9 @@ class Streams:
     def close(self) -> None:
         """Write what waits; what is lost is mentioned on the other stream."""
         for text in (sys.stdout, sys.stderr):
-            text.flush()
+            # A user's code may have put something else there, or closed it.
+            with contextlib.suppress(ValueError, AttributeError):
+                text.flush()
         for lost, other, name in (
             (self._out.drain(), self._err, "standard output"),
             (self._err.drain(), self._out, "standard error"),
@@ -178,11 +191,14 @@ def open_missing() -> None:
 
 def _text(raw: _Output, *, like: TextIO | None, errors: str) -> TextIO:
     errors = getattr(like, "errors", None) or errors
+    unbuffered = bool(getattr(like, "write_through", False))
+    # As Python does with -u: a buffer would hold a line back until it is flushed.
+    below: Any = raw if unbuffered else io.BufferedWriter(raw)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        below,
         encoding=getattr(like, "encoding", None) or "utf-8",
         # What the encoding lacks ends no run either.
         errors="backslashreplace" if errors == "strict" else errors,
         line_buffering=raw.fileno() == 2 or bool(getattr(like, "line_buffering", False)),
-        write_through=bool(getattr(like, "write_through", False)),
+        write_through=unbuffered,
     )

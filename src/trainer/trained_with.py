@@ -58,8 +58,8 @@ def of(job: Job, described: Mapping[str, Any]) -> Stretch:
         described: Its training data, from `report.describe`.
     """
     text = digest = ""
-    # Hosts that hold a part each may hold another one after a restart.
-    if job.shard_by != "host":
+    # Only for whoever goes on from here. Hosts that hold a part each may then hold another one.
+    if job.checkpoint_dir and job.shard_by != "host":
         try:
             own = job.module != Job.module
             found = fingerprint(job.train, split="train", flag="--train", own_reader=own)

@@ -98,6 +98,16 @@ def test_a_full_disk_below_standard_output_is_said_once():
     assert ran.stderr == "trainer: warning: output is lost: No space left on device\n"
 
 
+@pytest.mark.parametrize(("unbuffered", "seen"), [("1", "out\n"), ("", "")])
+def test_what_python_does_not_buffer_is_not_buffered_here(unbuffered, seen):
+    ran = subprocess.run(
+        script("print('out'); os._exit(0)"),
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True, text=True, timeout=DEADLINE, check=True,
+    )  # fmt: skip
+    assert ran.stdout == seen
+
+
 FULL = "trainer: failed: standard output: No space left on device\n"
 
 

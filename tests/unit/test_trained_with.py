@@ -12,7 +12,8 @@ def stretch(tmp_path, content: bytes = b"1", hp=(), **fields):
     (tmp_path / "train_images.npy").write_bytes(content)
     (tmp_path / "train_labels.npy").write_bytes(b"l")
     hparams = Hparams(hp=hp, **fields.pop("hparams", {}))
-    return trained_with.of(Job(train=(str(tmp_path),), hparams=hparams, **fields), DESCRIBED)
+    job = Job(train=(str(tmp_path),), checkpoint_dir="ckpt", hparams=hparams, **fields)
+    return trained_with.of(job, DESCRIBED)
 
 
 def test_the_same_settings_and_data_do_not_differ(tmp_path):
