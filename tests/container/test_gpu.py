@@ -18,6 +18,8 @@ from containers import ROOT, Container
 
 SOURCES = ROOT / "docker/gpu"
 PACKAGES = "/opt/trainer/lib/python3*/site-packages"
+# Some run a dozen processes that import TensorFlow.
+SECONDS = 600.0
 # Where the driver is on Kubernetes' services.
 FOLDER = "/usr/local/nvidia/lib64"
 BOTH = ("libcuda.so.1", "libnvidia-ml.so.1")
@@ -72,7 +74,7 @@ def run(start, driver, tmp_path) -> Callable[..., Container]:
         # Files that say that there are GPUs; nothing opens them.
         options += [o for i in range(gpus) for o in ("--device", f"/dev/null:/dev/nvidia{i}")]
         ran = start(*argv, options=tuple(options))
-        assert ran.wait() == code, ran.text
+        assert ran.wait(timeout=SECONDS) == code, ran.text
         return ran
 
     return to_its_end
@@ -94,13 +96,15 @@ def test_the_check_names_a_library_that_is_not_found(run):
 
 
 def test_ranks_and_processes_use_gpus_of_their_own_and_not_all_of_their_memory(run):
-    for capability, precision in (("9.0", "bfloat16"), ("7.5", "float16"), ("6.1", "float32")):
-        both = 'python3 -c "$0" && python3 -c "$0" 1'
-        ran = run("bash", "-c", both, USED, gpus=3, STAND_IN_CAPABILITY=capability)
-        assert ran.lines == [f"0 1 2 True {precision}", f"1 True {precision}"]
-        if capability == "9.0":
-            ran = run("python3", "-c", USED, gpus=3, CUDA_VISIBLE_DEVICES="2,0")
-            assert ran.lines == [f"2 0 True {precision}"]
+    both = 'python3 -c "$0" && python3 -c "$0" 1 && CUDA_VISIBLE_DEVICES=2,0 python3 -c "$0"'
+    ran = run("bash", "-c", both, USED, gpus=3)
+    assert ran.lines == ["0 1 2 True bfloat16", "1 True bfloat16", "2 0 True bfloat16"]
+
+
+@pytest.mark.parametrize(("capability", "precision"), [("7.5", "float16"), ("6.1", "float32")])
+def test_an_older_gpu_computes_in_what_it_has(run, capability, precision):
+    ran = run("python3", "-c", USED, STAND_IN_CAPABILITY=capability)
+    assert ran.lines == [f"0 True {precision}"]
 
 
 def test_multi_worker_mirrored_divides_the_gpus_of_a_host(run):
@@ -140,7 +144,8 @@ def test_a_script_finds_the_libraries_where_nothing_has_linked_them(run):
     variable = "import os; from trainer import cuda; print(*cuda.search_path(os.environ).values())"
     broken = f"rm {PACKAGES}/nvidia/cublas/lib/libcusolver.so.11; python3 -c '{LIST}'"
     mended = f"export LD_LIBRARY_PATH=$(python3 -c '{variable}'); python3 -c '{LIST}'"
-    assert run("bash", "-c", f"{broken}; {mended}", TF_CPP_MIN_LOG_LEVEL="3").lines == ["0", "1"]
+    ran = run("bash", "-c", f"{broken}; {mended}", TF_CPP_MIN_LOG_LEVEL="3")
+    assert [line for line in ran.lines if line.isdigit()] == ["0", "1"]
 
 
 def test_a_library_that_is_missing_is_named(run):
