@@ -76,7 +76,7 @@ def test_of_data_the_first_file_that_differs_is_named():
     )
     assert difference([one, two]) == (
         "--train: 1 file, 4 bytes on host b, 2 files, 9 bytes on host a, the first that differs is "
-        "y; give all hosts the same data"
+        "y; give all hosts the same data, or set --shard-by host if each holds a part of it"
     )
 
 

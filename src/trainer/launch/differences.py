@@ -144,5 +144,5 @@ def _remedy(names: Sequence[str]) -> str:
     if all(name in VERSIONS for name in names):
         return "use the same image on all hosts"
     if all(name in DATA for name in names):
-        return "give all hosts the same data"
+        return "give all hosts the same data, or set --shard-by host if each holds a part of it"
     return "set the same on all hosts"
