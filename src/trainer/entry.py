@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import failure, host_limits, mpi_script, output, script_cluster
-from trainer.errors import UserError
+from trainer.errors import RETRY, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.job import Job
 from trainer.launch.launcher import launch
@@ -81,15 +81,8 @@ def _main(argv: Sequence[str]) -> int:
             warning = model_warning(plan.model_dir)
             if warning:
                 output.err(f"trainer: warning: {warning}")
-    except (UserError, RuntimeError, OSError) as error:
-        mistake = str(error) if isinstance(error, UserError) else host_limits.mistake_of(error)
-        if mistake is None:
-            raise
-        if debug:
-            output.err_traceback(error)
-        output.err(f"trainer: error: {mistake}")
-        report.failed(mistake)
-        return USER_MISTAKE
+    except (UserError, RetryableError, RuntimeError, OSError) as error:
+        return _not_started(error, report, debug=debug)
     if outcome.cause:
         report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
     elif outcome.code:
@@ -98,6 +91,21 @@ def _main(argv: Sequence[str]) -> int:
         if line:
             output.err(f"trainer: failed: {line}")
     return outcome.code
+
+
+def _not_started(error: Exception, report: _Report, *, debug: bool) -> int:
+    """Tell why nothing was started, and return the exit code."""
+    retry = isinstance(error, RetryableError)
+    told = isinstance(error, (UserError, RetryableError))
+    reason = str(error) if told else host_limits.mistake_of(error)
+    if reason is None:
+        raise error
+    if debug:
+        output.err_traceback(error)
+    words = f"failed: {reason}; a new try may cure it" if retry else f"error: {reason}"
+    output.err(f"trainer: {words}")
+    report.failed(reason)
+    return RETRY if retry else USER_MISTAKE
 
 
 @dataclass(frozen=True, kw_only=True)

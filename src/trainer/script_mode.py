@@ -19,13 +19,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from trainer import cuda
-from trainer.errors import UserError
+from trainer.errors import RETRY, UserError
 from trainer.launch import pip, sources
 from trainer.launch.signals import ending
 from trainer.launch.supervise import Command, run_step
 from trainer.platforms.job_secret import is_secret
 from trainer.report import Reporter
+from trainer.storage_errors import StorageError
 from trainer.untar import unpack
+from trainer.waiting import telling
 
 NAME = "user script"
 _PROGRAM = "sagemaker_program"
@@ -140,12 +142,14 @@ def _bring(
         if place.startswith("s3://"):
             path = Path(folder, "sources.tar.gz")
             argv = (python, "-P", "-m", "trainer.launch.fetch", place, str(path))
-            outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
+            with telling(f"{_SOURCES} {place}", reporter.info):
+                outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
             if outcome.timed_out:
-                raise UserError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")
+                raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")
             if outcome.code:
                 why = outcome.tail[-1] if outcome.tail else f"exit code {outcome.code}"
-                raise UserError(f"{_SOURCES} {place}: cannot be fetched: {why}")
+                kind = StorageError if outcome.code == RETRY else UserError
+                raise kind(f"{_SOURCES} {place}: cannot be fetched: {why}")
         else:
             path = _local(place)
         if path.is_file():

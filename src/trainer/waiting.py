@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,6 +17,27 @@ Tell = Callable[[str], None]
 
 TICK = 0.2  # seconds between looks at whether to stop
 FIRST, EVERY = 5.0, 30.0  # seconds until waiting is told, and between further lines
+
+
+@contextlib.contextmanager
+def telling(what: str, tell: Tell) -> Iterator[None]:
+    """Tell that something is waited for while a block takes long."""
+    end = threading.Event()
+
+    def run() -> None:
+        waited = step = FIRST
+        while not end.wait(step):
+            tell(f"{what}: waiting for an answer for {waited:.0f} s")
+            step = EVERY
+            waited += step
+
+    thread = threading.Thread(target=run, name="telling", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 class StoppedError(Exception):
