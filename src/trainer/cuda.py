@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer import output
 from trainer.installed import install
 
 DRIVER = "libcuda.so.1"
@@ -222,4 +223,4 @@ def _failure(name: str) -> str:
 
 if __name__ == "__main__":
     for cause in causes():
-        print(f"{cause.text}; {cause.remedy}")
+        output.out(f"{cause.text}; {cause.remedy}")

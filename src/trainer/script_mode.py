@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trainer import cuda
+from trainer import cuda, failure
 from trainer.errors import RETRY, UserError
 from trainer.launch import pip, sources
 from trainer.launch.signals import ending
@@ -147,7 +147,9 @@ def _bring(
             if outcome.timed_out:
                 raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")
             if outcome.code:
-                why = outcome.tail[-1] if outcome.tail else f"exit code {outcome.code}"
+                why = outcome.tail[-1] if outcome.tail else ""
+                if outcome.signal is not None or not why:
+                    why = failure.ending(outcome)
                 kind = StorageError if outcome.code == RETRY else UserError
                 raise kind(f"{_SOURCES} {place}: cannot be fetched: {why}")
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainer.data.folders import data_among, look
 from trainer.doctor import stores
-from trainer.doctor.findings import Finding, of_error, problem
+from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
 from trainer.errors import DataError, UserError
 from trainer.job import Job
@@ -69,10 +69,13 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         elif job.test:
             yield problem("--train", "not given, but --test is", "name both")
         else:
-            yield problem(
-                "--train", "nothing given, synthetic digits would be used",
+            text, remedy = (
+                "nothing given, synthetic digits would be used",
                 "name data with --train DIR",
-            )  # fmt: skip
+            )
+            # On a plain machine that is how one begins; a platform was to bring data.
+            level: Level = "note" if job.platform == "local" else "problem"
+            yield Finding(about="--train", text=text, level=level, remedy=remedy)
         return
     train: Finding | None = None
     try:

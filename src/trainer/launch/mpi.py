@@ -131,7 +131,8 @@ class MpiHost(Host):
         return Command(argv=argv, env=self.base.env, name=_SERVER)
 
     def _mpirun(self, told: Mapping[str, Any]) -> Command:
-        env = {**self.base.env, **_host_name()}
+        # The toolkit has mpirun pass it on, which warns where there is none; an empty one is none.
+        env = {"LD_LIBRARY_PATH": "", **self.base.env, **_host_name()}
         names = ["localhost"]
         if self._others:
             cards = {member.host: told["cards"][member.id] for member in self._others}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainer import failure
 from trainer.errors import UserError
 from trainer.launch.supervise import Command, run_step
 from trainer.report import Reporter
@@ -57,7 +58,10 @@ def install(
     if outcome.timed_out:
         raise UserError(f"{name}: pip did not end within {timeout:g} s")
     if outcome.code:
-        problem = _problem(outcome.tail) or f"exit code {outcome.code}"
+        problem = _problem(outcome.tail)
+        if outcome.signal is not None or not problem:
+            # Compilers take the most memory of all.
+            problem = failure.ending(outcome)
         line = _line(file, problem) if listed else ""
         text = f"{name}{line}: pip failed: {problem}"
         if any(_NO_NETWORK.search(line) for line in outcome.tail):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from trainer import output
 from trainer.errors import RetryableError, UserError
 from trainer.locking import owner
 from trainer.storage import Place
@@ -85,7 +86,9 @@ class Beating:
         taken: Whether it could be written; not all who may write there may read.
     """
 
-    def __init__(self, store: Store, *, name: str, tell: Tell = print, beat: float = BEAT) -> None:
+    def __init__(
+        self, store: Store, *, name: str, tell: Tell = output.out, beat: float = BEAT
+    ) -> None:
         self._store, self.name, self._tell, self._beat = store, name, tell, beat
         # Without, whoever checks that the folder can be written says why.
         self.taken = False
