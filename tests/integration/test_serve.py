@@ -810,3 +810,11 @@ def test_the_documented_commands_work(server, tmp_path, png, command):
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout or "/ping" in command
+
+
+def test_a_gpu_that_is_there_and_not_used_is_told_and_requests_are_answered(digits_model):
+    with serving(digits_model, env={"NVIDIA_VISIBLE_DEVICES": "0"}) as server:
+        line = server.wait_for("trainer: warning: ")
+        assert "a GPU is there (NVIDIA_VISIBLE_DEVICES=0), but TensorFlow finds none: " in line
+        assert line.endswith("; requests are computed on the CPU")
+        assert server.get("/ping").status == 200
