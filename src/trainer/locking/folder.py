@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trainer.errors import UserError
@@ -24,7 +25,7 @@ _LOCAL = {
 }
 
 # Seconds for a store to answer a run that was told to stop.
-_LAST_SECONDS = 5.0
+_LAST_SECONDS = 3.0
 
 
 @contextlib.contextmanager
@@ -74,12 +75,21 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
                 places.append(Place(folder, flag=flag, patience=patience))
                 file = RemoteFile(places[-1])
             beating.append(Beating(file, name=name, tell=tell))
-            stack.callback(beating[-1].stop)
+        stack.callback(_stop, beating)
         heartbeat.take(beating, tell=tell, stopped=stopped)
         for place in places:
             # Heartbeats go on when the run is told to stop, and the last one removes the file.
             place.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
         yield
+
+
+def _stop(locks: Sequence[Beating]) -> None:
+    """Give up locks side by side: a store that does not answer is waited for once."""
+    threads = [threading.Thread(target=lock.stop, daemon=True) for lock in locks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @contextlib.contextmanager
