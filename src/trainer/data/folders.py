@@ -21,17 +21,21 @@ from trainer.data.splits import Part, part_of
 # By their names in lower case: of tools and of writers at work, texts, code, pictures, logs,
 # models, checkpoints, and the events of TensorBoard, which are TFRecords too.
 _EXTENSIONS = (
-    r"md|rst|txt|json|ya?ml|toml|cfg|ini|xml|csv|tsv|html?|pdf|crc|md5|sha\d+|sum|log|out|err|"
-    r"py|pyc|ipynb|sh|png|jpe?g|gif|svg|pb|pbtxt|cpb|ckpt|index|meta|h5|hdf5|keras|tgz|tar|tar\.gz|"
-    r"zip|manifest|tmp|temp|part|partial|inprogress|crdownload|lock|swp|bak"
+    r"md|rst|txt|json|jsonl|ya?ml|toml|cfg|ini|xml|csv|tsv|html?|pdf|crc|md5|sha\d+|sum|log|out|"
+    r"err|py|pyc|ipynb|sh|png|jpe?g|gif|svg|parquet|avro|orc|arrow|feather|mat|pkl|pickle|joblib|"
+    r"pb|pbtxt|cpb|ckpt|index|meta|h5|hdf5|keras|tflite|onnx|pt|pth|safetensors|tgz|tar|tar\.gz|zip|"
+    r"manifest|tmp|temp|part|partial|inprogress|crdownload|lock|swp|bak"
 )
 _NO_DATA = re.compile(
-    rf"[._].*|.*\.({_EXTENSIONS})|.*~|.*\$folder\$|.*\.tfevents\..*|.*\.tfrec\w*\.idx|"
+    rf"[._].*|.*\.({_EXTENSIONS})|.*~|.*\$folder\$|.*\.tfevents\..*|"
     r"(readme|license|licence|notice|authors|changelog|manifest|makefile|dockerfile)(\..*)?|"
     r"(md5|sha\d+)sums?|checksums?|checkpoint|thumbs\.db"
 )
 # Folders that are none of the data's: hidden ones, those of writers at work, and a disk's own.
-_NO_FOLDER = re.compile(r"[._].*|beam-temp-.*|temp-beam-.*|lost\+found", re.IGNORECASE)
+_NO_FOLDER = re.compile(
+    r"[._].*|beam-temp-.*|temp-beam-.*|lost\+found|\$recycle\.bin|system volume information|@eadir",
+    re.IGNORECASE,
+)
 # In a folder with a SavedModel in it.
 _MODEL = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 _MODEL_FOLDERS = ("variables", "assets", "assets.extra")
@@ -165,8 +169,11 @@ def _passes_folder(name: str, *, beside: Collection[str], is_checkpoint: bool) -
 
 def _passes_file(name: str, *, beside: Collection[str]) -> bool:
     """Return whether to pass over a file of a folder by its name and those beside it."""
-    values = _VALUES.fullmatch(name)
-    return bool(_NO_DATA.fullmatch(name.lower()) or (values and f"{values[1]}.index" in beside))
+    values, stem = _VALUES.fullmatch(name), name.rpartition(".")
+    # Of a checkpoint, or where the records of a file begin, as other readers like to know.
+    is_index = stem[2] == "idx" and stem[0] in beside
+    is_values = values is not None and f"{values[1]}.index" in beside
+    return is_index or is_values or bool(_NO_DATA.fullmatch(name.lower()))
 
 
 def _sort_in(path: Path, beside: Collection[str], held: Held) -> None:
