@@ -114,6 +114,11 @@ def test_multi_worker_mirrored_divides_the_gpus_of_a_host(run):
     assert [p["env"]["CUDA_VISIBLE_DEVICES"] for p in processes] == ["0,1", "2,3"]
 
 
+def test_what_the_driver_compiles_is_kept_where_any_user_may_write(run):
+    keep = 'mkdir "$CUDA_CACHE_PATH" && echo "$CUDA_CACHE_PATH $CUDA_CACHE_MAXSIZE"'
+    assert run("bash", "-c", keep, gpus=0).lines == ["/tmp/cuda-cache 2147483648"]
+
+
 def test_a_gpu_that_is_found_and_cannot_be_used_ends_the_run(run):
     """As far as a stand-in goes: TensorFlow takes the GPU, and the runtime library refuses."""
     ran = run("train", "--steps", "1", "--model", "fast", code=1)
