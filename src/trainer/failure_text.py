@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 # What wraps a line of a traceback: mpirun's rank, the border of an exception group, and the host
-# and process that Open MPI puts before what it says of a signal.
+# and process that Open MPI and UCX put before what they say of a signal.
 _WRAPPING = re.compile(
-    r"^(?:\[\d+,\d+\]<stderr>:? ?)?(?:\[[\w.-]+:\d+\] (?=\*\*\* |Signal|Failing|\[ ?\d+\]))?"
+    r"^(?:\[\d+,\d+\]<stderr>:? ?)?"
+    r"(?:\[[\w.-]+:[\d :]+\] (?=\*\*\* |Signal|Failing|Caught|\[ ?\d+\]))?"
     r"(?:\s*\| ?)?"
 )
 _TELLING = re.compile(
-    r"error|exception|fatal|terminate called|no space left|trainer: failed|\bSignal: "
+    r"error|exception|fatal|terminate called|no space left|trainer: failed|\bSignal: |Caught signal"
     r"|\*\*\* SIG[A-Z]|double free|corrupted|invalid pointer|stack smashing|Check failed",
     re.IGNORECASE,
 )
@@ -34,10 +35,12 @@ _QUIET = re.compile(
     r"|\S+:\d+: \w*Warning: |\d[\d: .,TZ-]{7,40}[\[:]?\s*(?:[IW]|DEBUG|INFO|WARNING|WARN)\b"
 )
 # Stack traces of native code say where, but not to people.
-_ADDRESS = re.compile(r"\s*(?:\[ ?\d+\]|@|#\d+)\s.*(?:0x[0-9a-fA-F]+|\(unknown\))")
+_ADDRESS = re.compile(
+    r"\s*(?:\[ ?\d+\]|@|#\d+)\s.*(?:0x[0-9a-fA-F]+|\(unknown\))|.*\[0x[0-9a-fA-F]+\]\s*$"
+)
 _FRAMING = re.compile(
     r"\*\*\* (?:Process received signal|End of error message) \*\*\*|Extension modules: "
-    r"|(?:Current thread|Thread) 0x[0-9a-f]+ "
+    r"|(?:Current thread|Thread) 0x[0-9a-f]+ |^=+(?: backtrace .*)?=*$"
 )
 _OURS = re.compile(r"trainer: (?:error|failed): ")
 _LINES = 8

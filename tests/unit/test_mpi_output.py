@@ -119,6 +119,17 @@ SEGFAULT = [
 ]
 
 
+# As UCX says it, which comes before Open MPI where it is there.
+UCX = [
+    "[1,1]<stderr>:[algo-1:28   :0:28] Caught signal 11 (Segmentation fault: address not mapped)",
+    "[1,1]<stderr>:==== backtrace (tid:     28) ====",
+    "[1,1]<stderr>: 0  /opt/lib/libucs.so.0(ucs_handle_error+0x294) [0x7f9483d6ea14]",
+    "[1,1]<stderr>:11  /opt/bin/python3(_PyObject_MakeTpCall+0x27b) [0x546dab]",
+    "[1,1]<stderr>:14  /opt/bin/python3() [0x5d9ec2]",
+    "[1,1]<stderr>:=================================",
+]
+
+
 def told(lines, code=1):
     """What becomes of lines as the rules of a host that runs mpirun do it."""
     rank, kept = blame(lines)
@@ -175,6 +186,12 @@ def test_a_crash_is_told_in_words_and_not_in_addresses():
         "rank 1 ended by signal 11, exit code 139 (segmentation fault, in native code)",
         "Signal: Segmentation fault (11) Signal code: Address not mapped (1) Failing at address: "
         "(nil)",
+    ]
+
+
+def test_a_crash_that_ucx_tells_of_is_told_in_words_too():
+    assert told([*UCX, *SEGFAULT[-3:]], code=139)[1:] == [
+        "Caught signal 11 (Segmentation fault: address not mapped)"
     ]
 
 
