@@ -262,6 +262,19 @@ def test_where_all_connections_are_busy_another_is_503():
         assert all(told(connection).startswith(b"HTTP/1.1 200") for connection in busy)
 
 
+def test_bodies_that_do_not_come_make_room_for_others():
+    with running(connections=8) as server, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            connection = stack.enter_context(server.connect())
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1")
+            assert server.app.begun.acquire(timeout=SECONDS)
+        until = time.monotonic() + SECONDS
+        while not (reply := server.ask(close(GET))).startswith(b"HTTP/1.1 200"):
+            assert reply[:12] in (b"HTTP/1.1 503", b"")
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
 def test_a_client_that_does_not_read_its_answer_is_given_up():
     with running(stalled_seconds=0.2) as server, server.connect() as connection:
         server.app.answer = bytes(2**27)

@@ -28,8 +28,10 @@ PIPELINED = 16
 CHUNKED = 8
 # A client that still sends when the connection ends may never see why.
 LINGER = 2.0  # seconds
-# Of connections that wait for a request, the part that is closed to make room.
+# Of connections that wait for their clients, the part that is closed to make room.
 EVICTED = 16
+# A body of which nothing has come for so long makes room, too.
+STALE = 1.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
         if len(self.connections) > self._limits.connections and not self._make_room():
-            self._end(503, "too many connections; try again")
+            self._end(503, "too many connections; try again", linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what waits for this connection."""
@@ -130,6 +132,7 @@ class Connection(HttpToolsProtocol):
         if self._ended:
             return
         self._unset_keepalive_if_required()
+        self._since = self.loop.time()
         before, body = self._part, self._body
         self._turned = False
         try:
@@ -271,7 +274,7 @@ class Connection(HttpToolsProtocol):
         """The request that is being answered, or None."""
         return None if self.cycle is None or self.cycle.response_complete else self.cycle
 
-    def _end(self, status: int, message: str) -> None:
+    def _end(self, status: int, message: str, *, linger: bool = True) -> None:
         """Write an error, and close when the client has had the time to see it."""
         self._ended = True
         body = orjson.dumps({"error": message})
@@ -281,24 +284,30 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        if not linger:
+            self.transport.close()
+            return
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
         self.timeout_keep_alive_task = self.loop.call_later(LINGER, self.transport.abort)
 
     def _make_room(self) -> bool:
-        """Close the connections that have waited the longest for a request; whether there are."""
-        waiting = [
-            one
-            for one in self.connections
-            if isinstance(one, Connection) and one is not self and one.waiting
-        ]
-        if any(one.transport.is_closing() for one in waiting):
-            # There will be some at the next turn of the loop.
+        """Close connections whose clients have sent nothing for the longest; whether there are.
+
+        First those without a request, then those whose body does not come.
+        """
+        others = [o for o in self.connections if isinstance(o, Connection) and o is not self]
+        if any(one.transport.is_closing() for one in others):
+            # There will be room at the next turn of the loop.
             return True
-        for one in heapq.nsmallest(len(self.connections) // EVICTED + 1, waiting, key=_since):
+        until = self.loop.time() - STALE
+        chosen = [one for one in others if one.waiting] or [
+            one for one in others if one._part is Part.BODY and one._since < until
+        ]
+        for one in heapq.nsmallest(len(others) // EVICTED + 1, chosen, key=_since):
             one.transport.abort()
-        return bool(waiting)
+        return bool(chosen)
 
     def _unset_late(self) -> None:
         if self._late is not None:

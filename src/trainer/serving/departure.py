@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 # Most requests have been answered by then, and never pay for being watched.
 PATIENCE = 0.1  # seconds
+# Between looks whether a body that arrives slowly has been read: there may be thousands of those.
+LONGEST = 2.0
 
 
 class Reading(Protocol):
@@ -37,6 +39,7 @@ class Departure:
         self._call = call
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
+        self._pause = PATIENCE
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._look)
 
     def close(self) -> None:
@@ -50,7 +53,8 @@ class Departure:
         if self._call.read:
             self._watcher = loop.create_task(self._watch())
         else:
-            self._timer = loop.call_later(PATIENCE, self._look)
+            self._pause = min(2 * self._pause, LONGEST)
+            self._timer = loop.call_later(self._pause, self._look)
 
     async def _watch(self) -> None:
         while (await self._call.request.receive())["type"] != "http.disconnect":

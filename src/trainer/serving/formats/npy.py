@@ -28,7 +28,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     array = _array(body)
     made = tensor.fitted(_typed(array, tensor), single=True)
     # Where there are no rows, there are none in the answer.
-    form = Form.COLUMNS if tensor.shape == () else Form.ROWS
+    form = Form.ROWS if made.ndim else Form.COLUMNS
     return checked(signature, {tensor.name: made}, form)
 
 
