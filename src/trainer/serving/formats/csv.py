@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import Mapping
 
@@ -15,6 +16,8 @@ from trainer.serving.formats.ask import Ask, checked, choose
 from trainer.serving.refusal import bad, shown
 from trainer.serving.signature import Signature, Tensor
 
+# Rows of text that are read at a time.
+AT_ONCE = 4096
 # NumPy counts lines from 0 in some of its messages and tells what it was given in most.
 _AT = re.compile(r"at row (\d+)(, column \d+)?")
 
@@ -32,7 +35,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     tensor = signature.only_input("CSV")
     if not body.removeprefix(codecs.BOM_UTF8).strip():
         raise bad("CSV: the body is empty; expected one instance a line")
-    table = _strings(_text(body, 0)) if tensor.is_text else _numbers(body, tensor)
+    table = _strings(body) if tensor.is_text else _numbers(body, tensor)
     return checked(signature, {tensor.name: _shaped(table, tensor)})
 
 
@@ -82,18 +85,30 @@ def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
         return table.astype(tensor.dtype)
 
 
-def _strings(text: str) -> np.ndarray:
+def _strings(body: bytes) -> np.ndarray:
+    parts: list[np.ndarray] = []
+    count = width = 0
+    # A field may go over several lines, so that only the reader knows where a row ends.
+    text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
+    rows = (row for row in csv.reader(text) if row)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+        while some := list(itertools.islice(rows, AT_ONCE)):
+            width = width or len(some[0])
+            for number, row in enumerate(some, start=count + 1):
+                if len(row) != width:
+                    raise bad(f"CSV: line {number} has {len(row)} columns, line 1 has {width}")
+            count += len(some)
+            parts.append(np.empty((len(some), width), object))
+            parts[-1][:] = [[value.encode() for value in row] for row in some]
     except csv.Error as error:
         raise bad(f"CSV: {shown(error)}") from None
-    width = len(rows[0])
-    for number, row in enumerate(rows, start=1):
-        if len(row) != width:
-            raise bad(f"CSV: line {number} has {len(row)} columns, line 1 has {width}")
-    table = np.empty((len(rows), width), object)
-    table[:] = [[value.encode() for value in row] for row in rows]
-    return table
+    except UnicodeDecodeError:
+        # The reader has seen but a part of it.
+        _text(body, 0)
+        raise
+    if not parts:
+        raise bad("CSV: the body has no lines; expected one instance a line")
+    return np.concatenate(parts)
 
 
 def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -14,6 +14,9 @@ from trainer.serving.formats.large import DEEPEST, Array
 from trainer.serving.refusal import Refusal, bad, shown
 from trainer.serving.signature import Tensor
 
+# Of base64 that are decoded in one call; four make three bytes.
+CHARACTERS = 2**18
+_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _WANTED = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,), "O": (str, dict)}
 _KINDS = {
     type(None): "Null", bool: "Bool", dict: "Object", list: "Array", str: "String", int: "Number",
@@ -117,13 +120,22 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
             f"JSON Value: {told(leaf)} not formatted correctly for base64 data; "
             'expected {"b64": "…"}'
         )
-    encoded = leaf["b64"].encode("ascii", "replace")
-    # Both alphabets, with or without the filling at the end, as TensorFlow Serving takes them.
-    plain = encoded.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    # With or without the filling at the end, as TensorFlow Serving takes it.
+    text = leaf["b64"].rstrip("=")
     try:
-        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+        # Piece by piece, as other threads wait for each.
+        pieces = range(0, len(text), CHARACTERS)
+        return b"".join(_decoded(text[start : start + CHARACTERS]) for start in pieces)
     except (binascii.Error, ValueError):
         raise bad("Unable to base64 decode a 'b64' value") from None
+
+
+def _decoded(text: str) -> bytes:
+    if "=" in text:
+        raise ValueError
+    # Both alphabets.
+    plain = text.encode("ascii", "replace").translate(_ALPHABET)
+    return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
 
 
 def told(value: Any) -> str:
