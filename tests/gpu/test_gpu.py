@@ -29,7 +29,11 @@ MODELS = ("cnn", "fast", "sagemaker-cnn")
 # How far from the CPU's float32 a number may be, relative to it. A GPU computes float32 in TF32.
 TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2, "float16": 1e-2}
 NCCL = """
-import horovod.tensorflow as hvd, tensorflow as tf
+import sys
+from trainer.runtime import import_tensorflow
+# NCCL wants some of the GPU's memory, too.
+tf = import_tensorflow(device=sys.argv[1], gpu=0)
+import horovod.tensorflow as hvd
 hvd.init()
 sums = hvd.grouped_allreduce([tf.ones([1000]), tf.ones([7])], op=hvd.Sum)
 totals = [float(tf.reduce_sum(each)) for each in sums]
@@ -139,7 +143,7 @@ def test_4_images_a_second_beside_what_the_device_can_do(
 @needs_horovod
 def test_5_one_rank_of_horovod_uses_nccl(device: str, train: Callable, record: Callable):
     ran = subprocess.run(
-        [sys.executable, "-c", f"from trainer import cuda; cuda.preload()\n{NCCL}"],
+        [sys.executable, "-c", NCCL, device],
         env=environment({"NCCL_DEBUG": "INFO", "TF_CPP_MIN_LOG_LEVEL": "3"}),
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
