@@ -18,7 +18,7 @@ _PATTERNS = [
     r"jdbc:oracle:\w+:(?P<secret>[^\s/@]{1,64}/[^\s@]{1,200})@",
     # .npmrc and npm's command line, .netrc, curl
     r":_(?:auth|authToken|password)(?:\s*=\s*|\s+)(?P<secret>[^\s\"']+)",
-    r"\blogin\s+\S+\s+password\s+(?P<secret>\S+)",
+    r"\b(?:machine|login|account)\s+\S+\s+password\s+(?P<secret>\S+)",
     r"(?<!\S)(?:-u|--user|--proxy-user)[=\ ](?P<secret>[^\s:/]{1,64}:[^\s/]\S*)",
     r"(?P<secret>-----BEGIN\ [^-]+-----.*?(?:-----END\ [^-]+-----|\Z))",
     r"(?<=[Bb]earer\ )(?P<secret>[\w.~+/=-]{12,})",
@@ -30,7 +30,8 @@ _PATTERNS = [
         |events\.pagerduty\.com/integration|hc-ping\.com|webhook\.site)/
         (?P<secret>{_IN_ADDRESS}+)""",
     rf"""https?://[^\s"'<>\\@]{{0,200}}?hooks?\b[\w.-]{{0,60}}(?::\d+)?/
-        (?P<secret>(?={_IN_ADDRESS}{{0,300}}\d){_IN_ADDRESS}{{6,}})""",
+        (?P<secret>(?={_IN_ADDRESS}{{0,300}}\d|{_IN_ADDRESS}{{20}}){_IN_ADDRESS}{{6,}})""",
+    r"/t/(?P<secret>tk-[\w-]{8,}|[0-9a-f]{8}-[0-9a-f-]{27})(?=/)",  # conda
     r"(?<!\w)/services/(?P<secret>T\w+/B\w+/\w+)",
     r"/api(?:/v\d+)?/webhooks/(?P<secret>\d+/[\w-]+)",
     r"/webhookb2/(?P<secret>[\w@-]{8,}[^\s\"'<>\\]*)",

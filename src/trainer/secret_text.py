@@ -21,6 +21,7 @@ _NAMED = re.compile(
     | (?:\((?P<open>\\*["'])|(?P<dash>\\*["'])(?=-))(?P<item>[\w.-]+)(?:(?P=open)|(?P=dash)),\s*
     | (?<![\w.-])(?P<plain>[\w.-]+)[ \t]*(?:=[ \t]*|(?P<colon>:)(?:[ \t]+|(?=["'])|(?P<tight>)))
     | (?<![\w.-])(?P<flag>--[\w.-]+)[ ]+(?![-(])
+    | <(?P<tag>[\w.-]+)>(?=[^<\s])
     """,
     re.VERBOSE,
 )
@@ -32,6 +33,10 @@ _LISTED = re.compile(r"[\[{(].*", re.DOTALL)
 _BARE = re.compile(r"(?:(?:Basic|Bearer|Digest|Token)\s+)?[^\s]+")
 _TIGHT = re.compile(r"(?![/:])[^\s]{6,}")
 _IN_QUERY = re.compile(r"[^\s&\"'<>]+")
+_IN_TAG = re.compile(r"[^<]+")
+# These have blanks, commas and semicolons in them.
+_HEADER = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie", re.IGNORECASE)
+_LINE = re.compile(r"[^\n\"']+")
 _IN_CONNECTION = re.compile(r"[^;\n\"']+(?=;)|[^\s]+")
 
 
@@ -54,7 +59,7 @@ def named(text: str) -> Iterator[Named]:
     """Yield the values that stand behind a name that looks secret, in order."""
     done = 0
     for match in _NAMED.finditer(text):
-        name = match["quoted"] or match["item"] or match["plain"] or match["flag"]
+        name = match["quoted"] or match["item"] or match["plain"] or match["flag"] or match["tag"]
         at = match.end()
         before = text[match.start() - 1 : match.start()]
         if name.startswith("u0026") and before == "\\":
@@ -67,7 +72,12 @@ def named(text: str) -> Iterator[Named]:
             continue
         if match["tight"] is not None and not surely_secret(name):
             continue
-        value = _value(text, at, before=before, tight=match["tight"] is not None)
+        if match["tag"]:
+            value = _IN_TAG.match(text, at)
+        elif match["colon"] and match["tight"] is None and _HEADER.fullmatch(name):
+            value = _QUOTED.match(text, at) or _LINE.match(text, at)
+        else:
+            value = _value(text, at, before=before, tight=match["tight"] is not None)
         if value is None or not value[0]:
             continue
         begin, end = value.span()
