@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 from attacker import NOBODY, Mind, program
@@ -13,6 +14,7 @@ from attacker import NOBODY, Mind, program
 from trainer.launch import rendezvous
 from trainer.launch import roster as roster_module
 from trainer.launch.kv_store import Store
+from trainer.launch.lifeline import Lifeline
 from trainer.launch.peers import Peers
 from trainer.launch.post import directly, over_http
 from trainer.launch.rendezvous import serving
@@ -26,10 +28,10 @@ WORKER = Member(role="worker", index=0, address="algo-2")
 PS = Member(role="ps", index=0, address="algo-3")
 
 
-def line(post, member):
+def line(post, member, open_line=None):
     return Peers(
         post, member=member, name=member.host, chief="algo-1", port=1, count=1, spec={},
-        start_timeout=30.0,
+        start_timeout=30.0, open_line=open_line,
     )  # fmt: skip
 
 
@@ -57,7 +59,9 @@ def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, s
     with serving(roster, host="127.0.0.1", port=0, store=store, secret=secret) as port:
         signer = Signer(secret) if secret else None
         way = over_http("127.0.0.1", port, lambda *_: None, signer)
-        with line(directly(roster), CHIEF) as chief, line(way, WORKER) as worker:
+        # As on a machine that is busy: the worker is not lost while that stands.
+        held = partial(Lifeline, "127.0.0.1", port, signer=signer)
+        with line(directly(roster), CHIEF) as chief, line(way, WORKER, held) as worker:
             heard = wait_for(worker, "start")
             wait_for(chief, "start")
             assert store.put("/global/0", b"address") == 200
