@@ -30,7 +30,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
-        parsed, unknown = self.parse_known_args([_hyphens(a) for a in args], namespace)
+        args = [_hyphens(a) for a in args]
+        if self._subparsers and args and args[0].startswith("-"):
+            # Else argparse says only that there is no verb.
+            name = args[0].partition("=")[0]
+            if name not in self._option_string_actions:
+                self.error(f"unknown argument {name}{hint(name, self._option_string_actions)}")
+        parsed, unknown = self.parse_known_args(args, namespace)
         if unknown and getattr(parsed, "module", None):
             # A model of the user's own has hyperparameters of its own; tuning services name them
             # as flags.
@@ -41,6 +47,12 @@ class Parser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0]
             verb.error(f"unknown argument {name}{hint(name, verb._option_string_actions)}")
         return parsed
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        verbs = action.choices
+        if isinstance(action, argparse._SubParsersAction) and verbs and value not in verbs:
+            self.error(f"unknown command {value}{hint(value, verbs)}; expected {', '.join(verbs)}")
+        super()._check_value(action, value)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

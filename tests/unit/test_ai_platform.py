@@ -72,6 +72,7 @@ def test_variables_that_the_job_does_not_use_are_named_in_the_log():
             "AIP_VALIDATION_DATA_URI": "gs://b/val-*",
             "AIP_TENSORBOARD_RESOURCE_NAME": "projects/1",
             "AIP_MODEL_DIR": "gs://b/model",
+            "CLOUD_ML_JOB": '{"args": []}',
         },
         "--model-dir",
         "gs://b/mine",
@@ -80,6 +81,7 @@ def test_variables_that_the_job_does_not_use_are_named_in_the_log():
         "AIP_MODEL_DIR=gs://b/model: not used, as --model-dir is there",
         "AIP_TENSORBOARD_RESOURCE_NAME=projects/1: not used",
         "AIP_VALIDATION_DATA_URI=gs://b/val-*: not used, as AIP_TEST_DATA_URI is there",
+        "CLOUD_ML_JOB: not used",
     )
 
 
@@ -92,6 +94,12 @@ def test_reduction_servers_are_not_refused(how):
     found = resolved({"CLUSTER_SPEC": json.dumps(spec)}, "--distribution", how)
     assert (found.job.cluster.ps, len(found.job.cluster.trainers)) == ((), 2)
     assert "workerpool2: 2 taken for Vertex AI's Reduction Server" in found.notes[0]
+
+
+def test_reduction_servers_of_vertex_may_be_in_tf_config_alone():
+    spec = {"cluster": {"chief": ["a:1"], "ps": ["r:1"]}, "task": {"type": "chief", "index": 0}}
+    env = {"TF_CONFIG": json.dumps(spec), "CLOUD_ML_PROJECT_ID": "p"}
+    assert resolved(env, "--distribution", "horovod").job.cluster.ps == ()
 
 
 def test_parameter_servers_of_another_scheduler_are_kept():

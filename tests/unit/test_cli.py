@@ -26,7 +26,9 @@ def test_version_is_the_packages(capsys):
     ("argv", "expected"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["trane"], "invalid choice: 'trane'"),
+        (["trane"], "unknown command trane, did you mean train?; expected train, doctor"),
+        (["--versoin"], "unknown argument --versoin, did you mean --version?"),
+        (["data", "crate"], "unknown command crate, did you mean create?"),
         (["train", "--steps", "x"], "--steps: expected a whole number, found 'x'"),
         (["train", "--batchsize", "7"], "unknown argument --batchsize, did you mean --batch-size?"),
         (["train", "--lr=0.1"], "unknown argument --lr, did you mean --learning-rate?"),

@@ -182,6 +182,14 @@ def test_what_only_the_module_knows_reaches_it_as_it_was_sent(raw, value):
     assert dict(sent({"my_width": raw}, "--module", "my.model").job.hparams.hp)["my_width"] == value
 
 
+def test_a_hyperparameter_of_the_module_that_resembles_a_flag_is_named():
+    (note,) = sent({"learnign_rate": "3", "my_width": "5", "module": "my.model"}).notes
+    assert note == (
+        "hyperparameter learnign_rate: passed on to your module; the trainer's own flag is "
+        "--learning-rate"
+    )
+
+
 @pytest.mark.parametrize("module", ["trainer.model", '"trainer.model"', ""])
 def test_the_trainers_own_module_knows_no_others(module):
     assert "my-width: is not known" in mistake({"my-width": "3", "module": module})

@@ -166,6 +166,36 @@ def test_a_switch_that_the_image_has_no_program_for_is_refused(root):
     assert "sagemaker_mpi_enabled" in text
 
 
+@pytest.mark.parametrize("value", ["1", "yes", "On", 1])
+def test_a_switch_is_on_however_that_is_written(root, value):
+    on = {"sagemaker_parameter_server_enabled": value}
+    seen = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
+    assert resolved(seen).job.distribution == "parameter_server"
+
+
+@pytest.mark.parametrize("value", ["0", "False", "no", "", None])
+def test_a_switch_is_off_however_that_is_written(root, value):
+    off = {"sagemaker_torch_distributed_enabled": value}
+    found = resolved(variables(root, SM_FRAMEWORK_PARAMS=off))
+    assert (found.job.distribution, found.notes) == ("none", ())
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused(root):
+    text = mistake(variables(root, SM_FRAMEWORK_PARAMS={"sagemaker_mpi_enabled": "maybe"}))
+    assert "hyperparameter sagemaker_mpi_enabled: expected true or false, found 'maybe'" in text
+
+
+def test_a_switch_that_a_flag_overrides_is_named(root):
+    on = {"sagemaker_mpi_enabled": True}
+    seen = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
+    (note,) = resolved(seen, "--distribution", "multi_worker_mirrored").notes
+    assert note == (
+        "hyperparameter sagemaker_mpi_enabled: not used, as --distribution says "
+        "multi_worker_mirrored"
+    )
+    assert resolved(seen, "--distribution", "horovod").notes == ()
+
+
 def test_without_channels_there_is_no_data(root):
     job = resolved(variables(root)).job
     assert (job.train, job.test) == ((), ())
@@ -222,6 +252,20 @@ def test_a_sharded_channel_gives_each_host_data_of_its_own(root):
     assert found.sources["shard_by"] == "SM_INPUT_DATA_CONFIG: channel train is ShardedByS3Key"
     assert sharded(root, train=WHOLE, **TWO).job.shard_by == "auto"
     assert sharded(root, "--train", "x", **TWO).job.shard_by == "auto"
+
+
+def test_a_sharded_channel_is_one_for_a_flag_that_names_its_folder_too(root):
+    folder = root / "opt/ml/input/data/train"
+    for path in (folder, folder / "*.tfrecord"):
+        found = sharded(root, "--train", str(path), **TWO)
+        assert found.job.shard_by == "host"
+        assert found.notes == ()
+
+
+def test_a_host_without_a_part_of_a_sharded_channel_says_so(root):
+    seen = variables(root, "train", SM_INPUT_DATA_CONFIG={"train": SHARDED}, **TWO)
+    (root / "opt/ml/input/data/train/data").unlink()
+    assert "has an object for each host, as it is ShardedByS3Key" in mistake(seen)
 
 
 def test_one_host_has_all_objects_of_a_sharded_channel(root):
@@ -383,6 +427,11 @@ def test_only_chosen_instance_groups_take_part(root):
 @pytest.mark.parametrize("chosen", [[], ["data", "gpu"], ["homogeneousCluster"]])
 def test_all_groups_take_part_unless_some_are_chosen(root, chosen):
     assert resolved(heterogeneous(root, "algo-3", chosen)).job.cluster.rank == 2
+
+
+def test_a_group_that_the_job_does_not_have_is_told(root):
+    text = mistake(heterogeneous(root, "algo-3", ["gpus"]))
+    assert "none of gpus is among the job's groups, data, gpu" in text
 
 
 def test_a_host_of_another_group_has_nothing_to_train(root):

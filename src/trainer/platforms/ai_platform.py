@@ -79,7 +79,7 @@ def read(seen: Seen) -> Reading:
         stopped_code=128 + 15,
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
-        reducers="CLUSTER_SPEC" in seen.env,
+        reducers=any(seen.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
         # Google's own services start each replica when its machine is up, and name no evaluator in
         # TF_CONFIG; everybody else who sets that variable can name all.
         late_evaluators=any(seen.env.get(name) for name in SERVICE),
@@ -117,6 +117,9 @@ def _not_used(seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str])
     lines = []
     for name, value in sorted(seen.env.items()):
         field = NAMES.get(name)
+        if value and field is None and name.startswith("CLOUD_ML_"):
+            # Some hold the whole job.
+            lines.append(f"{name}: not used")
         if not value or not name.startswith("AIP_") or name == "AIP_DATA_FORMAT":
             continue
         if field is None:

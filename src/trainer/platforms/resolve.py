@@ -7,7 +7,7 @@ though not said to this process.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -22,7 +22,7 @@ from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
 from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.task import VARIABLE, count_gpus, find_gpu, hidden_gpus, read_task
-from trainer.suggest import hint
+from trainer.suggest import closest, hint
 
 # In the order in which they are asked; `local` takes whatever is left.
 PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)
@@ -69,6 +69,7 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     if values.get("job_dir"):
         _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
     notes = (*reading.notes, *platform.settle(reading, values, sources))
+    notes += _resembling(values.get("hp", ()))
     cluster, task = reading.cluster, read_task(seen)
     if task:
         cluster, sources["cluster"] = task
@@ -198,6 +199,16 @@ def _merge(reading: Reading, flags: Mapping[str, Any]) -> tuple[dict[str, Any], 
         values["hp"] = tuple(dict(pairs).items())
         sources.setdefault("hp", "hyperparameters that only the module knows")
     return values, sources
+
+
+def _resembling(pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return a line for each hyperparameter of the user's module that may be meant for a flag."""
+    found = ((name, closest(name, [flag(own) for own in known()])) for name, _ in pairs)
+    return tuple(
+        f"hyperparameter {name}: passed on to your module; the trainer's own flag is {meant}"
+        for name, meant in found
+        if meant
+    )
 
 
 def _hyperparameters(

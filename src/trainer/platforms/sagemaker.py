@@ -29,7 +29,12 @@ from trainer.platforms.sagemaker_channels import (
     read_channels,
     read_sharding,
 )
-from trainer.platforms.sagemaker_switches import PROCESSES, SWITCHES, read_switches
+from trainer.platforms.sagemaker_switches import (
+    PROCESSES,
+    SWITCHES,
+    overridden,
+    read_switches,
+)
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {
@@ -132,6 +137,7 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
             f"{sources['layout']} tar: SageMaker packs the model folder itself; leave it out"
         )
     notes = check_channels(seen, values, sources)
+    notes += tuple(overridden(framework_parameters(seen), values, sources))
     read_sharding(seen, len(reading.cluster.trainers), values, sources)
     hosts, taking_part = _hosts(seen)
     current = seen.env.get("SM_CURRENT_HOST")
@@ -192,9 +198,17 @@ def _hosts(seen: Seen) -> tuple[list[str], list[str]]:
     chosen = _names(seen.json(groups) or [], where=groups)
     where = f"{variable}: instance_groups"
     members: set[str] = set()
-    for group in expect(list, config.get("instance_groups") or [], where=where):
+    listed = expect(list, config.get("instance_groups") or [], where=where)
+    for group in listed:
         if expect(dict, group, where=where).get("instance_group_name") in chosen:
             members.update(_names(group.get("hosts"), where=f"{where}: hosts"))
+    # The toolkit's own name where nobody has named any.
+    if listed and not members and {*chosen} - {"homogeneousCluster"}:
+        found = ", ".join(str(group.get("instance_group_name")) for group in listed)
+        raise UserError(
+            f"{groups}: none of {', '.join(chosen)} is among the job's groups, {found}; name one "
+            "of these"
+        )
     return hosts, [host for host in hosts if host in members] if members else hosts
 
 

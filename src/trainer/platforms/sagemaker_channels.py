@@ -72,7 +72,7 @@ def check_channels(
         raise UserError(
             f"SM_CHANNELS: none of {names} is for training; name a channel train or training{hint}"
         )
-    used = {sources.get(field) for field in read}
+    used = {name for field in read for name in _channels_of(field, seen, values, sources)}
     for actual in channels.values():
         if actual in used:
             _check(actual, seen)
@@ -98,9 +98,9 @@ def read_sharding(seen: Seen, hosts: int, values: dict[str, Any], sources: dict[
     sharded = {
         field: f"SM_INPUT_DATA_CONFIG: channel {channel} is ShardedByS3Key"
         for field in ("train", "test")
-        for channel, settings in _settings(seen, sources.get(field, ""))
-        if settings.get("S3DataDistributionType", settings.get("S3DistributionType"))
-        == "ShardedByS3Key"
+        for variable in _channels_of(field, seen, values, sources)
+        for channel, settings in _settings(seen, variable)
+        if _is_sharded(settings)
     }
     if hosts < 2 or not sharded:
         return
@@ -118,6 +118,24 @@ def read_sharding(seen: Seen, hosts: int, values: dict[str, Any], sources: dict[
     values["shard_by"], sources["shard_by"] = "host", sharded["train"]
 
 
+def _channels_of(
+    field: str, seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]
+) -> list[str]:
+    """Return the variables of the channels that a field reads, however it came to their folders."""
+    paths = values.get(field) or ()
+    paths = (paths,) if isinstance(paths, str) else paths
+    return [
+        variable
+        for name, variable in sorted(by_upper_name(seen).items())
+        if name.startswith(CHANNEL)
+        and (sources.get(field) == variable or any(_below(p, seen.env[variable]) for p in paths))
+    ]
+
+
+def _below(path: str, folder: str) -> bool:
+    return bool(folder) and "://" not in path and Path(path).is_relative_to(folder)
+
+
 def _settings(seen: Seen, variable: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the channel that a variable names, and what SageMaker says of it."""
     name = variable.upper().removeprefix(CHANNEL)
@@ -128,6 +146,11 @@ def _settings(seen: Seen, variable: str) -> list[tuple[str, dict[str, Any]]]:
         if channel.upper().replace("-", "_") == name.replace("-", "_")
         and isinstance(settings, dict)
     ]
+
+
+def _is_sharded(settings: Mapping[str, Any]) -> bool:
+    kind = settings.get("S3DataDistributionType", settings.get("S3DistributionType"))
+    return bool(kind == "ShardedByS3Key")
 
 
 def _why(name: str, read: tuple[str, ...], sources: Mapping[str, str]) -> str:
@@ -160,4 +183,7 @@ def _check(variable: str, seen: Seen) -> None:
         raise UserError(
             f"{variable}={folder}: cannot be read: {error.strerror}; check the channel"
         ) from None
-    raise UserError(f"{variable}={folder}: the channel is empty; check its S3 address")
+    check = "check its S3 address"
+    if any(_is_sharded(settings) for _, settings in _settings(seen, variable)):
+        check += ", and that it has an object for each host, as it is ShardedByS3Key"
+    raise UserError(f"{variable}={folder}: the channel is empty; {check}")

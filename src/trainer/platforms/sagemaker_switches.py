@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.errors import UserError
+from trainer.platforms.base import shown
 from trainer.platforms.coerce import coerce
 
 MPI = "sagemaker_mpi_enabled"
@@ -32,6 +33,7 @@ _ALWAYS_SENT = {
     "sagemaker_distribution_instance_groups",
 }
 _SWITCH = re.compile(r"sagemaker_\w+_enabled")
+_ON, _OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "none", "null", "")
 
 
 def switched_on(parameters: Mapping[str, Any]) -> str | None:
@@ -41,10 +43,11 @@ def switched_on(parameters: Mapping[str, Any]) -> str | None:
         parameters: The `sagemaker_*` hyperparameters.
 
     Raises:
-        UserError: Two are on, or one that this image has no program for.
+        UserError: Two are on, or one that this image has no program for, or one is neither on nor
+            off.
     """
     # `{"enabled": false}` is sent as well.
-    on = [name for name, value in parameters.items() if _SWITCH.fullmatch(name) and _true(value)]
+    on = [name for name in parameters if _SWITCH.fullmatch(name) and _is_on(name, parameters)]
     for name in on:
         if name not in SWITCHES:
             raise UserError(
@@ -94,5 +97,26 @@ def read_switches(
     return notes
 
 
-def _true(value: Any) -> bool:
-    return str(value).strip('"').lower() == "true"
+def overridden(
+    parameters: Mapping[str, Any], values: Mapping[str, Any], sources: Mapping[str, str]
+) -> list[str]:
+    """Return a line for the log where something stronger than the switch says otherwise.
+
+    Args:
+        parameters: The `sagemaker_*` hyperparameters.
+        values: Fields of Job by name, flags and hyperparameters included.
+        sources: For each of them what said so.
+    """
+    on, how = switched_on(parameters), values.get("distribution")
+    if not on or how == SWITCHES[on]:
+        return []
+    return [f"hyperparameter {on}: not used, as {sources['distribution']} says {how}"]
+
+
+def _is_on(name: str, parameters: Mapping[str, Any]) -> bool:
+    value = "" if parameters[name] is None else str(parameters[name]).strip('" ').lower()
+    if value not in (*_ON, *_OFF):
+        raise UserError(
+            f"hyperparameter {name}: expected true or false, found {shown(parameters[name])}"
+        )
+    return value in _ON
