@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from trainer.launch import origin
 from trainer.launch.origin import Origin
 
 NOBODY = 65534
@@ -29,9 +30,9 @@ def server():
 
 def test_a_connection_of_ones_own_is_known_as_such(server):
     with socket.create_connection(server.getsockname()), server.accept()[0] as here:
-        origin = Origin.of(here)
-    assert origin == Origin(address="127.0.0.1", user=os.geteuid(), reached_at="127.0.0.1")
-    assert origin.is_own
+        found = Origin.of(here)
+    assert found == Origin(address="127.0.0.1", user=os.geteuid(), reached_at="127.0.0.1")
+    assert found.is_own
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
@@ -42,9 +43,9 @@ def test_a_connection_of_another_user_is_not(server, mapped):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes) as other, server.accept()[0] as here:
         other.stdout.readline()
-        origin = Origin.of(here)
+        found = Origin.of(here)
         # An IPv6 socket is nobody's: no launcher and no rank has one.
-        assert (origin.user, origin.is_own) == (None if mapped else NOBODY, False)
+        assert (found.user, found.is_own) == (None if mapped else NOBODY, False)
         other.communicate()
 
 
@@ -53,3 +54,19 @@ def test_what_its_process_has_closed_is_nobodys(server):
     with server.accept()[0] as here:
         line.close()
         assert Origin.of(here).user is None
+
+
+@pytest.mark.parametrize("answer", [None, OSError(93, "Protocol not supported")])
+def test_where_the_kernel_cannot_tell_users_apart_the_loopback_is_ones_own(
+    server, monkeypatch, answer
+):
+    """A kernel without that part says of every socket that there is none."""
+
+    def holder(source, target):
+        if answer:
+            raise answer
+        return answer
+
+    monkeypatch.setattr(origin, "holder", holder)
+    with socket.create_connection(server.getsockname()), server.accept()[0] as here:
+        assert Origin.of(here).is_own

@@ -60,10 +60,30 @@ class Origin:
 
 
 def _owner(source: tuple[str, int], target: tuple[str, int]) -> int | None:
-    """Return the user whose process holds a socket of this network namespace, None if none does.
+    """Return the user whose process holds the other end of a connection, None if none here does.
 
     Raises:
         OSError: The kernel does not answer such questions.
+    """
+    user = holder(source, target)
+    if user is None and holder(target, source) is None:
+        # It does not know this end either: it has no part for TCP's sockets.
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    return user
+
+
+def holder(source: tuple[str, int], target: tuple[str, int]) -> int | None:
+    """Return the user whose process holds the socket of this machine with these two addresses.
+
+    Args:
+        source: Its own.
+        target: That of its other end.
+
+    Returns:
+        None if there is none, or the kernel cannot tell.
+
+    Raises:
+        OSError: The kernel does not answer at all.
     """
     ports = struct.pack(">HH", source[1], target[1])
     ends = ports + b"".join(socket.inet_aton(ip).ljust(16, b"\0") for ip, _ in (source, target))
