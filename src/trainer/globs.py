@@ -61,6 +61,14 @@ def find(path: Path) -> list[Path]:
     return sorted(set(_below(Path(top), pattern, ())))
 
 
+def leads_back(path: Path) -> bool:
+    """Return whether a path is a link to a folder that it lies in itself."""
+    if not path.is_symlink():
+        return False
+    parent = path.parent.resolve()
+    return path.resolve() in (parent, *parent.parents)
+
+
 def expanded(paths: Sequence[str]) -> tuple[str, ...]:
     """Return paths with each glob replaced by what it matches; one without a match is kept."""
     each = ([*map(str, find(Path(p)))] if WILD.search(p) else [] for p in paths)

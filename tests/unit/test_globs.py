@@ -100,3 +100,12 @@ def test_paths_for_whoever_opens_files_have_no_patterns_left(tmp_path):
         *(str(tmp_path / name) for name in ("a.csv", "b.csv", "c[1].csv")),
         *paths[2:],
     )
+
+
+def test_a_link_to_a_folder_that_it_lies_in_leads_back(tmp_path):
+    make(tmp_path, "a/b/x")
+    for name, target in (("a/b/up", ".."), ("a/b/here", "."), ("a/other", "../c"), ("a/to", "b")):
+        (tmp_path / name).symlink_to(target)
+    found = [name for name in ("a/b", "a/b/up", "a/b/here", "a/other", "a/to", "a/b/x")
+             if globs.leads_back(tmp_path / name)]  # fmt: skip
+    assert found == ["a/b/up", "a/b/here"]

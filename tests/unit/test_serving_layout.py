@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.artifacts.contents import contents
+from trainer.artifacts.found import find as models_in
 from trainer.errors import UserError
 from trainer.serving import layout
 
@@ -86,3 +88,11 @@ def test_a_model_without_variables_is_whole(tmp_path):
     assert layout.fingerprint(tmp_path) is not None
     (tmp_path / "variables").mkdir()
     assert layout.fingerprint(tmp_path) is None
+
+
+def test_loops_of_links_are_no_further_models(tmp_path):
+    saved_model(tmp_path / "1")
+    (tmp_path / "latest").symlink_to(".")
+    (tmp_path / "1/variables/up").symlink_to("../..")
+    assert layout.find(tmp_path, name="m") == {"m": {1: tmp_path / "1"}}
+    assert [found.place for found in models_in(contents(tmp_path))] == ["1"]

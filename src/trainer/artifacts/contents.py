@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from trainer.errors import UserError
+from trainer.globs import leads_back
 from trainer.untar import Limits, checked, extract, opened
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
@@ -108,7 +109,8 @@ def files(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and n != "__pycache__")
+        shown = (n for n in folders if not n.startswith(".") and n != "__pycache__")
+        folders[:] = sorted(name for name in shown if not leads_back(Path(place, name)))
         for name in sorted(n for n in names if not n.startswith(".")):
             path = Path(place, name)
             if path.is_file():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from trainer.artifacts.found import version_of
 from trainer.errors import UserError
+from trainer.globs import leads_back
 
 PROTO = "saved_model.pb"
 DEPTH = 5
@@ -104,4 +105,5 @@ def _saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
     except OSError:
         return
     for name in names:
-        yield from _saved_models(folder / name, depth=depth - 1)
+        if not leads_back(folder / name):
+            yield from _saved_models(folder / name, depth=depth - 1)
