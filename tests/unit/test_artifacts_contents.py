@@ -52,10 +52,18 @@ def test_links_in_a_folder_are_followed_as_mounted_volumes_are_made_of_them(tmp_
     assert "1/saved_model.pb" in contents(tmp_path / "volume").sizes
 
 
-def test_a_link_to_the_folder_itself_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ARCHIVE", module.Limits(members=30))
+def test_a_link_to_the_folder_itself_is_not_followed(tmp_path):
     (tmp_path / "a").write_text("")
     (tmp_path / "round").symlink_to(tmp_path)
+    assert list(files(tmp_path)) == ["a"]
+
+
+def test_links_that_lead_to_each_other_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ARCHIVE", module.Limits(members=30))
+    for name, other in (("x", "y"), ("y", "x")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+        (tmp_path / name / "to").symlink_to(tmp_path / other)
     with pytest.raises(UserError, match="has more than 30 files"):
         files(tmp_path)
 
