@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import pytest
@@ -6,6 +7,7 @@ from made_models import keras_file, member, saved_model, tar
 from trainer.artifacts import contents as module
 from trainer.artifacts.contents import contents, files
 from trainer.artifacts.keras_file import read as keras_model
+from trainer.artifacts.ready import ready
 from trainer.errors import UserError
 
 
@@ -107,8 +109,15 @@ def test_a_keras_file_with_a_damaged_or_cut_part_is_refused(tmp_path):
     raw = path.read_bytes()
     place = raw.index(b"weightsw") + 50
     path.write_bytes(raw[:place] + b"#" + raw[place + 1 :])
-    with pytest.raises(UserError, match=r"not a whole \.keras file: its model\.weights\.h5 is dam"):
+    told = r"not a whole \.keras file: its model\.weights\.h5 is damaged"
+    with pytest.raises(UserError, match=told):
         contents(path)
+    archive = tar(tmp_path / "packed/a.tar.gz", member("net.keras", path.read_bytes()))
+    (tmp_path / "folder").mkdir()
+    shutil.copy(path, tmp_path / "folder")
+    for source in (archive, tmp_path / "folder"):
+        with pytest.raises(UserError, match=told), ready(source, name="--source x"):
+            pass
     path.write_bytes(raw[:-10])
     with pytest.raises(UserError, match=r"not a whole \.keras file"):
         contents(path)

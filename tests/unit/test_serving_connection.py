@@ -149,6 +149,27 @@ def test_a_header_that_is_too_large_is_431(server, request_):
     assert server.ask(close(GET)).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET x: HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"no HTTP at all",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", GET])
+def test_what_is_no_http_is_400_and_spoils_nothing_before_it(server, request_, before):
+    reply = server.ask(before + request_)
+    answers = [part[:3] for part in reply.split(b"HTTP/1.1 ")[1:]]
+    assert answers[: len(before) and 1] == ([b"200"] if before else [])
+    assert answers[len(answers) - 1] in (b"400", b"200"), reply
+    assert before or b'{"error":"Invalid HTTP request received."}' in reply
+
+
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

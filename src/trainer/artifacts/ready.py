@@ -79,6 +79,9 @@ def ready(
         if model.kind == "mxnet":
             raise UserError(f"{name}: an MXNet model; expected one of TensorFlow or Keras")
         if model.kind == "keras":
+            if of.form != "keras":
+                # Keras reads what it needs of it, and sees no damage elsewhere.
+                contents(place, name=f"{name}: {model.place}")
             convert(place, work / "saved_model", module=module, name=name)
             place = work / "saved_model"
         # Named by itself, also as `.`

@@ -59,10 +59,12 @@ class Intake:
         if message["type"] == "http.request" and not message.get("more_body"):
             self._take(len(first), 0)
             return first
-        parts, size = [first], 0
+        # Its value is what was written, not a copy, for which all others would wait.
+        parts, size = io.BytesIO(), 0
         try:
             self._take(len(first), size)
             size += len(first)
+            parts.write(first)
             while message.get("more_body"):
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -70,7 +72,7 @@ class Intake:
                 part = message.get("body", b"")
                 self._take(len(part), size)
                 size += len(part)
-                parts.append(part)
+                parts.write(part)
             if message["type"] == "http.disconnect":
                 raise GoneError
         except Refusal:
@@ -80,7 +82,7 @@ class Intake:
         except BaseException:
             self.release(size)
             raise
-        return b"".join(parts)
+        return parts.getvalue()
 
     def release(self, size: int) -> None:
         """Forget a body of this size."""

@@ -16,7 +16,11 @@ import httptools
 import orjson
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 # nginx, which stands before the model in SageMaker's container, takes half of this.
@@ -102,6 +106,7 @@ class Connection(HttpToolsProtocol):
         self._late: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._since = 0.0
+        self._first: RequestResponseCycle | None = None
 
     @property
     def waiting(self) -> bool:
@@ -125,6 +130,7 @@ class Connection(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
         self._unset_keepalive_if_required()
+        self._hang_up()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -170,9 +176,9 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             # What has been taken is answered; that this one was not, the last answer says.
             raise self._beyond(503, "too many requests sent ahead")
+        super().on_headers_complete()
         self._part, self._turned = Part.BODY, True
         self._size = self._fields = self._unfinished = self._body = self._beside = 0
-        super().on_headers_complete()
         self._flow.held = bool(self.pipeline)
 
     def on_body(self, body: bytes) -> None:
@@ -270,9 +276,14 @@ class Connection(HttpToolsProtocol):
         self._ended = True
         last.keep_alive = False
 
-    def _running(self) -> Any:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # uvicorn keeps only the request that came last.
+        self._first = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _running(self) -> RequestResponseCycle | None:
         """The request that is being answered, or None."""
-        return None if self.cycle is None or self.cycle.response_complete else self.cycle
+        return None if self._first is None or self._first.response_complete else self._first
 
     def _end(self, status: int, message: str, *, linger: bool = True) -> None:
         """Write an error, and close when the client has had the time to see it."""
@@ -280,9 +291,7 @@ class Connection(HttpToolsProtocol):
         body = orjson.dumps({"error": message})
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self._unset_keepalive_if_required()
-        if self._running() is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._hang_up()
         self.transport.write(STATUS_LINE[status] + head % len(body) + body)
         if not linger:
             self.transport.close()
@@ -291,6 +300,13 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
         self.flow.resume_reading()
         self.timeout_keep_alive_task = self.loop.call_later(LINGER, self.transport.abort)
+
+    def _hang_up(self) -> None:
+        """Let who answers a request know that nobody waits for it."""
+        running = self._running()
+        if running is not None:
+            running.disconnected = True
+            running.message_event.set()
 
     def _make_room(self) -> bool:
         """Close connections whose clients have sent nothing for the longest; whether there are.

@@ -33,7 +33,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("CSV")
-    if not body.removeprefix(codecs.BOM_UTF8).strip():
+    if large.is_blank(body.removeprefix(codecs.BOM_UTF8)):
         raise bad("CSV: the body is empty; expected one instance a line")
     table = _strings(body) if tensor.is_text else _numbers(body, tensor)
     return checked(signature, {tensor.name: _shaped(table, tensor)})

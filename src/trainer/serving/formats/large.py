@@ -20,7 +20,7 @@ from trainer.serving.signature import Tensor, shape_text
 
 # Smaller bodies are read at once.
 LARGE = 2**20
-PIECE = 2**18
+PIECE = 2**16
 DEEPEST = 32
 LONGEST_KEY = 2**16
 _SPACE = b" \t\r\n"
@@ -95,6 +95,11 @@ def parse(body: bytes) -> Any:
         Refusal: It is none, as far as it has been parsed.
     """
     return _load(memoryview(body), 0, 0)
+
+
+def is_blank(body: bytes) -> bool:
+    """Return whether a body holds nothing; one that does is not copied."""
+    return not body[:64].strip() and not body.strip()
 
 
 def lines(body: bytes) -> Iterator[bytes]:

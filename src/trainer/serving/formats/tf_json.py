@@ -59,7 +59,7 @@ def parse(body: bytes) -> Any:
     Raises:
         Refusal: It is none; in TensorFlow Serving's words.
     """
-    if not body.strip():
+    if large.is_blank(body):
         raise bad("JSON Parse error: The document is empty")
     if len(body) > large.LARGE:
         return large.parse(body)
