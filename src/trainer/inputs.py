@@ -27,15 +27,18 @@ class Source:
     Args:
         feed: See `pipeline.Feed`.
         iterator: Over batches.
+        most: How many steps may be taken at a time; by default as many as the feed hands over.
 
     Attributes:
         feed: The same.
-        most: How many steps may be taken at a time.
+        most: The same.
     """
 
-    def __init__(self, *, feed: Feed | None = None, iterator: Any = None) -> None:
+    def __init__(
+        self, *, feed: Feed | None = None, iterator: Any = None, most: int | None = None
+    ) -> None:
         self.feed, self._iterator = feed, iterator
-        self.most = feed.most if feed else sys.maxsize
+        self.most = most or (feed.most if feed else sys.maxsize)
 
     def take(self, count: int) -> Any:
         """What the compiled function is given for so many steps."""
@@ -57,9 +60,8 @@ def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
         counts = _counts(job, strategy, data.stream)
         names = [(Path(t.name).name, len(t)) for t in data.stream.tables]
         digest = google_crc32c.value(repr(names).encode())
-        digests = [float(digest) if i == strategy.rank else 0.0 for i in range(len(counts))]
         # Where all hosts hold the same, each evaluates all of it: nothing is wrong but their sum.
-        if len({*strategy.sum(digests).tolist()}) > 1:
+        if len({*_gathered(strategy, digest)}) > 1:
             data.stream.total = round(sum(counts))
     return data
 
@@ -132,7 +134,11 @@ def source(train: Any, strategy: Strategy, *, first: int) -> Source:
         # Our own data goes on from any step without being read again.
         feed = dataset(train.stream, step=first).feed
     if feed:
-        return Source(feed=feed)
+        most = feed.most
+        if isinstance(train.stream, SharedStream):
+            # Hosts whose shares differ hand over other numbers of steps, but must step together.
+            most = round(min(_gathered(strategy, most)))
+        return Source(feed=feed, most=most)
     data: tf.data.Dataset = train.skip(first) if first else train
     iterator: Iterator[Any] = iter(data)
     return Source(iterator=iterator)
@@ -154,8 +160,13 @@ def _held_by_hosts(job: Job, strategy: Strategy, data: Any) -> bool:
 
 def _counts(job: Job, strategy: Strategy, stream: Stream) -> list[float]:
     """Return how many examples each host holds; 0 for all but the first process of a host."""
+    return _gathered(strategy, 0 if job.cluster.local_rank else stream.total)
+
+
+def _gathered(strategy: Strategy, number: float) -> list[float]:
+    """Return a number of each process, by rank."""
     mine = [0.0] * strategy.processes
-    mine[strategy.rank] = 0.0 if job.cluster.local_rank else float(stream.total)
+    mine[strategy.rank] = float(number)
     return strategy.sum(mine).tolist()
 
 

@@ -1,4 +1,6 @@
+import dataclasses
 import types
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -48,6 +50,27 @@ def test_a_modules_own_data_goes_on_too():
     source = inputs.source(data, ALONE, first=2)
     assert source.feed is None
     assert next(source.take(1)).numpy()[0] == 16
+
+
+class BesideAnotherHost(Strategy):
+    """The first of two processes, and what the other one says whenever both say a number."""
+
+    processes = 2
+
+    def __init__(self, *others: float) -> None:
+        self._others = iter(others)
+
+    def sum(self, numbers: Sequence[float]) -> np.ndarray:
+        return np.array([numbers[0], next(self._others)], np.float64)
+
+
+@pytest.mark.parametrize("cache_mb", [0, 1024])
+def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cache_mb):
+    job = dataclasses.replace(JOB, shard_by="host", cache_mb=cache_mb)
+    # It holds 10 examples, and hands over 3 steps at a time.
+    strategy = BesideAnotherHost(10, 3)
+    source = inputs.source(inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0)
+    assert source.most == 3
 
 
 def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
