@@ -227,8 +227,9 @@ class Serving:
             tf_serving=TfServing(store, self._predictor),
         )
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
+        files = open_files()
         limits = Limits(
-            connections=max(1, min(settings.max_connections, open_files() - OWN_FILES)),
+            connections=min(settings.max_connections, files - min(OWN_FILES, files // 2)),
             header_seconds=settings.header_timeout,
             stalled_seconds=max(settings.timeout, KEEP_ALIVE),
         )
