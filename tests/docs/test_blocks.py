@@ -104,6 +104,14 @@ def test_docker_takes_every_line_and_the_image_what_it_is_given(command: str):
 
 
 @pytest.mark.parametrize("command", RUNS)
+def test_docker_reads_the_data_that_readmes_commands_have_written(command: str):
+    _, given = docker_run(command)
+    # The folder around it holds the original files too, and two kinds of data are refused.
+    if "--train" in given:
+        assert given[given.index("--train") + 1] == "/data/tfrecord"
+
+
+@pytest.mark.parametrize("command", RUNS)
 def test_no_line_of_docker_loses_the_model(command: str):
     options, given = docker_run(command)
     mounted = [volume.rpartition(":")[2] for volume in options.get("-v", ())]
