@@ -14,7 +14,12 @@ from typing import Any
 
 from trainer.errors import UserError
 
-_VARIABLES = {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"}
+_VARIABLES = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_USE_LEGACY_KERAS": "0",
+    # It is for JAX, and weighs more than `nnx_enabled` of keras.json.
+    "KERAS_NNX_ENABLED": "false",
+}
 # Keras' own defaults, and what Keras accepts, else it raises (keras/src/backend/config.py).
 _DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 _ACCEPTED = {
@@ -62,9 +67,12 @@ def _folder() -> Path:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    if not os.path.exists(file):  # noqa: PTH110
+        # As in Keras, a folder that cannot be looked into holds nothing, and is no error.
+        return {}
     try:
         found = json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+    except ValueError:
         # Keras passes over what is no JSON, too.
         return {}
     except OSError as error:

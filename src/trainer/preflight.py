@@ -36,7 +36,7 @@ def notes(job: Job) -> list[str]:
     """Return lines on what lies among the data of a job and is not used."""
     if job.module != Job.module or not job.train:
         return []
-    return files.notes(job.train, test_paths(job))
+    return files.notes(job.train, test_paths(job), shared=job.shard_by == "host")
 
 
 def check(job: Job) -> None:

@@ -176,7 +176,8 @@ def staged(
 
     Args:
         job: The job.
-        host: `(i, n)` brings the i-th of every n objects of the training data.
+        host: `(i, n)` brings the i-th of every n objects of the training data, and all of the test
+            data.
         scratch: Where the temporary folder is made; by default where the system has such.
         options: Settings of the drivers.
         tell: Gets lines of progress.
@@ -197,8 +198,6 @@ def staged(
         remote["output_dir"] = remote["model_dir"] if parent.endswith("/") else parent
     model = (job.input,) if job.import_model and job.input else ()
     data_is_remote = any(map(is_remote, job.train + job.test + model))
-    if host[1] > 1 and data_is_remote and not job.test:
-        raise UserError("--test: not given, and one host's share of --train holds no test split")
     role = job.cluster.role
     own = OUTPUTS if job.cluster.is_chief else ("log_dir",) if role == "evaluator" else ()
     sent = {name: url for name, url in remote.items() if name in own}

@@ -184,14 +184,19 @@ class Place:
                 raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
         return found
 
+    @property
+    def top(self) -> str:
+        """The folder that the url names, or that a glob looks through."""
+        wild = globs.WILD.search(self.key)
+        return self.key[: wild.start()].rpartition("/")[0] if wild else self.key
+
     def _wanted(self, found: dict[str, int], among: Among | None) -> dict[str, int]:
         """Return objects without those that mark a folder, and without what is not wanted."""
         folders = {str(up) for key in found for up in PurePosixPath(key).parents}
         left = {key: size for key, size in found.items() if size or key not in folders}
         if among is None:
             return left
-        wild = globs.WILD.search(self.key)
-        top = self.key[: wild.start()].rpartition("/")[0] if wild else self.key
+        top = self.top
         start = len(top) + 1 if top else 0
         names = among([key[start:] for key in left])
         if not names:

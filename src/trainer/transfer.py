@@ -9,10 +9,11 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from trainer import output
+from trainer.data.splits import part_of
 from trainer.errors import UserError
 from trainer.storage import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
 from trainer.storage_errors import StorageError
@@ -45,7 +46,8 @@ def fetch(
     Args:
         paths: Urls of objects, folders (to any depth) and globs; local paths stay as they are.
         into: Gets `s3/<bucket>/<name>` or `gs/<bucket>/<name>` for each object.
-        shard: `(i, n)` takes the i-th of every n objects, counted over all paths.
+        shard: `(i, n)` takes the i-th of every n objects, counted over all paths, and all of the
+            test data among them.
         options: Settings of the drivers.
         tell: Gets a line every few seconds.
         stopped: Asked every second whether to give up.
@@ -65,18 +67,22 @@ def fetch(
     stop, number = threading.Event(), itertools.count()
     patience = Patience(tell=tell, stopped=stopped)
     local: list[str] = []
+    shared: list[str] = []
     jobs: dict[Path, tuple[Place, str, int]] = {}
     for path in paths:
         if not is_remote(path):
             local.append(local_path(path, flag=flag))
+            shared.append(local[-1])
             continue
         place = Place(path, flag=flag, options=options, stop=stop, patience=patience)
         root = into / place.scheme / place.bucket
         found = place.find(patterns=patterns, among=among)
-        mine = [key for key in found if next(number) % shard[1] == shard[0]]
+        whole = _test_data(found, place.top) if shard[1] > 1 else set()
+        mine = [k for k in found if k in whole or next(number) % shard[1] == shard[0]]
+        shared += [key for key in mine if key not in whole]
         jobs |= {root / key: (place, key, found[key]) for key in mine}
         local += [str(root / place.key)] if mine else []
-    if paths and not local:
+    if paths and not shared:
         raise UserError(
             f"{flag} {' '.join(paths)}: {next(number)} objects for {shard[1]} hosts leave none for "
             f"host {shard[0]}; take fewer hosts, or do not share the objects out by host"
@@ -94,6 +100,12 @@ def fetch(
     calls = [functools.partial(p.download, key, size, to) for to, (p, key, size) in jobs.items()]
     _transfer([calls], {p for p, *_ in jobs.values()}, f"{flag} fetched", patience)
     return local
+
+
+def _test_data(keys: Collection[str], top: str) -> set[str]:
+    """Return the objects below a folder that are test data beside training data."""
+    found = {k for k in keys if part_of(k.removeprefix(top).split("/")) not in (None, "train")}
+    return found if len(found) < len(keys) else set()
 
 
 def push(

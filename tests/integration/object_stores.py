@@ -404,6 +404,20 @@ class Contract:
         with pytest.raises(UserError, match=r"a .*/b: 7 objects for 9 hosts leave none for host 8"):
             self.fetch(store, ["a", "b"], tmp_path / "x", shard=(8, 9))
 
+    def test_hosts_share_training_data_out_and_have_all_test_data_beside_it(self, store, tmp_path):
+        tests = {"d/test/0": b"0", "d/validation-0": b"1"}
+        store.write_all({f"d/train/{i}": b"%d" % i for i in range(3)} | tests)
+        got = []
+        for host in range(2):
+            into = tmp_path / str(host)
+            self.fetch(store, ["d"], into, shard=(host, 2))
+            got.append(files(into / store.scheme / store.bucket))
+            assert tests.items() <= got[-1].items()
+        assert got[0].keys() & got[1].keys() == tests.keys()
+        assert got[0] | got[1] == store.read_all()
+        with pytest.raises(UserError, match="3 objects for 4 hosts leave none for host 3"):
+            self.fetch(store, ["d"], tmp_path / "x", shard=(3, 4))
+
     def test_what_is_there_is_not_fetched_again(self, store, tmp_path):
         store.write_all({"d/a": b"aa", "d/b": b"bb"})
         (folder,) = self.fetch(store, ["d"], tmp_path)
@@ -674,12 +688,6 @@ class Contract:
             found = [f.name for p in stage.job.train for f in globs.find(Path(p))]
             assert found == ["1", "3"]
             assert sorted(files(Path(stage.job.test[0]))) == ["0", "1", "2", "3"]
-        job = dataclasses.replace(job, test=())
-        with (
-            pytest.raises(UserError, match="--test: not given"),
-            staged(job, options=store.options, host=(1, 2)),
-        ):
-            pass
 
     @pytest.mark.parametrize("name", ["model_dir", "output_dir", "checkpoint_dir", "log_dir"])
     def test_folders_that_cannot_be_written_are_told_first(self, store, name):

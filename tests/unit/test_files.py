@@ -297,6 +297,8 @@ def test_shards_that_are_missing_are_told(tmp_path):
     assert notes([str(tmp_path)], [str(tmp_path)])[1:] == [
         f"{tmp_path}/train-*-of-00004: only 3 of 4 files are there"
     ]
+    # Where each host holds a part, the others have them.
+    assert len(notes([str(tmp_path)], [str(tmp_path)], shared=True)) == 1
 
 
 def test_idx_files_of_other_shapes_and_types_are_told_as_such(tmp_path):

@@ -61,6 +61,8 @@ OWN = "tensorflow float32 1e-07 channels_last"
         ('{"epsilon": 0.1}', {}, "epsilon=0.1 in "),
         ('{"floatx": "float16", "image_data_format": "channels_first"}', {}, "floatx=float16"),
         ("{}", {"KERAS_BACKEND": "jax", "TF_USE_LEGACY_KERAS": "1"}, "KERAS_BACKEND=jax"),
+        # For JAX alone: TensorFlow's backend would end the run.
+        ('{"nnx_enabled": true}', {"KERAS_NNX_ENABLED": "true"}, "KERAS_NNX_ENABLED=true"),
         ("no JSON", {}, ""),
     ],
 )
@@ -70,6 +72,19 @@ def test_settings_of_the_users_do_not_change_keras(tmp_path, settings, environme
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == OWN
     assert not_used in ran.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any folder")
+def test_a_folder_of_settings_that_is_closed_to_the_user_is_passed_over(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o000)
+    ran = python(KERAS, KERAS_HOME=str(tmp_path / "closed"))
+    assert ran.stdout.splitlines()[-1] == OWN, ran.stderr
+
+
+def test_settings_below_a_file_are_passed_over(tmp_path):
+    (tmp_path / "file").touch()
+    ran = python(KERAS, KERAS_HOME=str(tmp_path / "file"))
+    assert ran.stdout.splitlines()[-1] == OWN, ran.stderr
 
 
 @pytest.mark.parametrize("settings", ["[]", '{"floatx": "half"}'])

@@ -111,12 +111,13 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
     )
 
 
-def notes(train: Sequence[str], test: Sequence[str]) -> list[str]:
+def notes(train: Sequence[str], test: Sequence[str], *, shared: bool = False) -> list[str]:
     """Return lines on what lies among the data and is not used.
 
     Args:
         train: What is trained on.
         test: What is evaluated on.
+        shared: Whether other hosts have the shards that are not there.
 
     Raises:
         DataError: As from `find`.
@@ -128,7 +129,7 @@ def notes(train: Sequence[str], test: Sequence[str]) -> list[str]:
     empty = sorted({file for held in helds for file in held.empty})
     lines = [f"not used: {_listed(map(str, unused))}"] if unused else []
     lines += [f"without a record: {_listed(map(str, empty))}"] if empty else []
-    return lines + _missing({*used, *empty})
+    return lines if shared else lines + _missing({*used, *empty})
 
 
 def _both(train: Sequence[str], test: Sequence[str]) -> list[tuple[Split, Sequence[str]]]:
