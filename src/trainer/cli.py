@@ -191,7 +191,14 @@ def _train(args: argparse.Namespace) -> int:
     from trainer.platforms.resolve import resolve
 
     seen = Seen(env=os.environ, argv=args.argv)
-    resolved = resolve(seen, vars(args))
+    if args.dry_run:
+        resolved = resolve(seen, vars(args))
+    else:
+        from trainer.entry import command
+        from trainer.launch.announce import announcing_flags
+
+        with announcing_flags(seen, command(seen)):
+            resolved = resolve(seen, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
     if args.dry_run:
         from trainer import dry_run
@@ -206,11 +213,16 @@ def _train(args: argparse.Namespace) -> int:
         return 0
     from trainer.launch.tasks import several
 
-    if several(resolved.job):
-        from trainer.entry import command
-        from trainer.launch.launcher import launch
+    if resolved.job.cluster.size > 1 or several(resolved.job):
+        from trainer.launch.announce import announcing
+        from trainer.launch.launcher import check, launch
 
-        return launch(resolved.job, command(seen)).code
+        with announcing(resolved.job, command(seen)):
+            many = several(resolved.job)
+            if many:
+                check(resolved.job)
+        if many:
+            return launch(resolved.job, command(seen)).code
     host_limits.check_temporary()
     # NumPy starts threads when it is imported, and ends the process where it gets none.
     host_limits.check_threads(resolved.job.threads or len(os.sched_getaffinity(0)))

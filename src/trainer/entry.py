@@ -20,7 +20,8 @@ from trainer import failure, host_limits, mpi_script, output, script_cluster
 from trainer.errors import RETRY, RetryableError, UserError
 from trainer.flags import Parser, add_flags
 from trainer.job import Job
-from trainer.launch.launcher import launch
+from trainer.launch.announce import announcing, announcing_flags
+from trainer.launch.launcher import check, launch
 from trainer.launch.launcher import preview as preview_launch
 from trainer.launch.mpi import Mpi
 from trainer.launch.signals import ending
@@ -158,14 +159,15 @@ def make_plan(seen: Seen) -> Plan:
                 model_dir=Path(folder) if folder else None,
                 script=True,
             )
-    job = resolve(seen, parse(seen.argv)).job
+    with announcing_flags(seen, command(seen)):
+        job = resolve(seen, parse(seen.argv)).job
     output.protect(dict(job.hparams.hp))
-    return Plan(
-        command=command(seen),
-        grace=job.grace,
-        job=job if several(job) else None,
-        device=job.device,
-    )
+    base = command(seen)
+    with announcing(job, base):
+        many = several(job)
+        if many:
+            check(job)
+    return Plan(command=base, grace=job.grace, job=job if many else None, device=job.device)
 
 
 def preview(seen: Seen, job: Job) -> list[Command]:

@@ -94,6 +94,33 @@ def test_a_setting_of_one_host_alone_ends_all_before_they_train(pair: Pair, how:
     )
 
 
+@pytest.mark.parametrize("alone", ["chief", "worker"])
+def test_a_strategy_without_other_hosts_that_one_host_alone_is_given_ends_all(pair: Pair, alone):
+    for role in ("chief", "worker"):
+        how = "none" if role == alone else "multi_worker_mirrored"
+        pair.start(role, "--distribution", how)
+    for each in pair.running:
+        assert each.wait(SOON) == 2, each.text()
+        assert "--distribution: " in each.lines[-1]
+        for part in (CHIEF, WORKER, "none on host ", "multi_worker_mirrored on host "):
+            assert part in each.lines[-1], each.text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--batch-size", "abc"), "argument --batch-size: expected a whole number, found 'abc'"),
+        (("--hp", "width=2"), "--hp width: only a model of your own"),
+    ],
+)
+def test_flags_that_one_host_cannot_read_end_all(pair: Pair, flags, told):
+    pair.start("worker", *flags)
+    pair.start("chief")
+    for each in pair.running:
+        assert each.wait(SOON) == 2, each.text()
+        assert told in each.lines[-1]
+
+
 @pytest.mark.parametrize(
     ("flag", "mine", "others"),
     [

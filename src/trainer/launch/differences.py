@@ -12,6 +12,7 @@ from trainer.recipes import RECIPES
 
 # Differences that are named; one that is mended may have been the cause of others.
 MOST = 5
+DISTRIBUTION = "--distribution"
 _NAMED = 2
 _UNSET = Value(text="not given", digest="")
 
@@ -22,9 +23,13 @@ def difference(hosts: Sequence[HostSettings]) -> str | None:
     Args:
         hosts: What each states, the coordinator first.
     """
-    for one in hosts:
-        if one.problem:
-            return one.problem
+    problems = [one.problem for one in hosts if one.problem]
+    if problems:
+        # What cannot start here may only be that this host shares the work otherwise.
+        how = {one.host: held for one in hosts if (held := one.values.get(DISTRIBUTION))}
+        if len({value.digest for value in how.values()}) > 1:
+            return f"{DISTRIBUTION}: {_grouped(how)}; {_remedy([DISTRIBUTION])}"
+        return problems[0]
     found = [each for each in _each(hosts) if each]
     # Another trainer may well have other fields and defaults.
     old = [(name, text) for name, text in found if name == "trainer"]

@@ -69,7 +69,8 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     Raises:
         UserError: The hosts cannot meet at the port, or a program cannot be started.
     """
-    _check(job)
+    check(job)
+    _warn(job)
     return run_host(Host(job, base), out=out, err=err)
 
 
@@ -276,8 +277,8 @@ def _precision(process: Process, start: Mapping[str, Any]) -> tuple[str, ...]:
     return ("--precision", str(common)) if common and process.role != "evaluator" else ()
 
 
-def _check(job: Job) -> None:
-    """Look at what can be found wrong before the others are met."""
+def check(job: Job) -> None:
+    """Raise a UserError for what can be found wrong before the others are met."""
     if job.distribution == "horovod" and importlib.util.find_spec("horovod") is None:
         raise UserError(
             "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
@@ -289,6 +290,9 @@ def _check(job: Job) -> None:
             f"--processes-per-host {count}: NCCL wants a GPU for each process, and this host has "
             f"{job.gpus}; lower it, or train on the CPU with --device cpu"
         )
+
+
+def _warn(job: Job) -> None:
     if job.gpus > 1 and job.distribution != "parameter_server":
         with contextlib.suppress(OSError):
             memory = os.statvfs("/dev/shm")

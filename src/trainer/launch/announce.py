@@ -1,0 +1,114 @@
+"""A mistake that one host finds by itself, announced to the others, who would else wait for it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer import output
+from trainer.errors import RetryableError, UserError
+from trainer.job import Job
+from trainer.launch.command import Command
+from trainer.launch.differences import DISTRIBUTION
+from trainer.launch.host_settings import HostSettings, masked
+from trainer.launch.launcher import Host, run_host
+from trainer.platforms.base import Seen
+from trainer.platforms.resolve import resolve
+
+# Seconds for hosts that are started together to hear of it.
+_TOGETHER = 10.0
+
+
+@contextlib.contextmanager
+def announcing(job: Job, base: Command) -> Iterator[None]:
+    """Tell the other hosts of a job why it cannot start, if a block raises a UserError.
+
+    Args:
+        job: As this host sees it; where it is alone nobody is told.
+        base: The command of one process.
+
+    Raises:
+        UserError: That of the block, or in words that name what the other hosts have.
+    """
+    try:
+        yield
+    except UserError as mistake:
+        if job.launched or job.cluster.size < 2:
+            raise
+        output.err(
+            f"trainer: this host cannot start; telling the others why, for {_TOGETHER:g} s at most"
+        )
+        reason = _announce(job, base, output.clean(str(mistake)))
+        if reason:
+            raise UserError(reason) from mistake
+        raise
+
+
+@contextlib.contextmanager
+def announcing_flags(seen: Seen, base: Command) -> Iterator[None]:
+    """Tell the other hosts which flag of this one is wrong, if a block raises a UserError.
+
+    Args:
+        seen: What this process finds; it may say who the others are all the same.
+        base: The command of one process.
+
+    Raises:
+        UserError: As of `announcing`.
+    """
+    try:
+        yield
+    except UserError as mistake:
+        try:
+            given = _given(seen.argv, "port", "distribution")
+            if "port" in given:
+                given["port"] = int(given["port"])
+            job = resolve(Seen(env=seen.env, root=seen.root), given).job
+        except (UserError, ValueError):
+            raise mistake from None
+        with announcing(job, base):
+            raise
+
+
+def _given(argv: Sequence[str], *names: str) -> dict[str, Any]:
+    """Return the values of some flags among arguments that cannot be parsed as a whole."""
+    found: dict[str, Any] = {}
+    for item, after in itertools.zip_longest(argv, argv[1:]):
+        name, equals, value = item.removeprefix("--").partition("=")
+        if item.startswith("--") and name in names and (equals or after):
+            found[name] = value if equals else after
+    return found
+
+
+def _announce(job: Job, base: Command, mistake: str) -> str | None:
+    """Return what else the hosts have found, as they met."""
+    stated = masked(DISTRIBUTION, job.distribution)
+    served = bool(job.cluster.ps or job.cluster.evaluator) or job.cluster.role == "evaluator"
+    # One with which the listed hosts can meet.
+    how = "parameter_server" if served else "horovod"
+    job = dataclasses.replace(job, distribution=how, start_timeout=_TOGETHER)
+    with (
+        contextlib.suppress(UserError, RetryableError, OSError),
+        Path(os.devnull).open("wb") as nowhere,
+    ):
+        host = _Mistaken(job, base)
+        name = f"{host.name} ({host.member.task})"
+        host.stated = HostSettings(host=name, values={DISTRIBUTION: stated}, problem=mistake)
+        outcome = run_host(host, out=nowhere.fileno(), err=nowhere.fileno())
+        cause = outcome.cause
+        if cause and cause.reason.startswith(f"{DISTRIBUTION}: "):
+            return cause.reason
+    return None
+
+
+class _Mistaken(Host):
+    """A host that cannot take part."""
+
+    stated = HostSettings()
+
+    def settings(self) -> HostSettings:
+        return self.stated
