@@ -200,10 +200,17 @@ def preview(seen: Seen, job: Job) -> list[Command]:
 
 def command(seen: Seen) -> Command:
     """The trainer itself; `--dry-run` is for the process that was asked for it."""
-    argv = [argument for argument in seen.argv if argument not in ("train", "--dry-run", "--json")]
     return Command(
-        argv=(sys.executable, "-m", "trainer", "train", *argv), env=seen.env, name="trainer"
+        argv=(sys.executable, "-m", "trainer", "train", *_flags(seen.argv)),
+        env=seen.env,
+        name="trainer",
     )
+
+
+def _flags(argv: Sequence[str]) -> list[str]:
+    """Return arguments without the verb, which may also be a folder's name, and `--dry-run`."""
+    flags = argv[1:] if list(argv[:1]) == ["train"] else argv
+    return [flag for flag in flags if flag not in ("--dry-run", "--json")]
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
@@ -234,7 +241,7 @@ def _script(seen: Seen) -> Command | None:
 def _mpi(seen: Seen) -> Mpi | None:
     """How mpirun starts the user's script, or None if it does not, or there is none."""
     program, _ = _named(seen)
-    return mpi_script.read(seen, parse(seen.argv)) if program else None
+    return mpi_script.read(seen, parse(_flags(seen.argv))) if program else None
 
 
 def _named(seen: Seen) -> tuple[str | None, str | None]:
