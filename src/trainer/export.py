@@ -16,6 +16,7 @@ from trainer.job import Hparams
 from trainer.layout import put
 from trainer.plain_names import plain
 from trainer.row_independence import Arrays, Verdict, try_rows, write_mark
+from trainer.signature_inputs import Inputs, call_written, inputs_of
 
 # A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
 # of 1 where that is more.
@@ -38,7 +39,7 @@ def export(
     module: ModuleType,
     hparams: Hparams,
     model_dir: Path,
-    sample: tf.Tensor,
+    sample: Any,
     layout: str = "version",
     device: str | None = None,
 ) -> Path:
@@ -53,7 +54,7 @@ def export(
             are compared, else those that take features.
         hparams: What it was built from.
         model_dir: The folder of versions.
-        sample: Features [n, …] to compare the models on.
+        sample: Features [n, …] to compare the models on: a tensor, or a structure of tensors.
         layout: See `trainer.layout`.
         device: Where files are written, if not where the variables are.
 
@@ -92,23 +93,26 @@ def save(model: keras.Model, folder: Path, *, signatures: dict, device: str | No
         shutil.rmtree(folder / "assets", ignore_errors=True)
 
 
-def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: tf.Tensor) -> None:
+def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: Any) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Kept: the signatures hold only weak references to the variables.
     loaded = tf.saved_model.load(str(plain(path)))
+    asked: dict[str, Inputs] = {}
     if hasattr(module, "serving_samples"):
         # All are asked the same, so that one answer of the model is that of all.
-        asked = module.serving_samples(sample)
-        answer = signatures[DEFAULT](asked[DEFAULT])
+        given = module.serving_samples(sample)
+        asked = {name: _inputs(loaded, name, argument) for name, argument in given.items()}
+        answer = call_written(signatures[DEFAULT], asked[DEFAULT])
         expected = dict.fromkeys(asked, answer)
     else:
-        asked = {n: sample for n, served in loaded.signatures.items() if _takes(served, sample)}
-        expected = {name: signatures[name](sample) for name in asked}
-    for name, argument in asked.items():
+        for name, served in loaded.signatures.items():
+            inputs = inputs_of(served, sample, written=signatures[name])
+            if inputs is not None:
+                asked[name] = inputs
+        expected = {n: call_written(signatures[n], inputs) for n, inputs in asked.items()}
+    for name, inputs in asked.items():
         try:
-            served = loaded.signatures[name]
-            (key,) = served.structured_input_signature[1]
-            answered = served(**{key: argument})
+            answered = loaded.signatures[name](**inputs)
         except Exception as error:
             # TensorFlow tells the operations that led there after the first line.
             first = str(error).strip().partition("\n")[0]
@@ -117,36 +121,47 @@ def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: tf.Ten
             problem = _difference(value, answered[key]) if key in answered else "are not there"
             if problem:
                 raise ExportError(f"the SavedModel's {name}: {key} {problem}")
-    independent = [
-        n for n, argument in asked.items() if _independent(loaded.signatures[n], argument)
-    ]
+    independent = [n for n, inputs in asked.items() if _independent(loaded.signatures[n], inputs)]
     write_mark(path, independent)
 
 
-def _independent(served: Any, argument: tf.Tensor) -> bool:
+def _inputs(loaded: Any, name: str, argument: Any) -> Inputs:
+    """Return what a module's `serving_samples` has for a signature, by the names of its inputs."""
+    if isinstance(argument, dict):
+        return argument
+    served = loaded.signatures.get(name)
+    names = list(served.structured_input_signature[1]) if served else []
+    if len(names) != 1:
+        why = "there is no such signature"
+        if served:
+            why = (
+                f"it takes {', '.join(names)}; serving_samples has to give it a dictionary of them"
+            )
+        raise ExportError(f"the SavedModel's {name} does not answer: {why}")
+    return {names[0]: argument}
+
+
+def _independent(served: Any, inputs: Inputs) -> bool:
     """Return whether a signature is known to compute each row by itself."""
-    (key,) = served.structured_input_signature[1]
 
     def call(rows: Arrays) -> Arrays:
         outputs = served(**{name: tf.constant(value) for name, value in rows.items()})
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     try:
-        return try_rows(call, {key: argument[:ROWS].numpy()}) is Verdict.INDEPENDENT
+        rows = {name: np.asarray(value[:ROWS]) for name, value in inputs.items()}
+        return try_rows(call, rows) is Verdict.INDEPENDENT
     except (tf.errors.OpError, ValueError, TypeError):
         # It takes only certain numbers of rows.
         return False
 
 
-def _takes(served: Any, sample: tf.Tensor) -> bool:
-    """Whether a signature takes features, and nothing else."""
-    specs = list(served.structured_input_signature[1].values())
-    return len(specs) == 1 and specs[0].is_compatible_with(sample)
-
-
 def _named(outputs: Any) -> dict[str, tf.Tensor]:
     """Outputs by the names that a SavedModel gives them."""
-    return outputs if isinstance(outputs, dict) else {"output_0": outputs}
+    if isinstance(outputs, dict):
+        return outputs
+    several = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {f"output_{i}": output for i, output in enumerate(several)}
 
 
 def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
@@ -161,12 +176,13 @@ def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
     return None if share <= TIES else f"are others than the model's for {share:.0%}"
 
 
-def _check_rounding(trained: tf.Tensor, served: tf.Tensor) -> None:
+def _check_rounding(trained: Any, served: Any) -> None:
     """Raise an ExportError unless float32 outputs are close to those of the trained precision."""
-    trained = tf.cast(trained, tf.float32)
-    off = float(tf.reduce_mean(tf.abs(trained - served)) / tf.reduce_mean(tf.abs(served)))
-    if not off <= CLOSE:
-        raise ExportError(f"in float32 the model's outputs are off by {off:.1%}")
+    for before, after in zip(tf.nest.flatten(trained), tf.nest.flatten(served), strict=True):
+        before, after = tf.cast(before, tf.float32), tf.cast(after, tf.float32)
+        off = float(tf.reduce_mean(tf.abs(before - after)) / tf.reduce_mean(tf.abs(after)))
+        if not off <= CLOSE:
+            raise ExportError(f"in float32 the model's outputs are off by {off:.1%}")
 
 
 def _largest(a: tf.Tensor, b: tf.Tensor) -> float:

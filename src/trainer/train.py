@@ -226,7 +226,7 @@ def train_and_evaluate(
     if not chief:
         return metrics
 
-    features = next(iter(test))[0][:SAMPLE]
+    features = tf.nest.map_structure(lambda rows: rows[:SAMPLE], next(iter(test))[0])
     path = export(
         model,
         module=module,

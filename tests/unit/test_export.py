@@ -214,3 +214,74 @@ def test_a_model_that_loses_too_much_in_float32_is_not_exported(tmp_path, monkey
     with pytest.raises(ExportError, match="in float32"):
         run(tmp_path, precision="bfloat16")
     assert list(tmp_path.iterdir()) == []
+
+
+def two_inputs(structure: str) -> SimpleNamespace:
+    """A module whose features are a dictionary or a tuple of two tensors."""
+
+    def keras_model(hparams):
+        a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+        hidden = keras.layers.Dense(4)(keras.layers.Concatenate()([a, b]))
+        outputs = {"sum": keras.layers.Dense(1)(hidden), "shares": keras.layers.Softmax()(hidden)}
+        return keras.Model({"a": a, "b": b} if structure == "dict" else (a, b), outputs)
+
+    def serving_input_fn(model):
+        @tf.function(
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec((None, 2), name="a"),
+                tf.TensorSpec((None, 3), name="b"),
+            ],
+        )
+        def serving_default(first, b):
+            return model({"a": first, "b": b} if structure == "dict" else (first, b))
+
+        return {"serving_default": serving_default}
+
+    return SimpleNamespace(keras_model=keras_model, serving_input_fn=serving_input_fn)
+
+
+@pytest.mark.parametrize("structure", ["dict", "tuple"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_model_of_several_inputs_is_compared_by_all_of_them(tmp_path, structure, precision):
+    module = two_inputs(structure)
+    keras.config.set_dtype_policy(POLICIES[precision])
+    random = np.random.default_rng(0)
+    a = tf.constant(random.random((8, 2)), tf.float32)
+    b = tf.constant(random.random((8, 3)), tf.float32)
+    path = export(
+        module.keras_model(None),
+        module=module,
+        hparams=dataclasses.replace(HPARAMS, precision=precision),
+        model_dir=tmp_path,
+        sample={"a": a, "b": b} if structure == "dict" else (a, b),
+    )
+    answer = tf.saved_model.load(str(path)).signatures["serving_default"](a=a[:3], b=b[:3])
+    assert {name: value.shape[0] for name, value in answer.items()} == {"sum": 3, "shares": 3}
+    # It has been tried, not passed over.
+    assert read_mark(path) == {"serving_default"}
+
+
+def test_a_signature_of_several_inputs_that_answers_otherwise_is_not_exported(
+    tmp_path, monkeypatch
+):
+    module = two_inputs("dict")
+    keras.config.set_dtype_policy("float32")
+    real = exporting.save
+
+    def save_another(model, folder, **more):
+        model.set_weights([weight + 1 for weight in model.get_weights()])
+        real(model, folder, **more)
+        model.set_weights([weight - 1 for weight in model.get_weights()])
+
+    monkeypatch.setattr(exporting, "save", save_another)
+    rows = {"a": tf.ones((4, 2)), "b": tf.ones((4, 3))}
+    with pytest.raises(ExportError, match="the SavedModel's serving_default: s"):
+        export(
+            module.keras_model(None),
+            module=module,
+            hparams=HPARAMS,
+            model_dir=tmp_path,
+            sample=rows,
+        )
+    assert not list(tmp_path.iterdir())
