@@ -511,6 +511,27 @@ def test_what_is_broken_begins_anew_once_all_are_ready():
     assert job.cause().code == 200
 
 
+def test_a_servers_host_that_is_lost_while_the_job_begins_anew_ends_it():
+    job = Job(spared={WORKER.id}, restarts=3).start()
+    # The chief cannot reach the server, before anybody knows that its whole host has gone.
+    broken = failure(host="algo-1", process="chief", code=200)
+    job.say("report", CHIEF, kind="broken", generation=0, cause=broken)
+    job.pass_by(LOST + 1, CHIEF, WORKER)
+    assert job.cause().line == f"host algo-3, ps 0: {SILENCE}"
+    assert job.cause().code == 200
+
+
+def test_a_spared_host_that_is_lost_while_the_job_begins_anew_may_come_again():
+    job = Job(spared={WORKER.id}, restarts=3).start()
+    job.say("report", PS, kind="broken", generation=0, cause=failure(host="algo-3"))
+    job.pass_by(LOST + 1, CHIEF, PS)
+    for member in (CHIEF, PS):
+        job.say("report", member, kind="ready", generation=1)
+    job.join(WORKER, run="2")
+    assert job.cause() is None
+    assert job.kinds() == ["start", "again", "start"]
+
+
 def test_who_is_not_ready_again_in_time_is_named():
     job = Job(restarts=1, start_timeout=20).start()
     job.say("report", PS, kind="broken", generation=0, cause=failure(code=200))

@@ -94,8 +94,11 @@ class Course:
         host.state = GONE
         state = self._state
         self._changed.notify_all()
-        if not state.started or state.done is not None or self._verdict.cause:
+        if not state.has_run or state.done is not None or self._verdict.cause:
             # While all are waited for it may come again; at the end it is not waited for.
+            return
+        if not state.started and self._terms.spares(id):
+            # The job begins anew, and this host may do so as well.
             return
         cause = lost(host, STUCK if host.lines else SILENCE)
         if self._terms.spares(id):
