@@ -7,6 +7,8 @@ import re
 # Whose value is a secret, wherever it stands.
 _STRONG = re.compile(
     r"SECRET|TOKEN(?!I[SZ])|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|(?:^|[_.-])PASS$|[_.-]PWD$"
+    r"|(?:^|[_.-])(?:PW|BEARER)$|(?-i:(?<=[a-z])(?:Pass|Pwd)$)"
+    r"|(?:ADMIN|DB|FTP|HTTP|LDAP|MAIL|MY|PROXY|ROOT|SMTP|SQL|USER)PASS$"
     r"|AUTHORIZATION|WEB_?HOOK|CONN(?:ECTION)?[_.-]?STR(?:ING)?(?!UCT)"
     r"|(?:^|[_.-])(?:DSN|PAT|JWT|SAS|PSK|CREDS)$|SAS[_.-]?UR[IL]$|COOKIE|AUTH_?IDENT"
     r"|(?:API|ACCESS|PRIVATE|ACCOUNT|ENCRYPTION|SIGNING|SSH|MASTER|STORAGE|SUBSCRIPTION|LICENSE"
@@ -15,7 +17,8 @@ _STRONG = re.compile(
 )
 # Whose value may be one, or an ordinary word, as in DESKTOP_SESSION.
 _WEAK = re.compile(
-    r"CREDENTIAL|PRIVATE|SESSION|(?:^|[_.-])(?:AUTH|SIG)$|[_.-]KEYS?$|(?-i:^KEY$)", re.IGNORECASE
+    r"CREDENTIAL|PRIVATE|SESSION|(?:^|[_.-])(?:AUTH|SIG)$|[_.-]KEYS?$|(?-i:^KEY$|(?<=[a-z])Key$)",
+    re.IGNORECASE,
 )
 # In the query of an address, where `signature` is no function's, and between the `;` of a
 # connection string, where `pwd` is no folder.
@@ -28,10 +31,24 @@ _OF_TEXT = re.compile(
     r"|TOKENS?[_.-]?(?:IDS?|TYPE(?:[_.-]\w+)?|COUNT|SIZE|LEN|LENGTH|LIMIT|DIM|PER[_.-]\w+)$",
     re.IGNORECASE,
 )
-# Where a secret lies is none, nor is a public key, and `NoCredentialsError: …` is an error.
+# Where a secret lies is none, nor is a public key or what a record is found by, and
+# `NoCredentialsError: …` is an error.
 _NO_SECRET = re.compile(
-    r"(?i:PUBLIC[_.-]?KEY)|(?:Error|Exception|Warning|Fault|\.py)$|(?i:[_.-](?:FILE|PATH|DIR)$)"
+    r"(?i:PUBLIC[_.-]?KEY|(?:FEATURE|FOREIGN|GROUP|IMAGE|INPUT|LABEL|OBJECT|OUTPUT|PARTITION"
+    r"|PRIMARY|SORT|TARGET)[_.-]?KEYS?$)|(?:Error|Exception|Warning|Fault|\.py)$|(?i:[_.-](?:FILE|PATH|DIR)$)"
 )
+# `token_accuracy=0.93`, `use_token=1`; a password of four digits is one.
+_FIGURE = re.compile(
+    r"[-+]?(?:\d{1,4}|\d{0,9}\.\d+(?:e[-+]?\d{1,3})?|\de[-+]?\d{1,3})", re.IGNORECASE
+)
+_DIGITS = re.compile(r"PASS|PW|SECRET|COOKIE|CODE|PIN|AUTH", re.IGNORECASE)
+
+
+def is_figure(name: str, value: object) -> bool:
+    """Return whether a value is a number that is no secret, though its name may look like one."""
+    if isinstance(value, bool) or _DIGITS.search(name):
+        return False
+    return bool(_FIGURE.fullmatch(value if isinstance(value, str) else str(value)))
 
 
 def looks_secret(name: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainer.secret_names import (
+    is_figure,
     looks_secret,
     secret_in_connection,
     secret_in_query,
@@ -82,6 +83,8 @@ def named(text: str) -> Iterator[Named]:
             continue
         begin, end = value.span()
         done = end
+        if is_figure(name, value[0].strip("\\\"'").rstrip(",;:.)]}\\\"'")):
+            continue
         if "open" in value.groupdict():
             begin, end = begin + len(value["open"]), end - len(value["close"])
         yield Named(begin, end, surely_secret(name) or before == ";")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trainer import secret_looks, secret_text
-from trainer.secret_names import looks_secret, surely_secret
+from trainer.secret_names import is_figure, looks_secret, surely_secret
 
 # Short values and these words would blot out half of every text.
 _SHORTEST = 6
@@ -81,6 +81,8 @@ def _in(value: Any) -> Iterator[str]:
 
 
 def _of(name: str, value: str) -> Iterator[str]:
+    if is_figure(name, value):
+        return
     if surely_secret(name):
         yield value
         yield from _parts(value)

@@ -17,11 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import secret_looks, secret_text
-from trainer.secret_names import looks_secret
+from trainer.secret_names import is_figure, looks_secret
 from trainer.secret_values import decoded, known, known_in_argv
 
 __all__ = [
     "MASK",
+    "is_figure",
     "known",
     "known_in_argv",
     "looks_secret",
@@ -49,7 +50,7 @@ def masked(env: Mapping[str, str]) -> dict[str, str]:
         The same names; secrets replaced, also inside of JSON, and all else unchanged.
     """
     hide = known(env)
-    return {k: MASK if v and looks_secret(k) else mask_text(v, hide=hide) for k, v in env.items()}
+    return {k: MASK if v and _names(k, v) else mask_text(v, hide=hide) for k, v in env.items()}
 
 
 def masked_argv(argv: Sequence[str], *, hide: Iterable[str] = ()) -> list[str]:
@@ -97,7 +98,7 @@ def _text(text: str) -> str:
     # What a value begins with may look like a name, too.
     while setting := _SETTING.match(text, at):
         at = setting.end()
-        if looks_secret(setting[1]):
+        if _names(setting[1], text[at:]):
             return text[:at] + (MASK if text[at:] else "")
     head, text = text[:at], text[at:]
     value = decoded(text)
@@ -136,7 +137,7 @@ def _dict(value: dict[Any, Any]) -> dict[Any, Any]:
     named = looks_secret(str(lower.get("name") or lower.get("key") or ""))
     return {
         key: MASK
-        if _holds(item) and (looks_secret(str(key)) or (named and str(key).lower() == "value"))
+        if _holds(item) and (_names(str(key), item) or (named and str(key).lower() == "value"))
         else item
         for key, item in value.items()
     }
@@ -146,12 +147,16 @@ def _list(items: list[Any]) -> list[Any]:
     """Mask what follows a flag, or is the second of a pair, whose name looks secret."""
     masked_items = [_text(item) if isinstance(item, str) else item for item in items]
     for i, (name, item) in enumerate(itertools.pairwise(items), start=1):
-        if not isinstance(name, str) or not looks_secret(name) or not _holds(item):
+        if not isinstance(name, str) or not _names(name, item) or not _holds(item):
             continue
         flag = name.startswith("-") and "=" not in name and not str(item).startswith("--")
         if flag or (len(items) == 2 and re.fullmatch(r"[\w.-]+", name)):
             masked_items[i] = MASK
     return masked_items
+
+
+def _names(name: str, value: Any) -> bool:
+    return looks_secret(name) and not is_figure(name, value)
 
 
 def _holds(value: Any) -> bool:

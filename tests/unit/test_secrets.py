@@ -14,6 +14,7 @@ NAMES = [
     "DB_PASSWORD", "MYSQL_PASSWD", "DB_PASS", "DB_PWD", "GOOGLE_APPLICATION_CREDENTIALS",
     "PRIVATE_KEY", "apiKey", "api_key", "api-key", "WANDB_API_KEY", "client_secret", "passphrase",
     "Authorization", "HTTP_COOKIE", "STORAGE_ACCOUNT_KEY", "SM_HP_API_TOKEN", "AES_KEY",
+    "SMTPPASS", "DB_PW", "dbPass", "openaiKey",
 ]  # fmt: skip
 HARMLESS = {
     "PATH": "/run/secrets:/opt/token/bin:/usr/bin",
@@ -121,6 +122,9 @@ def test_secrets_in_text(text, expected):
         "step=100 of=938 loss=0.3 images_per_second=4012",
         "--train /data/tokens: does not exist",
         "max_tokens=512 pad_token_id=0 num_tokens: 5",
+        "step=3 token_accuracy=0.9312, session_loss: 1.5e-3 use_token=1",
+        '{"class_token": 1, "token_drop": 0.1, "session": "3"}',
+        "--hp label_key=label --hp feature_key=image sortKey=name",
         "unknown argument --token (see trainer train --help)",
         "PASSWORD_FILE=/run/secrets/db",
         "docker run -v /data/tokens:/data/tokens:ro",

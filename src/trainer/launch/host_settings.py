@@ -87,7 +87,8 @@ def masked(name: str, value: Any) -> Value:
     """Return the value of a flag or hyperparameter as it is stated."""
     text = _text(value)
     # Masked as a whole: of a secret that is cut off its beginning would stay.
-    shown = secrets.MASK if secrets.looks_secret(name) else output.clean(text)
+    secret = secrets.looks_secret(name) and not secrets.is_figure(name, text)
+    shown = secrets.MASK if secret else output.clean(text)
     return Value(text=_short(shown), digest=_digest(text))
 
 
