@@ -25,6 +25,8 @@ class Cluster:
         interface: The network interface to the others, or None for the system's choice.
         local_rank: Which of those who train on this host it is.
         local_size: How many train on this host.
+        host_index: Which of the hosts that train this is, where `hosts` says how many they are.
+        hosts: 0 where nobody says, so that they are told apart by their addresses.
     """
 
     chief: tuple[str, ...] = ()
@@ -36,6 +38,8 @@ class Cluster:
     interface: str | None = None
     local_rank: int = 0
     local_size: int = 1
+    host_index: int = 0
+    hosts: int = 0
 
     @property
     def trainers(self) -> tuple[str, ...]:
@@ -57,6 +61,8 @@ class Cluster:
     @property
     def host(self) -> tuple[int, int]:
         """Which of the hosts that train this is, from 0, and how many they are."""
+        if self.hosts:
+            return self.host_index, self.hosts
         names = [address.rpartition(":")[0] or address for address in self.trainers]
         hosts = list(dict.fromkeys(names))
         if self.rank < 0 or not names:

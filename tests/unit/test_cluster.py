@@ -51,6 +51,8 @@ def test_a_cluster_is_told_in_one_line():
         (Cluster(chief=("a:1",), worker=("b:1", "c:1"), role="worker", index=1), (2, 3)),
         (Cluster(chief=("a:1",), worker=("a:2", "b:1", "b:2"), role="worker", index=2), (1, 2)),
         (Cluster(chief=("a:1",), ps=("b:1",), role="ps"), (0, 1)),
+        # As launchers that share an address give them.
+        (Cluster(chief=("a:1",), worker=("a:2",), host_index=1, hosts=2), (1, 2)),
         # As mpirun gives them, which tells no addresses.
         (
             Cluster(

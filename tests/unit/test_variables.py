@@ -83,6 +83,13 @@ def test_each_process_finds_its_place_among_all():
     assert env["A"] == "b"
 
 
+@pytest.mark.parametrize("how", ["horovod", "multi_worker_mirrored"])
+def test_hosts_that_share_an_address_are_several(how):
+    of = job(how, Cluster(chief=("localhost:1",), worker=("localhost:2",)))
+    found = [environment(of, f"rank {i}")["TRAINER_TASK"] for i in range(4)]
+    assert [Cluster.from_json(task).host for task in found] == [(0, 2), (0, 2), (1, 2), (1, 2)]
+
+
 def test_a_worker_that_steps_by_itself_sees_one_gpu_and_what_does_not_compute_none():
     of = job("parameter_server", gpus=2)
     seen = {"chief": "-1", "worker 0": "4", "worker 1": "6", "worker 2": "4", "ps 0": "-1"}

@@ -108,6 +108,9 @@ def environment(
         meeting: Where Horovod's ranks find each other.
         env: The launcher's own environment; settings of Horovod and NCCL in it count.
     """
+    # Several of them may have one address, so that it does not tell them apart.
+    hosts = list(dict.fromkeys(p.member for p in planned if p.role in ("chief", "worker")))
+    training = process.member in hosts
     task = Cluster(
         chief=cluster.chief,
         worker=cluster.worker,
@@ -119,6 +122,8 @@ def environment(
         interface=meeting.interface,
         local_rank=process.local_rank,
         local_size=process.local_size,
+        host_index=hosts.index(process.member) if training else 0,
+        hosts=len(hosts) if training else 0,
     )
     # The secret is for launchers.
     told = {name: value for name, value in env.items() if name != SECRET}
