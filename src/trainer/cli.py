@@ -33,6 +33,7 @@ from trainer.values import reader
 
 USER_MISTAKE = 2
 FAILURE = 1
+_WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _main(argv, streams)
         except SystemExit as error:
             sys.stdout.flush()
+            if isinstance(error.code, str):
+                # A module's own words, which Python would print as they are.
+                output.err(error.code)
+                return FAILURE
             if streams is None or streams.problem is None:
                 raise
             code = error.code if isinstance(error.code, int) else 0
@@ -100,7 +105,10 @@ def _tell(error: Exception) -> int:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             text += "; make room, or name a folder on a larger disk"
     else:
-        text = f"{type(error).__name__}: {error}"
+        # TensorFlow puts where it happened, for each node anew, before what happened.
+        lines = str(error).splitlines()
+        words = "\n".join(line for line in lines if not line.strip().startswith(_WHERE)) or error
+        text = f"{type(error).__name__}: {words}"
     # Before it is cut: half a secret is not found.
     text = output.clean(" ".join(text.split()))[:500]
     output.err(f"trainer: failed: {text} (--debug shows where)")

@@ -145,3 +145,24 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     os.close(inn)
     assert "Traceback" not in ran.stderr
     assert ran.returncode == 1
+
+
+def test_what_a_module_exits_with_is_masked_as_an_error_is(tmp_path, monkeypatch, capsys):
+    (tmp_path / "leaving.py").write_text("raise SystemExit('bad hunter2-is-secret')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("DB_PASSWORD", "hunter2-is-secret")
+    flags = ["--module", "leaving", "--steps", "1", "--model-dir", str(tmp_path / "model")]
+    assert cli.main(["train", *flags]) == 1
+    assert capsys.readouterr().err.endswith("bad ***\n")
+
+
+def test_an_error_of_tensorflow_begins_with_what_happened(monkeypatch, capsys):
+    def fail(*_):
+        where = "Detected at node PyFunc defined at (most recent call last):"
+        raise RuntimeError(
+            f"Graph execution error:\n\n{where}\n<stack traces unavailable>\nValueError: row 2"
+        )
+
+    monkeypatch.setattr(cli, "_doctor", fail)
+    assert cli.main(["doctor"]) == 1
+    assert "trainer: failed: RuntimeError: ValueError: row 2 (" in capsys.readouterr().err

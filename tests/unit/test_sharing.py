@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from trainer.checkpoint import Progress
 from trainer.distribution import sharing
@@ -172,3 +173,17 @@ def test_an_error_of_a_lost_process_says_so_without_where_it_happened():
         raise OSError("Graph execution error:\n\nDetected at node x\nconnection reset by peer")
     with pytest.raises(KeyError), needing_others(OSError):
         raise KeyError("mine")
+
+
+def test_an_error_of_a_users_data_is_not_taken_for_a_lost_process():
+    def rows():
+        yield 1.0
+        raise ValueError("row 2 is empty")
+
+    data = tf.data.Dataset.from_generator(rows, output_signature=tf.TensorSpec(()))
+    total = tf.function(lambda source: source.reduce(0.0, lambda a, b: a + b))
+    with (
+        pytest.raises(tf.errors.OpError, match="row 2 is empty"),
+        needing_others(tf.errors.OpError),
+    ):
+        total(data)
