@@ -8,6 +8,7 @@ Whatever else prints is a user's: its lines are passed on as they are.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -32,6 +33,10 @@ def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
     global _hide
     _hide = secrets.known(env) | secrets.known_in_argv(argv)
     logging.lastResort = _LastResort(logging.WARNING)
+    # It has a handler of its own, and logs what a user's functions raise.
+    logger = logging.getLogger("tensorflow")
+    if not any(isinstance(each, _Masking) for each in logger.filters):
+        logger.addFilter(_Masking())
     sys.excepthook = _excepthook
     threading.excepthook = _thread_excepthook
 
@@ -83,6 +88,15 @@ class _LastResort(logging.Handler):
             err(self.format(record))
         except Exception:
             self.handleError(record)
+
+
+class _Masking(logging.Filter):
+    """Masks what a library logs, and lets it pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        with contextlib.suppress(Exception):
+            record.msg, record.args = clean(record.getMessage()), None
+        return True
 
 
 def _excepthook(

@@ -74,3 +74,9 @@ def test_what_libraries_log_shows_no_secret(capsys):
     logger.warning("retrying %s", SECRET)
     logger.info("quiet")
     assert capsys.readouterr().err == "retrying ***\n"
+
+
+def test_what_tensorflow_logs_by_its_own_handler_is_masked(caplog):
+    output.begin({"DB_PASSWORD": "hunter2-is-secret"})
+    logging.getLogger("tensorflow").error("closure failed: %s", "hunter2-is-secret")
+    assert caplog.messages == ["closure failed: ***"]
