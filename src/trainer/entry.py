@@ -184,11 +184,11 @@ def preview(seen: Seen, job: Job) -> list[Command]:
         seen = opt_ml.view(seen)
         program, _ = _named(seen)
         if program:
-            from trainer.script_mode import NAME, arguments
+            from trainer.script_mode import NAME, arguments, interpreter
 
             given = arguments(opt_ml.script_hyperparameters(seen))
             folder = opt_ml.base_dir(seen) / "code"
-            argv = (sys.executable, program, *given)
+            argv = (*interpreter(program, sys.executable), *given)
             script = Command(argv=argv, env=seen.env, cwd=folder, name=NAME)
             mpi, cluster = _mpi(seen), script_cluster.read(seen)
             if cluster is not None:

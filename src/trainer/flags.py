@@ -12,7 +12,7 @@ from trainer.errors import UserError
 from trainer.job import Hparams, Job
 from trainer.knob import Knob, flag, knobs
 from trainer.suggest import hint
-from trainer.values import Switch, reader
+from trainer.values import Switch, reader, unquoted
 
 # Where parsed arguments hold the parser of their verb.
 VERB = "verb_parser"
@@ -95,11 +95,31 @@ def _parsing(name: str, limits: Knob, hint: Any) -> dict[str, Any]:
         return {"nargs": "+", "action": _Extend, "type": kind, "metavar": limits.metavar}
     kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
     if limits.choices:
-        return {"metavar": "|".join(limits.choices)}
+        return {"type": unquoted, "action": _Given, "metavar": "|".join(limits.choices)}
     if kinds == [bool]:
         return {"action": Switch}
     metavar = limits.metavar or {int: "N", float: "X"}.get(kinds[0], "NAME")
-    return {"type": reader(kinds[0]), "metavar": metavar}
+    read = reader(kinds[0])
+
+    def given(text: str) -> Any:
+        plain = unquoted(text)
+        return None if plain is None else read(str(plain))
+
+    return {"type": given, "action": _Given, "metavar": metavar}
+
+
+class _Given(argparse.Action):
+    """Set a value, unless it says nothing: as a hyperparameter, `None` is no value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if values is not None:
+            setattr(namespace, self.dest, values)
 
 
 class _Extend(argparse.Action):

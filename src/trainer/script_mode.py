@@ -182,6 +182,19 @@ def _local(place: str) -> Path:
     return Path(unquote(parts.path))
 
 
+def interpreter(program: str, python: str) -> tuple[str, ...]:
+    """Return how a program starts by its name alone, before its sources are here.
+
+    Args:
+        program: As SageMaker names it; without a suffix an executable file, or a module of a
+            package.
+        python: The interpreter of Python programs.
+    """
+    if program.endswith(".py"):
+        return python, program
+    return ("/bin/bash", f"./{program}") if program.endswith(".sh") else (f"./{program}",)
+
+
 def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[str]]:
     """The beginning of the command line, and what pip has to install for it."""
     told = f"{_PROGRAM} {program}".rstrip() if program.isprintable() else f"{_PROGRAM} {program!r}"

@@ -8,6 +8,7 @@ all of them are read here.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,6 +39,20 @@ def typed(value: Any, kind: type) -> Any:
     if kind is float or not number.is_integer() or abs(number) >= 2**63:
         return number
     return value if type(value) is int else int(number)
+
+
+def unquoted(value: Any) -> Any:
+    """Return text without the quotes of JSON, None for what says nothing, all else as it is."""
+    if not isinstance(value, str):
+        return value
+    if value in ("", "null", "None"):
+        return None
+    if value.startswith('"'):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 def reader(kind: type) -> Callable[[str], Any]:

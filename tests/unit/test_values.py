@@ -31,11 +31,33 @@ def either(read, *args):
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize(
     "text",
-    ["1", "1.0", "1e0", "0.5", "+1", " 1 ", "1_0", "64.5", "-1", "nan", "1e400", "ten", "0x1"],
+    [
+        "None",
+        "",
+        '"1"',
+        "1",
+        "1.0",
+        "1e0",
+        "0.5",
+        "+1",
+        " 1 ",
+        "1_0",
+        "64.5",
+        "-1",
+        "nan",
+        "1e400",
+        "ten",
+        "0x1",
+    ],
 )
 def test_a_flag_takes_the_numbers_that_a_hyperparameter_takes(name, text):
     where = f"hyperparameter {name}"
-    assert either(from_flag, name, text) == either(lambda: coerce(name, text, where=where))
+    default = getattr(Job() if name in Job.__dataclass_fields__ else Job().hparams, name)
+    value = either(lambda: coerce(name, text, where=where))
+    # What says nothing leaves the default.
+    assert either(from_flag, name, text) == (
+        (default, type(default)) if value[0] is None else value
+    )
 
 
 @pytest.mark.parametrize("name", BOOLEANS)
@@ -43,6 +65,18 @@ def test_a_flag_takes_the_numbers_that_a_hyperparameter_takes(name, text):
 def test_a_flag_takes_the_booleans_that_a_hyperparameter_takes(name, text):
     where = f"hyperparameter {name}"
     assert either(from_flag, name, text) == either(lambda: coerce(name, text, where=where))
+
+
+@pytest.mark.parametrize("name", ["precision", "distribution", "layout", "model_dir", "log_dir"])
+@pytest.mark.parametrize("text", ["None", "null", "", '"flat"', "flat", "Flat", "none", "tar"])
+def test_a_flag_takes_the_texts_that_a_hyperparameter_takes(name, text):
+    where = f"hyperparameter {name}"
+    default = getattr(Job() if name in Job.__dataclass_fields__ else Job().hparams, name)
+    value = either(lambda: coerce(name, text, where=where))
+    # What says nothing leaves the default.
+    assert either(from_flag, name, text) == (
+        (default, type(default)) if value[0] is None else value
+    )
 
 
 def test_a_boolean_flag_may_stand_alone_or_be_denied():

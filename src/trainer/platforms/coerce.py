@@ -17,7 +17,7 @@ from trainer.errors import UserError
 from trainer.job import Hparams, Job
 from trainer.knob import Knob, knobs
 from trainer.platforms.base import shown
-from trainer.values import KINDS, typed
+from trainer.values import KINDS, typed, unquoted
 
 
 @functools.cache
@@ -80,20 +80,6 @@ def coerce(name: str, value: Any, *, where: str) -> Any:
             f"{where}: expected one of {', '.join(limits.choices)}, found {shown(value)}"
         )
     limits.check(where, value)
-    return value
-
-
-def unquoted(value: Any) -> Any:
-    """Text without the quotes of JSON, and None for what says nothing; all else as it is."""
-    if not isinstance(value, str):
-        return value
-    if value in ("", "null", "None"):
-        return None
-    if value.startswith('"'):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
     return value
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.errors import UserError
-from trainer.platforms.coerce import field_of, unquoted
+from trainer.platforms.coerce import field_of
+from trainer.values import unquoted
 
 VARIABLE = "TRAINER_SECRET"
 

@@ -19,10 +19,11 @@ from trainer.job import Job
 from trainer.knob import flag
 from trainer.platforms import ai_platform, local, sagemaker
 from trainer.platforms.base import Reading, Seen
-from trainer.platforms.coerce import aliases, coerce, field_of, known, text, unquoted
+from trainer.platforms.coerce import aliases, coerce, field_of, known, text
 from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.task import VARIABLE, count_gpus, find_gpu, hidden_gpus, read_task
 from trainer.suggest import closest, hint
+from trainer.values import unquoted
 
 # In the order in which they are asked; `local` takes whatever is left.
 PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)

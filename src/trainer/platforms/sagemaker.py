@@ -12,7 +12,7 @@ from typing import Any
 from trainer.cluster import Cluster
 from trainer.errors import UserError
 from trainer.platforms.base import Reading, Seen, expect
-from trainer.platforms.coerce import field_of, unquoted
+from trainer.platforms.coerce import field_of
 from trainer.platforms.opt_ml import (
     FILES,
     base_dir,
@@ -35,6 +35,7 @@ from trainer.platforms.sagemaker_switches import (
     overridden,
     read_switches,
 )
+from trainer.values import unquoted
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {
