@@ -103,10 +103,11 @@ def read(folder: Path) -> State:
     """
     try:
         state = json.loads((folder / STATE).read_bytes())
+        checked = isinstance(state, dict) and state.keys() != _UNCHECKED
+        whole = not checked or state.get(_CRC) == _own_crc(state)
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{STATE}: {_reason(error)}") from None
-    checked = isinstance(state, dict) and state.keys() != _UNCHECKED
-    if checked and state.get(_CRC) != _own_crc(state):
+    if not whole:
         raise DamagedError(f"{STATE}: its checksum differs")
     try:
         files, crcs = state["files"], state[_FILE_CRCS] if checked else {}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from trainer.checkpoint import Checkpoints, Progress
+from trainer.checkpoint_state import DamagedError, read
 from trainer.errors import UserError
 from trainer.optim import FusedAdam
 
@@ -136,6 +137,18 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning_and_then_replaced(tm
     again.save(Progress(step=2))
     assert names(tmp_path) == ["ckpt-00000002"]
     assert open_in(tmp_path, model, optimizer).restore() == Progress(step=2)
+
+
+def test_a_state_that_is_nested_too_deep_to_be_checked_is_damaged(tmp_path):
+    model, optimizer = build()
+    checkpoints = open_in(tmp_path, model, optimizer, warn=lambda text: None)
+    checkpoints.save(Progress(step=1))
+    newest = checkpoints.save(Progress(step=2))
+    # Somewhere in between Python reads what it cannot write.
+    for depth in range(900, 1000):
+        (newest / "state.json").write_text('{"a":' * depth + "1" + "}" * depth)
+        with pytest.raises(DamagedError):
+            read(newest)
 
 
 def test_a_damaged_checkpoint_is_not_kept_in_place_of_a_whole_one(tmp_path):
