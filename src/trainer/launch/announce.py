@@ -38,7 +38,8 @@ def announcing(job: Job, base: Command) -> Iterator[None]:
     try:
         yield
     except UserError as mistake:
-        if job.launched or job.cluster.size < 2:
+        # SageMaker gives all hosts the same, so that each finds the mistake by itself.
+        if job.launched or job.cluster.size < 2 or job.platform == "sagemaker":
             raise
         output.err(
             f"trainer: this host cannot start; telling the others why, for {_TOGETHER:g} s at most"
