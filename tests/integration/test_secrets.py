@@ -224,6 +224,7 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
     "doctor": (lambda box: cli.main(["doctor", *OWN, "--train", url("BLOB")]), None),
     "doctor as JSON": (lambda box: cli.main(["doctor", "--json", *OWN]), None),
     "doctor, SageMaker": (after(sagemaker_variables, "doctor", *OWN), None),
+    "doctor, Vertex": (after(platform, "doctor", *OWN), None),
     "a flag": (lambda box: box.train("--steps", url("CACHE")), 2),
     "a flag, debug": (lambda box: box.train("--steps", url("CACHE"), "--debug"), 2),
     "an unknown flag": (lambda box: box.train("--db-password", "kqz-flag-1"), 2),
