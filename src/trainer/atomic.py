@@ -22,11 +22,11 @@ from trainer.errors import UserError
 MARKERS = ("saved_model.pb", "state.json")
 # In a folder whose files are moved one by one, until the last is there.
 UNFINISHED = ".unfinished.part"
-# What is wrong whichever way a file or folder gets its name.
+# Errors that no other way to name the file or folder would avoid.
 _NOT_OF_RENAMING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG,
 }  # fmt: skip
-# What file systems say that sync no folders.
+# Errors of file systems that cannot sync folders.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EBADF}
 
 

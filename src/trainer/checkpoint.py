@@ -26,7 +26,7 @@ from trainer.trained_with import History
 __all__ = ["Checkpoints", "Progress"]
 
 VARIABLES = "variables"
-# What may come of lost servers or of too little memory, and tells nothing of a file.
+# Errors that lost servers or too little memory may cause: they do not prove that a file is damaged.
 _NOT_OF_FILES = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,

@@ -1,4 +1,4 @@
-"""Waiting for what may not answer: said so, and given up when the run is told to stop."""
+"""Wait for a store that may not answer: log that the run waits, and give up on SIGTERM."""
 
 from __future__ import annotations
 
