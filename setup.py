@@ -66,5 +66,5 @@ setup(
             "uv>=0.5",
         ],
     },
-    entry_points={"console_scripts": ["trainer=trainer.cli:main"]},
+    entry_points={"console_scripts": ["trainer=trainer.cli.command_line:main"]},
 )

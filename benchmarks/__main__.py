@@ -46,10 +46,10 @@ def main() -> int:
 
     tables: list[Table] = []
     with tempfile.TemporaryDirectory() as folder:
-        from trainer.data.create import create
+        from trainer.data.create import create_dataset
 
         records = Path(folder)
-        (train,) = create(source=str(data), out=records)["train"]
+        (train,) = create_dataset(source=str(data), out=records)["train"]
         for name in args.names or NAMES:
             if name == "time":
                 table = time_to_accuracy.measure(

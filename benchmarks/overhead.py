@@ -53,21 +53,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     args = parser.parse_args()
 
-    from trainer.runtime import default_precision, import_tensorflow
+    from trainer.runtime.tensorflow import default_precision, import_tensorflow
 
     tf = import_tensorflow(threads=1)
     import keras
 
-    from trainer import model as models
-    from trainer import recipes
-    from trainer.checkpoint import Progress
+    from trainer.config.job import Hparams, Job
     from trainer.data.stream import Shard
-    from trainer.finite import check_finite
-    from trainer.job import Hparams, Job
-    from trainer.optim import make_optimizer
-    from trainer.pace import Pace
-    from trainer.steps import make_train_steps, reading
-    from trainer.train import POLICIES
+    from trainer.models import mnist as models, recipes
+    from trainer.runtime.precision import POLICIES
+    from trainer.training.checkpoint import Progress
+    from trainer.training.nan_check import check_finite
+    from trainer.training.optimizers import make_optimizer
+    from trainer.training.steps import make_train_steps, reading
+    from trainer.training.steps_per_call import Pace
 
     job = recipes.complete(Job(hparams=Hparams(model=args.model)), precision=default_precision(tf))
     hparams = job.hparams

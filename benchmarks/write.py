@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.common import Table, alternate
 from trainer.data.create import write_shards
 from trainer.data.files import open_tables
-from trainer.data.table import BLOCK
+from trainer.data.formats.table import BLOCK
 
 
 class _InMemory:

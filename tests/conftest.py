@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from trainer import output
+from trainer.runtime import output
 
 # In CI the same examples each time: what fails there is the change. Elsewhere new ones are tried.
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
@@ -75,8 +75,8 @@ def mnist_dir() -> Path:
 @pytest.fixture(scope="session")
 def tfrecords(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real MNIST as TFRecords: a folder with `train` and `test`, two files each."""
-    from trainer.data.create import create
+    from trainer.data.create import create_dataset
 
     out = tmp_path_factory.mktemp("tfrecords")
-    create(source=str(mnist_dir), out=out, shards=2)
+    create_dataset(source=str(mnist_dir), out=out, shards=2)
     return out

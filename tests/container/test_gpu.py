@@ -26,7 +26,7 @@ BOTH = ("libcuda.so.1", "libnvidia-ml.so.1")
 # Which GPUs a process uses, as TensorFlow lists them.
 USED = """
 import sys
-from trainer import device, runtime
+from trainer.runtime import device, tensorflow as runtime
 gpu = int(sys.argv[1]) if sys.argv[1:] else None
 tf = runtime.import_tensorflow(gpu=gpu, start=False)
 gpus = tf.config.get_visible_devices("GPU")
@@ -146,7 +146,9 @@ def test_a_gpu_that_is_not_used_is_one_line_that_names_the_cause(run, has, env, 
 
 def test_a_script_finds_the_libraries_where_nothing_has_linked_them(run):
     """As after a plain `pip install`: by the variable that script mode gives it."""
-    variable = "import os; from trainer import cuda; print(*cuda.search_path(os.environ).values())"
+    variable = (
+        "import os; from trainer.runtime import cuda; print(*cuda.search_path(os.environ).values())"
+    )
     broken = f"rm {PACKAGES}/nvidia/cublas/lib/libcusolver.so.11; python3 -c '{LIST}'"
     mended = f"export LD_LIBRARY_PATH=$(python3 -c '{variable}'); python3 -c '{LIST}'"
     ran = run("bash", "-c", f"{broken}; {mended}", TF_CPP_MIN_LOG_LEVEL="3")

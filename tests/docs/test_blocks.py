@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from blocks import PAGES, ROOT, Block, blocks
 
-from trainer import cli
-from trainer.dispatch import choose
-from trainer.installed import DISTRIBUTION
+from trainer.cli import command_line
+from trainer.cli.container import choose
+from trainer.runtime.versions import DISTRIBUTION
 
 SHELL = blocks("sh")
 COMMANDS = [(str(block), command) for block in SHELL for command in block.commands]
@@ -53,7 +53,7 @@ def test_python_can_read_every_block(block: Block):
 
 def parsed(argv: list[str]) -> None:
     """Parse arguments of the program, or fail."""
-    cli.make_parser().parse_args(argv)
+    command_line.make_parser().parse_args(argv)
 
 
 @pytest.mark.parametrize("command", commands("trainer"))

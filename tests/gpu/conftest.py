@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from trainer import __version__, atomic
+from trainer import __version__
+from trainer.storage import local
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(os.environ.get("GPU_RESULTS") or ROOT / "runs/gpu.json")
@@ -39,7 +40,7 @@ def record(results: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[
     if call:
         mine |= {"outcome": call.outcome, "seconds": round(call.duration, 1)}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
+    local.write_text(RESULTS, json.dumps(results, indent=2) + "\n")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -19,8 +19,8 @@ BATCH = 64
 
 def main(device: str) -> None:
     """Compute on one device, and print what came out."""
-    from trainer import device as devices
-    from trainer.runtime import import_tensorflow
+    from trainer.runtime import device as devices
+    from trainer.runtime.tensorflow import import_tensorflow
 
     tf = import_tensorflow(device=device, gpu=0)
     # The CPU's numbers are those that the others are compared with.
@@ -36,9 +36,9 @@ def make(model: str, precision: str) -> tuple[Any, Any]:
     """A model with the weights of a seed, and its hyperparameters."""
     import keras
 
-    from trainer import modules, recipes
-    from trainer.job import Hparams, Job
-    from trainer.train import POLICIES
+    from trainer.config.job import Hparams, Job
+    from trainer.models import loader, recipes
+    from trainer.runtime.precision import POLICIES
 
     job = recipes.complete(
         Job(hparams=Hparams(model=model, precision=precision, dropout=0.0)), precision=precision
@@ -46,15 +46,15 @@ def make(model: str, precision: str) -> tuple[Any, Any]:
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(POLICIES[precision])
-    return modules.load(job.module).keras_model(job.hparams), job.hparams
+    return loader.load(job.module).keras_model(job.hparams), job.hparams
 
 
 def one_step(tf: Any, name: str, precision: str) -> dict[str, float]:
     """The loss before a step, the size of its gradients, the loss after it."""
     import numpy as np
 
-    from trainer.optim import make_optimizer
-    from trainer.steps import make_loss
+    from trainer.training.optimizers import make_optimizer
+    from trainer.training.steps import make_loss
 
     model, hparams = make(name, precision)
     optimizer = make_optimizer(hparams, steps=10, scale=1, scale_steps=0)

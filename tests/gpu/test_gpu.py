@@ -22,7 +22,7 @@ import pytest
 from processes import environment, needs_horovod, trainer
 from servers import PREDICT, serving
 
-from trainer.precision import of_host
+from trainer.runtime.precision import of_host
 
 HERE = Path(__file__).parent
 MODELS = ("cnn", "fast", "sagemaker-cnn")
@@ -30,7 +30,7 @@ MODELS = ("cnn", "fast", "sagemaker-cnn")
 TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2, "float16": 1e-2}
 NCCL = """
 import sys
-from trainer.runtime import import_tensorflow
+from trainer.runtime.tensorflow import import_tensorflow
 # NCCL wants some of the GPU's memory, too.
 tf = import_tensorflow(device=sys.argv[1], gpu=0)
 import horovod.tensorflow as hvd
@@ -61,7 +61,7 @@ def computed(device: str) -> dict[str, dict[str, Any]]:
 def count(device: str) -> int:
     """How many GPUs TensorFlow finds, asked in a process that lets go of them again."""
     ask = (
-        "from trainer import cuda; cuda.preload()\n"
+        "from trainer.runtime.tensorflow import cuda; cuda.preload()\n"
         "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
     )
     ran = subprocess.run(

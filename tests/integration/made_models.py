@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from trainer.data.wire import field, to_varint
+from trainer.data.formats.protobuf import field, to_varint
 
 # Written by MXNet 1.9.1's `Module.save_checkpoint`: a FullyConnected layer `fc` from 3 numbers to
 # 2, all ones, and a softmax.

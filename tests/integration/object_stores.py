@@ -22,19 +22,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer import checkpoint_state, globs, storage, transfer
-from trainer.checkpoint_state import Progress
-from trainer.cluster import Cluster
+from trainer.config.cluster import Cluster
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.config.options import flag
 from trainer.data.create import create_anywhere
 from trainer.data.files import open_tables
-from trainer.data.idx import pack
-from trainer.errors import UserError
-from trainer.job import Job
-from trainer.knob import flag
-from trainer.staging import Mirror, staged
-from trainer.storage import PIECE, children, remove, versions
-from trainer.storage_errors import StorageError
-from trainer.transfer import StoppedError, fetch, push
+from trainer.data.formats.idx import pack
+from trainer.storage import globs, remote, transfer
+from trainer.storage.errors import StorageError
+from trainer.storage.remote import PIECE, children, remove, versions
+from trainer.storage.transfer import StoppedError, fetch, push
+from trainer.training import checkpoint_state
+from trainer.training.checkpoint_state import Progress
+from trainer.training.staging import Mirror, staged
 
 SECRET = "s3cr3t"
 
@@ -218,7 +219,7 @@ def write(folder: Path, contents: dict[str, bytes]) -> Path:
 
 
 def checkpoint(folder: Path, step: int) -> None:
-    """Make a checkpoint as `trainer.checkpoint` has it."""
+    """Make a checkpoint as `trainer.training.checkpoint` has it."""
     contents = {"variables.index": b"%d" % step, "variables.data": b"%d" % step * 1000}
     checkpoint_state.write(write(folder / f"ckpt-{step:08d}", contents), Progress(step=step), [])
 
@@ -463,7 +464,7 @@ class Contract:
         assert not list(tmp_path.rglob("*.part"))
 
     def test_a_store_that_does_not_answer_is_given_up(self, store, tmp_path, monkeypatch):
-        monkeypatch.setattr(storage, "LISTING", 0.2)
+        monkeypatch.setattr(remote, "LISTING", 0.2)
         store.write_all({"d/a": b"a"})
         store.spoil("hang", part=store.listing)
         with pytest.raises(

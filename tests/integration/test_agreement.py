@@ -15,9 +15,9 @@ import pytest
 from namespaces import Running
 from processes import environment, needs_horovod
 
-from trainer.data.example import encode
-from trainer.data.framing import frame
-from trainer.data.synthetic import draw
+from trainer.data.formats.example import encode
+from trainer.data.formats.framing import frame
+from trainer.data.synthetic.draw import draw
 
 ROOT = Path(__file__).parent.parent.parent
 TRAIN = [sys.executable, "-u", str(ROOT / "entrypoints/container"), "train", "--steps", "20"]

@@ -116,8 +116,8 @@ def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
 HANGING = """
 import threading
 import tensorflow as tf
-from trainer.distribution import replicas
-from trainer.model import keras_model, serving_input_fn
+from trainer.distribution import mirrored as replicas
+from trainer.models.mnist import keras_model, serving_input_fn
 
 replicas.HANGS = 15.0
 
@@ -214,7 +214,7 @@ import json, socket
 import keras
 import tensorflow as tf
 
-from trainer.optim import FusedAdam, FusedSGD
+from trainer.training.optimizers import FusedAdam, FusedSGD
 
 def port():
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -286,11 +286,11 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from trainer.distribution.replicas import Replicas
+from trainer.distribution.mirrored import Replicas
 from trainer.distribution.strategy import ALONE
-from trainer.job import Hparams, Job
-from trainer.report import Reporter
-from trainer.train import train_and_evaluate
+from trainer.config.job import Hparams, Job
+from trainer.runtime.log import Reporter
+from trainer.training.loop import train_and_evaluate
 
 data, folder, precision = sys.argv[1:]
 found = {}

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer import cli
-from trainer.job import Hparams, Job
-from trainer.knob import flag, knobs
+from trainer.cli import command_line
+from trainer.config.job import Hparams, Job
+from trainer.config.options import flag, knobs
 
 # Those that start other processes have tests of their own; a GPU may not be here.
 ELSEWHERE = ("parameter_server", "horovod", "gpu")
@@ -90,7 +90,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("run", runs())
 def test_each_pair_of_values_trains_or_is_refused_by_name(run, digits, tmp_path, capfd):
     argv = ["--train", str(digits), "--job-dir", str(tmp_path / "job"), *run]
-    code = cli.main(["train", *argv])
+    code = command_line.main(["train", *argv])
     err = capfd.readouterr().err.strip()
     if code == 2:
         line = err.splitlines()[-1]
@@ -102,4 +102,4 @@ def test_each_pair_of_values_trains_or_is_refused_by_name(run, digits, tmp_path,
     else:
         assert (code, "Traceback" in err) == (0, False), err
         assert (tmp_path / "job/metrics.json").exists()
-    assert cli.main(["train", *argv, "--dry-run"]) == code
+    assert command_line.main(["train", *argv, "--dry-run"]) == code

@@ -12,14 +12,14 @@ import pytest
 from attacker import NOBODY, program
 from namespaces import Hosts, Running, hosts  # noqa: F401
 
-from trainer.cluster import Cluster
+from trainer.config.cluster import Cluster
 
 # Launches a job, and says what is left of it.
 DRIVER = """
 import importlib, json, os, sys
-from trainer.cluster import Cluster
-from trainer.job import Job
-from trainer.launch.command import Command
+from trainer.config.cluster import Cluster
+from trainer.config.job import Job
+from trainer.launch.supervise.command import Command
 from trainer.launch.launcher import launch
 told = json.loads(sys.argv[1])
 for name, value in told["set"].items():
@@ -77,7 +77,7 @@ while True:
 # Says who is at the other end of each connection.
 WHO = """
 import socket
-from trainer.launch.origin import Origin
+from trainer.launch.rendezvous.origin import Origin
 server = socket.create_server(("", 7117))
 print("listening", flush=True)
 while True:
@@ -92,7 +92,7 @@ line.recv(1)
 
 SOON = 10.0
 # Where it does not matter how long it takes, hosts count as lost sooner.
-HASTY = {"roster.LOST": 2.5, "peers.LOST": 2.5}
+HASTY = {"rendezvous.coordinator.LOST": 2.5, "rendezvous.client.LOST": 2.5}
 
 
 class Jobs:
@@ -189,7 +189,7 @@ def test_each_host_starts_its_own_and_all_know_all(jobs):
 def test_a_host_that_comes_late_is_waited_for(jobs):
     job = jobs(2)
     chief, worker = equals(2)
-    first = job.start(0, chief, set={"peers._PROGRESS": 0.5}, **MIRRORED)
+    first = job.start(0, chief, set={"rendezvous.client._PROGRESS": 0.5}, **MIRRORED)
     first.line(r"^trainer: waiting for worker 0 \(host-2\): 1 s$")
     second = job.start(1, worker, **MIRRORED)
     pids(first, 1)
@@ -202,7 +202,7 @@ def test_a_host_that_comes_late_is_waited_for(jobs):
 def test_a_chief_that_comes_late_is_waited_for(jobs):
     job = jobs(2)
     chief, worker = equals(2)
-    second = job.start(1, worker, set={"peers._PROGRESS": 0.5}, **MIRRORED)
+    second = job.start(1, worker, set={"rendezvous.client._PROGRESS": 0.5}, **MIRRORED)
     second.line(r"^trainer: waiting for the chief at host-1:7117: 1 s, Connection refused$")
     first = job.start(0, chief, **MIRRORED)
     pids(first, 1)
@@ -245,8 +245,8 @@ def test_a_port_that_is_taken_is_named_with_its_flag(jobs):
     running = job.start(0, equals(2)[0], **MIRRORED)
     assert running.wait(SOON) == 1
     assert running.lines[-1] == (
-        "trainer.errors.UserError: --port 7117: the hosts cannot meet there: another program "
-        "listens there; choose another port, the same on all hosts"
+        "trainer.config.errors.UserError: --port 7117: the hosts cannot meet there: another "
+        "program listens there; choose another port, the same on all hosts"
     )
 
 
@@ -266,7 +266,7 @@ def test_hosts_that_contradict_each_other_are_told_so(jobs):
 def test_told_to_end_while_it_waits_a_host_leaves_and_the_others_do_not_wait_on(jobs):
     job = jobs(3)
     chief, worker, _ = equals(3)
-    first = job.start(0, chief, set={"peers._PROGRESS": 0.2}, **MIRRORED)
+    first = job.start(0, chief, set={"rendezvous.client._PROGRESS": 0.2}, **MIRRORED)
     first.line(r"^trainer: waiting for worker 0 \(host-2\), worker 1 \(host-3\)")
     second = job.start(1, worker, **MIRRORED)
     first.line(r"^trainer: waiting for worker 1 \(host-3\)")
@@ -503,7 +503,7 @@ def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):
 def test_the_chiefs_host_ends_last(jobs):
     job = jobs(3)
     running = [
-        job.start(i, c, stubborn="worker1", set={"part._SERVING": 60.0}, **SERVED)
+        job.start(i, c, stubborn="worker1", set={"agent._SERVING": 60.0}, **SERVED)
         for i, c in enumerate(equals(3))
     ]
     for each in running:
@@ -533,7 +533,7 @@ def test_the_chiefs_code_is_that_of_hosts_that_only_help(jobs):
 def test_a_rank_that_does_not_end_after_the_chief_is_ended_and_no_failure(jobs):
     job = jobs(2)
     running = [
-        job.start(i, c, stubborn="worker0", set={"part.CLOSING": 0.3}, **MIRRORED)
+        job.start(i, c, stubborn="worker0", set={"agent.CLOSING": 0.3}, **MIRRORED)
         for i, c in enumerate(equals(2))
     ]
     for each in running:
@@ -613,7 +613,7 @@ def test_servers_stay_until_the_chief_has_saved(jobs):
 
 def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
     job = jobs(3)
-    running = start_served(job, set={"part._COMPANY": 0.3})
+    running = start_served(job, set={"agent._COMPANY": 0.3})
     for each in running:
         pids(each, 1)
     running[1].send_signal(signal.SIGTERM)
@@ -625,7 +625,7 @@ def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
 
 def test_a_workers_host_that_is_told_with_the_chiefs_stays_until_it_has_saved(jobs):
     job = jobs(3)
-    running = start_served(job, set={"part._COMPANY": 0.3}, stubborn="chief0")
+    running = start_served(job, set={"agent._COMPANY": 0.3}, stubborn="chief0")
     for each in running:
         pids(each, 1)
     running[0].send_signal(signal.SIGTERM)
@@ -693,7 +693,8 @@ def test_a_workers_host_may_go_and_come_back(jobs):
 
 def test_a_workers_host_that_is_cut_off_for_a_while_goes_on(jobs):
     job = jobs(3)
-    running = start_served(job, set={"roster.LOST": 2.5, "peers.LOST": 60.0})
+    times = {"rendezvous.coordinator.LOST": 2.5, "rendezvous.client.LOST": 60.0}
+    running = start_served(job, set=times)
     for each in running:
         pids(each, 1)
     job.net.unplug(1)
@@ -726,7 +727,7 @@ def test_a_launcher_that_gets_no_processor_for_a_while_is_not_lost(jobs):
 
 def test_a_launcher_that_hangs_ends_the_job(jobs):
     job = jobs(2)
-    hasty = {**HASTY, "roster.HUNG": 4.0}
+    hasty = {**HASTY, "rendezvous.coordinator.HUNG": 4.0}
     running = [job.start(i, c, set=hasty, **MIRRORED) for i, c in enumerate(equals(2))]
     for each in running:
         pids(each, 1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from namespaces import Hosts, Running
 
-from trainer.launch import ssh_keys
+from trainer.sagemaker.mpi import ssh as ssh_keys
 
 ROOT = Path(__file__).parent.parent.parent
 SAGEMAKER = [sys.executable, "-u", str(ROOT / "entrypoints/sagemaker"), "train"]

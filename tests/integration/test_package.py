@@ -16,13 +16,13 @@ from made_models import checkpoint, tree
 from processes import environment, trainer
 from tensorflow.core.protobuf import saved_model_pb2
 
-from trainer import model as mnist
-from trainer.artifacts import saved_model
-from trainer.artifacts.contents import contents
-from trainer.artifacts.inspection import inspect
-from trainer.artifacts.pack import pack
-from trainer.export import save
-from trainer.untar import unpack
+from trainer.models import mnist
+from trainer.packaging import saved_model
+from trainer.packaging.contents import read_contents
+from trainer.packaging.inspection import inspect
+from trainer.packaging.save import save_model
+from trainer.packaging.tarball import pack
+from trainer.storage.archive import unpack
 
 ROOT = Path(__file__).parent.parent.parent
 SAGEMAKER = [sys.executable, "-u", str(ROOT / "entrypoints/sagemaker"), "train"]
@@ -45,7 +45,7 @@ def servo(net: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     for version in ("8", "17"):
         place = folder / "export/Servo" / version
-        save(net, place, signatures=mnist.serving_input_fn(net))
+        save_model(net, place, signatures=mnist.serving_input_fn(net))
     return folder
 
 
@@ -134,7 +134,7 @@ def test_a_servo_tree_becomes_an_archive_with_its_newest_version_and_code(
     again = ["--source", str(tmp_path / "a.tar.gz"), "--layout", "servo"]
     ran = trainer("package", *again, "--out", str(tmp_path / "c.tar.gz"))
     assert ran.returncode == 0, ran.stderr
-    names = set(contents(tmp_path / "c.tar.gz").sizes)
+    names = set(read_contents(tmp_path / "c.tar.gz").sizes)
     assert {"export/Servo/17/saved_model.pb", "code/inference.py"} < names
 
 
@@ -172,7 +172,7 @@ def test_code_in_a_keras_file_is_not_run(tmp_path: Path):
 
 LAYER = """
 import keras
-from trainer.model import input_fn, keras_model
+from trainer.models.mnist import input_fn, keras_model
 
 @keras.saving.register_keras_serializable(package="Mine")
 class Doubled(keras.layers.Layer):
@@ -239,7 +239,7 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
     ],
 )
 def test_mistakes_are_one_line(argv, told, capsys, tmp_path, monkeypatch):
-    from trainer.cli import main
+    from trainer.cli.command_line import main
 
     monkeypatch.chdir(tmp_path)
     assert main(["package", *argv]) == 2
@@ -251,7 +251,7 @@ def test_mistakes_are_one_line(argv, told, capsys, tmp_path, monkeypatch):
 
 def test_inspecting_needs_no_tensorflow_and_prints_json(servo: Path):
     program = (
-        "import sys; from trainer.cli import main; main(sys.argv[1:]); "
+        "import sys; from trainer.cli.command_line import main; main(sys.argv[1:]); "
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
     )
     argv = [sys.executable, "-c", program, "package", "--json", "--inspect", str(servo)]

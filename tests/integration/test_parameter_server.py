@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from processes import environment
 
-from trainer.launch.addresses import free_ports
+from trainer.launch.network import free_ports
 
 SERVE = """
 import sys
-from trainer.cluster import Cluster
-from trainer.distribution.server import serve
-from trainer.job import Job
-from trainer.report import Reporter
-from trainer.stop import listening
+from trainer.config.cluster import Cluster
+from trainer.training.tf_server import serve
+from trainer.config.job import Job
+from trainer.runtime.log import Reporter
+from trainer.runtime.stop import listening
 with listening(lambda _: None) as stopped:
     serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), Reporter(), stopped)
 """
@@ -32,14 +32,14 @@ os.environ["GRPC_FAIL_FAST"] = "use_caller"
 from pathlib import Path
 import keras
 import tensorflow as tf
-from trainer import modules
-from trainer.checkpoint import Checkpoints, Progress
-from trainer.cluster import Cluster
+from trainer.models import loader as modules
+from trainer.training.checkpoint import Checkpoints, Progress
+from trainer.config.cluster import Cluster
 from trainer.distribution.parameter_server import make
-from trainer.errors import RetryableError
-from trainer.export import export
-from trainer.job import Hparams, Job
-from trainer.steps import make_evaluate
+from trainer.config.errors import RetryableError
+from trainer.training.export import export
+from trainer.config.job import Hparams, Job
+from trainer.training.steps import make_evaluate
 
 hparams = Hparams(model="fast", precision="float32", dropout=0.0)
 strategy = make(Job(cluster=Cluster.from_json(sys.argv[1]), start_timeout=60))

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import UserError
-from trainer.launch.supervise import supervise
-from trainer.script_mode import prepare
-from trainer.storage_errors import StorageError
+from trainer.config.errors import UserError
+from trainer.launch.supervise.api import run_supervised
+from trainer.sagemaker.script_mode import prepare
+from trainer.storage.errors import StorageError
 
 DEADLINE = 60.0
 
@@ -27,9 +27,9 @@ DEADLINE = 60.0
 DRIVER = """
 import json, os, sys
 from pathlib import Path
-from trainer import failure
-from trainer.launch.supervise import supervise
-from trainer.script_mode import prepare
+from trainer.launch import failure_file as failure
+from trainer.launch.supervise.api import run_supervised
+from trainer.sagemaker.script_mode import prepare
 told = json.loads(sys.argv[1])
 command = prepare(
     program=told["program"], submit_directory=told["place"], code_dir=Path(told["code"]),
@@ -108,7 +108,7 @@ def test_sources_come_from_s3(s3, tmp_path, capfd):
     )
     assert dict(os.environ) == before
     assert f"2 files of {place} laid in {code} over 1, 1 replaced\n" in capfd.readouterr().out
-    assert supervise([command], grace=5, prefix=False).code == 0
+    assert run_supervised([command], grace=5, prefix=False).code == 0
     assert capfd.readouterr().out == "['--name', \"$(touch x) 'y'\"] of the user\n"
 
 

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from trainer import cli, dispatch, entry, output
-from trainer.job import Job
-from trainer.launch import fetch
+from trainer.cli import command_line, container, entry
+from trainer.config.job import Job
 from trainer.launch.launcher import launch
-from trainer.launch.supervise import Command
-from trainer.serving.endpoint import Call
-from trainer.serving.handler import Handlers
-from trainer.serving.version import Version
+from trainer.launch.supervise.api import Command
+from trainer.runtime import output
+from trainer.sagemaker import fetch
+from trainer.serving.http.endpoint import Call
+from trainer.serving.models.version import Version
+from trainer.serving.user_code.handlers import Handlers
 
 AZURE = "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey={};EndpointSuffix=core"
 GCP = {
@@ -74,7 +75,7 @@ MODULE = (
     SHOUT
     + """
 import keras, numpy as np, tensorflow as tf
-from trainer.model import serving_input_fn, serving_samples
+from trainer.models.mnist import serving_input_fn, serving_samples
 def keras_model(hparams):
     WHERE == "keras_model" and shout(repr(hparams) + json.dumps(dict(hparams.hp)))
     image = keras.Input((28, 28, 1), name="image_input")
@@ -109,7 +110,7 @@ class Box:
 
     def train(self, *argv: str) -> int:
         """Run the built-in model on nothing much."""
-        return cli.main(["train", "--model-dir", str(self.out / "model"), *argv])
+        return command_line.main(["train", "--model-dir", str(self.out / "model"), *argv])
 
     def module(self, name: str, *argv: str, where: str = "") -> int:
         """Run a user's module that fails at a place, or nowhere."""
@@ -168,7 +169,7 @@ def sagemaker_variables(box: Box) -> None:
 def after(prepare: Callable[[Box], None], *argv: str) -> Callable[[Box], int]:
     def job(box: Box) -> int:
         prepare(box)
-        return cli.main(argv)
+        return command_line.main(argv)
 
     return job
 
@@ -221,8 +222,8 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
         lambda box: box.train("--dry-run", "--module", "own", "--api-token", "kqz-flag-1",
                               "--db-url", url("DATABASE_URL")), 0,
     ),
-    "doctor": (lambda box: cli.main(["doctor", *OWN, "--train", url("BLOB")]), None),
-    "doctor as JSON": (lambda box: cli.main(["doctor", "--json", *OWN]), None),
+    "doctor": (lambda box: command_line.main(["doctor", *OWN, "--train", url("BLOB")]), None),
+    "doctor as JSON": (lambda box: command_line.main(["doctor", "--json", *OWN]), None),
     "doctor, SageMaker": (after(sagemaker_variables, "doctor", *OWN), None),
     "doctor, Vertex": (after(platform, "doctor", *OWN), None),
     "a flag": (lambda box: box.train("--steps", url("CACHE")), 2),
@@ -237,25 +238,29 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
         lambda box: box.train("--output-dir", f"{box.put('file', '')}/{NEEDLES['GITHUB']}"), 2,
     ),
     "data create": (
-        lambda box: cli.main(["data", "create", "--out", str(box.out / "data"), "--source",
+        lambda box: command_line.main(["data", "create", "--out", str(box.out / "data"), "--source",
                               url("PRESIGNED"), "--debug"]), 2,
     ),
     "data mnist": (
-        lambda box: cli.main(["data", "mnist", "--out", str(box.out / "data"), "--mirror",
+        lambda box: command_line.main(["data", "mnist", "--out", str(box.out / "data"), "--mirror",
                               "http://me:kqz-mirror-1@127.0.0.1:9/x?sig=kqz-sig"]), 2,
     ),
     "package": (
-        lambda box: cli.main(["package", "--source", url("MONGO"), "--out", "x.tar.gz"]), 2,
+        lambda box: command_line.main(
+            ["package", "--source", url("MONGO"), "--out", "x.tar.gz"]
+        ), 2,
     ),
     "inspect, debug": (
-        lambda box: cli.main(["package", "--debug", "--inspect",
+        lambda box: command_line.main(["package", "--debug", "--inspect",
                               box.put(f"{NEEDLES['HF_TOKEN']}.tar.gz", "x")]), 2,
     ),
-    "serve": (lambda box: cli.main(["serve", "--model-dir", f"/no/{NEEDLES['HF_TOKEN']}"]), 2),
-    "serve, debug": (
-        lambda box: cli.main(["serve", "--debug", "--model-dir", url("PIP_INDEX_URL")]), 2,
+    "serve": (
+        lambda box: command_line.main(["serve", "--model-dir", f"/no/{NEEDLES['HF_TOKEN']}"]), 2,
     ),
-    "no such program": (lambda box: dispatch.main(["entry", f"x-{NEEDLES['GITHUB']}"]), 127),
+    "serve, debug": (
+        lambda box: command_line.main(["serve", "--debug", "--model-dir", url("PIP_INDEX_URL")]), 2,
+    ),
+    "no such program": (lambda box: container.main(["entry", f"x-{NEEDLES['GITHUB']}"]), 127),
     "a user's handler": (handler, 500),
     "fetch": (lambda box: fetch.main(f"s3://b/k?sig={NEEDLES['HF_TOKEN']}", "/nowhere/x"), 1),
     "success": (
@@ -344,10 +349,10 @@ def test_what_is_no_secret_is_told(box: Box, capfd):
 )
 def test_debug_adds_a_traceback_and_changes_no_exit_code(argv, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    code = cli.main(argv)
+    code = command_line.main(argv)
     plain = capfd.readouterr()
     assert code != 0
     assert "Traceback" not in plain.err
-    assert cli.main([*argv, "--debug"]) == code
+    assert command_line.main([*argv, "--debug"]) == code
     shown = capfd.readouterr()
     assert shown.err.splitlines()[-1:] == plain.err.splitlines()[-1:]

@@ -15,9 +15,9 @@ pytest.register_assert_rewrite("object_stores")
 
 from object_stores import Contract, Store, files, serving
 
-from trainer import storage
-from trainer.errors import UserError
-from trainer.transfer import fetch
+from trainer.config.errors import UserError
+from trainer.storage import remote
+from trainer.storage.transfer import fetch
 
 pytest.importorskip("gcsfs")
 emulator = pytest.importorskip("gcp_storage_emulator.server")
@@ -53,7 +53,7 @@ def new_store(server, monkeypatch):
         """Wait for nothing between the driver's own tries."""
 
     monkeypatch.setattr(gcsfs.retry, "asyncio", types.SimpleNamespace(sleep=go_on))
-    monkeypatch.setattr(storage, "BACKOFF", 0)
+    monkeypatch.setattr(remote, "BACKOFF", 0)
 
     def settings(port: int) -> dict:
         return {"token": "anon", "endpoint_url": f"http://127.0.0.1:{port}"}

@@ -14,10 +14,10 @@ pytest.register_assert_rewrite("object_stores")
 
 from object_stores import SECRET, Contract, Store, files, serving, write
 
-from trainer import storage
-from trainer.errors import UserError
-from trainer.storage_errors import StorageError
-from trainer.transfer import fetch, push
+from trainer.config.errors import UserError
+from trainer.storage import remote
+from trainer.storage.errors import StorageError
+from trainer.storage.transfer import fetch, push
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")
@@ -49,7 +49,7 @@ def server():
 def new_store(server, monkeypatch):
     import s3fs
 
-    monkeypatch.setattr(storage, "BACKOFF", 0)
+    monkeypatch.setattr(remote, "BACKOFF", 0)
 
     def settings(port: int) -> dict:
         return {

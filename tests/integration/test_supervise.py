@@ -19,8 +19,8 @@ DEADLINE = 30.0
 # Runs what it is told to, and says how that ended and whether any child is left to it.
 DRIVER = """
 import dataclasses, json, os, sys
-from trainer.launch import run
-from trainer.launch.supervise import Command, supervise
+from trainer.launch.supervise import supervisor as run
+from trainer.launch.supervise.api import Command, run_supervised
 told = json.loads(sys.argv[1])
 run._STALLED = told.get("stalled", run._STALLED)
 run._PATIENCE = told.get("patience", run._PATIENCE)
@@ -425,7 +425,7 @@ def test_a_reader_that_goes_away_does_not_end_the_script(tmp_path):
 def test_a_log_on_a_full_disk_is_told_and_does_not_end_the_script(tmp_path):
     script = """
 import os, sys
-from trainer.launch.supervise import Command, supervise
+from trainer.launch.supervise.api import Command, run_supervised
 argv = ("/bin/bash", "-c", "echo one; echo two >&2; exit 3")
 full = os.open("/dev/full", os.O_WRONLY)
 sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=full).code)
@@ -444,7 +444,7 @@ sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False
 def test_output_that_nobody_has_read_by_the_end_is_mentioned(tmp_path):
     script = """
 import fcntl, os, sys
-from trainer.launch.supervise import Command, supervise
+from trainer.launch.supervise.api import Command, run_supervised
 argv = ("/bin/bash", "-c", "seq 100")
 reading, stuck = os.pipe()
 fcntl.fcntl(stuck, fcntl.F_SETPIPE_SZ, 4096)

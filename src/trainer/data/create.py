@@ -8,20 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer import output
-from trainer.atomic import move_file
-from trainer.data import example
+from trainer.config.errors import UserError
+from trainer.config.splits import Split
 from trainer.data.files import notes, open_tables
 from trainer.data.folders import data_among, look
-from trainer.data.framing import frame
-from trainer.data.splits import Split
-from trainer.data.table import Table
-from trainer.errors import UserError
-from trainer.storage import NO_OPTIONS, Options, Place
-from trainer.storage_errors import StorageError
-from trainer.transfer import Tell, fetch, push
-from trainer.urls import is_remote, local_path
-from trainer.waiting import Patience
+from trainer.data.formats import example
+from trainer.data.formats.framing import frame
+from trainer.data.formats.table import Table
+from trainer.runtime import output
+from trainer.runtime.waiting import Patience
+from trainer.storage.errors import StorageError
+from trainer.storage.local import move_file
+from trainer.storage.remote import NO_OPTIONS, Options, Place
+from trainer.storage.transfer import Tell, fetch, push
+from trainer.storage.urls import is_remote, local_path
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 # Records written at a time: 13 MB.
@@ -63,7 +63,7 @@ def create_anywhere(
         if source is not None:
             into = Path(stack.enter_context(_scratch())) if is_remote(source) else Path()
             (source,) = fetch([source], into, flag="--source", options=options, tell=tell)
-        written = create(source=source, out=folder, shards=shards)
+        written = create_dataset(source=source, out=folder, shards=shards)
         for note in notes([source], [source]) if source else []:
             tell(note)
         files = [path for split in SPLITS for path in written[split]]
@@ -75,7 +75,7 @@ def create_anywhere(
         return [f"{out.rstrip('/')}/{name}" for name in names]
 
 
-def create(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, list[Path]]:
+def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Split, list[Path]]:
     """Write both splits of a data set as TFRecords, to `out/train` and `out/test`.
 
     Args:

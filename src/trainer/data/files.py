@@ -8,16 +8,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from trainer import globs
-from trainer.data import idx, npy
-from trainer.data.embedded import SyntheticTable
+from trainer.config.errors import DataError
+from trainer.config.splits import TESTS, Part, Split, part_of
 from trainer.data.folders import Held, look
-from trainer.data.framing import is_tfrecord
-from trainer.data.reader import GZIP_MAGIC
-from trainer.data.splits import TESTS, Part, Split, part_of
-from trainer.data.table import Table
-from trainer.data.tfrecord import TFRecordTable
-from trainer.errors import DataError
+from trainer.data.formats import idx, npy
+from trainer.data.formats.framing import is_tfrecord
+from trainer.data.formats.reader import GZIP_MAGIC
+from trainer.data.formats.table import Table
+from trainer.data.formats.tfrecord import TFRecordTable
+from trainer.data.synthetic.embedded import SyntheticTable
+from trainer.storage import globs
 
 # As TensorFlow, Beam and `trainer data create` name the files of a set.
 SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")

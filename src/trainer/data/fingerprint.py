@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer import globs
+from trainer.config.errors import DataError
 from trainer.data import files
 from trainer.data.files import Split
-from trainer.errors import DataError
-from trainer.urls import is_remote, local_path
+from trainer.storage import globs
+from trainer.storage.urls import is_remote, local_path
 
 # Files whose last bytes are read. Checksums stand there (TFRecord, gzip), so that files of one name
 # and one size are told apart; each of them may be a request to a mounted object store.
@@ -37,7 +37,7 @@ class Fingerprint:
     entries: tuple[tuple[str, str], ...] = ()
 
 
-def fingerprint(
+def fingerprint_of(
     paths: Sequence[str], *, split: Split, flag: str, own_reader: bool = False
 ) -> Fingerprint:
     """Return names, sizes and last bytes of the files that some paths name.

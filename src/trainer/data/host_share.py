@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.data.formats.table import IMAGE_SHAPE
 from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
-from trainer.data.table import IMAGE_SHAPE
 
 
 @dataclass(frozen=True, kw_only=True)

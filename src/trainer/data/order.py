@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.data.table import BLOCK
+from trainer.data.formats.table import BLOCK
 
 
 class Order:

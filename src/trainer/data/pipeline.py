@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.errors import RetryableError
+from trainer.data.formats.table import IMAGE_SHAPE
 from trainer.data.stream import CHUNK_EXAMPLES, Stream
-from trainer.data.table import IMAGE_SHAPE
-from trainer.errors import RetryableError
 
 # Of examples, handed over at a time: 8 MB.
 MOST_NUMBERS = 1 << 20

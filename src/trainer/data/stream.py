@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainer.config.errors import DataError
+from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
 from trainer.data.order import Order
-from trainer.data.table import IMAGE_BYTES, IMAGE_SHAPE, Table
-from trainer.errors import DataError
 
 # How many examples a streamed piece holds, so how far shuffling mixes: 256 runs of 64 records
 # from all over the data, 13 MB.

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.config.errors import UserError
+from trainer.config.job import Job
 from trainer.distribution.strategy import Strategy, needing_others
-from trainer.errors import UserError
-from trainer.job import Job
 
 
 class Horovod(Strategy):

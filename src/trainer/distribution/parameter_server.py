@@ -21,10 +21,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.device import Device, used
+from trainer.config.errors import RetryableError
+from trainer.config.job import Job
 from trainer.distribution.strategy import Strategy
-from trainer.errors import RetryableError
-from trainer.job import Job
+from trainer.runtime.device import Device, used
 
 # A closure that is lost with its worker is computed again as a whole: not too many steps each.
 MOST_STEPS = 32

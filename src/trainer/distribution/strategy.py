@@ -13,10 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import output
-from trainer.device import Device, used
-from trainer.errors import PEER, PeerError
-from trainer.job import Job
+from trainer.config.errors import PEER, PeerError
+from trainer.config.job import Job
+from trainer.runtime import output
+from trainer.runtime.device import Device, used
 
 
 @contextlib.contextmanager

@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.config.errors import DataError, UserError
+from trainer.config.job import Job
 from trainer.data.folders import data_among, look
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
-from trainer.errors import DataError, UserError
-from trainer.job import Job
-from trainer.urls import is_remote, local_path
+from trainer.storage.urls import is_remote, local_path
 
 if TYPE_CHECKING:
-    from trainer.data.splits import Split
+    from trainer.config.splits import Split
 
 # Data up to this size is opened as training does, which finds damage; of more, headers are read.
 WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
@@ -27,8 +27,8 @@ REMEDY = "name files, folders or globs of TFRecord, IDX or npy"
 
 def _tell_model(job: Job, probes: Probes) -> Finding:
     """What an import would find."""
-    from trainer.artifacts.contents import contents
-    from trainer.artifacts.found import choose
+    from trainer.packaging.contents import read_contents
+    from trainer.packaging.locate import choose
 
     if not job.input:
         return problem("--input", "not given", "name the model to import, or a channel `input`")
@@ -37,7 +37,7 @@ def _tell_model(job: Job, probes: Probes) -> Finding:
         told = stores.tell_data([job.input], flag="--input", among=None, look=look_at)
         return replace(told, about="--input", text=f"{job.input}: {told.text}")
     try:
-        found = choose(contents(Path(local_path(job.input, flag="--input")), name=job.input))
+        found = choose(read_contents(Path(local_path(job.input, flag="--input")), name=job.input))
     except UserError as error:
         return problem("--input", str(error), "trainer package --inspect tells more")
     place = f", {found.place}" if found.place else ""
@@ -52,7 +52,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         probes: How stores are asked.
         unknown: Fields of the job that are not as they were meant.
     """
-    from trainer import preflight
+    from trainer.data import selection
 
     if job.import_model:
         try:
@@ -92,7 +92,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
         return
     try:
-        test = _look(job, probes, preflight.test_paths(job), split="test")
+        test = _look(job, probes, selection.test_paths(job), split="test")
     except UserError as error:
         yield of_error(error, remedy=REMEDY)
         return
@@ -156,7 +156,7 @@ def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
     Raises:
         DataError: A header is damaged.
     """
-    from trainer.data import idx, npy
+    from trainer.data.formats import idx, npy
 
     if "npy images" in kinds:
         return sum(npy.header(file)[0][0] for file in kinds["npy images"]), True
@@ -176,7 +176,7 @@ def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
 
 def _walk(raw: bytes) -> tuple[int, int]:
     """How many records begin in `raw`, and how many bytes they take, the last one whole."""
-    from trainer.data.framing import FOOTER, HEADER, header_length
+    from trainer.data.formats.framing import FOOTER, HEADER, header_length
 
     count = at = 0
     while (length := header_length(raw[at : at + HEADER])) is not None:

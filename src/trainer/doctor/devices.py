@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer import cuda, precision
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
 from trainer.platforms.base import Seen
-from trainer.platforms.task import find_gpu, hidden_gpus, missing_gpu
-from trainer.precision import BF16_FLAGS
+from trainer.platforms.process_env import find_gpu, hidden_gpus, missing_gpu
+from trainer.runtime import cuda, precision
+from trainer.runtime.precision import BF16_FLAGS
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import cuda
 from trainer.doctor import stores
+from trainer.runtime import cuda
 
 
 def usable_cores() -> int:

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trainer.config.errors import UserError
+from trainer.config.flags import job_from_flags
+from trainer.config.job import Job
+from trainer.config.options import flag
+from trainer.doctor.dry_run import settings, shown
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
-from trainer.dry_run import settings, shown
-from trainer.errors import UserError
-from trainer.flags import job_from_flags
-from trainer.job import Job
-from trainer.knob import flag
 from trainer.platforms.base import Reading, Seen
-from trainer.platforms.coerce import coerce, field_of
-from trainer.platforms.resolve import Resolved, resolve, which
-from trainer.secrets import mask_value
+from trainer.platforms.coerce import coerce_value, field_of
+from trainer.platforms.resolve import Resolved, resolve_job, which
+from trainer.runtime.secrets.mask import mask_value
 
 # Told even where nobody has set them.
 IMPORTANT = frozenset({
@@ -57,7 +57,7 @@ def set_up(seen: Seen, flags: Mapping[str, Any]) -> Setup:
     left, env = dict(flags), dict(seen.env)
     while len(mistakes) < MISTAKES:
         try:
-            resolved = resolve(replace(seen, env=env), left)
+            resolved = resolve_job(replace(seen, env=env), left)
             # Without the variable at fault, it could be taken for another.
             resolved = replace(resolved, platform=platform.NAME, because=because)
             return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
@@ -113,7 +113,7 @@ def _salvage(
     for key, value, where in said:
         name = field_of(key)
         with contextlib.suppress(UserError, KeyError):
-            value = coerce(name, value, where=where)
+            value = coerce_value(name, value, where=where)
             if value is not None:
                 values[name], sources[name] = value, where
     sources |= {name: flag(name) for name in flags}

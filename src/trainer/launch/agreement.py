@@ -12,15 +12,17 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trainer import __version__, output, precision, recipes
-from trainer.errors import UserError
-from trainer.installed import version
-from trainer.job import Job
-from trainer.knob import flag
-from trainer.launch import addresses, tasks
+from trainer import __version__
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.config.options import flag
+from trainer.launch import network, plan
 from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
-from trainer.launch.tasks import Member
-from trainer.module_source import source_files
+from trainer.launch.plan import Member
+from trainer.models import recipes
+from trainer.models.module_source import source_files
+from trainer.runtime import output, precision
+from trainer.runtime.versions import version
 
 if TYPE_CHECKING:
     from trainer.data.files import Split
@@ -74,10 +76,10 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         env: The environment of its processes.
     """
     host = f"{name} ({member.task})"
-    if tasks.alone(job):
+    if plan.alone(job):
         return HostSettings(host=host)
     values = versions(horovod=job.distribution == "horovod")
-    counts = plain(len(tasks.trainers(job))), plain(len(job.cluster.ps))
+    counts = plain(len(plan.trainers(job))), plain(len(job.cluster.ps))
     values |= dict(zip(LISTS, (*counts, _ports(job)), strict=True))
     # Compared apart: hosts may have other devices.
     values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
@@ -132,7 +134,7 @@ def _ports(job: Job) -> Value | None:
     """Return where the list of hosts has TensorFlow's servers; names may lead there otherwise."""
     if job.distribution == "horovod":
         return None
-    found = [(each.task, str(addresses.split(each.address)[1])) for each in tasks.members(job)]
+    found = [(each.task, str(network.split(each.address)[1])) for each in plan.members(job)]
     parts = [(task, port) for task, port in found if not task.startswith("evaluator")]
     return described(" ".join(port for _, port in parts), parts=parts)
 
@@ -142,7 +144,7 @@ def _gpus(job: Job) -> Value | None:
     if job.distribution == "horovod":
         return plain(min(1, job.gpus))
     if job.distribution == "multi_worker_mirrored":
-        return plain(job.gpus // tasks.processes(job) or min(1, job.gpus))
+        return plain(job.gpus // plan.processes(job) or min(1, job.gpus))
     return None
 
 
@@ -166,7 +168,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
         UserError: It is not there.
     """
     served = job.distribution == "parameter_server"
-    first = member.id == tasks.members(job)[0].id
+    first = member.id == plan.members(job)[0].id
     trains = member.role in ("chief", "worker")
     # Hosts that have each a share of the data have each other files.
     yield "--train", _files(job, "train") if trains and job.shard_by != "host" else None
@@ -181,9 +183,9 @@ def _files(job: Job, split: Split) -> Value:
         UserError: There are none.
     """
     # With NumPy, which only a job on several hosts needs here.
-    from trainer import preflight
-    from trainer.data.fingerprint import fingerprint
-    from trainer.urls import is_remote, local_path
+    from trainer.data import selection
+    from trainer.data.fingerprint import fingerprint_of
+    from trainer.storage.urls import is_remote, local_path
 
     given = {
         name: tuple(p if is_remote(p) else local_path(p, flag=flag(name)) for p in paths)
@@ -194,9 +196,9 @@ def _files(job: Job, split: Split) -> Value:
     if split == "test":
         # What is in a store is looked for the split when it is here.
         away = any(map(is_remote, job.train)) and not job.test
-        paths = job.train if away else preflight.test_paths(job)
+        paths = job.train if away else selection.test_paths(job)
     own = job.module != Job.module
-    found = fingerprint(paths, split=split, flag=flag(split), own_reader=own)
+    found = fingerprint_of(paths, split=split, flag=flag(split), own_reader=own)
     if job.distribution == "parameter_server" and split == "train" and paths:
         # Workers open the files that the chief names.
         text = f"{found.text} at {' '.join(paths)}"
@@ -206,6 +208,6 @@ def _files(job: Job, split: Split) -> Value:
 
 def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str | None:
     # The coordinator of parameter servers and workers sees no GPU.
-    first = member.id == tasks.members(job)[0].id
+    first = member.id == plan.members(job)[0].id
     seen = 0 if job.distribution == "parameter_server" and first else job.gpus
     return precision.of_host(gpus=seen, env=env)

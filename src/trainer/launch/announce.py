@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer import output
-from trainer.errors import RetryableError, UserError
-from trainer.job import Job
-from trainer.launch.command import Command
+from trainer.config.errors import RetryableError, UserError
+from trainer.config.job import Job
 from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import Host, run_host
+from trainer.launch.supervise.command import Command
 from trainer.platforms.base import Seen
-from trainer.platforms.resolve import resolve
+from trainer.platforms.resolve import resolve_job
+from trainer.runtime import output
 
 # Seconds for hosts that are started together to hear of it.
 _TOGETHER = 10.0
@@ -68,7 +68,7 @@ def announcing_flags(seen: Seen, base: Command) -> Iterator[None]:
             given = _given(seen.argv, "port", "distribution")
             if "port" in given:
                 given["port"] = int(given["port"])
-            job = resolve(Seen(env=seen.env, root=seen.root), given).job
+            job = resolve_job(Seen(env=seen.env, root=seen.root), given).job
         except (UserError, ValueError):
             raise mistake from None
         with announcing(job, base):

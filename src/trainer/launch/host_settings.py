@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer import output, secrets
 from trainer.launch.printable import printable
+from trainer.runtime import output
+from trainer.runtime.secrets import mask
 
 # Of what a value is made of, the first parts are sent.
 _PARTS = 64
@@ -87,8 +88,8 @@ def masked(name: str, value: Any) -> Value:
     """Return the value of a flag or hyperparameter as it is stated."""
     text = _text(value)
     # Masked as a whole: of a secret that is cut off its beginning would stay.
-    secret = secrets.looks_secret(name) and not secrets.is_figure(name, text)
-    shown = secrets.MASK if secret else output.clean(text)
+    secret = mask.looks_secret(name) and not mask.is_figure(name, text)
+    shown = mask.MASK if secret else output.clean(text)
     return Value(text=_short(shown), digest=_digest(text))
 
 

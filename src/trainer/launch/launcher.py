@@ -19,30 +19,31 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trainer import output
-from trainer.errors import UserError
-from trainer.job import PORT, Job
-from trainer.launch import processes, tasks
-from trainer.launch.addresses import free_ports, interface_of, split
+from trainer.config.errors import UserError
+from trainer.config.job import PORT, Job
+from trainer.launch import plan
+from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, Part
 from trainer.launch.agreement import settings_of
-from trainer.launch.aside import aside
-from trainer.launch.command import Command, Outcome
+from trainer.launch.bounded_work import aside
+from trainer.launch.environment import Meeting, environment, horovod_places
 from trainer.launch.host_settings import HostSettings
-from trainer.launch.kv_store import Store
-from trainer.launch.lifeline import Lifeline
-from trainer.launch.part import CLOSING, EVALUATING, PATIENCE, Part
-from trainer.launch.peers import Peers
-from trainer.launch.post import Post, directly, over_http
-from trainer.launch.relay import sinks
-from trainer.launch.rendezvous import serving
-from trainer.launch.roster import Roster
-from trainer.launch.run import Run
-from trainer.launch.signals import STOPPING, Ear, ending, hearing
-from trainer.launch.signing import Signer
-from trainer.launch.tasks import Process
-from trainer.launch.terms import Terms
-from trainer.launch.variables import Meeting, environment, horovod_places
-from trainer.launch.verdict import SETTLE
+from trainer.launch.network import free_ports, interface_of, split
+from trainer.launch.plan import Process
+from trainer.launch.rendezvous.client import Peers
+from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.keepalive import Lifeline
+from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.root_cause import SETTLE
+from trainer.launch.rendezvous.signing import Signer
+from trainer.launch.rendezvous.state import Terms
+from trainer.launch.rendezvous.transport import Post, directly, over_http
+from trainer.launch.supervise import orphans
+from trainer.launch.supervise.command import Command, Outcome
+from trainer.launch.supervise.signals import STOPPING, Ear, ending, hearing
+from trainer.launch.supervise.supervisor import Run
+from trainer.runtime import output
+from trainer.runtime.output_writer import sinks
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30
@@ -80,7 +81,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     Args, Returns, Raises: as of `launch`.
     """
     job = host.job
-    first = tasks.members(job)[0]
+    first = plan.members(job)[0]
     with ending():
         # A network disk that hangs would keep this thread from hearing SIGTERM.
         settings = aside(
@@ -92,10 +93,10 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
         ear = stack.enter_context(hearing())
-        stack.enter_context(processes.adopting_orphans())
+        stack.enter_context(orphans.adopting_orphans())
         roster = Roster(host.terms(), on_start=host.open_store) if host.member == first else None
         if roster:
-            alone = tasks.alone(job)
+            alone = plan.alone(job)
             asked = job.port or (0 if alone else PORT)
             where = "127.0.0.1" if alone else ""
             host.port = stack.enter_context(
@@ -108,7 +109,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
                 name=host.name,
                 chief=host.name if roster else first.host,
                 port=host.port,
-                count=tasks.processes(job),
+                count=plan.processes(job),
                 spec=host.spec,
                 start_timeout=job.start_timeout,
                 card=host.card,
@@ -139,10 +140,10 @@ def preview(job: Job, base: Command) -> list[Command]:
         UserError: The job cannot be.
     """
     host = Host(job, base)
-    first = tasks.members(job)[0]
+    first = plan.members(job)[0]
     if host.member != first:
         host.connected(first.host, "127.0.0.1")
-    counts = {member.id: tasks.processes(job) for member in tasks.members(job)}
+    counts = {member.id: plan.processes(job) for member in plan.members(job)}
     return [command for _, command in host.commands({"counts": counts}, probe=False)[0]]
 
 
@@ -161,7 +162,7 @@ class Host:
     """
 
     def __init__(self, job: Job, base: Command) -> None:
-        self.member = tasks.myself(job)
+        self.member = plan.myself(job)
         self.name = split(self.member.address)[0] or socket.gethostname()
         self.port = job.port or PORT
         self.spec: dict[str, Any] = {}
@@ -179,7 +180,7 @@ class Host:
     def terms(self) -> Terms:
         """What the job can do without."""
         job, served = self.job, self.job.distribution == "parameter_server"
-        members = tasks.members(job)
+        members = plan.members(job)
         beside = not job.cluster.ps
         spared = [
             m.id
@@ -217,7 +218,7 @@ class Host:
         """
         if self.job.distribution == "horovod":
             late = self.base.env.get("HOROVOD_DYNAMIC_PROCESS_SETS", "0") not in ("", "0")
-            planned = tasks.plan(self.job, counts)
+            planned = plan.plan(self.job, counts)
             self.store.open(horovod_places(planned), late_sets=late)
 
     def connected(self, chief_ip: str, own_ip: str) -> None:
@@ -242,12 +243,12 @@ class Host:
             probe: Whether free ports may be looked for.
         """
         job = self.job
-        planned = tasks.plan(job, told["counts"])
-        free = probe and tasks.alone(job) and not job.port
+        planned = plan.plan(job, told["counts"])
+        free = probe and plan.alone(job) and not job.port
         ports = free_ports(len(planned)) if free else []
-        cluster = tasks.cluster_of(job, planned, ports=ports)
+        cluster = plan.cluster_of(job, planned, ports=ports)
         # Nobody tells the first host which of its addresses leads to the others but they.
-        reached_at = told.get("reached_at") if self.member == tasks.members(job)[0] else None
+        reached_at = told.get("reached_at") if self.member == plan.members(job)[0] else None
         meeting = Meeting(
             ip=self._chief_ip,
             port=self.port,
@@ -265,7 +266,7 @@ class Host:
                     ),
                 ),
             )
-            for process in tasks.of(self.member, planned)
+            for process in plan.of(self.member, planned)
         ]
         return mine, len(planned) > 1
 
@@ -284,7 +285,7 @@ def check(job: Job) -> None:
             "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
             "`make horovod`, or set --distribution multi_worker_mirrored"
         )
-    count = tasks.processes(job)
+    count = plan.processes(job)
     if 0 < job.gpus < count and job.distribution in ("horovod", "multi_worker_mirrored"):
         raise UserError(
             f"--processes-per-host {count}: NCCL wants a GPU for each process, and this host has "

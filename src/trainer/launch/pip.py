@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainer import failure
-from trainer.errors import UserError
-from trainer.launch.supervise import Command, run_step
-from trainer.report import Reporter
+from trainer.config.errors import UserError
+from trainer.launch import failure_file
+from trainer.launch.supervise.api import Command, run_step
+from trainer.runtime.log import Reporter
 
 REQUIREMENTS = "requirements.txt"
 _ERROR = re.compile(r"\s*error: ", re.IGNORECASE)
@@ -61,7 +61,7 @@ def install(
         problem = _problem(outcome.tail)
         if outcome.signal is not None or not problem:
             # Compilers take the most memory of all.
-            problem = failure.ending(outcome)
+            problem = failure_file.ending(outcome)
         line = _line(file, problem) if listed else ""
         text = f"{name}{line}: pip failed: {problem}"
         if any(_NO_NETWORK.search(line) for line in outcome.tail):

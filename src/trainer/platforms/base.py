@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.cluster import Cluster
-from trainer.errors import UserError
-from trainer.hypertune import Trial
+from trainer.config.cluster import Cluster
+from trainer.config.errors import UserError
+from trainer.config.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)

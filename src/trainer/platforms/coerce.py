@@ -13,11 +13,11 @@ import json
 import typing
 from typing import Any
 
-from trainer.errors import UserError
-from trainer.job import Hparams, Job
-from trainer.knob import Knob, knobs
+from trainer.config.errors import UserError
+from trainer.config.job import Hparams, Job
+from trainer.config.options import Knob, knobs
+from trainer.config.values import KINDS, typed, unquoted
 from trainer.platforms.base import shown
-from trainer.values import KINDS, typed, unquoted
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def field_of(name: str) -> str:
     return aliases().get(plain, plain)
 
 
-def coerce(name: str, value: Any, *, where: str) -> Any:
+def coerce_value(name: str, value: Any, *, where: str) -> Any:
     """Make of a platform's value what the field holds.
 
     Args:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.config.errors import UserError
+from trainer.config.values import unquoted
 from trainer.platforms.coerce import field_of
-from trainer.values import unquoted
 
-VARIABLE = "TRAINER_SECRET"
+SECRET_VARIABLE = "TRAINER_SECRET"
 
 
 def is_secret(name: str) -> bool:
     """Return whether a hyperparameter of this name holds the secret."""
-    return field_of(name).upper() == VARIABLE
+    return field_of(name).upper() == SECRET_VARIABLE
 
 
 def read_secret(
@@ -29,8 +29,8 @@ def read_secret(
     Raises:
         UserError: A hyperparameter of the name holds no text.
     """
-    if env.get(VARIABLE):
-        return env[VARIABLE], VARIABLE
+    if env.get(SECRET_VARIABLE):
+        return env[SECRET_VARIABLE], SECRET_VARIABLE
     for name, value in hyperparameters.items():
         if is_secret(name):
             found = unquoted(value)

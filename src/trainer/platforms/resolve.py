@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from trainer.cluster import Cluster
-from trainer.errors import UserError
-from trainer.flags import job_from_flags
-from trainer.job import Job
-from trainer.knob import flag
-from trainer.platforms import ai_platform, local, sagemaker
+from trainer.config.cluster import TASK_VARIABLE, Cluster
+from trainer.config.errors import UserError
+from trainer.config.flags import job_from_flags
+from trainer.config.job import Job
+from trainer.config.options import flag
+from trainer.config.suggest import closest, hint
+from trainer.config.values import unquoted
+from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Reading, Seen
-from trainer.platforms.coerce import aliases, coerce, field_of, known, text
+from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text
 from trainer.platforms.job_secret import is_secret, read_secret
-from trainer.platforms.task import VARIABLE, count_gpus, find_gpu, hidden_gpus, read_task
-from trainer.suggest import closest, hint
-from trainer.values import unquoted
+from trainer.platforms.process_env import count_gpus, find_gpu, hidden_gpus, read_task
 
 # In the order in which they are asked; `local` takes whatever is left.
-PLATFORMS: tuple[ModuleType, ...] = (sagemaker, ai_platform, local)
+PLATFORMS: tuple[ModuleType, ...] = (sagemaker, google, local)
 # What `--job-dir` stands for, as long as nothing names these folders themselves.
 JOB_FOLDERS = {"model_dir": "/model", "checkpoint_dir": "/checkpoints", "log_dir": "/logs"}
 
@@ -50,7 +50,7 @@ class Resolved:
     notes: tuple[str, ...]
 
 
-def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
+def resolve_job(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
     """Make the Job of this process.
 
     Args:
@@ -76,7 +76,7 @@ def resolve(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         cluster, sources["cluster"] = task
         cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
     # What else starts processes as such starts Horovod's ranks.
-    ranks = task is not None and task[1] != VARIABLE and cluster.size > 1
+    ranks = task is not None and task[1] != TASK_VARIABLE and cluster.size > 1
     usable = 0 if values.get("device") == "cpu" else count_gpus(seen)
     how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=usable))
     if ranks and how != "horovod":
@@ -169,7 +169,7 @@ def _merge(reading: Reading, flags: Mapping[str, Any]) -> tuple[dict[str, Any], 
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, given in reading.values.items():
-        value = coerce(name, given, where=reading.sources[name])
+        value = coerce_value(name, given, where=reading.sources[name])
         if value is not None:
             values[name], sources[name] = value, reading.sources[name]
     told, told_by, own = _hyperparameters(reading.hyperparameters)
@@ -225,7 +225,7 @@ def _hyperparameters(
             said = unquoted(value)
             own[key] = "" if said is None else text(said)
             continue
-        value = coerce(name, value, where=where)
+        value = coerce_value(name, value, where=where)
         if value is None:
             continue
         if values.get(name, value) != value:

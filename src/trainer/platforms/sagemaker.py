@@ -9,11 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainer.cluster import Cluster
-from trainer.errors import UserError
+from trainer.config.cluster import Cluster
+from trainer.config.errors import UserError
+from trainer.config.values import unquoted
 from trainer.platforms.base import Reading, Seen, expect
 from trainer.platforms.coerce import field_of
-from trainer.platforms.opt_ml import (
+from trainer.platforms.sagemaker_channels import (
+    FIELDS,
+    check_channels,
+    read_channels,
+    read_sharding,
+)
+from trainer.platforms.sagemaker_files import (
     FILES,
     base_dir,
     config_file,
@@ -23,19 +30,12 @@ from trainer.platforms.opt_ml import (
     sign,
     view,
 )
-from trainer.platforms.sagemaker_channels import (
-    FIELDS,
-    check_channels,
-    read_channels,
-    read_sharding,
-)
 from trainer.platforms.sagemaker_switches import (
     PROCESSES,
     SWITCHES,
     overridden,
     read_switches,
 )
-from trainer.values import unquoted
 
 NAME = "sagemaker"
 NAMES: dict[str, str] = {

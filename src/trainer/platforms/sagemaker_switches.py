@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.errors import UserError
+from trainer.config.errors import UserError
 from trainer.platforms.base import shown
-from trainer.platforms.coerce import coerce
+from trainer.platforms.coerce import coerce_value
 
 MPI = "sagemaker_mpi_enabled"
 PARAMETER_SERVER = "sagemaker_parameter_server_enabled"
@@ -80,7 +80,7 @@ def read_switches(
     used = {*_ALWAYS_SENT, PROCESSES}
     if on:
         values["distribution"], sources["distribution"] = SWITCHES[on], on
-    number = coerce("processes_per_host", parameters.get(PROCESSES), where=PROCESSES)
+    number = coerce_value("processes_per_host", parameters.get(PROCESSES), where=PROCESSES)
     notes: list[str] = []
     if number is not None and on == MPI:
         values["processes_per_host"], sources["processes_per_host"] = number, PROCESSES

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from trainer.serving.body import Intake, unpacked
-from trainer.serving.endpoint import Call
-from trainer.serving.formats import Reader, answer
-from trainer.serving.formats.ask import Ask
+from trainer.serving.formats import Reader, response
 from trainer.serving.formats.large import LARGE
-from trainer.serving.refusal import busy
-from trainer.serving.version import Version
+from trainer.serving.formats.request import Ask
+from trainer.serving.http.body import Intake, unpacked
+from trainer.serving.http.endpoint import Call
+from trainer.serving.http.errors import busy
+from trainer.serving.models.version import Version
 
 T = TypeVar("T")
 # The most that gzip makes of one byte.
@@ -88,7 +88,7 @@ class Predictor:
         call.told |= {"model": version.name, "version": version.number, "rows": rows}
         outputs = await version.batcher.submit(ask.signature, ask.arrays)
         size = sum(array.nbytes for array in outputs.values())
-        return await self._run(size, lambda: answer.write(outputs, kind=accept, form=ask.form))
+        return await self._run(size, lambda: response.write(outputs, kind=accept, form=ask.form))
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:
         # Larger ones take longer than others should wait for; in a thread they do not have to.

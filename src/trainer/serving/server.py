@@ -18,30 +18,30 @@ from typing import Any
 
 import uvicorn
 
-from trainer import device
-from trainer.errors import UserError
-from trainer.launch.signals import ending
-from trainer.runtime import import_tensorflow
-from trainer.serving import handler
-from trainer.serving.access_log import AccessLog
-from trainer.serving.app import make_app
-from trainer.serving.batching import Batcher
-from trainer.serving.connection import Connection, Limits
-from trainer.serving.endpoint import Watch
-from trainer.serving.graceful import GracefulServer, tell
-from trainer.serving.handler import Handlers
-from trainer.serving.metrics import Metrics
-from trainer.serving.model import Model
+from trainer.config.errors import UserError
+from trainer.launch.supervise.signals import ending
+from trainer.runtime import device
+from trainer.runtime.tensorflow import import_tensorflow
+from trainer.serving.http.access_log import AccessLog
+from trainer.serving.http.app import make_app
+from trainer.serving.http.connection import Connection, Limits
+from trainer.serving.http.endpoint import Watch
+from trainer.serving.http.errors import shown
+from trainer.serving.http.metrics import Metrics
+from trainer.serving.http.uvicorn_server import GracefulServer, tell
+from trainer.serving.models.batching import Batcher
+from trainer.serving.models.model import Model
+from trainer.serving.models.source import fetched, local
+from trainer.serving.models.store import Store
+from trainer.serving.models.version import AVAILABLE, END, State
 from trainer.serving.predict import Predictor
-from trainer.serving.refusal import shown
-from trainer.serving.sagemaker import SageMaker
+from trainer.serving.protocols.sagemaker import SageMaker
+from trainer.serving.protocols.tf_serving import TfServing
 from trainer.serving.settings import Settings
-from trainer.serving.source import fetched, local
-from trainer.serving.store import Store
-from trainer.serving.tf_serving import TfServing
-from trainer.serving.version import AVAILABLE, END, State
-from trainer.transfer import StoppedError
-from trainer.urls import is_remote
+from trainer.serving.user_code import handlers
+from trainer.serving.user_code.handlers import Handlers
+from trainer.storage.transfer import StoppedError
+from trainer.storage.urls import is_remote
 
 # Longer than what stands before such a server keeps its connections, so that it is never the
 # server that closes one just when the next request comes.
@@ -56,7 +56,7 @@ PREPARING_STOP = 10.0
 SWITCH_SECONDS = 0.0005
 
 
-def run(settings: Settings) -> int:
+def serve(settings: Settings) -> int:
     """Serve until told to stop.
 
     Returns:
@@ -182,7 +182,7 @@ class Serving:
             self._folder = fetched(url, self._folder, tell=tell, stopped=stopped)
             self._store.folder = self._folder
             self._store.check()
-        handler.install(self._folder, stopped=stopped)
+        handlers.install(self._folder, stopped=stopped)
         self._preparing = False
 
     def _batcher(self, name: str, model: Model) -> Batcher:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import UserError
-from trainer.knob import Knob, flag, knob
-from trainer.values import KINDS, Switch, reader, typed
+from trainer.config.errors import UserError
+from trainer.config.options import Knob, flag, knob
+from trainer.config.values import KINDS, Switch, reader, typed
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable, Mapping
 
 from trainer.serving.formats import csv, image, npy, simple_json, tf_json
-from trainer.serving.formats.ask import Ask
-from trainer.serving.refusal import Refusal
-from trainer.serving.signature import Signature
+from trainer.serving.formats.request import Ask
+from trainer.serving.http.errors import Refusal
+from trainer.serving.models.signature import Signature
 
 Reader = Callable[[bytes, Mapping[str, Signature], str | None], Ask]
 

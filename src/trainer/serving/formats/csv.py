@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer.serving.formats import large
-from trainer.serving.formats.ask import Ask, checked, choose
-from trainer.serving.refusal import bad, shown
-from trainer.serving.signature import Signature, Tensor
+from trainer.serving.formats.request import Ask, checked, choose
+from trainer.serving.http.errors import bad, shown
+from trainer.serving.models.signature import Signature, Tensor
 
 # Rows of text that are read at a time.
 AT_ONCE = 4096

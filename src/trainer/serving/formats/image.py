@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.ask import Ask, Form, checked, choose
-from trainer.serving.refusal import Refusal, bad
-from trainer.serving.signature import Signature
+from trainer.serving.formats.request import Ask, Form, checked, choose
+from trainer.serving.http.errors import Refusal, bad
+from trainer.serving.models.signature import Signature
 
 BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trainer.serving.refusal import Refusal, bad, shown
-from trainer.serving.signature import Tensor, shape_text
+from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.models.signature import Tensor, shape_text
 
 # Smaller bodies are read at once.
 LARGE = 2**20

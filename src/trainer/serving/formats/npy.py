@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.ask import Ask, Form, checked, choose
-from trainer.serving.refusal import Refusal, bad, shown
-from trainer.serving.signature import Signature, Tensor
+from trainer.serving.formats.request import Ask, Form, checked, choose
+from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.models.signature import Signature, Tensor
 
 LONGEST_HEADER = 10_000
 

@@ -15,8 +15,8 @@ import re
 import numpy as np
 import orjson
 
-from trainer.serving import shapes
-from trainer.serving.signature import Tensor
+from trainer.serving.models import shapes
+from trainer.serving.models.signature import Tensor
 
 _NUMBER = b"0123456789+-.eE"
 # Longer texts are read in pieces, see `large`.

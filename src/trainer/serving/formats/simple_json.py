@@ -19,9 +19,9 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import large, numbers, tf_json, values
-from trainer.serving.formats.ask import Ask, checked, choose
-from trainer.serving.refusal import Refusal, bad, shown
-from trainer.serving.signature import Signature
+from trainer.serving.formats.request import Ask, checked, choose
+from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.models.signature import Signature
 
 Reader = Callable[[bytes, Mapping[str, Signature], str | None], Ask]
 

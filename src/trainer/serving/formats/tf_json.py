@@ -18,9 +18,9 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import large, numbers, values
-from trainer.serving.formats.ask import Ask, Form, checked, choose
-from trainer.serving.refusal import bad, shown
-from trainer.serving.signature import Signature
+from trainer.serving.formats.request import Ask, Form, checked, choose
+from trainer.serving.http.errors import bad, shown
+from trainer.serving.models.signature import Signature
 
 _NOT_FINITE = re.compile(rb"[\s,:\[](?:NaN|-?Infinity)[\s,\]}]")
 

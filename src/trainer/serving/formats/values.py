@@ -11,8 +11,8 @@ import numpy as np
 
 from trainer.serving.formats import large, numbers
 from trainer.serving.formats.large import DEEPEST, Array
-from trainer.serving.refusal import Refusal, bad, shown
-from trainer.serving.signature import Tensor
+from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.models.signature import Tensor
 
 # Of base64 that are decoded in one call; four make three bytes.
 CHARACTERS = 2**18

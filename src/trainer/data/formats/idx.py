@@ -1,0 +1,105 @@
+"""IDX files, the format of the original MNIST: plain or gzipped.
+
+Two zero bytes, a byte for the type (8: uint8), a byte for the number of dimensions, a big-endian
+uint32 for each dimension, then the values (http://yann.lecun.com/exdb/mnist/, "the IDX file
+format").
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from trainer.config.errors import DataError
+from trainer.data.formats.reader import Reader, Unpacked, open_unpacked
+from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
+
+UINT8 = 8
+TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
+
+# That of images: type and rank, then three dimensions.
+LONGEST_HEADER = 4 + 4 * 3
+
+
+def dimensions(head: bytes) -> tuple[int, ...] | None:
+    """The dimensions that the header announces, or None if `head` begins no uint8 IDX file."""
+    if len(head) < 8 or head[:3] != b"\0\0\x08" or head[3] not in (1, 3):
+        return None
+    rank = head[3]
+    if len(head) < 4 + 4 * rank:
+        return None
+    return struct.unpack_from(f">{rank}I", head, 4)
+
+
+def described(head: bytes) -> str | None:
+    """Return type and dimensions of an IDX file of any kind, or None if `head` begins none."""
+    kind = TYPES.get(head[2]) if head[:2] == b"\0\0" and len(head) > 4 else None
+    if kind is None or not 0 < head[3] <= (len(head) - 4) // 4:
+        return None
+    return f"{kind} {list(struct.unpack_from(f'>{head[3]}I', head, 4))}"
+
+
+def pack(array: np.ndarray) -> bytes:
+    """The IDX file that holds `array`, uint8."""
+    header = bytes((0, 0, UINT8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.tobytes()
+
+
+class IdxTable:
+    """The images of one IDX file with the labels of another.
+
+    Attributes:
+        images: The file of images.
+        offset: Where the first one begins.
+        labels: uint8 [n].
+
+    Raises:
+        DataError: A body is shorter or longer than its header says, the counts differ, or the
+            images are not 28×28.
+    """
+
+    kind = "idx"
+    offset = LONGEST_HEADER
+
+    def __init__(self, images: Path, labels: Path) -> None:
+        self.name = f"{images} with {labels.name}"
+        self.damage: list[str] = []
+        self.images, shape = _open(images)
+        check_image_shape(shape[1:], where=str(images))
+        file, counts = _open(labels)
+        if counts != shape[:1]:
+            size = "×".join(map(str, counts))
+            raise DataError(f"{images} has {shape[0]} images, but {labels} has {size} labels")
+        values = np.frombuffer(file.read(_header(counts), shape[0]), np.uint8)
+        self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
+
+    def __len__(self) -> int:
+        return self.labels.size
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Table.read`."""
+        raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
+
+
+def _open(path: Path) -> tuple[Reader | Unpacked, tuple[int, ...]]:
+    """Open an IDX file and read its dimensions, having checked the length of its body."""
+    file = open_unpacked(path)
+    shape = dimensions(file.read(0, min(LONGEST_HEADER, file.size)))
+    if shape is None:
+        raise DataError(f"{path}: not an IDX file of images or labels")
+    body, expected = file.size - _header(shape), math.prod(shape)
+    if body != expected:
+        size = "×".join(map(str, shape))
+        raise DataError(
+            f"{path}: the body has {body} bytes, but the header ({size}) calls for {expected}; "
+            "fetch the file again"
+        )
+    return file, shape
+
+
+def _header(shape: tuple[int, ...]) -> int:
+    return 4 + 4 * len(shape)

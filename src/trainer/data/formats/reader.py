@@ -1,0 +1,115 @@
+"""Files read at any place, by any thread, however many there are."""
+
+from __future__ import annotations
+
+import collections
+import gzip
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+import zlib
+from pathlib import Path
+from typing import ClassVar
+
+from trainer.config.errors import DataError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+# A data set may have more files than a process may open (often 1024): the last ones stay open.
+OPEN_FILES = 128
+
+# A gzipped file cannot be read from the middle: it is unpacked into memory, beyond this to disk.
+SPOOL_BYTES = 256 << 20
+
+
+class Reader:
+    """One file, opened when it is read.
+
+    Attributes:
+        path: The file.
+        size: Its length in bytes when first seen.
+
+    Raises:
+        OSError: It is not there or cannot be read.
+    """
+
+    _opened: ClassVar[collections.deque[weakref.ref[Reader]]] = collections.deque()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: _Handle | None = None
+        self.size = os.fstat(self._open().number).st_size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The `size` bytes at `offset`.
+
+        Raises:
+            DataError: The file has fewer.
+        """
+        # Held here, a handle outlives its being given up by another thread.
+        handle = self._handle or self._open()
+        raw = os.pread(handle.number, size, offset)
+        if len(raw) < size:
+            raise DataError(f"{self.path}: became shorter while it was read; start again")
+        return raw
+
+    def _open(self) -> _Handle:
+        with self._lock:
+            if self._handle is None:
+                self._handle = handle = _Handle(self.path)
+                self._opened.append(weakref.ref(self))
+                if len(self._opened) > OPEN_FILES and (oldest := self._opened.popleft()()):
+                    oldest._handle = None
+                return handle
+            return self._handle
+
+
+class Unpacked:
+    """A gzipped file, unpacked on opening; read like a `Reader`.
+
+    Raises:
+        DataError: The gzip stream is damaged or cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+        try:
+            with gzip.open(path) as packed:
+                shutil.copyfileobj(packed, self._file, 1 << 20)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{path}: damaged gzip file ({error}); fetch the file again") from None
+        self.size = self._file.tell()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The `size` bytes at `offset`."""
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)
+
+
+def open_unpacked(path: Path) -> Reader | Unpacked:
+    """Open a file for reading at any place, unpacked first if it is gzipped.
+
+    Raises:
+        DataError: The gzip stream is damaged or cut short.
+    """
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP_MAGIC
+    return Unpacked(path) if packed else Reader(path)
+
+
+class _Handle:
+    """A file descriptor, closed when the last who uses it lets go."""
+
+    def __init__(self, path: Path) -> None:
+        self.number = -1
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)

@@ -1,0 +1,76 @@
+"""What every kind of data file looks like to the input pipeline: a table of labelled images."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from trainer.config.errors import DataError
+
+# Records are read, and in streaming shuffled, in runs of this many: large enough that one read
+# (about 50 kB for MNIST) costs little, small enough that a shuffle group holds hundreds of runs.
+BLOCK = 64
+
+IMAGE_SHAPE = (28, 28, 1)
+IMAGE_BYTES = 28 * 28
+CLASSES = 10
+
+
+class Table(Protocol):
+    """Labelled images that can be read in any order of blocks.
+
+    Attributes:
+        kind: `tfrecord`, `idx`, `npy` or `synthetic`.
+        name: What a person calls it: the file, or the pair of files.
+        damage: A line for each damaged record that is left out of the count and never read.
+    """
+
+    kind: str
+    name: str
+    damage: list[str]
+
+    def __len__(self) -> int:
+        """The number of examples that can be read."""
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read examples `start` to `stop`.
+
+        Args:
+            start: First example; a multiple of `BLOCK`.
+            stop: One past the last; a multiple of `BLOCK` or `len(self)`.
+
+        Returns:
+            Images, uint8 [stop - start, 28, 28, 1], and labels, uint8 [stop - start].
+
+        Raises:
+            DataError: A record is damaged, or its image or label is not as expected.
+        """
+
+
+def check_image_shape(shape: tuple[int, ...], *, where: str) -> None:
+    """Raise a DataError unless `shape` is 28×28 or 28×28×1."""
+    if tuple(shape) not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
+        size = "×".join(map(str, shape))
+        raise DataError(f"{where}: image size is {size}, expected 28×28×1")
+
+
+def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.ndarray:
+    """Return `labels` as uint8.
+
+    Args:
+        labels: Integers [n].
+        where: The file, for the message.
+        numbers: Each record's number in the file, for the message.
+
+    Raises:
+        DataError: A label is not one of the ten classes.
+    """
+    wrong = (labels < 0) | (labels >= CLASSES)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{where}: record {numbers[row]}: label {int(labels[row])} is out of range, "
+            f"expected 0 to {CLASSES - 1}"
+        )
+    return labels.astype(np.uint8, copy=False)

@@ -1,0 +1,196 @@
+"""TFRecord files as tables of their examples, without TensorFlow.
+
+Where all records of a file have one length, record i starts at i × stride and a block of them is a
+matrix, read in one go. Any other file is walked once from header to header, and read by the index
+that this gives.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from trainer.config.errors import DataError
+from trainer.data.formats import example
+from trainer.data.formats.framing import (
+    FOOTER,
+    HEADER,
+    find_header,
+    header_length,
+    masked_crc,
+    masked_crcs,
+)
+from trainer.data.formats.reader import Reader
+from trainer.data.formats.table import IMAGE_SHAPE, check_labels
+
+PROBES = 16
+SCAN_BYTES = 1 << 20
+
+
+class TFRecordTable:
+    """The labelled images of one uncompressed TFRecord file.
+
+    Args:
+        path: The file.
+        skip_corrupt: Leave damaged records out instead of raising. The whole file is then checked
+            on opening, so that what is left can be counted and read in any order.
+
+    Attributes:
+        damage: What is wrong with each record left out, a line each.
+        path: The file.
+        numbers: Of the records that are not left out: int64 [n]. Not there, as the next two, where
+            all records have one length.
+        offsets: Where they begin.
+        lengths: Of their data.
+
+    Raises:
+        DataError: Framing or checksum is wrong: file, record and offset are named.
+    """
+
+    kind = "tfrecord"
+
+    def __init__(self, path: Path, *, skip_corrupt: bool = False) -> None:
+        self.name, self.path = str(path), path
+        self.damage: list[str] = []
+        self._reader = Reader(path)
+        self._size = self._reader.size
+        self._layouts: list[example.Layout] = []
+        self._stride = 0
+        if not skip_corrupt and self._is_uniform():
+            self._count = self._size // self._stride
+        else:
+            index = np.array(list(self._walk(skip_corrupt)), np.int64).reshape(-1, 3)
+            self.numbers, self.offsets, self.lengths = index.T
+            self._count = len(index)
+            self._stride = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Table.read`."""
+        if self._stride:
+            return self._read_rows(start, stop)
+        offsets, lengths = self.offsets[start:stop], self.lengths[start:stop]
+        numbers = self.numbers[start:stop]
+        first, last = int(offsets[0]), int(offsets[-1] + lengths[-1])
+        raw = self._reader.read(first, last + HEADER + FOOTER - first)
+        images = np.empty((stop - start, *IMAGE_SHAPE), np.uint8)
+        labels = np.empty(stop - start, np.uint8)
+        for length in np.unique(lengths).tolist():
+            rows = np.flatnonzero(lengths == length)
+            at = offsets[rows] - first
+            windows = np.lib.stride_tricks.sliding_window_view(
+                np.frombuffer(raw, np.uint8), HEADER + length + FOOTER
+            )
+            records = windows[at]
+            wrong = masked_crcs(raw, at + HEADER, length) != _stored(records)
+            if wrong.any():
+                row = rows[np.argmax(wrong)]
+                raise self._damaged(int(numbers[row]), int(offsets[row]), "data checksum is wrong")
+            images[rows], labels[rows] = self._decode(records[:, HEADER:-FOOTER], numbers[rows])
+        return images, labels
+
+    def _read_rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read records of one length: the whole block is a matrix."""
+        stride, offset = self._stride, start * self._stride
+        raw = self._reader.read(offset, (stop - start) * stride)
+        rows = np.frombuffer(raw, np.uint8).reshape(-1, stride)
+        wrong = (rows[:, :HEADER] != self._header).any(axis=1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._damaged(
+                start + row, offset + row * stride, "length or its checksum is wrong"
+            )
+        at = np.arange(HEADER, len(raw), stride)
+        wrong = masked_crcs(raw, at, stride - HEADER - FOOTER) != _stored(rows)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._damaged(start + row, offset + row * stride, "data checksum is wrong")
+        return self._decode(rows[:, HEADER:-FOOTER], np.arange(start, stop))
+
+    def _decode(self, payloads: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images and checked labels of messages of one length; `numbers` are for the errors."""
+        try:
+            images, labels = example.decode(payloads, layouts=self._layouts)
+        except example.BadExampleError as error:
+            problem, row = error.args
+            raise DataError(f"{self.name}: record {numbers[row]}: {problem}") from None
+        checked = check_labels(labels, where=self.name, numbers=numbers)
+        return images.reshape(-1, *IMAGE_SHAPE), checked
+
+    def _is_uniform(self) -> bool:
+        """Whether all records have one length, judged by up to 17 of them spread over the file.
+
+        Sets the stride. A later record that breaks it is found when it is read, by its header.
+        """
+        header = self._reader.read(0, min(HEADER, self._size))
+        length = header_length(header)
+        if length is None or self._size % (HEADER + length + FOOTER):
+            return False
+        self._stride = HEADER + length + FOOTER
+        self._header = np.frombuffer(header, np.uint8)
+        count = self._size // self._stride
+        probes = {count - 1, *range(0, count, max(1, count // PROBES))}
+        return all(self._reader.read(i * self._stride, HEADER) == header for i in probes)
+
+    def _walk(self, skip_corrupt: bool) -> Iterator[tuple[int, int, int]]:
+        """Yield each record's number, offset and length; check the data where damage is skipped."""
+        offset = number = length = 0
+        with self._reader.path.open("rb", buffering=1 << 20) as file:
+            while offset < self._size:
+                problem = ""
+                head = file.read(HEADER)
+                announced = header_length(head)
+                if announced is None:
+                    problem = "is cut short" if len(head) < HEADER else "length checksum is wrong"
+                    end = self._next_record(offset, length) if skip_corrupt else self._size
+                else:
+                    length, end = announced, offset + HEADER + announced + FOOTER
+                    if end > self._size:
+                        problem = "is cut short"
+                    elif skip_corrupt:
+                        data, crc = file.read(length), file.read(FOOTER)
+                        if masked_crc(data) != struct.unpack("<I", crc)[0]:
+                            problem = "data checksum is wrong"
+                if not problem:
+                    yield number, offset, length
+                elif skip_corrupt:
+                    self.damage.append(str(self._damaged(number, offset, problem)))
+                else:
+                    raise self._damaged(number, offset, problem)
+                offset, number = end, number + 1
+                file.seek(offset)
+
+    def _next_record(self, offset: int, length: int) -> int:
+        """Where the record after the one at `offset` begins, if that one's header is damaged.
+
+        Args:
+            offset: Of the damaged record.
+            length: Of the record before it, 0 if there is none.
+        """
+        end, at = self._size, offset + 1
+        while at < self._size:
+            raw = self._reader.read(at, min(SCAN_BYTES, self._size - at))
+            if (found := find_header(raw, longest=self._size)) is not None:
+                end = at + found
+                break
+            # A header may reach from one part into the next.
+            at += max(1, len(raw) - HEADER + 1)
+        # Several damaged in a row are told one by one where they can be told apart.
+        stride = HEADER + length + FOOTER
+        return offset + stride if length and (end - offset) % stride == 0 else end
+
+    def _damaged(self, number: int, offset: int, problem: str) -> DataError:
+        return DataError(
+            f"{self.name}: record {number} at offset {offset}: {problem}; fetch the file again, "
+            "or leave damaged records out with --skip-corrupt N"
+        )
+
+
+def _stored(records: np.ndarray) -> np.ndarray:
+    """The checksums at the end of framed records, uint8 [n, length]: uint32 [n]."""
+    return np.ascontiguousarray(records[:, -FOOTER:]).view("<u4")[:, 0]

@@ -1,0 +1,196 @@
+"""A `tf.data.Dataset` made of TensorFlow's own operations only, for servers without Python.
+
+Workers of a ParameterServerStrategy are bare TensorFlow servers: the generators of
+`pipeline.dataset` cannot run there, but a graph can.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.config.errors import DataError
+from trainer.data.formats.table import IMAGE_BYTES, Table
+from trainer.data.graph.decode import GraphReader
+from trainer.data.pipeline import scale
+from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
+
+# Read in turns where data is streamed, so that a shuffled piece holds some of each.
+TABLES_AT_ONCE = 16
+
+
+# There is nothing here for AutoGraph to convert; to look for it takes longer than the rest.
+@tf.autograph.experimental.do_not_convert
+def graph_dataset(
+    tables: Sequence[Table],
+    *,
+    batch_size: int,
+    training: bool,
+    shard_index: Any = 0,
+    shard_count: int = 1,
+    shard_by: str = "auto",
+    seed: Any = 0,
+    cache_mb: float = 1024,
+    piece_examples: int = PIECE_EXAMPLES,
+) -> tf.data.Dataset:
+    """Batches that TensorFlow reads without Python.
+
+    It may be called within a `tf.function`, as `create_per_worker_dataset` does; tell that not to
+    use AutoGraph.
+
+    Args:
+        tables: The data.
+        batch_size: Examples in a batch.
+        training: Shuffled, differently in each epoch and shard, and endless, batches running on
+            from epoch to epoch so that all are full; or one pass in order, ending with what is
+            left.
+        shard_index: Which part is wanted, 0 to `shard_count` - 1: a number or an integer scalar,
+            such as a worker's index, which is known only where the graph runs.
+        shard_count: Of how many parts.
+        shard_by: For training as `Shard.by`; an evaluation is always by record.
+        seed: Of the order: a number or an integer scalar.
+        cache_mb: For training, a part of up to this size, in MiB, is read once and kept in memory.
+        piece_examples: How many examples are shuffled at a time where it is not.
+
+    Returns:
+        Elements as of `pipeline.dataset`, and its two attributes: `stream`, a `Described`, and
+        `feed`, None.
+
+    Raises:
+        DataError: There are fewer records than parts.
+    """
+    tables = [table for table in tables if len(table)]
+    described = Described(tables)
+    if described.total < shard_count:
+        raise DataError(
+            f"{described.name}: {described.total} records are too few for {shard_count} workers"
+        )
+    files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
+    every = (shard_count, 1) if files else (1, shard_count)
+    # The largest part: what is in memory must fit whichever this is.
+    most = max(sum(map(len, tables[i :: every[0]])) for i in range(every[0]))
+    most = -(-most // every[1])
+    # Read and put together on the host: a GPU gets batches.
+    with tf.device("CPU"):
+        index = _checked(shard_index, shard_count)
+        reader = GraphReader(tables, index=index, every_table=every[0], every_record=every[1])
+        order = _Order(seed, index)
+        numbers = tf.range(len(tables), dtype=tf.int64)
+        if not training:
+            data = reader.runs(numbers).rebatch(batch_size)
+        elif most * IMAGE_BYTES <= cache_mb * 2**20:
+            data = _from_memory(reader.runs(numbers).rebatch(most), order, batch_size)
+        else:
+            data = _streamed(reader, numbers, order, piece_examples)
+            data = data.rebatch(batch_size, drop_remainder=True)
+    options = tf.data.Options()
+    # As in `pipeline.dataset`: one thread outruns any model here.
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    data = data.map(scale).prefetch(2).with_options(options)
+    data.stream, data.feed = described, None
+    return data
+
+
+class Described:
+    """What the training loop asks of a data set: of `Stream`, what needs no reading.
+
+    Args:
+        tables: All of the data, whatever this process's part of it.
+
+    Attributes:
+        tables: The same.
+        total: How many examples they hold.
+    """
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.tables = list(tables)
+        self.total = sum(map(len, self.tables))
+
+    @property
+    def kind(self) -> str:
+        """`tfrecord`, `idx`, `npy` or `synthetic`."""
+        return self.tables[0].kind
+
+    @property
+    def damage(self) -> list[str]:
+        """A line for each damaged record left out."""
+        return [line for table in self.tables for line in table.damage]
+
+    @functools.cached_property
+    def error(self) -> DataError | None:
+        """What is wrong with the data, found by reading all of it; None if nothing is.
+
+        TensorFlow says `corrupted record at 99804`, but not in which file. To be asked only when
+        reading has failed: it takes as long as reading does.
+        """
+        try:
+            for table in self.tables:
+                for start in range(0, len(table), CHUNK_EXAMPLES):
+                    table.read(start, min(start + CHUNK_EXAMPLES, len(table)))
+        except DataError as error:
+            return error
+        return None
+
+    @property
+    def name(self) -> str:
+        """The files, or the first of them where there are many."""
+        names = [table.name for table in self.tables]
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Random orders: a pure function of seed, shard and position."""
+
+    seed: Any
+    shard: tf.Tensor
+
+    def shuffle(self, values: tf.Tensor, *position: tf.Tensor | int) -> tf.Tensor:
+        """`values` in another order for each position: a number or more."""
+        key = tf.stack([tf.cast(self.seed, tf.int64), self.shard])
+        for number in position:
+            key = tf.random.experimental.stateless_fold_in(key, number)
+        return tf.random.experimental.stateless_shuffle(values, key)
+
+
+def _checked(index: Any, count: int) -> tf.Tensor:
+    """The index of a part, int64; of one that is not there, nothing would be read for ever."""
+    index = tf.cast(index, tf.int64)
+    right = tf.logical_and(index >= 0, index < count)
+    check = tf.debugging.Assert(right, ["no such part:", index, "of", count])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(index)
+
+
+def _from_memory(whole: tf.data.Dataset, order: _Order, batch_size: int) -> tf.data.Dataset:
+    """Batches of one element that holds everything; kept as long as the iterator lives."""
+
+    def batches(images: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.range(tf.size(labels))
+        epochs = tf.data.Dataset.counter().map(lambda epoch: order.shuffle(numbers, epoch))
+        picked = epochs.rebatch(batch_size, drop_remainder=True)
+        return picked.map(lambda ids: (tf.gather(images, ids), tf.gather(labels, ids)))
+
+    return whole.flat_map(batches)
+
+
+def _streamed(
+    reader: GraphReader, numbers: tf.Tensor, order: _Order, piece_examples: int
+) -> tf.data.Dataset:
+    """Shuffled pieces, epoch after epoch, of tables in another order each time."""
+
+    def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        runs = reader.runs(order.shuffle(numbers, epoch), at_once=TABLES_AT_ONCE)
+
+        def mix(piece: tf.Tensor, examples: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+            ids = order.shuffle(tf.range(tf.size(examples[1])), epoch, 1 + piece)
+            return tuple(tf.gather(part, ids) for part in examples)
+
+        return runs.rebatch(piece_examples).enumerate().map(mix)
+
+    return tf.data.Dataset.counter().flat_map(epoch_of)

@@ -1,0 +1,221 @@
+"""The download of MNIST's four IDX files from public mirrors, checked and resumable.
+
+A file grows as `<name>.part` and gets its own name only when its checksum is right, so
+a file under its own name is whole. What a broken download left is taken up again with
+a Range request (RFC 9110, section 14), at whatever mirror answers next.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from trainer.config.errors import DataError, UserError
+from trainer.data.mnist.http import Answer, FailedError, StartOverError
+from trainer.runtime import output
+from trainer.storage.local import move_file
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "http://yann.lecun.com/exdb/mnist/",
+)
+SUMS = """
+440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609  train-images-idx3-ubyte.gz
+3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c  train-labels-idx1-ubyte.gz
+8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6  t10k-images-idx3-ubyte.gz
+f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6  t10k-labels-idx1-ubyte.gz
+"""  # as sha256sum prints them
+FILES: Mapping[str, str] = {line[66:]: line[:64] for line in SUMS.strip().splitlines()}
+"""The files' names and SHA-256."""
+
+PROGRESS = 5.0  # seconds between two lines about one file
+
+
+def download(
+    out: Path,
+    *,
+    mirrors: Sequence[str] = MIRRORS,
+    timeout: float = 30.0,
+    deadline: float = 600.0,
+    tell: Callable[[str], None] = output.out,
+    files: Mapping[str, str] = FILES,
+) -> list[Path]:
+    """Brings the files into a folder; those already there and whole are not fetched.
+
+    Several programs may do this in one folder at once: one fetches, the others wait.
+
+    Args:
+        out: The folder, made if need be.
+        mirrors: Base addresses, http or https, tried in order for each file; the one
+            that gave a file is asked first for the next.
+        timeout: Seconds without a byte after which a mirror is given up.
+        deadline: Seconds for one file at all mirrors together, however it trickles.
+        tell: Takes each line about the progress.
+        files: File names and their SHA-256 in hexadecimal digits.
+
+    Returns:
+        The files' paths, in the order of `files`.
+
+    Raises:
+        DataError: If no mirror gave a file with the right checksum.
+        UserError: If the folder cannot be written, or a mirror's address is of no use.
+    """
+    for mirror in mirrors:
+        if not mirror.startswith(("http://", "https://")):
+            raise UserError(f"mirror {mirror!r}: expected an address with http:// or https://")
+    paths = []
+    order = list(mirrors)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with _alone(out, deadline * max(len(files), 1)) as handle:
+            for name, checksum in files.items():
+                path = out / name
+                paths.append(path)
+                if path.is_file():
+                    if _checksum(path) == checksum:
+                        tell(f"{name}: already there")
+                        continue
+                    tell(f"{name}: there, but damaged")
+                mirror = _from_mirrors(
+                    path, checksum, order, timeout=timeout, deadline=deadline, tell=tell
+                )
+                order = [mirror, *(other for other in order if other != mirror)]
+            with contextlib.suppress(OSError):  # a few file systems sync no folders
+                os.fsync(handle)
+    except BrokenPipeError:
+        raise  # of whoever reads what is told, no matter of the folder
+    except OSError as error:
+        raise UserError(
+            f"folder {out}: cannot be written ({error.strerror or error}); give another folder"
+        ) from error
+    return paths
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, seconds: float) -> Iterator[int]:
+    """Opens the folder and holds its lock, as two writers of one .part file would spoil it."""
+    handle = os.open(folder, os.O_RDONLY)
+    end = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise UserError(
+                        f"folder {folder}: another program has been downloading into it for "
+                        f"{seconds:.0f} s; end that one or give another folder"
+                    ) from None
+                time.sleep(0.05)
+                continue
+            except OSError:
+                # Some network file systems lock no folders; the checksums still hold.
+                pass
+            break
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _from_mirrors(
+    path: Path,
+    checksum: str,
+    mirrors: Sequence[str],
+    *,
+    timeout: float,
+    deadline: float,
+    tell: Callable[[str], None],
+) -> str:
+    """Gets one file from the first mirror that has it whole; returns that mirror."""
+    part = path.with_name(path.name + ".part")
+    end = time.monotonic() + deadline
+    reasons = []
+    for turn, mirror in enumerate(mirrors):
+        url = f"{mirror.rstrip('/')}/{path.name}"
+        # A slow mirror may use its share of the time only, and the next goes on where it ended.
+        until = time.monotonic() + max(end - time.monotonic(), 0) / (len(mirrors) - turn)
+        tell(f"{path.name}: from {url}")
+        try:
+            try:
+                _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
+            except StartOverError as reason:
+                part.unlink(missing_ok=True)
+                tell(f"{path.name}: {reason}; starting over")
+                _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
+        except FailedError as reason:
+            tell(f"{path.name}: {reason}")
+            reasons.append(f"{mirror} {reason}")
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()
+        else:
+            return mirror
+    raise DataError(
+        f"{path.name} could not be downloaded: {'; '.join(reasons) or 'no mirror was given'}; "
+        "check the network, or give the folder of the four files with --train"
+    )
+
+
+def _fetch(
+    url: str,
+    path: Path,
+    part: Path,
+    checksum: str,
+    *,
+    timeout: float,
+    until: float,
+    tell: Callable[[str], None],
+) -> None:
+    """Fetches what the .part file lacks, and gives it its name if the checksum is right."""
+    with part.open("ab") as file:
+        had = part.stat().st_size
+        # A program that ended just before its rename left the whole file.
+        if had == 0 or _checksum(part) != checksum:
+            answer = Answer(url, had, timeout=timeout, until=until)
+            try:
+                _append(answer, file, had, lambda line: tell(f"{path.name}: {line}"))
+            finally:
+                answer.stop()
+        file.flush()
+        os.fsync(file.fileno())
+    size = part.stat().st_size
+    if (found := _checksum(part)) != checksum:
+        part.unlink()
+        # The wrong bytes may be the ones from an earlier download.
+        kind = StartOverError if had else FailedError
+        raise kind(f"gave {size} bytes with the wrong SHA-256 {found[:12]}…")
+    move_file(part, path)
+    tell(f"{path.name}: {size} bytes, checksum right")
+
+
+def _append(answer: Answer, file: BinaryIO, had: int, tell: Callable[[str], None]) -> None:
+    """Appends the rest of a body to a file that has `had` bytes of it."""
+    head = answer.head()
+    if had and head.status != http.client.PARTIAL_CONTENT:
+        file.truncate(0)
+        had = 0
+    elif had and not (head.range or "").startswith(f"bytes {had}-"):
+        raise StartOverError(f"gave the range {head.range} for bytes {had}-")
+    elif had:
+        tell(f"going on after {had} bytes")
+    got = 0
+    told = time.monotonic()
+    while piece := answer.piece():
+        file.write(piece)
+        got += len(piece)
+        if time.monotonic() - told >= PROGRESS:
+            told = time.monotonic()
+            tell(f"{had + got} bytes" + (f" of {had + head.length}" if head.length else ""))
+    if head.length is not None and got < head.length:
+        raise FailedError(f"broke off after {had + got} of {had + head.length} bytes")
+
+
+def _checksum(path: Path) -> str:
+    """Gives a file's SHA-256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,30 @@
+"""Which of a job's data is its test data."""
+
+from __future__ import annotations
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.data import files
+
+
+def test_paths(job: Job) -> tuple[str, ...]:
+    """Where the test data is: what `--test` says, else the test split among `--train`.
+
+    Raises:
+        UserError: `--train` is given, but holds no test split.
+    """
+    if job.test or not job.train:
+        return job.test
+    if not files.holds_split(job.train, "test"):
+        raise UserError(
+            f"--test: not given, and --train {' '.join(job.train)} holds no test split; "
+            "name the test data"
+        )
+    return job.train
+
+
+def notes(job: Job) -> list[str]:
+    """Return lines on what lies among the data of a job and is not used."""
+    if job.module != Job.module or not job.train:
+        return []
+    return files.notes(job.train, test_paths(job), shared=job.shard_by == "host")

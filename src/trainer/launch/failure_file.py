@@ -1,0 +1,148 @@
+"""The text that tells why a run failed, and the file a platform reads it from.
+
+SageMaker shows the first 1024 characters of `/opt/ml/output/failure` as the job's FailureReason
+(reference/sagemaker.md §1.2, §1.6), so that the root cause comes first and the rest is short.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.launch import failure_text, mpi_output
+from trainer.launch.supervise.api import Outcome
+from trainer.runtime import output
+from trainer.storage import local
+
+LIMIT = 1024
+# Of these, so that what follows the cause always has room.
+_CAUSE = 600
+# Lines in which it is looked for: what was said long before has nothing to do with it.
+_TAIL = 60
+_PLACE = 160
+
+_DISK_FULL = re.compile(r"No space left on device|Errno 28\b|Disk quota exceeded", re.IGNORECASE)
+_HINTS = {126: "the program cannot be executed", 127: "a program was not found"}
+_SIGNALS: dict[int, str] = {
+    signal.SIGILL: "illegal instruction: built for another processor",
+    signal.SIGABRT: "aborted, see the last lines of the log",
+    signal.SIGBUS: "bus error: most likely /dev/shm or the disk is full",
+    signal.SIGFPE: "division by zero, in native code",
+    signal.SIGKILL: "killed, most likely out of memory: take a larger instance or smaller batches",
+    signal.SIGSEGV: "segmentation fault, in native code",
+}
+# What a process that is aborted says before is the cause; of the others' end it knows nothing.
+_UNFORESEEN = frozenset(_SIGNALS) - {signal.SIGABRT}
+
+
+def clear(path: Path) -> None:
+    """Remove what an earlier run left, so that `write` can tell it from this run's."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        output.err(f"trainer: warning: cannot remove {path}: {error.strerror}")
+
+
+def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
+    """Write the failure file, unless the user's script has written its own.
+
+    A file that cannot be written is reported, not raised: the failure itself matters more.
+
+    Args:
+        path: The file; `clear` removes an old one when a run begins.
+        reason: What happened, the root cause first; secrets in it are masked.
+        host: Where.
+        process: In which one, as `rank 3`, or None if there is but one.
+    """
+    where = f"host {host}" if process is None else f"host {host}, {process}"
+    text = _valid(compose(_clean(reason), where=where))
+    try:
+        if path.is_file() and path.stat().st_size > 0:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        local.write_text(path, text)
+    except OSError as error:
+        why = error.strerror or error
+        shown = " ".join(text.split())
+        output.err(f"trainer: cannot write {path}: {why}; it would say: {shown}")
+
+
+def compose(reason: str, *, where: str) -> str:
+    """`reason` and where it happened in at most 1024 characters, the end of `reason` cut off."""
+    end = f"\n{_cut(where, 200)}"
+    return _cut(reason.strip() or "unknown", LIMIT - len(end)) + end
+
+
+def reason_from(outcome: Outcome) -> str:
+    """Why a run failed: the last exception, where it came from, how the process ended, a hint.
+
+    Args:
+        outcome: How it ended; secrets in what it printed are masked.
+    """
+    tail: Sequence[str] = outcome.tail
+    if mpi_output.is_tagged(tail):
+        # A script that runs mpirun itself.
+        _, tail = mpi_output.blame(tail)
+    told = failure_text.read(mpi_output.without_help(tail)[-_TAIL:])
+    lines = [_cut(_clean(told.cause), _CAUSE), _cut(_clean(told.place), _PLACE)]
+    if outcome.signal == signal.SIGKILL:
+        # It had no time for a word of its own: what it wrote before has nothing to do with it.
+        lines = [ending(outcome)]
+    elif outcome.signal in _UNFORESEEN:
+        lines = [ending(outcome), *(lines if told.telling else [])]
+    else:
+        lines = [*lines, ending(outcome)]
+    return "\n".join(line for line in lines if line)
+
+
+def line_from(outcome: Outcome) -> str | None:
+    """Return the line for the log that says why a run failed; None where the log says it already.
+
+    Args:
+        outcome: How it ended.
+    """
+    if not outcome.code or failure_text.says_why(outcome.tail):
+        return None
+    if outcome.told is not None and not outcome.killed:
+        return None
+    return "; ".join(reason_from(outcome).splitlines())
+
+
+def ending(outcome: Outcome) -> str:
+    """Return how a process ended, and what that may mean."""
+    name = outcome.failed or "the run"
+    hint = _HINTS.get(outcome.code, "")
+    if outcome.timed_out:
+        status, hint = f"{name} did not end in time", ""
+    elif outcome.killed:
+        status, hint = f"{name} did not end when told to, and was killed", ""
+    elif outcome.told is not None:
+        status = f"{name} was told to end by signal {outcome.told}; exit code {outcome.code}"
+    elif outcome.signal is not None:
+        status = f"{name} ended by signal {outcome.signal}, exit code {outcome.code}"
+        hint = _SIGNALS.get(outcome.signal, "")
+    else:
+        status = f"{name} ended with exit code {outcome.code}"
+        # A shell says so of a program that it ran; no other program ends with these by chance.
+        number = outcome.code - 128
+        if number in _SIGNALS:
+            hint = f"as of a program that was ended by signal {number}: {_SIGNALS[number]}"
+    if any(_DISK_FULL.search(line) for line in outcome.tail):
+        hint = "the disk is full: ask for a larger volume"
+    return f"{status} ({hint})" if hint else status
+
+
+def _clean(text: str) -> str:
+    # Line by line: what hides too much takes no more than a line. The rest is cut off anyway.
+    return "\n".join(map(output.clean, text[: 8 * LIMIT].splitlines()))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _valid(text: str) -> str:
+    """The same text without what UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")

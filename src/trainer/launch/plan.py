@@ -1,0 +1,251 @@
+"""Which processes a job has, on which hosts, and what each is told.
+
+A platform lists hosts; some of them start several processes. Nothing here looks at anything but its
+arguments: every host comes to the same list by itself, once all have said how many they start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainer.config.cluster import Cluster, Role
+from trainer.config.errors import UserError
+from trainer.config.job import PORT, Job
+from trainer.launch.network import join, split
+
+SEVERAL = "horovod, multi_worker_mirrored or parameter_server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A host that takes part, with a launcher of its own.
+
+    Attributes:
+        role: As the platform says; a server may stand beside it.
+        index: Which one of its role.
+        address: As the platform lists it; empty where it lists none.
+    """
+
+    role: Role
+    index: int
+    address: str = ""
+
+    @property
+    def id(self) -> str:
+        """What the others know it by."""
+        return f"{self.role}-{self.index}"
+
+    @property
+    def host(self) -> str:
+        """The host's name or IP, for people; its role where it has none."""
+        return split(self.address)[0] or self.id
+
+    @property
+    def task(self) -> str:
+        """Its role, for people."""
+        return f"{self.role} {self.index}"
+
+    def __str__(self) -> str:
+        return f"{self.task} ({self.host})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process of the job.
+
+    Attributes:
+        role: What it does.
+        index: Which one of its role.
+        member: The host that starts it, by `Member.id`.
+        local_rank: Which of those who train on that host it is.
+        local_size: How many train there.
+        rank: Its place among all who train, or -1.
+    """
+
+    role: Role
+    index: int
+    member: str
+    local_rank: int = 0
+    local_size: int = 1
+    rank: int = -1
+
+    @property
+    def name(self) -> str:
+        """`rank 3` among equals, else `ps 0`."""
+        if self.rank >= 0:
+            return f"rank {self.rank}"
+        return "chief" if self.role == "chief" else f"{self.role} {self.index}"
+
+
+def several(job: Job) -> bool:
+    """Whether a job needs more than the process that it was read by.
+
+    Raises:
+        UserError: It has several hosts or processes, and a way to share the work that has not.
+    """
+    if job.launched or job.import_model:
+        return False
+    if job.distribution in ("none", "mirrored"):
+        _check_single(job)
+        return False
+    _check_roles(job)
+    hosts = max(1, len(job.cluster.trainers))
+    return job.distribution != "multi_worker_mirrored" or hosts * processes(job) > 1
+
+
+def processes(job: Job) -> int:
+    """How many processes train on this host."""
+    if job.processes_per_host:
+        return job.processes_per_host
+    return max(1, job.gpus) if job.distribution == "horovod" else 1
+
+
+def members(job: Job) -> tuple[Member, ...]:
+    """The hosts that have to come, the one where they meet first.
+
+    Raises:
+        UserError: There is a host that this way to share the work has no use for.
+    """
+    cluster = job.cluster
+    _check_roles(job)
+    found = [
+        Member(role=role, index=index, address=address)
+        for role in ("chief", "worker", "ps", "evaluator")
+        for index, address in enumerate(getattr(cluster, role))
+    ]
+    if not cluster.trainers:
+        if found:
+            raise UserError(f"this is {cluster}: expected a chief or a worker among them")
+        found = [Member(role="chief", index=0)]
+    return tuple(found)
+
+
+def trainers(job: Job) -> tuple[Member, ...]:
+    """The hosts on which processes train, or the chief coordinates them."""
+    return tuple(m for m in members(job) if m.role in ("chief", "worker"))
+
+
+def myself(job: Job) -> Member:
+    """This host. Google leaves evaluators out of the list: then it comes on top of it."""
+    role, index = job.cluster.role, job.cluster.index
+    mine = [m for m in members(job) if (m.role, m.index) == (role, index)]
+    return mine[0] if mine else Member(role=role, index=index)
+
+
+def alone(job: Job) -> bool:
+    """Whether this host is the only one, so that nobody has to find it."""
+    unlisted = job.distribution == "parameter_server" and job.platform == "ai-platform"
+    return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
+
+
+def plan(job: Job, counts: Mapping[str, int]) -> tuple[Process, ...]:
+    """All processes of the job, those who train first, in the order of their ranks.
+
+    Args:
+        job: As this host sees it.
+        counts: For each member, how many it has that train.
+    """
+    equals = job.distribution != "parameter_server"
+    hosts = trainers(job)
+    found: list[Process] = []
+    for place, member in enumerate(hosts):
+        count = counts[member.id]
+        if not equals:
+            if place == 0:
+                found.append(Process(role="chief", index=0, member=member.id, local_size=count))
+            # With hosts for the work, the coordinator has its own for itself.
+            if place == 0 and len(hosts) > 1:
+                continue
+        for local in range(count):
+            number = len(found)
+            found.append(
+                Process(
+                    role="worker" if number else "chief",
+                    index=max(0, number - 1),
+                    member=member.id,
+                    local_rank=local,
+                    local_size=count,
+                    rank=number if equals else -1,
+                )
+            )
+    if not equals:
+        listed = [member for member in members(job) if member.role == "ps"]
+        for index, member in enumerate(listed or hosts):
+            found.append(Process(role="ps", index=index, member=member.id))
+    return tuple(found)
+
+
+def of(member: Member, planned: Sequence[Process]) -> tuple[Process, ...]:
+    """The processes that a host starts."""
+    if member.role == "evaluator":
+        return (Process(role="evaluator", index=member.index, member=member.id),)
+    return tuple(process for process in planned if process.member == member.id)
+
+
+def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = ()) -> Cluster:
+    """The addresses of all processes.
+
+    Args:
+        job: As this host sees it.
+        planned: What `plan` returned.
+        ports: Of a host that is alone, one for each process; else those that the platform lists,
+            and for what it does not list those after the port where the hosts meet.
+
+    Raises:
+        UserError: Two processes would have one address.
+    """
+    hosts = {member.id: member for member in members(job)}
+    meeting = job.port or PORT
+    named: dict[Role, list[str]] = {"chief": [], "worker": [], "ps": []}
+    taken = set() if ports else {(next(iter(hosts.values())).host, meeting)}
+    listed: set[str] = set()
+    for number, process in enumerate(planned):
+        member = hosts[process.member]
+        host, port = split(member.address)
+        if (member.role == "ps") != (process.role == "ps") or member.id in listed:
+            # The host's own address belongs to the first process of its kind.
+            port = None
+        else:
+            listed.add(member.id)
+        if ports:
+            host, port = "127.0.0.1", ports[number]
+        elif port is None:
+            port = meeting + 1 + number
+        if (host, port) in taken or port > 65535:
+            raise UserError(
+                f"--port {meeting}: {host}:{port} would be taken twice or is no port; the hosts "
+                f"meet at {meeting}, and what has no port of its own takes one of the "
+                f"{len(planned)} after it; choose another --port"
+            )
+        taken.add((host, port))
+        named[process.role].append(join(host or "127.0.0.1", port))
+    return Cluster(
+        chief=tuple(named["chief"]), worker=tuple(named["worker"]), ps=tuple(named["ps"])
+    )
+
+
+def _check_single(job: Job) -> None:
+    """Raise a UserError if there is more than the one process that can train."""
+    cluster, how = job.cluster, job.distribution
+    if cluster.size > 1 or cluster.role in ("ps", "evaluator"):
+        raise UserError(
+            f"--distribution {how}: trains in one process, but this is {cluster}; set "
+            f"--distribution {SEVERAL}, or start one host"
+        )
+    if (job.processes_per_host or 1) > 1:
+        raise UserError(
+            f"--processes-per-host {job.processes_per_host}: --distribution {how} trains in one "
+            f"process; set --distribution {SEVERAL}"
+        )
+
+
+def _check_roles(job: Job) -> None:
+    """Raise a UserError if a host is listed that this way to share the work has no use for."""
+    cluster, how = job.cluster, job.distribution
+    servers = bool(cluster.ps or cluster.evaluator) or cluster.role in ("ps", "evaluator")
+    if servers and how != "parameter_server":
+        raise UserError(
+            f"--distribution {how}: has neither parameter servers nor evaluators, but this is "
+            f"{cluster}; set --distribution parameter_server, or leave those hosts out"
+        )

@@ -1,0 +1,98 @@
+"""Passing on what processes print, line by line, whole lines only, at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import IO
+
+from trainer.runtime.output_writer import Sink
+
+# A longer line is passed on in parts of this size, each a line.
+LONGEST = 256 * 1024
+_READ = 64 * 1024
+# Of a line that is kept to tell the cause of a failure.
+_KEPT = 2000
+
+
+class Source:
+    """One output of one process, cut into lines.
+
+    A carriage return ends a line too, so that progress bars are passed on as they move. With a
+    name before each line it becomes a line feed: the lines of several processes do not overwrite
+    each other.
+
+    Args:
+        pipe: Its reading end; closed at the end.
+        sink: Where the lines go.
+        name: Put before each line as `[name] `; empty for none.
+        keep: Called with each line, without its end; progress is not.
+    """
+
+    def __init__(
+        self, pipe: IO[bytes], *, sink: Sink, name: str, keep: Callable[[str], None]
+    ) -> None:
+        self.fd = pipe.fileno()
+        os.set_blocking(self.fd, False)
+        self.sink = sink
+        self._pipe = pipe
+        self._prefix = f"[{name}] ".encode() if name else b""
+        self._keep = keep
+        self._rest = b""
+        self._cut = False
+
+    @property
+    def open(self) -> bool:
+        """Whether its end has not been reached."""
+        return not self._pipe.closed
+
+    def read(self) -> bool:
+        """Read once.
+
+        Returns:
+            Whether there may be more to read now.
+        """
+        try:
+            data = os.read(self.fd, _READ)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.close()
+            return False
+        self._take(data)
+        return True
+
+    def close(self) -> None:
+        """Pass on a last line that has no end, and close the pipe."""
+        if self.open:
+            self._pipe.close()
+            if self._rest:
+                self._pass(self._rest + b"\n")
+
+    def _take(self, data: bytes) -> None:
+        if self._cut and data.startswith(b"\n"):
+            # One line end, cut in two by where the reading stopped.
+            data = data[1:]
+            if not self._prefix:
+                self.sink.put(b"\n")
+        self._cut = data.endswith(b"\r")
+        lines = (self._rest + data).splitlines(keepends=True)
+        self._rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
+        for line in lines:
+            self._pass(line)
+        while len(self._rest) > LONGEST:
+            end = LONGEST
+            while self._rest[end] & 0xC0 == 0x80 and end > LONGEST - 4:
+                end -= 1
+            self._pass(self._rest[:end] + b"\n")
+            self._rest = self._rest[end:]
+
+    def _pass(self, line: bytes) -> None:
+        text = line.rstrip(b"\r\n")
+        progress = line.endswith(b"\r")
+        if not progress:
+            self._keep(text[:_KEPT].decode(errors="replace"))
+        if not self._prefix:
+            self.sink.put(line)
+        elif text or not progress:
+            self.sink.put(self._prefix + text + b"\n")

@@ -1,0 +1,73 @@
+"""What needs TensorFlow: making a SavedModel of a `.keras` file, and loading one to see it work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.models import loader
+from trainer.packaging.contents import plain
+from trainer.runtime.tensorflow import import_tensorflow
+from trainer.storage import plain_names
+
+
+def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
+    """Make a SavedModel of a `.keras` file.
+
+    Args:
+        file: What `model.save` wrote. Code in it, such as a lambda's, is not run.
+        folder: Where the SavedModel goes.
+        module: A model module, for the signatures and for layers of its own; None for those that
+            Keras gives any model: `serving_default` and `serve`, from the model's inputs.
+        name: What errors call the file.
+
+    Raises:
+        UserError: The file is damaged, needs code that is not there, or cannot be exported.
+    """
+    if file.suffix != ".keras":
+        raise UserError(f"{name}: a Keras model; rename it to {file.stem}.keras")
+    import_tensorflow()
+    import keras
+
+    own = loader.load(module) if module else None
+    try:
+        model = keras.models.load_model(file, compile=False)
+    except Exception as error:
+        # Keras raises whatever the layers do.
+        missing = re.search(r"Could not locate (?:class|function) '(.*?)'", str(error))
+        if missing:
+            raise UserError(
+                f"{name}: it needs {plain(missing[1])}, which Keras has not; name the module that "
+                "registers it by --module"
+            ) from None
+        raise UserError(
+            f"{name}: cannot be loaded by Keras {keras.__version__}: {_first(error)}"
+        ) from None
+    try:
+        if own is None:
+            model.export(str(folder), format="tf_saved_model", verbose=False)
+        else:
+            from trainer.packaging.save import save_model
+
+            save_model(model, folder, signatures=own.serving_input_fn(model))
+    except Exception as error:
+        raise UserError(f"{name}: cannot be exported: {_first(error)}") from None
+
+
+def check_loads(folder: Path, *, name: str) -> None:
+    """Raise a UserError unless TensorFlow loads a SavedModel with all of its variables."""
+    tf = import_tensorflow()
+    try:
+        tf.saved_model.load(str(plain_names.plain(folder)))
+    except Exception as error:
+        raise UserError(
+            f"{name}: cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}"
+        ) from None
+
+
+def _first(error: Exception) -> str:
+    # What comes after the first line are objects, and the operations that led there.
+    lines = str(error).strip().splitlines()
+    first = " ".join(lines[0].split())[:300] if lines else repr(error)
+    return plain(f"{type(error).__name__}: {first}")

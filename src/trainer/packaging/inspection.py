@@ -1,0 +1,240 @@
+"""`trainer package --inspect`: what an artifact holds, how it is called, and what serves it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.packaging import keras_file, mxnet, saved_model
+from trainer.packaging.contents import Contents, plain, read_contents
+from trainer.packaging.locate import CODE, GRAPH, Found, find, inside, instead
+from trainer.packaging.saved_model import Signature, Tensor
+
+SAGEMAKER, SERVING, VERTEX, MXNET = (
+    "SageMaker TensorFlow",
+    "TensorFlow Serving",
+    "Vertex AI prebuilt TensorFlow",
+    "SageMaker MXNet",
+)
+NUMBERED = "wants a SavedModel in a folder whose name is a number, such as 1/"
+PACKED = "wants it as model.tar.gz: trainer package --source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model in an artifact.
+
+    Attributes:
+        kind: `saved_model`, `keras`, `mxnet`, or `archive` for a packed one in a folder.
+        place: Its folder or file in the artifact; empty for the top.
+        version: The number of its folder, if that is one.
+        by: What wrote it.
+        tags: Of a SavedModel.
+        signatures: How it is called; of an MXNet model the shapes that it is bound to.
+        problem: Why servers do not load it; None where nothing is known against it.
+    """
+
+    kind: str
+    place: str
+    version: int | None
+    by: str
+    tags: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taker:
+    """A container that serves models.
+
+    Attributes:
+        name: What it is.
+        takes: Whether it serves this artifact.
+        note: What it wants, where it does not, or how it has it.
+    """
+
+    name: str
+    takes: bool
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What is known of an artifact.
+
+    Attributes:
+        form: `folder`, `tar.gz`, `tar` or `keras`.
+        files: How many.
+        size: Bytes of all of them, unpacked.
+        models: In it.
+        instead: Where none is, what there is and what was expected.
+        code: Files in `code/`, which serve the model.
+        takers: One for each container that is known here.
+    """
+
+    form: str
+    files: int
+    size: int
+    models: tuple[Model, ...]
+    instead: str | None
+    code: tuple[str, ...]
+    takers: tuple[Taker, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON has it; shapes have null for a size that is left open."""
+        return dataclasses.asdict(self)
+
+
+def inspect(path: Path) -> Artifact:
+    """Look into an artifact, without TensorFlow and without unpacking it.
+
+    Args:
+        path: A folder, a tar file or a `.keras` file.
+
+    Raises:
+        UserError: It is not there, damaged, or not safe to read.
+    """
+    of = read_contents(path)
+    models = tuple(_model(of, found) for found in find(of))
+    return Artifact(
+        form=of.form,
+        files=len(of.sizes),
+        size=sum(of.sizes.values()),
+        models=models,
+        instead=None if models else instead(of.sizes),
+        code=tuple(sorted(inside(of, CODE))),
+        takers=tuple(_takers(of.form, models)),
+    )
+
+
+def describe(artifact: Artifact, *, name: str) -> list[str]:
+    """The same in lines for people."""
+    size = artifact.size / 1e6
+    lines = [f"{plain(name)}: {artifact.form}, {artifact.files} files, {size:.2f} MB unpacked"]
+    for model in artifact.models:
+        place = plain(model.place) or "at the top"
+        version = "" if model.version is None else f", version {model.version}"
+        tags = f", tags {plain(' '.join(model.tags))}" if model.tags else ""
+        lines.append(f"{model.kind} {place}{version}{tags}, by {plain(model.by)}")
+        if model.problem:
+            lines.append(f"  problem: {plain(model.problem)}")
+        for signature in model.signatures:
+            method = signature.method.rpartition("/")[2]
+            lines.append(f"  {plain(signature.name)}{f' ({plain(method)})' if method else ''}")
+            lines += [f"    in  {plain(str(tensor))}" for tensor in signature.inputs]
+            lines += [f"    out {plain(str(tensor))}" for tensor in signature.outputs]
+    if not artifact.models:
+        lines.append(f"no model: {plain(artifact.instead or '')}")
+    if artifact.code:
+        lines.append(f"code: {plain(' '.join(artifact.code))}")
+    for taker in artifact.takers:
+        note = f" ({taker.note})" if taker.note else ""
+        lines.append(f"{'taken by' if taker.takes else 'not by'} {taker.name}{note}")
+    return lines
+
+
+def _model(of: Contents, found: Found) -> Model:
+    told: dict[str, Any] = {"kind": found.kind, "place": found.place, "version": found.version}
+    try:
+        if found.kind == "saved_model":
+            return _saved_model(of, found, told)
+        if found.kind == "mxnet":
+            return _mxnet(of, told)
+        if found.kind == "keras":
+            return _keras(of, found, told)
+    except UserError as error:
+        return Model(**told, by="unknown", problem=str(error).removeprefix(f"{of.name}: "))
+    return Model(**told, by="unknown", problem="inside another artifact: inspect that")
+
+
+def _saved_model(of: Contents, found: Found, told: dict[str, Any]) -> Model:
+    name = f"{found.place}/{GRAPH}".lstrip("/")
+    with of.open(name) as file:
+        graph = saved_model.read(file, of.sizes[name], name=name)
+    try:
+        saved_model.check(graph, inside(of, found.place), name=found.place or GRAPH)
+        problem = None
+    except UserError as error:
+        problem = str(error)
+    by = f"TensorFlow {graph.tensorflow or 'of an unknown version'}"
+    return Model(**told, by=by, tags=graph.tags, signatures=graph.signatures, problem=problem)
+
+
+def _keras(of: Contents, found: Found, told: dict[str, Any]) -> Model:
+    if found.place:
+        return Model(**told, by="Keras", problem="inside another artifact: inspect that")
+    model = keras_file.read(of)
+    call = Signature(name="call", method="", inputs=model.inputs, outputs=())
+    by = f"Keras {model.keras or 'of an unknown version'}"
+    return Model(**told, by=by, signatures=(call,))
+
+
+def _mxnet(of: Contents, told: dict[str, Any]) -> Model:
+    missing = [name for name in (mxnet.PARAMS, mxnet.SHAPES) if name not in of.sizes]
+    if missing:
+        raise UserError(f"{missing[0]} is missing")
+    symbol = mxnet.read_symbol(of.read(mxnet.SYMBOL), name=mxnet.SYMBOL)
+    shapes = mxnet.read_shapes(of.read(mxnet.SHAPES), name=mxnet.SHAPES)
+    with of.open(mxnet.PARAMS) as file:
+        params = mxnet.read_params(file, name=mxnet.PARAMS)
+    mxnet.check(symbol, params, shapes, name=mxnet.SYMBOL)
+    inputs = [Tensor(name=n, dtype=params.dtype, shape=shape) for n, shape in shapes.items()]
+    outputs = [Tensor(name=n, dtype=params.dtype, shape=None) for n in symbol.outputs]
+    call = Signature(name="forward", method="", inputs=tuple(inputs), outputs=tuple(outputs))
+    by = f"MXNet, {len(params.names)} arrays of {params.numbers} numbers"
+    return Model(**told, by=by, signatures=(call,))
+
+
+def _takers(form: str, models: tuple[Model, ...]) -> Iterator[Taker]:
+    whole = [model for model in models if not model.problem]
+    graphs = [model for model in whole if model.kind == "saved_model"]
+    default = any(s.name == saved_model.DEFAULT for model in graphs for s in model.signatures)
+    yield _sagemaker(form, graphs, default) if graphs else _none(SAGEMAKER, whole)
+    yield _serving(form, graphs) if graphs else _none(SERVING, whole)
+    yield _vertex(form, graphs, default) if graphs else _none(VERTEX, whole)
+    if not any(model.kind == "mxnet" for model in whole):
+        note = f"wants {mxnet.SYMBOL}, {mxnet.PARAMS} and {mxnet.SHAPES} at the top"
+        yield Taker(name=MXNET, takes=False, note=note)
+    elif form != "tar.gz":
+        yield Taker(name=MXNET, takes=False, note=PACKED)
+    else:
+        yield Taker(name=MXNET, takes=True, note="")
+
+
+def _none(name: str, whole: list[Model]) -> Taker:
+    keras = any(model.kind == "keras" for model in whole)
+    make = ", which trainer package --source makes of it" if keras else ""
+    return Taker(name=name, takes=False, note=f"wants a SavedModel{make}")
+
+
+def _sagemaker(form: str, graphs: list[Model], default: bool) -> Taker:
+    if all(model.version is None for model in graphs):
+        return Taker(name=SAGEMAKER, takes=False, note=NUMBERED)
+    if form != "tar.gz":
+        return Taker(name=SAGEMAKER, takes=False, note=PACKED)
+    note = "" if default else f"each request must name a signature: no {saved_model.DEFAULT}"
+    return Taker(name=SAGEMAKER, takes=True, note=note)
+
+
+def _serving(form: str, graphs: list[Model]) -> Taker:
+    versions = [model for model in graphs if model.version is not None]
+    if not versions:
+        return Taker(name=SERVING, takes=False, note=NUMBERED)
+    base = versions[0].place.rpartition("/")[0]
+    unpacked = "" if form == "folder" else ", once unpacked"
+    return Taker(name=SERVING, takes=True, note=f"base path {plain(base) or 'the top'}{unpacked}")
+
+
+def _vertex(form: str, graphs: list[Model], default: bool) -> Taker:
+    note = ""
+    if all(model.place for model in graphs):
+        note = "wants saved_model.pb in the folder itself: trainer train --layout flat"
+    elif form != "folder":
+        note = "wants it unpacked"
+    elif not default:
+        note = f"wants a signature {saved_model.DEFAULT}"
+    return Taker(name=VERTEX, takes=not note, note=note)

@@ -1,0 +1,120 @@
+"""How a model lies in its folder, and putting it there whole.
+
+    version   DIR/3/saved_model.pb                 TensorFlow Serving, SageMaker
+    servo     DIR/export/Servo/3/saved_model.pb    SageMaker's TensorFlow container of old
+    flat      DIR/saved_model.pb                   Vertex AI
+    tar       DIR/model.tar.gz, with 1/ in it      to be uploaded for SageMaker
+
+The name of the layout, as `--layout` has it, comes first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer.packaging.contents import files
+from trainer.packaging.locate import CODE, GRAPH, version_of
+from trainer.packaging.tarball import pack
+from trainer.storage import local
+
+# Those that add a version to the ones there.
+NUMBERED = ("version", "servo")
+SERVO = "export/Servo"
+ARCHIVE = "model.tar.gz"
+# The folders in a SavedModel.
+PARTS = ("variables", "assets", "assets.extra")
+
+
+def put(
+    model_dir: Path, layout: str, write: Callable[[Path], None], *, code: Path | None = None
+) -> Path:
+    """Have a model written, and put it where the layout wants it; nothing is left if that fails.
+
+    Args:
+        model_dir: The model folder.
+        layout: Its name.
+        write: Fills a folder with a SavedModel.
+        code: A folder that goes beside the model, as `code`; it replaces the one there.
+
+    Returns:
+        The model's folder, or the archive. That of a new version has one more than the highest
+        number there; `flat` and `tar` replace the model there.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    model_dir.mkdir(parents=True, exist_ok=True)
+    local.remove_leftovers(model_dir)
+    if layout == "tar":
+        with (
+            local.naming_full_disk(model_dir / ARCHIVE),
+            tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=model_dir) as work,
+        ):
+            write(Path(work))
+            found = {f"1/{name}": file for name, file in files(Path(work)).items()}
+            if code:
+                found |= {f"{CODE}/{name}": file for name, file in files(code).items()}
+            return pack(model_dir / ARCHIVE, found)
+    base = model_dir / versions_in(layout)
+    base.mkdir(parents=True, exist_ok=True)
+    if base != model_dir:
+        local.remove_leftovers(base)
+    path = base / str(next_version(base))
+    if layout == "flat":
+        with local.part_folder(path) as part, local.naming_full_disk(model_dir):
+            _fill(part, write, model_dir, code)
+            local.sync(part)
+            _flatten(part, model_dir)
+        return model_dir
+    with local.new_folder(path) as part:
+        _fill(part, write, model_dir, code)
+    return path
+
+
+def versions_in(layout: str) -> str:
+    """The folder of versions, relative to the model folder; empty for that itself."""
+    return SERVO if layout == "servo" else ""
+
+
+def next_version(folder: Path) -> int:
+    """One more than the highest version in the folder; 1 in an empty one."""
+    there = (version_of(path.name) for path in folder.iterdir())
+    return max((number for number in there if number is not None), default=0) + 1
+
+
+def copy(found: dict[str, Path], to: Path) -> None:
+    """Copy files under the names that they have in a folder."""
+    for name, file in found.items():
+        place = to / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+
+
+def _fill(part: Path, write: Callable[[Path], None], model_dir: Path, code: Path | None) -> None:
+    write(part)
+    # Before the model is seen, so that it is never served without.
+    if code:
+        _put_code(code, model_dir / CODE)
+
+
+def _put_code(code: Path, place: Path) -> None:
+    if place.exists():
+        local.remove_folder(place)
+    with local.new_folder(place) as part:
+        copy(files(code), part)
+
+
+def _flatten(part: Path, model_dir: Path) -> None:
+    """Move a model's files up into the model folder, the one that makes it a model last."""
+    # First, so that it is never seen with the variables of another; the rest is the old model's.
+    (model_dir / GRAPH).unlink(missing_ok=True)
+    for name in PARTS:
+        shutil.rmtree(model_dir / name, ignore_errors=True)
+    found = [file for file in part.rglob("*") if file.is_file()]
+    for file in sorted(found, key=lambda file: file.name == GRAPH):
+        place = model_dir / file.relative_to(part)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        local.move_file(file, place)

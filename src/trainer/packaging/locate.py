@@ -1,0 +1,121 @@
+"""Which models an artifact holds, and the one that is meant."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainer.config.errors import UserError
+from trainer.packaging import mxnet
+from trainer.packaging.contents import Contents, plain
+
+GRAPH = "saved_model.pb"
+LONGEST = 255  # characters in a name of a folder
+# Beside a model, the code that serves it.
+CODE = "code"
+OTHERS = {
+    "saved_model.pbtxt": "a SavedModel as text; load it and save it as saved_model.pb",
+    "saved_model.cpb": "a SavedModel in pieces, larger than 2 GB, which most servers do not read",
+    ".h5": "a Keras HDF5 file; load it and save it as .keras",
+    ".hdf5": "a Keras HDF5 file; load it and save it as .keras",
+    ".ckpt.index": "a checkpoint without its model; export a SavedModel",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A model in an artifact.
+
+    Attributes:
+        kind: `saved_model`, `keras`, `mxnet`, or `archive` for one that is packed in a folder.
+        place: Its folder or file, relative to the top; empty for the top itself.
+        version: The number of its folder, if that is one.
+    """
+
+    kind: str
+    place: str
+    version: int | None = None
+
+    @property
+    def base(self) -> str:
+        """The folder of its versions, which is one model for a server."""
+        return self.place.rpartition("/")[0] if self.version is not None else self.place
+
+
+def version_of(name: str) -> int | None:
+    """Return the version for which servers take a folder of this name; `00000123` is 123.
+
+    TensorFlow Serving reads a number of 64 bits, and SageMaker's container takes leading zeros off.
+    """
+    if not (name.isascii() and name.isdecimal() and len(name) <= LONGEST):
+        return None
+    number = int(name)
+    return number if number < 2**63 else None
+
+
+def find(of: Contents) -> list[Found]:
+    """All models in an artifact, the one nearest to the top first."""
+    if of.form == "keras":
+        return [Found(kind="keras", place="")]
+    models = []
+    for name in of.sizes:
+        folder, _, file = name.rpartition("/")
+        if name.split("/")[0] == CODE:
+            continue
+        if file == GRAPH:
+            last = folder.rpartition("/")[2]
+            models.append(Found(kind="saved_model", place=folder, version=version_of(last)))
+        elif file.endswith(".keras"):
+            models.append(Found(kind="keras", place=name))
+        elif file == mxnet.SYMBOL and not folder:
+            models.append(Found(kind="mxnet", place=""))
+        elif file.endswith((".tar.gz", ".tgz")) and of.form == "folder":
+            models.append(Found(kind="archive", place=name))
+    return sorted(models, key=lambda m: (m.place.count("/"), m.base, m.version or 0))
+
+
+def choose(of: Contents, *, version: int | None = None) -> Found:
+    """The one model that is meant: of several versions the newest, or the one asked for.
+
+    Raises:
+        UserError: There is none, or there are several.
+    """
+    models = find(of)
+    if not models:
+        raise UserError(f"{of.name}: holds no model: {instead(of.sizes)}")
+    # Versions are those of one model, but not of one that lies in their own folder.
+    newest = {(model.kind, model.base, model.version is None): model for model in models}
+    if len(newest) > 1:
+        shown = list(newest.values())[:4]
+        names = ", ".join(f"{plain(model.place) or 'its top'} ({model.kind})" for model in shown)
+        raise UserError(f"{of.name}: holds several models: {names}; name one of them")
+    same = [model for model in models if version in (None, model.version)]
+    for one, other in itertools.pairwise(same):
+        if one.version is not None and one.version == other.version:
+            raise UserError(
+                f"{of.name}: {plain(one.place)} and {plain(other.place)} are both version "
+                f"{one.version}; name one of them"
+            )
+    if version is None or models[0].version is None:
+        return models[-1]
+    if same:
+        return same[0]
+    there = ", ".join(str(model.version) for model in models)
+    raise UserError(f"--version {version}: {of.name} has {there}")
+
+
+def inside(of: Contents, place: str) -> dict[str, int]:
+    """The files in a folder of an artifact, by their names in there, with their sizes."""
+    prefix = f"{place}/" if place else ""
+    return {n.removeprefix(prefix): size for n, size in of.sizes.items() if n.startswith(prefix)}
+
+
+def instead(names: Mapping[str, int]) -> str:
+    """What is there where no model is, and what was expected."""
+    for name in names:
+        for end, what in OTHERS.items():
+            if name.endswith(end):
+                return f"{plain(name)} is {what}"
+    held = ", ".join(plain(n) for n in sorted({n.split("/")[0] for n in names})[:5]) or "nothing"
+    return f"expected saved_model.pb, a .keras file or model.tar.gz, found {held}"

@@ -1,0 +1,116 @@
+"""`trainer package`: makes the `model.tar.gz` of a model, or tells what one holds.
+
+    trainer package --source runs/mnist/model --out model.tar.gz --code my_code
+    trainer package --framework mxnet --source mlp --input-shape data=1,28,28,1
+    trainer package --inspect model.tar.gz
+
+Only a `.keras` file needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.packaging import mxnet
+from trainer.packaging.contents import files
+from trainer.packaging.inspection import describe, inspect
+from trainer.packaging.layout import SERVO
+from trainer.packaging.locate import CODE, version_of
+from trainer.packaging.prepare import ready
+from trainer.packaging.tarball import pack
+from trainer.packaging.user_code import code_files
+from trainer.runtime import output
+from trainer.storage.urls import is_remote, local_path
+
+# Flags that mean nothing for the other framework.
+ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the flags say.
+
+    Raises:
+        UserError: A flag or the model is not as it should be; nothing was written.
+    """
+    for flag in ("inspect", "source", "out", "code"):
+        value = getattr(args, flag)
+        if value is not None:
+            if is_remote(value):
+                raise UserError(f"--{flag} {value}: expected a local path")
+            setattr(args, flag, local_path(value, flag=f"--{flag}"))
+    if args.inspect:
+        if args.source:
+            raise UserError(f"--inspect {args.inspect}, --source {args.source}: give one of them")
+        tell(Path(args.inspect), as_json=args.json)
+        return
+    if not args.source:
+        raise UserError("--source: not given; name the model, or a file to --inspect")
+    out = Path(args.out)
+    if not out.name.endswith((".tar.gz", ".tgz")) or out.is_dir():
+        raise UserError(f"--out {out}: expected a file name that ends in .tar.gz")
+    if args.framework not in ONLY:
+        raise UserError(f"--framework {args.framework}: expected one of {', '.join(ONLY)}")
+    for framework, flags in ONLY.items():
+        for flag in flags:
+            if framework != args.framework and getattr(args, flag) not in (None, []):
+                raise UserError(f"--{flag.replace('_', '-')}: is for --framework {framework} only")
+    (_mxnet if args.framework == "mxnet" else _tensorflow)(args, out)
+    tell(out, as_json=False)
+
+
+def tell(path: Path, *, as_json: bool) -> None:
+    """Print what an artifact holds."""
+    artifact = inspect(path)
+    if as_json:
+        output.out_json(artifact.as_dict())
+    else:
+        output.out("\n".join(describe(artifact, name=str(path))))
+
+
+def _tensorflow(args: argparse.Namespace, out: Path) -> None:
+    if args.layout not in (None, "version", "servo"):
+        raise UserError(f"--layout {args.layout}: expected one of version, servo")
+    if args.version is not None and version_of(str(args.version)) is None:
+        raise UserError(f"--version {args.version}: expected a number of 0 or more, of 64 bits")
+    code = code_files(Path(args.code), handlers=True) if args.code else None
+    with ready(
+        Path(args.source),
+        name=f"--source {args.source}",
+        version=args.version,
+        module=args.module,
+    ) as model:
+        numbers = (model.version, args.version, 1)
+        folder = str(next(number for number in numbers if number is not None))
+        if args.layout == "servo":
+            folder = f"{SERVO}/{folder}"
+        found = {f"{folder}/{name}": file for name, file in model.files.items()}
+        if code is None and model.code:
+            code = files(model.code)
+        found |= {f"{CODE}/{name}": file for name, file in (code or {}).items()}
+        pack(out, found)
+
+
+def _mxnet(args: argparse.Namespace, out: Path) -> None:
+    prefix = Path(args.source)
+    shapes = mxnet.parse_shapes(args.input_shape)
+    if not shapes:
+        raise UserError("--input-shape: not given; expected NAME=N,N,…, such as data=1,28,28,1")
+    symbol_file, params_file = mxnet.checkpoint(prefix, epoch=args.epoch)
+    try:
+        symbol = mxnet.read_symbol(symbol_file.read_bytes(), name=str(symbol_file))
+        with params_file.open("rb") as file:
+            params = mxnet.read_params(file, name=str(params_file))
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    mxnet.check(symbol, params, shapes, name=str(prefix))
+    found: dict[str, Path | bytes] = {
+        mxnet.SYMBOL: symbol_file,
+        mxnet.PARAMS: params_file,
+        mxnet.SHAPES: mxnet.shapes_json(shapes).encode(),
+    }
+    if args.code:
+        code = code_files(Path(args.code), handlers=False)
+        found |= {f"{CODE}/{name}": file for name, file in code.items()}
+    pack(out, found)

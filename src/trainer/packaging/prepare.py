@@ -1,0 +1,113 @@
+"""From whatever holds a model to a SavedModel on disk that servers load."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.packaging import saved_model
+from trainer.packaging.contents import ARCHIVE, files, read_contents
+from trainer.packaging.convert import convert
+from trainer.packaging.locate import CODE, GRAPH, choose, version_of
+from trainer.storage.archive import unpack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A SavedModel.
+
+    Attributes:
+        files: Its files, by their names in its folder.
+        version: The number it had, if it had one.
+        graph: What it says of itself.
+        code: The folder of what serves it, if that is beside it.
+        origin: What it was made of, for people.
+    """
+
+    files: dict[str, Path]
+    version: int | None
+    graph: saved_model.Graph
+    code: Path | None
+    origin: str
+
+
+@contextlib.contextmanager
+def ready(
+    source: Path,
+    *,
+    name: str,
+    version: int | None = None,
+    module: str | None = None,
+    scratch: Path | None = None,
+) -> Iterator[Ready]:
+    """Bring a model to disk as a SavedModel, and check that servers can load and call it.
+
+    Args:
+        source: A SavedModel folder, a folder of versions, `export/Servo`, a `.keras` file, a
+            `model.tar.gz` with one of these in it, or a folder that holds just one of all these.
+        name: What errors call it.
+        version: Which of several versions; None for the newest.
+        module: See `convert`.
+        scratch: Where a temporary folder is made, if one is needed.
+
+    Yields:
+        The SavedModel, as long as the block lasts.
+
+    Raises:
+        UserError: There is no such model, or it is not whole.
+    """
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=scratch) as folder:
+        work, root, origin = Path(folder), source, source.name
+        of = read_contents(root, name=name)
+        model = choose(of, version=version)
+        if model.kind == "archive":
+            root, name, origin = (
+                root / model.place,
+                f"{name}: {model.place}",
+                f"{origin}/{model.place}",
+            )
+            of = read_contents(root, name=name)
+            model = choose(of, version=version)
+        if of.form in ("tar.gz", "tar"):
+            unpack(root, work / "unpacked", name=name, limits=ARCHIVE)
+            root = work / "unpacked"
+        place, number = root / model.place, model.version
+        if model.kind == "mxnet":
+            raise UserError(f"{name}: an MXNet model; expected one of TensorFlow or Keras")
+        if model.kind == "keras":
+            if of.form != "keras":
+                # Keras reads what it needs of it, and sees no damage elsewhere.
+                read_contents(place, name=f"{name}: {model.place}")
+            convert(place, work / "saved_model", module=module, name=name)
+            place = work / "saved_model"
+        # Named by itself, also as `.`
+        if number is None:
+            number = version_of(place.absolute().name)
+        if version is not None and number is not None and number != version:
+            raise UserError(f"--version {version}: {name} has {number}")
+        found = files(place)
+        if not model.place:
+            found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
+        graph = _graph(found[GRAPH], name)
+        saved_model.check(graph, found, name=name)
+        code = root / CODE
+        yield Ready(
+            files=found,
+            version=number,
+            graph=graph,
+            code=code if root.is_dir() and code.is_dir() else None,
+            origin="/".join(filter(None, [origin, model.place])),
+        )
+
+
+def _graph(file: Path, name: str) -> saved_model.Graph:
+    try:
+        with file.open("rb") as opened:
+            size = file.stat().st_size
+            return saved_model.read(opened, size, name=f"{name}: {GRAPH}")
+    except OSError as error:
+        raise UserError(f"{name}: {GRAPH} cannot be read: {error.strerror}") from None

@@ -1,0 +1,162 @@
+"""Google's AI Platform Training (legacy) and Vertex AI custom jobs.
+
+Contracts: "Environment variables for special Cloud Storage directories", "Understand the custom
+training service" and "Cloud Storage as a mounted file system" in the Vertex AI documentation; the
+`--job-dir` argument in that of AI Platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG, Trial
+from trainer.platforms.base import Reading, Seen
+from trainer.platforms.cluster_spec import read_cluster
+
+NAME = "ai-platform"
+NAMES: dict[str, str] = {
+    "AIP_TRAINING_DATA_URI": "train",
+    # Whichever of the two comes first: the trainer evaluates on one set.
+    "AIP_TEST_DATA_URI": "test",
+    "AIP_VALIDATION_DATA_URI": "test",
+    "AIP_DATA_FORMAT": "train",
+    "AIP_MODEL_DIR": "model_dir",
+    "AIP_CHECKPOINT_DIR": "checkpoint_dir",
+    "AIP_TENSORBOARD_LOG_DIR": "log_dir",
+    "CLUSTER_SPEC": "cluster",
+    "TF_CONFIG": "cluster",
+    "CLOUD_ML_TRIAL_ID": "trial",
+    "CLOUD_ML_HP_METRIC_TAG": "trial",
+    "CLOUD_ML_HP_METRIC_FILE": "trial",
+    # There even where nothing else is.
+    "CLOUD_ML_PROJECT_ID": "platform",
+    "CLOUD_ML_JOB_ID": "platform",
+}
+# Only Google's own services set them.
+SERVICE = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
+FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
+PATHS = ("train", "test", "input", *FOLDERS)
+MANAGED = ("jsonl", "csv", "bigquery")
+
+
+def detect(seen: Seen) -> str | None:
+    """The first of the platform's variables that is set, or a `--job-dir` in Cloud Storage."""
+    for name in NAMES:
+        if seen.env.get(name):
+            return f"{name} is set"
+    for argument, following in zip(seen.argv, [*seen.argv[1:], ""], strict=False):
+        name, equals, value = argument.partition("=")
+        folder = value if equals else following
+        # Any other folder may be one of a plain machine.
+        if name.replace("_", "-") == "--job-dir" and folder.startswith("gs://"):
+            return f"{name} is a folder of Cloud Storage"
+    return None
+
+
+def read(seen: Seen) -> Reading:
+    """Read the AIP_, CLOUD_ML_, CLUSTER_SPEC and TF_CONFIG variables.
+
+    Raises:
+        UserError: One of them is not as documented.
+    """
+    cluster, trial = read_cluster(seen)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, field in NAMES.items():
+        value = seen.env.get(name)
+        if value and field in PATHS and field not in values and name != "AIP_DATA_FORMAT":
+            values[field], sources[field] = value.rstrip("/"), name
+    return Reading(
+        seen=seen,
+        values=values,
+        sources=sources,
+        cluster=cluster,
+        trial=_trial(seen, trial),
+        # Success is the primary's exit code 0: a preempted run must not look like one.
+        stopped_code=128 + 15,
+        # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
+        grace=25.0,
+        reducers=any(seen.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
+        # Google's own services start each replica when its machine is up, and name no evaluator in
+        # TF_CONFIG; everybody else who sets that variable can name all.
+        late_evaluators=any(seen.env.get(name) for name in SERVICE),
+    )
+
+
+def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
+    """Refuse data that only a user's own module reads, and go through mounts where there are any.
+
+    Returns:
+        Lines for the log: which of the platform's variables the job does not use.
+
+    Raises:
+        UserError: The managed data set is to be read, but has no format that the models know.
+    """
+    if values.get("module", Job.module) == Job.module:
+        _check_format(reading.seen, values, sources)
+    if sources.get("model_dir") == "AIP_MODEL_DIR":
+        # Models are registered from this folder itself; versions are the registry's.
+        base, _, last = values["model_dir"].rpartition("/")
+        for name, value in (("layout", "flat"), ("output_dir", base if last == "model" else None)):
+            if value and name not in values:
+                values[name], sources[name] = value, "AIP_MODEL_DIR"
+    for name in PATHS:
+        value = values.get(name)
+        if value:
+            many = isinstance(value, tuple)
+            local = tuple(_mounted(path, reading.seen) for path in (value if many else (value,)))
+            values[name] = local if many else local[0]
+    return _not_used(reading.seen, values, sources)
+
+
+def _not_used(seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the variables for data, folders and services that the job does not use."""
+    lines = []
+    for name, value in sorted(seen.env.items()):
+        field = NAMES.get(name)
+        if value and field is None and name.startswith("CLOUD_ML_"):
+            # Some hold the whole job.
+            lines.append(f"{name}: not used")
+        if not value or not name.startswith("AIP_") or name == "AIP_DATA_FORMAT":
+            continue
+        if field is None:
+            lines.append(f"{name}={value}: not used")
+        elif sources.get(field) != name:
+            by = sources.get(field, "")
+            lines.append(f"{name}={value}: not used, as {by or 'something else'} is there")
+    return tuple(lines)
+
+
+def _check_format(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+    form = seen.env.get("AIP_DATA_FORMAT", "")
+    for name in ("train", "test"):
+        source = sources.get(name, "")
+        uri = next(iter(values.get(name) or ()), "")
+        if NAMES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):
+            raise UserError(
+                f"AIP_DATA_FORMAT={form or 'bigquery'}: expected {source} to be TFRecord, IDX or "
+                "npy files; name such with --train and --test, or read this format in a --module "
+                "of your own"
+            )
+
+
+def _mounted(path: str, seen: Seen) -> str:
+    """`gs://bucket/x` as `/gcs/bucket/x` where Vertex has mounted that bucket."""
+    bucket, _, rest = path.removeprefix("gs://").partition("/")
+    mount = seen.path(f"/gcs/{bucket}")
+    if path.startswith("gs://") and bucket and mount.is_dir():
+        return str(mount / rest.lstrip("/"))
+    return path
+
+
+def _trial(seen: Seen, number: str | None) -> Trial | None:
+    file = seen.env.get("CLOUD_ML_HP_METRIC_FILE")
+    # Whoever names a file waits for it; without a number cloudml-hypertune writes `0`.
+    number = seen.env.get("CLOUD_ML_TRIAL_ID") or number or ("0" if file else None)
+    if number is None:
+        return None
+    tag = seen.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG
+    return Trial(number=number, tag=tag, file=file or DEFAULT_FILE)

@@ -1,0 +1,186 @@
+"""What SageMaker itself gives a container: files under /opt/ml/input/config.
+
+The SM_ variables are made from them, by the sagemaker-training toolkit or by the drivers of the
+SageMaker SDK's version 3; an image that is started by neither gets them from the toolkit here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.platforms.base import Seen, expect, parse_json
+
+CONFIG = "input/config"
+HYPERPARAMETERS, CHANNELS, RESOURCES = (
+    "hyperparameters.json",
+    "inputdataconfig.json",
+    "resourceconfig.json",
+)
+FILES = (HYPERPARAMETERS, CHANNELS, RESOURCES)
+SIGNS = ("SM_MODEL_DIR", "SM_HOSTS", "SM_TRAINING_ENV")
+# What the SDKs and the toolkit say to each other; no flags.
+RESERVED = ("sagemaker_", "_tuning_objective_metric", "default_user_module_name")
+# The toolkit reads its paths when it is imported, and changes the environment: in a process of its
+# own it disturbs nothing.
+TOOLKIT = """
+import json
+from sagemaker_training.environment import Environment
+print(json.dumps(Environment().to_env_vars()))
+"""
+TOOLKIT_SECONDS = 60.0
+
+
+def base_dir(seen: Seen) -> Path:
+    """The folder that is /opt/ml on the service."""
+    moved = seen.env.get("SAGEMAKER_BASE_DIR")
+    return Path(moved) if moved else seen.path("/opt/ml")
+
+
+def config_file(seen: Seen, name: str) -> Path:
+    """One of `FILES`, whether it is there or not."""
+    return base_dir(seen) / CONFIG / name
+
+
+def sign(seen: Seen) -> str | None:
+    """The first variable that only a SageMaker job has."""
+    names = (name for name, value in seen.env.items() if value)
+    return next((n for n in names if n in SIGNS or n.startswith("SM_CHANNEL_")), None)
+
+
+def view(seen: Seen) -> Seen:
+    """The same with the SM_ variables, made by the toolkit if they are not there yet.
+
+    Raises:
+        UserError: One of the three files is missing or malformed, or the toolkit is missing.
+    """
+    if seen.env.get("SM_MODEL_DIR") and seen.env.get("SM_HOSTS"):
+        return seen
+    if sign(seen) and not config_file(seen, RESOURCES).exists():
+        # Scripts for SageMaker are tried out on a plain machine with just a few of them set.
+        return seen
+    for name in FILES:
+        expect(dict, read_file(config_file(seen, name)), where=str(config_file(seen, name)))
+    _check_resources(seen)
+    # What is set already is so because somebody wants it so.
+    return dataclasses.replace(seen, env={**_toolkit_variables(seen), **seen.env})
+
+
+def hyperparameters(seen: Seen) -> dict[str, Any]:
+    """The hyperparameters, without those that the SDKs and the toolkit say to each other.
+
+    The file has them as they were sent, all strings, quoted or not: better than SM_HPS, where the
+    text `1e5` has become a number whatever it is meant for.
+
+    Raises:
+        UserError: The file or variable is malformed.
+    """
+    return {k: v for k, v in _sent(seen).items() if not k.startswith(RESERVED)}
+
+
+def script_hyperparameters(seen: Seen) -> dict[str, Any]:
+    """Return the hyperparameters of a user's script, as the toolkit parses them.
+
+    In a tuning job every trial gets the same `model_dir`; as AWS's TensorFlow toolkit does, the
+    trial's own name is appended, unless it is a folder of this container.
+
+    Raises:
+        UserError: The file or variable is malformed.
+    """
+    given = dict(expect(dict, seen.json("SM_HPS") or {}, where="SM_HPS"))
+    folder, job = given.get("model_dir"), seen.env.get("TRAINING_JOB_NAME")
+    tuned = "_tuning_objective_metric" in _sent(seen)
+    if tuned and job and folder and not str(folder).startswith("/opt/ml"):
+        given["model_dir"] = f"{folder}/{job}/model"
+    return given
+
+
+def framework_parameters(seen: Seen) -> dict[str, Any]:
+    """The `sagemaker_*` hyperparameters: script mode and the switches of distribution.
+
+    Raises:
+        UserError: The file or variable is malformed.
+    """
+    variable = "SM_FRAMEWORK_PARAMS"
+    found: dict[str, Any] = dict(expect(dict, seen.json(variable) or {}, where=variable))
+    for key, value in _sent(seen).items():
+        if key.startswith("sagemaker_"):
+            try:
+                found[key] = json.loads(value)
+            except (TypeError, ValueError):
+                found[key] = value
+    return found
+
+
+def read_file(path: Path) -> Any:
+    """Read a file that holds JSON, or raise a UserError that names it."""
+    try:
+        return parse_json(path.read_text(encoding="utf-8"), where=str(path))
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; SageMaker writes it before it starts "
+            "the container"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: expected JSON, found bytes that are no text") from None
+
+
+def _sent(seen: Seen) -> dict[str, Any]:
+    file = config_file(seen, HYPERPARAMETERS)
+    if file.exists():
+        return expect(dict, read_file(file), where=str(file))
+    return expect(dict, seen.json("SM_HPS") or {}, where="SM_HPS")
+
+
+def _check_resources(seen: Seen) -> None:
+    """Raise unless the toolkit will find the hosts in their file."""
+    path = config_file(seen, RESOURCES)
+    found = read_file(path)
+    hosts = expect(list, found.get("hosts"), where=f"{path}: hosts")
+    current = expect(str, found.get("current_host"), where=f"{path}: current_host")
+    if current not in hosts:
+        raise UserError(
+            f"{path}: current_host {current!r} is not in its own list of hosts, "
+            f"{', '.join(map(str, hosts))}"
+        )
+
+
+def _toolkit_variables(seen: Seen) -> dict[str, str]:
+    base = base_dir(seen)
+    # The toolkit makes this folder when it is imported; user code is not to find it there.
+    code = base / "code"
+    made = not code.exists()
+    try:
+        ran = subprocess.run(
+            # Not from the current folder, where modules of the toolkit's names may be the user's.
+            [sys.executable, "-P", "-c", TOOLKIT],
+            env={**seen.env, "SAGEMAKER_BASE_DIR": str(base)},
+            capture_output=True,
+            text=True,
+            timeout=TOOLKIT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{base / CONFIG}: the sagemaker-training toolkit took more than "
+            f"{TOOLKIT_SECONDS:g} s to read it; does nvidia-smi answer?"
+        ) from None
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                code.rmdir()
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["no message"])[-1]
+        hint = "; pip install sagemaker-training" if "No module named" in last else ""
+        raise UserError(
+            f"{base / CONFIG}: the sagemaker-training toolkit cannot read it: {last}{hint}"
+        )
+    # Its log may come before.
+    variables = json.loads(ran.stdout.splitlines()[-1])
+    return {name: str(value) for name, value in variables.items()}

@@ -1,0 +1,141 @@
+"""The device that a process computes on: its name, and whether it is the one that is meant."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.runtime import cuda
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """What computes, as the log and `metrics.json` name it.
+
+    Attributes:
+        kind: `gpu` or `cpu`.
+        name: Its model.
+        count: How many GPUs, or cores, this process uses.
+        compute_capability: Of the GPU.
+        driver: NVIDIA's release of it.
+        cuda: The CUDA that TensorFlow was built with.
+    """
+
+    kind: str
+    name: str
+    count: int
+    compute_capability: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        if self.kind == "cpu":
+            return f"device: CPU, {self.name}, {self.count} cores"
+        told = {
+            "compute capability": self.compute_capability,
+            "driver": self.driver,
+            "CUDA": self.cuda,
+        }
+        facts = [f"{name} {value}" for name, value in told.items() if value]
+        many = f"{self.count} GPUs" if self.count > 1 else "GPU"
+        return ", ".join([f"device: {many}", self.name, *facts])
+
+
+def used(tf: Any) -> Device:
+    """Return the device that this process computes on.
+
+    Args:
+        tf: TensorFlow, with the GPUs chosen.
+    """
+    gpus = tf.config.get_visible_devices("GPU")
+    if not gpus:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return Device(kind="cpu", name=_cpu_model(), count=cores or 1)
+    details = tf.config.experimental.get_device_details(gpus[0])
+    capability = details.get("compute_capability")
+    return Device(
+        kind="gpu",
+        name=details.get("device_name") or "unknown",
+        count=len(gpus),
+        compute_capability=_dotted(capability) if capability else None,
+        driver=cuda.driver().release,
+        cuda=tf.sysconfig.get_build_info().get("cuda_version"),
+    )
+
+
+def unused(tf: Any, expected: str | None) -> str | None:
+    """Return why TensorFlow does not use a GPU that is there; None if there is nothing to say.
+
+    Args:
+        tf: TensorFlow.
+        expected: What says that there is one.
+    """
+    if not expected or tf.config.get_visible_devices("GPU"):
+        return None
+    first = [*cuda.causes(), _UNKNOWN][0]
+    there = f"a GPU is there ({expected}), but TensorFlow finds none"
+    return f"{there}: {first.text}; {first.remedy}"
+
+
+def check(job: Job, tf: Any) -> None:
+    """Look whether TensorFlow can use the GPU that is there, or that is asked for.
+
+    Args:
+        job: What was asked for, and what says that there is a GPU.
+        tf: TensorFlow, with the GPUs chosen.
+
+    Raises:
+        UserError: It cannot.
+    """
+    # The coordinator and the servers of parameter_server do not compute.
+    computes = job.distribution != "parameter_server" or job.cluster.role in ("worker", "evaluator")
+    gpus = tf.config.get_visible_devices("GPU")
+    if job.device == "cpu" or not computes:
+        return
+    if not gpus and not job.gpu_expected and job.device != "gpu":
+        return
+    there = f"a GPU is there ({job.gpu_expected}), but " if job.gpu_expected else ""
+    # A driver that is too old lists GPUs, and fails when they are used.
+    found = cuda.driver_causes() if gpus else [*cuda.causes(), _UNKNOWN]
+    if found:
+        cannot = "cannot use it" if gpus else "finds none" if there else "finds no GPU"
+        wrong = f"TensorFlow {cannot}: {found[0].text}; {found[0].remedy}"
+        raise UserError(f"--device {job.device}: {there}{wrong}; {_OTHERWISE}")
+    details = tf.config.experimental.get_device_details(gpus[0])
+    capability, least = details.get("compute_capability"), _least(tf)
+    if capability and capability < least:
+        wrong = f"the GPU's compute capability, {_dotted(capability)}, is too old"
+        needed = f"this TensorFlow needs {_dotted(least)} or more"
+        raise UserError(f"--device {job.device}: {there}{wrong}: {needed}; {_OTHERWISE}")
+
+
+_UNKNOWN = cuda.Cause(
+    text="its driver and libraries are there", remedy="see what --verbosity DEBUG shows"
+)
+_OTHERWISE = "or train on the CPU with --device cpu"
+
+
+def _dotted(capability: tuple[int, ...]) -> str:
+    return ".".join(map(str, capability))
+
+
+def _least(tf: Any) -> tuple[int, int]:
+    """Return the lowest compute capability that TensorFlow has code for."""
+    built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities") or ()
+    numbers = [int(name.rpartition("_")[2]) for name in built]
+    return divmod(min(numbers), 10) if numbers else (0, 0)
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, os.uname().machine)

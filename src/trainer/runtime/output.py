@@ -1,0 +1,110 @@
+"""What the trainer itself prints and writes: the one place where secrets are masked.
+
+    output.begin(os.environ, argv)      # what a process is given, once, when it starts
+    output.err("trainer: error: …")
+
+Whatever else prints is a user's: its lines are passed on as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from trainer.runtime.secrets import mask
+
+_hide: frozenset[str] = frozenset()
+
+
+def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
+    """Take note of the secrets that this process is given, in place of any before.
+
+    Args:
+        env: Its environment.
+        argv: Its arguments.
+    """
+    global _hide
+    _hide = mask.known(env) | mask.known_in_argv(argv)
+    logging.lastResort = _LastResort(logging.WARNING)
+    # It has a handler of its own, and logs what a user's functions raise.
+    logger = logging.getLogger("tensorflow")
+    if not any(isinstance(each, _Masking) for each in logger.filters):
+        logger.addFilter(_Masking())
+    sys.excepthook = _excepthook
+    threading.excepthook = _thread_excepthook
+
+
+def protect(names: Mapping[str, str]) -> None:
+    """Take note of the secrets among hyperparameters, or in the environment of a child."""
+    global _hide
+    _hide |= mask.known(names)
+
+
+def clean(text: str) -> str:
+    """Return a text as it may be shown, whether printed, written or sent to other hosts."""
+    return mask.mask_text(text, hide=_hide)
+
+
+def clean_value(value: Any) -> Any:
+    """Return what JSON can hold as it may be shown."""
+    return mask.mask_value(value, hide=_hide)
+
+
+def out(text: str) -> None:
+    """Print a line to standard output, at once."""
+    sys.stdout.write(clean(text) + "\n")
+    sys.stdout.flush()
+
+
+def err(text: str) -> None:
+    """Print a line to standard error, at once."""
+    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def out_json(value: Any) -> None:
+    """Print a value as JSON to standard output."""
+    sys.stdout.write(json.dumps(clean_value(value), indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def err_traceback(error: BaseException) -> None:
+    """Print where an error was raised to standard error."""
+    err("".join(traceback.format_exception(error)).rstrip("\n"))
+
+
+class _LastResort(logging.Handler):
+    """Prints what libraries log where nobody has set up logging, as Python does by itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            err(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+class _Masking(logging.Filter):
+    """Masks what a library logs, and lets it pass."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        with contextlib.suppress(Exception):
+            record.msg, record.args = clean(record.getMessage()), None
+        return True
+
+
+def _excepthook(
+    kind: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    err_traceback(error.with_traceback(where))
+
+
+def _thread_excepthook(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and args.exc_type is not SystemExit:
+        err_traceback(args.exc_value)

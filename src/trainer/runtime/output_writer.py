@@ -1,0 +1,100 @@
+"""Write lines to a file descriptor without waiting for whoever reads it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections import deque
+
+# What may wait to be written before the children that write it have to wait too.
+_WAITING = 1024 * 1024
+
+
+class Sink:
+    """Writes lines to a file descriptor, and never waits for whoever reads it.
+
+    A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking, and as one piece:
+    no more is written at a time, so that a log driver that hangs cannot keep signals from being
+    heard, and the descriptor, which others may share, need not be made non-blocking.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.problem: OSError | None = None
+        # Lines that were not even put in, as so much waited; mentioned when it flows again.
+        self.dropped = 0
+        self._lines: deque[bytes] = deque()
+        self._size = 0
+        self._chunk = memoryview(b"")
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._chunk or self._lines)
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that no more should be put in."""
+        return self._size > _WAITING
+
+    def put(self, line: bytes) -> None:
+        """Take a line; it is written later."""
+        if self.problem is None:
+            self._lines.append(line)
+            self._size += len(line)
+
+    def write(self) -> None:
+        """Write what may be written now; to be called when the descriptor is writable."""
+        if not self._chunk:
+            self._chunk = memoryview(self._next())
+        try:
+            written = os.write(self.fd, self._chunk[: select.PIPE_BUF])
+        except BlockingIOError:
+            return
+        except OSError as error:
+            # Whoever reads it has gone, or the disk is full: the children go on all the same.
+            self.problem = error
+            self._lines.clear()
+            self._chunk = memoryview(b"")
+            self._size = 0
+            return
+        self._chunk = self._chunk[written:]
+        self._size -= written
+        if self.dropped and not self.waiting:
+            self.put(not_read(self.dropped))
+            self.dropped = 0
+
+    def give_up(self) -> int:
+        """Drop what waits; return how many lines were lost since that was mentioned last."""
+        rest = [bytes(self._chunk), *self._lines] if self.problem is None else []
+        lost = self.dropped + sum(piece.count(b"\n") for piece in rest)
+        self._lines.clear()
+        self._chunk = memoryview(b"")
+        self._size = self.dropped = 0
+        return lost
+
+    def _next(self) -> bytes:
+        """The next lines that fit into one piece, or a single one that does not."""
+        lines = [self._lines.popleft()]
+        size = len(lines[0])
+        while self._lines and size + len(self._lines[0]) <= select.PIPE_BUF:
+            size += len(self._lines[0])
+            lines.append(self._lines.popleft())
+        return b"".join(lines)
+
+
+def not_read(count: int, *, name: str = "the output") -> bytes:
+    """Return the line that mentions lines which nobody has read."""
+    lines = "1 line was" if count == 1 else f"{count} lines were"
+    return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()
+
+
+def sinks(out: int, err: int) -> tuple[Sink, Sink]:
+    """Sinks of standard output and standard error: one and the same where both go to one place."""
+    first = Sink(out)
+    with contextlib.suppress(OSError):
+        one, other = os.fstat(out), os.fstat(err)
+        if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+            return first, first
+    return first, Sink(err)

@@ -1,0 +1,204 @@
+"""Standard output and standard error that cannot end a run, whatever becomes of who reads them.
+
+with guarded() as streams:
+    streams.never_wait()
+    print("a closed, full or stuck output raises nothing")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from trainer.runtime.output_writer import Sink, not_read
+
+# For whoever reads the output to read on, when all else is done.
+_STALLED = 5.0
+
+
+class _Output(io.RawIOBase):
+    """A file descriptor to which writing never raises.
+
+    Attributes:
+        waits: Whether to wait for a reader that is slow; else what it leaves unread is kept up to
+            a size, and then dropped and counted.
+        other: Where to say that this one is lost, unless it waits: then who writes to it does.
+    """
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self.waits = True
+        self.other: _Output | None = None
+        self._sink = Sink(fd)
+        # The beginning of a line that waits for its end, as others wait before it.
+        self._rest = b""
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+        # Signals are heard in a thread of their own, which tells of them.
+        self._lock = threading.RLock()
+
+    @property
+    def problem(self) -> OSError | None:
+        """Why nothing can be written any more, if that is so."""
+        return self._sink.problem
+
+    def fileno(self) -> int:
+        return self._sink.fd
+
+    def isatty(self) -> bool:
+        return os.isatty(self._sink.fd)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raw = bytes(data)  # type: ignore[call-overload]
+        with self._lock:
+            self._pump()
+            # Whole lines are kept or dropped.
+            lines, end, self._rest = (self._rest + raw).rpartition(b"\n")
+            if self._sink.full:
+                self._sink.dropped += (lines + end).count(b"\n")
+            elif end:
+                self._sink.put(lines + end)
+            self._pump()
+            if self._rest and not self._sink.waiting:
+                self._sink.put(self._rest)
+                self._rest = b""
+                self._pump()
+        return len(raw)
+
+    def drain(self) -> int:
+        """Write what waits as long as somebody reads it; return how many lines are lost."""
+        until = time.monotonic() + _STALLED
+        with self._lock:
+            if self._rest:
+                self._sink.put(self._rest)
+                self._rest = b""
+            while self._sink.waiting and (left := until - time.monotonic()) > 0:
+                if self._poll.poll(left * 1000):
+                    self._sink.write()
+                    until = time.monotonic() + _STALLED
+            return self._sink.give_up()
+
+    def _pump(self) -> None:
+        while self._sink.waiting and self._poll.poll(None if self.waits else 0):
+            self._sink.write()
+        problem, other = self._sink.problem, self.other
+        if problem and other and not self.waits:
+            self.other = None
+            # Where the reader has simply gone, nobody wants to know.
+            if problem.errno != errno.EPIPE:
+                text = f"trainer: warning: output is lost: {problem.strerror}\n"
+                other.write(text.encode())
+
+
+class Streams:
+    """The standard output and standard error of this process.
+
+    Args:
+        out: Where standard output goes.
+        err: Where standard error goes.
+    """
+
+    def __init__(self, out: _Output, err: _Output) -> None:
+        self._out, self._err = out, err
+        out.other, err.other = err, out
+
+    @property
+    def waits(self) -> bool:
+        """Whether who writes waits for a slow reader, and fails where none is left."""
+        return self._out.waits
+
+    @property
+    def problem(self) -> OSError | None:
+        """Why standard output is lost, if it is."""
+        return self._out.problem
+
+    def never_wait(self) -> None:
+        """Go on whether or not anyone reads the output."""
+        self._out.waits = self._err.waits = False
+
+    def close(self) -> None:
+        """Write what waits; what is lost is mentioned on the other stream."""
+        for text in (sys.stdout, sys.stderr):
+            # A user's code may have put something else there, or closed it.
+            with contextlib.suppress(ValueError, AttributeError):
+                text.flush()
+        for lost, other, name in (
+            (self._out.drain(), self._err, "standard output"),
+            (self._err.drain(), self._out, "standard error"),
+        ):
+            if lost:
+                other.write(not_read(lost, name=name))
+                other.drain()
+
+
+# Those that are guarded now.
+_streams: Streams | None = None
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[Streams | None]:
+    """Guard the standard streams of this process while a block runs.
+
+    Yields:
+        The streams, or None where others have taken their place, as a test does.
+    """
+    global _streams
+    if _streams:
+        yield _streams
+        return
+    if sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
+        yield None
+        return
+    before = sys.stdout, sys.stderr
+    open_missing()
+    out, err = _Output(1), _Output(2)
+    sys.stdout = _text(out, like=before[0], errors="strict")
+    sys.stderr = _text(err, like=before[1], errors="backslashreplace")
+    _streams = Streams(out, err)
+    try:
+        yield _streams
+    finally:
+        _streams.close()
+        _streams = None
+        sys.stdout, sys.stderr = before
+
+
+def open_missing() -> None:
+    """Open `/dev/null` as each standard stream that is closed.
+
+    The next file that is opened would else be the standard output that others write to.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                # The lowest number that is free, which is this one.
+                os.open(os.devnull, os.O_RDWR)
+                os.set_inheritable(fd, True)
+
+
+def _text(raw: _Output, *, like: TextIO | None, errors: str) -> TextIO:
+    errors = getattr(like, "errors", None) or errors
+    unbuffered = bool(getattr(like, "write_through", False))
+    # As Python does with -u: a buffer would hold a line back until it is flushed.
+    below: Any = raw if unbuffered else io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        below,
+        encoding=getattr(like, "encoding", None) or "utf-8",
+        # What the encoding lacks ends no run either.
+        errors="backslashreplace" if errors == "strict" else errors,
+        line_buffering=raw.fileno() == 2 or bool(getattr(like, "line_buffering", False)),
+        write_through=unbuffered,
+    )

@@ -1,0 +1,157 @@
+"""A user's script under mpirun: what SageMaker's `sagemaker_mpi_enabled` means in script mode.
+
+The hyperparameters are those of the training toolkit (reference/sagemaker.md §2.3). Keys for ssh
+are made when a container starts, where there are several hosts at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer.config.cluster import Cluster
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.launch import plan
+from trainer.launch.launcher import run_host
+from trainer.launch.supervise.command import Command, Outcome
+from trainer.platforms import sagemaker
+from trainer.platforms.base import Seen
+from trainer.platforms.coerce import coerce_value
+from trainer.platforms.job_secret import read_secret
+from trainer.platforms.sagemaker_files import framework_parameters, hyperparameters
+from trainer.sagemaker.mpi import host as mpi, ssh
+from trainer.sagemaker.mpi.host import Mpi, MpiHost
+
+ENABLED = "sagemaker_mpi_enabled"
+TOTAL = "sagemaker_mpi_num_processes"
+OPTIONS = "sagemaker_mpi_custom_mpi_options"
+_PROGRAMS = {
+    "mpirun": "openmpi-bin",
+    "orted": "openmpi-bin",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+_LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mpi4py') is None)"
+_SECONDS = 60.0
+
+
+def read(seen: Seen, given: Mapping[str, Any]) -> Mpi | None:
+    """What the job says of mpirun; None if this host's script runs without.
+
+    Args:
+        seen: What the platform says, with the SM_ variables.
+        given: Flags by field name: `port` and `start_timeout` count here too.
+
+    Raises:
+        UserError: A hyperparameter or variable is malformed.
+    """
+    parameters = framework_parameters(seen)
+    if str(parameters.get(ENABLED)).lower() != "true":
+        return None
+    cluster = sagemaker.read_cluster(seen)
+    if seen.env.get("SM_HOSTS") and not cluster.chief:
+        # It is in none of the instance groups that mpirun is for.
+        return None
+    known = {name: given[name] for name in ("port", "start_timeout") if name in given}
+    job = Job(
+        platform=sagemaker.NAME,
+        cluster=cluster if cluster.chief else Cluster(),
+        distribution="parameter_server",
+        grace=sagemaker.GRACE,
+        secret=read_secret(seen.env, hyperparameters(seen))[0],
+        **known,
+    )
+    mpi.check_names(job)
+    return Mpi(
+        job=job,
+        processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(seen),
+        num_processes=_number(parameters, TOTAL),
+        options=str(parameters.get(OPTIONS) or ""),
+        instance_type=seen.env.get("SM_CURRENT_INSTANCE_TYPE", ""),
+    )
+
+
+def check(settings: Mpi) -> None:
+    """Look whether all programs are there, before anything is fetched or started.
+
+    On all hosts for what any of them needs, so that none waits for one that cannot come.
+
+    Raises:
+        UserError: One is missing.
+    """
+    several = settings.job.cluster.size > 1
+    for program, package in _PROGRAMS.items():
+        if (several or program == "mpirun") and shutil.which(program) is None:
+            raise UserError(f"{ENABLED}: {program} is not on the PATH; install {package}")
+    if several:
+        ssh.check_server()
+
+
+def launch(settings: Mpi, script: Command) -> Outcome:
+    """Run this host's part to its end.
+
+    To be called from the main thread.
+
+    Args:
+        settings: What `read` found.
+        script: The script, with its sources in place.
+
+    Returns:
+        How it ended, with the first cause of a failure, on whichever host that was.
+
+    Raises:
+        UserError: mpi4py is missing, keys cannot be made, or the hosts cannot meet.
+    """
+    if mpi.is_python(script):
+        _check_mpi4py(script)
+    try:
+        private = tempfile.TemporaryDirectory(prefix="trainer-mpi-")
+    except OSError as error:
+        raise UserError(
+            f"{ENABLED}: no folder for temporary files: {error.strerror}; docker run --tmpfs /tmp"
+        ) from None
+    with private as folder:
+        host = MpiHost(settings, script, Path(folder))
+        host.make_keys()
+        return run_host(host)
+
+
+def preview(settings: Mpi, script: Command) -> Command:
+    """What would be started on this host; mpirun's own command is not put together for it."""
+    hosts = [member.host for member in plan.members(settings.job)]
+    if settings.job.cluster.role != "chief":
+        argv: tuple[str, ...] = (str(ssh.SSHD), "-D")
+    else:
+        interface = settings.job.cluster.interface or "lo"
+        names = hosts if len(hosts) > 1 else ["localhost"]
+        argv = mpi.mpirun(settings, script, names, interface)
+    return Command(argv=argv, env=script.env, cwd=script.cwd, name=script.name)
+
+
+def _check_mpi4py(script: Command) -> None:
+    # With the script's own interpreter and folders: its requirements may have brought it.
+    argv = [script.argv[0], "-c", _LOOK]
+    ran = subprocess.run(argv, env=script.env, cwd=script.cwd, timeout=_SECONDS, check=False)
+    if ran.returncode:
+        raise UserError(f"{ENABLED}: mpi4py is not installed; add it to requirements.txt")
+
+
+def _number(parameters: Mapping[str, Any], name: str) -> int | None:
+    value = parameters.get(name)
+    return (
+        None if value in (None, "") else int(coerce_value("processes_per_host", value, where=name))
+    )
+
+
+def _devices(seen: Seen) -> int:
+    """As many as there are accelerators, like the toolkit; one where there are none."""
+    for name in ("SM_NUM_GPUS", "SM_NUM_NEURONS"):
+        number = coerce_value("threads", seen.env.get(name), where=name)
+        if number:
+            return int(number)
+    return 1

@@ -1,0 +1,213 @@
+"""Keys and settings of ssh for one run: made when it starts, gone when it ends.
+
+Everything stands in a private folder. Neither the image nor the user's own `.ssh` holds or gets
+anything; private keys stay on the host that made them. A server takes one client's key, and a
+client knows exactly the servers whose keys it was given (sshd_config(5), ssh_config(5)).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.sagemaker.mpi import ssh_session
+from trainer.storage import local
+
+SSHD = Path("/usr/sbin/sshd")
+# Compiled into Debian's server, which insists on it when it runs as root.
+RUN_SSHD = Path("/run/sshd")
+_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{20,200}={0,2}")
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What a client needs to know of a server.
+
+    Attributes:
+        key: Its public key, `ssh-ed25519 AAAA…`.
+        port: Where it listens.
+    """
+
+    key: str
+    port: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"key": self.key, "port": self.port}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any], *, host: str) -> Server:
+        """The inverse of `to_dict`, for what came over the network.
+
+        Raises:
+            UserError: It is not such a thing.
+        """
+        port = told.get("port")
+        if type(port) is not int or not 0 < port < 65536:
+            raise UserError(f"host {host}: expected the port of its ssh server, found {port!r}")
+        return cls(key=public(told.get("key"), host=host), port=port)
+
+
+def public(key: Any, *, host: str) -> str:
+    """A public key that came over the network, and nothing else beside it.
+
+    Raises:
+        UserError: It is something else.
+    """
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise UserError(f"host {host}: expected a public key for ssh, ssh-ed25519, found no such")
+    return key
+
+
+def make(path: Path) -> str:
+    """Make a pair of keys.
+
+    Args:
+        path: The private one, mode 0600; the public one stands beside it.
+
+    Returns:
+        The public key.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)]
+    try:
+        subprocess.run(argv, check=True, capture_output=True, text=True, timeout=_SECONDS)
+        return path.with_name(f"{path.name}.pub").read_text().strip()
+    except subprocess.SubprocessError as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        raise UserError(f"ssh-keygen: cannot make a key in {path.parent}: {said[-1]}") from None
+    except OSError as error:
+        raise UserError(f"ssh-keygen: {error.strerror}; install openssh-client") from None
+
+
+def check_server() -> None:
+    """Look whether a server could be started here.
+
+    Raises:
+        UserError: It could not.
+    """
+    if not os.access(SSHD, os.X_OK):
+        raise UserError(f"{SSHD}: not found; install openssh-server")
+    if os.geteuid() == 0:
+        try:
+            RUN_SSHD.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{RUN_SSHD}: cannot be made: {error.strerror}; sshd insists on this folder: make "
+                "it in the image, or docker run --tmpfs /run"
+            ) from None
+
+
+def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Write the settings of a server whose key is `folder/host`.
+
+    Args:
+        folder: The private folder.
+        port: Where it listens.
+        client: The only public key that may come in.
+        env: The environment of what that client starts, instead of sshd's bare one.
+
+    Returns:
+        The command that runs it in the foreground.
+    """
+    _write(folder / "authorized_keys", f"restrict {client}\n")
+    _write(folder / "environment.json", json.dumps(dict(env)))
+    enter = (sys.executable, "-I", "-S", ssh_session.__file__, str(folder / "environment.json"))
+    _write(
+        folder / "sshd_config",
+        _settings(
+            Port=port,
+            HostKey=_quoted(folder / "host"),
+            AuthorizedKeysFile=_quoted(folder / "authorized_keys"),
+            # The folder is private, but may stand in /tmp.
+            StrictModes="no",
+            PidFile="none",
+            AuthenticationMethods="publickey",
+            PasswordAuthentication="no",
+            KbdInteractiveAuthentication="no",
+            PermitRootLogin="prohibit-password",
+            AllowUsers=_user(),
+            UsePAM="no",
+            UseDNS="no",
+            ForceCommand=shlex.join(enter),
+            LogLevel="ERROR",
+        ),
+    )
+    return (str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config"))
+
+
+def connect(folder: Path, servers: Mapping[str, Server]) -> tuple[str, ...]:
+    """Write the settings of a client whose key is `folder/user`.
+
+    Args:
+        folder: The private folder.
+        servers: The only hosts that it can go to, by name.
+
+    Returns:
+        The command to which a host and what it shall run are added.
+    """
+    _write(
+        folder / "known_hosts",
+        "".join(f"{name} {server.key}\n" for name, server in servers.items()),
+    )
+    ports = "".join(
+        f"Host {name}\n    Port {server.port}\n    HostKeyAlias {name}\n"
+        for name, server in servers.items()
+    )
+    common = _settings(
+        User=_user(),
+        IdentityFile=_quoted(folder / "user"),
+        IdentitiesOnly="yes",
+        IdentityAgent="none",
+        UserKnownHostsFile=_quoted(folder / "known_hosts"),
+        GlobalKnownHostsFile="none",
+        StrictHostKeyChecking="yes",
+        HostKeyAlgorithms="ssh-ed25519",
+        CheckHostIP="no",
+        BatchMode="yes",
+        PreferredAuthentications="publickey",
+        ConnectTimeout=10,
+        # A host that is gone is noticed, though nothing is sent.
+        ServerAliveInterval=5,
+        ServerAliveCountMax=3,
+        LogLevel="ERROR",
+    )
+    _write(folder / "ssh_config", f"{ports}Host *\n{common}")
+    return (shutil.which("ssh") or "ssh", "-F", str(folder / "ssh_config"))
+
+
+def _settings(**values: object) -> str:
+    return "".join(f"{name} {value}\n" for name, value in values.items())
+
+
+def _write(path: Path, text: str) -> None:
+    local.write_text(path, text)
+    path.chmod(0o600)
+
+
+def _quoted(path: Path) -> str:
+    return f'"{path}"'
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise UserError(
+            f"user {os.geteuid()}: has no name in /etc/passwd, which ssh needs; start the "
+            "container as root"
+        ) from None

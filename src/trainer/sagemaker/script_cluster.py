@@ -1,0 +1,165 @@
+"""Give a user's script TF_CONFIG and a parameter server, as SageMaker's switches promise it.
+
+Variable, ports and roles are those of AWS's TensorFlow training toolkit
+(`sagemaker_tensorflow_container/training.py`), so that a script finds here what it finds in AWS's
+image. Two things differ: the server's process ends with the script, where the toolkit's never does,
+and nothing waits for a master that does not listen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.launch.supervise.command import Command
+from trainer.launch.supervise.policy import Rules
+from trainer.launch.supervise.process import Child
+from trainer.launch.supervise.supervisor import Run
+from trainer.platforms import sagemaker
+from trainer.platforms.base import Seen
+from trainer.platforms.sagemaker_files import framework_parameters
+from trainer.platforms.sagemaker_switches import (
+    MULTI_WORKER_MIRRORED,
+    PARAMETER_SERVER,
+    switched_on,
+)
+
+SERVER = "parameter server"
+# The toolkit's ports.
+_MASTER_PORT, _PS_PORT, _WORKER_PORT = 2222, 2223, 8890
+# Seconds for the server to end once the script has ended: it has nothing to save.
+_SERVER_GRACE = 2.0
+# Seconds between two looks whether the master still listens, and for each of them.
+_LOOK, _ATTEMPT = 1.0, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptCluster:
+    """The processes of a user's distributed script, as this host sees them.
+
+    Attributes:
+        cluster: Addresses by role, as TF_CONFIG lists them.
+        role: What the script is on this host.
+        index: Which one of its role.
+        server: The index of the parameter server on this host; None where there are none.
+    """
+
+    cluster: Mapping[str, Sequence[str]]
+    role: str
+    index: int
+    server: int | None = None
+
+    def tf_config(self, role: str, index: int) -> str:
+        """Return TF_CONFIG for one process."""
+        task = {"type": role, "index": index}
+        return json.dumps({"cluster": self.cluster, "environment": "cloud", "task": task})
+
+    def commands(self, script: Command) -> list[Command]:
+        """Return what runs on this host: the parameter server, if any, and the script.
+
+        Args:
+            script: The user's script, which has no TF_CONFIG yet.
+        """
+        own = {**script.env, "TF_CONFIG": self.tf_config(self.role, self.index)}
+        commands = [dataclasses.replace(script, env=own)]
+        if self.server is not None:
+            # Variables live in memory; the GPUs are the script's.
+            env = {
+                **script.env,
+                "TF_CONFIG": self.tf_config("ps", self.server),
+                "CUDA_VISIBLE_DEVICES": "",
+            }
+            argv = (sys.executable, "-m", "trainer.sagemaker.script_server")
+            commands.insert(0, Command(argv=argv, env=env, cwd=script.cwd, name=SERVER))
+        return commands
+
+    def rules(self) -> Rules:
+        """Return what follows when one of these processes ends."""
+        if self.server is None:
+            return Rules()
+        return _ServerBesideScript(None if self.role == "master" else self.cluster["master"][0])
+
+
+def read(seen: Seen) -> ScriptCluster | None:
+    """Return the cluster of the user's script, or None if it runs by itself.
+
+    Args:
+        seen: What the platform gives, with the SM_ variables.
+
+    Raises:
+        UserError: A switch or variable is malformed, or this image has no program for it.
+    """
+    switch = switched_on(framework_parameters(seen))
+    found = sagemaker.read_cluster(seen)
+    hosts = found.trainers
+    if not hosts or switch not in (PARAMETER_SERVER, MULTI_WORKER_MIRRORED):
+        return None
+    rank = found.rank
+    if switch == MULTI_WORKER_MIRRORED:
+        return ScriptCluster(
+            cluster={"worker": _at(hosts, _WORKER_PORT)}, role="worker", index=rank
+        )
+    if len(hosts) == 1:
+        return None
+    cluster: dict[str, Any] = {
+        "master": _at(hosts[:1], _MASTER_PORT),
+        "worker": _at(hosts[1:], _MASTER_PORT),
+        "ps": _at(hosts, _PS_PORT),
+    }
+    role, index = ("worker", rank - 1) if rank else ("master", 0)
+    return ScriptCluster(cluster=cluster, role=role, index=index, server=rank)
+
+
+class _ServerBesideScript(Rules):
+    """End the parameter server when nobody needs it any more.
+
+    The master's script may use the servers of all hosts until it ends, so a worker's host keeps its
+    own while the master listens.
+
+    Args:
+        master: Address of the master; None on its own host.
+    """
+
+    def __init__(self, master: str | None) -> None:
+        self._master = master
+
+    def ended(self, run: Run, child: Child) -> None:
+        """End what is left, or wait for the master."""
+        if child.name == SERVER:
+            if not child.told:
+                run.fail(child)
+        elif child.code:
+            run.fail(child)
+        elif self._master is None:
+            run.end(_SERVER_GRACE)
+        elif run.living:
+            run.say(f"the script has ended; its {SERVER} stays while {self._master} listens")
+            self.until = time.monotonic()
+
+    def tick(self, run: Run) -> None:
+        """Look whether the master still listens."""
+        if self._master and _listens(self._master):
+            self.until = time.monotonic() + _LOOK
+        else:
+            self.until = math.inf
+            run.end(_SERVER_GRACE)
+
+
+def _at(hosts: Sequence[str], port: int) -> list[str]:
+    return [f"{host}:{port}" for host in hosts]
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_ATTEMPT):
+            return True
+    except OSError:
+        return False

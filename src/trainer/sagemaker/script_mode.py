@@ -1,0 +1,225 @@
+"""SageMaker's script mode: the user's own program runs in the image.
+
+What is fetched, installed and run, and how hyperparameters become arguments, follows SageMaker's
+training toolkit (reference/sagemaker.md §1.3, §1.7) where that does not lose anything: sources are
+laid over what is in the code folder, and arguments reach the program as they are (§2.5, points 2
+and 4). A shell script gets its requirements installed too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from trainer.config.errors import RETRY, UserError
+from trainer.launch import failure_file, pip
+from trainer.launch.supervise.api import Command, run_step
+from trainer.launch.supervise.signals import ending
+from trainer.platforms.job_secret import is_secret
+from trainer.runtime import cuda
+from trainer.runtime.log import Reporter
+from trainer.runtime.waiting import telling
+from trainer.sagemaker import source_dir
+from trainer.storage.archive import unpack
+from trainer.storage.errors import StorageError
+
+NAME = "user script"
+_PROGRAM = "sagemaker_program"
+_SOURCES = "sagemaker_submit_directory"
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+# Those that the toolkit keeps to itself, besides all that begin with sagemaker_.
+_RESERVED = {"default_user_module_name", "_tuning_objective_metric"}
+
+
+def prepare(
+    *,
+    program: str,
+    submit_directory: str | None,
+    code_dir: Path,
+    hyperparameters: Mapping[str, Any],
+    env: Mapping[str, str],
+    python: str = sys.executable,
+    fetch_timeout: float = 600,
+    install_timeout: float = 1800,
+    reporter: Reporter | None = None,
+) -> Command:
+    """Bring the sources, install what they need, and say what to run.
+
+    To be called from the main thread, as signals are heard while it fetches and installs.
+
+    Args:
+        program: A `.py` or `.sh` file among the sources, another executable file, or a module
+            where they hold `setup.py` or `pyproject.toml`.
+        submit_directory: `s3://` address of a tar file, a local tar file or a folder (as a path
+            or `file://`); None if the sources are in `code_dir` already.
+        code_dir: Where they go, and where the program runs.
+        hyperparameters: What becomes arguments; values as parsed from JSON.
+        env: The environment of the program, of pip and of the fetching.
+        python: The interpreter that runs all three.
+        fetch_timeout: Seconds for fetching the sources.
+        install_timeout: Seconds for pip.
+        reporter: Where progress is told.
+
+    Raises:
+        UserError: A mistake in one of these, or in the sources.
+        SystemExit: This process was told to end by a signal; there is nothing to save yet.
+    """
+    reporter = reporter or Reporter()
+    code_dir = code_dir.absolute()
+    args = arguments(hyperparameters)
+    with ending():
+        if submit_directory:
+            _bring(submit_directory, code_dir, env, python, fetch_timeout, reporter)
+        start, what = _start(program, code_dir, python)
+        pip.install(
+            what,
+            folder=code_dir,
+            env=env,
+            python=python,
+            timeout=install_timeout,
+            reporter=reporter,
+        )
+    paths = [str(code_dir), *filter(None, [env.get("PYTHONPATH")])]
+    return Command(
+        argv=(*start, *args),
+        # Lines are to be seen when they are printed, and not lost when it is killed.
+        env={
+            "PYTHONUNBUFFERED": "1",
+            **env,
+            **cuda.search_path(env),
+            "PYTHONPATH": os.pathsep.join(paths),
+        },
+        cwd=code_dir,
+        name=NAME,
+    )
+
+
+def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Hyperparameters as arguments, in the order and form of the toolkit.
+
+    `--key value` (`-k` for one letter) sorted by key; None is an empty string, a dict is
+    `a=1,b=2`, a list and a boolean are as Python prints them. Reserved keys are left out.
+
+    Raises:
+        UserError: A value cannot be an argument of a program.
+    """
+    args = []
+    for key in sorted(hyperparameters):
+        if key in _RESERVED or key.startswith("sagemaker_") or is_secret(key):
+            continue
+        flag = f"--{key}" if len(key) > 1 else f"-{key}" if key else ""
+        value = hyperparameters[key]
+        if isinstance(value, Mapping):
+            text = ",".join(f"{name}={part}" for name, part in sorted(value.items()))
+        else:
+            text = "" if value is None else str(value)
+        for part in (flag, text):
+            try:
+                os.fsencode(part)
+            except UnicodeEncodeError:
+                raise UserError(f"hyperparameter {key!r}: not valid Unicode") from None
+            if "\0" in part:
+                raise UserError(f"hyperparameter {key!r}: has a null character in it")
+        args += [flag, text]
+    return tuple(args)
+
+
+def _bring(
+    place: str,
+    code_dir: Path,
+    env: Mapping[str, str],
+    python: str,
+    timeout: float,
+    reporter: Reporter,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="trainer-sources-") as folder:
+        if place.startswith("s3://"):
+            path = Path(folder, "sources.tar.gz")
+            argv = (python, "-P", "-m", "trainer.sagemaker.fetch", place, str(path))
+            with telling(f"{_SOURCES} {place}", reporter.info):
+                outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
+            if outcome.timed_out:
+                raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")
+            if outcome.code:
+                why = outcome.tail[-1] if outcome.tail else ""
+                if outcome.signal is not None or not why:
+                    why = failure_file.ending(outcome)
+                kind = StorageError if outcome.code == RETRY else UserError
+                raise kind(f"{_SOURCES} {place}: cannot be fetched: {why}")
+        else:
+            path = _local(place)
+        if path.is_file():
+            unpacked = Path(folder, "sources")
+            unpack(path, unpacked, name=f"{_SOURCES} {place}")
+            path = unpacked
+        elif not path.is_dir():
+            raise UserError(f"{_SOURCES} {place}: not found; expected a tar file or a folder")
+        elif code_dir.is_dir() and path.samefile(code_dir):
+            return
+        try:
+            laid = source_dir.lay(path, code_dir)
+        except OSError as error:
+            what = error.filename or code_dir
+            raise UserError(f"{_SOURCES} {place}: {what}: {error.strerror}") from None
+    over = f" over {laid.over}, {laid.replaced} replaced" if laid.over else ""
+    reporter.info(f"{laid.files} files of {place} laid in {code_dir}{over}")
+    if not laid.files:
+        raise UserError(f"{_SOURCES} {place}: holds no files")
+
+
+def _local(place: str) -> Path:
+    if "://" not in place:
+        return Path(place)
+    parts = urlsplit(place)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise UserError(f"{_SOURCES} {place}: expected s3://, file:///, or a local path")
+    return Path(unquote(parts.path))
+
+
+def interpreter(program: str, python: str) -> tuple[str, ...]:
+    """Return how a program starts by its name alone, before its sources are here.
+
+    Args:
+        program: As SageMaker names it; without a suffix an executable file, or a module of a
+            package.
+        python: The interpreter of Python programs.
+    """
+    if program.endswith(".py"):
+        return python, program
+    return ("/bin/bash", f"./{program}") if program.endswith(".sh") else (f"./{program}",)
+
+
+def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[str]]:
+    """The beginning of the command line, and what pip has to install for it."""
+    told = f"{_PROGRAM} {program}".rstrip() if program.isprintable() else f"{_PROGRAM} {program!r}"
+    wanted = "expected the name of a .py or .sh file among the sources"
+    path = code_dir / program
+    name = os.path.relpath(path, code_dir)
+    if not program or not program.isprintable() or name.startswith("-"):
+        raise UserError(f"{told}: {wanted}")
+    if not path.resolve().is_relative_to(code_dir.resolve()):
+        raise UserError(f"{told}: not in {code_dir}; {wanted}")
+    has_setup = (code_dir / "setup.py").is_file()
+    if path.is_file():
+        if path.suffix == ".py":
+            return [python, name], ["."] if has_setup else []
+        if path.suffix == ".sh":
+            return ["/bin/bash", f"./{name}"], []
+        with contextlib.suppress(OSError):
+            path.chmod(path.stat().st_mode | 0o111)
+        return [str(code_dir / name)], []
+    packaged = has_setup or (code_dir / "pyproject.toml").is_file()
+    if packaged and _MODULE.fullmatch(program) and path.suffix not in (".py", ".sh"):
+        return [python, "-m", program], ["."]
+    if path.is_dir():
+        raise UserError(f"{told}: a folder without setup.py or pyproject.toml beside it; {wanted}")
+    there = sorted(p.name for p in code_dir.iterdir())[:10] if code_dir.is_dir() else []
+    held = ", ".join(there) or "nothing"
+    raise UserError(f"{told}: not found in {code_dir}, which holds {held}; {wanted}")

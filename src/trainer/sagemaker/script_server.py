@@ -1,0 +1,47 @@
+"""Run a parameter server beside a user's script: `python -m trainer.sagemaker.script_server`.
+
+TF_CONFIG names the cluster and this server. SIGTERM ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from trainer.launch.supervise.orphans import end_with_parent
+from trainer.runtime import output
+
+
+def main() -> int:
+    """Serve until this process is ended.
+
+    Returns:
+        The exit code: 200 if the address cannot be served, which a new try may cure.
+    """
+    output.begin(os.environ)
+    end_with_parent()
+    config = json.loads(os.environ["TF_CONFIG"])
+    task = config["task"]
+    from trainer.config.errors import RETRY
+    from trainer.runtime.tensorflow import import_tensorflow
+
+    tf = import_tensorflow(start=False)
+    try:
+        server = tf.distribute.Server(
+            tf.train.ClusterSpec(config["cluster"]),
+            job_name=task["type"],
+            task_index=task["index"],
+            config=tf.compat.v1.ConfigProto(device_count={"GPU": 0}),
+        )
+    except tf.errors.OpError as error:
+        address = config["cluster"][task["type"]][task["index"]]
+        why = str(error).partition("\n")[0]
+        output.err(f"trainer: parameter server: cannot serve {address}: {why}")
+        return RETRY
+    server.join()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

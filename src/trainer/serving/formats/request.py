@@ -1,0 +1,67 @@
+"""What a request comes down to, whatever its format was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from trainer.serving.http.errors import bad
+from trainer.serving.models.signature import DEFAULT, Signature
+
+
+class Form(Enum):
+    """TensorFlow Serving's two forms of JSON, in which the answer follows the request."""
+
+    ROWS = "predictions"
+    COLUMNS = "outputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Values for one signature.
+
+    Attributes:
+        signature: Which.
+        arrays: For each input, checked.
+        form: Of an answer in JSON.
+    """
+
+    signature: Signature
+    arrays: Mapping[str, np.ndarray]
+    form: Form = Form.ROWS
+
+
+def choose(signatures: Mapping[str, Signature], name: str | None) -> Signature:
+    """The signature of this name; the default one, if none is given.
+
+    Raises:
+        Refusal: There is none, in TensorFlow Serving's words.
+    """
+    name = name or (DEFAULT if DEFAULT in signatures else next(iter(signatures)))
+    if name not in signatures:
+        raise bad(
+            f'Serving signature name: "{name[:80]}" not found in signature def; '
+            f"expected one of {', '.join(sorted(signatures))}"
+        )
+    return signatures[name]
+
+
+def checked(signature: Signature, arrays: Mapping[str, np.ndarray], form: Form = Form.ROWS) -> Ask:
+    """An Ask whose arrays fit the signature.
+
+    Raises:
+        Refusal: One does not, or they have different numbers of rows.
+    """
+    for tensor in signature.inputs:
+        tensor.check(arrays[tensor.name])
+    if signature.has_rows:
+        counts = {len(array) for array in arrays.values()}
+        if len(counts) > 1 and signature.batched:
+            told = ", ".join(f"'{name}' {len(array)}" for name, array in arrays.items())
+            raise bad(f"the inputs have different numbers of rows: {told}")
+        if 0 in counts:
+            raise bad("the request has no instances; expected one or more")
+    return Ask(signature=signature, arrays=arrays, form=form)

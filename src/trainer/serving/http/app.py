@@ -1,0 +1,88 @@
+"""The ASGI application: which path is answered by what."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import resources
+
+import orjson
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from trainer.serving.http import openapi
+from trainer.serving.http.endpoint import JSON, Call, Endpoint, Handler, Watch
+from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.models.store import Store
+from trainer.serving.protocols.sagemaker import SageMaker
+from trainer.serving.protocols.tf_serving import TfServing
+from trainer.serving.settings import Settings
+
+# A page that is all here needs nothing from elsewhere, and may not fetch it.
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+img-src 'self' blob: data:; connect-src 'self'"
+
+
+def make_app(
+    *, settings: Settings, store: Store, watch: Watch, sagemaker: SageMaker, tf_serving: TfServing
+) -> ASGIApp:
+    """Put the endpoints together.
+
+    Args:
+        settings: The server's, for Vertex AI's routes.
+        store: The models, for the description of the interface.
+        watch: What all endpoints share.
+        sagemaker: Endpoints of SageMaker and Vertex AI.
+        tf_serving: Endpoints of TensorFlow Serving.
+    """
+
+    async def page(call: Call) -> Response:
+        headers = {"content-security-policy": POLICY, "cache-control": "no-cache"}
+        return Response(_page(), 200, headers, "text/html; charset=utf-8")
+
+    async def description(call: Call) -> Response:
+        return Response(orjson.dumps(openapi.document(store)), media_type=JSON)
+
+    async def metrics(call: Call) -> Response:
+        return Response(watch.metrics.text(), media_type=watch.metrics.content_type)
+
+    async def malformed(call: Call) -> Response:
+        raise bad(f"Malformed request: {call.request.method} {shown(call.path)}")
+
+    async def unknown(call: Call) -> Response:
+        raise Refusal(404, f"Not Found: {shown(call.path)}; /openapi.json lists paths")
+
+    def route(path: str, name: str, **methods: Handler) -> Route:
+        return Route(path, _endpoint(name, watch, methods))
+
+    # Vertex AI's two may be the same path.
+    vertex: dict[str, dict[str, Handler]] = {}
+    if settings.health_route:
+        vertex.setdefault(settings.health_route, {})["get"] = sagemaker.ping
+    if settings.predict_route:
+        vertex.setdefault(settings.predict_route, {})["post"] = sagemaker.invocations
+    others = dict.fromkeys(("put", "delete", "patch"), malformed)
+    # The busiest first: they are tried in this order.
+    routes = [
+        route("/invocations", "invocations", post=sagemaker.invocations),
+        *(Route(path, _endpoint("vertex", watch, m)) for path, m in vertex.items()),
+        route("/v1{rest:path}", "models", get=tf_serving.get, post=tf_serving.post, **others),
+        route("/ping", "ping", get=sagemaker.ping),
+        route("/execution-parameters", "execution-parameters", get=sagemaker.execution_parameters),
+        route("/metrics", "metrics", get=metrics),
+        route("/openapi.json", "openapi", get=description),
+        route("/", "page", get=page),
+    ]
+    anything = ("get", "post", "put", "delete", "patch", "options")
+    other = _endpoint("other", watch, dict.fromkeys(anything, unknown))
+    return Router(routes, redirect_slashes=False, default=other)
+
+
+def _endpoint(name: str, watch: Watch, methods: Mapping[str, Handler]) -> Endpoint:
+    return Endpoint(name, watch, {method.upper(): do for method, do in methods.items()})
+
+
+@functools.cache
+def _page() -> bytes:
+    return resources.files("trainer.serving").joinpath("page.html").read_bytes()

@@ -1,0 +1,109 @@
+"""Where the models of a folder are: each `…/<number>/saved_model.pb`, as TensorFlow Serving has it.
+
+DIR/1/saved_model.pb                 one model, named by --model-name
+DIR/saved_model.pb                   the same, as version 1
+DIR/export/Servo/1/saved_model.pb    the same, as SageMaker's estimators write it
+DIR/digits/1/…  DIR/iris/3/…         several models, named by their folders
+
+Two models of one name are refused: which of them a client means, nobody knows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.packaging.locate import version_of
+from trainer.storage.globs import leads_back
+
+PROTO = "saved_model.pb"
+DEPTH = 5
+SERVO = ("export", "Servo")
+_SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
+
+# What changes when a file does: names, sizes and times.
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
+    """The models of a folder, and the folders of their versions by number.
+
+    Args:
+        folder: What to look through; hidden folders are left out.
+        name: What to call a model that has no folder of its own.
+
+    Raises:
+        UserError: Two of them have one name, or two folders are one version.
+    """
+    models: dict[str, dict[int, Path]] = {}
+    homes: dict[str, Path] = {}
+    for path in _saved_models(folder, depth=DEPTH):
+        parts = path.relative_to(folder).parts
+        version = version_of(parts[-1]) if parts else 1
+        if version is None:
+            # A SavedModel without a number is one that nobody can ask for.
+            continue
+        home = path.parent if parts else path
+        above = home.relative_to(folder).parts if parts else ()
+        if above[-2:] == SERVO:
+            above = above[:-2]
+        own = above[-1] if above else name
+        first = homes.setdefault(own, home)
+        if first != home:
+            raise UserError(
+                f"--model-dir {folder}: {first} and {home} are both called '{own}'; rename one of "
+                "the folders, or serve one of them"
+            )
+        other = models.setdefault(own, {}).setdefault(version, path)
+        if other != path:
+            raise UserError(
+                f"--model-dir {folder}: {other} and {path} are both version {version} of '{own}'; "
+                "remove one of them"
+            )
+    return models
+
+
+def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
+    """What tells this state of a SavedModel's files from another; None if some are missing.
+
+    A folder that is being copied has its `saved_model.pb` long before it has its weights.
+
+    Args:
+        path: The folder.
+        partial: Whether one that may lack its weights will do. Models that TensorFlow 1 has frozen
+            look so for ever.
+    """
+    try:
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+        stats = [(str(p.relative_to(path)), p.stat()) for p in files]
+    except OSError:
+        return None
+    names = {name for name, _ in stats}
+    shards = [m for m in map(_SHARD.fullmatch, (Path(n).name for n in names)) if m]
+    index = "variables/variables.index"
+    whole = PROTO in names and (
+        partial
+        or (index in names and bool(shards) and len(shards) == int(shards[0][1]))
+        # A model without any variable has no such folder.
+        or not (path / "variables").exists()
+    )
+    return tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats) if whole else None
+
+
+def _saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
+    if (folder / PROTO).is_file():
+        yield folder
+        return
+    if not depth:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError:
+        return
+    for name in names:
+        if not leads_back(folder / name):
+            yield from _saved_models(folder / name, depth=depth - 1)

@@ -1,0 +1,225 @@
+"""One loaded version of a model: plain `tf.saved_model.load`, and calls of its signatures."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.packaging.row_independence import Verdict, read_mark, try_rows
+from trainer.serving.http.errors import Refusal
+from trainer.serving.models.signature import SERVED, Signature, Tensor
+from trainer.storage.plain_names import plain
+
+Arrays = Mapping[str, np.ndarray]
+
+# A PNG of one black pixel, to try out a model that takes pictures.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+# TensorFlow's codes as TensorFlow Serving translates them; all others are 500.
+STATUSES = {
+    3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401
+}  # fmt: skip
+# Rows that are made up to see whether batching changes answers.
+TRIAL_ROWS = 5
+_NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
+
+
+class Model:
+    """A SavedModel in memory.
+
+    Args:
+        path: Its folder.
+        batching: Whether signatures that can be batched are: None for those that are marked as
+            row-independent, True for all, False for none.
+
+    Attributes:
+        signatures: By name, those that can be asked over HTTP.
+        metadata: Its signatures as TensorFlow Serving's metadata has them.
+
+    Raises:
+        ValueError: A file that it refers to is missing; TensorFlow raises others.
+    """
+
+    def __init__(self, path: Path, *, batching: bool | None = None) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        graph = _served_graph(path)
+        for asset in _assets(graph):
+            if not (path / "assets" / asset).is_file():
+                raise ValueError(f"its asset assets/{asset} is missing")
+        # Kept: the signatures hold only weak references to the variables.
+        self._loaded = tf.saved_model.load(str(plain(path)), tags=list(graph.meta_info_def.tags))
+        self._functions: dict[str, Any] = {}
+        self.signatures: dict[str, Signature] = {}
+        self._marked = read_mark(path)
+        for name, function in self._loaded.signatures.items():
+            signature = _signature(name, function)
+            if all(t.dtype.kind in SERVED for t in signature.inputs):
+                allowed = name in self._marked if batching is None else batching
+                batched = signature.has_rows and allowed
+                self._functions[name] = function
+                self.signatures[name] = dataclasses.replace(signature, batched=batched)
+        self.metadata = _metadata(graph)
+
+    def call(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
+        """Run a signature once.
+
+        Args:
+            signature: One of `signatures`.
+            arrays: One for each input, of its type and checked against its shape.
+
+        Returns:
+            The outputs, by name; strings as objects of bytes.
+
+        Raises:
+            Refusal: TensorFlow refused the values.
+        """
+        constant = self._tf.constant
+        function = self._functions[signature.name]
+        try:
+            outputs = function(**{name: constant(value) for name, value in arrays.items()})
+            return {name: _plain(value.numpy()) for name, value in outputs.items()}
+        except self._tf.errors.OpError as error:
+            status = STATUSES.get(error.error_code, 500)
+            raise Refusal(status, _reason(error.message)) from None
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the bytes that it cannot read, and then cannot read its own message.
+            raise Refusal(400, _reason(error.object.decode(errors="replace"))) from None
+
+    def warm_up(self, sizes: tuple[int, ...]) -> None:
+        """Run each signature once for each number of rows: first calls take many times as long.
+
+        Raises:
+            Refusal: The default signature fails on zeros.
+        """
+        for signature in self.signatures.values():
+            for rows in sizes if signature.has_rows else sizes[:1]:
+                made = {t.name: _blank(t, rows) for t in signature.inputs}
+                # Nobody can make up what any string input takes.
+                text = any(t.is_text for t in signature.inputs)
+                with contextlib.suppress(Refusal) if text else contextlib.nullcontext():
+                    self.call(signature, made)
+
+    def check_batching(self) -> list[str]:
+        """Try out what is batched without a mark, and end batching that changes answers.
+
+        Returns:
+            A line for each signature that is not batched any more, or that could not be tried.
+        """
+        lines = []
+        for name, signature in self.signatures.items():
+            if not signature.batched or name in self._marked:
+                continue
+            try:
+                verdict = try_rows(functools.partial(self.call, signature), _trial(signature))
+            except Refusal as refusal:
+                lines.append(f"signature '{name}' is batched unchecked: {refusal.message}")
+                continue
+            if verdict is Verdict.DEPENDENT:
+                self.signatures[name] = dataclasses.replace(signature, batched=False)
+                lines.append(f"signature '{name}' is not batched: {verdict.value}")
+        return lines
+
+
+def _signature(name: str, function: Any) -> Signature:
+    inputs = function.structured_input_signature[1]
+    outputs = function.structured_outputs
+    return Signature(
+        name=name,
+        inputs=tuple(_tensor(key, inputs[key]) for key in sorted(inputs)),
+        outputs=tuple(_tensor(key, outputs[key]) for key in sorted(outputs)),
+    )
+
+
+def _tensor(name: str, spec: Any) -> Tensor:
+    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    return Tensor(name=name, dtype=dtype, type_name=spec.dtype.name, shape=shape)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """NumPy's own types: half precisions of machine learning become float32."""
+    if isinstance(array, bytes):
+        return np.array(array, dtype=object)
+    array = np.asarray(array)
+    return array if array.dtype.kind in "biufOc" else array.astype(np.float32)
+
+
+def _blank(tensor: Tensor, rows: int) -> np.ndarray:
+    shape = [1 if size is None else size for size in tensor.shape or ()]
+    if tensor.shape and tensor.shape[0] is None:
+        shape[0] = rows
+    return np.full(shape, PIXEL if tensor.is_text else 0, tensor.dtype)
+
+
+def _trial(signature: Signature) -> dict[str, np.ndarray]:
+    """Make up rows that differ, as far as nothing is known of what the model takes."""
+    generator = np.random.default_rng(0)
+    rows: dict[str, np.ndarray] = {}
+    for tensor in signature.inputs:
+        shape = _blank(tensor, TRIAL_ROWS).shape
+        if tensor.is_text:
+            texts = np.array([str(i).encode() for i in range(TRIAL_ROWS)], object)
+            made = np.empty(shape, object)
+            made[:] = texts.reshape(-1, *[1] * (len(shape) - 1))
+        elif tensor.dtype.kind == "f":
+            made = generator.random(shape).astype(tensor.dtype)
+        else:
+            # Any vocabulary has a 0 and a 1.
+            made = generator.integers(0, 2, shape).astype(tensor.dtype)
+        rows[tensor.name] = made
+    return rows
+
+
+def _reason(message: str) -> str:
+    """What TensorFlow says is wrong, without where in the graph."""
+    message = _NOISE.sub("", message)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "<"))]
+    return " ".join(lines)[:500] or "the model failed on these inputs"
+
+
+def _served_graph(path: Path) -> Any:
+    """The graph for serving; TensorFlow 1 may have written others, for training or for GPUs."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((path / "saved_model.pb").read_bytes())
+    if not proto.meta_graphs:
+        raise ValueError("its saved_model.pb holds no graph")
+    return min(
+        proto.meta_graphs, key=lambda g: ("serve" not in (t := g.meta_info_def.tags), len(t))
+    )
+
+
+def _assets(graph: Any) -> list[str]:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    listed = list(graph.asset_file_def)
+    # As TensorFlow 1 lists them.
+    for packed in graph.collection_def["saved_model_assets"].any_list.value:
+        listed.append(meta_graph_pb2.AssetFileDef.FromString(packed.value))
+    return [asset.filename for asset in listed]
+
+
+def _metadata(graph: Any) -> dict[str, Any]:
+    from google.protobuf import json_format  # type: ignore[import-untyped]
+
+    return {
+        name: json_format.MessageToDict(
+            definition,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+        )
+        for name, definition in sorted(graph.signature_def.items())
+    }

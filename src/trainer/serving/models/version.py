@@ -1,0 +1,71 @@
+"""One version of a model: in use by requests, and in one of TensorFlow Serving's states."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trainer.serving.http.errors import bad
+from trainer.serving.models.batching import Batcher
+from trainer.serving.models.model import Model
+
+# TensorFlow Serving's words.
+AVAILABLE, LOADING, UNLOADING, END = "AVAILABLE", "LOADING", "UNLOADING", "END"
+DIGITS = 19  # of the largest int64
+
+
+class Version:
+    """One version of a model, ready to be asked.
+
+    Attributes:
+        name: Of the model.
+        number: Of the version.
+        model: In memory.
+        batcher: Its queue.
+    """
+
+    def __init__(self, name: str, number: int, model: Model, batcher: Batcher) -> None:
+        self.name, self.number, self.model, self.batcher = name, number, model, batcher
+        self._users = 0
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[Version]:
+        """Keep it loaded while a block runs."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield self
+        finally:
+            with self._lock:
+                self._users -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody uses it."""
+        return self._users == 0
+
+
+@dataclass(frozen=True)
+class State:
+    """What TensorFlow Serving's status says of a version."""
+
+    state: str
+    code: str = "OK"
+    message: str = ""
+
+
+def number_of(text: str | None) -> int | None:
+    """A version as a request has it.
+
+    Raises:
+        Refusal: It is no number that a version can have.
+    """
+    if text is None:
+        return None
+    digits = text.isascii() and text.isdecimal() and len(text) <= DIGITS
+    if not digits or int(text) >= 2**63:
+        raise bad(f"Failed to convert version: {text[:80]} to numeric.")
+    return int(text)

@@ -1,0 +1,96 @@
+"""SageMaker's endpoints, and Vertex AI's, which are the same under names of its own.
+
+    GET  /ping                    200 once all models have answered a first call
+    POST /invocations             predictions
+    GET  /execution-parameters    how batch transform should send its data
+
+Sources: SageMaker's developer guide on hosting and batch transform, its TensorFlow Serving
+container, Vertex AI's custom containers for prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+from starlette.responses import Response
+
+from trainer.serving.formats import reader, response
+from trainer.serving.http.endpoint import JSON, Call, Watch, error
+from trainer.serving.http.errors import bad, shown
+from trainer.serving.models.store import Store
+from trainer.serving.models.version import number_of
+from trainer.serving.predict import Predictor
+from trainer.serving.protocols import attributes
+from trainer.serving.protocols.tf_serving import check_method
+from trainer.serving.settings import Settings
+from trainer.serving.user_code.handlers import Handlers
+
+METHODS = ("predict", "classify", "regress")
+
+
+class SageMaker:
+    """The endpoints.
+
+    Args:
+        settings: The server's.
+        store: The models.
+        predictor: Answers requests.
+        watch: Knows whether the server is about to end.
+        ready: Says what it still waits for; None when it can be asked.
+        handlers: A user's own code before and after the model.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: Store,
+        predictor: Predictor,
+        watch: Watch,
+        ready: Callable[[], str | None],
+        handlers: Handlers,
+    ) -> None:
+        self._settings, self._store, self._predictor = settings, store, predictor
+        self._watch, self._ready, self._handlers = watch, ready, handlers
+
+    async def ping(self, call: Call) -> Response:
+        """Whether requests should be sent here."""
+        missing = "the server is about to end" if self._watch.draining else self._ready()
+        return Response(b"", 200) if missing is None else error(503, missing)
+
+    async def execution_parameters(self, call: Call) -> Response:
+        """What suits this server in batch transform."""
+        told = {
+            "MaxConcurrentTransforms": self._settings.max_concurrent,
+            "BatchStrategy": self._settings.batch_strategy,
+            # All that is under way at a time may be 100 MB; 0 would be no limit.
+            "MaxPayloadInMB": max(
+                1, int(min(self._settings.max_payload_mb, 100 // self._settings.max_concurrent))
+            ),
+        }
+        return Response(orjson.dumps(told), media_type=JSON)
+
+    async def invocations(self, call: Call) -> Response:
+        """Predictions, in any of the formats, by way of the user's own code if there is any."""
+        headers = call.request.headers
+        asked = attributes.parse(headers)
+        name = asked.get("tfs-model-name")
+        version = self._store.get(name, number_of(asked.get("tfs-model-version")))
+        method = asked.get("tfs-method", "predict")
+        if method not in METHODS:
+            raise bad(f"tfs-method={shown(method)}: expected one of {', '.join(METHODS)}")
+        check_method(method)
+        handler = self._handlers.of(version.name)
+        with version.in_use():
+            if handler is not None:
+                async with self._predictor.body(call, version) as body:
+                    return await handler.answer(call, version, body)
+            read = reader(headers.get("content-type"))
+            kind = response.accepted(headers.get("accept"))
+            async with self._predictor.body(call, version) as body:
+                content = await self._predictor.answer(
+                    call, version, body, reader=read, accept=kind,
+                    signature=asked.get("tfs-signature-name"),
+                )  # fmt: skip
+        return Response(content, media_type=kind)

@@ -1,0 +1,102 @@
+"""TensorFlow Serving's REST paths, so that its clients need no change.
+
+    GET  /v1/models/<name>[/versions/<n>]             states
+    GET  /v1/models/<name>[/versions/<n>]/metadata    signatures
+    POST /v1/models/<name>[/versions/<n>]:predict     predictions
+
+Source: TensorFlow Serving's `model_servers/http_rest_api_handler.cc`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+from starlette.responses import Response
+
+from trainer.serving.formats import response, tf_reader
+from trainer.serving.http.endpoint import JSON, Call
+from trainer.serving.http.errors import bad, shown
+from trainer.serving.models.store import Store
+from trainer.serving.models.version import number_of
+from trainer.serving.predict import Predictor
+
+_MODEL = r"(?i:/v1/models)/([^/:]+)(?:/versions/(\d+))?"
+_POST = re.compile(_MODEL + r":(classify|regress|predict)", re.ASCII)
+_GET = re.compile(_MODEL + r"(/metadata)?", re.ASCII)
+
+
+class TfServing:
+    """The endpoints.
+
+    Args:
+        store: The models.
+        predictor: Answers requests.
+    """
+
+    def __init__(self, store: Store, predictor: Predictor) -> None:
+        self._store, self._predictor = store, predictor
+
+    async def post(self, call: Call) -> Response:
+        """Predictions; a body in a type of its own is read as such, any other as JSON."""
+        request = call.request
+        match = _POST.fullmatch(call.path)
+        if match is None:
+            raise bad(f"Malformed request: POST {shown(call.path)}")
+        name, version_text, method = match.groups()
+        version = self._store.get(name, number_of(version_text))
+        check_method(method)
+        # What other clients send here is no wish: TensorFlow Serving always gives JSON.
+        accepts = request.headers.get("accept")
+        kind = response.accepted(accepts if accepts in response.OFFERED else None)
+        with version.in_use():
+            async with self._predictor.body(call, version) as body:
+                reader = tf_reader(request.headers.get("content-type"))
+                content = await self._predictor.answer(
+                    call, version, body, reader=reader, accept=kind
+                )
+        return Response(content, media_type=kind)
+
+    async def get(self, call: Call) -> Response:
+        """States of versions, or the signatures of one."""
+        path = call.path
+        if path.rstrip("/").lower() == "/v1/models":
+            raise bad("Missing model name in request.")
+        match = _GET.fullmatch(path)
+        if match is None:
+            raise bad(f"Malformed request: GET {shown(path)}")
+        name, version_text, metadata = match.groups()
+        number = number_of(version_text)
+        content = self._metadata(name, number) if metadata else self._status(name, number)
+        return Response(orjson.dumps(content, option=orjson.OPT_INDENT_2), media_type=JSON)
+
+    def _status(self, name: str, number: int | None) -> dict[str, object]:
+        return {
+            "model_version_status": [
+                {
+                    "version": str(n),
+                    "state": state.state,
+                    "status": {"error_code": state.code, "error_message": state.message},
+                }
+                for n, state in self._store.status(name, number).items()
+            ]
+        }
+
+    def _metadata(self, name: str, number: int | None) -> dict[str, object]:
+        version = self._store.get(name, number)
+        spec = {"name": version.name, "signature_name": "", "version": str(version.number)}
+        signatures = {"signature_def": version.model.metadata}
+        return {"model_spec": spec, "metadata": {"signature_def": signatures}}
+
+
+def check_method(method: str) -> None:
+    """Refuse what this server does not serve.
+
+    Raises:
+        Refusal: The method is not `predict`.
+    """
+    if method != "predict":
+        raise bad(
+            f":{method} is not served here, whatever the method_name of a signature is; ask the "
+            "signature with :predict, which takes the inputs that /metadata lists"
+        )

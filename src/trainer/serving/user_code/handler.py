@@ -1,0 +1,230 @@
+"""A user's own code before and after the model: `code/inference.py`.
+
+    input_handler(data, context) -> body for TensorFlow Serving's REST
+    output_handler(response, context) -> (body, content type)
+  or
+    handler(data, context) -> (body, content type)
+
+As SageMaker's TensorFlow Serving container has it: `data` is a file of the request's body,
+`response` what `requests.post(context.rest_uri, …)` would give.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io
+import json
+import sys
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+
+from trainer.config.errors import UserError
+from trainer.runtime import output
+from trainer.serving.formats import tf_json
+from trainer.serving.http.endpoint import JSON, Call, error
+from trainer.serving.http.errors import Refusal, busy, shown
+from trainer.serving.models.version import Version
+from trainer.serving.predict import Predictor
+from trainer.serving.protocols import attributes
+
+THREADS = 8
+
+Context = namedtuple(
+    "Context",
+    "model_name, model_version, method, rest_uri, grpc_port, channel, custom_attributes, "
+    "request_content_type, accept_header, content_length",
+)
+
+
+@dataclass(frozen=True)
+class RestResponse:
+    """What `output_handler` finds of a `requests.Response`.
+
+    Attributes:
+        status_code: Of HTTP.
+        content: The body.
+        headers: With Content-Type.
+    """
+
+    status_code: int
+    content: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model has answered."""
+        return self.status_code < 400
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode()
+
+    def json(self) -> Any:
+        """The body as what it says."""
+        return json.loads(self.content)
+
+
+class CodeError(Exception):
+    """The user's code failed; the message is one line."""
+
+
+class UserCode:
+    """One `inference.py`.
+
+    Args:
+        path: The file.
+        predictor: Answers what it makes of requests.
+        port: Of this server.
+        max_queue: Most requests that wait or are under way.
+    """
+
+    def __init__(self, path: Path, *, predictor: Predictor, port: int, max_queue: int) -> None:
+        self._predictor, self._port, self._max_queue = predictor, port, max_queue
+        self._requests = 0
+        self._running = 0
+        self._lock = threading.Lock()
+        module = _import(path)
+        self._handler: Any = getattr(module, "handler", None)
+        self._input: Any = getattr(module, "input_handler", None)
+        self._output: Any = getattr(module, "output_handler", None)
+        if self._handler is None and (self._input is None or self._output is None):
+            raise UserError(
+                f"{path}: expected a function handler, or both input_handler and output_handler"
+            )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="handler")
+
+    @property
+    def calling(self) -> bool:
+        """Whether it is at work, be it for somebody who has gone."""
+        return self._running > 0
+
+    async def answer(self, call: Call, version: Version, body: bytes) -> Response:
+        """Answer a request by way of the user's functions.
+
+        Raises:
+            Refusal: There are too many requests.
+        """
+        if self._requests >= self._max_queue:
+            raise busy(f"{self._requests} requests are waiting already; try again")
+        context = self._context(call, version, len(body))
+        data = io.BytesIO(body)
+        self._requests += 1
+        try:
+            if self._handler is not None:
+                result = await self._run(self._handler, data, context)
+            else:
+                made = await self._run(self._input, data, context)
+                response = await self._ask(call, version, _content(made, "input_handler"))
+                result = await self._run(self._output, response, context)
+            return _response(result, context.accept_header)
+        except CodeError as problem:
+            return error(500, f"inference.py: {problem}")
+        finally:
+            self._requests -= 1
+
+    async def _run(self, function: Callable[..., Any], *given: object) -> Any:
+        """Call one of the user's functions in a thread."""
+
+        def work() -> Any:
+            with self._lock:
+                self._running += 1
+            try:
+                return function(*given)
+            except BaseException as problem:
+                # SystemExit would end the server, and StopIteration never leave the thread.
+                output.err_traceback(problem)
+                raise CodeError(_told(problem)) from None
+            finally:
+                with self._lock:
+                    self._running -= 1
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _ask(self, call: Call, version: Version, body: bytes) -> RestResponse:
+        try:
+            content = await self._predictor.answer(
+                call, version, body, reader=tf_json.read, accept=JSON
+            )
+            status = 200
+        except Refusal as refusal:
+            content, status = json.dumps({"error": refusal.message}).encode(), refusal.status
+        return RestResponse(status, content, {"Content-Type": JSON})
+
+    def _context(self, call: Call, version: Version, length: int) -> Context:
+        headers = call.request.headers
+        asked = attributes.parse(headers)
+        number = asked.get("tfs-model-version")
+        uri = f"http://localhost:{self._port}/v1/models/{version.name}"
+        if number is not None:
+            uri += f"/versions/{number}"
+        accept = headers.get("accept", JSON)
+        return Context(
+            model_name=version.name,
+            model_version=number,
+            method=asked.get("tfs-method"),
+            rest_uri=f"{uri}:predict",
+            # There is no gRPC here.
+            grpc_port=None,
+            channel=None,
+            custom_attributes=headers.get(attributes.HEADER),
+            request_content_type=headers.get("content-type", JSON),
+            accept_header=JSON if accept == "*/*" else accept,
+            content_length=length,
+        )
+
+
+def _import(path: Path) -> Any:
+    """A module from a file; what lies beside it can be imported by it."""
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    name = f"inference_{abs(hash(folder))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Data classes, pickles and type hints look their module up there.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as problem:
+        raise UserError(f"{path}: {_told(problem)}") from None
+    return module
+
+
+def _response(result: Any, accept: str) -> Response:
+    """What a handler gave, as an answer.
+
+    Raises:
+        CodeError: It is nothing that can be sent.
+    """
+    body, kind = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
+    content = _content(body, "the handler")
+    if not (kind is None or (isinstance(kind, str) and kind.isascii() and kind.isprintable())):
+        raise CodeError(f"the handler gave {shown(repr(kind))}; expected a content type")
+    return Response(content, media_type=kind)
+
+
+def _content(value: Any, giver: str) -> bytes:
+    """A body that a user's function gave.
+
+    Raises:
+        CodeError: It is neither text nor bytes.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise CodeError(f"{giver} gave {shown(repr(value))}; expected text or bytes")
+
+
+def _told(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {shown(problem, 300)}".removesuffix(": ")

@@ -1,0 +1,159 @@
+"""What can go wrong with an object store, and who can mend it."""
+
+from __future__ import annotations
+
+import errno
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.config.errors import RetryableError
+
+NO_BUCKET = "there is no such bucket"
+# The codes of S3, and of stores that speak as it does, for mistakes, with what mends each.
+MISTAKES: dict[str, str] = {
+    **dict.fromkeys(
+        ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
+        "the credentials have expired ({code}); give this job fresh ones, or a role",
+    ),
+    **dict.fromkeys(
+        ("InvalidAccessKeyId", "InvalidToken", "InvalidClientTokenId", "InvalidSecurity"),
+        "the store does not know the access key ({code}); check the credentials and whose they are",
+    ),
+    "SignatureDoesNotMatch": "the secret key is not the access key's ({code}); check both",
+    **dict.fromkeys(
+        (
+            "AuthorizationHeaderMalformed", "PermanentRedirect", "Redirect", "IncorrectEndpoint",
+            "IllegalLocationConstraintException", "InvalidLocationConstraint",
+        ),
+        "the bucket is in another region{region} ({code}); set AWS_DEFAULT_REGION to it",
+    ),
+    "InvalidObjectState": "it is archived ({code}); restore it, or copy it to a storage class that "
+    "can be read at once",
+    "RequestTimeTooSkewed": "this machine's clock is wrong ({code}); set it (NTP)",
+    "InvalidBucketName": "no bucket can have this name ({code})",
+    "ParamValidationError": "no bucket or object can have this name ({code})",
+    "NoSuchBucket": NO_BUCKET,
+}  # fmt: skip
+# Answers with a status of 400 to 499 that another try may get past.
+PASSING = re.compile(
+    r"RequestTimeout|SlowDown|.*Throttl.*|TooManyRequests.*|RequestLimitExceeded|OperationAborted|"
+    r"BadDigest|IncompleteBody|XAmzContentSHA256Mismatch|PriorRequestNotComplete|"
+    r"BandwidthLimitExceeded|ConditionalRequestConflict|TemporaryRedirect|"
+    r"(user)?[Rr]ateLimitExceeded"
+)
+PASSING_STATUSES = {307, 408, 409, 425, 429}
+
+
+class StorageError(RetryableError):
+    """A store or the network failed again and again; a later run may be luckier."""
+
+
+class SizeError(Exception):
+    """A file arrived with another size than it was sent with."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a store answered.
+
+    Attributes:
+        code: Its short code of an error, or else the error's name.
+        status: Of HTTP, if there was an answer.
+        region: That it names as the bucket's.
+    """
+
+    code: str
+    status: int | None = None
+    region: str | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it came without a body, so that its code is the status."""
+        return self.code.isdigit() and self.status is not None and self.status < 500
+
+
+def mistake_of(error: Exception, lost: str) -> str | None:
+    """Say what no further try mends, in half a line.
+
+    Args:
+        error: What a driver raised.
+        lost: What it means that something is not there.
+
+    Returns:
+        The words; None for what a new try may cure.
+    """
+    answer = answer_of(error)
+    code, status = answer.code, answer.status
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the local disk is full; take a larger one"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if code in MISTAKES or status == 301:
+        region = f", {answer.region}" if answer.region else ""
+        words = MISTAKES.get(code, MISTAKES["PermanentRedirect"])
+        return words.format(code=code, region=region)
+    if PASSING.fullmatch(code) or status in PASSING_STATUSES:
+        return None
+    if isinstance(error, FileNotFoundError):
+        return lost
+    if isinstance(error, ValueError) and re.search("[Ii]nvalid endpoint", str(error)):
+        return "the store's address is none; check AWS_ENDPOINT_URL"
+    if code == "UserProjectMissing":
+        return f"its requester pays ({code}), which is not done; copy it to a bucket of your own"
+    name = type(error).__name__
+    revoked = name == "RefreshError" and not getattr(error, "retryable", True)
+    if status == 401 or revoked or re.search("Credential|Profile|Token", name):
+        return f"no valid credentials were found ({code}); give this job a role or service account"
+    if code.startswith("KMS."):
+        return f"its key of KMS cannot be used ({code}); let this job's role use it, or enable it"
+    if status == 403 or (status is None and isinstance(error, PermissionError)):
+        return f"access is denied ({code}); let this job's role or service account in"
+    if status is not None and 400 <= status < 500:
+        return f"the store refuses it ({code})"
+    return None
+
+
+def answer_of(error: Exception) -> Answer:
+    """Return what the store answered, by the error that a driver made of it."""
+    if isinstance(error, SizeError):
+        return Answer(str(error))
+    # As botocore says it, which s3fs gives as the cause of its own error.
+    for at in (error, error.__cause__):
+        response = getattr(at, "response", None)
+        if isinstance(response, dict):
+            return _of_s3(response)
+    if isinstance(error, TimeoutError):
+        return Answer("no answer in time")
+    return _of_google(error)
+
+
+def _of_s3(response: dict[str, Any]) -> Answer:
+    told, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
+    headers = meta.get("HTTPHeaders", {})
+    region = told.get("Region") or headers.get("x-amz-bucket-region")
+    status = meta.get("HTTPStatusCode")
+    return Answer(_short(told.get("Code") or status), status, _short(region) if region else None)
+
+
+def _of_google(error: Exception) -> Answer:
+    """Read an error of gcsfs, which keeps the words of an answer, but not its code."""
+    text = str(error)
+    # These words are Google's; all others may hold addresses or tokens, and are not passed on.
+    if "requester pays" in text:
+        return Answer("UserProjectMissing", 400)
+    if re.search(r"[Rr]ate ?[Ll]imit ?[Ee]xceeded|exceeded the rate limit", text):
+        return Answer("rateLimitExceeded", 429)
+    if text.startswith("Forbidden"):
+        right = re.search(r"\bstorage\.[a-z]+\.[a-zA-Z]+\b", text)
+        more = f" {right[0]}" if right else " billing is disabled" if "billing" in text else ""
+        return Answer(f"403{more}", 403)
+    if text.startswith("Bad Request"):
+        return Answer("400", 400)
+    said = getattr(error, "code", None) or getattr(error, "status", None)
+    status = int(said) if said is not None and str(said).isdigit() else None
+    return Answer(_short(status or type(error).__name__), status)
+
+
+def _short(code: Any) -> str:
+    return re.sub(r"[^\w.-]", "", str(code))[:40]

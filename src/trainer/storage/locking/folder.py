@@ -1,0 +1,173 @@
+"""One job at a time in its folders: the lock of this machine's kernel, or a heartbeat."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.runtime.waiting import Patience, Tell
+from trainer.storage.locking import heartbeat, owner
+from trainer.storage.locking.heartbeat import LOCK, Beating, LocalFile, RemoteFile
+from trainer.storage.remote import Place
+from trainer.storage.urls import is_remote, local_path
+
+# File systems of which all users are on this machine.
+_LOCAL = {
+    *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs"),
+    *("overlay", "aufs", "tmpfs", "ramfs"),
+}
+
+# Seconds for a store to answer a run that was told to stop.
+_LAST_SECONDS = 3.0
+
+
+@contextlib.contextmanager
+def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Keep other jobs out of this one's folders while a block runs.
+
+    Of the processes of a job only the chief writes there; the others are let in.
+
+    Args:
+        job: As the platform has it, with paths and urls.
+        tell: Gets a line where it has to wait for a heartbeat.
+        stopped: Whether to give up.
+
+    Raises:
+        UserError: Another job writes to one of them.
+        StoppedError: `stopped` said so.
+    """
+    if not job.cluster.is_chief:
+        yield
+        return
+    folders = {
+        "--checkpoint-dir": job.checkpoint_dir,
+        "--model-dir": job.model_dir,
+        # One that is only beside the model folder may have other models beside it.
+        "--output-dir": job.output_dir,
+    }
+    named = [(flag, folder) for flag, folder in folders.items() if folder]
+    seen: set[str] = set()
+    beating: list[Beating] = []
+    places: list[Place] = []
+    with contextlib.ExitStack() as stack:
+        for flag, folder in named:
+            name, path = f"{flag} {folder}", None
+            if not is_remote(folder):
+                path = Path(os.path.realpath(local_path(folder, flag=flag)))
+            where = str(path or folder.rstrip("/"))
+            if where in seen:
+                continue
+            seen.add(where)
+            if path and is_local(path):
+                stack.enter_context(held(path, name=name))
+                continue
+            if path:
+                file: LocalFile | RemoteFile = LocalFile(path / LOCK)
+            else:
+                patience = Patience(tell=tell, stopped=stopped)
+                places.append(Place(folder, flag=flag, patience=patience))
+                file = RemoteFile(places[-1])
+            beating.append(Beating(file, name=name, tell=tell))
+        stack.callback(_stop, beating)
+        heartbeat.take(beating, tell=tell, stopped=stopped)
+        for place in places:
+            # Heartbeats go on when the run is told to stop, and the last one removes the file.
+            place.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
+        yield
+
+
+def _stop(locks: Sequence[Beating]) -> None:
+    """Give up locks side by side: a store that does not answer is waited for once."""
+    threads = [threading.Thread(target=lock.stop, daemon=True) for lock in locks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@contextlib.contextmanager
+def held(folder: Path, *, name: str) -> Iterator[None]:
+    """Hold the lock of a folder on this machine's disk.
+
+    Args:
+        folder: Made if it is not there, and removed after a mistake of the user's if it is empty.
+        name: Of the folder, for errors.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    file = folder / LOCK
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _lock(file)
+    except BlockingIOError:
+        told = b""
+        with contextlib.suppress(OSError):
+            told = file.read_bytes()
+        raise owner.in_use(name, owner.parse(told)) from None
+    except OSError:
+        # Whether it can be written, and why not, is told by who checks that.
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, owner.written(), 0)
+        yield
+    except UserError:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
+        raise
+    finally:
+        # While it is still held: another's must not be removed.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(handle), file.stat()):
+                file.unlink()
+        os.close(handle)
+
+
+def _lock(path: Path) -> int:
+    """Open and lock a file.
+
+    A lock of this kind belongs to the process alone: no child that outlives it keeps it.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it until now may have removed it meanwhile.
+            if os.path.exists(path) and os.path.samestat(os.fstat(handle), path.stat()):  # noqa: PTH110
+                return handle
+        except OSError as error:
+            os.close(handle)
+            if isinstance(error, PermissionError) and os.access(path, os.W_OK):
+                # What fcntl(2) may say in place of EAGAIN.
+                raise BlockingIOError(error.errno, error.strerror) from None
+            raise
+        os.close(handle)
+
+
+def is_local(folder: Path) -> bool:
+    """Return whether all who see a folder are on this machine, as its locks are."""
+    kind, longest = "", -1
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        mount, _, rest = line.partition(" - ")
+        point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4])
+        # The last one that is mounted at a place is the one to be seen.
+        if len(point) >= longest and folder.is_relative_to(point):
+            kind, longest = rest.split()[0], len(point)
+    return kind in _LOCAL

@@ -1,0 +1,198 @@
+"""Locks on mounted and remote stores, where those of other hosts are not seen or outlive them.
+
+The owner's file is a heartbeat: one that does not change while it is watched belongs to a killed
+run. Clocks are not compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from trainer.config.errors import RetryableError, UserError
+from trainer.runtime import output
+from trainer.runtime.waiting import StoppedError, Tell
+from trainer.storage.locking import owner
+from trainer.storage.remote import Place
+
+LOCK = ".trainer-lock"
+# Seconds between heartbeats, and in which one is seen if there are any.
+BEAT, WATCH = 10.0, 25.0
+# Seconds in which another job that has started at the same time has written its name.
+SETTLE = 1.0
+
+
+class Store(Protocol):
+    """One small file that other hosts see."""
+
+    def read(self) -> bytes | None:
+        """Return what it holds, or None if it is not there."""
+
+    def write(self, data: bytes) -> None:
+        """Write it anew."""
+
+    def remove(self) -> None:
+        """Remove it, if it is there."""
+
+
+class LocalFile:
+    """A file on a disk or a mounted store."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> bytes | None:
+        return self._path.read_bytes() if self._path.exists() else None
+
+    def write(self, data: bytes) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_bytes(data)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+class RemoteFile:
+    """An object of a store."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def read(self) -> bytes | None:
+        return self._place.read_small(LOCK)
+
+    def write(self, data: bytes) -> None:
+        self._place.write_small(LOCK, data)
+
+    def remove(self) -> None:
+        self._place.delete(LOCK)
+
+
+class Beating:
+    """A lock that is held by writing to it again and again.
+
+    Args:
+        store: The file.
+        name: Of the folder, for messages.
+        tell: Gets a line if another job takes the folder all the same.
+        beat: Seconds between two writes.
+
+    Attributes:
+        taken: Whether it could be written; not all who may write there may read.
+    """
+
+    def __init__(
+        self, store: Store, *, name: str, tell: Tell = output.out, beat: float = BEAT
+    ) -> None:
+        self._store, self.name, self._tell, self._beat = store, name, tell, beat
+        # Without, whoever checks that the folder can be written says why.
+        self.taken = False
+        self._token, self._count = uuid.uuid4().hex, 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="folder lock", daemon=True)
+
+    def look(self) -> bytes | None:
+        """Return what the owner wrote last, or None if there is none, or it has ended."""
+        seen = self._read()
+        if not seen or owner.ended(owner.parse(seen)):
+            return None
+        return seen
+
+    def check(self, before: bytes) -> None:
+        """Raise a UserError if the owner has written since."""
+        now = self._read()
+        if now and now != before:
+            raise owner.in_use(self.name, owner.parse(now))
+
+    def write(self) -> None:
+        """Put this process's name there."""
+        self._count += 1
+        try:
+            self._store.write(owner.written(token=self._token, beat=self._count))
+            self.taken = True
+        except (OSError, UserError):
+            self.taken = False
+
+    def confirm(self) -> None:
+        """Raise a UserError unless it still has this process's name."""
+        now = owner.parse(self._read())
+        if now.get("token", self._token) != self._token:
+            raise owner.in_use(self.name, now)
+
+    def start(self) -> None:
+        """Keep writing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write no more, and remove the file if it is still this process's."""
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=SETTLE)
+        with contextlib.suppress(OSError, UserError, RetryableError, StoppedError):
+            if owner.parse(self._read()).get("token") == self._token:
+                self._store.remove()
+
+    def _work(self) -> None:
+        while not self._end.wait(self._beat):
+            try:
+                self.confirm()
+                self.write()
+            except UserError as error:
+                self._tell(f"warning: {error}")
+                return
+            except RetryableError:
+                # A store that does not answer now does next time, or ends the run elsewhere.
+                continue
+
+    def _read(self) -> bytes | None:
+        try:
+            return self._store.read()
+        except (OSError, UserError):
+            return None
+
+
+def take(
+    locks: Sequence[Beating],
+    *,
+    tell: Tell,
+    stopped: Callable[[], bool],
+    watch: float = WATCH,
+    settle: float = SETTLE,
+) -> None:
+    """Take locks, and hold them until each is stopped.
+
+    Args:
+        locks: Where others may be.
+        tell: Gets a line if it has to wait.
+        stopped: Whether to give up.
+        watch: Seconds to look for a heartbeat where another job has written.
+        settle: Seconds in which another job that starts at the same time writes.
+
+    Raises:
+        UserError: Another job is there.
+        StoppedError: `stopped` said so.
+    """
+    found = {lock: seen for lock in locks if (seen := lock.look())}
+    if found:
+        names = ", ".join(lock.name for lock in found)
+        tell(f"{names}: another job has written there; waiting {watch:g} s for a sign of life")
+    until = time.monotonic() + watch
+    while found and time.monotonic() < until:
+        if stopped():
+            raise StoppedError("stopped before the first step")
+        time.sleep(min(0.5, watch / 5))
+        for lock, seen in found.items():
+            lock.check(seen)
+    for lock in locks:
+        lock.write()
+    if any(lock.taken for lock in locks):
+        time.sleep(settle)
+    for lock in locks:
+        if lock.taken:
+            lock.confirm()
+            lock.start()

@@ -1,0 +1,204 @@
+"""Checkpoints: everything a killed run needs to end as if it had never been killed.
+
+A checkpoint is a folder `ckpt-00000469` that appears whole: TensorFlow's own checkpoint files of
+the model, the optimizer and the dropout generators, and `state.json` with the position in the data
+and what the variables are, so that another model's checkpoint is told from ours before it is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.config.errors import UserError
+from trainer.storage import local
+from trainer.storage.plain_names import plain
+from trainer.training import checkpoint_state, trained_with
+from trainer.training.checkpoint_state import STATE, DamagedError, Progress
+from trainer.training.trained_with import History
+
+__all__ = ["Checkpoints", "Progress"]
+
+VARIABLES = "variables"
+# Errors that lost servers or too little memory may cause: they do not prove that a file is damaged.
+_NOT_OF_FILES = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+    MemoryError,
+)
+
+
+class Checkpoints:
+    """The checkpoints of one run in one folder.
+
+    Args:
+        folder: Made if it is not there.
+        model: What is trained.
+        optimizer: With its variables built.
+        keep: How many of the newest stay; the best stays besides.
+        device: Where files are read and written, if not where the variables are.
+        alone: Whether no other process writes here, so that what is left unfinished is nobody's.
+        warn: Gets a line for each checkpoint that is passed over.
+        history: What the steps are trained with; goes on from that of a checkpoint.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        keep: int,
+        device: str | None = None,
+        alone: bool = True,
+        warn: Callable[[str], None] = lambda text: None,
+        history: History | None = None,
+    ) -> None:
+        self._history = history
+        self._folder, self._keep, self._alone, self._warn = folder, keep, alone, warn
+        # The step of the one that was saved or restored last, which therefore is whole.
+        self._current = -1
+        # Those that are passed over, by what tells a folder from one that takes its place.
+        self._passed: dict[int, tuple[int, int]] = {}
+        self._options = tf.train.CheckpointOptions(experimental_io_device=device)
+        variables = [*model.variables, *optimizer.variables]
+        # Listed one by one: found through the model, the states of dropout would be left out.
+        self._objects = tf.train.Checkpoint(variables=[v.value for v in variables])
+        self._shapes = [[v.path, list(v.shape)] for v in variables]
+        folder.mkdir(parents=True, exist_ok=True)
+        if alone:
+            local.remove_leftovers(folder)
+
+    def save(self, progress: Progress) -> Path:
+        """Write a checkpoint, then remove those no longer kept."""
+        step = progress.step
+        path = self._path(step)
+        if step != self._current:
+            if os.path.lexists(path):
+                # A damaged one, which must not stay the newest.
+                local.remove_folder(path)
+            with local.new_folder(path) as part:
+                self._objects.write(str(part / VARIABLES), self._options)
+                trained = self._history.at(step) if self._history else ()
+                checkpoint_state.write(part, progress, self._shapes, trained)
+            self._passed.pop(step, None)
+            self._current = step
+        steps = self._steps()
+        whole = [other for other in steps if other not in self._passed]
+        kept = {*whole[-self._keep :], progress.best_step}
+        for other in steps:
+            # A damaged one that is newer is replaced when the run gets there.
+            if other not in kept and (other in whole or other < step):
+                local.remove_folder(self._path(other))
+                self._passed.pop(other, None)
+        return path
+
+    def restore(self, *, after: int = -1) -> Progress | None:
+        """Load the newest whole checkpoint; damaged ones are passed over with a warning.
+
+        Args:
+            after: Only one of a later step.
+
+        Returns:
+            Where it was made, or None if there is none.
+
+        Raises:
+            UserError: It was made by another model or optimizer, or all of them are damaged, which
+                only who writes them is to know.
+        """
+        steps = [step for step in self._steps() if step > after]
+        other: UserError | None = None
+        newest = ""
+        for step in reversed(steps):
+            path = self._path(step)
+            if step in self._passed and self._passed[step] == _identity(path):
+                continue
+            try:
+                progress = self._load(path)
+            except _OtherModelError as error:
+                if error.certain:
+                    raise
+                other, why = other or error, "is of another model or damaged"
+            except DamagedError as error:
+                why = str(error)
+            else:
+                self._current = step
+                return progress
+            # The chief keeps the newest only, and may have removed it meanwhile.
+            if (identity := _identity(path)) is not None:
+                self._passed[step] = identity
+                newest = newest or f"{path.name}: {why}"
+                self._warn(f"--checkpoint-dir {self._folder}: passed over {path.name}: {why}")
+        if self._alone and newest:
+            if other is not None:
+                raise other
+            # A single one without its state, which is written last, was never finished.
+            if len(steps) > 1 or os.path.lexists(self._path(steps[0]) / STATE):
+                raise checkpoint_state.all_damaged(self._folder, len(steps), newest)
+        return None
+
+    def _load(self, path: Path) -> Progress:
+        state = checkpoint_state.read(path)
+        self._check(path, state.variables, certain=state.checked)
+        try:
+            self._objects.read(str(plain(path) / VARIABLES), self._options).assert_consumed()
+        except _NOT_OF_FILES:
+            raise
+        except Exception as error:
+            # TensorFlow has many for a file without checksum that is not what it expects.
+            first = str(error).strip().partition("\n")[0]
+            raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
+        if self._history:
+            self._history.resume(trained_with.read(state.trained), step=state.progress.step)
+        return state.progress
+
+    def _check(self, path: Path, there: list[list[Any]], *, certain: bool) -> None:
+        for here, other in itertools.zip_longest(self._shapes, there):
+            if here != other:
+                a, b = (f"{v[0]} {v[1]}" if v else "nothing more" for v in (other, here))
+                error = _OtherModelError(
+                    f"--checkpoint-dir {self._folder}: {path.name} is of another model or "
+                    f"optimizer: it has {a} where this one has {b}; name another folder, or "
+                    "train with the flags it was made with"
+                )
+                error.certain = certain
+                raise error
+
+    def _path(self, step: int) -> Path:
+        return self._folder / f"ckpt-{step:08d}"
+
+    def _steps(self) -> list[int]:
+        names = (re.fullmatch("ckpt-([0-9]{8,15})", path.name) for path in self._folder.iterdir())
+        # Only as they are written here: two spellings of one step are two folders.
+        return sorted(
+            int(match[1]) for match in names if match and match[0] == self._path(int(match[1])).name
+        )
+
+
+class _OtherModelError(UserError):
+    """A checkpoint has other variables than the model.
+
+    Attributes:
+        certain: Whether a checksum proves that the names and shapes in it are those written.
+    """
+
+    certain = True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from one that takes its place, or None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -1,0 +1,177 @@
+"""The SavedModel: written whole or not at all, and proven to answer before it is called done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.config.job import Hparams
+from trainer.packaging.layout import put
+from trainer.packaging.row_independence import Arrays, Verdict, try_rows, write_mark
+from trainer.packaging.save import save_model
+from trainer.packaging.saved_model import DEFAULT
+from trainer.packaging.signature_inputs import Inputs, call_written, inputs_of
+from trainer.storage.plain_names import plain
+
+# A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
+# of 1 where that is more.
+SAME = 1e-4
+# Of classes that are as probable as each other, either may come first.
+TIES = 0.05
+# Outputs in half precision are off by rounding: on average this share of their size at most.
+CLOSE = 0.05
+# Rows that are asked for one by one and together.
+ROWS = 8
+
+
+class ExportError(Exception):
+    """The exported model does not answer as the trained one does."""
+
+
+def export(
+    model: keras.Model,
+    *,
+    module: ModuleType,
+    hparams: Hparams,
+    model_dir: Path,
+    sample: Any,
+    layout: str = "version",
+    device: str | None = None,
+) -> Path:
+    """Write `model_dir/<version>/saved_model.pb`, or what the layout wants, and check it.
+
+    It computes in float32 whatever the training's precision was, so that any server on any
+    processor can run it.
+
+    Args:
+        model: The trained model.
+        module: Its module, for the signatures; if it has `serving_samples`, those that this tells
+            are compared, else those that take features.
+        hparams: What it was built from.
+        model_dir: The folder of versions.
+        sample: Features [n, …] to compare the models on: a tensor, or a structure of tensors.
+        layout: See `trainer.packaging.layout`.
+        device: Where files are written, if not where the variables are.
+
+    Returns:
+        The model's folder, or the archive; that of a new version has one more than the highest
+        number there.
+
+    Raises:
+        ExportError: The reloaded model answers otherwise; nothing is left behind.
+        OSError: The folder cannot be written.
+    """
+    served = model
+    if hparams.precision != "float32":
+        keras.config.set_dtype_policy("float32")
+        served = module.keras_model(hparams)
+        served.set_weights(model.get_weights())
+        _check_rounding(model(sample, training=False), served(sample, training=False))
+    signatures = module.serving_input_fn(served)
+
+    def write(folder: Path) -> None:
+        save_model(served, folder, signatures=signatures, device=device)
+        _compare(folder, module=module, signatures=signatures, sample=sample)
+
+    return put(model_dir, layout, write)
+
+
+def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: Any) -> None:
+    """Raise an ExportError unless the model in `path` answers as the one in memory."""
+    # Kept: the signatures hold only weak references to the variables.
+    loaded = tf.saved_model.load(str(plain(path)))
+    asked: dict[str, Inputs] = {}
+    if hasattr(module, "serving_samples"):
+        # All are asked the same, so that one answer of the model is that of all.
+        given = module.serving_samples(sample)
+        asked = {name: _inputs(loaded, name, argument) for name, argument in given.items()}
+        answer = call_written(signatures[DEFAULT], asked[DEFAULT])
+        expected = dict.fromkeys(asked, answer)
+    else:
+        for name, served in loaded.signatures.items():
+            inputs = inputs_of(served, sample, written=signatures[name])
+            if inputs is not None:
+                asked[name] = inputs
+        expected = {n: call_written(signatures[n], inputs) for n, inputs in asked.items()}
+    for name, inputs in asked.items():
+        try:
+            answered = loaded.signatures[name](**inputs)
+        except Exception as error:
+            # TensorFlow tells the operations that led there after the first line.
+            first = str(error).strip().partition("\n")[0]
+            raise ExportError(f"the SavedModel's {name} does not answer: {first}") from None
+        for key, value in _named(expected[name]).items():
+            problem = _difference(value, answered[key]) if key in answered else "are not there"
+            if problem:
+                raise ExportError(f"the SavedModel's {name}: {key} {problem}")
+    independent = [n for n, inputs in asked.items() if _independent(loaded.signatures[n], inputs)]
+    write_mark(path, independent)
+
+
+def _inputs(loaded: Any, name: str, argument: Any) -> Inputs:
+    """Return what a module's `serving_samples` has for a signature, by the names of its inputs."""
+    if isinstance(argument, dict):
+        return argument
+    served = loaded.signatures.get(name)
+    names = list(served.structured_input_signature[1]) if served else []
+    if len(names) != 1:
+        why = "there is no such signature"
+        if served:
+            why = (
+                f"it takes {', '.join(names)}; serving_samples has to give it a dictionary of them"
+            )
+        raise ExportError(f"the SavedModel's {name} does not answer: {why}")
+    return {names[0]: argument}
+
+
+def _independent(served: Any, inputs: Inputs) -> bool:
+    """Return whether a signature is known to compute each row by itself."""
+
+    def call(rows: Arrays) -> Arrays:
+        outputs = served(**{name: tf.constant(value) for name, value in rows.items()})
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    try:
+        rows = {name: np.asarray(value[:ROWS]) for name, value in inputs.items()}
+        return try_rows(call, rows) is Verdict.INDEPENDENT
+    except (tf.errors.OpError, ValueError, TypeError):
+        # It takes only certain numbers of rows.
+        return False
+
+
+def _named(outputs: Any) -> dict[str, tf.Tensor]:
+    """Outputs by the names that a SavedModel gives them."""
+    if isinstance(outputs, dict):
+        return outputs
+    several = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {f"output_{i}": output for i, output in enumerate(several)}
+
+
+def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
+    """What is wrong with an output, in words."""
+    if expected.shape != answered.shape:
+        return f"have shape {answered.shape}, the model's {expected.shape}"
+    if expected.dtype.is_floating:
+        largest = _largest(expected, answered)
+        size = max(1.0, _largest(expected, tf.zeros_like(expected)))
+        return None if largest <= SAME * size else f"differ from the model's by {largest:.2g}"
+    share = float(np.mean(expected.numpy() != answered.numpy()))
+    return None if share <= TIES else f"are others than the model's for {share:.0%}"
+
+
+def _check_rounding(trained: Any, served: Any) -> None:
+    """Raise an ExportError unless float32 outputs are close to those of the trained precision."""
+    for before, after in zip(tf.nest.flatten(trained), tf.nest.flatten(served), strict=True):
+        before, after = tf.cast(before, tf.float32), tf.cast(after, tf.float32)
+        off = float(tf.reduce_mean(tf.abs(before - after)) / tf.reduce_mean(tf.abs(after)))
+        if not off <= CLOSE:
+            raise ExportError(f"in float32 the model's outputs are off by {off:.1%}")
+
+
+def _largest(a: tf.Tensor, b: tf.Tensor) -> float:
+    return float(np.max(np.abs(a.numpy().astype(np.float64) - b.numpy().astype(np.float64))))

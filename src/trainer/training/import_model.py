@@ -1,0 +1,82 @@
+"""The training job that trains nothing: it checks a model from elsewhere, and leaves it as its own.
+
+`estimator.deploy()` and Vertex AI's model upload start from what a job has left. With `--import`
+the job leaves a model that was trained before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.packaging.contents import plain
+from trainer.packaging.convert import check_loads
+from trainer.packaging.layout import copy, put
+from trainer.packaging.prepare import ready
+from trainer.runtime import output
+from trainer.runtime.log import Reporter
+from trainer.storage import local
+from trainer.training import preflight
+from trainer.training.staging import Stage
+
+REPORT = "import.json"
+
+
+def import_model(stage: Stage, reporter: Reporter) -> None:
+    """Put the model that `job.input` names into the model folder, and report on it.
+
+    Args:
+        stage: The job on local paths, and how its results get to where they belong.
+        reporter: Where progress goes.
+
+    Raises:
+        UserError: It is no model that a server could load; the model folder is as it was.
+    """
+    job = stage.job
+    if not job.cluster.is_chief:
+        reporter.info("import: the first host does it")
+        return
+    if not job.input:
+        raise UserError(
+            "--import: there is no model: name a channel `input` (SageMaker), or give --input PATH"
+        )
+    preflight.check_outputs(job)
+    begun = time.monotonic()
+    name = f"--input {job.input}"
+    module = None if job.module == Job.module else job.module
+    with ready(Path(job.input), name=name, module=module) as model:
+        reporter.info(f"import: {plain(model.origin)}, {len(model.files)} files")
+
+        def write(folder: Path) -> None:
+            copy(model.files, folder)
+            check_loads(folder, name=name)
+
+        path = put(Path(job.model_dir), job.layout, write, code=model.code)
+        size = sum(file.stat().st_size for file in model.files.values())
+    for signature in model.graph.signatures:
+        takes = ", ".join(map(str, signature.inputs))
+        gives = ", ".join(map(str, signature.outputs))
+        reporter.info(
+            f"signature={plain(signature.name)} takes {plain(takes)}; gives {plain(gives)}"
+        )
+    where = stage.on_export(path)
+    report = {
+        "imported": model.origin,
+        "version": model.version,
+        "model_path": where,
+        "layout": job.layout,
+        "files": len(model.files),
+        "bytes": size,
+        "code": model.code is not None,
+        "seconds": time.monotonic() - begun,
+        **dataclasses.asdict(model.graph),
+    }
+    folder = preflight.output_dir(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    local.write_text(folder / REPORT, json.dumps(output.clean_value(report), indent=2) + "\n")
+    stage.finish()
+    reporter.info(f"model={where} bytes={size} report={REPORT}")

@@ -1,0 +1,59 @@
+"""What can be found wrong with a job before TensorFlow is imported."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.data import files
+from trainer.data.selection import test_paths
+
+
+def output_dir(job: Job) -> Path:
+    """Where `metrics.json` goes: beside the model folder unless another place is named."""
+    return Path(job.output_dir) if job.output_dir else Path(job.model_dir).absolute().parent
+
+
+def check(job: Job) -> None:
+    """Raise a UserError if data is missing or, on the chief, an output folder cannot be written."""
+    if job.test and not job.train:
+        raise UserError(f"--train: not given, but --test {' '.join(job.test)} is; name both")
+    if job.module == Job.module:
+        files.find(job.train, split="train")
+        files.find(test_paths(job), split="test")
+    if job.cluster.is_chief:
+        check_outputs(job)
+
+
+def check_outputs(job: Job) -> None:
+    """Raise a UserError if an output folder cannot be written."""
+    for flag, folder in [
+        ("--model-dir", Path(job.model_dir)),
+        ("--output-dir", output_dir(job)),
+        ("--checkpoint-dir", Path(job.checkpoint_dir) if job.checkpoint_dir else None),
+    ]:
+        if folder is not None:
+            _check_writable(folder, flag=flag)
+    check_log_dir(job)
+
+
+def check_log_dir(job: Job) -> None:
+    """Raise a UserError if scalars are wanted in a folder that cannot be written."""
+    if job.log_dir:
+        _check_writable(Path(job.log_dir), flag="--log-dir")
+
+
+def _check_writable(folder: Path, *, flag: str) -> None:
+    """Raise unless a file can be made in `folder`; the folder is made, the file is not left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".trainer-", suffix=".part")
+        os.close(handle)
+        Path(name).unlink()
+    except OSError as error:
+        raise UserError(
+            f"{flag} {folder}: cannot be written: {error.strerror}; name another folder"
+        ) from None

@@ -1,0 +1,148 @@
+"""What a `trainer train` process does with its job, from the first check to the exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+from trainer.config.cluster import TASK_VARIABLE
+from trainer.config.job import Job
+from trainer.data import selection
+from trainer.launch.supervise.orphans import end_with_parent
+from trainer.platforms.resolve import Resolved
+from trainer.runtime import device
+from trainer.runtime.log import Reporter
+from trainer.runtime.stop import StopRequest, listen_again, listening
+from trainer.runtime.tensorflow import import_tensorflow
+from trainer.storage.locking.folder import exclusive
+from trainer.storage.transfer import StoppedError
+from trainer.training import preflight
+from trainer.training.callbacks import Hooks
+from trainer.training.hypertune import MetricFile
+from trainer.training.import_model import import_model
+from trainer.training.staging import Stage, staged
+
+
+def run_job(resolved: Resolved) -> int:
+    """Train as the job says.
+
+    Args:
+        resolved: The job, and how it came about.
+
+    Returns:
+        The exit code: 0, or the job's `stopped_code` if it was told to stop.
+
+    Raises:
+        UserError: Something is not as it should be.
+    """
+    job = resolved.job
+    if resolved.sources.get("cluster") == TASK_VARIABLE:
+        end_with_parent()
+    # Of those who all do the same, one says so.
+    alike = job.distribution != "parameter_server" and not job.cluster.is_chief
+    reporter = Reporter("WARN" if alike and job.verbosity == "INFO" else job.verbosity)
+    serves = job.distribution == "parameter_server" and not job.cluster.is_chief
+    # What only serves has no step to finish.
+    with listening((lambda _: None) if serves else reporter.warn) as stopped:
+        if resolved.platform != "local":
+            reporter.info(f"platform={resolved.platform} because {resolved.because}")
+        for note in resolved.notes:
+            reporter.info(note)
+        try:
+            host = job.cluster.host if job.shard_by == "host" else (0, 1)
+            with (
+                exclusive(job, tell=reporter.info, stopped=stopped),
+                staged(job, host=host, tell=reporter.info, stopped=stopped) as stage,
+            ):
+                if job.import_model:
+                    import_model(stage, reporter)
+                    return 0
+                if serves:
+                    _serve(stage, reporter, stopped)
+                    return 0
+                preflight.check(stage.job)
+                for note in selection.notes(stage.job):
+                    reporter.info(note)
+                metrics = _train(stage, reporter, stopped)
+        except StoppedError as error:
+            reporter.info(str(error))
+            return job.stopped_code
+    if not metrics["steps"]:
+        return job.stopped_code
+    stopped_code = job.stopped_code if metrics["stopped"] else 0
+    if "model_path" not in metrics:
+        return stopped_code
+    accuracy = metrics["test_accuracy"]
+    shown = "unknown" if accuracy is None else f"{accuracy:.4f}"
+    folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
+    metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
+    reporter.info(f"model={metrics['model_path']} test_accuracy={shown} metrics={metrics_path}")
+    return stopped_code
+
+
+def _start_tensorflow(job: Job, reporter: Reporter) -> Any:
+    # One GPU a process with Horovod and where the work is not shared; TensorFlow's own strategies
+    # take all that they see.
+    first = {"horovod": job.cluster.local_rank, "none": 0}
+    return import_tensorflow(
+        threads=job.threads,
+        quiet=job.verbosity != "DEBUG",
+        deterministic=job.deterministic,
+        device=job.device,
+        gpu=first.get(job.distribution),
+        start=job.distribution in (None, "none", "horovod"),
+        check=functools.partial(device.check, job),
+        say=reporter.info,
+    )
+
+
+def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, Any]:
+    """Train on local paths, and bring the results to where they belong."""
+    job = stage.job
+    _start_tensorflow(job, reporter)
+    from trainer.distribution.registry import make_strategy
+    from trainer.training.loop import train_and_evaluate
+
+    strategy = make_strategy(job)
+    listen_again()
+    hooks = _hooks(stage, stopped)
+    with strategy.around():
+        metrics = train_and_evaluate(job, reporter, hooks, strategy)
+    strategy.close()
+    stage.finish()
+    return metrics
+
+
+def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
+    """Do a worker's, server's or evaluator's part, until told to end."""
+    job = stage.job
+    tf = _start_tensorflow(job, reporter)
+    reporter.info(device.used(tf).line)
+    if job.cluster.role == "evaluator":
+        from trainer.training.evaluator import evaluate_checkpoints
+
+        hooks = _hooks(stage, stopped)
+        evaluate_checkpoints(job, reporter, stopped=stopped, hooks=hooks, refresh=stage.refresh)
+        stage.finish()
+        return
+    from trainer.training.tf_server import serve
+
+    serve(job, reporter, stopped)
+
+
+def _hooks(stage: Stage, stopped: StopRequest) -> Hooks:
+    job = stage.job
+    hooks = Hooks(
+        stopped=stopped,
+        saved=stage.on_checkpoint,
+        exported=stage.on_export,
+        exported_before=stage.exported_before,
+    )
+    if job.trial is not None:
+        tuned = MetricFile(job.trial)
+        hooks = dataclasses.replace(
+            hooks, evaluated=lambda step, accuracy, _: tuned.report(step, accuracy)
+        )
+    return hooks

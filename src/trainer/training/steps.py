@@ -1,0 +1,201 @@
+"""The compiled functions of the loop: many training steps a call, and an evaluation.
+
+They are written in TensorFlow's own terms, without AutoGraph: converting Python source takes longer
+than the rest of compiling them. Keras' own `fit` does not convert models either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.config.errors import DataError, UserError
+from trainer.distribution.strategy import ALONE, Strategy
+
+
+def make_train_steps(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    label_smoothing: float,
+    strategy: Strategy = ALONE,
+    feed: Any = None,
+    batch_size: int = 0,
+) -> Callable[[Any, int], np.ndarray]:
+    """Compile the training step.
+
+    Args:
+        model: From features to logits, or to probabilities if its last activation is a softmax.
+        optimizer: Built for the model's trainable variables.
+        label_smoothing: Share of each label's weight that is spread over all classes.
+        strategy: How the work is shared.
+        feed: Where batches come from as arguments, see `pipeline.Feed`; None for an iterator.
+        batch_size: Examples in a step of all processes, by which the sum of the losses is divided
+            where batches have weights.
+
+    Returns:
+        A function of a source and a number of steps, which takes the steps and returns what this
+        process adds to the loss of each: float32 [steps]. The source is what the feed gives for so
+        many steps, or an iterator over batches, those of this process.
+    """
+    variables = model.trainable_variables
+    values = [variable.value for variable in variables]
+    loss_of = make_loss(model, label_smoothing=label_smoothing)
+    scale = getattr(optimizer, "scale_loss", lambda loss: loss)
+    # Gradients are summed over the replicas: the mean over the whole batch is the sum of these.
+    share = 1 / strategy.replicas
+
+    def one_step(
+        features: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        strategy.count_step(optimizer)
+        with tf.GradientTape() as tape:
+            losses = loss_of(labels, model(features, training=True))
+            if weights is None:
+                loss = share * tf.add_n([tf.reduce_mean(losses), *model.losses])
+            else:
+                # Each example counts the same, wherever it is, and however many a step has.
+                loss = tf.reduce_sum(losses * weights) / batch_size
+                loss = tf.add_n([loss, *(share * each for each in model.losses)])
+            scaled = scale(loss)
+        gradients = strategy.sum_gradients(tape.gradient(scaled, values))
+        optimizer.apply(gradients, variables)
+        return loss
+
+    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return feed.batch(*(rows[step] for rows in source)) if feed else next(source)
+
+    # Without a signature, each new number of steps would be compiled again.
+    signature = [feed.spec, tf.TensorSpec((), tf.int32)] if feed else None
+
+    @tf.function(autograph=False, input_signature=signature)
+    def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
+        def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            whole = batch(source, step)
+            loss = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
+            return step + 1, losses.write(step, loss)
+
+        start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
+        # One step at a time, in order: each begins with the weights that the last one left.
+        _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
+        return losses.stack()
+
+    return lambda source, count: strategy.call(train_steps, source, count)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What an evaluation found.
+
+    Attributes:
+        accuracy: Share of the examples that are right.
+        loss: Mean cross-entropy.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def make_evaluate(
+    model: keras.Model,
+    *,
+    strategy: Strategy = ALONE,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Callable[[tf.data.Dataset], Tested | None]:
+    """Compile the evaluation.
+
+    Args:
+        model: As for training.
+        strategy: How the work is shared; every process evaluates on its own part of the data.
+        stopped: Whether to give up; asked before each batch.
+
+    Returns:
+        A function of this process's data that evaluates the model on that of all processes, each
+        of which must call it; None if one of them gave up.
+    """
+    loss_of = make_loss(model)
+
+    def totals(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        outputs = model(features, training=False)
+        found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        right = tf.math.count_nonzero(found == tf.cast(labels, tf.int32), dtype=tf.float32)
+        seen = tf.cast(tf.shape(labels)[0], tf.float32)
+        return tf.stack([right, seen, tf.reduce_sum(loss_of(labels, outputs))])
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def on_batch(*batch: Any) -> tf.Tensor:
+        if strategy.local == 1:
+            return totals(*batch)
+        return strategy.on_replicas(lambda: totals(*_part(strategy, batch)))
+
+    def evaluate(data: tf.data.Dataset) -> Tested | None:
+        right = seen = loss = gave_up = 0.0
+        for batch in data:
+            if stopped():
+                gave_up = 1.0
+                break
+            more = on_batch(*batch).numpy().tolist()
+            right, seen, loss = right + more[0], seen + more[1], loss + more[2]
+        right, seen, loss, gave_up = strategy.sum((right, seen, loss, gave_up)).tolist()
+        if gave_up:
+            return None
+        if not seen:
+            raise DataError("--test: the data set has no examples")
+        return Tested(right / seen, loss / seen)
+
+    return evaluate
+
+
+def make_loss(
+    model: keras.Model, *, label_smoothing: float = 0.0
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The cross-entropy of labels, int [n], and the model's outputs [n, classes]: float32 [n]."""
+    last = getattr(model.layers[-1], "activation", None) if model.layers else None
+    # A softmax in the model is undone, so that one loss serves models of either kind.
+    undo = tf.math.log if last is keras.activations.softmax else lambda outputs: outputs
+
+    def loss(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        logits = undo(tf.cast(outputs, tf.float32))
+        if not label_smoothing:
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        classes = logits.shape[-1]
+        spread = label_smoothing / classes
+        targets = tf.one_hot(labels, classes, 1 - label_smoothing + spread, spread)
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+
+    return loss
+
+
+def _part(strategy: Strategy, batch: Any) -> Any:
+    """What one replica takes of its process's batch; the batches of training divide evenly."""
+    if strategy.local == 1:
+        return batch
+    mine = slice(strategy.replica(), None, strategy.local)
+    return tf.nest.map_structure(lambda tensor: tensor[mine], batch)
+
+
+def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that reads a data set; an error met while reading is raised as it was.
+
+    Args:
+        data: The data set.
+        function: What to call.
+        *args: What to call it with.
+
+    Raises:
+        UserError: The data is damaged, or training data ends.
+    """
+    try:
+        return function(*args)
+    except tf.errors.OutOfRangeError:
+        raise UserError("--module: its training data ended; input_fn must repeat it") from None
+    except tf.errors.OpError:
+        stream = getattr(data, "stream", None)
+        if stream is not None and stream.error is not None:
+            raise stream.error from None
+        raise

@@ -1,0 +1,169 @@
+"""What the steps of a run were trained with: kept in its checkpoints, compared when it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.config.errors import UserError
+from trainer.config.job import Job
+from trainer.config.options import flag
+from trainer.data.fingerprint import fingerprint_of
+from trainer.runtime import output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Training data, by what tells it from other data without reading it.
+
+    Attributes:
+        kind: `tfrecord`, `idx`, `npy`, `synthetic` or `module`.
+        examples: How many there are, if that is known.
+        text: For people.
+        digest: Of names, sizes and last bytes of its files; empty if they are not known.
+    """
+
+    kind: str
+    examples: int | None
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Steps that were trained with the same settings.
+
+    Attributes:
+        from_step: How many steps came before.
+        module: Of the model.
+        hparams: As JSON has them, without secrets.
+        train: The training data.
+    """
+
+    from_step: int = 0
+    module: str
+    hparams: Mapping[str, Any]
+    train: Data
+
+
+def of(job: Job, described: Mapping[str, Any]) -> Stretch:
+    """Return what a run trains with.
+
+    Args:
+        job: With all hyperparameters.
+        described: Its training data, from `report.describe`.
+    """
+    text = digest = ""
+    # Only for whoever goes on from here. Hosts that hold a part each may then hold another one.
+    if job.checkpoint_dir and job.shard_by != "host":
+        try:
+            own = job.module != Job.module
+            found = fingerprint_of(job.train, split="train", flag="--train", own_reader=own)
+            text, entries = found.text, repr(found.entries)
+            digest = hashlib.sha256(entries.encode(errors="surrogateescape")).hexdigest()[:16]
+        except UserError:
+            # With parameter servers the chief need not see what workers read.
+            pass
+    hparams = json.loads(json.dumps(dataclasses.asdict(job.hparams)))
+    return Stretch(
+        module=job.module,
+        hparams=output.clean_value(hparams),
+        train=Data(
+            kind=described["kind"],
+            examples=described["examples"],
+            text=output.clean(text),
+            digest=digest,
+        ),
+    )
+
+
+def read(written: Any) -> tuple[Stretch, ...]:
+    """Return what a checkpoint says; empty if it says nothing, as those of earlier versions."""
+    try:
+        stretches = [
+            Stretch(
+                from_step=int(one["from_step"]),
+                module=str(one["module"]),
+                hparams=dict(one["hparams"]),
+                train=Data(**one["train"]),
+            )
+            for one in written or ()
+        ]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    return tuple(stretches)
+
+
+def differences(before: Stretch, now: Stretch) -> list[str]:
+    """Return which flags and data are others, each with what it was and what it is now."""
+    found = []
+    if before.module != now.module:
+        found.append(f"--module {before.module} (now {now.module})")
+    for name, value in now.hparams.items():
+        # One that another version of the trainer does not know has not been changed.
+        other = before.hparams.get(name, value)
+        if other != value:
+            found.append(f"{flag(name)} {_shown(other)} (now {_shown(value)})")
+    a, b = before.train, now.train
+    known = bool(a.digest and b.digest)
+    if a.kind != b.kind or a.examples != b.examples or (known and a.digest != b.digest):
+        there, here = (f"{d.kind}, {d.examples} examples, {d.text}".strip(", ") for d in (a, b))
+        now_there = "others of the same size" if there == here else here
+        found.append(f"other training data: {there} (now {now_there})")
+    return found
+
+
+class History:
+    """What the weights of a run were trained with, from its first step on.
+
+    Args:
+        now: What steps from here on are trained with.
+    """
+
+    def __init__(self, now: Stretch) -> None:
+        self._now, self._past, self._step = now, tuple[Stretch, ...](), 0
+
+    def resume(self, past: tuple[Stretch, ...], *, step: int) -> None:
+        """Go on from a checkpoint.
+
+        Args:
+            past: What it says.
+            step: Of how many steps it is.
+        """
+        self._past, self._step = past, step
+
+    @property
+    def changes(self) -> list[str]:
+        """What differs from the steps before, see `differences`."""
+        return differences(self._past[-1], self._now) if self._past else []
+
+    def at(self, step: int) -> tuple[Stretch, ...]:
+        """Return what the weights after so many steps were trained with, as far as is known."""
+        if step == self._step or (self._past and not self.changes):
+            return self._past
+        return (*self._past, dataclasses.replace(self._now, from_step=self._step))
+
+    def described(self, train: dict[str, Any], *, step: int) -> dict[str, Any]:
+        """Return a description of the data that the weights after so many steps were trained on.
+
+        Args:
+            train: That of the data there is now.
+            step: How many.
+        """
+        last = self.at(step)[-1:]
+        if last and last[0].train == self._now.train:
+            return train
+        known = dataclasses.asdict(last[0].train) if last else {"kind": None, "examples": None}
+        return {**known, "files": [], "damaged": []}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return " ".join("=".join(map(str, v)) if isinstance(v, list) else str(v) for v in value)
+    return str(value)

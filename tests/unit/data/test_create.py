@@ -1,0 +1,253 @@
+"""`trainer data create`: what it writes TensorFlow reads back, and it writes all or nothing."""
+
+import gzip
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from trainer.config.errors import DataError, UserError
+from trainer.data.create import RUN, create_anywhere, create_dataset
+from trainer.data.files import open_tables
+from trainer.data.formats.example import encode
+from trainer.data.formats.framing import frame
+from trainer.data.formats.idx import pack
+
+COUNTS = {"train": 103, "test": 20}
+NAMES = {"train": "train-{}-ubyte", "test": "t10k-{}-ubyte"}
+
+
+def digits(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.integers(0, 256, (count, 28, 28, 1), np.uint8),
+        rng.integers(0, 10, count).astype(np.uint8),
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for split, name in NAMES.items():
+        images, labels = digits(COUNTS[split])
+        (folder / name.format("images-idx3")).write_bytes(pack(images[..., 0]))
+        (folder / name.format("labels-idx1")).write_bytes(gzip.compress(pack(labels)))
+    return folder
+
+
+def tree(folder):
+    """Every file below a folder, hidden ones too, with its content's checksum."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def refused(kind=UserError, **options):
+    with pytest.raises(kind) as caught:
+        create_dataset(**options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_tensorflow_reads_back_what_is_written(source, tmp_path, shards):
+    import tensorflow as tf
+
+    spec = {
+        **{name: tf.io.FixedLenFeature((), tf.int64) for name in ("height", "width", "depth")},
+        "label": tf.io.FixedLenFeature((), tf.int64),
+        "image_raw": tf.io.FixedLenFeature((), tf.string),
+    }
+    written = create_dataset(source=str(source), out=tmp_path / "out", shards=shards)
+    for split, paths in written.items():
+        images, labels = digits(COUNTS[split])
+        records = tf.data.TFRecordDataset([str(path) for path in paths])
+        found = list(records.map(lambda raw: tf.io.parse_single_example(raw, spec)))
+        assert [int(example["label"]) for example in found] == labels.tolist()
+        assert [example["image_raw"].numpy() for example in found] == [i.tobytes() for i in images]
+        for example in found:
+            assert [int(example[n]) for n in ("height", "width", "depth")] == [28, 28, 1]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 7, 20])
+def test_shards_are_named_in_order_and_differ_by_one_record_at_most(source, tmp_path, shards):
+    out = tmp_path / "out"
+    written = create_dataset(source=str(source), out=out, shards=shards)
+    for split, paths in written.items():
+        assert paths == [
+            out / split / f"{split}-{number:05d}-of-{shards:05d}.tfrecord"
+            for number in range(shards)
+        ]
+        counts = [len(table) for table in open_tables([str(p) for p in paths], split=split)]
+        assert sum(counts) == COUNTS[split]
+        assert max(counts) - min(counts) <= 1
+    assert sorted(tree(out)) == sorted(
+        str(path.relative_to(out)) for paths in written.values() for path in paths
+    )
+
+
+def test_the_folder_that_is_written_serves_as_data_for_either_split(source, tmp_path):
+    create_dataset(source=str(source), out=tmp_path / "out", shards=2)
+    for split, count in COUNTS.items():
+        images, labels = digits(count)
+        tables = open_tables([str(tmp_path / "out")], split=split)
+        parts = [table.read(0, len(table)) for table in tables]
+        np.testing.assert_array_equal(np.concatenate([part[0] for part in parts]), images)
+        np.testing.assert_array_equal(np.concatenate([part[1] for part in parts]), labels)
+
+
+def test_more_records_than_are_held_in_memory_are_written_in_order(tmp_path):
+    count = RUN + 100
+    labels = np.random.default_rng(0).integers(0, 10, count).astype(np.uint8)
+    for folder, part in (("train", labels), ("test", labels[:5])):
+        (tmp_path / "npy" / folder).mkdir(parents=True)
+        np.save(tmp_path / "npy" / folder / "x.npy", np.zeros((len(part), 28, 28), np.uint8))
+        np.save(tmp_path / "npy" / folder / "y.npy", part)
+    written = create_dataset(source=str(tmp_path / "npy"), out=tmp_path / "out", shards=3)
+    tables = open_tables([str(path) for path in written["train"]], split="train")
+    found = [table.read(0, len(table))[1] for table in tables]
+    np.testing.assert_array_equal(np.concatenate(found), labels)
+
+
+def test_without_a_source_the_synthetic_digits_are_written(tmp_path):
+    written = create_dataset(source=None, out=tmp_path)
+    for split, paths in written.items():
+        [ours], [theirs] = (open_tables(list(map(str, of)), split=split) for of in (paths, []))
+        assert len(ours) == len(theirs)
+        np.testing.assert_array_equal(ours.read(0, 640)[0], theirs.read(0, 640)[0])
+
+
+def test_the_same_command_twice_gives_the_same_files(source, tmp_path):
+    create_dataset(source=str(source), out=tmp_path / "out", shards=2)
+    before = tree(tmp_path / "out")
+    create_dataset(source=str(source), out=tmp_path / "out", shards=2)
+    assert tree(tmp_path / "out") == before
+
+
+def test_what_was_written_can_be_written_to_its_own_place(source, tmp_path):
+    out = tmp_path / "out"
+    create_dataset(source=str(source), out=out, shards=3)
+    before = tree(out)
+    create_dataset(source=str(out), out=out, shards=3)
+    assert tree(out) == before
+
+
+def damaged_records(folder, *, bad):
+    """TFRecords of both splits; record 150 of 200 of one has a wrong checksum."""
+    for split in ("train", "test"):
+        raw = bytearray(frame(encode(*digits(200))).tobytes())
+        if split == bad:
+            raw[150 * len(raw) // 200 + 100] ^= 1
+        (folder / split).mkdir(parents=True)
+        (folder / split / "x.tfrecords").write_bytes(raw)
+    return folder
+
+
+@pytest.mark.parametrize("bad", ["train", "test"])
+def test_a_source_that_breaks_in_the_middle_leaves_nothing(tmp_path, bad):
+    source = damaged_records(tmp_path / "source", bad=bad)
+    message = refused(DataError, source=str(source), out=tmp_path / "out", shards=4)
+    assert "record 150 at offset" in message
+    assert tree(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("bad", ["train", "test"])
+def test_a_source_that_breaks_in_the_middle_leaves_earlier_files_as_they_were(
+    source, tmp_path, bad
+):
+    create_dataset(source=str(source), out=tmp_path / "out", shards=4)
+    before = tree(tmp_path / "out")
+    broken = damaged_records(tmp_path / "broken", bad=bad)
+    refused(DataError, source=str(broken), out=tmp_path / "out", shards=4)
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("split", COUNTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-00000-of-00009.tfrecord",
+        "mnist_train-00000-of-00001.tfrecords",
+        "other",
+        "x.tfrecord",
+    ],
+)
+def test_a_folder_that_holds_other_data_is_refused_untouched(source, tmp_path, split, name):
+    out = tmp_path / "out"
+    (out / split).mkdir(parents=True)
+    (out / split / name).write_bytes(b"other data")
+    before = tree(out)
+    assert refused(source=str(source), out=out, shards=2) == (
+        f"--out {out}: {out / split} holds {name} already; give an empty folder"
+    )
+    assert tree(out) == before
+
+
+def test_notes_beside_the_data_are_no_other_data(source, tmp_path):
+    (tmp_path / "out" / "train").mkdir(parents=True)
+    (tmp_path / "out" / "train" / "README.md").write_text("ours")
+    create_dataset(source=str(source), out=tmp_path / "out")
+
+
+def test_more_shards_than_examples_are_refused(source, tmp_path):
+    assert refused(source=str(source), out=tmp_path / "out", shards=21) == (
+        "--shards 21: more than the 20 test examples"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_does_not_tell_the_splits_apart_is_refused(tmp_path):
+    for name, array in zip("xy", digits(10), strict=True):
+        np.save(tmp_path / f"{name}.npy", array)
+    message = refused(source=str(tmp_path), out=tmp_path / "out")
+    assert message.startswith(f"--source {tmp_path}: no name in it tells train from test; ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path):
+    lines = []
+    (source / "validation.tfrecord").write_bytes(b"")
+    (source / "validation-images").write_bytes(pack(np.zeros((1, 28, 28), np.uint8)))
+    create_anywhere(source=str(source), out=str(tmp_path / "out"), tell=lines.append)
+    assert lines == [
+        f"not used: {source}/validation-images",
+        f"without a record: {source}/validation.tfrecord",
+    ]
+
+
+def test_a_missing_source_is_told_with_its_flag(tmp_path):
+    message = refused(DataError, source=str(tmp_path / "none"), out=tmp_path / "out")
+    assert message.startswith(f"--source {tmp_path / 'none'}: does not exist")
+
+
+def test_a_source_that_lacks_a_split_is_told(source, tmp_path):
+    for path in source.glob("t10k*"):
+        path.unlink()
+    message = refused(DataError, source=str(source), out=tmp_path / "out")
+    assert message.startswith(f"--source {source}: holds train data only")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_told(source, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    message = refused(source=str(source), out=tmp_path / "out")
+    assert message.startswith(f"--out {tmp_path / 'out'}: cannot be written: ")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_that_may_not_be_written_is_told(source, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o555)
+    try:
+        if os.geteuid() == 0:
+            # Root may write anywhere but below /proc.
+            out = type(out)("/proc/sys/out")
+        message = refused(source=str(source), out=out)
+    finally:
+        (tmp_path / "out").chmod(0o755)
+    assert message.startswith(f"--out {out}: cannot be written: ")

@@ -1,0 +1,54 @@
+"""How the chief meets workers and servers, and sees that one is gone; all of it in integration."""
+
+import socket
+import threading
+import time
+
+import pytest
+import tensorflow as tf
+
+from trainer.config.errors import RetryableError
+from trainer.distribution.parameter_server import needing_servers, reach
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        return once.getsockname()[1]
+
+
+def test_one_that_does_not_answer_is_named_at_the_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = closed_port()
+        addresses = {"ps 0": f"127.0.0.1:{there.getsockname()[1]}", "worker 3": f"localhost:{port}"}
+        began = time.monotonic()
+        with pytest.raises(
+            RetryableError, match=rf"^worker 3 does not answer at localhost:{port} "
+        ):
+            reach(addresses, within=0.3)
+        assert 0.3 <= time.monotonic() - began < 5
+
+
+def test_one_that_comes_late_is_waited_for():
+    port, refused, ended = closed_port(), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        refused.set()
+        reach({"worker 0": f"127.0.0.1:{port}"}, within=60)
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert refused.wait(5)
+    assert not ended.wait(0.3)
+    with socket.create_server(("127.0.0.1", port)):
+        assert ended.wait(10)
+
+
+@pytest.mark.parametrize("error", [tf.errors.UnavailableError, tf.errors.AbortedError])
+def test_an_error_of_a_lost_server_is_worth_another_try_and_one_line(error):
+    with (
+        pytest.raises(RetryableError, match=r"^a parameter server is gone: Socket closed$"),
+        needing_servers(),
+    ):
+        raise error(None, None, "Socket closed\nAdditional GRPC error information")
+    with pytest.raises(tf.errors.InvalidArgumentError), needing_servers():
+        raise tf.errors.InvalidArgumentError(None, None, "corrupted record")

@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from trainer.launch.rendezvous.failure import Cause, is_echo
+
+
+def test_it_is_told_in_one_line_and_survives_json():
+    cause = Cause(host="algo-2", process="rank 3", code=1, reason="ValueError: x\nat a.py line 7")
+    assert cause.line == "host algo-2, rank 3: ValueError: x; at a.py line 7"
+    assert Cause.from_dict(json.loads(json.dumps(cause.to_dict()))) == cause
+
+
+@pytest.mark.parametrize("broken", [{}, {"host": "a"}, {"host": "a", "code": "x"}])
+def test_what_is_no_cause_is_refused(broken):
+    with pytest.raises((KeyError, ValueError)):
+        Cause.from_dict(broken)
+
+
+@pytest.mark.parametrize(
+    ("reason", "echo"),
+    [
+        # As Horovod 0.28.1 and TensorFlow 2.21 say it.
+        ("what():  [gloo/transport/tcp/pair.cc:598] Connection closed by peer [10.0.0.2]", True),
+        ("HorovodInternalError: Horovod has been shut down. This was caused by an exception", True),
+        ("UnavailableError: failed to connect to all addresses; last error: UNKNOWN", True),
+        ("Collective ops is aborted by: worker 1 is down", True),
+        ("ValueError: bad label 11", False),
+        ("rank 1 ended by signal 9, exit code 137", False),
+        ("No space left on device", False),
+    ],
+)
+def test_a_broken_connection_is_an_echo_of_something_else(reason, echo):
+    assert is_echo(reason) == echo

@@ -1,0 +1,70 @@
+"""Waiting for what may not answer."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from trainer.runtime import waiting
+from trainer.runtime.waiting import PATIENT, Patience, StoppedError
+
+
+@pytest.fixture
+def hung():
+    """A call that does not return before the test ends."""
+    end = threading.Event()
+    yield lambda: end.wait(60)
+    end.set()
+
+
+def test_what_a_call_gives_or_raises_is_given_or_raised():
+    assert PATIENT.call(lambda: 7, "x") == 7
+    for error in (ValueError("no"), TimeoutError("late"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            PATIENT.call(lambda error=error: (_ for _ in ()).throw(error), "x")
+
+
+def test_told_to_stop_what_does_not_answer_is_given_up(hung):
+    told = threading.Event()
+    threading.Timer(0.1, told.set).start()
+    with pytest.raises(StoppedError, match=r"^--train s3://b: no answer when told to stop$"):
+        Patience(stopped=told.is_set).call(hung, "--train s3://b")
+
+
+def test_what_answers_in_time_is_waited_for_though_told_to_stop():
+    gone = threading.Event()
+    threading.Timer(2 * waiting.TICK, gone.set).start()
+    patience = Patience(stopped=lambda: True, seconds=30.0)
+    assert patience.call(lambda: gone.wait(30), "x")
+
+
+def test_results_are_given_up_only_when_nothing_comes_for_a_while(hung):
+    patience = Patience(stopped=lambda: True, seconds=2 * waiting.TICK)
+    with pytest.raises(StoppedError):
+        patience.call(hung, "x")
+    assert not patience.is_over(0.0)
+    assert not Patience(seconds=0.0).is_over(99.0)
+
+
+def test_a_long_wait_is_told(hung, monkeypatch):
+    monkeypatch.setattr(waiting, "FIRST", 0.1)
+    monkeypatch.setattr(waiting, "EVERY", 0.1)
+    lines = []
+    patience = Patience(tell=lines.append, stopped=lambda: len(lines) > 1)
+    with pytest.raises(StoppedError):
+        patience.call(hung, "--train s3://b")
+    assert lines == ["--train s3://b: waiting for an answer for 0 s"] * 2
+
+
+def test_a_process_ends_though_a_call_still_hangs():
+    program = """
+import threading
+from trainer.runtime.waiting import Patience, StoppedError
+try: Patience(stopped=lambda: True).call(threading.Event().wait, "x")
+except StoppedError: print("stopped")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "stopped\n"

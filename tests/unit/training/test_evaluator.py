@@ -1,0 +1,119 @@
+"""The evaluator, beside a chief that is played by this test; real hosts are in integration."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import pytest
+
+from trainer.config.errors import UserError
+from trainer.config.job import Hparams, Job
+from trainer.models import loader
+from trainer.models.recipes import complete
+from trainer.runtime.log import Reporter
+from trainer.runtime.stop import StopRequest
+from trainer.training.callbacks import Hooks
+from trainer.training.checkpoint import Checkpoints, Progress
+from trainer.training.evaluator import evaluate_checkpoints
+from trainer.training.optimizers import make_optimizer
+
+OWN = """
+import keras, tensorflow as tf
+
+def keras_model(hparams):
+    x = keras.Input((2,))
+    return keras.Model(x, keras.layers.Dense(2, use_bias=False)(x))
+
+def input_fn(paths, mode, batch_size, shard):
+    assert mode == "test"
+    data = tf.data.Dataset.from_tensor_slices(([[1.0, 0.0], [0.0, 1.0]], [0, 0]))
+    return data.batch(batch_size)
+
+def serving_input_fn(model):
+    return {}
+"""
+# What is right of the two examples above.
+WEIGHTS = {0.5: [[1.0, 0.0], [0.0, 1.0]], 1.0: [[1.0, 0.0], [1.0, 0.0]], 0.0: [[0, 1], [0, 1]]}
+
+
+class Chief:
+    """Writes checkpoints as the chief does."""
+
+    def __init__(self, job: Job) -> None:
+        hparams = complete(job, precision="float32").hparams
+        keras.utils.clear_session()
+        self._model = loader.load(job.module).keras_model(hparams)
+        optimizer = make_optimizer(hparams, steps=100)
+        optimizer.build(self._model.trainable_variables)
+        folder = Path(job.checkpoint_dir or "")
+        self._checkpoints = Checkpoints(folder, model=self._model, optimizer=optimizer, keep=1)
+        keras.utils.clear_session()
+
+    def write(self, step: int, accuracy: float) -> None:
+        self._model.layers[-1].kernel.assign(WEIGHTS[accuracy])
+        self._checkpoints.save(Progress(step=step))
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> Job:
+    (tmp_path / "evaluated_model.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    return Job(
+        hparams=Hparams(),
+        module="evaluated_model",
+        checkpoint_dir=str(tmp_path / "ckpt"),
+        log_dir=str(tmp_path / "logs"),
+    )
+
+
+def test_each_checkpoint_is_evaluated_once_and_the_last_one_after_it_was_told_to_end(job, tmp_path):
+    chief, stopped = Chief(job), StopRequest()
+    told: list[tuple[int, float]] = []
+    saved: list[int] = []
+    looks = iter(range(100))
+
+    def look() -> None:
+        # What the chief does meanwhile, by the evaluator's own looks.
+        match next(looks):
+            case 1:
+                chief.write(3, 0.5)
+            case 3:
+                chief.write(7, 1.0)
+            case 5:
+                chief.write(9, 0.0)
+                stopped.set()
+            case 50:
+                raise AssertionError("it does not end")
+
+    hooks = Hooks(
+        evaluated=lambda step, accuracy, _: told.append((step, accuracy)),
+        saved=lambda: saved.append(len(told)),
+    )
+    count = evaluate_checkpoints(job, Reporter("ERROR"), stopped=stopped, hooks=hooks, refresh=look)
+    assert (count, told) == (3, [(3, 0.5), (7, 1.0), (9, 0.0)])
+    # Its log follows each time.
+    assert saved == [1, 2, 3]
+    assert list((tmp_path / "logs/evaluator").iterdir())
+
+
+def test_what_the_chief_is_writing_just_now_is_let_alone(job):
+    Chief(job)
+    part = Path(job.checkpoint_dir) / ".ckpt-00000003.77.part"
+    part.mkdir()
+    stopped = StopRequest()
+    stopped.set()
+    found = evaluate_checkpoints(
+        job, Reporter("ERROR"), stopped=stopped, hooks=Hooks(), refresh=lambda: None
+    )
+    assert (found, part.exists()) == (0, True)
+
+
+def test_without_a_folder_that_both_see_there_is_nothing_to_evaluate(job):
+    with pytest.raises(UserError, match="--checkpoint-dir: not given, and an evaluator"):
+        evaluate_checkpoints(
+            dataclasses.replace(job, checkpoint_dir=None),
+            Reporter("ERROR"),
+            stopped=StopRequest(),
+            hooks=Hooks(),
+            refresh=lambda: None,
+        )

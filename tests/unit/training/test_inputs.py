@@ -1,0 +1,86 @@
+import dataclasses
+import types
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.config.errors import UserError
+from trainer.config.job import Hparams, Job
+from trainer.distribution.strategy import ALONE, Strategy
+from trainer.models import loader
+from trainer.training import inputs
+
+OURS = loader.load("trainer.model")
+JOB = Job(hparams=Hparams(batch_size=8), steps=5)
+
+
+class Second(Strategy):
+    """The second of two processes."""
+
+    rank, processes, is_chief = 1, 2, False
+
+
+def test_two_processes_take_the_halves_of_the_batches_of_one():
+    whole = inputs.source(inputs.train_data(JOB, OURS, ALONE, batch_size=8), ALONE, first=0).take(
+        3
+    )[0]
+    halves = []
+    for strategy in (ALONE, Second()):
+        two = Second()
+        two.rank = strategy.rank
+        data = inputs.train_data(JOB, OURS, two, batch_size=4)
+        halves.append(inputs.source(data, two, first=0).take(3)[0])
+    np.testing.assert_array_equal(np.concatenate(halves, axis=1), whole)
+
+
+def test_our_data_goes_on_from_a_batch():
+    data = inputs.train_data(JOB, OURS, ALONE, batch_size=8)
+    whole = inputs.source(data, ALONE, first=0).take(5)[0]
+    rest = inputs.source(data, ALONE, first=3).take(2)[0]
+    np.testing.assert_array_equal(rest, whole[3:])
+
+
+def test_a_modules_own_data_goes_on_too():
+    def input_fn(paths, mode, batch_size, shard):
+        return tf.data.Dataset.range(100).batch(batch_size)
+
+    module = types.SimpleNamespace(input_fn=input_fn)
+    data = inputs.train_data(JOB, module, ALONE, batch_size=8)
+    source = inputs.source(data, ALONE, first=2)
+    assert source.feed is None
+    assert next(source.take(1)).numpy()[0] == 16
+
+
+class BesideAnotherHost(Strategy):
+    """The first of two processes, and what the other one says whenever both say a number."""
+
+    processes = 2
+
+    def __init__(self, *others: float) -> None:
+        self._others = iter(others)
+
+    def sum(self, numbers: Sequence[float]) -> np.ndarray:
+        return np.array([numbers[0], next(self._others)], np.float64)
+
+
+@pytest.mark.parametrize("cache_mb", [0, 1024])
+def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cache_mb):
+    job = dataclasses.replace(JOB, shard_by="host", cache_mb=cache_mb)
+    # It holds 10 examples, and hands over 3 steps at a time.
+    strategy = BesideAnotherHost(10, 3)
+    source = inputs.source(inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0)
+    assert source.most == 3
+
+
+def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
+    data = inputs.train_data(JOB, OURS, Second(), batch_size=4)
+    examples = data.stream.total
+    assert inputs.length(JOB, data, batch_size=8) == (5, -(-examples // 8))
+
+
+def test_data_that_tells_no_size_needs_steps():
+    data = tf.data.Dataset.range(3)
+    with pytest.raises(UserError, match="--steps: not given"):
+        inputs.length(Job(epochs=1.0), data, batch_size=8)

@@ -1,0 +1,342 @@
+"""The loop, on data small enough for a second a run; real MNIST is in tests/integration."""
+
+import dataclasses
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.config.cluster import Cluster
+from trainer.config.errors import DataError, UserError
+from trainer.config.job import Hparams, Job
+from trainer.data.create import create_dataset
+from trainer.data.files import open_tables
+from trainer.runtime.log import Reporter
+from trainer.training.callbacks import Hooks
+from trainer.training.loop import train_and_evaluate
+
+HPARAMS = Hparams(model="fast", precision="float32", batch_size=50)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """1,000 training and 200 test digits, in npy files."""
+    folder = tmp_path_factory.mktemp("small")
+    for split, count in (("train", 1000), ("test", 200)):
+        images, labels = open_tables([], split=split)[0].read(0, 1024)
+        np.save(folder / f"{split}_images.npy", images[:count])
+        np.save(folder / f"{split}_labels.npy", labels[:count])
+    return folder
+
+
+@pytest.fixture
+def run(small, tmp_path, capsys):
+    def run_job(name: str = "run", hparams: Hparams = HPARAMS, **fields) -> dict:
+        folder = tmp_path / name
+        fields = {"train": (str(small),), "steps": 40, "model_dir": str(folder / "model")} | fields
+        metrics = train_and_evaluate(Job(hparams=hparams, **fields), Reporter())
+        return metrics | {"log": capsys.readouterr().out.splitlines()}
+
+    return run_job
+
+
+def weights(metrics: dict) -> list[np.ndarray]:
+    loaded = tf.saved_model.load(metrics["model_path"])
+    return [v.numpy() for v in loaded.signatures["serving_default"].variables]
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_a_run_learns_reports_and_exports(run, tmp_path):
+    metrics = run(steps=None, epochs=3)
+    assert metrics["steps"] == 60
+    assert metrics["epochs"] == 3
+    assert metrics["test_accuracy"] > 0.7
+    assert metrics["parameters"] == 138_938
+    assert metrics["train_cpu_seconds"] > 0
+    assert metrics["images_per_second"] > 0
+    assert metrics["model_path"] == str(tmp_path / "run" / "model" / "1")
+    assert metrics["data"]["train"]["kind"] == "npy"
+    assert (metrics["data"]["train"]["examples"], metrics["data"]["test"]["examples"]) == (
+        1000,
+        200,
+    )
+    written = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert written == {k: v for k, v in metrics.items() if k != "log"} | {
+        "hparams": {**metrics["hparams"], "hp": []}
+    }
+
+
+def test_the_exported_model_is_as_accurate_as_reported(run, small):
+    metrics = run()
+    served = tf.saved_model.load(metrics["model_path"]).signatures["serving_default"]
+    images, labels = (np.load(small / f"test_{kind}.npy") for kind in ("images", "labels"))
+    classes = served(image_input=tf.constant(images / 255, tf.float32))["classes"]
+    assert np.mean(classes == labels) == pytest.approx(metrics["test_accuracy"])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run):
+    first, again = run("a"), run("b")
+    other = run("c", dataclasses.replace(HPARAMS, seed=1))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_memory_streaming_and_calls_of_any_length_are_the_callers_choice_alone(run):
+    assert same(run("a", steps_per_call=40), run("b", steps_per_call=7, log_every=3))
+    assert run("c", cache_mb=0.0)["test_accuracy"] > 0.5
+
+
+def test_epochs_are_rounded_up_to_whole_steps(run):
+    assert run(steps=None, epochs=0.51)["steps"] == math.ceil(0.51 * 1000 / 50)
+
+
+def test_evaluation_keeps_the_pace_asked_for(run):
+    log = run(steps=10, eval_every=4)["log"]
+    assert [line.split()[0] for line in log if "test_accuracy" in line and "step=" in line] == [
+        "step=4", "step=8", "step=10",
+    ]  # fmt: skip
+
+
+def test_the_target_accuracy_ends_the_run_early_though_somebody_else_evaluates(run):
+    cluster = Cluster(chief=("a",), worker=("b",), ps=("c",), evaluator=("d",))
+    fields = {"steps": 60, "eval_every": 5, "cluster": cluster}
+    assert run("a", target_accuracy=0.5, **fields)["steps"] < 60
+    # Without one the loop leaves it to the evaluator but for the last.
+    log = run("b", **fields)["log"]
+    assert sum("test_accuracy=" in line and line.startswith("step=") for line in log) == 1
+
+
+def test_the_target_accuracy_ends_the_run_early(run):
+    metrics = run(steps=400, eval_every=5, target_accuracy=0.5)
+    assert metrics["test_accuracy"] >= 0.5
+    assert metrics["steps"] < 400
+    assert metrics["steps"] % 5 == 0
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_learns_too(run, precision):
+    metrics = run(hparams=dataclasses.replace(HPARAMS, precision=precision))
+    assert metrics["test_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_every_optimizer_and_schedule_learns(run, optimizer, schedule):
+    rate = 0.05 if optimizer == "sgd" else 0.003
+    changed = dataclasses.replace(
+        HPARAMS, optimizer=optimizer, schedule=schedule, learning_rate=rate
+    )
+    assert run(hparams=changed)["test_accuracy"] > 0.4
+
+
+@pytest.mark.parametrize("model", ["fast", "cnn"])
+def test_a_resumed_run_ends_with_the_weights_of_one_never_stopped(run, tmp_path, model):
+    hparams = dataclasses.replace(HPARAMS, model=model)
+    whole = run("whole", hparams)
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "checkpoint_every": 10, "keep": 9}
+    run("first", hparams, **kept)
+    for step in (30, 40):
+        # As if it had been killed after step 20.
+        (tmp_path / "ckpt" / f"ckpt-{step:08d}" / "state.json").unlink()
+    resumed = run("second", hparams, **kept)
+    assert "resumed at step=20" in resumed["log"]
+    assert same(whole, resumed)
+    assert resumed["test_accuracy"] == whole["test_accuracy"]
+
+
+def test_steps_of_another_size_than_those_before_are_warned_of(run, tmp_path):
+    def warned(name: str, size: int) -> list[str]:
+        hparams = dataclasses.replace(HPARAMS, batch_size=size)
+        log = run(name, hparams, steps=20, checkpoint_dir=str(tmp_path / "ckpt"))["log"]
+        return [line for line in log if "20 steps had 1000 examples, those to come have" in line]
+
+    assert not warned("first", 50)
+    assert not warned("again", 50)
+    assert len(warned("other", 100)) == 1
+
+
+def test_a_finished_run_started_again_says_so_and_exports_nothing_new(run, tmp_path):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "target_accuracy": 0.3, "eval_every": 20}
+    first = run(**kept)
+    report = (tmp_path / "run/metrics.json").read_bytes()
+    other = dataclasses.replace(HPARAMS, learning_rate=0.5, seed=3)
+    again = run(hparams=other, **kept)
+    (left,) = [line for line in again["log"] if line.startswith("nothing left to train: ")]
+    assert left.endswith(f"their model is {first['model_path']}, and nothing new is exported")
+    changed = f"--learning-rate {first['hparams']['learning_rate']:g} (now 0.5); --seed 0 (now 3)"
+    assert changed in " ".join(again["log"])
+    assert [p.name for p in (tmp_path / "run/model").iterdir()] == ["1"]
+    assert (tmp_path / "run/metrics.json").read_bytes() == report
+
+    # Where its model is not there, it is exported with what the weights were trained with.
+    elsewhere = run("elsewhere", other, **kept)
+    assert same(first, elsewhere)
+    assert elsewhere["test_accuracy"] == first["test_accuracy"]
+    assert elsewhere["hparams"] == {**first["hparams"], "hp": []}
+    assert elsewhere["trained_before"] == []
+
+
+def test_a_run_that_goes_on_with_other_settings_and_data_says_so(run, small, tmp_path):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "eval_every": 100}
+    run(steps=20, **kept)
+    fewer = tmp_path / "fewer"
+    shutil.copytree(small, fewer)
+    for name in ("images", "labels"):
+        np.save(fewer / f"train_{name}.npy", np.load(small / f"train_{name}.npy")[:900])
+    other = dataclasses.replace(HPARAMS, learning_rate=0.005)
+    metrics = run(hparams=other, train=(str(fewer),), **kept)
+    (line,) = [line for line in metrics["log"] if "steps were trained with" in line]
+    assert line.startswith(
+        "warning: --checkpoint-dir: its 20 steps were trained with --learning-rate 0.01 (now "
+        "0.005); other training data: npy, 1000 examples, "
+    )
+    assert metrics["hparams"]["learning_rate"] == 0.005
+    (before,) = metrics["trained_before"]
+    assert (before["from_step"], before["hparams"]["learning_rate"]) == (0, 0.01)
+    assert before["train"]["examples"] == 1000
+    state = json.loads((tmp_path / "ckpt/ckpt-00000040/state.json").read_text())
+    assert [stretch["from_step"] for stretch in state["trained"]] == [0, 20]
+
+
+def test_the_best_checkpoint_is_kept(run, tmp_path):
+    metrics = run(checkpoint_dir=str(tmp_path / "ckpt"), eval_every=5, keep=1)
+    kept = {int(p.name.removeprefix("ckpt-")) for p in (tmp_path / "ckpt").iterdir()}
+    assert kept == {40, metrics["best_step"]}
+
+
+def test_a_checkpoint_of_another_model_ends_the_run_before_anything_is_written(run, tmp_path):
+    run("first", checkpoint_dir=str(tmp_path / "ckpt"))
+    with pytest.raises(UserError, match="another model"):
+        other = dataclasses.replace(HPARAMS, model="cnn")
+        run("second", other, checkpoint_dir=str(tmp_path / "ckpt"))
+    assert not (tmp_path / "second").exists()
+
+
+DIVERGING = """
+import keras
+from trainer.models.mnist import input_fn, serving_input_fn
+
+def keras_model(hparams):
+    image = keras.Input((28, 28, 1), name="image_input")
+    hidden = keras.layers.Dense(50)(keras.layers.Flatten()(image))
+    return keras.Model(image, keras.layers.Dense(10)(hidden))
+"""
+
+
+def test_a_loss_that_is_not_finite_names_step_and_files_and_saves_nothing(
+    run, small, tmp_path, monkeypatch
+):
+    (tmp_path / "diverging.py").write_text(DIVERGING)
+    monkeypatch.chdir(tmp_path)
+    wild = dataclasses.replace(HPARAMS, learning_rate=1000.0, optimizer="sgd", schedule="constant")
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "checkpoint_every": 1}
+    with pytest.raises(UserError) as error:
+        run("wild", wild, module="diverging", steps=400, eval_every=400, **kept)
+    message = str(error.value)
+    assert "the loss is" in message
+    assert str(small / "train_images.npy") in message
+    assert "records" in message
+    assert not (tmp_path / "wild").exists()
+    step = int(message.removeprefix("step ").partition(":")[0])
+    saved = [int(p.name.removeprefix("ckpt-")) for p in (tmp_path / "ckpt").iterdir()]
+    assert max(saved, default=0) == step - 1
+
+
+def test_a_damaged_record_met_while_streaming_is_named(run, tmp_path):
+    create_dataset(source=None, out=tmp_path)
+    file = next((tmp_path / "train").iterdir())
+    raw = bytearray(file.read_bytes())
+    # A pixel of the first record.
+    raw[500] ^= 1
+    file.write_bytes(raw)
+    paths = {"train": (str(file),), "test": (str(tmp_path / "test"),)}
+    with pytest.raises(DataError, match=rf"{file.name}: record 0 at offset 0: data checksum"):
+        run(cache_mb=0.0, steps=400, **paths)
+    metrics = run(cache_mb=0.0, skip_corrupt=1, **paths)
+    assert len(metrics["data"]["train"]["damaged"]) == 1
+    assert [line for line in metrics["log"] if line.startswith("warning: left out:")]
+
+
+def test_testing_on_training_data_is_warned_of(run, small):
+    files = (str(small / "train_images.npy"), str(small / "train_labels.npy"))
+    log = run(train=files, test=files)["log"]
+    assert [line for line in log if "the test data is part of the training data" in line]
+
+
+def test_no_data_is_synthetic_and_says_so(run):
+    metrics = run(train=(), steps=3)
+    assert metrics["data"]["train"]["kind"] == "synthetic"
+    assert [line for line in metrics["log"] if "SYNTHETIC" in line]
+
+
+def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path):
+    told, stop = [], []
+
+    class StopAtStep20(Reporter):
+        def info(self, text: str) -> None:
+            # Printed before the evaluation of that step.
+            stop.extend([True] * text.startswith("step=20 of="))
+
+    hooks = Hooks(stopped=lambda: bool(stop), evaluated=lambda step, accuracy, _: told.append(step))
+    fields = {"steps": 40, "log_every": 20, "eval_every": 10, "model_dir": str(tmp_path / "m")}
+    metrics = train_and_evaluate(
+        Job(hparams=HPARAMS, train=(str(small),), **fields), StopAtStep20(), hooks
+    )
+    assert (metrics["stopped"], metrics["steps"]) == (True, 20)
+    assert told == [10]
+    # That of step 10 is of another model than the one that is exported.
+    assert metrics["test_accuracy"] is None
+    assert metrics["best_step"] == 10
+
+
+OWN = """
+import keras, tensorflow as tf
+
+def keras_model(hparams):
+    x = keras.Input((4,))
+    width = int(dict(hparams.hp)["width"])
+    y = keras.layers.Dense(2, activation="softmax")(keras.layers.Dense(width)(x))
+    return keras.Model(x, y)
+
+def input_fn(paths, mode, batch_size, shard):
+    x = tf.random.stateless_normal((100, 4), [1, 2])
+    data = tf.data.Dataset.from_tensor_slices((x, tf.cast(x[:, 0] > 0, tf.int32)))
+    return data.repeat().batch(batch_size) if mode == "train" else data.batch(batch_size)
+
+def serving_input_fn(model):
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), name="x")])
+    def serving_default(x):
+        return {"scores": model(x)}
+    return {"serving_default": serving_default}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_model.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    return dataclasses.replace(HPARAMS, hp=(("width", "8"),), learning_rate=0.05)
+
+
+def test_a_model_module_of_ones_own_trains_resumes_and_exports(run, own, tmp_path):
+    fields = {"module": "own_model", "train": (), "steps": 60}
+    metrics = run(hparams=own, **fields)
+    assert metrics["test_accuracy"] > 0.9
+    served = tf.saved_model.load(metrics["model_path"]).signatures["serving_default"]
+    assert served(x=tf.zeros((2, 4)))["scores"].shape == (2, 2)
+
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "checkpoint_every": 30}
+    run("first", own, **fields, **kept)
+    (tmp_path / "ckpt" / "ckpt-00000060" / "state.json").unlink()
+    assert same(metrics, run("second", own, **fields, **kept))
+
+
+def test_a_module_whose_data_has_no_size_needs_steps(run, own):
+    with pytest.raises(UserError, match="--steps: not given"):
+        run(hparams=own, module="own_model", train=(), steps=None)
