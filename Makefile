@@ -84,6 +84,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -118,5 +119,5 @@ include docker/image.mk
 
 clean:
 	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-audit runs build dist src/*.egg-info .mypy_cache \
-		.ruff_cache .hypothesis
+		.ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

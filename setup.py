@@ -24,9 +24,9 @@ setup(
     license_files=["LICENSE"],
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"trainer": ["py.typed", "serving/page.html"]},
+    package_data={"": ["*.pyi"], "trainer": ["py.typed", "serving/page.html"]},
     python_requires=">=3.11,<3.14",
-    install_requires=["numpy>=2,<3", "google-crc32c>=1.5"],
+    install_requires=["numpy>=2,<3", "google-crc32c>=1.5", "lazy_loader>=0.4", "requests>=2.32"],
     extras_require={
         # Exactly one of these two brings TensorFlow.
         "cpu": [f"tensorflow-cpu=={TENSORFLOW}", "keras>=3.15,<3.16"],
@@ -56,9 +56,13 @@ setup(
             *HOROVOD_NEEDS,
             "gcp-storage-emulator>=2026.7",
             "hypothesis>=6",
+            "import-linter>=2.3",
             "moto[server]>=5.2",
             "mypy>=1.11",
+            "pre-commit>=4",
             "pytest>=8",
+            "pytest-cov>=6",
+            "pytest-xdist>=3.6",
             "ruff>=0.6",
             "scikit-learn>=1.5",
             "selenium>=4.20",
@@ -66,5 +70,5 @@ setup(
             "uv>=0.5",
         ],
     },
-    entry_points={"console_scripts": ["trainer=trainer.cli.command_line:main"]},
+    entry_points={"console_scripts": ["trainer=trainer.cli:main"]},
 )

@@ -46,7 +46,7 @@ def main() -> int:
 
     tables: list[Table] = []
     with tempfile.TemporaryDirectory() as folder:
-        from trainer.data.create import create_dataset
+        from trainer.data import create_dataset
 
         records = Path(folder)
         (train,) = create_dataset(source=str(data), out=records)["train"]

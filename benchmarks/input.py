@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--pipeline", choices=PIPELINES, required=True)
     args = parser.parse_args()
 
-    from trainer.runtime.tensorflow import import_tensorflow
+    from trainer.runtime import import_tensorflow
 
     tf = import_tensorflow(threads=1)
     if args.pipeline == "naive":
@@ -60,9 +60,7 @@ def main() -> None:
         data = records.shuffle(1000).batch(BATCH, drop_remainder=True).repeat()
         feed = None
     else:
-        from trainer.data.formats.tfrecord import TFRecordTable
-        from trainer.data.pipeline import dataset
-        from trainer.data.stream import Stream
+        from trainer.data import Stream, TFRecordTable, dataset
 
         cache = 0 if args.pipeline == "streamed" else 1024
         tables = [TFRecordTable(args.tfrecord)]

@@ -53,20 +53,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     args = parser.parse_args()
 
-    from trainer.runtime.tensorflow import default_precision, import_tensorflow
+    from trainer.runtime import default_precision, import_tensorflow
 
     tf = import_tensorflow(threads=1)
     import keras
 
-    from trainer.config.job import Hparams, Job
-    from trainer.data.stream import Shard
+    from trainer.config import Hparams, Job
+    from trainer.data import Shard
     from trainer.models import mnist as models, recipes
-    from trainer.runtime.precision import POLICIES
-    from trainer.training.checkpoint import Progress
-    from trainer.training.nan_check import check_finite
-    from trainer.training.optimizers import make_optimizer
-    from trainer.training.steps import make_train_steps, reading
-    from trainer.training.steps_per_call import Pace
+    from trainer.runtime import POLICIES
+    from trainer.training import (
+        Pace,
+        Progress,
+        check_finite,
+        make_optimizer,
+        make_train_steps,
+        reading,
+    )
 
     job = recipes.complete(Job(hparams=Hparams(model=args.model)), precision=default_precision(tf))
     hparams = job.hparams

@@ -248,7 +248,7 @@ def _images(data: Path) -> np.ndarray:
 
 def _bare(model: str, images: np.ndarray) -> dict[str, float]:
     """The signature alone, called again and again in this process."""
-    from trainer.runtime.tensorflow import import_tensorflow
+    from trainer.runtime import import_tensorflow
 
     tf = import_tensorflow()
     loaded = tf.saved_model.load(model)

@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Table, alternate
-from trainer.data.create import write_shards
-from trainer.data.files import open_tables
-from trainer.data.formats.table import BLOCK
+from trainer.data import BLOCK, open_tables, write_shards
 
 
 class _InMemory:

@@ -2,6 +2,6 @@
 
 import sys
 
-from trainer.cli.command_line import main
+from trainer.cli import main
 
 sys.exit(main())

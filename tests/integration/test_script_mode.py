@@ -35,7 +35,7 @@ command = prepare(
     program=told["program"], submit_directory=told["place"], code_dir=Path(told["code"]),
     hyperparameters=told["hyperparameters"], env=dict(os.environ),
 )
-outcome = supervise([command], grace=30, prefix=False)
+outcome = run_supervised([command], grace=30, prefix=False)
 if outcome.code:
     reason = failure.reason_from(outcome)
     failure.write(Path(told["failure"]), reason=reason, host="algo-1", process=None)

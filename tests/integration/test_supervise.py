@@ -28,7 +28,7 @@ commands = [
     Command(argv=tuple(argv), env=dict(os.environ), name=f"rank {i}")
     for i, argv in enumerate(told["commands"])
 ]
-outcome = dataclasses.asdict(supervise(commands, grace=told["grace"], prefix=told["prefix"]))
+outcome = dataclasses.asdict(run_supervised(commands, grace=told["grace"], prefix=told["prefix"]))
 try:
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     outcome["left"] = True
@@ -428,7 +428,7 @@ import os, sys
 from trainer.launch.supervise.api import Command, run_supervised
 argv = ("/bin/bash", "-c", "echo one; echo two >&2; exit 3")
 full = os.open("/dev/full", os.O_WRONLY)
-sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=full).code)
+sys.exit(run_supervised([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=full).code)
 """
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE
@@ -449,7 +449,7 @@ argv = ("/bin/bash", "-c", "seq 100")
 reading, stuck = os.pipe()
 fcntl.fcntl(stuck, fcntl.F_SETPIPE_SZ, 4096)
 os.write(stuck, b"x" * 4096)
-sys.exit(supervise([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=stuck).code)
+sys.exit(run_supervised([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=stuck).code)
 """
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE

@@ -1,1 +1,9 @@
-"""TODO."""
+"""The command line, and what a container runs.
+
+May import all other packages.
+Others import from here, not from its modules.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,15 +22,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import __version__
-from trainer.config.errors import PEER, RETRY, PeerError, RetryableError, UserError
-from trainer.config.flags import Parser, add_flags
-from trainer.config.values import reader
-from trainer.packaging.flags import add_flags as add_package_flags
-from trainer.runtime import host_limits, output
-from trainer.runtime.std_streams import Streams, guarded
-from trainer.runtime.versions import install
+from trainer.config import (
+    PEER,
+    RETRY,
+    Parser,
+    PeerError,
+    RetryableError,
+    UserError,
+    add_flags,
+    reader,
+)
+from trainer.packaging import add_flags as add_package_flags
+from trainer.runtime import Streams, guarded, host_limits, install, output
 from trainer.serving import settings
-from trainer.storage.urls import is_remote, local_path
+from trainer.storage import is_remote, local_path
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -196,15 +201,14 @@ def make_parser() -> Parser:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from trainer.platforms.base import Seen
-    from trainer.platforms.resolve import resolve_job
+    from trainer.platforms import Seen, resolve_job
 
     seen = Seen(env=os.environ, argv=args.argv)
     if args.dry_run:
         resolved = resolve_job(seen, vars(args))
     else:
         from trainer.cli.entry import command
-        from trainer.launch.announce import announcing_flags
+        from trainer.launch import announcing_flags
 
         with announcing_flags(seen, command(seen)):
             resolved = resolve_job(seen, vars(args))
@@ -220,11 +224,10 @@ def _train(args: argparse.Namespace) -> int:
         else:
             output.out(dry_run.describe(resolved, commands=commands, env=os.environ))
         return 0
-    from trainer.launch.plan import several
+    from trainer.launch import several
 
     if resolved.job.cluster.size > 1 or several(resolved.job):
-        from trainer.launch.announce import announcing
-        from trainer.launch.launcher import check, launch
+        from trainer.launch import announcing, check, launch
 
         with announcing(resolved.job, command(seen)):
             many = several(resolved.job)
@@ -235,14 +238,14 @@ def _train(args: argparse.Namespace) -> int:
     host_limits.check_temporary()
     # NumPy starts threads when it is imported, and ends the process where it gets none.
     host_limits.check_threads(resolved.job.threads or len(os.sched_getaffinity(0)))
-    from trainer.training.run import run_job
+    from trainer.training import run_job
 
     return run_job(resolved)
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from trainer.doctor.examination import examine
-    from trainer.platforms.base import Seen
+    from trainer.doctor import examine
+    from trainer.platforms import Seen
 
     report = examine(Seen(env=os.environ, argv=args.argv), vars(args))
     if args.json:
@@ -257,11 +260,10 @@ def _serve(args: argparse.Namespace) -> int:
     host_limits.check_temporary()
     host_limits.check_threads(told.threads or len(os.sched_getaffinity(0)))
     try:
-        from trainer.serving.server import serve
+        from trainer.serving import serve
     except ModuleNotFoundError as error:
         raise UserError(f"serve: needs {error.name}: {install('serve')}") from None
-    from trainer.platforms.base import Seen
-    from trainer.platforms.process_env import find_gpu, hidden_gpus
+    from trainer.platforms import Seen, find_gpu, hidden_gpus
 
     seen = Seen(env=os.environ)
     expected = None if hidden_gpus(seen) else find_gpu(seen)
@@ -277,7 +279,7 @@ def _package(args: argparse.Namespace) -> None:
 def _create(args: argparse.Namespace) -> None:
     if args.shards < 1:
         raise UserError(f"--shards {args.shards}: expected a number of 1 or more")
-    from trainer.data.create import create_anywhere
+    from trainer.data import create_anywhere
 
     written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=output.err)
     output.out("\n".join(written))
@@ -286,7 +288,7 @@ def _create(args: argparse.Namespace) -> None:
 def _mnist(args: argparse.Namespace) -> None:
     if not args.timeout > 0:
         raise UserError(f"--timeout {args.timeout:g}: expected a number of seconds above 0")
-    from trainer.data.mnist import download as mnist
+    from trainer.data import download as mnist
 
     mirrors = args.mirror or mnist.MIRRORS
     if not is_remote(args.out):
@@ -294,9 +296,8 @@ def _mnist(args: argparse.Namespace) -> None:
         files = mnist.download(out, mirrors=mirrors, timeout=args.timeout)
         output.out("\n".join(map(str, files)))
         return
-    from trainer.runtime.waiting import Patience
-    from trainer.storage.remote import Place
-    from trainer.storage.transfer import push
+    from trainer.runtime import Patience
+    from trainer.storage import Place, push
 
     Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:

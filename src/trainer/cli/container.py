@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trainer.runtime import output
-from trainer.runtime.std_streams import guarded
+from trainer.runtime import guarded, output
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 

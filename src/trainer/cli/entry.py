@@ -16,27 +16,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import RETRY, RetryableError, UserError
-from trainer.config.flags import Parser, add_flags
-from trainer.config.job import Job
-from trainer.launch import failure_file
-from trainer.launch.announce import announcing, announcing_flags
-from trainer.launch.launcher import check, launch, preview as preview_launch
-from trainer.launch.plan import several
-from trainer.launch.supervise.api import Command, run_supervised
-from trainer.launch.supervise.signals import ending
-from trainer.platforms import sagemaker, sagemaker_files
-from trainer.platforms.base import Seen
-from trainer.platforms.process_env import missing_gpu
-from trainer.platforms.resolve import resolve_job, which
-from trainer.runtime import host_limits, output
-from trainer.runtime.std_streams import guarded
-from trainer.sagemaker import script_cluster
-from trainer.sagemaker.mpi import settings
-from trainer.sagemaker.mpi.host import Mpi
-from trainer.sagemaker.script_cluster import ScriptCluster
-from trainer.sagemaker.script_gpu import gpu_warning
-from trainer.sagemaker.script_model import model_warning
+from trainer.config import RETRY, Job, Parser, RetryableError, UserError, add_flags
+from trainer.launch import (
+    Command,
+    announcing,
+    announcing_flags,
+    check,
+    ending,
+    failure_file,
+    launch,
+    preview as preview_launch,
+    run_supervised,
+    several,
+)
+from trainer.platforms import Seen, missing_gpu, resolve_job, sagemaker, sagemaker_files, which
+from trainer.runtime import guarded, host_limits, output
+from trainer.sagemaker import (
+    Mpi,
+    ScriptCluster,
+    gpu_warning,
+    model_warning,
+    script_cluster,
+    settings,
+)
 
 USER_MISTAKE = 2
 
@@ -186,7 +188,7 @@ def preview(seen: Seen, job: Job) -> list[Command]:
         seen = sagemaker_files.view(seen)
         program, _ = _named(seen)
         if program:
-            from trainer.sagemaker.script_mode import NAME, arguments, interpreter
+            from trainer.sagemaker import NAME, arguments, interpreter
 
             given = arguments(sagemaker_files.script_hyperparameters(seen))
             folder = sagemaker_files.base_dir(seen) / "code"
@@ -229,7 +231,7 @@ def _script(seen: Seen) -> Command | None:
     program, sources = _named(seen)
     if program is None:
         return None
-    from trainer.sagemaker.script_mode import prepare
+    from trainer.sagemaker import prepare
 
     return prepare(
         program=program,

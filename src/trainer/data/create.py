@@ -8,20 +8,24 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.config.splits import Split
+from trainer.config import Split, UserError
 from trainer.data.files import notes, open_tables
 from trainer.data.folders import data_among, look
 from trainer.data.formats import example
 from trainer.data.formats.framing import frame
 from trainer.data.formats.table import Table
-from trainer.runtime import output
-from trainer.runtime.waiting import Patience
-from trainer.storage.errors import StorageError
-from trainer.storage.local import move_file
-from trainer.storage.remote import NO_OPTIONS, Options, Place
-from trainer.storage.transfer import Tell, fetch, push
-from trainer.storage.urls import is_remote, local_path
+from trainer.runtime import Patience, Tell, output
+from trainer.storage import (
+    NO_OPTIONS,
+    Options,
+    Place,
+    StorageError,
+    fetch,
+    is_remote,
+    local_path,
+    move_file,
+    push,
+)
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 # Records written at a time: 13 MB.

@@ -8,8 +8,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from trainer.config.errors import DataError
-from trainer.config.splits import TESTS, Part, Split, part_of
+from trainer.config import TESTS, DataError, Part, Split, part_of
 from trainer.data.folders import Held, look
 from trainer.data.formats import idx, npy
 from trainer.data.formats.framing import is_tfrecord

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config.errors import DataError
+from trainer.config import DataError, Split
 from trainer.data import files
-from trainer.data.files import Split
-from trainer.storage import globs
-from trainer.storage.urls import is_remote, local_path
+from trainer.storage import globs, is_remote, local_path
 
 # Files whose last bytes are read. Checksums stand there (TFRecord, gzip), so that files of one name
 # and one size are told apart; each of them may be a request to a mounted object store.

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer.config.splits import Part, part_of
+from trainer.config import Part, part_of
 from trainer.storage import globs
 
 # By their names in lower case: of tools and of writers at work, texts, code, pictures, logs,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import RetryableError
+from trainer.config import RetryableError
 from trainer.data.formats.table import IMAGE_SHAPE
 from trainer.data.stream import CHUNK_EXAMPLES, Stream
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
+from trainer.config import Job, UserError
 from trainer.data import files
 
 

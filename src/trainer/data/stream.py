@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
 from trainer.data.order import Order
 

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
+from trainer.config import Job, UserError
 from trainer.distribution.strategy import Strategy, needing_others
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.job import Job
+from trainer.config import Job
 from trainer.distribution.strategy import Strategy, needing_others, within
-from trainer.runtime.tensorflow import default_precision
+from trainer.runtime import default_precision
 
 # What the collective operations of a process end with when another one is gone.
 LOST = (

@@ -21,10 +21,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import RetryableError
-from trainer.config.job import Job
+from trainer.config import Job, RetryableError
 from trainer.distribution.strategy import Strategy
-from trainer.runtime.device import Device, used
+from trainer.runtime import Device, used
 
 # A closure that is lost with its worker is computed again as a whole: not too many steps each.
 MOST_STEPS = 32

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from trainer.config.job import Job
+from trainer.config import Job
 
 if TYPE_CHECKING:
     from trainer.distribution.strategy import Strategy

@@ -13,10 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import PEER, PeerError
-from trainer.config.job import Job
-from trainer.runtime import output
-from trainer.runtime.device import Device, used
+from trainer.config import PEER, Job, PeerError
+from trainer.runtime import Device, output, used
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.platforms.base import Seen
+from trainer.platforms import Seen
 
 MOUNT = "/sys/fs/cgroup"
 

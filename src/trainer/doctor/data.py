@@ -8,16 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config.errors import DataError, UserError
-from trainer.config.job import Job
-from trainer.data.folders import data_among, look
+from trainer.config import DataError, Job, UserError
+from trainer.data import data_among, look
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
-from trainer.storage.urls import is_remote, local_path
+from trainer.storage import is_remote, local_path
 
 if TYPE_CHECKING:
-    from trainer.config.splits import Split
+    from trainer.config import Split
 
 # Data up to this size is opened as training does, which finds damage; of more, headers are read.
 WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
@@ -27,8 +26,7 @@ REMEDY = "name files, folders or globs of TFRecord, IDX or npy"
 
 def _tell_model(job: Job, probes: Probes) -> Finding:
     """What an import would find."""
-    from trainer.packaging.contents import read_contents
-    from trainer.packaging.locate import choose
+    from trainer.packaging import choose, read_contents
 
     if not job.input:
         return problem("--input", "not given", "name the model to import, or a channel `input`")
@@ -156,7 +154,7 @@ def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
     Raises:
         DataError: A header is damaged.
     """
-    from trainer.data.formats import idx, npy
+    from trainer.data import idx, npy
 
     if "npy images" in kinds:
         return sum(npy.header(file)[0][0] for file in kinds["npy images"]), True
@@ -176,7 +174,7 @@ def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
 
 def _walk(raw: bytes) -> tuple[int, int]:
     """How many records begin in `raw`, and how many bytes they take, the last one whole."""
-    from trainer.data.formats.framing import FOOTER, HEADER, header_length
+    from trainer.data import FOOTER, HEADER, header_length
 
     count = at = 0
     while (length := header_length(raw[at : at + HEADER])) is not None:

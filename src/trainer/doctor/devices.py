@@ -13,10 +13,8 @@ from typing import Any
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms.base import Seen
-from trainer.platforms.process_env import find_gpu, hidden_gpus, missing_gpu
-from trainer.runtime import cuda, precision
-from trainer.runtime.precision import BF16_FLAGS
+from trainer.platforms import Seen, find_gpu, hidden_gpus, missing_gpu
+from trainer.runtime import BF16_FLAGS, cuda, precision
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
 

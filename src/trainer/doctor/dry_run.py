@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config.job import Hparams, Job
-from trainer.config.options import knobs
-from trainer.launch.supervise.command import Command
+from trainer.config import Hparams, Job, knobs
+from trainer.launch import Command
 from trainer.models import recipes
-from trainer.platforms.resolve import PLATFORMS, Resolved
-from trainer.runtime.secrets.mask import MASK, known, mask_text, mask_value, masked, masked_argv
+from trainer.platforms import PLATFORMS, Resolved
+from trainer.runtime import MASK, known, mask_text, mask_value, masked, masked_argv
 
 # What a platform gives its containers, by how the names begin.
 OWN: dict[str, tuple[str, ...]] = {

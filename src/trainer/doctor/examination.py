@@ -13,8 +13,8 @@ from typing import Any
 from trainer.doctor import data, devices, packages, room, setup
 from trainer.doctor.findings import Finding, Report, bounded, without_secrets
 from trainer.doctor.probes import Probes
-from trainer.platforms.base import Seen
-from trainer.runtime.secrets.mask import known
+from trainer.platforms import Seen
+from trainer.runtime import known
 
 
 def examine(seen: Seen, flags: Mapping[str, Any], *, probes: Probes | None = None) -> Report:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from trainer.config.errors import UserError
-from trainer.runtime.secrets.mask import mask_text, mask_value
+from trainer.config import UserError
+from trainer.runtime import mask_text, mask_value
 
 Level = Literal["ok", "note", "problem"]
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trainer
-from trainer.config.job import Job
+from trainer.config import Job
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.runtime.versions import install, version
+from trainer.runtime import install, version
 
 # Each with the other names that it is installed under.
 PACKAGES: dict[str, tuple[str, ...]] = {

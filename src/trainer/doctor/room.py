@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.config.job import Job
+from trainer.config import Job
 from trainer.doctor import cgroup, stores
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes, size
-from trainer.platforms.base import Seen
-from trainer.storage.urls import is_remote, local_path
+from trainer.platforms import Seen
+from trainer.storage import is_remote, local_path
 
 # TensorFlow, the model and MNIST take half of this.
 LEAST_MEMORY = 1 << 30
@@ -66,7 +66,7 @@ def tell_shm(seen: Seen, probes: Probes, *, gpus: int, hosts: int) -> Iterator[F
 
 def folders(job: Job, seen: Seen) -> list[tuple[str, str]]:
     """The folders that the job writes to, each with what says so; the temporary one too."""
-    from trainer.training.preflight import output_dir
+    from trainer.training import output_dir
 
     remote = is_remote(job.model_dir)
     named = [

@@ -10,17 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.flags import job_from_flags
-from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config import Job, UserError, flag, job_from_flags
 from trainer.doctor.dry_run import settings, shown
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms.base import Reading, Seen
-from trainer.platforms.coerce import coerce_value, field_of
-from trainer.platforms.resolve import Resolved, resolve_job, which
-from trainer.runtime.secrets.mask import mask_value
+from trainer.platforms import Reading, Resolved, Seen, coerce_value, field_of, resolve_job, which
+from trainer.runtime import mask_value
 
 # Told even where nobody has set them.
 IMPORTANT = frozenset({

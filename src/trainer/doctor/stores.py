@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trainer.config.errors import RetryableError
+from trainer.config import RetryableError
 from trainer.doctor.findings import Finding
-from trainer.storage.urls import is_remote
+from trainer.storage import is_remote
 
 if TYPE_CHECKING:
-    from trainer.storage.remote import Place
+    from trainer.storage import Place
 
 # Seconds for a list of data, and for one look at a folder that is written to.
 LISTING, LOOK = 8.0, 4.0
@@ -76,8 +76,8 @@ def _no_answer(about: str, error: Exception, facts: Mapping[str, object]) -> Fin
 
 
 def _place(url: str, flag: str, seconds: float) -> Place:
-    from trainer.runtime.waiting import Patience
-    from trainer.storage.remote import Place
+    from trainer.runtime import Patience
+    from trainer.storage import Place
 
     patience = Patience(tell=lambda _: None, stopped=lambda: True, seconds=seconds)
     return Place(url, flag=flag, patience=patience)

@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trainer.config.errors import PEER, RETRY, UserError
-from trainer.config.job import Job
+from trainer.config import PEER, RETRY, Job, UserError
 from trainer.launch import failure_file
 from trainer.launch.plan import Member, Process
 from trainer.launch.rendezvous.client import Peers

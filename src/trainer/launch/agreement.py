@@ -13,19 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer import __version__
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config import Job, UserError, flag
 from trainer.launch import network, plan
 from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
 from trainer.launch.plan import Member
-from trainer.models import recipes
-from trainer.models.module_source import source_files
-from trainer.runtime import output, precision
-from trainer.runtime.versions import version
+from trainer.models import recipes, source_files
+from trainer.runtime import output, precision, version
 
 if TYPE_CHECKING:
-    from trainer.data.files import Split
+    from trainer.config import Split
 
 # What all must have alike: the loop is the same in every process, and whoever steps, reads,
 # evaluates or saves at another time than the others makes them wait for ever, or learns otherwise.
@@ -183,9 +179,8 @@ def _files(job: Job, split: Split) -> Value:
         UserError: There are none.
     """
     # With NumPy, which only a job on several hosts needs here.
-    from trainer.data import selection
-    from trainer.data.fingerprint import fingerprint_of
-    from trainer.storage.urls import is_remote, local_path
+    from trainer.data import fingerprint_of, selection
+    from trainer.storage import is_remote, local_path
 
     given = {
         name: tuple(p if is_remote(p) else local_path(p, flag=flag(name)) for p in paths)

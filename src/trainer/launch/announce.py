@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import RetryableError, UserError
-from trainer.config.job import Job
+from trainer.config import Job, RetryableError, UserError
 from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import Host, run_host
 from trainer.launch.supervise.command import Command
-from trainer.platforms.base import Seen
-from trainer.platforms.resolve import resolve_job
+from trainer.platforms import Seen, resolve_job
 from trainer.runtime import output
 
 # Seconds for hosts that are started together to hear of it.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.runtime import output
 
 T = TypeVar("T")

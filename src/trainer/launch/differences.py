@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from trainer.config.options import flag
+from trainer.config import flag
 from trainer.launch.agreement import DATA, HP, VERSIONS
 from trainer.launch.host_settings import HostSettings, Value
-from trainer.models.recipes import RECIPES
+from trainer.models import RECIPES
 
 # Differences that are named; one that is mended may have been the cause of others.
 MOST = 5

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.config.cluster import TASK_VARIABLE, Cluster
-from trainer.config.job import Job
+from trainer.config import TASK_VARIABLE, Cluster, Job
 from trainer.launch.plan import Process
-from trainer.platforms.job_secret import SECRET_VARIABLE
+from trainer.platforms import SECRET_VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.launch.printable import printable
-from trainer.runtime import output
-from trainer.runtime.secrets import mask
+from trainer.runtime import mask, output
 
 # Of what a value is made of, the first parts are sent.
 _PARTS = 64

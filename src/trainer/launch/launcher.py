@@ -19,8 +19,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import PORT, Job
+from trainer.config import PORT, Job, UserError
 from trainer.launch import plan
 from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, Part
 from trainer.launch.agreement import settings_of
@@ -42,8 +41,7 @@ from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.signals import STOPPING, Ear, ending, hearing
 from trainer.launch.supervise.supervisor import Run
-from trainer.runtime import output
-from trainer.runtime.output_writer import sinks
+from trainer.runtime import output, sinks
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30

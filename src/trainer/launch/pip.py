@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.launch import failure_file
 from trainer.launch.supervise.api import Command, run_step
-from trainer.runtime.log import Reporter
+from trainer.runtime import Reporter
 
 REQUIREMENTS = "requirements.txt"
 _ERROR = re.compile(r"\s*error: ", re.IGNORECASE)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.config.cluster import Cluster, Role
-from trainer.config.errors import UserError
-from trainer.config.job import PORT, Job
+from trainer.config import PORT, Cluster, Job, Role, UserError
 from trainer.launch.network import join, split
 
 SEVERAL = "horovod, multi_worker_mirrored or parameter_server"

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 FUNCTIONS = ("keras_model", "input_fn", "serving_input_fn")
 

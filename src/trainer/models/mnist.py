@@ -17,13 +17,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.job import Hparams
-from trainer.data.files import open_tables
-from trainer.data.formats.example import encode
-from trainer.data.formats.table import CLASSES, IMAGE_SHAPE
-from trainer.data.graph.dataset import graph_dataset
-from trainer.data.pipeline import dataset
-from trainer.data.stream import Shard, Stream
+from trainer.config import Hparams
+from trainer.data import (
+    CLASSES,
+    IMAGE_SHAPE,
+    Shard,
+    Stream,
+    dataset,
+    encode,
+    graph_dataset,
+    open_tables,
+)
 from trainer.models.filters import edge_bank
 
 layers = keras.layers

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from trainer.config.job import Job
+from trainer.config import Job
 
 COMMON: dict[str, Any] = {
     "optimizer": "adam",

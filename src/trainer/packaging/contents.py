@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from trainer.config.errors import UserError
-from trainer.storage.archive import Limits, checked, extract, opened
-from trainer.storage.globs import leads_back
+from trainer.config import UserError
+from trainer.storage import Limits, checked, extract, leads_back, opened
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
 ARCHIVE = Limits(members=20_000, size=64 * 2**30, links=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.models import loader
 from trainer.packaging.contents import plain
-from trainer.runtime.tensorflow import import_tensorflow
+from trainer.runtime import import_tensorflow
 from trainer.storage import plain_names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from trainer.config.values import reader
+from trainer.config import reader
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

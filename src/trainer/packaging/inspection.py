@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging import keras_file, mxnet, saved_model
 from trainer.packaging.contents import Contents, plain, read_contents
 from trainer.packaging.locate import CODE, GRAPH, Found, find, inside, instead

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging.contents import Contents
 from trainer.packaging.saved_model import Tensor
 

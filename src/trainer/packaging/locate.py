@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging import mxnet
 from trainer.packaging.contents import Contents, plain
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging import mxnet
 from trainer.packaging.contents import files
 from trainer.packaging.inspection import describe, inspect
@@ -22,7 +22,7 @@ from trainer.packaging.prepare import ready
 from trainer.packaging.tarball import pack
 from trainer.packaging.user_code import code_files
 from trainer.runtime import output
-from trainer.storage.urls import is_remote, local_path
+from trainer.storage import is_remote, local_path
 
 # Flags that mean nothing for the other framework.
 ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}

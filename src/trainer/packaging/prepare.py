@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging import saved_model
 from trainer.packaging.contents import ARCHIVE, files, read_contents
 from trainer.packaging.convert import convert
 from trainer.packaging.locate import CODE, GRAPH, choose, version_of
-from trainer.storage.archive import unpack
+from trainer.storage import unpack
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
-from trainer.config.errors import UserError
-from trainer.data.formats.protobuf import BYTES, WireError, fields, pick, varint
+from trainer.config import UserError
+from trainer.data import BYTES, WireError, fields, pick, varint
 from trainer.packaging.contents import plain
 
 # One type, one entry: the formatter would give each a line.

@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from trainer.config.errors import UserError
-from trainer.storage.local import move_file
+from trainer.config import UserError
+from trainer.storage import move_file
 
 # 9, Python's default, takes three times as long for weights, and saves nothing.
 LEVEL = 6

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.packaging.contents import files
 
 SCRIPT = "inference.py"

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.config.cluster import Cluster
-from trainer.config.errors import UserError
-from trainer.config.trial import Trial
+from trainer.config import Cluster, Trial, UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trainer.config.cluster import ROLES, Cluster, Role
-from trainer.config.errors import UserError
+from trainer.config import ROLES, Cluster, Role, UserError
 from trainer.platforms.base import Seen, expect
 
 POOLS: dict[str, Role] = {f"workerpool{i}": role for i, role in enumerate(ROLES)}

@@ -13,10 +13,7 @@ import json
 import typing
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import Hparams, Job
-from trainer.config.options import Knob, knobs
-from trainer.config.values import KINDS, typed, unquoted
+from trainer.config import KINDS, Hparams, Job, Knob, UserError, knobs, typed, unquoted
 from trainer.platforms.base import shown
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG, Trial
+from trainer.config import DEFAULT_FILE, DEFAULT_TAG, Job, Trial, UserError
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.cluster_spec import read_cluster
 

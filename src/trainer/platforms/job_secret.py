@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.values import unquoted
+from trainer.config import UserError, unquoted
 from trainer.platforms.coerce import field_of
 
 SECRET_VARIABLE = "TRAINER_SECRET"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from trainer.config.cluster import TASK_VARIABLE, Cluster
-from trainer.config.errors import UserError
+from trainer.config import TASK_VARIABLE, Cluster, UserError
 from trainer.platforms.base import Seen
 
 # What a container is to see, says the container toolkit; the image for GPUs says `all` itself, and

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from trainer.config.cluster import TASK_VARIABLE, Cluster
-from trainer.config.errors import UserError
-from trainer.config.flags import job_from_flags
-from trainer.config.job import Job
-from trainer.config.options import flag
-from trainer.config.suggest import closest, hint
-from trainer.config.values import unquoted
+from trainer.config import (
+    TASK_VARIABLE,
+    Cluster,
+    Job,
+    UserError,
+    closest,
+    flag,
+    hint,
+    job_from_flags,
+    unquoted,
+)
 from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Reading, Seen
 from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text

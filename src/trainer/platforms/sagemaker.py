@@ -9,9 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainer.config.cluster import Cluster
-from trainer.config.errors import UserError
-from trainer.config.values import unquoted
+from trainer.config import Cluster, UserError, unquoted
 from trainer.platforms.base import Reading, Seen, expect
 from trainer.platforms.coerce import field_of
 from trainer.platforms.sagemaker_channels import (

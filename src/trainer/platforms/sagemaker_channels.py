@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.platforms.base import Seen
 
 CHANNEL = "SM_CHANNEL_"

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.platforms.base import Seen, expect, parse_json
 
 CONFIG = "input/config"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.platforms.base import shown
 from trainer.platforms.coerce import coerce_value
 

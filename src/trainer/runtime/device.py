@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
+from trainer.config import Job, UserError
 from trainer.runtime import cuda
 
 

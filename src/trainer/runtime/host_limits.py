@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 _PIDS = ("/sys/fs/cgroup", "/sys/fs/cgroup/pids")
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 _VARIABLES = {
     "KERAS_BACKEND": "tensorflow",

@@ -11,9 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.config.errors import RETRY
+from trainer.config import RETRY
 from trainer.runtime import output
-from trainer.storage.errors import answer_of, mistake_of
+from trainer.storage import answer_of, mistake_of
 
 
 def fetch(uri: str, to: Path) -> None:

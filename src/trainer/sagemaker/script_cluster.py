@@ -18,16 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.launch.supervise.command import Command
-from trainer.launch.supervise.policy import Rules
-from trainer.launch.supervise.process import Child
-from trainer.launch.supervise.supervisor import Run
-from trainer.platforms import sagemaker
-from trainer.platforms.base import Seen
-from trainer.platforms.sagemaker_files import framework_parameters
-from trainer.platforms.sagemaker_switches import (
+from trainer.launch import Child, Command, Rules, Run
+from trainer.platforms import (
     MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER,
+    Seen,
+    framework_parameters,
+    sagemaker,
     switched_on,
 )
 

@@ -9,8 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from trainer.platforms.base import Seen
-from trainer.platforms.process_env import find_gpu, hidden_gpus
+from trainer.platforms import Seen, find_gpu, hidden_gpus
 
 # For NVIDIA's driver to answer.
 SECONDS = 20.0

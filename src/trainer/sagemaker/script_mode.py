@@ -18,17 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trainer.config.errors import RETRY, UserError
-from trainer.launch import failure_file, pip
-from trainer.launch.supervise.api import Command, run_step
-from trainer.launch.supervise.signals import ending
-from trainer.platforms.job_secret import is_secret
-from trainer.runtime import cuda
-from trainer.runtime.log import Reporter
-from trainer.runtime.waiting import telling
+from trainer.config import RETRY, UserError
+from trainer.launch import Command, ending, failure_file, pip, run_step
+from trainer.platforms import is_secret
+from trainer.runtime import Reporter, cuda, telling
 from trainer.sagemaker import source_dir
-from trainer.storage.archive import unpack
-from trainer.storage.errors import StorageError
+from trainer.storage import StorageError, unpack
 
 NAME = "user script"
 _PROGRAM = "sagemaker_program"

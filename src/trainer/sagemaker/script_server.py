@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-from trainer.launch.supervise.orphans import end_with_parent
+from trainer.launch import end_with_parent
 from trainer.runtime import output
 
 
@@ -23,8 +23,8 @@ def main() -> int:
     end_with_parent()
     config = json.loads(os.environ["TF_CONFIG"])
     task = config["task"]
-    from trainer.config.errors import RETRY
-    from trainer.runtime.tensorflow import import_tensorflow
+    from trainer.config import RETRY
+    from trainer.runtime import import_tensorflow
 
     tf = import_tensorflow(start=False)
     try:

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,9 @@
-"""The HTTP server: SageMaker's, Vertex AI's and TensorFlow Serving's contracts over one model."""
+"""The HTTP server of models.
+
+May import whatever packaging may, and packaging.
+Others import from here, not from its modules.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

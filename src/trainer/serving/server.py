@@ -18,10 +18,9 @@ from typing import Any
 
 import uvicorn
 
-from trainer.config.errors import UserError
-from trainer.launch.supervise.signals import ending
-from trainer.runtime import device
-from trainer.runtime.tensorflow import import_tensorflow
+from trainer.config import UserError
+from trainer.launch import ending
+from trainer.runtime import StoppedError, device, import_tensorflow
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
 from trainer.serving.http.connection import Connection, Limits
@@ -40,8 +39,7 @@ from trainer.serving.protocols.tf_serving import TfServing
 from trainer.serving.settings import Settings
 from trainer.serving.user_code import handlers
 from trainer.serving.user_code.handlers import Handlers
-from trainer.storage.transfer import StoppedError
-from trainer.storage.urls import is_remote
+from trainer.storage import is_remote
 
 # Longer than what stands before such a server keeps its connections, so that it is never the
 # server that closes one just when the next request comes.

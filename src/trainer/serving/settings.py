@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.options import Knob, flag, knob
-from trainer.config.values import KINDS, Switch, reader, typed
+from trainer.config import KINDS, Knob, Switch, UserError, flag, knob, reader, typed
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config.errors import RetryableError
+from trainer.config import RetryableError
 
 NO_BUCKET = "there is no such bucket"
 # The codes of S3, and of stores that speak as it does, for mistakes, with what mends each.

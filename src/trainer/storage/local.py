@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 # The files without which readers take a folder for one that is not there: the last to come, and the
 # first to go.

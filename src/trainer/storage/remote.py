@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from trainer.config.errors import UserError
-from trainer.runtime.versions import install
-from trainer.runtime.waiting import PATIENT, Patience, StoppedError
+from trainer.config import UserError
+from trainer.runtime import PATIENT, Patience, StoppedError, install
 from trainer.storage import globs
 from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
 from trainer.storage.local import MARKERS

@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.config.splits import part_of
-from trainer.runtime import output
-from trainer.runtime.waiting import Patience, StoppedError, Tell, never
+from trainer.config import UserError, part_of
+from trainer.runtime import Patience, StoppedError, Tell, never, output
 from trainer.storage.errors import StorageError
 from trainer.storage.remote import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
 from trainer.storage.urls import is_remote, local_path

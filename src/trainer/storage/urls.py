@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 URL = re.compile(r"(s3|gs|gcs)://([A-Za-z0-9][\w.-]*)(?:/(.*))?", re.DOTALL | re.ASCII)
 # What is left of a url that went through `Path` or `os.path.normpath`.

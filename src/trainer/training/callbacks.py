@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.job import Job
+from trainer.config import Job
 from trainer.training import earlier_run
 
 

@@ -17,9 +17,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.config.errors import UserError
-from trainer.storage import local
-from trainer.storage.plain_names import plain
+from trainer.config import UserError
+from trainer.storage import local, plain
 from trainer.training import checkpoint_state, trained_with
 from trainer.training.checkpoint_state import STATE, DamagedError, Progress
 from trainer.training.trained_with import History

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 if TYPE_CHECKING:
     from trainer.training.trained_with import Stretch

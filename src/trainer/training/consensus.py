@@ -13,10 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.distribution.strategy import Strategy
-from trainer.launch.host_settings import Value
+from trainer.config import Job, UserError
+from trainer.distribution import Strategy
+from trainer.launch import Value
 from trainer.training.checkpoint import Progress
 
 # Settings that are compared one by one where processes differ.

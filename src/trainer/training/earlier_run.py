@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer.config.job import Job
-from trainer.packaging.layout import ARCHIVE, NUMBERED, versions_in
-from trainer.packaging.locate import GRAPH
+from trainer.config import Job
+from trainer.packaging import ARCHIVE, GRAPH, NUMBERED, versions_in
 
 
 def find(job: Job) -> dict[str, Any] | None:

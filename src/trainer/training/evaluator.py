@@ -10,13 +10,10 @@ from pathlib import Path
 
 import keras
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.distribution.strategy import ALONE
+from trainer.config import Job, UserError
+from trainer.distribution import ALONE
 from trainer.models import loader, recipes
-from trainer.runtime.log import Reporter
-from trainer.runtime.precision import POLICIES
-from trainer.runtime.stop import StopRequest
+from trainer.runtime import POLICIES, Reporter, StopRequest
 from trainer.training import inputs
 from trainer.training.callbacks import Hooks
 from trainer.training.checkpoint import Checkpoints

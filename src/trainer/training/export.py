@@ -10,13 +10,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.job import Hparams
-from trainer.packaging.layout import put
-from trainer.packaging.row_independence import Arrays, Verdict, try_rows, write_mark
-from trainer.packaging.save import save_model
-from trainer.packaging.saved_model import DEFAULT
-from trainer.packaging.signature_inputs import Inputs, call_written, inputs_of
-from trainer.storage.plain_names import plain
+from trainer.config import Hparams
+from trainer.packaging import (
+    DEFAULT,
+    Arrays,
+    Inputs,
+    Verdict,
+    call_written,
+    inputs_of,
+    put,
+    save_model,
+    try_rows,
+    write_mark,
+)
+from trainer.storage import plain
 
 # A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
 # of 1 where that is more.

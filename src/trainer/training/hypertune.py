@@ -12,7 +12,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from trainer.config.trial import Trial
+from trainer.config import Trial
 from trainer.storage import local
 
 KEPT = 100

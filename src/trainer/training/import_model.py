@@ -11,14 +11,9 @@ import json
 import time
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.packaging.contents import plain
-from trainer.packaging.convert import check_loads
-from trainer.packaging.layout import copy, put
-from trainer.packaging.prepare import ready
-from trainer.runtime import output
-from trainer.runtime.log import Reporter
+from trainer.config import Job, UserError
+from trainer.packaging import check_loads, copy, plain, put, ready
+from trainer.runtime import Reporter, output
 from trainer.storage import local
 from trainer.training import preflight
 from trainer.training.staging import Stage

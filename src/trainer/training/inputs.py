@@ -12,13 +12,9 @@ from typing import Any
 import google_crc32c
 import tensorflow as tf
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.data import selection
-from trainer.data.host_share import HostShare, SharedStream
-from trainer.data.pipeline import Feed, dataset
-from trainer.data.stream import Shard, Stream
-from trainer.distribution.strategy import Strategy
+from trainer.config import Job, UserError
+from trainer.data import Feed, HostShare, Shard, SharedStream, Stream, dataset, selection
+from trainer.distribution import Strategy
 from trainer.models import loader
 from trainer.storage import globs
 

@@ -15,14 +15,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.job import Job
-from trainer.distribution.strategy import ALONE, Strategy
-from trainer.launch.agreement import flags
-from trainer.launch.host_settings import Value, plain
+from trainer.config import Job
+from trainer.distribution import ALONE, Strategy
+from trainer.launch import Value, flags, plain
 from trainer.models import loader, recipes
-from trainer.runtime.log import Reporter
-from trainer.runtime.precision import POLICIES
-from trainer.runtime.tensorflow import default_precision
+from trainer.runtime import POLICIES, Reporter, default_precision
 from trainer.training import consensus, inputs, preflight, trained_with
 from trainer.training.callbacks import NO_HOOKS, Hooks
 from trainer.training.checkpoint import Checkpoints, Progress

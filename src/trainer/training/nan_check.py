@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from trainer.config.errors import PeerError, UserError
-from trainer.data.stream import Stream
+from trainer.config import PeerError, UserError
+from trainer.data import Stream
 from trainer.training.checkpoint import Progress
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.config.job import Hparams
+from trainer.config import Hparams
 
 # One-cycle begins at 1/25 of its peak and ends at 1/250,000: L. Smith and N. Topin,
 # "Super-convergence" (2018), with the constants that fast.ai and PyTorch made common.

@@ -6,10 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.data import files
-from trainer.data.selection import test_paths
+from trainer.config import Job, UserError
+from trainer.data import files, test_paths
 
 
 def output_dir(job: Job) -> Path:

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import __version__
-from trainer.config.job import Job
-from trainer.runtime import output
-from trainer.runtime.device import Device
-from trainer.runtime.log import Reporter
-from trainer.runtime.versions import version
+from trainer.config import Job
+from trainer.runtime import Device, Reporter, output, version
 from trainer.storage import local
 
 if TYPE_CHECKING:
-    from trainer.data.stream import Stream
-    from trainer.distribution.strategy import Strategy
+    from trainer.data import Stream
+    from trainer.distribution import Strategy
     from trainer.training.checkpoint import Progress
     from trainer.training.steps import Tested
     from trainer.training.trained_with import Stretch

@@ -7,17 +7,20 @@ import functools
 import os
 from typing import Any
 
-from trainer.config.cluster import TASK_VARIABLE
-from trainer.config.job import Job
+from trainer.config import TASK_VARIABLE, Job
 from trainer.data import selection
-from trainer.launch.supervise.orphans import end_with_parent
-from trainer.platforms.resolve import Resolved
-from trainer.runtime import device
-from trainer.runtime.log import Reporter
-from trainer.runtime.stop import StopRequest, listen_again, listening
-from trainer.runtime.tensorflow import import_tensorflow
-from trainer.storage.locking.folder import exclusive
-from trainer.storage.transfer import StoppedError
+from trainer.launch import end_with_parent
+from trainer.platforms import Resolved
+from trainer.runtime import (
+    Reporter,
+    StoppedError,
+    StopRequest,
+    device,
+    import_tensorflow,
+    listen_again,
+    listening,
+)
+from trainer.storage import exclusive
 from trainer.training import preflight
 from trainer.training.callbacks import Hooks
 from trainer.training.hypertune import MetricFile
@@ -102,7 +105,7 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
     """Train on local paths, and bring the results to where they belong."""
     job = stage.job
     _start_tensorflow(job, reporter)
-    from trainer.distribution.registry import make_strategy
+    from trainer.distribution import make_strategy
     from trainer.training.loop import train_and_evaluate
 
     strategy = make_strategy(job)

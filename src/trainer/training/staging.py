@@ -18,19 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.config.options import flag as flag_of
-from trainer.data.folders import data_among
-from trainer.packaging.layout import NUMBERED, versions_in
-from trainer.packaging.locate import CODE
-from trainer.runtime import output
-from trainer.runtime.waiting import Patience, Tell, never
-from trainer.storage import globs, local, remote as storage
-from trainer.storage.errors import StorageError
-from trainer.storage.remote import NO_OPTIONS, Options, Place
-from trainer.storage.transfer import SENDING, fetch, push
-from trainer.storage.urls import is_remote, local_path
+from trainer.config import Job, UserError, flag as flag_of
+from trainer.data import data_among
+from trainer.packaging import CODE, NUMBERED, versions_in
+from trainer.runtime import Patience, Tell, never, output
+from trainer.storage import (
+    NO_OPTIONS,
+    SENDING,
+    Options,
+    Place,
+    StorageError,
+    fetch,
+    globs,
+    is_remote,
+    local,
+    local_path,
+    push,
+    remote as storage,
+)
 from trainer.training import checkpoint_state, earlier_run
 from trainer.training.checkpoint_state import DamagedError
 

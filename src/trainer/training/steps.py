@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config.errors import DataError, UserError
-from trainer.distribution.strategy import ALONE, Strategy
+from trainer.config import DataError, UserError
+from trainer.distribution import ALONE, Strategy
 
 
 def make_train_steps(

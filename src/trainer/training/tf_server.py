@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from trainer.config.errors import RetryableError
-from trainer.config.job import Job
-from trainer.runtime.log import Reporter
-from trainer.runtime.stop import StopRequest
+from trainer.config import Job, RetryableError
+from trainer.runtime import Reporter, StopRequest
 
 
 def serve(job: Job, reporter: Reporter, stopped: StopRequest) -> None:

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.config.options import flag
-from trainer.data.fingerprint import fingerprint_of
+from trainer.config import Job, UserError, flag
+from trainer.data import fingerprint_of
 from trainer.runtime import output
 
 

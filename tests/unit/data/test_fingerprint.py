@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainer.config.errors import DataError
-from trainer.data import fingerprint_of as module
+from trainer.data import fingerprint as module
 from trainer.data.fingerprint import fingerprint_of
 
 

@@ -687,7 +687,7 @@ imported = time.perf_counter() - start
 assert "numpy" not in sys.modules
 seen = Seen(env={"PATH": "", "TMPDIR": sys.argv[1]})
 report = examine(seen, {"model_dir": sys.argv[1]})
-describe(resolve(seen, {}), commands=())
+describe(resolve_job(seen, {}), commands=())
 assert report.lines()
 assert not {"tensorflow", "keras"} & set(sys.modules)
 print(imported)

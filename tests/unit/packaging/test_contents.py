@@ -5,7 +5,7 @@ import pytest
 from made_models import keras_file, member, saved_model, tar
 
 from trainer.config.errors import UserError
-from trainer.packaging import read_contents as module
+from trainer.packaging import contents as module
 from trainer.packaging.contents import files, read_contents
 from trainer.packaging.keras_file import read as keras_model
 from trainer.packaging.prepare import ready

@@ -274,7 +274,7 @@ def test_a_signature_of_several_inputs_that_answers_otherwise_is_not_exported(
         real(model, folder, **more)
         model.set_weights([weight - 1 for weight in model.get_weights()])
 
-    monkeypatch.setattr(exporting, "save", save_another)
+    monkeypatch.setattr(exporting, "save_model", save_another)
     rows = {"a": tf.ones((4, 2)), "b": tf.ones((4, 3))}
     with pytest.raises(ExportError, match="the SavedModel's serving_default: s"):
         export(

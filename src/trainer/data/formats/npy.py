@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 from trainer.data.formats.reader import Reader
 from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
 

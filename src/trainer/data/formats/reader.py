@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import ClassVar
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 
 # Records are read, and in streaming shuffled, in runs of this many: large enough that one read
 # (about 50 kB for MNIST) costs little, small enough that a shuffle group holds hundreds of runs.

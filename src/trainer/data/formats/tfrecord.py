@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 from trainer.data.formats import example
 from trainer.data.formats.framing import (
     FOOTER,

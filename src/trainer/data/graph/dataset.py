@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.config.errors import DataError
+from trainer.config import DataError
 from trainer.data.formats.table import IMAGE_BYTES, Table
 from trainer.data.graph.decode import GraphReader
 from trainer.data.pipeline import scale

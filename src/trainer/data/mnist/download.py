@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from trainer.config.errors import DataError, UserError
+from trainer.config import DataError, UserError
 from trainer.data.mnist.http import Answer, FailedError, StartOverError
 from trainer.runtime import output
-from trainer.storage.local import move_file
+from trainer.storage import move_file
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from trainer.config.errors import RETRY
+from trainer.config import RETRY
 from trainer.launch.plan import Member
 from trainer.launch.printable import printable
 from trainer.launch.rendezvous.coordinator import HOLD, HUNG, LOST

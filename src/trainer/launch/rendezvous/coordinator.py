@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config.errors import RETRY
+from trainer.config import RETRY
 from trainer.launch.rendezvous.admission import Answer, decide
 from trainer.launch.rendezvous.failure import Cause
 from trainer.launch.rendezvous.lifecycle import Course

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import IO, Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.launch.rendezvous.connections import PATIENCE, Connections
 from trainer.launch.rendezvous.coordinator import Roster
 from trainer.launch.rendezvous.keepalive import hold

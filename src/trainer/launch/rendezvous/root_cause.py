@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from trainer.config.errors import RETRY
+from trainer.config import RETRY
 from trainer.launch.rendezvous.failure import Cause
 from trainer.launch.rendezvous.state import Host
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.policy import Rules
 from trainer.launch.supervise.signals import hearing
 from trainer.launch.supervise.supervisor import TIMED_OUT, Run
-from trainer.runtime.output_writer import sinks
+from trainer.runtime import sinks
 
 __all__ = ["TIMED_OUT", "Command", "Outcome", "run_step", "run_supervised"]
 

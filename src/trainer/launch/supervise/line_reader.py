@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-from trainer.runtime.output_writer import Sink
+from trainer.runtime import Sink
 
 # A longer line is passed on in parts of this size, each a line.
 LONGEST = 256 * 1024

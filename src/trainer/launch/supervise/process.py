@@ -11,7 +11,7 @@ from collections import deque
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command
 from trainer.launch.supervise.line_reader import Source
-from trainer.runtime.output_writer import Sink
+from trainer.runtime import Sink
 
 # Lines of standard error that are kept: a traceback, and what led to it. Of mpirun's, those of all
 # ranks, of which the first that failed is not the last to write.

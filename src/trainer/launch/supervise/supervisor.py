@@ -9,15 +9,14 @@ import signal
 import time
 from collections.abc import Collection
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.launch.printable import printable
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.policy import Rules
 from trainer.launch.supervise.process import Child
 from trainer.launch.supervise.signals import FORWARDED, STOPPING, Ear
-from trainer.runtime import host_limits, output
-from trainer.runtime.output_writer import Sink, not_read
+from trainer.runtime import Sink, host_limits, not_read, output
 
 TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL

@@ -8,16 +8,21 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.launch import failure_file, mpi_output
-from trainer.launch.agent import PATIENCE, Part
-from trainer.launch.launcher import Host
-from trainer.launch.plan import Process
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.rendezvous.failure import Cause, is_echo
-from trainer.launch.supervise import orphans
-from trainer.launch.supervise.command import Outcome
-from trainer.launch.supervise.process import Child
-from trainer.launch.supervise.supervisor import Run
+from trainer.launch import (
+    PATIENCE,
+    Cause,
+    Child,
+    Host,
+    Outcome,
+    Part,
+    Peers,
+    Process,
+    Run,
+    failure_file,
+    is_echo,
+    mpi_output,
+    orphans,
+)
 
 # In the environment of what mpirun starts, and not in its own; mpirun itself goes by many names.
 _MARK = b"\0OMPI_COMM_WORLD_RANK="

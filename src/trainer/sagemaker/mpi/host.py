@@ -18,17 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from trainer import __version__
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.launch import plan
-from trainer.launch.agent import Part
-from trainer.launch.host_settings import HostSettings, plain
-from trainer.launch.launcher import Host
-from trainer.launch.network import free_ports, interface_of
-from trainer.launch.plan import Process
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.supervise.command import Command
-from trainer.platforms.job_secret import SECRET_VARIABLE
+from trainer.config import Job, UserError
+from trainer.launch import (
+    Command,
+    Host,
+    HostSettings,
+    Part,
+    Peers,
+    Process,
+    free_ports,
+    interface_of,
+    plain,
+    plan,
+)
+from trainer.platforms import SECRET_VARIABLE
 from trainer.sagemaker.mpi import ssh
 from trainer.sagemaker.mpi.agent import MpiPart
 

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 
 from sagemaker_training import environment, errors, mpi, process
 
-from trainer.runtime import output
-from trainer.runtime.secrets.mask import masked_argv
+from trainer.runtime import masked_argv, output
 from trainer.sagemaker.mpi.host import AGENT, RESOURCES
 
 # For the other hosts' ssh servers: they were started just now.

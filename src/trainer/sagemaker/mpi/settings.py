@@ -13,17 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.config.cluster import Cluster
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.launch import plan
-from trainer.launch.launcher import run_host
-from trainer.launch.supervise.command import Command, Outcome
-from trainer.platforms import sagemaker
-from trainer.platforms.base import Seen
-from trainer.platforms.coerce import coerce_value
-from trainer.platforms.job_secret import read_secret
-from trainer.platforms.sagemaker_files import framework_parameters, hyperparameters
+from trainer.config import Cluster, Job, UserError
+from trainer.launch import Command, Outcome, plan, run_host
+from trainer.platforms import (
+    Seen,
+    coerce_value,
+    framework_parameters,
+    hyperparameters,
+    read_secret,
+    sagemaker,
+)
 from trainer.sagemaker.mpi import host as mpi, ssh
 from trainer.sagemaker.mpi.host import Mpi, MpiHost
 

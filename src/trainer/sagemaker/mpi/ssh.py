@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.sagemaker.mpi import ssh_session
 from trainer.storage import local
 

@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.packaging.locate import version_of
-from trainer.storage.globs import leads_back
+from trainer.config import UserError
+from trainer.packaging import version_of
+from trainer.storage import leads_back
 
 PROTO = "saved_model.pb"
 DEPTH = 5

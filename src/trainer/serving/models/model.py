@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.packaging.row_independence import Verdict, read_mark, try_rows
+from trainer.packaging import Verdict, read_mark, try_rows
 from trainer.serving.http.errors import Refusal
 from trainer.serving.models.signature import SERVED, Signature, Tensor
-from trainer.storage.plain_names import plain
+from trainer.storage import plain
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.storage.transfer import fetch
-from trainer.storage.urls import is_remote, local_path
+from trainer.config import UserError
+from trainer.storage import fetch, is_remote, local_path
 
 FLAG = "--model-dir"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.runtime import output
 from trainer.serving.http.errors import Refusal
 from trainer.serving.models import discover

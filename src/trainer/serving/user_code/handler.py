@@ -26,7 +26,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.runtime import output
 from trainer.serving.formats import tf_json
 from trainer.serving.http.endpoint import JSON, Call, error

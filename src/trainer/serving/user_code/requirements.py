@@ -17,11 +17,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 from trainer.launch import pip
-from trainer.runtime import output
-from trainer.runtime.log import Reporter
-from trainer.storage.transfer import StoppedError
+from trainer.runtime import Reporter, StoppedError, output
 
 PIP_SECONDS = 600.0
 TICK = 0.5  # seconds between looks at whether to stop

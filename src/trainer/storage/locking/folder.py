@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from trainer.config.errors import UserError
-from trainer.config.job import Job
-from trainer.runtime.waiting import Patience, Tell
+from trainer.config import Job, UserError
+from trainer.runtime import Patience, Tell
 from trainer.storage.locking import heartbeat, owner
 from trainer.storage.locking.heartbeat import LOCK, Beating, LocalFile, RemoteFile
 from trainer.storage.remote import Place

@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from trainer.config.errors import RetryableError, UserError
-from trainer.runtime import output
-from trainer.runtime.waiting import StoppedError, Tell
+from trainer.config import RetryableError, UserError
+from trainer.runtime import StoppedError, Tell, output
 from trainer.storage.locking import owner
 from trainer.storage.remote import Place
 

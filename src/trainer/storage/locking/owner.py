@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.config.errors import UserError
+from trainer.config import UserError
 
 
 def in_use(name: str, owner: dict[str, Any]) -> UserError:

@@ -1,0 +1,27 @@
+from .cluster import (
+    ROLES as ROLES,
+    TASK_VARIABLE as TASK_VARIABLE,
+    Cluster as Cluster,
+    Role as Role,
+)
+from .errors import (
+    PEER as PEER,
+    RETRY as RETRY,
+    DataError as DataError,
+    PeerError as PeerError,
+    RetryableError as RetryableError,
+    UserError as UserError,
+)
+from .flags import Parser as Parser, add_flags as add_flags, job_from_flags as job_from_flags
+from .job import PORT as PORT, Hparams as Hparams, Job as Job
+from .options import Knob as Knob, flag as flag, knob as knob, knobs as knobs
+from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
+from .suggest import closest as closest, hint as hint
+from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial
+from .values import (
+    KINDS as KINDS,
+    Switch as Switch,
+    reader as reader,
+    typed as typed,
+    unquoted as unquoted,
+)

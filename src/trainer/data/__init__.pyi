@@ -1,0 +1,27 @@
+from . import files as files, selection as selection
+from .create import (
+    create_anywhere as create_anywhere,
+    create_dataset as create_dataset,
+    write_shards as write_shards,
+)
+from .files import open_tables as open_tables
+from .fingerprint import fingerprint_of as fingerprint_of
+from .folders import data_among as data_among, look as look
+from .formats import idx as idx, npy as npy
+from .formats.example import encode as encode
+from .formats.framing import FOOTER as FOOTER, HEADER as HEADER, header_length as header_length
+from .formats.protobuf import (
+    BYTES as BYTES,
+    WireError as WireError,
+    fields as fields,
+    pick as pick,
+    varint as varint,
+)
+from .formats.table import BLOCK as BLOCK, CLASSES as CLASSES, IMAGE_SHAPE as IMAGE_SHAPE
+from .formats.tfrecord import TFRecordTable as TFRecordTable
+from .graph.dataset import graph_dataset as graph_dataset
+from .host_share import HostShare as HostShare, SharedStream as SharedStream
+from .mnist import download as download
+from .pipeline import Feed as Feed, dataset as dataset
+from .selection import test_paths as test_paths
+from .stream import Shard as Shard, Stream as Stream

@@ -1,0 +1,2 @@
+from . import dry_run as dry_run
+from .examination import examine as examine

@@ -1,0 +1,9 @@
+from . import loader as loader, mnist as mnist, recipes as recipes
+from .mnist import (
+    input_fn as input_fn,
+    keras_model as keras_model,
+    serving_input_fn as serving_input_fn,
+    serving_samples as serving_samples,
+)
+from .module_source import source_files as source_files
+from .recipes import RECIPES as RECIPES

@@ -1,0 +1,23 @@
+from . import package as package
+from .contents import plain as plain, read_contents as read_contents
+from .convert import check_loads as check_loads
+from .flags import add_flags as add_flags
+from .layout import (
+    ARCHIVE as ARCHIVE,
+    NUMBERED as NUMBERED,
+    copy as copy,
+    put as put,
+    versions_in as versions_in,
+)
+from .locate import CODE as CODE, GRAPH as GRAPH, choose as choose, version_of as version_of
+from .prepare import ready as ready
+from .row_independence import (
+    Arrays as Arrays,
+    Verdict as Verdict,
+    read_mark as read_mark,
+    try_rows as try_rows,
+    write_mark as write_mark,
+)
+from .save import save_model as save_model
+from .saved_model import DEFAULT as DEFAULT
+from .signature_inputs import Inputs as Inputs, call_written as call_written, inputs_of as inputs_of

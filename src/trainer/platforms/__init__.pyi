@@ -1,0 +1,28 @@
+from . import sagemaker as sagemaker, sagemaker_files as sagemaker_files
+from .base import Reading as Reading, Seen as Seen
+from .coerce import coerce_value as coerce_value, field_of as field_of
+from .job_secret import (
+    SECRET_VARIABLE as SECRET_VARIABLE,
+    is_secret as is_secret,
+    read_secret as read_secret,
+)
+from .process_env import (
+    find_gpu as find_gpu,
+    hidden_gpus as hidden_gpus,
+    missing_gpu as missing_gpu,
+)
+from .resolve import (
+    PLATFORMS as PLATFORMS,
+    Resolved as Resolved,
+    resolve_job as resolve_job,
+    which as which,
+)
+from .sagemaker_files import (
+    framework_parameters as framework_parameters,
+    hyperparameters as hyperparameters,
+)
+from .sagemaker_switches import (
+    MULTI_WORKER_MIRRORED as MULTI_WORKER_MIRRORED,
+    PARAMETER_SERVER as PARAMETER_SERVER,
+    switched_on as switched_on,
+)

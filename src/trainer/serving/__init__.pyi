@@ -1,0 +1,2 @@
+from . import settings as settings
+from .server import serve as serve
