@@ -13,6 +13,10 @@ from typing import Any
 
 import keras
 
+from trainer.model import input_fn as input_fn
+from trainer.model import serving_input_fn as serving_input_fn
+from trainer.model import serving_samples as serving_samples
+
 
 def keras_model(hparams: Any) -> keras.Model:
     """Flatten, a hidden layer of 512 units, dropout, 10 logits: 407,050 parameters."""

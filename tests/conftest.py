@@ -13,7 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from trainer.runtime import output
+from trainer.runtime import log, output
 
 # In CI the same examples each time: what fails there is the change. Elsewhere new ones are tried.
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
@@ -45,7 +45,9 @@ def same_environment() -> Iterator[None]:
     before = dict(os.environ)
     hooks = sys.excepthook, threading.excepthook, logging.lastResort
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    log.begin()
     yield
+    log.end()
     _restore(before)
     output.begin({})
     sys.excepthook, threading.excepthook, logging.lastResort = hooks

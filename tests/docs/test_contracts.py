@@ -9,7 +9,7 @@ from trainer.config.job import Hparams, Job
 from trainer.config.options import flag
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG
 from trainer.platforms import job_secret
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.coerce import known
 from trainer.platforms.resolve import PLATFORMS
 from trainer.training.hypertune import KEPT
@@ -67,7 +67,7 @@ def test_the_exit_codes_are_those_of_the_code():
 
 
 def test_the_graces_are_those_of_the_code(tmp_path):
-    seen = Seen(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
+    seen = Environment(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
     sagemaker, vertex, local = (p.read(seen).grace for p in PLATFORMS)
     told = re.findall(r"on (\d+) s", section("Exit codes"))
     assert [float(seconds) for seconds in told] == [sagemaker, vertex, local]

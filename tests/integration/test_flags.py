@@ -11,7 +11,7 @@ import pytest
 
 from trainer.cli import command_line
 from trainer.config.job import Hparams, Job
-from trainer.config.options import flag, knobs
+from trainer.config.options import flag, options_of
 
 # Those that start other processes have tests of their own; a GPU may not be here.
 ELSEWHERE = ("parameter_server", "horovod", "gpu")
@@ -41,7 +41,7 @@ def factors() -> dict[str, list[str]]:
     """Each flag that has values to try, with the arguments that give it each of them."""
     found: dict[str, list[str]] = {}
     for part in (Hparams, Job):
-        for name, limits in knobs(part).items():
+        for name, limits in options_of(part).items():
             values = [v for v in limits.choices if v not in ELSEWHERE] or ENDS.get(name, ())
             if values:
                 found[name] = [f"{flag(name)}={value}" for value in values]

@@ -23,7 +23,7 @@ from trainer.launch.supervise.command import Command
 from trainer.launch.launcher import launch
 told = json.loads(sys.argv[1])
 for name, value in told["set"].items():
-    module, _, constant = name.partition(".")
+    module, _, constant = name.rpartition(".")
     setattr(importlib.import_module("trainer.launch." + module), constant, value)
 job = Job(cluster=Cluster.from_json(told["cluster"]), **told["job"])
 base = Command(argv=(sys.executable, "-S", *sys.argv[2:]), env=dict(os.environ), name="trainer")

@@ -428,7 +428,8 @@ import os, sys
 from trainer.launch.supervise.api import Command, run_supervised
 argv = ("/bin/bash", "-c", "echo one; echo two >&2; exit 3")
 full = os.open("/dev/full", os.O_WRONLY)
-sys.exit(run_supervised([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=full).code)
+commands = [Command(argv=argv, env={}, name="a")]
+sys.exit(run_supervised(commands, grace=1, prefix=False, out=full).code)
 """
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE
@@ -449,7 +450,8 @@ argv = ("/bin/bash", "-c", "seq 100")
 reading, stuck = os.pipe()
 fcntl.fcntl(stuck, fcntl.F_SETPIPE_SZ, 4096)
 os.write(stuck, b"x" * 4096)
-sys.exit(run_supervised([Command(argv=argv, env={}, name="a")], grace=1, prefix=False, out=stuck).code)
+commands = [Command(argv=argv, env={}, name="a")]
+sys.exit(run_supervised(commands, grace=1, prefix=False, out=stuck).code)
 """
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE

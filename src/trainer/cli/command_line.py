@@ -201,23 +201,23 @@ def make_parser() -> Parser:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from trainer.platforms import Seen, resolve_job
+    from trainer.platforms import Environment, resolve_job
 
-    seen = Seen(env=os.environ, argv=args.argv)
+    environment = Environment(env=os.environ, argv=args.argv)
     if args.dry_run:
-        resolved = resolve_job(seen, vars(args))
+        resolved = resolve_job(environment, vars(args))
     else:
         from trainer.cli.entry import command
         from trainer.launch import announcing_flags
 
-        with announcing_flags(seen, command(seen)):
-            resolved = resolve_job(seen, vars(args))
+        with announcing_flags(environment, command(environment)):
+            resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
     if args.dry_run:
         from trainer.cli.entry import preview
         from trainer.doctor import dry_run
 
-        commands = preview(seen, resolved.job)
+        commands = preview(environment, resolved.job)
         if args.json:
             told = dry_run.as_dict(resolved, commands=commands, env=os.environ)
             output.out_json(told)
@@ -229,12 +229,12 @@ def _train(args: argparse.Namespace) -> int:
     if resolved.job.cluster.size > 1 or several(resolved.job):
         from trainer.launch import announcing, check, launch
 
-        with announcing(resolved.job, command(seen)):
+        with announcing(resolved.job, command(environment)):
             many = several(resolved.job)
             if many:
                 check(resolved.job)
         if many:
-            return launch(resolved.job, command(seen)).code
+            return launch(resolved.job, command(environment)).code
     host_limits.check_temporary()
     # NumPy starts threads when it is imported, and ends the process where it gets none.
     host_limits.check_threads(resolved.job.threads or len(os.sched_getaffinity(0)))
@@ -245,9 +245,9 @@ def _train(args: argparse.Namespace) -> int:
 
 def _doctor(args: argparse.Namespace) -> int:
     from trainer.doctor import examine
-    from trainer.platforms import Seen
+    from trainer.platforms import Environment
 
-    report = examine(Seen(env=os.environ, argv=args.argv), vars(args))
+    report = examine(Environment(env=os.environ, argv=args.argv), vars(args))
     if args.json:
         output.out_json(report.as_dict())
     else:
@@ -262,11 +262,14 @@ def _serve(args: argparse.Namespace) -> int:
     try:
         from trainer.serving import serve
     except ModuleNotFoundError as error:
-        raise UserError(f"serve: needs {error.name}: {install('serve')}") from None
-    from trainer.platforms import Seen, find_gpu, hidden_gpus
+        raise UserError(
+            subject="serve",
+            problem=f"needs {error.name}: {install('serve')}",
+        ) from None
+    from trainer.platforms import Environment, find_gpu, hidden_gpus
 
-    seen = Seen(env=os.environ)
-    expected = None if hidden_gpus(seen) else find_gpu(seen)
+    environment = Environment(env=os.environ)
+    expected = None if hidden_gpus(environment) else find_gpu(environment)
     return serve(dataclasses.replace(told, gpu_expected=expected))
 
 
@@ -278,7 +281,10 @@ def _package(args: argparse.Namespace) -> None:
 
 def _create(args: argparse.Namespace) -> None:
     if args.shards < 1:
-        raise UserError(f"--shards {args.shards}: expected a number of 1 or more")
+        raise UserError(
+            subject=f"--shards {args.shards}",
+            problem="expected a number of 1 or more",
+        )
     from trainer.data import create_anywhere
 
     written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=output.err)
@@ -287,7 +293,10 @@ def _create(args: argparse.Namespace) -> None:
 
 def _mnist(args: argparse.Namespace) -> None:
     if not args.timeout > 0:
-        raise UserError(f"--timeout {args.timeout:g}: expected a number of seconds above 0")
+        raise UserError(
+            subject=f"--timeout {args.timeout:g}",
+            problem="expected a number of seconds above 0",
+        )
     from trainer.data import download as mnist
 
     mirrors = args.mirror or mnist.MIRRORS

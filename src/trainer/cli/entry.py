@@ -29,7 +29,14 @@ from trainer.launch import (
     run_supervised,
     several,
 )
-from trainer.platforms import Seen, missing_gpu, resolve_job, sagemaker, sagemaker_files, which
+from trainer.platforms import (
+    Environment,
+    missing_gpu,
+    resolve_job,
+    sagemaker,
+    sagemaker_files,
+    which,
+)
 from trainer.runtime import guarded, host_limits, output
 from trainer.sagemaker import (
     Mpi,
@@ -62,15 +69,15 @@ def main(argv: Sequence[str]) -> int:
 def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     output.begin(os.environ, argv)
-    seen = Seen(env=os.environ, argv=argv)
-    report = _Report(seen)
+    environment = Environment(env=os.environ, argv=argv)
+    report = _Report(environment)
     try:
         # As process 1 of a container, signals without a handler would be ignored.
         with ending():
-            plan = make_plan(seen)
-        warning = missing_gpu(seen)
+            plan = make_plan(environment)
+        warning = missing_gpu(environment)
         if plan.script:
-            warning = warning or gpu_warning(seen, plan.command.env)
+            warning = warning or gpu_warning(environment, plan.command.env)
         if warning and plan.device == "auto":
             output.err(f"trainer: warning: {warning}")
         if plan.job is not None:
@@ -138,35 +145,35 @@ class Plan:
     script: bool = False
 
 
-def make_plan(seen: Seen) -> Plan:
+def make_plan(environment: Environment) -> Plan:
     """Decide what runs: a user's script where SageMaker names one, else the trainer.
 
     Raises:
         UserError: Something that the platform or the command line says is not as it should be.
     """
-    if which(seen)[0] is sagemaker:
+    if which(environment)[0] is sagemaker:
         # Made once: the child finds the SM_ variables in its environment.
-        seen = sagemaker_files.view(seen)
-        output.protect(seen.env)
-        mpi = _mpi(seen)
+        environment = sagemaker_files.view(environment)
+        output.protect(environment.env)
+        mpi = _mpi(environment)
         if mpi is not None:
             settings.check(mpi)
-        script = _script(seen)
+        script = _script(environment)
         if script is not None:
-            first = sagemaker.read_cluster(seen).is_chief
-            folder = seen.env.get("SM_MODEL_DIR") if first else None
+            first = sagemaker.read_cluster(environment).is_chief
+            folder = environment.env.get("SM_MODEL_DIR") if first else None
             return Plan(
                 command=script,
                 grace=sagemaker.GRACE,
                 mpi=mpi,
-                cluster=script_cluster.read(seen),
+                cluster=script_cluster.read(environment),
                 model_dir=Path(folder) if folder else None,
                 script=True,
             )
-    with announcing_flags(seen, command(seen)):
-        job = resolve_job(seen, parse(seen.argv)).job
+    with announcing_flags(environment, command(environment)):
+        job = resolve_job(environment, parse(environment.argv)).job
     output.protect(dict(job.hparams.hp))
-    base = command(seen)
+    base = command(environment)
     with announcing(job, base):
         many = several(job)
         if many:
@@ -174,39 +181,39 @@ def make_plan(seen: Seen) -> Plan:
     return Plan(command=base, grace=job.grace, job=job if many else None, device=job.device)
 
 
-def preview(seen: Seen, job: Job) -> list[Command]:
+def preview(environment: Environment, job: Job) -> list[Command]:
     """What would be started on this host, without fetching or installing anything.
 
     Args:
-        seen: What the platform says.
+        environment: What the platform says.
         job: What becomes of it.
 
     Raises:
         UserError: Something that the platform says is not as it should be.
     """
-    if which(seen)[0] is sagemaker:
-        seen = sagemaker_files.view(seen)
-        program, _ = _named(seen)
+    if which(environment)[0] is sagemaker:
+        environment = sagemaker_files.view(environment)
+        program, _ = _named(environment)
         if program:
             from trainer.sagemaker import NAME, arguments, interpreter
 
-            given = arguments(sagemaker_files.script_hyperparameters(seen))
-            folder = sagemaker_files.base_dir(seen) / "code"
+            given = arguments(sagemaker_files.script_hyperparameters(environment))
+            folder = sagemaker_files.base_dir(environment) / "code"
             argv = (*interpreter(program, sys.executable), *given)
-            script = Command(argv=argv, env=seen.env, cwd=folder, name=NAME)
-            mpi, cluster = _mpi(seen), script_cluster.read(seen)
+            script = Command(argv=argv, env=environment.env, cwd=folder, name=NAME)
+            mpi, cluster = _mpi(environment), script_cluster.read(environment)
             if cluster is not None:
                 return cluster.commands(script)
             return [settings.preview(mpi, script) if mpi else script]
-    one = command(seen)
+    one = command(environment)
     return preview_launch(job, one) if several(job) else [one]
 
 
-def command(seen: Seen) -> Command:
+def command(environment: Environment) -> Command:
     """The trainer itself; `--dry-run` is for the process that was asked for it."""
     return Command(
-        argv=(sys.executable, "-m", "trainer", "train", *_flags(seen.argv)),
-        env=seen.env,
+        argv=(sys.executable, "-m", "trainer", "train", *_flags(environment.argv)),
+        env=environment.env,
         name="trainer",
     )
 
@@ -226,9 +233,9 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     return vars(parser.parse_args(argv))
 
 
-def _script(seen: Seen) -> Command | None:
+def _script(environment: Environment) -> Command | None:
     """The user's script with its sources in place, or None if SageMaker names none."""
-    program, sources = _named(seen)
+    program, sources = _named(environment)
     if program is None:
         return None
     from trainer.sagemaker import prepare
@@ -236,23 +243,23 @@ def _script(seen: Seen) -> Command | None:
     return prepare(
         program=program,
         submit_directory=sources,
-        code_dir=sagemaker_files.base_dir(seen) / "code",
-        hyperparameters=sagemaker_files.script_hyperparameters(seen),
-        env=seen.env,
+        code_dir=sagemaker_files.base_dir(environment) / "code",
+        hyperparameters=sagemaker_files.script_hyperparameters(environment),
+        env=environment.env,
     )
 
 
-def _mpi(seen: Seen) -> Mpi | None:
+def _mpi(environment: Environment) -> Mpi | None:
     """How mpirun starts the user's script, or None if it does not, or there is none."""
-    program, _ = _named(seen)
-    return settings.read(seen, parse(_flags(seen.argv))) if program else None
+    program, _ = _named(environment)
+    return settings.read(environment, parse(_flags(environment.argv))) if program else None
 
 
-def _named(seen: Seen) -> tuple[str | None, str | None]:
+def _named(environment: Environment) -> tuple[str | None, str | None]:
     """The user's program and where its sources are, as the job names them."""
-    parameters = sagemaker_files.framework_parameters(seen)
+    parameters = sagemaker_files.framework_parameters(environment)
     found = [
-        seen.env.get(name.upper()) or parameters.get(name)
+        environment.env.get(name.upper()) or parameters.get(name)
         for name in ("sagemaker_program", "sagemaker_submit_directory")
     ]
     program, sources = (str(value) if value else None for value in found)
@@ -262,11 +269,11 @@ def _named(seen: Seen) -> tuple[str | None, str | None]:
 class _Report:
     """Tells the platform why a run failed."""
 
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, environment: Environment) -> None:
+        self._seen = environment
         self._path: Path | None = None
-        if which(seen)[0] is sagemaker:
-            self._path = sagemaker_files.base_dir(seen) / "output/failure"
+        if which(environment)[0] is sagemaker:
+            self._path = sagemaker_files.base_dir(environment) / "output/failure"
             # What an earlier run left must not pass for the reason of this one.
             failure_file.clear(self._path)
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from trainer.config.errors import UserError
 from trainer.config.job import Hparams, Job
-from trainer.config.options import Knob, flag, knobs
+from trainer.config.options import Option, flag, options_of
 from trainer.config.suggest import hint
 from trainer.config.values import Switch, reader, unquoted
 
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise a UserError instead of printing the usage and leaving."""
-        raise UserError(f"{message} (see {self.prog} --help)")
+        raise UserError.from_text(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
         args = [_hyphens(a) for a in args]
@@ -61,7 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for part in (Hparams, Job):
         types = typing.get_type_hints(part)
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
-        for name, limits in knobs(part).items():
+        for name, limits in options_of(part).items():
             if limits.group not in groups:
                 groups[limits.group] = parser.add_argument_group(limits.group)
             groups[limits.group].add_argument(
@@ -83,12 +83,12 @@ def job_from_flags(values: Mapping[str, Any]) -> Job:
     Raises:
         UserError: A value is out of its range, or two flags contradict each other.
     """
-    hparams = {name: values[name] for name in knobs(Hparams) if name in values}
-    job = {name: values[name] for name in knobs(Job) if name in values}
+    hparams = {name: values[name] for name in options_of(Hparams) if name in values}
+    job = {name: values[name] for name in options_of(Job) if name in values}
     return Job(hparams=Hparams(**hparams), **job)
 
 
-def _parsing(name: str, limits: Knob, hint: Any) -> dict[str, Any]:
+def _parsing(name: str, limits: Option, hint: Any) -> dict[str, Any]:
     """How argparse reads one knob."""
     if limits.many:
         kind = _pair if name == "hp" else str
@@ -159,7 +159,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _help(limits: Knob, default: Any) -> str:
+def _help(limits: Option, default: Any) -> str:
     if "default:" in limits.help or limits.many:
         return limits.help
     return f"{limits.help} (default: {'by model' if default is None else default})"

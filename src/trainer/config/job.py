@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
-from trainer.config.options import flag, knob, knobs
+from trainer.config.options import flag, option, options_of
 from trainer.config.trial import Trial
 
 MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
@@ -31,47 +31,47 @@ class Hparams:
     What has no default here is None until `recipes.complete` has put in the model's own.
     """
 
-    model: str = knob(
+    model: str = option(
         "cnn", "cnn: the migration example's; fast: 99 %% in the least time; sagemaker-cnn: "
         "SageMaker's sample", MODEL, choices=("cnn", "fast", "sagemaker-cnn"),
     )
-    precision: str = knob(
+    precision: str = option(
         None, "arithmetic of the layers; weights stay float32 (default: bfloat16 where the "
         "processor or GPU has it, float16 on older GPUs, else and where hosts differ float32)",
         MODEL, choices=("float32", "bfloat16", "float16"),
     )
-    dropout: float = knob(None, "share of inputs dropped", MODEL, low=0, high=0.99)
-    hp: tuple[tuple[str, str], ...] = knob(
+    dropout: float = option(None, "share of inputs dropped", MODEL, low=0, high=0.99)
+    hp: tuple[tuple[str, str], ...] = option(
         (), "a hyperparameter of a model of your own; dict(hparams.hp)['NAME']", MODEL,
         metavar="NAME=VALUE", many=True,
     )
 
-    batch_size: int = knob(
+    batch_size: int = option(
         None, "examples a step, of all processes together (see --scaling)", TRAINING, low=1,
         high=65536,
     )
-    optimizer: str = knob(
+    optimizer: str = option(
         None, "how gradients become steps", TRAINING, choices=("adam", "adamw", "sgd")
     )
-    learning_rate: float = knob(
+    learning_rate: float = option(
         None, "the highest of the schedule", TRAINING, low=0, above=True, high=1000
     )
-    schedule: str = knob(
+    schedule: str = option(
         None, "how the learning rate goes over the run", TRAINING,
         choices=("constant", "cosine", "one-cycle"),
     )
-    warmup: float = knob(
+    warmup: float = option(
         None, "share of the steps in which it rises to its highest", TRAINING, low=0, high=1
     )
-    momentum: float = knob(0.9, "of sgd (Nesterov's)", TRAINING, low=0, high=0.9999)
-    beta_1: float = knob(None, "decay of adam's mean gradient", TRAINING, low=0, high=0.9999)
-    beta_2: float = knob(None, "decay of adam's mean square", TRAINING, low=0, high=0.99999)
-    epsilon: float = knob(1e-8, "added to adam's divisor", TRAINING, low=0, above=True, high=1)
-    weight_decay: float = knob(0.01, "of adamw, times the learning rate", TRAINING, low=0, high=1)
-    label_smoothing: float = knob(
+    momentum: float = option(0.9, "of sgd (Nesterov's)", TRAINING, low=0, high=0.9999)
+    beta_1: float = option(None, "decay of adam's mean gradient", TRAINING, low=0, high=0.9999)
+    beta_2: float = option(None, "decay of adam's mean square", TRAINING, low=0, high=0.99999)
+    epsilon: float = option(1e-8, "added to adam's divisor", TRAINING, low=0, above=True, high=1)
+    weight_decay: float = option(0.01, "of adamw, times the learning rate", TRAINING, low=0, high=1)
+    label_smoothing: float = option(
         None, "share of a label's weight spread over all classes", TRAINING, low=0, high=0.9
     )
-    seed: int = knob(0, "of weights, shuffling and dropout", TRAINING, low=0, high=2**31 - 1)
+    seed: int = option(0, "of weights, shuffling and dropout", TRAINING, low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,135 +106,135 @@ class Job:
     # Where the platform looks for the reason of a failure.
     failure_file: str | None = None
 
-    module: str = knob(
+    module: str = option(
         "trainer.model", "a module with keras_model, input_fn and serving_input_fn", MODEL
     )
 
-    import_model: bool = knob(
+    import_model: bool = option(
         False, "train nothing: check a model that was trained elsewhere, and put it into the model "
         "folder", MODEL, aliases=("import",),
     )
-    input: str | None = knob(
+    input: str | None = option(
         None, "the model to import: SavedModel, folder of versions, .keras file or model.tar.gz "
         "(default: none)", MODEL, metavar="PATH",
     )
 
-    steps: int | None = knob(None, "train for N steps", TRAINING, low=1, metavar="N")
-    epochs: float | None = knob(
+    steps: int | None = option(None, "train for N steps", TRAINING, low=1, metavar="N")
+    epochs: float | None = option(
         None, "train for N passes over the data, rounded up to whole steps (default: the model's "
         "recipe)", TRAINING, low=0, above=True, metavar="N",
     )
-    target_accuracy: float | None = knob(
+    target_accuracy: float | None = option(
         None, "stop when this share of the test set is right", TRAINING, low=0, above=True, high=1
     )
-    eval_every: int | None = knob(
+    eval_every: int | None = option(
         None, "steps between evaluations (default: an epoch; there is one at the end anyway)",
         TRAINING, low=1, metavar="STEPS",
     )
 
-    train: tuple[str, ...] = knob(
+    train: tuple[str, ...] = option(
         (), "training data: files, folders or globs of TFRecord, IDX or npy (default: synthetic "
         "digits)", DATA, metavar="PATH", many=True, aliases=("train-file", "train-files"),
     )
-    test: tuple[str, ...] = knob(
+    test: tuple[str, ...] = option(
         (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True,
         aliases=("test-file", "test-files", "eval-file", "eval-files"),
     )
-    cache_mb: float = knob(
+    cache_mb: float = option(
         1024, "data up to this size is kept in memory, larger is streamed", DATA, low=0,
         metavar="MIB",
     )
-    skip_corrupt: int = knob(0, "damaged records to leave out before it is an error", DATA, low=0)
-    eval_batch_size: int = knob(1000, "examples at a time in evaluation", DATA, low=1, high=65536)
-    job_dir: str | None = knob(
+    skip_corrupt: int = option(0, "damaged records to leave out before it is an error", DATA, low=0)
+    eval_batch_size: int = option(1000, "examples at a time in evaluation", DATA, low=1, high=65536)
+    job_dir: str | None = option(
         None, "folder for all that follows: model, checkpoints, logs and metrics.json "
         "(default: none)", OUTPUT, metavar="DIR",
     )
-    model_dir: str = knob(
+    model_dir: str = option(
         "model", "folder of the SavedModels; each run adds a version", OUTPUT, metavar="DIR"
     )
-    layout: str = knob(
+    layout: str = option(
         "version", "version: in a numbered folder, as TensorFlow Serving has it; servo: the same "
         "below export/Servo; flat: in the model folder itself, as Vertex AI has it; tar: packed as "
         "model.tar.gz", OUTPUT, choices=("version", "servo", "flat", "tar"),
     )
-    output_dir: str | None = knob(
+    output_dir: str | None = option(
         None, "folder of metrics.json (default: beside the model folder)", OUTPUT, metavar="DIR"
     )
-    checkpoint_dir: str | None = knob(
+    checkpoint_dir: str | None = option(
         None, "write checkpoints here, and go on from the newest one there (default: none)", OUTPUT,
         metavar="DIR",
     )
-    checkpoint_every: int | None = knob(
+    checkpoint_every: int | None = option(
         None, "steps between checkpoints (default: as --eval-every)", OUTPUT, low=1, metavar="STEPS"
     )
-    keep: int = knob(3, "newest checkpoints to keep, besides the best", OUTPUT, low=1)
+    keep: int = option(3, "newest checkpoints to keep, besides the best", OUTPUT, low=1)
 
-    log_dir: str | None = knob(
+    log_dir: str | None = option(
         None, "write scalars for TensorBoard here (default: none)", OUTPUT, metavar="DIR"
     )
 
-    steps_per_call: int = knob(
+    steps_per_call: int = option(
         100, "steps in one call of the compiled function", RUN, low=1, high=100_000
     )
-    log_every: int = knob(100, "steps between progress lines", RUN, low=1, metavar="STEPS")
-    device: str = knob(
+    log_every: int = option(100, "steps between progress lines", RUN, low=1, metavar="STEPS")
+    device: str = option(
         "auto", "auto: a GPU where one is there, and an error if it cannot be used; cpu: never a "
         "GPU; gpu: an error without one", RUN, choices=("auto", "cpu", "gpu"),
     )
-    deterministic: bool = knob(
+    deterministic: bool = option(
         True, "on a GPU, the same result each time at some cost; a CPU's always is", RUN
     )
-    threads: int = knob(0, "processor threads; 0: one for each core", RUN, low=0, high=1024)
-    distribution: str = knob(
+    threads: int = option(0, "processor threads; 0: one for each core", RUN, low=0, high=1024)
+    distribution: str = option(
         None, "how processes and GPUs share the work (default: parameter_server where such servers "
         "are listed, multi_worker_mirrored on several hosts, mirrored on several GPUs, else none)",
         SHARED, choices=DISTRIBUTIONS,
     )
-    processes_per_host: int | None = knob(
+    processes_per_host: int | None = option(
         None, "processes that train, on each host (default: one for each GPU with horovod, else "
         "one)", SHARED, low=1, high=256, metavar="N",
     )
-    scaling: str = knob(
+    scaling: str = option(
         "none", "none: the processes share each batch, so that the result is that of one; linear: "
         "each takes a whole batch, and the learning rate rises to their number times its value",
         SHARED, choices=("none", "linear"),
     )
-    scaling_epochs: float = knob(
+    scaling_epochs: float = option(
         5.0, "with --scaling linear, epochs in which it rises; at most half of the run", SHARED,
         low=0,
     )
-    compression: str = knob(
+    compression: str = option(
         "none", "fp16: horovod sends gradients in 16 bits", SHARED, choices=("none", "fp16")
     )
-    shard_by: str = knob(
+    shard_by: str = option(
         "auto", "how they share the data: whole files, or each a part of every batch; auto: files "
         "where all get as many examples; host: each host holds other data, or fetches every n-th "
         "object", SHARED, choices=("auto", "file", "record", "host"),
     )
-    start_timeout: float = knob(
+    start_timeout: float = option(
         600.0, "seconds for all hosts to come", SHARED, low=0, above=True, high=86400,
         metavar="SECONDS",
     )
-    port: int | None = knob(
+    port: int | None = option(
         None, f"of the chief, where the hosts meet (default: {PORT}; on one host any free one)",
         SHARED, low=1, high=65535,
     )
-    timeline: str | None = knob(
+    timeline: str | None = option(
         None, "horovod writes what it does when to this file, for chrome://tracing "
         "(default: none)", SHARED,
         metavar="FILE",
     )
-    autotune: bool = knob(False, "horovod tries out its own settings in the first steps", SHARED)
-    autotune_log: str | None = knob(
+    autotune: bool = option(False, "horovod tries out its own settings in the first steps", SHARED)
+    autotune_log: str | None = option(
         None, "and writes to this file what it tried (default: none)", SHARED, metavar="FILE"
     )
-    restarts: int = knob(
+    restarts: int = option(
         3, "with parameter_server, times to go on from the newest checkpoint when a server is "
         "lost", SHARED, low=0, high=1000,
     )
 
-    verbosity: str = knob(
+    verbosity: str = option(
         "INFO", "what to report; DEBUG includes TensorFlow's own log", RUN,
         choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
     )
@@ -242,11 +242,17 @@ class Job:
     # fmt: on
     def __post_init__(self) -> None:
         for part in (self, self.hparams):
-            for name, limits in knobs(type(part)).items():
+            for name, limits in options_of(type(part)).items():
                 limits.check(flag(name), getattr(part, name))
         for name in ("timeline", "autotune_log"):
             # Horovod writes these itself, as it runs.
             if "://" in (getattr(self, name) or ""):
-                raise UserError(f"{flag(name)} {getattr(self, name)}: expected a local path")
+                raise UserError(
+                    subject=f"{flag(name)} {getattr(self, name)}",
+                    problem="expected a local path",
+                )
         if self.steps is not None and self.epochs is not None:
-            raise UserError(f"--steps {self.steps} and --epochs {self.epochs:g}: give one of them")
+            raise UserError(
+                subject=f"--steps {self.steps} and --epochs {self.epochs:g}",
+                problem="give one of them",
+            )

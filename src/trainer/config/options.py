@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ MOST = 2**53
 
 
 @dataclass(frozen=True)
-class Knob:
+class Option:
     """How a field is set from the command line.
 
     Attributes:
@@ -34,7 +35,7 @@ class Knob:
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
-    choices: tuple[str, ...] = ()
+    choices: Sequence[str] = ()
     metavar: str | None = None
     many: bool = False
     aliases: tuple[str, ...] = ()
@@ -44,12 +45,18 @@ class Knob:
         if value is None or isinstance(value, (bool, tuple)):
             return
         if self.choices and value not in self.choices:
-            raise UserError(f"{flag} {value}: expected one of {', '.join(self.choices)}")
+            raise UserError(
+                subject=f"{flag} {value}",
+                problem=f"expected one of {', '.join(self.choices)}",
+            )
         if isinstance(value, (int, float)):
             # Not a number is inside no range; what is no count of anything is inside an open one.
             inside = self.low <= value <= self.high and not (self.above and value == self.low)
             if not inside or value > MOST:
-                raise UserError(f"{flag} {value}: expected a number {self.range()}")
+                raise UserError(
+                    subject=f"{flag} {value}",
+                    problem=f"expected a number {self.range()}",
+                )
 
     def range(self) -> str:
         """The values allowed, in words."""
@@ -59,12 +66,12 @@ class Knob:
         return f"{low.removesuffix(' or more')} to {self.high:g}"
 
 
-def knob(default: Any, help: str, group: str, **limits: Any) -> Any:
+def option(default: Any, help: str, group: str, **limits: Any) -> Any:
     """A dataclass field that is also a flag."""
-    return field(default=default, metadata={"knob": Knob(help, group, **limits)})
+    return field(default=default, metadata={"knob": Option(help, group, **limits)})
 
 
-def knobs(part: type) -> dict[str, Knob]:
+def options_of(part: type) -> dict[str, Option]:
     """The fields of a dataclass that are flags, by their names."""
     fields = dataclasses.fields(part)
     return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}

@@ -102,21 +102,27 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
     }
     if {table.name for table in tables["train"]} & {table.name for table in tables["test"]}:
         raise UserError(
-            f"--source {source}: no name in it tells train from test; "
-            "put the files in folders train and test"
+            subject=f"--source {source}",
+            problem="no name in it tells train from test",
+            remedy="put the files in folders train and test",
         )
     written: dict[Split, list[Path]] = {}
     for split in SPLITS:
         count = sum(map(len, tables[split]))
         if count < shards:
-            raise UserError(f"--shards {shards}: more than the {count} {split} examples")
+            raise UserError(
+                subject=f"--shards {shards}",
+                problem=f"more than the {count} {split} examples",
+            )
         folder = out / split
         written[split] = [folder / name for name in _names(split, shards)]
         # Files of an earlier run with another number of shards would be read along with these.
         others = set(look(folder).files) - set(written[split]) if folder.is_dir() else set()
         if others:
             raise UserError(
-                f"--out {out}: {folder} holds {min(others).name} already; give an empty folder"
+                subject=f"--out {out}",
+                problem=f"{folder} holds {min(others).name} already",
+                remedy="give an empty folder",
             )
     try:
         with contextlib.ExitStack() as stack:
@@ -134,7 +140,10 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             for path, part in parts.items():
                 move_file(part, path)
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written: {error.strerror}") from None
+        raise UserError(
+            subject=f"--out {out}",
+            problem=f"cannot be written: {error.strerror}",
+        ) from None
     return written
 
 
@@ -154,7 +163,9 @@ def _refuse_others(place: Place, *, out: str, shards: int) -> None:
         others = data_among(names) - set(_names(split, shards))
         if others:
             raise UserError(
-                f"--out {out}: its folder {split} holds {min(others)} already; give an empty folder"
+                subject=f"--out {out}",
+                problem=f"its folder {split} holds {min(others)} already",
+                remedy="give an empty folder",
             )
 
 

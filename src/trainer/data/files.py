@@ -56,11 +56,15 @@ def open_tables(
     damage = [line for table in tables for line in table.damage]
     if len(damage) > skip_corrupt:
         raise DataError(
-            f"{len(damage)} damaged records, more than --skip-corrupt {skip_corrupt}; the first: "
-            + damage[0]
+            subject="",
+            problem=f"{len(damage)} damaged records, more than --skip-corrupt {skip_corrupt}; "
+            f"the first: {damage[0]}",
         )
     if not sum(map(len, tables)):
-        raise DataError(f"{flag}: {' '.join(paths)} holds no records")
+        raise DataError(
+            subject=flag,
+            problem=f"{' '.join(paths)} holds no records",
+        )
     return tables
 
 
@@ -85,7 +89,11 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> dict
     formats = sorted({kind.split()[0] for kind in kinds})
     if len(formats) > 1:
         named = ", ".join(f"{kinds[k][0].name} ({k})" for k in sorted(kinds))
-        raise DataError(f"{flag}: {' and '.join(formats)} files are mixed: {named}; give one kind")
+        raise DataError(
+            subject=flag,
+            problem=f"{' and '.join(formats)} files are mixed: {named}",
+            remedy="give one kind",
+        )
     return kinds
 
 
@@ -168,8 +176,9 @@ def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> 
             others = " and ".join(sorted(str(part) for part in by))
             first = min(file for files in by.values() for file in files)
             raise DataError(
-                f"{flag} {path}: holds {others} data only ({first.name}, …); "
-                "name the files themselves if they are meant"
+                subject=f"{flag} {path}",
+                problem=f"holds {others} data only ({first.name}, …)",
+                remedy="name the files themselves if they are meant",
             )
     return found
 
@@ -184,7 +193,10 @@ def _held(path: Path, *, flag: str) -> Held:
         held = look(path)
     except OSError as error:
         where = error.filename or path
-        raise DataError(f"{flag} {where}: cannot be read: {error.strerror}") from None
+        raise DataError(
+            subject=f"{flag} {where}",
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     if held.files:
         return held
     if held.empty or held.beside:
@@ -194,7 +206,11 @@ def _held(path: Path, *, flag: str) -> Held:
         what = "is empty"
     else:
         what = "is neither a file nor a folder" if path.exists() else "does not exist"
-    raise DataError(f"{flag} {path}: {what}; give files, folders or globs of {ACCEPTED}")
+    raise DataError(
+        subject=f"{flag} {path}",
+        problem=what,
+        remedy=f"give files, folders or globs of {ACCEPTED}",
+    )
 
 
 def _parts(path: Path, held: Held) -> dict[Part | None, list[Path]]:
@@ -229,11 +245,21 @@ def _kind(path: Path) -> str:
             with gzip.open(path) as file:
                 head = file.read(128)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip file ({error}); fetch it again") from None
+        raise DataError(
+            subject=path,
+            problem=f"damaged gzip file ({error})",
+            remedy="fetch it again",
+        ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        raise DataError(
+            subject=path,
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     if not head:
-        raise DataError(f"{path}: is empty, expected {ACCEPTED}")
+        raise DataError(
+            subject=path,
+            problem=f"is empty, expected {ACCEPTED}",
+        )
     if shape := idx.dimensions(head):
         return "idx images" if len(shape) == 3 else "idx labels"
     if head.startswith(npy.MAGIC) and not packed:
@@ -242,10 +268,20 @@ def _kind(path: Path) -> str:
     if (is_tfrecord(head) or ".tfrec" in path.name.lower()) and not packed:
         return "tfrecord"
     if packed and (is_tfrecord(head) or head.startswith(npy.MAGIC)):
-        raise DataError(f"{path}: gzipped TFRecord and npy files are not read; unpack it: gunzip")
+        raise DataError(
+            subject=path,
+            problem="gzipped TFRecord and npy files are not read",
+            remedy="unpack it: gunzip",
+        )
     if other := idx.described(head):
-        raise DataError(f"{path}: an IDX file of {other}; expected uint8 [n, 28, 28] or [n]")
-    raise DataError(f"{path}: is neither {ACCEPTED}: it begins with the bytes {head[:8].hex(' ')}")
+        raise DataError(
+            subject=path,
+            problem=f"an IDX file of {other}; expected uint8 [n, 28, 28] or [n]",
+        )
+    raise DataError(
+        subject=path,
+        problem=f"is neither {ACCEPTED}: it begins with the bytes {head[:8].hex(' ')}",
+    )
 
 
 def _pairs(images: list[Path], labels: list[Path], *, flag: str) -> list[tuple[Path, Path]]:
@@ -257,7 +293,10 @@ def _pairs(images: list[Path], labels: list[Path], *, flag: str) -> list[tuple[P
     alone = [path for path, mate in pairs if mate is None] + list(by_key.values())
     if alone:
         what = "labels" if alone[0] in images else "images"
-        raise DataError(f"{flag}: no file of {what} goes with {alone[0]}")
+        raise DataError(
+            subject=flag,
+            problem=f"no file of {what} goes with {alone[0]}",
+        )
     return [(path, mate) for path, mate in pairs if mate is not None]
 
 

@@ -67,7 +67,10 @@ def fingerprint_of(
             entries[i] = found[i][0], f"{sizes[i]}, {_tail(found[i][1], sizes[i])}"
     except OSError as error:
         what = error.filename or " ".join(local)
-        raise DataError(f"{flag} {what}: cannot be read: {error.strerror}") from None
+        raise DataError(
+            subject=f"{flag} {what}",
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     count = f"{len(found):,} file{'s'[: len(found) != 1]}, {sum(sizes):,} bytes"
     if len(found) > MOST_FILES:
         count, entries = f"more than {MOST_FILES:,} files", []

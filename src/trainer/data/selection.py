@@ -16,8 +16,9 @@ def test_paths(job: Job) -> tuple[str, ...]:
         return job.test
     if not files.holds_split(job.train, "test"):
         raise UserError(
-            f"--test: not given, and --train {' '.join(job.train)} holds no test split; "
-            "name the test data"
+            subject="--test",
+            problem=f"not given, and --train {' '.join(job.train)} holds no test split",
+            remedy="name the test data",
         )
     return job.train
 

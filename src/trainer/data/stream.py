@@ -86,7 +86,10 @@ class Stream:
         self.size = self._firsts.pop()
         if not self.size:
             names = ", ".join(table.name for table in self.tables)
-            raise DataError(f"{names}: no records for {process}")
+            raise DataError(
+                subject=names,
+                problem=f"no records for {process}",
+            )
         cached = self.size * IMAGE_BYTES <= cache_mb * 2**20
         self._order = Order(
             [len(table) for table in self.tables],

@@ -92,12 +92,15 @@ def make(job: Job) -> Horovod:
         hvd = importlib.import_module("horovod.tensorflow")
     except ImportError as error:
         raise UserError(
-            f"--distribution horovod: Horovod cannot be imported: {error}; `make horovod` builds it"
+            subject="--distribution horovod",
+            problem=f"Horovod cannot be imported: {error}",
+            remedy="`make horovod` builds it",
         ) from None
     if tf.config.list_physical_devices("GPU") and not hvd.nccl_built():
         raise UserError(
-            "--distribution horovod: there is a GPU, but this Horovod was built without NCCL; "
-            "use the GPU image, or --distribution multi_worker_mirrored"
+            subject="--distribution horovod",
+            problem="there is a GPU, but this Horovod was built without NCCL",
+            remedy="use the GPU image, or --distribution multi_worker_mirrored",
         )
     hvd.init()
     return Horovod(hvd, compression=job.compression)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.platforms import Seen
+from trainer.platforms import Environment
 
 MOUNT = "/sys/fs/cgroup"
 
 
-def memory(seen: Seen) -> tuple[int, int] | None:
+def memory(environment: Environment) -> tuple[int, int] | None:
     """The limit of memory, and how much of it is left; None if there is no limit.
 
     Pages of files that were read count as used, but are given up when they are needed.
     """
     found = []
-    for folder in _folders(seen, "memory"):
+    for folder in _folders(environment, "memory"):
         for limit_file, used_file, cache in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -33,10 +33,10 @@ def memory(seen: Seen) -> tuple[int, int] | None:
     return limit, left
 
 
-def cores(seen: Seen) -> float | None:
+def cores(environment: Environment) -> float | None:
     """How many cores' worth of time may be used; None if there is no limit."""
     found = []
-    for folder in _folders(seen, "cpu"):
+    for folder in _folders(environment, "cpu"):
         quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
         quota = quota or " ".join(_words(folder / "cpu.cfs_quota_us"))
         period = period or " ".join(_words(folder / "cpu.cfs_period_us"))
@@ -45,11 +45,11 @@ def cores(seen: Seen) -> float | None:
     return min(found, default=None)
 
 
-def _folders(seen: Seen, controller: str) -> Iterator[Path]:
+def _folders(environment: Environment, controller: str) -> Iterator[Path]:
     """The group of this process and all above it, as far as they are to be seen."""
-    mounts = {"": seen.path(MOUNT), controller: seen.path(f"{MOUNT}/{controller}")}
+    mounts = {"": environment.path(MOUNT), controller: environment.path(f"{MOUNT}/{controller}")}
     yield from mounts.values()
-    for line in _text(seen.path("/proc/self/cgroup")).splitlines():
+    for line in _text(environment.path("/proc/self/cgroup")).splitlines():
         _, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         mount = next((mounts[n] for n in names.split(",") if n in mounts), None)

@@ -167,7 +167,11 @@ def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
     for file in files[:: -(-len(files) // SAMPLED_FILES)]:
         count, spanned = _walk(_head(file, SAMPLE_BYTES))
         if not count:
-            raise DataError(f"{file}: the first record's length is damaged; fetch the file again")
+            raise DataError(
+                subject=file,
+                problem="the first record's length is damaged",
+                remedy="fetch the file again",
+            )
         records, covered = records + count, covered + spanned
     return round(total * records / covered), False
 

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms import Seen, find_gpu, hidden_gpus, missing_gpu
+from trainer.platforms import Environment, find_gpu, hidden_gpus, missing_gpu
 from trainer.runtime import BF16_FLAGS, cuda, precision
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
@@ -36,21 +36,21 @@ class Gpus:
     library: str | None = None
 
 
-def find_gpus(seen: Seen, *, seconds: float) -> Gpus:
+def find_gpus(environment: Environment, *, seconds: float) -> Gpus:
     """Ask `nvidia-smi`, and look for the device and the library."""
     cards: list[dict[str, str]] = []
     failure = ""
-    program = shutil.which("nvidia-smi", path=seen.env.get("PATH", ""))
+    program = shutil.which("nvidia-smi", path=environment.env.get("PATH", ""))
     if program:
         # Drivers before 510 do not know the last one.
         for names in (QUERY, QUERY[:-1]):
-            cards, failure = _ask(program, names, env=seen.env, seconds=seconds)
+            cards, failure = _ask(program, names, env=environment.env, seconds=seconds)
             if not failure.startswith("Field "):
                 break
-    searched = [seen.path(folder) for folder in cuda.DRIVER_FOLDERS]
-    searched += [Path(p) for p in seen.env.get("LD_LIBRARY_PATH", "").split(":") if p]
+    searched = [environment.path(folder) for folder in cuda.DRIVER_FOLDERS]
+    searched += [Path(p) for p in environment.env.get("LD_LIBRARY_PATH", "").split(":") if p]
     found = (str(path / "libcuda.so.1") for path in searched if (path / "libcuda.so.1").exists())
-    device = any(seen.path("/dev").glob("nvidia[0-9]*"))
+    device = any(environment.path("/dev").glob("nvidia[0-9]*"))
     return Gpus(cards=cards, failure=failure, device=device, library=next(found, None))
 
 
@@ -85,12 +85,14 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
     return precision.of_processor(flags)
 
 
-def tell_gpus(gpus: Gpus, seen: Seen, probes: Probes, *, device: str) -> Iterator[Finding]:
+def tell_gpus(
+    gpus: Gpus, environment: Environment, probes: Probes, *, device: str
+) -> Iterator[Finding]:
     """Say which GPUs there are, or why there are none, and what keeps TensorFlow from using them.
 
     Args:
         gpus: What was found of them.
-        seen: The environment and files.
+        environment: The environment and files.
         probes: What to ask the machine itself.
         device: As `Job` has it.
     """
@@ -103,7 +105,7 @@ def tell_gpus(gpus: Gpus, seen: Seen, probes: Probes, *, device: str) -> Iterato
             + (f", compute capability {capability}" if capability else ""),
             facts=card,
         )
-    there = bool(gpus.cards) or find_gpu(seen) is not None
+    there = bool(gpus.cards) or find_gpu(environment) is not None
     facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
     if device == "cpu":
         text = "not used, as --device cpu says" if there else "none"
@@ -114,35 +116,38 @@ def tell_gpus(gpus: Gpus, seen: Seen, probes: Probes, *, device: str) -> Iterato
             "mend the host's driver, and start the container anew", **facts,
         )  # fmt: skip
     elif not there:
-        yield _no_gpu(seen, facts, device=device)
-    elif hidden_gpus(seen):
-        text = f"CUDA_VISIBLE_DEVICES={seen.env['CUDA_VISIBLE_DEVICES']!r} hides it from TensorFlow"
+        yield _no_gpu(environment, facts, device=device)
+    elif hidden_gpus(environment):
+        hidden = environment.env["CUDA_VISIBLE_DEVICES"]
+        text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides it from TensorFlow"
         yield Finding(about="gpu", text=text, level="note", remedy="unset it to use the GPU")
     else:
-        yield from _tell_usable(gpus, seen, probes, facts)
+        yield from _tell_usable(gpus, environment, probes, facts)
 
 
-def _no_gpu(seen: Seen, facts: Mapping[str, Any], *, device: str) -> Finding:
-    announced = seen.env.get("SM_NUM_GPUS", "0")
+def _no_gpu(environment: Environment, facts: Mapping[str, Any], *, device: str) -> Finding:
+    announced = environment.env.get("SM_NUM_GPUS", "0")
     if announced.isdigit() and int(announced):
         text = f"SM_NUM_GPUS={announced}, but none is here"
         return problem("gpu", text, cuda.TOOLKIT, **facts)
     if device == "gpu":
         return problem("gpu", "none, but --device gpu asks for one", cuda.TOOLKIT, **facts)
-    if missing_gpu(seen):
+    if missing_gpu(environment):
         text = "none, though this image is made for them"
         return Finding(about="gpu", text=text, level="note", remedy=cuda.TOOLKIT, facts=facts)
     return Finding(about="gpu", text="none, training runs on the processor", facts=facts)
 
 
 def _tell_usable(
-    gpus: Gpus, seen: Seen, probes: Probes, facts: Mapping[str, Any]
+    gpus: Gpus, environment: Environment, probes: Probes, facts: Mapping[str, Any]
 ) -> Iterator[Finding]:
     causes = probes.gpu_causes()
     for cause in causes:
         yield problem("gpu", cause.text, f"{cause.remedy}; or --device cpu", **facts)
     if not causes and not gpus.cards:
-        text = f"{find_gpu(seen)}; the driver and all libraries load; no nvidia-smi to say more"
+        text = (
+            f"{find_gpu(environment)}; the driver and all libraries load; no nvidia-smi to say more"
+        )
         yield Finding(about="gpu", text=text, facts=facts)
     folder = probes.unlinked()
     if folder and not causes:
@@ -154,11 +159,11 @@ def _tell_usable(
         yield Finding(about="gpu", text=text, level="note", remedy=remedy)
 
 
-def cpu_info(seen: Seen) -> tuple[str, int, set[str]]:
+def cpu_info(environment: Environment) -> tuple[str, int, set[str]]:
     """Model, number of processors and feature flags."""
     model, flags, count = os.uname().machine, set[str](), 0
     try:
-        lines = seen.path("/proc/cpuinfo").read_text().splitlines()
+        lines = environment.path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
     for line in lines:
@@ -172,10 +177,12 @@ def cpu_info(seen: Seen) -> tuple[str, int, set[str]]:
     return model, count, flags
 
 
-def tell_cpu(seen: Seen, probes: Probes, *, threads: int, precision: str) -> Iterator[Finding]:
+def tell_cpu(
+    environment: Environment, probes: Probes, *, threads: int, precision: str
+) -> Iterator[Finding]:
     """The processor: its model, how much of it may be used, and what it is good at."""
-    model, count, flags = cpu_info(seen)
-    usable, quota = probes.cores(), cgroup.cores(seen)
+    model, count, flags = cpu_info(environment)
+    usable, quota = probes.cores(), cgroup.cores(environment)
     found = sorted(flags & (BF16_FLAGS | {"avx512f", "avx2"}))
     facts = {"model": model, "cores": usable, "quota": quota, "of": count, "flags": found}
     facts["precision"] = precision

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config import Hparams, Job, knobs
+from trainer.config import Hparams, Job, options_of
 from trainer.launch import Command
 from trainer.models import recipes
-from trainer.platforms import PLATFORMS, Resolved
+from trainer.platforms import PLATFORMS, ResolvedJob
 from trainer.runtime import MASK, known, mask_text, mask_value, masked, masked_argv
 
 # What a platform gives its containers, by how the names begin.
@@ -41,7 +41,7 @@ class Setting:
     given: bool
 
 
-def settings(resolved: Resolved, *, env: Mapping[str, str]) -> list[Setting]:
+def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
     """Every field of the job, completed by the model's recipe, and where it comes from.
 
     Args:
@@ -60,7 +60,7 @@ def settings(resolved: Resolved, *, env: Mapping[str, str]) -> list[Setting]:
             given = resolved.sources.get(name)
             if not given and name == "precision":
                 value, source = "by device", "default"
-            elif not given and name not in knobs(type(asked)):
+            elif not given and name not in options_of(type(asked)):
                 given = _platform_source(resolved, name, env)
                 source = given or "default"
             elif not given and getattr(asked, name) != value:
@@ -74,7 +74,7 @@ def settings(resolved: Resolved, *, env: Mapping[str, str]) -> list[Setting]:
 
 
 def as_dict(
-    resolved: Resolved, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
+    resolved: ResolvedJob, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The job and the processes as plain values, secrets masked.
 
@@ -119,7 +119,7 @@ def as_dict(
 
 
 def describe(
-    resolved: Resolved, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
+    resolved: ResolvedJob, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
 ) -> str:
     """The same as text; commands and variables are quoted for a shell."""
     told = as_dict(resolved, commands=commands, env=env)
@@ -153,7 +153,7 @@ def shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _platform_source(resolved: Resolved, name: str, env: Mapping[str, str]) -> str | None:
+def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -> str | None:
     """What sets a field that only a platform can; None where it is as everywhere."""
     if name == "platform":
         return resolved.because

@@ -13,58 +13,62 @@ from typing import Any
 from trainer.doctor import data, devices, packages, room, setup
 from trainer.doctor.findings import Finding, Report, bounded, without_secrets
 from trainer.doctor.probes import Probes
-from trainer.platforms import Seen
+from trainer.platforms import Environment
 from trainer.runtime import known
 
 
-def examine(seen: Seen, flags: Mapping[str, Any], *, probes: Probes | None = None) -> Report:
+def examine(
+    environment: Environment, flags: Mapping[str, Any], *, probes: Probes | None = None
+) -> Report:
     """Look at everything that a run of `trainer train` with the same flags would depend on.
 
     Args:
-        seen: The environment and files.
+        environment: The environment and files.
         flags: What was said on the command line, by field name.
         probes: What to ask the machine itself.
     """
     probes = probes or Probes()
     found: list[Finding] = []
-    said = setup.set_up(seen, flags)
+    said = setup.set_up(environment, flags)
     job = said.resolved.job
-    gpus, gpu_findings = _gpus(seen, probes, device=job.device)
-    _, _, features = devices.cpu_info(seen)
+    gpus, gpu_findings = _gpus(environment, probes, device=job.device)
+    _, _, features = devices.cpu_info(environment)
     used = devices.Gpus() if job.device == "cpu" else gpus
     precision = devices.default_precision(used, features)
-    cpu = partial(devices.tell_cpu, seen, probes, threads=job.threads, precision=precision)
-    shm = partial(room.tell_shm, seen, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
+    cpu = partial(devices.tell_cpu, environment, probes, threads=job.threads, precision=precision)
+    shm = partial(room.tell_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
-        ("job", 5.0, partial(setup.tell_job, said, env=seen.env, precision=precision)),
+        ("job", 5.0, partial(setup.tell_job, said, env=environment.env, precision=precision)),
         ("cluster", 5.0, partial(setup.tell_cluster, said)),
         ("hosts", probes.host_seconds + 5, partial(setup.tell_hosts, said, probes)),
         ("data", probes.data_seconds, partial(data.tell_data, job, probes, unknown=said.unknown)),
         ("gpu", 5.0, lambda: gpu_findings),
         ("cpu", 5.0, cpu),
-        ("memory", 5.0, partial(room.tell_memory, seen)),
+        ("memory", 5.0, partial(room.tell_memory, environment)),
         ("/dev/shm", probes.disk_seconds, shm),
         *(
             (flag, probes.disk_seconds, partial(room.tell_folder, flag, folder, probes))
-            for flag, folder in room.folders(job, seen)
+            for flag, folder in room.folders(job, environment)
         ),
         ("versions", 5.0, partial(packages.tell_packages, job)),
         ("clock", 5.0, partial(packages.tell_clock, probes)),
     ]
     for about, seconds, look in parts:
         found += bounded(about, look, seconds=seconds)
-    hide = known(seen.env) | known(dict(job.hparams.hp))
+    hide = known(environment.env) | known(dict(job.hparams.hp))
     return Report(findings=tuple(without_secrets(finding, hide=hide) for finding in found))
 
 
-def _gpus(seen: Seen, probes: Probes, *, device: str) -> tuple[devices.Gpus, list[Finding]]:
+def _gpus(
+    environment: Environment, probes: Probes, *, device: str
+) -> tuple[devices.Gpus, list[Finding]]:
     """Bounded as a whole: a program that waits for a broken driver cannot even be killed."""
     answer, seconds = devices.Gpus(), probes.driver_seconds
 
     def look() -> Iterator[Finding]:
         nonlocal answer
-        answer = devices.find_gpus(seen, seconds=seconds)
-        yield from devices.tell_gpus(answer, seen, probes, device=device)
+        answer = devices.find_gpus(environment, seconds=seconds)
+        yield from devices.tell_gpus(answer, environment, probes, device=device)
 
     findings = bounded("gpu", look, seconds=2 * seconds + 1)
     return answer, findings

@@ -23,6 +23,7 @@ class Finding:
         level: `ok`, `note` for what may be a mistake, or `problem`.
         remedy: What to do about it.
         facts: The same for programs.
+        separator: What stands before the remedy in a line.
     """
 
     about: str
@@ -30,10 +31,11 @@ class Finding:
     level: Level = "ok"
     remedy: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    separator: str = ": "
 
     def line(self) -> str:
         """Level, subject, text and remedy on one line."""
-        remedy = f": {self.remedy}" if self.remedy else ""
+        remedy = f"{self.separator}{self.remedy}" if self.remedy else ""
         return " ".join(f"{self.about}: {self.text}{remedy}".split())
 
 
@@ -76,11 +78,11 @@ def of_error(error: UserError, *, remedy: str) -> Finding:
     """A problem as a UserError tells it.
 
     Args:
-        error: Its text begins with the flag, variable or file that it is about.
-        remedy: For texts that name none of their own.
+        error: What it is about is its subject.
+        remedy: For errors that name none of their own.
     """
-    about, _, text = str(error).partition(": ")
-    return problem(about, text, "" if ";" in text else remedy)
+    found = problem(error.subject, error.problem, error.remedy or remedy)
+    return replace(found, separator="; ") if error.remedy else found
 
 
 def without_secrets(finding: Finding, *, hide: Iterable[str]) -> Finding:

@@ -11,7 +11,7 @@ from trainer.config import Job
 from trainer.doctor import cgroup, stores
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes, size
-from trainer.platforms import Seen
+from trainer.platforms import Environment
 from trainer.storage import is_remote, local_path
 
 # TensorFlow, the model and MNIST take half of this.
@@ -22,17 +22,17 @@ LEAST_SHM = 10**9
 LEAST_DISK = 200 * 10**6
 
 
-def tell_memory(seen: Seen) -> Iterator[Finding]:
+def tell_memory(environment: Environment) -> Iterator[Finding]:
     """How much memory there is, by the machine and by the container's limit."""
     info = {}
-    for line in seen.path("/proc/meminfo").read_text().splitlines():
+    for line in environment.path("/proc/meminfo").read_text().splitlines():
         name, _, value = line.partition(":")
         words = value.split()
         if words and words[0].isdigit():
             info[name] = int(words[0]) * 1024
     total = info.get("MemTotal", 0)
     left = info.get("MemAvailable", info.get("MemFree", 0))
-    limit = cgroup.memory(seen)
+    limit = cgroup.memory(environment)
     facts = {"total": total, "available": left, "limit": limit[0] if limit else None}
     of = f"{size(total)} of the machine"
     if limit and limit[0] < total:
@@ -46,10 +46,12 @@ def tell_memory(seen: Seen) -> Iterator[Finding]:
         yield Finding(about="memory", text=text, facts=facts)
 
 
-def tell_shm(seen: Seen, probes: Probes, *, gpus: int, hosts: int) -> Iterator[Finding]:
+def tell_shm(
+    environment: Environment, probes: Probes, *, gpus: int, hosts: int
+) -> Iterator[Finding]:
     """The size of /dev/shm, through which NCCL passes data between GPUs."""
     try:
-        disk = probes.statvfs(seen.path("/dev/shm"))
+        disk = probes.statvfs(environment.path("/dev/shm"))
     except FileNotFoundError:
         total, left = 0, 0
     else:
@@ -64,7 +66,7 @@ def tell_shm(seen: Seen, probes: Probes, *, gpus: int, hosts: int) -> Iterator[F
         yield Finding(about="/dev/shm", text=text, facts=facts)
 
 
-def folders(job: Job, seen: Seen) -> list[tuple[str, str]]:
+def folders(job: Job, environment: Environment) -> list[tuple[str, str]]:
     """The folders that the job writes to, each with what says so; the temporary one too."""
     from trainer.training import output_dir
 
@@ -76,9 +78,9 @@ def folders(job: Job, seen: Seen) -> list[tuple[str, str]]:
         ("--checkpoint-dir", job.checkpoint_dir),
         ("--log-dir", job.log_dir),
     ]
-    variables = ((name, seen.env.get(name)) for name in ("TMPDIR", "TEMP", "TMP"))
+    variables = ((name, environment.env.get(name)) for name in ("TMPDIR", "TEMP", "TMP"))
     set_to = [(name, folder) for name, folder in variables if folder]
-    named += set_to[:1] or [("temporary folder", str(seen.path("/tmp")))]
+    named += set_to[:1] or [("temporary folder", str(environment.path("/tmp")))]
     return [(flag, folder) for flag, folder in named if folder]
 
 

@@ -14,7 +14,15 @@ from trainer.config import Job, UserError, flag, job_from_flags
 from trainer.doctor.dry_run import settings, shown
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms import Reading, Resolved, Seen, coerce_value, field_of, resolve_job, which
+from trainer.platforms import (
+    Environment,
+    PlatformSettings,
+    ResolvedJob,
+    coerce_value,
+    field_of,
+    resolve_job,
+    which,
+)
 from trainer.runtime import mask_value
 
 # Told even where nobody has set them.
@@ -39,20 +47,20 @@ class Setup:
         unknown: Fields of the job that are not as they were meant.
     """
 
-    resolved: Resolved
+    resolved: ResolvedJob
     mistakes: tuple[Finding, ...] = ()
     unknown: frozenset[str] = field(default_factory=frozenset)
 
 
-def set_up(seen: Seen, flags: Mapping[str, Any]) -> Setup:
+def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
     """Resolve the job, leaving out whatever variable or flag is in the way."""
-    platform, because = which(seen)
+    platform, because = which(environment)
     mistakes: list[Finding] = []
     unknown: set[str] = set()
-    left, env = dict(flags), dict(seen.env)
+    left, env = dict(flags), dict(environment.env)
     while len(mistakes) < MISTAKES:
         try:
-            resolved = resolve_job(replace(seen, env=env), left)
+            resolved = resolve_job(replace(environment, env=env), left)
             # Without the variable at fault, it could be taken for another.
             resolved = replace(resolved, platform=platform.NAME, because=because)
             return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
@@ -67,13 +75,15 @@ def set_up(seen: Seen, flags: Mapping[str, Any]) -> Setup:
             break
         unknown.add(field)
     try:
-        reading: Reading = platform.read(replace(seen, env=env))
+        reading: PlatformSettings = platform.read(replace(environment, env=env))
     except Exception:
         # Told already, as the mistake.
-        reading = Reading(seen=seen)
+        reading = PlatformSettings(environment=environment)
         unknown |= IMPORTANT - set(left)
     job, sources = _salvage(reading, platform.NAME, left)
-    resolved = Resolved(job=job, platform=platform.NAME, because=because, sources=sources, notes=())
+    resolved = ResolvedJob(
+        job=job, platform=platform.NAME, because=because, sources=sources, notes=()
+    )
     return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
 
 
@@ -98,7 +108,7 @@ def _leave_out(
 
 
 def _salvage(
-    reading: Reading, platform: str, flags: Mapping[str, Any]
+    reading: PlatformSettings, platform: str, flags: Mapping[str, Any]
 ) -> tuple[Job, dict[str, str]]:
     """A job of what is right by itself, and where it comes from."""
     values: dict[str, Any] = {}

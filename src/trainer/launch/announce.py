@@ -15,7 +15,7 @@ from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import Host, run_host
 from trainer.launch.supervise.command import Command
-from trainer.platforms import Seen, resolve_job
+from trainer.platforms import Environment, resolve_job
 from trainer.runtime import output
 
 # Seconds for hosts that are started together to hear of it.
@@ -44,16 +44,16 @@ def announcing(job: Job, base: Command) -> Iterator[None]:
         )
         reason = _announce(job, base, output.clean(str(mistake)))
         if reason:
-            raise UserError(reason) from mistake
+            raise UserError.from_text(reason) from mistake
         raise
 
 
 @contextlib.contextmanager
-def announcing_flags(seen: Seen, base: Command) -> Iterator[None]:
+def announcing_flags(environment: Environment, base: Command) -> Iterator[None]:
     """Tell the other hosts which flag of this one is wrong, if a block raises a UserError.
 
     Args:
-        seen: What this process finds; it may say who the others are all the same.
+        environment: What this process finds; it may say who the others are all the same.
         base: The command of one process.
 
     Raises:
@@ -63,10 +63,10 @@ def announcing_flags(seen: Seen, base: Command) -> Iterator[None]:
         yield
     except UserError as mistake:
         try:
-            given = _given(seen.argv, "port", "distribution")
+            given = _given(environment.argv, "port", "distribution")
             if "port" in given:
                 given["port"] = int(given["port"])
-            job = resolve_job(Seen(env=seen.env, root=seen.root), given).job
+            job = resolve_job(Environment(env=environment.env, root=environment.root), given).job
         except (UserError, ValueError):
             raise mistake from None
         with announcing(job, base):

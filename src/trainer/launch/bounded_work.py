@@ -39,7 +39,10 @@ def aside(work: Callable[[], T], *, text: str, slow: float, within: float) -> T:
     while True:
         waited = time.monotonic() - began
         if waited >= within:
-            raise UserError(f"{text}: no answer within {within:g} s (--start-timeout)")
+            raise UserError(
+                subject=text,
+                problem=f"no answer within {within:g} s (--start-timeout)",
+            )
         try:
             found, error = results.get(timeout=min(slow, within - waited))
         except queue.Empty:

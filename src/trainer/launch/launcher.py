@@ -280,14 +280,17 @@ def check(job: Job) -> None:
     """Raise a UserError for what can be found wrong before the others are met."""
     if job.distribution == "horovod" and importlib.util.find_spec("horovod") is None:
         raise UserError(
-            "--distribution horovod: Horovod is not installed; use the trainer's image, or run "
-            "`make horovod`, or set --distribution multi_worker_mirrored"
+            subject="--distribution horovod",
+            problem="Horovod is not installed",
+            remedy="use the trainer's image, or run "
+            "`make horovod`, or set --distribution multi_worker_mirrored",
         )
     count = plan.processes(job)
     if 0 < job.gpus < count and job.distribution in ("horovod", "multi_worker_mirrored"):
         raise UserError(
-            f"--processes-per-host {count}: NCCL wants a GPU for each process, and this host has "
-            f"{job.gpus}; lower it, or train on the CPU with --device cpu"
+            subject=f"--processes-per-host {count}",
+            problem=f"NCCL wants a GPU for each process, and this host has {job.gpus}",
+            remedy="lower it, or train on the CPU with --device cpu",
         )
 
 

@@ -56,17 +56,24 @@ def install(
     command = Command(argv=argv, env={**quiet, **env}, cwd=folder, name="pip")
     outcome = run_step(command, timeout=timeout)
     if outcome.timed_out:
-        raise UserError(f"{name}: pip did not end within {timeout:g} s")
+        raise UserError(
+            subject=name,
+            problem=f"pip did not end within {timeout:g} s",
+        )
     if outcome.code:
         problem = _problem(outcome.tail)
         if outcome.signal is not None or not problem:
             # Compilers take the most memory of all.
             problem = failure_file.ending(outcome)
         line = _line(file, problem) if listed else ""
-        text = f"{name}{line}: pip failed: {problem}"
-        if any(_NO_NETWORK.search(line) for line in outcome.tail):
-            text += "; no network: name wheels among the sources, or extend the image"
-        raise UserError(text)
+        offline = any(_NO_NETWORK.search(line) for line in outcome.tail)
+        raise UserError(
+            subject=f"{name}{line}",
+            problem=f"pip failed: {problem}",
+            remedy="no network: name wheels among the sources, or extend the image"
+            if offline
+            else None,
+        )
 
 
 def _problem(tail: Sequence[str]) -> str:

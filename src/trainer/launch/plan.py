@@ -114,7 +114,10 @@ def members(job: Job) -> tuple[Member, ...]:
     ]
     if not cluster.trainers:
         if found:
-            raise UserError(f"this is {cluster}: expected a chief or a worker among them")
+            raise UserError(
+                subject=f"this is {cluster}",
+                problem="expected a chief or a worker among them",
+            )
         found = [Member(role="chief", index=0)]
     return tuple(found)
 
@@ -212,9 +215,11 @@ def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = (
             port = meeting + 1 + number
         if (host, port) in taken or port > 65535:
             raise UserError(
-                f"--port {meeting}: {host}:{port} would be taken twice or is no port; the hosts "
+                subject=f"--port {meeting}",
+                problem=f"{host}:{port} would be taken twice or is no port; the hosts "
                 f"meet at {meeting}, and what has no port of its own takes one of the "
-                f"{len(planned)} after it; choose another --port"
+                f"{len(planned)} after it",
+                remedy="choose another --port",
             )
         taken.add((host, port))
         named[process.role].append(join(host or "127.0.0.1", port))
@@ -228,13 +233,15 @@ def _check_single(job: Job) -> None:
     cluster, how = job.cluster, job.distribution
     if cluster.size > 1 or cluster.role in ("ps", "evaluator"):
         raise UserError(
-            f"--distribution {how}: trains in one process, but this is {cluster}; set "
-            f"--distribution {SEVERAL}, or start one host"
+            subject=f"--distribution {how}",
+            problem=f"trains in one process, but this is {cluster}",
+            remedy=f"set --distribution {SEVERAL}, or start one host",
         )
     if (job.processes_per_host or 1) > 1:
         raise UserError(
-            f"--processes-per-host {job.processes_per_host}: --distribution {how} trains in one "
-            f"process; set --distribution {SEVERAL}"
+            subject=f"--processes-per-host {job.processes_per_host}",
+            problem=f"--distribution {how} trains in one process",
+            remedy=f"set --distribution {SEVERAL}",
         )
 
 
@@ -244,6 +251,7 @@ def _check_roles(job: Job) -> None:
     servers = bool(cluster.ps or cluster.evaluator) or cluster.role in ("ps", "evaluator")
     if servers and how != "parameter_server":
         raise UserError(
-            f"--distribution {how}: has neither parameter servers nor evaluators, but this is "
-            f"{cluster}; set --distribution parameter_server, or leave those hosts out"
+            subject=f"--distribution {how}",
+            problem=f"has neither parameter servers nor evaluators, but this is {cluster}",
+            remedy="set --distribution parameter_server, or leave those hosts out",
         )

@@ -32,16 +32,24 @@ def load(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise UserError(
-                f"--module {name}: no module named {error.name} in {here} or on PYTHONPATH"
+                subject=f"--module {name}",
+                problem=f"no module named {error.name} in {here} or on PYTHONPATH",
             ) from None
-        raise UserError(f"--module {name}: it imports {error.name}, which is missing") from None
+        raise UserError(
+            subject=f"--module {name}",
+            problem=f"it imports {error.name}, which is missing",
+        ) from None
     except SyntaxError as error:
-        raise UserError(f"--module {name}: {error}") from None
+        raise UserError(
+            subject=f"--module {name}",
+            problem=str(error),
+        ) from None
     missing = [f for f in FUNCTIONS if not callable(getattr(module, f, None))]
     if missing:
         raise UserError(
-            f"--module {name}: {module.__file__} has no function {missing[0]}; "
-            f"expected {', '.join(FUNCTIONS)}"
+            subject=f"--module {name}",
+            problem=f"{module.__file__} has no function {missing[0]}; "
+            f"expected {', '.join(FUNCTIONS)}",
         )
     return module
 

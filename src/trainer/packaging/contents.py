@@ -61,7 +61,10 @@ class Contents:
         """
         size = self.sizes[name]
         if size > (MOST_JSON if name.endswith(".json") else MOST):
-            raise UserError(f"{self.name}: its {name} of {size / 1e6:.0f} MB is too large to read")
+            raise UserError(
+                subject=self.name,
+                problem=f"its {name} of {size / 1e6:.0f} MB is too large to read",
+            )
         with self.open(name) as file:
             return file.read(size)
 
@@ -81,21 +84,29 @@ def read_contents(path: Path, *, name: str | None = None) -> Contents:
         return _folder(path, name)
     if not path.is_file():
         raise UserError(
-            f"{name}: not found; expected a SavedModel folder, a .keras file or a model.tar.gz"
+            subject=name,
+            problem="not found; expected a SavedModel folder, a .keras file or a model.tar.gz",
         )
     try:
         with path.open("rb") as file:
             begins = file.read(4)
     except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror}") from None
+        raise UserError(
+            subject=name,
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     if begins == b"PK\3\4":
         return _keras(path, name)
     if begins.startswith((b"BZh", b"\xfd7zX")):
-        raise UserError(f"{name}: expected a tar file packed with gzip, as SageMaker takes it")
+        raise UserError(
+            subject=name,
+            problem="expected a tar file packed with gzip, as SageMaker takes it",
+        )
     if begins.startswith(b"\x89HDF"):
         raise UserError(
-            f"{name}: a Keras HDF5 file, which is not taken; keras.models.load_model(…) it and "
-            "save it as .keras"
+            subject=name,
+            problem="a Keras HDF5 file, which is not taken",
+            remedy="keras.models.load_model(…) it and save it as .keras",
         )
     return _tar(path, name, form="tar.gz" if begins.startswith(b"\x1f\x8b") else "tar")
 
@@ -115,7 +126,11 @@ def files(folder: Path) -> dict[str, Path]:
             if path.is_file():
                 found[path.relative_to(folder).as_posix()] = path
         if len(found) > ARCHIVE.members:
-            raise UserError(f"{folder}: has more than {ARCHIVE.members} files; name the model's")
+            raise UserError(
+                subject=folder,
+                problem=f"has more than {ARCHIVE.members} files",
+                remedy="name the model's",
+            )
     return found
 
 
@@ -129,7 +144,10 @@ def _folder(path: Path, name: str) -> Contents:
         found = files(path)
         sizes = {key: file.stat().st_size for key, file in found.items()}
     except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error.strerror}") from None
+        raise UserError(
+            subject=name,
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     return Contents(form="folder", sizes=sizes, open=lambda key: found[key].open("rb"), name=name)
 
 
@@ -152,15 +170,27 @@ def _keras(path: Path, name: str) -> Contents:
     with _zipped(path, name) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     if "config.json" not in sizes or "metadata.json" not in sizes:
-        raise UserError(f"{name}: a zip file, but no Keras model: it has no config.json")
+        raise UserError(
+            subject=name,
+            problem="a zip file, but no Keras model: it has no config.json",
+        )
     if max(sizes["config.json"], sizes["metadata.json"]) > MOST_JSON:
-        raise UserError(f"{name}: no Keras model has a configuration of more than 32 MiB")
+        raise UserError(
+            subject=name,
+            problem="no Keras model has a configuration of more than 32 MiB",
+        )
     if sum(sizes.values()) > ZIP_SIZE:
-        raise UserError(f"{name}: more than {ZIP_SIZE / 2**30:.0f} GiB unpacked")
+        raise UserError(
+            subject=name,
+            problem=f"more than {ZIP_SIZE / 2**30:.0f} GiB unpacked",
+        )
     with _zipped(path, name) as archive:
         damaged = archive.testzip()
     if damaged:
-        raise UserError(f"{name}: not a whole .keras file: its {plain(damaged)} is damaged")
+        raise UserError(
+            subject=name,
+            problem=f"not a whole .keras file: its {plain(damaged)} is damaged",
+        )
 
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:
@@ -176,7 +206,10 @@ def _zipped(path: Path, name: str) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except DAMAGED_ZIP as error:
-        raise UserError(f"{name}: not a whole .keras file: {error}") from None
+        raise UserError(
+            subject=name,
+            problem=f"not a whole .keras file: {error}",
+        ) from None
 
 
 def _is_hidden(name: str) -> bool:

@@ -26,7 +26,11 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
         UserError: The file is damaged, needs code that is not there, or cannot be exported.
     """
     if file.suffix != ".keras":
-        raise UserError(f"{name}: a Keras model; rename it to {file.stem}.keras")
+        raise UserError(
+            subject=name,
+            problem="a Keras model",
+            remedy=f"rename it to {file.stem}.keras",
+        )
     import_tensorflow()
     import keras
 
@@ -38,11 +42,13 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
         missing = re.search(r"Could not locate (?:class|function) '(.*?)'", str(error))
         if missing:
             raise UserError(
-                f"{name}: it needs {plain(missing[1])}, which Keras has not; name the module that "
-                "registers it by --module"
+                subject=name,
+                problem=f"it needs {plain(missing[1])}, which Keras has not",
+                remedy="name the module that registers it by --module",
             ) from None
         raise UserError(
-            f"{name}: cannot be loaded by Keras {keras.__version__}: {_first(error)}"
+            subject=name,
+            problem=f"cannot be loaded by Keras {keras.__version__}: {_first(error)}",
         ) from None
     try:
         if own is None:
@@ -52,7 +58,10 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
 
             save_model(model, folder, signatures=own.serving_input_fn(model))
     except Exception as error:
-        raise UserError(f"{name}: cannot be exported: {_first(error)}") from None
+        raise UserError(
+            subject=name,
+            problem=f"cannot be exported: {_first(error)}",
+        ) from None
 
 
 def check_loads(folder: Path, *, name: str) -> None:
@@ -62,7 +71,8 @@ def check_loads(folder: Path, *, name: str) -> None:
         tf.saved_model.load(str(plain_names.plain(folder)))
     except Exception as error:
         raise UserError(
-            f"{name}: cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}"
+            subject=name,
+            problem=f"cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}",
         ) from None
 
 

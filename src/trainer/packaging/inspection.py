@@ -176,7 +176,7 @@ def _keras(of: Contents, found: Found, told: dict[str, Any]) -> Model:
 def _mxnet(of: Contents, told: dict[str, Any]) -> Model:
     missing = [name for name in (mxnet.PARAMS, mxnet.SHAPES) if name not in of.sizes]
     if missing:
-        raise UserError(f"{missing[0]} is missing")
+        raise UserError(subject="", problem=f"{missing[0]} is missing")
     symbol = mxnet.read_symbol(of.read(mxnet.SYMBOL), name=mxnet.SYMBOL)
     shapes = mxnet.read_shapes(of.read(mxnet.SHAPES), name=mxnet.SHAPES)
     with of.open(mxnet.PARAMS) as file:

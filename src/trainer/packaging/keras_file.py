@@ -40,7 +40,10 @@ def read(of: Contents) -> KerasModel:
         version = str(metadata.get("keras_version", ""))
         name = str(config.get("name", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"{of.name}: damaged: its configuration is not that of Keras") from None
+        raise UserError(
+            subject=of.name,
+            problem="damaged: its configuration is not that of Keras",
+        ) from None
     return KerasModel(name=name, keras=version, inputs=inputs)
 
 

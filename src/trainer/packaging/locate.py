@@ -83,26 +83,38 @@ def choose(of: Contents, *, version: int | None = None) -> Found:
     """
     models = find(of)
     if not models:
-        raise UserError(f"{of.name}: holds no model: {instead(of.sizes)}")
+        raise UserError(
+            subject=of.name,
+            problem=f"holds no model: {instead(of.sizes)}",
+        )
     # Versions are those of one model, but not of one that lies in their own folder.
     newest = {(model.kind, model.base, model.version is None): model for model in models}
     if len(newest) > 1:
         shown = list(newest.values())[:4]
         names = ", ".join(f"{plain(model.place) or 'its top'} ({model.kind})" for model in shown)
-        raise UserError(f"{of.name}: holds several models: {names}; name one of them")
+        raise UserError(
+            subject=of.name,
+            problem=f"holds several models: {names}",
+            remedy="name one of them",
+        )
     same = [model for model in models if version in (None, model.version)]
     for one, other in itertools.pairwise(same):
         if one.version is not None and one.version == other.version:
             raise UserError(
-                f"{of.name}: {plain(one.place)} and {plain(other.place)} are both version "
-                f"{one.version}; name one of them"
+                subject=of.name,
+                problem=f"{plain(one.place)} and {plain(other.place)} are both version "
+                f"{one.version}",
+                remedy="name one of them",
             )
     if version is None or models[0].version is None:
         return models[-1]
     if same:
         return same[0]
     there = ", ".join(str(model.version) for model in models)
-    raise UserError(f"--version {version}: {of.name} has {there}")
+    raise UserError(
+        subject=f"--version {version}",
+        problem=f"{of.name} has {there}",
+    )
 
 
 def inside(of: Contents, place: str) -> dict[str, int]:

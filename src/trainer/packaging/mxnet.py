@@ -69,7 +69,10 @@ def read_symbol(raw: bytes, *, name: str) -> Symbol:
         variables = tuple(node for op, node in nodes if op == "null")
         outputs = tuple(nodes[head[0]][1] for head in graph["heads"])
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-        raise UserError(f"{name}: expected an MXNet symbol: JSON with nodes and heads") from None
+        raise UserError(
+            subject=name,
+            problem="expected an MXNet symbol: JSON with nodes and heads",
+        ) from None
     return Symbol(variables=variables, outputs=outputs)
 
 
@@ -92,7 +95,10 @@ def read_params(file: IO[bytes], *, name: str) -> Params:
                 raise _DamagedError
             names.append(_exactly(file, length).decode(errors="replace"))
     except (_DamagedError, OverflowError):
-        raise UserError(f"{name}: damaged, or no MXNet parameters of dense arrays") from None
+        raise UserError(
+            subject=name,
+            problem="damaged, or no MXNet parameters of dense arrays",
+        ) from None
     dtype = next((kind for _, kind in arrays), "none")
     return Params(names=tuple(names), numbers=sum(n for n, _ in arrays), dtype=dtype)
 
@@ -103,29 +109,37 @@ def read_shapes(raw: bytes, *, name: str) -> dict[str, tuple[int, ...]]:
         listed = json.loads(raw)
         return {str(item["name"]): tuple(int(n) for n in item["shape"]) for item in listed}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f'{name}: expected [{{"name": "data", "shape": [1, 28, 28, 1]}}]') from None
+        raise UserError(
+            subject=name,
+            problem='expected [{"name": "data", "shape": [1, 28, 28, 1]}]',
+        ) from None
 
 
 def check(symbol: Symbol, params: Params, shapes: Mapping[str, Any], *, name: str) -> None:
     """Raise a UserError unless the three make a model that answers as it was trained."""
     if params.names and not any(n.startswith(("arg:", "aux:")) for n in params.names):
         raise UserError(
-            f"{name}: its parameters are those of Gluon's save_parameters; use export() of the "
-            "HybridBlock, which writes a symbol and what belongs to it"
+            subject=name,
+            problem="its parameters are those of Gluon's save_parameters",
+            remedy="use export() of the HybridBlock, which writes a symbol and what belongs to it",
         )
     weights = {n.partition(":")[2] for n in params.names}
     free = [variable for variable in symbol.variables if variable not in weights]
     for given in shapes:
         if given not in free:
             wanted = ", ".join(n for n in free if not n.endswith("label")) or "none"
-            raise UserError(f"--input-shape {given}: the inputs of {name} are {wanted}")
+            raise UserError(
+                subject=f"--input-shape {given}",
+                problem=f"the inputs of {name} are {wanted}",
+            )
     left = [variable for variable in free if variable not in shapes]
     missing = [variable for variable in left if not variable.endswith("label")]
     if missing:
         shown = ", ".join(missing[:5])
         raise UserError(
-            f"{name}: neither a weight nor an --input-shape for {shown}; MXNet would take any "
-            "number for it"
+            subject=name,
+            problem=f"neither a weight nor an --input-shape for {shown}",
+            remedy="MXNet would take any number for it",
         )
 
 
@@ -147,13 +161,17 @@ def checkpoint(prefix: Path, *, epoch: int | None) -> tuple[Path, Path]:
             found[int(match[1])] = file
     if not symbol.is_file() or not found:
         raise UserError(
-            f"--source {prefix}: no MXNet checkpoint: expected {symbol.name} and "
-            f"{prefix.name}-NNNN.params in {prefix.parent}"
+            subject=f"--source {prefix}",
+            problem=f"no MXNet checkpoint: expected {symbol.name} and "
+            f"{prefix.name}-NNNN.params in {prefix.parent}",
         )
     number = max(found) if epoch is None else epoch
     if number not in found:
         there = ", ".join(map(str, sorted(found)))
-        raise UserError(f"--epoch {number}: {prefix} has {there}")
+        raise UserError(
+            subject=f"--epoch {number}",
+            problem=f"{prefix} has {there}",
+        )
     return symbol, found[number]
 
 
@@ -164,9 +182,15 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         name, equals, sizes = text.partition("=")
         numbers = sizes.split(",")
         if not (name and equals and all(re.fullmatch(r"[1-9]\d{0,9}", n) for n in numbers)):
-            raise UserError(f"--input-shape {text}: expected NAME=N,N,…, such as data=1,28,28,1")
+            raise UserError(
+                subject=f"--input-shape {text}",
+                problem="expected NAME=N,N,…, such as data=1,28,28,1",
+            )
         if name in shapes:
-            raise UserError(f"--input-shape {text}: {name} is given twice")
+            raise UserError(
+                subject=f"--input-shape {text}",
+                problem=f"{name} is given twice",
+            )
         shapes[name] = tuple(map(int, numbers))
     return shapes
 

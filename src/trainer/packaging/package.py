@@ -38,24 +38,43 @@ def run(args: argparse.Namespace) -> None:
         value = getattr(args, flag)
         if value is not None:
             if is_remote(value):
-                raise UserError(f"--{flag} {value}: expected a local path")
+                raise UserError(
+                    subject=f"--{flag} {value}",
+                    problem="expected a local path",
+                )
             setattr(args, flag, local_path(value, flag=f"--{flag}"))
     if args.inspect:
         if args.source:
-            raise UserError(f"--inspect {args.inspect}, --source {args.source}: give one of them")
+            raise UserError(
+                subject=f"--inspect {args.inspect}, --source {args.source}",
+                problem="give one of them",
+            )
         tell(Path(args.inspect), as_json=args.json)
         return
     if not args.source:
-        raise UserError("--source: not given; name the model, or a file to --inspect")
+        raise UserError(
+            subject="--source",
+            problem="not given",
+            remedy="name the model, or a file to --inspect",
+        )
     out = Path(args.out)
     if not out.name.endswith((".tar.gz", ".tgz")) or out.is_dir():
-        raise UserError(f"--out {out}: expected a file name that ends in .tar.gz")
+        raise UserError(
+            subject=f"--out {out}",
+            problem="expected a file name that ends in .tar.gz",
+        )
     if args.framework not in ONLY:
-        raise UserError(f"--framework {args.framework}: expected one of {', '.join(ONLY)}")
+        raise UserError(
+            subject=f"--framework {args.framework}",
+            problem=f"expected one of {', '.join(ONLY)}",
+        )
     for framework, flags in ONLY.items():
         for flag in flags:
             if framework != args.framework and getattr(args, flag) not in (None, []):
-                raise UserError(f"--{flag.replace('_', '-')}: is for --framework {framework} only")
+                raise UserError(
+                    subject=f"--{flag.replace('_', '-')}",
+                    problem=f"is for --framework {framework} only",
+                )
     (_mxnet if args.framework == "mxnet" else _tensorflow)(args, out)
     tell(out, as_json=False)
 
@@ -71,9 +90,15 @@ def tell(path: Path, *, as_json: bool) -> None:
 
 def _tensorflow(args: argparse.Namespace, out: Path) -> None:
     if args.layout not in (None, "version", "servo"):
-        raise UserError(f"--layout {args.layout}: expected one of version, servo")
+        raise UserError(
+            subject=f"--layout {args.layout}",
+            problem="expected one of version, servo",
+        )
     if args.version is not None and version_of(str(args.version)) is None:
-        raise UserError(f"--version {args.version}: expected a number of 0 or more, of 64 bits")
+        raise UserError(
+            subject=f"--version {args.version}",
+            problem="expected a number of 0 or more, of 64 bits",
+        )
     code = code_files(Path(args.code), handlers=True) if args.code else None
     with ready(
         Path(args.source),
@@ -96,14 +121,20 @@ def _mxnet(args: argparse.Namespace, out: Path) -> None:
     prefix = Path(args.source)
     shapes = mxnet.parse_shapes(args.input_shape)
     if not shapes:
-        raise UserError("--input-shape: not given; expected NAME=N,N,…, such as data=1,28,28,1")
+        raise UserError(
+            subject="--input-shape",
+            problem="not given; expected NAME=N,N,…, such as data=1,28,28,1",
+        )
     symbol_file, params_file = mxnet.checkpoint(prefix, epoch=args.epoch)
     try:
         symbol = mxnet.read_symbol(symbol_file.read_bytes(), name=str(symbol_file))
         with params_file.open("rb") as file:
             params = mxnet.read_params(file, name=str(params_file))
     except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        raise UserError(
+            subject=error.filename,
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
     mxnet.check(symbol, params, shapes, name=str(prefix))
     found: dict[str, Path | bytes] = {
         mxnet.SYMBOL: symbol_file,

@@ -77,7 +77,10 @@ def ready(
             root = work / "unpacked"
         place, number = root / model.place, model.version
         if model.kind == "mxnet":
-            raise UserError(f"{name}: an MXNet model; expected one of TensorFlow or Keras")
+            raise UserError(
+                subject=name,
+                problem="an MXNet model; expected one of TensorFlow or Keras",
+            )
         if model.kind == "keras":
             if of.form != "keras":
                 # Keras reads what it needs of it, and sees no damage elsewhere.
@@ -88,7 +91,10 @@ def ready(
         if number is None:
             number = version_of(place.absolute().name)
         if version is not None and number is not None and number != version:
-            raise UserError(f"--version {version}: {name} has {number}")
+            raise UserError(
+                subject=f"--version {version}",
+                problem=f"{name} has {number}",
+            )
         found = files(place)
         if not model.place:
             found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
@@ -110,4 +116,7 @@ def _graph(file: Path, name: str) -> saved_model.Graph:
             size = file.stat().st_size
             return saved_model.read(opened, size, name=f"{name}: {GRAPH}")
     except OSError as error:
-        raise UserError(f"{name}: {GRAPH} cannot be read: {error.strerror}") from None
+        raise UserError(
+            subject=name,
+            problem=f"{GRAPH} cannot be read: {error.strerror}",
+        ) from None

@@ -102,7 +102,10 @@ def read(file: IO[bytes], size: int, *, name: str) -> Graph:
     try:
         raw = pick(file, size, {2: {1: None, 4: None, 5: None, 6: None}}, most=MOST)
     except WireError:
-        raise UserError(f"{name}: damaged, or no SavedModel: not its protocol buffer") from None
+        raise UserError(
+            subject=name,
+            problem="damaged, or no SavedModel: not its protocol buffer",
+        ) from None
     return parse(raw, name=name)
 
 
@@ -120,9 +123,15 @@ def parse(raw: bytes, *, name: str) -> Graph:
         spans = [span for number, span in _messages(raw, (0, len(raw))) if number == 2]
         graphs = [_graph(raw, span) for span in spans]
     except (WireError, IndexError):
-        raise UserError(f"{name}: damaged, or no SavedModel: not its protocol buffer") from None
+        raise UserError(
+            subject=name,
+            problem="damaged, or no SavedModel: not its protocol buffer",
+        ) from None
     if not graphs:
-        raise UserError(f"{name}: damaged, or no SavedModel: it holds no graph")
+        raise UserError(
+            subject=name,
+            problem="damaged, or no SavedModel: it holds no graph",
+        )
     # One file may hold graphs for training or for GPUs beside the one that is served.
     return min(graphs, key=lambda graph: (SERVE not in graph.tags, len(graph.tags)))
 
@@ -137,13 +146,24 @@ def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
     """
     if SERVE not in graph.tags:
         tags = ", ".join(graph.tags) or "none"
-        raise UserError(f"{name}: its tags are {tags}; servers load what has the tag {SERVE}")
+        raise UserError(
+            subject=name,
+            problem=f"its tags are {tags}",
+            remedy=f"servers load what has the tag {SERVE}",
+        )
     if not graph.signatures:
-        raise UserError(f"{name}: it has no signature to call; save it with signatures=…")
+        raise UserError(
+            subject=name,
+            problem="it has no signature to call",
+            remedy="save it with signatures=…",
+        )
     names = set(names)
     for asset in graph.assets:
         if f"assets/{asset}" not in names:
-            raise UserError(f"{name}: its asset assets/{plain(asset)} is missing")
+            raise UserError(
+                subject=name,
+                problem=f"its asset assets/{plain(asset)} is missing",
+            )
     parts: dict[int, set[int]] = {}
     index = False
     for file in names:
@@ -153,9 +173,15 @@ def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
             parts.setdefault(int(part[2]), set()).add(int(part[1]))
     whole = any(found == set(range(count)) for count, found in parts.items())
     if index and not whole:
-        raise UserError(f"{name}: its variables are not whole: a file variables.data-… is missing")
+        raise UserError(
+            subject=name,
+            problem="its variables are not whole: a file variables.data-… is missing",
+        )
     if parts and not index:
-        raise UserError(f"{name}: its variables are not whole: variables.index is missing")
+        raise UserError(
+            subject=name,
+            problem="its variables are not whole: variables.index is missing",
+        )
 
 
 def _graph(raw: bytes, span: tuple[int, int]) -> Graph:

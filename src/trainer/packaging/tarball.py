@@ -50,7 +50,11 @@ def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
         move_file(part, out)
     except OSError as error:
         what = error.filename or out
-        raise UserError(f"{what}: {error.strerror or error}; {out} was not written") from None
+        raise UserError(
+            subject=what,
+            problem=f"{error.strerror or error}",
+            remedy=f"{out} was not written",
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -24,26 +24,43 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
         UserError: It is no folder, is empty, or the container would not start with it.
     """
     if not folder.is_dir():
-        raise UserError(f"--code {folder}: not a folder; name the one that has {SCRIPT}")
+        raise UserError(
+            subject=f"--code {folder}",
+            problem="not a folder",
+            remedy=f"name the one that has {SCRIPT}",
+        )
     found = files(folder)
     if not found:
-        raise UserError(f"--code {folder}: holds no files")
+        raise UserError(
+            subject=f"--code {folder}",
+            problem="holds no files",
+        )
     if not handlers:
         return found
     if SCRIPT not in found:
-        raise UserError(f"--code {folder}: has no {SCRIPT}; found {', '.join(list(found)[:5])}")
+        raise UserError(
+            subject=f"--code {folder}",
+            problem=f"has no {SCRIPT}",
+            remedy=f"found {', '.join(list(found)[:5])}",
+        )
     try:
         names = set(_names(ast.parse(found[SCRIPT].read_bytes())))
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"--code {folder}: {SCRIPT}: {error}") from None
+        raise UserError(
+            subject=f"--code {folder}",
+            problem=f"{SCRIPT}: {error}",
+        ) from None
     except OSError as error:
-        raise UserError(f"--code {folder}: {SCRIPT}: {error.strerror}") from None
+        raise UserError(
+            subject=f"--code {folder}",
+            problem=f"{SCRIPT}: {error.strerror}",
+        ) from None
     # What a star brings is known only once it runs.
     both = {"input_handler", "output_handler"}
     if not names & {"handler", "*"} and not both <= names:
         raise UserError(
-            f"--code {folder}: {SCRIPT} has no function handler, nor input_handler and "
-            "output_handler"
+            subject=f"--code {folder}",
+            problem=f"{SCRIPT} has no function handler, nor input_handler and output_handler",
         )
     return found
 

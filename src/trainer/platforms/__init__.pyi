@@ -1,5 +1,5 @@
 from . import sagemaker as sagemaker, sagemaker_files as sagemaker_files
-from .base import Reading as Reading, Seen as Seen
+from .base import Environment as Environment, PlatformSettings as PlatformSettings
 from .coerce import coerce_value as coerce_value, field_of as field_of
 from .job_secret import (
     SECRET_VARIABLE as SECRET_VARIABLE,
@@ -13,7 +13,7 @@ from .process_env import (
 )
 from .resolve import (
     PLATFORMS as PLATFORMS,
-    Resolved as Resolved,
+    ResolvedJob as ResolvedJob,
     resolve_job as resolve_job,
     which as which,
 )

@@ -12,7 +12,7 @@ from trainer.config import Cluster, Trial, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Environment:
     """What a process finds when it starts; nothing else is looked at.
 
     Attributes:
@@ -40,11 +40,11 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class PlatformSettings:
     """What a platform says about a run.
 
     Attributes:
-        seen: What was read, completed by what the platform's own tools make of it.
+        environment: What was read, completed by what the platform's own tools make of it.
         values: What the platform itself says: fields of `Job` by name.
         sources: For each of them the variable or file that says so.
         hyperparameters: What the user has the platform pass on, by the name it was given.
@@ -59,7 +59,7 @@ class Reading:
             add up gradients (Vertex AI's Reduction Server).
     """
 
-    seen: Seen
+    environment: Environment
     values: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
@@ -81,8 +81,9 @@ def parse_json(text: str, *, where: str) -> Any:
         # What comes after a colon is a value, and may be a secret.
         begins = text.partition(":")[0][:30]
         raise UserError(
-            f"{where}: expected JSON, found text that begins with {begins!r} ({error}); "
-            "set it as the platform does, or not at all"
+            subject=where,
+            problem=f"expected JSON, found text that begins with {begins!r} ({error})",
+            remedy="set it as the platform does, or not at all",
         ) from None
 
 
@@ -90,7 +91,10 @@ def expect(kind: type, value: Any, *, where: str) -> Any:
     """Return `value`, or raise a UserError that says it should be a dict, list, str or int."""
     if not isinstance(value, kind) or isinstance(value, bool):
         names = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
-        raise UserError(f"{where}: expected {names[kind]}, found {shown(value)}")
+        raise UserError(
+            subject=where,
+            problem=f"expected {names[kind]}, found {shown(value)}",
+        )
     return value
 
 

@@ -10,14 +10,14 @@ import json
 from typing import Any
 
 from trainer.config import ROLES, Cluster, Role, UserError
-from trainer.platforms.base import Seen, expect
+from trainer.platforms.base import Environment, expect
 
 POOLS: dict[str, Role] = {f"workerpool{i}": role for i, role in enumerate(ROLES)}
 # AI Platform's custom containers say `master` unless asked otherwise; TensorFlow 2 only `chief`.
 NAMES: dict[str, Role] = {"master": "chief", **{role: role for role in ROLES}, **POOLS}
 
 
-def read_cluster(seen: Seen) -> tuple[Cluster, str | None]:
+def read_cluster(environment: Environment) -> tuple[Cluster, str | None]:
     """Who takes part, and the tuning trial that the specification names.
 
     CLUSTER_SPEC comes first: Vertex sets it on every replica, TF_CONFIG only where there are
@@ -27,7 +27,7 @@ def read_cluster(seen: Seen) -> tuple[Cluster, str | None]:
         UserError: The variable is not as documented, or this process is not in its own list.
     """
     for variable in ("CLUSTER_SPEC", "TF_CONFIG"):
-        spec = seen.json(variable)
+        spec = environment.json(variable)
         if spec is not None:
             return _parse(expect(dict, spec, where=variable), where=variable)
     return Cluster(), None
@@ -41,8 +41,9 @@ def _parse(spec: dict[str, Any], *, where: str) -> tuple[Cluster, str | None]:
     if "type" not in task:
         if count > 1:
             raise UserError(
-                f"{where} task: has no type, so that this process does not know its role among "
-                f"{count}; expected one of {', '.join(NAMES)}"
+                subject=f"{where} task",
+                problem="has no type, so that this process does not know its role among "
+                f"{count}; expected one of {', '.join(NAMES)}",
             )
         return Cluster(), trial
     role = _role(task["type"], where=f"{where} task type")
@@ -53,8 +54,10 @@ def _parse(spec: dict[str, Any], *, where: str) -> tuple[Cluster, str | None]:
     alone = not count and index == 0 and role in ("chief", "worker")
     if index not in numbers and not alone and (numbers or role != "evaluator"):
         raise UserError(
-            f"{where}: this process is {role} {index}, but the cluster lists "
-            f"{len(numbers) or 'none'} of them; each process has to be in its own list"
+            subject=where,
+            problem=f"this process is {role} {index}, but the cluster lists "
+            f"{len(numbers) or 'none'} of them",
+            remedy="each process has to be in its own list",
         )
     listed = {name: tuple(addresses.values()) for name, addresses in members.items()}
     cluster = Cluster(
@@ -74,33 +77,43 @@ def _members_by_role(
     """Numbered addresses of each role that is listed."""
     if "sparseCluster" in spec:
         raise UserError(
-            f"{where} sparseCluster: lists this process alone, as Kubeflow does for dynamic "
-            "workers; expected all workers (for a TFJob: enableDynamicWorker: false)"
+            subject=f"{where} sparseCluster",
+            problem="lists this process alone, as Kubeflow does for dynamic "
+            "workers; expected all workers (for a TFJob: enableDynamicWorker: false)",
         )
     listed = spec.get("cluster") or {}
     pools = isinstance(listed, list) or (isinstance(listed, dict) and "worker_pools" in listed)
     if pools or "worker_pool_index" in task:
         raise UserError(
-            f"{where} cluster: lists its pools; expected an object with one key a pool, "
-            "workerpool0 and so on, as Vertex AI sets it"
+            subject=f"{where} cluster",
+            problem="lists its pools; expected an object with one key a pool, "
+            "workerpool0 and so on, as Vertex AI sets it",
         )
     members: dict[str, dict[int, str]] = {}
     for name, addresses in expect(dict, listed, where=f"{where} cluster").items():
         role = _role(name, where=f"{where} cluster")
         found = _numbered(addresses, where=f"{where} cluster {name}")
         if found and role in members:
-            raise UserError(f"{where} cluster: lists {role} twice, once as {name}; name it once")
+            raise UserError(
+                subject=f"{where} cluster",
+                problem=f"lists {role} twice, once as {name}",
+                remedy="name it once",
+            )
         if role == "ps" and "reductionserver" in json.dumps(spec.get("job")):
             # The pool of Vertex AI's Reduction Server only helps NCCL to add up.
             continue
         if found:
             members[role] = found
     if len(members.get("chief", ())) > 1:
-        raise UserError(f"{where} cluster: lists {len(members['chief'])} chiefs; expected one")
+        raise UserError(
+            subject=f"{where} cluster",
+            problem=f"lists {len(members['chief'])} chiefs; expected one",
+        )
     if "chief" not in members and members.get("worker") and 0 not in members["worker"]:
         raise UserError(
-            f"{where} cluster worker: leaves out worker 0, who is the chief where none is listed; "
-            "expected all workers (for a TFJob: enableDynamicWorker: false)"
+            subject=f"{where} cluster worker",
+            problem="leaves out worker 0, who is the chief where none is listed; "
+            "expected all workers (for a TFJob: enableDynamicWorker: false)",
         )
     return members
 
@@ -108,7 +121,10 @@ def _members_by_role(
 def _role(name: Any, *, where: str) -> Role:
     role = NAMES.get(expect(str, name, where=where).lower())
     if role is None:
-        raise UserError(f"{where}: expected one of {', '.join(NAMES)}, found {name!r}")
+        raise UserError(
+            subject=where,
+            problem=f"expected one of {', '.join(NAMES)}, found {name!r}",
+        )
     return role
 
 
@@ -122,7 +138,10 @@ def _numbered(addresses: Any, *, where: str) -> dict[int, str]:
     """Addresses by number, of a list or of Kubeflow's sparse `{"1": "host:port"}`."""
     if isinstance(addresses, dict):
         if not all(key.isdecimal() for key in addresses):
-            raise UserError(f"{where}: expected numbers as keys, found {', '.join(addresses)}")
+            raise UserError(
+                subject=where,
+                problem=f"expected numbers as keys, found {', '.join(addresses)}",
+            )
         pairs = sorted((int(key), address) for key, address in addresses.items())
     else:
         pairs = list(enumerate(expect(list, addresses, where=where)))

@@ -13,17 +13,17 @@ import json
 import typing
 from typing import Any
 
-from trainer.config import KINDS, Hparams, Job, Knob, UserError, knobs, typed, unquoted
+from trainer.config import KINDS, Hparams, Job, Option, UserError, options_of, typed, unquoted
 from trainer.platforms.base import shown
 
 
 @functools.cache
-def known() -> dict[str, tuple[Knob, type]]:
+def known() -> dict[str, tuple[Option, type]]:
     """Every knob of `Job` and `Hparams`, with the type of its values."""
-    found: dict[str, tuple[Knob, type]] = {}
+    found: dict[str, tuple[Option, type]] = {}
     for part in (Hparams, Job):
         hints = typing.get_type_hints(part)
-        for name, limits in knobs(part).items():
+        for name, limits in options_of(part).items():
             kinds = typing.get_args(hints[name]) or (hints[name],)
             found[name] = (limits, next(k for k in kinds if k is not type(None)))
     return found
@@ -71,10 +71,14 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
         return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
     value = text(value) if kind is str else typed(value, kind)
     if type(value) is not kind:
-        raise UserError(f"{where}: expected {KINDS[kind]}, found {shown(value)}")
+        raise UserError(
+            subject=where,
+            problem=f"expected {KINDS[kind]}, found {shown(value)}",
+        )
     if limits.choices and value not in limits.choices:
         raise UserError(
-            f"{where}: expected one of {', '.join(limits.choices)}, found {shown(value)}"
+            subject=where,
+            problem=f"expected one of {', '.join(limits.choices)}, found {shown(value)}",
         )
     limits.check(where, value)
     return value
@@ -113,5 +117,8 @@ def _pairs(value: Any, *, where: str) -> tuple[tuple[str, str], ...]:
     pairs = [text(item).partition("=") for item in (value if isinstance(value, list) else [value])]
     if not all(name and equals for name, equals, _ in pairs):
         # The values are the user's own, and may be secrets.
-        raise UserError(f"{where}: expected an object of names and values, or NAME=VALUE")
+        raise UserError(
+            subject=where,
+            problem="expected an object of names and values, or NAME=VALUE",
+        )
     return tuple((name, item) for name, _, item in pairs)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import DEFAULT_FILE, DEFAULT_TAG, Job, Trial, UserError
-from trainer.platforms.base import Reading, Seen
+from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.cluster_spec import read_cluster
 
 NAME = "ai-platform"
@@ -40,12 +40,12 @@ PATHS = ("train", "test", "input", *FOLDERS)
 MANAGED = ("jsonl", "csv", "bigquery")
 
 
-def detect(seen: Seen) -> str | None:
+def detect(environment: Environment) -> str | None:
     """The first of the platform's variables that is set, or a `--job-dir` in Cloud Storage."""
     for name in NAMES:
-        if seen.env.get(name):
+        if environment.env.get(name):
             return f"{name} is set"
-    for argument, following in zip(seen.argv, [*seen.argv[1:], ""], strict=False):
+    for argument, following in zip(environment.argv, [*environment.argv[1:], ""], strict=False):
         name, equals, value = argument.partition("=")
         folder = value if equals else following
         # Any other folder may be one of a plain machine.
@@ -54,37 +54,39 @@ def detect(seen: Seen) -> str | None:
     return None
 
 
-def read(seen: Seen) -> Reading:
+def read(environment: Environment) -> PlatformSettings:
     """Read the AIP_, CLOUD_ML_, CLUSTER_SPEC and TF_CONFIG variables.
 
     Raises:
         UserError: One of them is not as documented.
     """
-    cluster, trial = read_cluster(seen)
+    cluster, trial = read_cluster(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, field in NAMES.items():
-        value = seen.env.get(name)
+        value = environment.env.get(name)
         if value and field in PATHS and field not in values and name != "AIP_DATA_FORMAT":
             values[field], sources[field] = value.rstrip("/"), name
-    return Reading(
-        seen=seen,
+    return PlatformSettings(
+        environment=environment,
         values=values,
         sources=sources,
         cluster=cluster,
-        trial=_trial(seen, trial),
+        trial=_trial(environment, trial),
         # Success is the primary's exit code 0: a preempted run must not look like one.
         stopped_code=128 + 15,
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
-        reducers=any(seen.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
+        reducers=any(environment.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
         # Google's own services start each replica when its machine is up, and name no evaluator in
         # TF_CONFIG; everybody else who sets that variable can name all.
-        late_evaluators=any(seen.env.get(name) for name in SERVICE),
+        late_evaluators=any(environment.env.get(name) for name in SERVICE),
     )
 
 
-def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
+def settle(
+    reading: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
+) -> tuple[str, ...]:
     """Refuse data that only a user's own module reads, and go through mounts where there are any.
 
     Returns:
@@ -94,7 +96,7 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
         UserError: The managed data set is to be read, but has no format that the models know.
     """
     if values.get("module", Job.module) == Job.module:
-        _check_format(reading.seen, values, sources)
+        _check_format(reading.environment, values, sources)
     if sources.get("model_dir") == "AIP_MODEL_DIR":
         # Models are registered from this folder itself; versions are the registry's.
         base, _, last = values["model_dir"].rpartition("/")
@@ -105,15 +107,19 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
         value = values.get(name)
         if value:
             many = isinstance(value, tuple)
-            local = tuple(_mounted(path, reading.seen) for path in (value if many else (value,)))
+            local = tuple(
+                _mounted(path, reading.environment) for path in (value if many else (value,))
+            )
             values[name] = local if many else local[0]
-    return _not_used(reading.seen, values, sources)
+    return _not_used(reading.environment, values, sources)
 
 
-def _not_used(seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]) -> tuple[str, ...]:
+def _not_used(
+    environment: Environment, values: Mapping[str, Any], sources: Mapping[str, str]
+) -> tuple[str, ...]:
     """Name the variables for data, folders and services that the job does not use."""
     lines = []
-    for name, value in sorted(seen.env.items()):
+    for name, value in sorted(environment.env.items()):
         field = NAMES.get(name)
         if value and field is None and name.startswith("CLOUD_ML_"):
             # Some hold the whole job.
@@ -128,33 +134,36 @@ def _not_used(seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str])
     return tuple(lines)
 
 
-def _check_format(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
-    form = seen.env.get("AIP_DATA_FORMAT", "")
+def _check_format(
+    environment: Environment, values: dict[str, Any], sources: dict[str, str]
+) -> None:
+    form = environment.env.get("AIP_DATA_FORMAT", "")
     for name in ("train", "test"):
         source = sources.get(name, "")
         uri = next(iter(values.get(name) or ()), "")
         if NAMES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):
             raise UserError(
-                f"AIP_DATA_FORMAT={form or 'bigquery'}: expected {source} to be TFRecord, IDX or "
-                "npy files; name such with --train and --test, or read this format in a --module "
-                "of your own"
+                subject=f"AIP_DATA_FORMAT={form or 'bigquery'}",
+                problem=f"expected {source} to be TFRecord, IDX or npy files",
+                remedy="name such with --train and --test, or read this format in a --module "
+                "of your own",
             )
 
 
-def _mounted(path: str, seen: Seen) -> str:
+def _mounted(path: str, environment: Environment) -> str:
     """`gs://bucket/x` as `/gcs/bucket/x` where Vertex has mounted that bucket."""
     bucket, _, rest = path.removeprefix("gs://").partition("/")
-    mount = seen.path(f"/gcs/{bucket}")
+    mount = environment.path(f"/gcs/{bucket}")
     if path.startswith("gs://") and bucket and mount.is_dir():
         return str(mount / rest.lstrip("/"))
     return path
 
 
-def _trial(seen: Seen, number: str | None) -> Trial | None:
-    file = seen.env.get("CLOUD_ML_HP_METRIC_FILE")
+def _trial(environment: Environment, number: str | None) -> Trial | None:
+    file = environment.env.get("CLOUD_ML_HP_METRIC_FILE")
     # Whoever names a file waits for it; without a number cloudml-hypertune writes `0`.
-    number = seen.env.get("CLOUD_ML_TRIAL_ID") or number or ("0" if file else None)
+    number = environment.env.get("CLOUD_ML_TRIAL_ID") or number or ("0" if file else None)
     if number is None:
         return None
-    tag = seen.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG
+    tag = environment.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG
     return Trial(number=number, tag=tag, file=file or DEFAULT_FILE)

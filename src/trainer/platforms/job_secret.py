@@ -36,6 +36,9 @@ def read_secret(
             if found is None or found == "":
                 continue
             if not isinstance(found, (str, int, float)):
-                raise UserError(f"hyperparameter {name}: expected a text")
+                raise UserError(
+                    subject=f"hyperparameter {name}",
+                    problem="expected a text",
+                )
             return str(found), f"hyperparameter {name}"
     return None, None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from trainer.platforms.base import Reading, Seen
+from trainer.platforms.base import Environment, PlatformSettings
 
 NAME = "local"
 NAMES: dict[str, str] = {}
 
 
-def detect(seen: Seen) -> str:
+def detect(environment: Environment) -> str:
     """Whatever is no other platform is this one."""
     return "no variable or file of another platform is there"
 
 
-def read(seen: Seen) -> Reading:
+def read(environment: Environment) -> PlatformSettings:
     """A plain machine adds nothing to the flags."""
-    return Reading(seen=seen)
+    return PlatformSettings(environment=environment)
 
 
-def settle(reading: Reading, values: dict[str, object], sources: dict[str, str]) -> tuple[str, ...]:
+def settle(
+    reading: PlatformSettings, values: dict[str, object], sources: dict[str, str]
+) -> tuple[str, ...]:
     """Return no lines: nothing follows."""
     return ()

@@ -24,7 +24,7 @@ from trainer.config import (
     unquoted,
 )
 from trainer.platforms import google, local, sagemaker
-from trainer.platforms.base import Reading, Seen
+from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text
 from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.process_env import count_gpus, find_gpu, hidden_gpus, read_task
@@ -36,7 +36,7 @@ JOB_FOLDERS = {"model_dir": "/model", "checkpoint_dir": "/checkpoints", "log_dir
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolved:
+class ResolvedJob:
     """A job and how it came about.
 
     Attributes:
@@ -54,19 +54,19 @@ class Resolved:
     notes: tuple[str, ...]
 
 
-def resolve_job(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
+def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJob:
     """Make the Job of this process.
 
     Args:
-        seen: The environment and files.
+        environment: The environment and files.
         flags: What was said on the command line, by field name; other names are ignored.
 
     Raises:
         UserError: A variable, file, hyperparameter or flag is not as it should be.
     """
-    platform, because = which(seen)
-    reading: Reading = platform.read(seen)
-    secret, secret_source = read_secret(seen.env, reading.hyperparameters)
+    platform, because = which(environment)
+    reading: PlatformSettings = platform.read(environment)
+    secret, secret_source = read_secret(environment.env, reading.hyperparameters)
     others = {k: v for k, v in reading.hyperparameters.items() if not is_secret(k)}
     reading = dataclasses.replace(reading, hyperparameters=others)
     flags = {name: value for name, value in flags.items() if name in known()}
@@ -75,26 +75,29 @@ def resolve_job(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
     notes = (*reading.notes, *platform.settle(reading, values, sources))
     notes += _resembling(values.get("hp", ()))
-    cluster, task = reading.cluster, read_task(seen)
+    cluster, task = reading.cluster, read_task(environment)
     if task:
         cluster, sources["cluster"] = task
         cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
     # What else starts processes as such starts Horovod's ranks.
     ranks = task is not None and task[1] != TASK_VARIABLE and cluster.size > 1
-    usable = 0 if values.get("device") == "cpu" else count_gpus(seen)
+    usable = 0 if values.get("device") == "cpu" else count_gpus(environment)
     how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=usable))
     if ranks and how != "horovod":
         raise UserError(
-            f"--distribution {how}: {sources['cluster']} says that this is one of {cluster.size} "
-            "processes that mpirun or horovodrun started; set --distribution horovod, or start "
-            "the trainer without it"
+            subject=f"--distribution {how}",
+            problem=f"{sources['cluster']} says that this is one of {cluster.size} "
+            "processes that mpirun or horovodrun started",
+            remedy="set --distribution horovod, or start the trainer without it",
         )
     values["distribution"] = how
     if how == "parameter_server" and values.get("shard_by") == "host":
         raise UserError(
-            f"{sources['shard_by']}: hosts hold different data, but with --distribution "
-            "parameter_server every worker reads what the chief names; give all hosts all of the "
-            "data (FullyReplicated), or set --distribution multi_worker_mirrored or horovod"
+            subject=f"{sources['shard_by']}",
+            problem="hosts hold different data, but with --distribution "
+            "parameter_server every worker reads what the chief names",
+            remedy="give all hosts all of the "
+            "data (FullyReplicated), or set --distribution multi_worker_mirrored or horovod",
         )
     if reading.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
         cluster, dropped = dataclasses.replace(cluster, ps=()), len(cluster.ps)
@@ -105,7 +108,7 @@ def resolve_job(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
             )
     if secret_source:
         sources["secret"] = secret_source
-    expected, gpu_notes = _expected(seen, values, launched=task is not None)
+    expected, gpu_notes = _expected(environment, values, launched=task is not None)
     job = dataclasses.replace(
         job_from_flags(values),
         platform=platform.NAME,
@@ -122,7 +125,7 @@ def resolve_job(seen: Seen, flags: Mapping[str, Any]) -> Resolved:
         secret=None if task else secret,
         failure_file=reading.failure_file,
     )
-    return Resolved(
+    return ResolvedJob(
         job=job,
         platform=platform.NAME,
         because=because,
@@ -141,34 +144,40 @@ def default(cluster: Cluster, *, gpus: int) -> str:
 
 
 def _expected(
-    seen: Seen, values: Mapping[str, Any], *, launched: bool
+    environment: Environment, values: Mapping[str, Any], *, launched: bool
 ) -> tuple[str | None, tuple[str, ...]]:
     """What says that there is a GPU to use, and lines for the log.
 
     Raises:
         UserError: One is asked for, and all are hidden.
     """
-    sign, device = find_gpu(seen), values.get("device")
-    if device == "cpu" or not hidden_gpus(seen):
+    sign, device = find_gpu(environment), values.get("device")
+    if device == "cpu" or not hidden_gpus(environment):
         return (None if device == "cpu" else sign), ()
-    hides = f"CUDA_VISIBLE_DEVICES={seen.env['CUDA_VISIBLE_DEVICES']}"
+    hides = f"CUDA_VISIBLE_DEVICES={environment.env['CUDA_VISIBLE_DEVICES']}"
     if device == "gpu" and not launched:
-        raise UserError(f"--device gpu: {hides} hides all GPUs; unset it, or leave --device out")
+        raise UserError(
+            subject="--device gpu",
+            problem=f"{hides} hides all GPUs",
+            remedy="unset it, or leave --device out",
+        )
     # The launcher hides them from those who do not compute.
     told = sign and values["distribution"] != "parameter_server"
     return None, (f"{sign}: hidden by {hides}, training on the CPU",) if told else ()
 
 
-def which(seen: Seen) -> tuple[ModuleType, str]:
+def which(environment: Environment) -> tuple[ModuleType, str]:
     """The platform of this process, and why."""
     for platform in PLATFORMS:
-        because = platform.detect(seen)
+        because = platform.detect(environment)
         if because:
             return platform, because
     raise AssertionError("local takes whatever is left")
 
 
-def _merge(reading: Reading, flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _merge(
+    reading: PlatformSettings, flags: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Platform, hyperparameters and flags, the later the stronger."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -181,15 +190,19 @@ def _merge(reading: Reading, flags: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if own and not own_module:
         name = next(iter(own))
         meant = hint(name, [*known(), *aliases()])
-        raise UserError(f"hyperparameter {name}: is not known{meant} (trainer train --help)")
+        raise UserError(
+            subject=f"hyperparameter {name}",
+            problem=f"is not known{meant} (trainer train --help)",
+        )
     named = ((field_of(key), value) for key, value in own.items())
     pairs = (*named, *told.get("hp", ()), *flags.get("hp", ()))
     if pairs and not own_module:
         name = pairs[0][0]
         meant = hint(name, [flag(known_name) for known_name in known()])
         raise UserError(
-            f"--hp {name}: only a model of your own (--module) has hyperparameters besides the "
-            f"flags{meant}"
+            subject=f"--hp {name}",
+            problem="only a model of your own (--module) has hyperparameters besides the "
+            f"flags{meant}",
         )
     for said, said_by in ((told, told_by), (flags, {name: flag(name) for name in flags})):
         # The two ways to say how long exclude each other; the stronger word counts.
@@ -233,7 +246,11 @@ def _hyperparameters(
         if value is None:
             continue
         if values.get(name, value) != value:
-            raise UserError(f"{where}: contradicts {sources[name]}; send one of the two")
+            raise UserError(
+                subject=where,
+                problem=f"contradicts {sources[name]}",
+                remedy="send one of the two",
+            )
         values[name], sources[name] = value, where
     return values, sources, own
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Cluster, UserError, unquoted
-from trainer.platforms.base import Reading, Seen, expect
+from trainer.platforms.base import Environment, PlatformSettings, expect
 from trainer.platforms.coerce import field_of
 from trainer.platforms.sagemaker_channels import (
     FIELDS,
@@ -64,64 +64,66 @@ NAMES: dict[str, str] = {
 GRACE = 110.0
 
 
-def detect(seen: Seen) -> str | None:
+def detect(environment: Environment) -> str | None:
     """The first sign of a SageMaker job: an SM_ variable, its number, or its files."""
-    variable = sign(seen)
+    variable = sign(environment)
     if variable:
         return f"{variable} is set"
-    if seen.env.get("TRAINING_JOB_ARN", "").split(":")[2:3] == ["sagemaker"]:
+    if environment.env.get("TRAINING_JOB_ARN", "").split(":")[2:3] == ["sagemaker"]:
         return "TRAINING_JOB_ARN is set"
     for name in FILES:
-        if config_file(seen, name).exists():
-            return f"{config_file(seen, name)} is there"
+        if config_file(environment, name).exists():
+            return f"{config_file(environment, name)} is there"
     # Other systems may name their jobs so, too.
-    folder = config_file(seen, FILES[0]).parent
-    if seen.env.get("TRAINING_JOB_NAME") and folder.is_dir():
+    folder = config_file(environment, FILES[0]).parent
+    if environment.env.get("TRAINING_JOB_NAME") and folder.is_dir():
         return f"TRAINING_JOB_NAME is set and {folder} is there"
     return None
 
 
-def read(seen: Seen) -> Reading:
+def read(environment: Environment) -> PlatformSettings:
     """Read the SM_ variables, and the hyperparameters as they were sent.
 
     Raises:
         UserError: A variable or file is malformed, or this host is not in its own list.
     """
-    seen = view(seen)
-    given = hyperparameters(seen)
+    environment = view(environment)
+    given = hyperparameters(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     notes: list[str] = []
     # The SDK's TensorFlow estimator always sends one, where TF1 Estimators kept checkpoints; what
     # SageMaker collects is another folder.
     for key in [key for key in given if field_of(key) == "model_dir"]:
-        sent, collected = unquoted(given.pop(key)), seen.env.get("SM_MODEL_DIR")
+        sent, collected = unquoted(given.pop(key)), environment.env.get("SM_MODEL_DIR")
         if sent and collected and str(sent).rstrip("/") != collected.rstrip("/"):
             notes.append(
                 f"hyperparameter {key}={sent}: set aside, as SageMaker collects the model from "
                 f"{collected}"
             )
-    read_channels(seen, values, sources)
+    read_channels(environment, values, sources)
     for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"):
-        if seen.env.get(name):
-            values[NAMES[name]], sources[NAMES[name]] = seen.env[name], name
-    notes += read_switches(framework_parameters(seen), values, sources)
-    _read_checkpoints(seen, values, sources)
-    return Reading(
-        seen=seen,
+        if environment.env.get(name):
+            values[NAMES[name]], sources[NAMES[name]] = environment.env[name], name
+    notes += read_switches(framework_parameters(environment), values, sources)
+    _read_checkpoints(environment, values, sources)
+    return PlatformSettings(
+        environment=environment,
         values=values,
         sources=sources,
         hyperparameters=given,
-        cluster=read_cluster(seen),
+        cluster=read_cluster(environment),
         # The model as it stands is uploaded whatever the code; this one makes it count.
         stopped_code=0,
         grace=GRACE,
-        failure_file=str(base_dir(seen) / "output/failure"),
+        failure_file=str(base_dir(environment) / "output/failure"),
         notes=tuple(notes),
     )
 
 
-def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
+def settle(
+    reading: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
+) -> tuple[str, ...]:
     """Check the channels that are to be read, and that this host has a part in the training.
 
     Returns:
@@ -130,51 +132,57 @@ def settle(reading: Reading, values: dict[str, Any], sources: dict[str, str]) ->
     Raises:
         UserError: One is missing, empty or a pipe; or the host is in none of the groups.
     """
-    seen = reading.seen
+    environment = reading.environment
     if values.get("layout") == "tar":
         raise UserError(
-            f"{sources['layout']} tar: SageMaker packs the model folder itself; leave it out"
+            subject=f"{sources['layout']} tar",
+            problem="SageMaker packs the model folder itself",
+            remedy="leave it out",
         )
-    notes = check_channels(seen, values, sources)
-    notes += tuple(overridden(framework_parameters(seen), values, sources))
-    read_sharding(seen, len(reading.cluster.trainers), values, sources)
-    hosts, taking_part = _hosts(seen)
-    current = seen.env.get("SM_CURRENT_HOST")
+    notes = check_channels(environment, values, sources)
+    notes += tuple(overridden(framework_parameters(environment), values, sources))
+    read_sharding(environment, len(reading.cluster.trainers), values, sources)
+    hosts, taking_part = _hosts(environment)
+    current = environment.env.get("SM_CURRENT_HOST")
     if current in hosts and current not in taking_part:
         raise UserError(
-            f"SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, {current}, found "
-            f"{', '.join(taking_part)}; name its group, or give that group a program of its own"
+            subject="SM_DISTRIBUTION_INSTANCE_GROUPS",
+            problem=f"expected a group with this host, {current}, found {', '.join(taking_part)}",
+            remedy="name its group, or give that group a program of its own",
         )
     return notes
 
 
-def _read_checkpoints(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+def _read_checkpoints(
+    environment: Environment, values: dict[str, Any], sources: dict[str, str]
+) -> None:
     """Set the folder that SageMaker keeps in S3: the one of its file, else the default."""
-    file = config_file(seen, "checkpointconfig.json")
+    file = config_file(environment, "checkpointconfig.json")
     config = expect(dict, read_file(file), where=str(file)) if file.exists() else {}
     local = config.get("LocalPath")
     if local:
         path = Path(expect(str, local, where=f"{file}: LocalPath"))
         if path.is_relative_to("/opt/ml"):
-            path = base_dir(seen) / path.relative_to("/opt/ml")
+            path = base_dir(environment) / path.relative_to("/opt/ml")
         values["checkpoint_dir"], sources["checkpoint_dir"] = str(path), str(file)
         return
-    checkpoints = base_dir(seen) / "checkpoints"
+    checkpoints = base_dir(environment) / "checkpoints"
     if checkpoints.is_dir() or config:
         values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
 
 
-def read_cluster(seen: Seen) -> Cluster:
+def read_cluster(environment: Environment) -> Cluster:
     """The hosts that take part in the training, the first of them the chief.
 
     Raises:
         UserError: The variables are malformed, or this host is not in the list.
     """
-    hosts, taking_part = _hosts(seen)
-    current = seen.env.get("SM_CURRENT_HOST", "")
+    hosts, taking_part = _hosts(environment)
+    current = environment.env.get("SM_CURRENT_HOST", "")
     if hosts and current not in hosts:
         raise UserError(
-            f"SM_CURRENT_HOST={current}: is not in its own list, SM_HOSTS={','.join(hosts)}"
+            subject=f"SM_CURRENT_HOST={current}",
+            problem=f"is not in its own list, SM_HOSTS={','.join(hosts)}",
         )
     if current not in taking_part:
         return Cluster()
@@ -184,17 +192,17 @@ def read_cluster(seen: Seen) -> Cluster:
         worker=tuple(taking_part[1:]),
         role="worker" if rank else "chief",
         index=max(0, rank - 1),
-        interface=_interface(seen),
+        interface=_interface(environment),
     )
 
 
-def _hosts(seen: Seen) -> tuple[list[str], list[str]]:
+def _hosts(environment: Environment) -> tuple[list[str], list[str]]:
     """All hosts, and those that take part: of a heterogeneous cluster maybe some groups only."""
     variable = "SM_RESOURCE_CONFIG"
-    config = expect(dict, seen.json(variable) or {}, where=variable)
-    hosts = _names(seen.json("SM_HOSTS") or [], where="SM_HOSTS")
+    config = expect(dict, environment.json(variable) or {}, where=variable)
+    hosts = _names(environment.json("SM_HOSTS") or [], where="SM_HOSTS")
     groups = "SM_DISTRIBUTION_INSTANCE_GROUPS"
-    chosen = _names(seen.json(groups) or [], where=groups)
+    chosen = _names(environment.json(groups) or [], where=groups)
     where = f"{variable}: instance_groups"
     members: set[str] = set()
     listed = expect(list, config.get("instance_groups") or [], where=where)
@@ -205,8 +213,9 @@ def _hosts(seen: Seen) -> tuple[list[str], list[str]]:
     if listed and not members and {*chosen} - {"homogeneousCluster"}:
         found = ", ".join(str(group.get("instance_group_name")) for group in listed)
         raise UserError(
-            f"{groups}: none of {', '.join(chosen)} is among the job's groups, {found}; name one "
-            "of these"
+            subject=groups,
+            problem=f"none of {', '.join(chosen)} is among the job's groups, {found}",
+            remedy="name one of these",
         )
     return hosts, [host for host in hosts if host in members] if members else hosts
 
@@ -215,10 +224,10 @@ def _names(listed: Any, *, where: str) -> list[str]:
     return [expect(str, name, where=where) for name in expect(list, listed, where=where)]
 
 
-def _interface(seen: Seen) -> str | None:
+def _interface(environment: Environment) -> str | None:
     """The network interface, if there is one of that name.
 
     The SDK's version 3 announces `ethwe` in local mode, which docker networks do not have.
     """
-    name = seen.env.get("SM_NETWORK_INTERFACE_NAME", "")
-    return name if name and seen.path(f"/sys/class/net/{name}").exists() else None
+    name = environment.env.get("SM_NETWORK_INTERFACE_NAME", "")
+    return name if name and environment.path(f"/sys/class/net/{name}").exists() else None

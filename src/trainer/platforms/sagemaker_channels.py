@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 
 CHANNEL = "SM_CHANNEL_"
 # Whichever comes first: the trainer trains on one set and evaluates on another.
@@ -27,27 +27,29 @@ FIELDS = {
 _NO_DATA = ("CODE", "SM_DRIVERS")
 
 
-def by_upper_name(seen: Seen) -> dict[str, str]:
+def by_upper_name(environment: Environment) -> dict[str, str]:
     """Return variables by their names in capitals; the toolkit writes them so, people may not."""
-    return {name.upper(): name for name in seen.env if name.upper().startswith("SM_")}
+    return {name.upper(): name for name in environment.env if name.upper().startswith("SM_")}
 
 
-def read_channels(seen: Seen, values: dict[str, Any], sources: dict[str, str]) -> None:
+def read_channels(
+    environment: Environment, values: dict[str, Any], sources: dict[str, str]
+) -> None:
     """Set the fields of Job whose channels are there: the first channel of each field."""
-    variables = by_upper_name(seen)
+    variables = by_upper_name(environment)
     for name, field in FIELDS.items():
         actual = variables.get(name, name)
-        if seen.env.get(actual) and field not in values:
-            values[field], sources[field] = seen.env[actual], actual
+        if environment.env.get(actual) and field not in values:
+            values[field], sources[field] = environment.env[actual], actual
 
 
 def check_channels(
-    seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]
+    environment: Environment, values: Mapping[str, Any], sources: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Check the channels that the job reads, and name those that it does not.
 
     Args:
-        seen: What the platform gives.
+        environment: What the platform gives.
         values: All fields of Job by name, hyperparameters and flags included.
         sources: For each of them what said so.
 
@@ -57,7 +59,7 @@ def check_channels(
     Raises:
         UserError: A channel is missing, empty or a pipe, or none is for training.
     """
-    variables = by_upper_name(seen)
+    variables = by_upper_name(environment)
     channels = {
         name: actual
         for name, actual in sorted(variables.items())
@@ -70,24 +72,28 @@ def check_channels(
         model = any(FIELDS.get(name) == "input" for name in channels)
         hint = ", or set the hyperparameter import=true to pass that model on" if model else ""
         raise UserError(
-            f"SM_CHANNELS: none of {names} is for training; name a channel train or training{hint}"
+            subject="SM_CHANNELS",
+            problem=f"none of {names} is for training",
+            remedy=f"name a channel train or training{hint}",
         )
-    used = {name for field in read for name in _channels_of(field, seen, values, sources)}
+    used = {name for field in read for name in _channels_of(field, environment, values, sources)}
     for actual in channels.values():
         if actual in used:
-            _check(actual, seen)
+            _check(actual, environment)
     return tuple(
-        f"{actual}={seen.env[actual]}: not used, {_why(name, read, sources)}"
+        f"{actual}={environment.env[actual]}: not used, {_why(name, read, sources)}"
         for name, actual in channels.items()
         if actual not in used
     )
 
 
-def read_sharding(seen: Seen, hosts: int, values: dict[str, Any], sources: dict[str, str]) -> None:
+def read_sharding(
+    environment: Environment, hosts: int, values: dict[str, Any], sources: dict[str, str]
+) -> None:
     """Set how hosts share the data where the service gives each host other objects.
 
     Args:
-        seen: What the platform gives.
+        environment: What the platform gives.
         hosts: How many hosts train.
         values: Fields of Job by name; `shard_by` is set here.
         sources: For each of them what said so.
@@ -96,39 +102,44 @@ def read_sharding(seen: Seen, hosts: int, values: dict[str, Any], sources: dict[
         UserError: Another way to share the data was asked for, or test data alone is sharded.
     """
     sharded = {
-        field: f"SM_INPUT_DATA_CONFIG: channel {channel} is ShardedByS3Key"
+        field: f"channel {channel} is ShardedByS3Key"
         for field in ("train", "test")
-        for variable in _channels_of(field, seen, values, sources)
-        for channel, settings in _settings(seen, variable)
+        for variable in _channels_of(field, environment, values, sources)
+        for channel, settings in _settings(environment, variable)
         if _is_sharded(settings)
     }
     if hosts < 2 or not sharded:
         return
     if "train" not in sharded:
         raise UserError(
-            f"{sharded['test']}, but the training data is not; set both to ShardedByS3Key, or "
-            "this one to FullyReplicated"
+            subject="SM_INPUT_DATA_CONFIG",
+            problem=f"{sharded['test']}, but the training data is not",
+            remedy="set both to ShardedByS3Key, or this one to FullyReplicated",
         )
     asked = values.get("shard_by", "host")
     if asked != "host":
         raise UserError(
-            f"{sources['shard_by']} {asked}: {sharded['train']}, so that each host has other "
-            "files; leave it out, or set FullyReplicated"
+            subject=f"{sources['shard_by']} {asked}",
+            problem=f"SM_INPUT_DATA_CONFIG: {sharded['train']}, so that each host has other files",
+            remedy="leave it out, or set FullyReplicated",
         )
-    values["shard_by"], sources["shard_by"] = "host", sharded["train"]
+    values["shard_by"], sources["shard_by"] = "host", f"SM_INPUT_DATA_CONFIG: {sharded['train']}"
 
 
 def _channels_of(
-    field: str, seen: Seen, values: Mapping[str, Any], sources: Mapping[str, str]
+    field: str, environment: Environment, values: Mapping[str, Any], sources: Mapping[str, str]
 ) -> list[str]:
     """Return the variables of the channels that a field reads, however it came to their folders."""
     paths = values.get(field) or ()
     paths = (paths,) if isinstance(paths, str) else paths
     return [
         variable
-        for name, variable in sorted(by_upper_name(seen).items())
+        for name, variable in sorted(by_upper_name(environment).items())
         if name.startswith(CHANNEL)
-        and (sources.get(field) == variable or any(_below(p, seen.env[variable]) for p in paths))
+        and (
+            sources.get(field) == variable
+            or any(_below(p, environment.env[variable]) for p in paths)
+        )
     ]
 
 
@@ -136,10 +147,10 @@ def _below(path: str, folder: str) -> bool:
     return bool(folder) and "://" not in path and Path(path).is_relative_to(folder)
 
 
-def _settings(seen: Seen, variable: str) -> list[tuple[str, dict[str, Any]]]:
+def _settings(environment: Environment, variable: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the channel that a variable names, and what SageMaker says of it."""
     name = variable.upper().removeprefix(CHANNEL)
-    config = seen.json("SM_INPUT_DATA_CONFIG")
+    config = environment.json("SM_INPUT_DATA_CONFIG")
     return [
         (channel, settings)
         for channel, settings in (config.items() if isinstance(config, dict) else ())
@@ -165,13 +176,13 @@ def _why(name: str, read: tuple[str, ...], sources: Mapping[str, str]) -> str:
     return f"as its name is none of {names}"
 
 
-def _check(variable: str, seen: Seen) -> None:
-    folder = seen.env[variable]
-    for channel, settings in _settings(seen, variable):
+def _check(variable: str, environment: Environment) -> None:
+    folder = environment.env[variable]
+    for channel, settings in _settings(environment, variable):
         if settings.get("TrainingInputMode") == "Pipe":
             raise UserError(
-                f"SM_INPUT_DATA_CONFIG: channel {channel} has TrainingInputMode Pipe; "
-                "expected File or FastFile"
+                subject="SM_INPUT_DATA_CONFIG",
+                problem=f"channel {channel} has TrainingInputMode Pipe; expected File or FastFile",
             )
     path = Path(folder)
     if "://" in folder or path.is_file():
@@ -181,9 +192,15 @@ def _check(variable: str, seen: Seen) -> None:
             return
     except OSError as error:
         raise UserError(
-            f"{variable}={folder}: cannot be read: {error.strerror}; check the channel"
+            subject=f"{variable}={folder}",
+            problem=f"cannot be read: {error.strerror}",
+            remedy="check the channel",
         ) from None
     check = "check its S3 address"
-    if any(_is_sharded(settings) for _, settings in _settings(seen, variable)):
+    if any(_is_sharded(settings) for _, settings in _settings(environment, variable)):
         check += ", and that it has an object for each host, as it is ShardedByS3Key"
-    raise UserError(f"{variable}={folder}: the channel is empty; {check}")
+    raise UserError(
+        subject=f"{variable}={folder}",
+        problem="the channel is empty",
+        remedy=check,
+    )

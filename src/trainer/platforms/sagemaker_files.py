@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
-from trainer.platforms.base import Seen, expect, parse_json
+from trainer.platforms.base import Environment, expect, parse_json
 
 CONFIG = "input/config"
 HYPERPARAMETERS, CHANNELS, RESOURCES = (
@@ -37,42 +37,48 @@ print(json.dumps(Environment().to_env_vars()))
 TOOLKIT_SECONDS = 60.0
 
 
-def base_dir(seen: Seen) -> Path:
+def base_dir(environment: Environment) -> Path:
     """The folder that is /opt/ml on the service."""
-    moved = seen.env.get("SAGEMAKER_BASE_DIR")
-    return Path(moved) if moved else seen.path("/opt/ml")
+    moved = environment.env.get("SAGEMAKER_BASE_DIR")
+    return Path(moved) if moved else environment.path("/opt/ml")
 
 
-def config_file(seen: Seen, name: str) -> Path:
+def config_file(environment: Environment, name: str) -> Path:
     """One of `FILES`, whether it is there or not."""
-    return base_dir(seen) / CONFIG / name
+    return base_dir(environment) / CONFIG / name
 
 
-def sign(seen: Seen) -> str | None:
+def sign(environment: Environment) -> str | None:
     """The first variable that only a SageMaker job has."""
-    names = (name for name, value in seen.env.items() if value)
+    names = (name for name, value in environment.env.items() if value)
     return next((n for n in names if n in SIGNS or n.startswith("SM_CHANNEL_")), None)
 
 
-def view(seen: Seen) -> Seen:
+def view(environment: Environment) -> Environment:
     """The same with the SM_ variables, made by the toolkit if they are not there yet.
 
     Raises:
         UserError: One of the three files is missing or malformed, or the toolkit is missing.
     """
-    if seen.env.get("SM_MODEL_DIR") and seen.env.get("SM_HOSTS"):
-        return seen
-    if sign(seen) and not config_file(seen, RESOURCES).exists():
+    if environment.env.get("SM_MODEL_DIR") and environment.env.get("SM_HOSTS"):
+        return environment
+    if sign(environment) and not config_file(environment, RESOURCES).exists():
         # Scripts for SageMaker are tried out on a plain machine with just a few of them set.
-        return seen
+        return environment
     for name in FILES:
-        expect(dict, read_file(config_file(seen, name)), where=str(config_file(seen, name)))
-    _check_resources(seen)
+        expect(
+            dict,
+            read_file(config_file(environment, name)),
+            where=str(config_file(environment, name)),
+        )
+    _check_resources(environment)
     # What is set already is so because somebody wants it so.
-    return dataclasses.replace(seen, env={**_toolkit_variables(seen), **seen.env})
+    return dataclasses.replace(
+        environment, env={**_toolkit_variables(environment), **environment.env}
+    )
 
 
-def hyperparameters(seen: Seen) -> dict[str, Any]:
+def hyperparameters(environment: Environment) -> dict[str, Any]:
     """The hyperparameters, without those that the SDKs and the toolkit say to each other.
 
     The file has them as they were sent, all strings, quoted or not: better than SM_HPS, where the
@@ -81,10 +87,10 @@ def hyperparameters(seen: Seen) -> dict[str, Any]:
     Raises:
         UserError: The file or variable is malformed.
     """
-    return {k: v for k, v in _sent(seen).items() if not k.startswith(RESERVED)}
+    return {k: v for k, v in _sent(environment).items() if not k.startswith(RESERVED)}
 
 
-def script_hyperparameters(seen: Seen) -> dict[str, Any]:
+def script_hyperparameters(environment: Environment) -> dict[str, Any]:
     """Return the hyperparameters of a user's script, as the toolkit parses them.
 
     In a tuning job every trial gets the same `model_dir`; as AWS's TensorFlow toolkit does, the
@@ -93,23 +99,23 @@ def script_hyperparameters(seen: Seen) -> dict[str, Any]:
     Raises:
         UserError: The file or variable is malformed.
     """
-    given = dict(expect(dict, seen.json("SM_HPS") or {}, where="SM_HPS"))
-    folder, job = given.get("model_dir"), seen.env.get("TRAINING_JOB_NAME")
-    tuned = "_tuning_objective_metric" in _sent(seen)
+    given = dict(expect(dict, environment.json("SM_HPS") or {}, where="SM_HPS"))
+    folder, job = given.get("model_dir"), environment.env.get("TRAINING_JOB_NAME")
+    tuned = "_tuning_objective_metric" in _sent(environment)
     if tuned and job and folder and not str(folder).startswith("/opt/ml"):
         given["model_dir"] = f"{folder}/{job}/model"
     return given
 
 
-def framework_parameters(seen: Seen) -> dict[str, Any]:
+def framework_parameters(environment: Environment) -> dict[str, Any]:
     """The `sagemaker_*` hyperparameters: script mode and the switches of distribution.
 
     Raises:
         UserError: The file or variable is malformed.
     """
     variable = "SM_FRAMEWORK_PARAMS"
-    found: dict[str, Any] = dict(expect(dict, seen.json(variable) or {}, where=variable))
-    for key, value in _sent(seen).items():
+    found: dict[str, Any] = dict(expect(dict, environment.json(variable) or {}, where=variable))
+    for key, value in _sent(environment).items():
         if key.startswith("sagemaker_"):
             try:
                 found[key] = json.loads(value)
@@ -124,35 +130,40 @@ def read_file(path: Path) -> Any:
         return parse_json(path.read_text(encoding="utf-8"), where=str(path))
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read: {error.strerror}; SageMaker writes it before it starts "
-            "the container"
+            subject=path,
+            problem=f"cannot be read: {error.strerror}",
+            remedy="SageMaker writes it before it starts the container",
         ) from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: expected JSON, found bytes that are no text") from None
+        raise UserError(
+            subject=path,
+            problem="expected JSON, found bytes that are no text",
+        ) from None
 
 
-def _sent(seen: Seen) -> dict[str, Any]:
-    file = config_file(seen, HYPERPARAMETERS)
+def _sent(environment: Environment) -> dict[str, Any]:
+    file = config_file(environment, HYPERPARAMETERS)
     if file.exists():
         return expect(dict, read_file(file), where=str(file))
-    return expect(dict, seen.json("SM_HPS") or {}, where="SM_HPS")
+    return expect(dict, environment.json("SM_HPS") or {}, where="SM_HPS")
 
 
-def _check_resources(seen: Seen) -> None:
+def _check_resources(environment: Environment) -> None:
     """Raise unless the toolkit will find the hosts in their file."""
-    path = config_file(seen, RESOURCES)
+    path = config_file(environment, RESOURCES)
     found = read_file(path)
     hosts = expect(list, found.get("hosts"), where=f"{path}: hosts")
     current = expect(str, found.get("current_host"), where=f"{path}: current_host")
     if current not in hosts:
         raise UserError(
-            f"{path}: current_host {current!r} is not in its own list of hosts, "
-            f"{', '.join(map(str, hosts))}"
+            subject=path,
+            problem=f"current_host {current!r} is not in its own list of hosts, "
+            f"{', '.join(map(str, hosts))}",
         )
 
 
-def _toolkit_variables(seen: Seen) -> dict[str, str]:
-    base = base_dir(seen)
+def _toolkit_variables(environment: Environment) -> dict[str, str]:
+    base = base_dir(environment)
     # The toolkit makes this folder when it is imported; user code is not to find it there.
     code = base / "code"
     made = not code.exists()
@@ -160,7 +171,7 @@ def _toolkit_variables(seen: Seen) -> dict[str, str]:
         ran = subprocess.run(
             # Not from the current folder, where modules of the toolkit's names may be the user's.
             [sys.executable, "-P", "-c", TOOLKIT],
-            env={**seen.env, "SAGEMAKER_BASE_DIR": str(base)},
+            env={**environment.env, "SAGEMAKER_BASE_DIR": str(base)},
             capture_output=True,
             text=True,
             timeout=TOOLKIT_SECONDS,
@@ -168,8 +179,10 @@ def _toolkit_variables(seen: Seen) -> dict[str, str]:
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"{base / CONFIG}: the sagemaker-training toolkit took more than "
-            f"{TOOLKIT_SECONDS:g} s to read it; does nvidia-smi answer?"
+            subject=f"{base / CONFIG}",
+            problem="the sagemaker-training toolkit took more than "
+            f"{TOOLKIT_SECONDS:g} s to read it",
+            remedy="does nvidia-smi answer?",
         ) from None
     finally:
         if made:
@@ -179,7 +192,8 @@ def _toolkit_variables(seen: Seen) -> dict[str, str]:
         last = (ran.stderr.strip().splitlines() or ["no message"])[-1]
         hint = "; pip install sagemaker-training" if "No module named" in last else ""
         raise UserError(
-            f"{base / CONFIG}: the sagemaker-training toolkit cannot read it: {last}{hint}"
+            subject=f"{base / CONFIG}",
+            problem=f"the sagemaker-training toolkit cannot read it: {last}{hint}",
         )
     # Its log may come before.
     variables = json.loads(ran.stdout.splitlines()[-1])

@@ -51,12 +51,17 @@ def switched_on(parameters: Mapping[str, Any]) -> str | None:
     for name in on:
         if name not in SWITCHES:
             raise UserError(
-                f"hyperparameter {name}: is true, but this image has no such way to share the "
-                f"work; expected one of {', '.join(SWITCHES)} (the estimator's `distribution`)"
+                subject=f"hyperparameter {name}",
+                problem="is true, but this image has no such way to share the "
+                f"work; expected one of {', '.join(SWITCHES)} (the estimator's `distribution`)",
             )
     if len(on) > 1:
         first, second = sorted(on, key=list(SWITCHES).index)[:2]
-        raise UserError(f"hyperparameters {first} and {second}: both are true; choose one of them")
+        raise UserError(
+            subject=f"hyperparameters {first} and {second}",
+            problem="both are true",
+            remedy="choose one of them",
+        )
     return on[0] if on else None
 
 
@@ -117,6 +122,7 @@ def _is_on(name: str, parameters: Mapping[str, Any]) -> bool:
     value = "" if parameters[name] is None else str(parameters[name]).strip('" ').lower()
     if value not in (*_ON, *_OFF):
         raise UserError(
-            f"hyperparameter {name}: expected true or false, found {shown(parameters[name])}"
+            subject=f"hyperparameter {name}",
+            problem=f"expected true or false, found {shown(parameters[name])}",
         )
     return value in _ON

@@ -105,13 +105,21 @@ def check(job: Job, tf: Any) -> None:
     if found:
         cannot = "cannot use it" if gpus else "finds none" if there else "finds no GPU"
         wrong = f"TensorFlow {cannot}: {found[0].text}; {found[0].remedy}"
-        raise UserError(f"--device {job.device}: {there}{wrong}; {_OTHERWISE}")
+        raise UserError(
+            subject=f"--device {job.device}",
+            problem=f"{there}{wrong}",
+            remedy=_OTHERWISE,
+        )
     details = tf.config.experimental.get_device_details(gpus[0])
     capability, least = details.get("compute_capability"), _least(tf)
     if capability and capability < least:
         wrong = f"the GPU's compute capability, {_dotted(capability)}, is too old"
         needed = f"this TensorFlow needs {_dotted(least)} or more"
-        raise UserError(f"--device {job.device}: {there}{wrong}: {needed}; {_OTHERWISE}")
+        raise UserError(
+            subject=f"--device {job.device}",
+            problem=f"{there}{wrong}: {needed}",
+            remedy=_OTHERWISE,
+        )
 
 
 _UNKNOWN = cuda.Cause(

@@ -33,7 +33,7 @@ def check_temporary() -> None:
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
-        raise UserError(mistake_of(error)) from None
+        raise UserError.from_text(mistake_of(error) or str(error)) from None
 
 
 def check_threads(cores: int) -> None:
@@ -52,7 +52,7 @@ def check_threads(cores: int) -> None:
             started.append(thread)
     except RuntimeError:
         what = f"cannot start the {count} threads that TensorFlow needs on {cores} cores"
-        raise UserError(no_more_threads(what)) from None
+        raise UserError.from_text(no_more_threads(what)) from None
     finally:
         go.set()
         for thread in started:

@@ -77,8 +77,9 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise UserError(
-            f"{file}: Keras cannot read its settings: {error.strerror}; set KERAS_HOME to another "
-            "folder"
+            subject=file,
+            problem=f"Keras cannot read its settings: {error.strerror}",
+            remedy="set KERAS_HOME to another folder",
         ) from None
     wrong = None if isinstance(found, dict) else "an object of settings"
     if wrong is None:
@@ -89,6 +90,8 @@ def _read(file: Path) -> dict[str, Any]:
             wrong = "epsilon to be a number such as 1e-7"
     if wrong:
         raise UserError(
-            f"{file}: Keras does not start with it: expected {wrong}; correct it or remove it"
+            subject=file,
+            problem=f"Keras does not start with it: expected {wrong}",
+            remedy="correct it or remove it",
         )
     return found

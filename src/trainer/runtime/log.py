@@ -1,32 +1,121 @@
-"""Lines that a run prints for people and log filters."""
+"""Write what the trainer logs: one handler for all packages, whose lines are a contract.
+
+    logger = logging.getLogger(__name__)
+    logger.info("step=%d test_accuracy=%.4f", step, accuracy)
+
+    log.begin("INFO")                      # once a process, when it knows how much to print
+
+People, CloudWatch's metric patterns and Cloud Logging read the same lines: a message is one line,
+`name=value` where it has numbers. A run reports on standard output. Whoever starts and supervises
+processes writes `trainer: …` to standard error, and so does the server. Secrets are masked.
+"""
 
 from __future__ import annotations
 
+import logging
+from typing import Literal
+
 from trainer.runtime import output
 
-LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+# The values of --verbosity: each prints what it names and what is worse.
+LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+}
+Verbosity = Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+
+ROOT = "trainer"
+# They write to standard error with `trainer: ` before each line, whatever the process does.
+_SUPERVISION = ("cli", "distribution", "launch", "sagemaker.mpi")
+# It works for a run or a server, and reports where that does.
+_NOT_SUPERVISION = ("launch.pip",)
+
+
+def begin(verbosity: str = "INFO", *, to: Literal["out", "err"] = "out", prefix: str = "") -> None:
+    """Print what the packages log from now on, in place of any choice before.
+
+    Args:
+        verbosity: The lowest level that is printed, one of `LEVELS`.
+        to: The stream of a verb's own lines, standard output or standard error.
+        prefix: What stands before each of them.
+    """
+    logger = logging.getLogger(ROOT)
+    for handler in [h for h in logger.handlers if isinstance(h, LineHandler)]:
+        logger.removeHandler(handler)
+    logger.addHandler(LineHandler(to=to, prefix=prefix))
+    logger.setLevel(LEVELS[verbosity])
+    logger.propagate = False
+
+
+def end() -> None:
+    """Take the handler away, so that Python's own defaults hold again."""
+    logger = logging.getLogger(ROOT)
+    for handler in [h for h in logger.handlers if isinstance(h, LineHandler)]:
+        logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+
+
+def is_set_up() -> bool:
+    """Return whether somebody has chosen what becomes of the trainer's records."""
+    return logging.getLogger(ROOT).hasHandlers()
+
+
+class LineHandler(logging.Handler):
+    """Prints each record as one line, at once.
+
+    Args:
+        to: See `begin`.
+        prefix: See `begin`.
+    """
+
+    def __init__(self, *, to: Literal["out", "err"], prefix: str) -> None:
+        super().__init__()
+        self._to = to
+        self._prefix = prefix
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            name = record.name.removeprefix(f"{ROOT}.")
+            supervises = _within(name, _SUPERVISION) and not _within(name, _NOT_SUPERVISION)
+            prefix = "trainer: " if supervises else self._prefix
+            text = record.getMessage()
+            if record.levelno < logging.INFO:
+                output.err(f"trainer: debug: {name}: {text}")
+                return
+            if record.levelno == logging.WARNING:
+                text = f"warning: {text}"
+            write = output.err if supervises or self._to == "err" else output.out
+            write(f"{prefix}{text}")
+            if record.exc_info and record.exc_info[1]:
+                output.err_traceback(record.exc_info[1])
+        except Exception:
+            self.handleError(record)
+
+
+def _within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 class Reporter:
-    """Prints whole lines, at once, to standard output.
-
-    Plain lines of `name=value` suit people, CloudWatch's metric patterns and Cloud Logging alike.
+    """Logs a run's lines. Modules that log by themselves have no need of it.
 
     Args:
         verbosity: The lowest level that is printed.
     """
 
     def __init__(self, verbosity: str = "INFO") -> None:
-        self._lowest = LEVELS.index(verbosity)
+        self._lowest = LEVELS[verbosity]
 
     def info(self, text: str) -> None:
         """Print progress."""
-        self._print("INFO", text)
+        if self._lowest <= logging.INFO:
+            output.out(text)
 
     def warn(self, text: str) -> None:
         """Print what may be a mistake."""
-        self._print("WARN", f"warning: {text}")
-
-    def _print(self, level: str, text: str) -> None:
-        if LEVELS.index(level) >= self._lowest:
-            output.out(text)
+        if self._lowest <= logging.WARNING:
+            output.out(f"warning: {text}")

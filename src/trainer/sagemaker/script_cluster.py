@@ -22,7 +22,7 @@ from trainer.launch import Child, Command, Rules, Run
 from trainer.platforms import (
     MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER,
-    Seen,
+    Environment,
     framework_parameters,
     sagemaker,
     switched_on,
@@ -84,17 +84,17 @@ class ScriptCluster:
         return _ServerBesideScript(None if self.role == "master" else self.cluster["master"][0])
 
 
-def read(seen: Seen) -> ScriptCluster | None:
+def read(environment: Environment) -> ScriptCluster | None:
     """Return the cluster of the user's script, or None if it runs by itself.
 
     Args:
-        seen: What the platform gives, with the SM_ variables.
+        environment: What the platform gives, with the SM_ variables.
 
     Raises:
         UserError: A switch or variable is malformed, or this image has no program for it.
     """
-    switch = switched_on(framework_parameters(seen))
-    found = sagemaker.read_cluster(seen)
+    switch = switched_on(framework_parameters(environment))
+    found = sagemaker.read_cluster(environment)
     hosts = found.trainers
     if not hosts or switch not in (PARAMETER_SERVER, MULTI_WORKER_MIRRORED):
         return None

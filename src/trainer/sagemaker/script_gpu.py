@@ -9,22 +9,24 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from trainer.platforms import Seen, find_gpu, hidden_gpus
+from trainer.platforms import Environment, find_gpu, hidden_gpus
 
 # For NVIDIA's driver to answer.
 SECONDS = 20.0
 
 
-def gpu_warning(seen: Seen, env: Mapping[str, str], *, python: str = sys.executable) -> str | None:
+def gpu_warning(
+    environment: Environment, env: Mapping[str, str], *, python: str = sys.executable
+) -> str | None:
     """Return why TensorFlow in a script would find no GPU; None if there is nothing to say.
 
     Args:
-        seen: What says that there is a GPU.
+        environment: What says that there is a GPU.
         env: The environment of the script.
         python: Its interpreter.
     """
-    sign = find_gpu(seen)
-    if sign is None or hidden_gpus(seen):
+    sign = find_gpu(environment)
+    if sign is None or hidden_gpus(environment):
         return None
     # A process of its own has the script's environment, and lets go of the driver again.
     argv = [python, "-P", "-m", "trainer.runtime.cuda"]

@@ -119,9 +119,15 @@ def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
             try:
                 os.fsencode(part)
             except UnicodeEncodeError:
-                raise UserError(f"hyperparameter {key!r}: not valid Unicode") from None
+                raise UserError(
+                    subject=f"hyperparameter {key!r}",
+                    problem="not valid Unicode",
+                ) from None
             if "\0" in part:
-                raise UserError(f"hyperparameter {key!r}: has a null character in it")
+                raise UserError(
+                    subject=f"hyperparameter {key!r}",
+                    problem="has a null character in it",
+                )
         args += [flag, text]
     return tuple(args)
 
@@ -146,8 +152,10 @@ def _bring(
                 why = outcome.tail[-1] if outcome.tail else ""
                 if outcome.signal is not None or not why:
                     why = failure_file.ending(outcome)
-                kind = StorageError if outcome.code == RETRY else UserError
-                raise kind(f"{_SOURCES} {place}: cannot be fetched: {why}")
+                subject, problem = f"{_SOURCES} {place}", f"cannot be fetched: {why}"
+                if outcome.code == RETRY:
+                    raise StorageError(f"{subject}: {problem}")
+                raise UserError(subject=subject, problem=problem)
         else:
             path = _local(place)
         if path.is_file():
@@ -155,18 +163,27 @@ def _bring(
             unpack(path, unpacked, name=f"{_SOURCES} {place}")
             path = unpacked
         elif not path.is_dir():
-            raise UserError(f"{_SOURCES} {place}: not found; expected a tar file or a folder")
+            raise UserError(
+                subject=f"{_SOURCES} {place}",
+                problem="not found; expected a tar file or a folder",
+            )
         elif code_dir.is_dir() and path.samefile(code_dir):
             return
         try:
             laid = source_dir.lay(path, code_dir)
         except OSError as error:
             what = error.filename or code_dir
-            raise UserError(f"{_SOURCES} {place}: {what}: {error.strerror}") from None
+            raise UserError(
+                subject=f"{_SOURCES} {place}",
+                problem=f"{what}: {error.strerror}",
+            ) from None
     over = f" over {laid.over}, {laid.replaced} replaced" if laid.over else ""
     reporter.info(f"{laid.files} files of {place} laid in {code_dir}{over}")
     if not laid.files:
-        raise UserError(f"{_SOURCES} {place}: holds no files")
+        raise UserError(
+            subject=f"{_SOURCES} {place}",
+            problem="holds no files",
+        )
 
 
 def _local(place: str) -> Path:
@@ -174,7 +191,10 @@ def _local(place: str) -> Path:
         return Path(place)
     parts = urlsplit(place)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        raise UserError(f"{_SOURCES} {place}: expected s3://, file:///, or a local path")
+        raise UserError(
+            subject=f"{_SOURCES} {place}",
+            problem="expected s3://, file:///, or a local path",
+        )
     return Path(unquote(parts.path))
 
 
@@ -198,9 +218,16 @@ def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[s
     path = code_dir / program
     name = os.path.relpath(path, code_dir)
     if not program or not program.isprintable() or name.startswith("-"):
-        raise UserError(f"{told}: {wanted}")
+        raise UserError(
+            subject=told,
+            problem=wanted,
+        )
     if not path.resolve().is_relative_to(code_dir.resolve()):
-        raise UserError(f"{told}: not in {code_dir}; {wanted}")
+        raise UserError(
+            subject=told,
+            problem=f"not in {code_dir}",
+            remedy=wanted,
+        )
     has_setup = (code_dir / "setup.py").is_file()
     if path.is_file():
         if path.suffix == ".py":
@@ -214,7 +241,15 @@ def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[s
     if packaged and _MODULE.fullmatch(program) and path.suffix not in (".py", ".sh"):
         return [python, "-m", program], ["."]
     if path.is_dir():
-        raise UserError(f"{told}: a folder without setup.py or pyproject.toml beside it; {wanted}")
+        raise UserError(
+            subject=told,
+            problem="a folder without setup.py or pyproject.toml beside it",
+            remedy=wanted,
+        )
     there = sorted(p.name for p in code_dir.iterdir())[:10] if code_dir.is_dir() else []
     held = ", ".join(there) or "nothing"
-    raise UserError(f"{told}: not found in {code_dir}, which holds {held}; {wanted}")
+    raise UserError(
+        subject=told,
+        problem=f"not found in {code_dir}, which holds {held}",
+        remedy=wanted,
+    )

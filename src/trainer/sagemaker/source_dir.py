@@ -40,7 +40,11 @@ def lay(source: Path, over: Path) -> Laid:
     new = _entries(source)
     for path, mode in new.items():
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
-            raise UserError(f"{source / path}: neither a file nor a folder; leave it out")
+            raise UserError(
+                subject=f"{source / path}",
+                problem="neither a file nor a folder",
+                remedy="leave it out",
+            )
     before = _files(_entries(over))
     over.mkdir(parents=True, exist_ok=True)
     for path, mode in new.items():
@@ -52,7 +56,10 @@ def lay(source: Path, over: Path) -> Laid:
             continue
         if target.is_dir() and not target.is_symlink():
             if source.resolve().is_relative_to(target.resolve()):
-                raise UserError(f"{source / path}: would replace the folder that it is in")
+                raise UserError(
+                    subject=f"{source / path}",
+                    problem="would replace the folder that it is in",
+                )
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)

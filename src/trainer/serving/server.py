@@ -256,6 +256,9 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise UserError(f"--port {port}: cannot listen at {host}: {error.strerror}") from None
+        raise UserError(
+            subject=f"--port {port}",
+            problem=f"cannot listen at {host}: {error.strerror}",
+        ) from None
     with listener:
         yield listener

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import KINDS, Knob, Switch, UserError, flag, knob, reader, typed
+from trainer.config import KINDS, Option, Switch, UserError, flag, option, reader, typed
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB
@@ -31,64 +31,66 @@ class Settings:
     Attributes that are no flags are told by the platform alone.
     """
 
-    model_dir: str = knob(
+    model_dir: str = option(
         "model", "folder of one model's versions, or of folders of models, or a SavedModel itself; "
         "s3:// and gs:// are fetched once (default: what the platform names, else model)", WHERE,
         metavar="DIR",
     )
-    model_name: str = knob("model", "name of the model that lies in the folder itself", WHERE)
-    host: str = knob("0.0.0.0", "address to listen at", WHERE, metavar="ADDRESS")
-    port: int = knob(8080, "port to listen at; 0: any that is free", WHERE, low=0, high=65535)
-    versions: int = knob(2, "newest versions of each model to keep loaded", WHERE, low=1, high=100)
-    poll: float = knob(
+    model_name: str = option("model", "name of the model that lies in the folder itself", WHERE)
+    host: str = option("0.0.0.0", "address to listen at", WHERE, metavar="ADDRESS")
+    port: int = option(8080, "port to listen at; 0: any that is free", WHERE, low=0, high=65535)
+    versions: int = option(
+        2, "newest versions of each model to keep loaded", WHERE, low=1, high=100
+    )
+    poll: float = option(
         1.0, "seconds between looks for new versions; 0: never look", WHERE, low=0, high=3600,
         metavar="SECONDS",
     )
 
-    batching: bool | None = knob(
+    batching: bool | None = option(
         None, "answer requests together, and large ones in pieces, for every signature that is not "
         "seen to answer otherwise then; --no-batching: for none (default: for those that the "
         "trainer has found at export to compute each row by itself)", LOAD,
     )
-    max_batch: int = knob(
+    max_batch: int = option(
         64, "where requests are batched, most instances in one call of the model; 1: no batching",
         LOAD, low=1, high=65536,
     )
-    batch_wait_ms: float = knob(
+    batch_wait_ms: float = option(
         0.0, "wait this long for a batch to fill; 0: take what has come while the model was busy",
         LOAD, low=0, high=1000, metavar="MS",
     )
-    batch_threads: int = knob(1, "calls of a model at a time", LOAD, low=1, high=64)
-    threads: int = knob(0, "TensorFlow's threads; 0: one for each core", LOAD, low=0, high=1024)
+    batch_threads: int = option(1, "calls of a model at a time", LOAD, low=1, high=64)
+    threads: int = option(0, "TensorFlow's threads; 0: one for each core", LOAD, low=0, high=1024)
 
-    max_queue: int = knob(
+    max_queue: int = option(
         512, "requests of a model that may wait; more get 503", LIMITS, low=1, high=10**8
     )
-    max_payload_mb: float = knob(
+    max_payload_mb: float = option(
         100.0, "largest body of a request in MiB; larger get 413", LIMITS, low=0, above=True,
         high=MOST_PAYLOAD, metavar="MIB",
     )
-    timeout: float = knob(
+    timeout: float = option(
         60.0, "seconds for one request; longer get 504", LIMITS, low=0, above=True, high=3600,
         metavar="SECONDS",
     )
-    header_timeout: float = knob(
+    header_timeout: float = option(
         20.0, "seconds for the header of a request; longer get 408, and a header of more than "
         "64 KiB or 200 fields gets 431", LIMITS, low=0, above=True, high=3600, metavar="SECONDS",
     )
-    max_connections: int = knob(
+    max_connections: int = option(
         4096, "connections at a time, as far as the hard limit of open files allows; for more, "
         "those are closed that have waited the longest for a request", LIMITS, low=1, high=10**6,
     )
 
-    linger: float = knob(
+    linger: float = option(
         1.0, "seconds at SIGTERM in which /ping fails and requests are still taken", RUN, low=0,
         high=600, metavar="SECONDS",
     )
-    grace: float = knob(
+    grace: float = option(
         25.0, "seconds after that for requests to end", RUN, low=0, high=3600, metavar="SECONDS"
     )
-    access_log: bool = knob(True, "print a line of JSON for each request", RUN)
+    access_log: bool = option(True, "print a line of JSON for each request", RUN)
 
     # Vertex AI's routes besides ours.
     health_route: str | None = None
@@ -133,7 +135,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD", "MULTIRECORD", "SINGLERECORD")
 
 
-def knobs() -> dict[str, Knob]:
+def knobs() -> dict[str, Option]:
     """The fields that are flags."""
     fields = dataclasses.fields(Settings)
     return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}
@@ -192,7 +194,10 @@ def from_flags(
     for name in ("health_route", "predict_route"):
         route = told.get(name)
         if route is not None and (not route.startswith("/") or set(route) & set("{}?#")):
-            raise UserError(f"{VARIABLES[name][0]} {route}: expected a path such as /health")
+            raise UserError(
+                subject=f"{VARIABLES[name][0]} {route}",
+                problem="expected a path such as /health",
+            )
     told |= {name: values[name] for name in knobs() if name in values}
     return Settings(**told)
 
@@ -202,7 +207,10 @@ def _batch_transform(told: dict[str, Any], env: Mapping[str, str]) -> None:
     (variable,) = VARIABLES["max_concurrent"]
     asked = told.get("max_concurrent", 1)
     if asked < 0:
-        raise UserError(f"{variable} {asked}: expected a number of 0 or more")
+        raise UserError(
+            subject=f"{variable} {asked}",
+            problem="expected a number of 0 or more",
+        )
     if asked == 0:
         # The service leaves it to `/execution-parameters`.
         del told["max_concurrent"]
@@ -217,7 +225,10 @@ def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
     if env.get(enable, "") not in ("", "None"):
         told["batching"] = {"1": True, "0": False}.get(env[enable], typed(env[enable], bool))
         if not isinstance(told["batching"], bool):
-            raise UserError(f"{enable} {env[enable]}: expected {KINDS[bool]}")
+            raise UserError(
+                subject=f"{enable} {env[enable]}",
+                problem=f"expected {KINDS[bool]}",
+            )
     wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
     if env.get(wait):
         told["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000
@@ -232,7 +243,8 @@ def _strategy(text: str) -> str:
     name = text.upper().replace("-", "_")
     if name not in STRATEGIES:
         raise UserError(
-            f"SAGEMAKER_BATCH_STRATEGY {text}: expected MULTI_RECORD or SINGLE_RECORD"
+            subject=f"SAGEMAKER_BATCH_STRATEGY {text}",
+            problem="expected MULTI_RECORD or SINGLE_RECORD",
         )
     return name.replace("RECORD", "_RECORD").replace("__", "_")
 
@@ -244,6 +256,9 @@ def _typed(text: str, kind: Any, *, where: str) -> Any:
     if kind in (int, float):
         value = typed(text, kind)
         if type(value) is not kind:
-            raise UserError(f"{where} {text}: expected {KINDS[kind]}")
+            raise UserError(
+                subject=f"{where} {text}",
+                problem=f"expected {KINDS[kind]}",
+            )
         return value
     return text

@@ -74,7 +74,9 @@ def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> 
         need, free = sum(member.size for member in members), shutil.disk_usage(to).free
         if need > free:
             raise UserError(
-                f"{name}: takes {need / 1e6:.0f} MB unpacked, but {to} has {free / 1e6:.0f} MB left"
+                subject=name,
+                problem=f"takes {need / 1e6:.0f} MB unpacked, "
+                f"but {to} has {free / 1e6:.0f} MB left",
             )
         tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
         tar.extractall(to, members)
@@ -98,12 +100,21 @@ def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarF
             yield stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))
     except DAMAGED as error:
         why = str(error).partition("\n")[0].rstrip(":") or type(error).__name__
-        raise UserError(f"{name}: not a whole tar file: {why}") from None
+        raise UserError(
+            subject=name,
+            problem=f"not a whole tar file: {why}",
+        ) from None
     except OSError as error:
         if error.errno is None:
             # bz2's, for damaged data.
-            raise UserError(f"{name}: not a whole tar file: {error}") from None
-        raise UserError(f"{name}: cannot be unpacked: {error.strerror or error}") from None
+            raise UserError(
+                subject=name,
+                problem=f"not a whole tar file: {error}",
+            ) from None
+        raise UserError(
+            subject=name,
+            problem=f"cannot be unpacked: {error.strerror or error}",
+        ) from None
 
 
 def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.TarInfo]:
@@ -121,9 +132,15 @@ def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.
         path = PurePosixPath(member.name)
         problem = _problem(path, member, seen, limits)
         if problem:
-            raise UserError(f"{name}: not unpacked: its member {_shown(member.name)} is {problem}")
+            raise UserError(
+                subject=name,
+                problem=f"not unpacked: its member {_shown(member.name)} is {problem}",
+            )
         if len(members) > limits.members:
-            raise UserError(f"{name}: not unpacked: it has more than {limits.members} members")
+            raise UserError(
+                subject=name,
+                problem=f"not unpacked: it has more than {limits.members} members",
+            )
         seen[path] = member
         _make_ours(member)
         # The archive keeps its members: what their headers said besides would fill memory.

@@ -142,7 +142,8 @@ class Place:
             # Not repeated where it may hold a password or a token.
             shown = "" if re.search("[@=]", url) else f" {url}"
             raise UserError(
-                f"{flag}{shown}: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more"
+                subject=f"{flag}{shown}",
+                problem="expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more",
             )
         scheme, self.bucket, path = match.groups("")
         self.url, self.flag, self.scheme = url, flag, "s3" if scheme == "s3" else "gs"
@@ -174,13 +175,19 @@ class Place:
             found = self._list(self._below(""))
         if not found:
             expected = "an object, a folder or a glob" if patterns else "a folder"
-            raise UserError(f"{self.flag} {self.url}: nothing is there; expected {expected}")
+            raise UserError(
+                subject=f"{self.flag} {self.url}",
+                problem=f"nothing is there; expected {expected}",
+            )
         if size is None:
             found = self._wanted(found, among)
         for key in found:
             parents = map(str, PurePosixPath(key).parents)
             if not {"", ".", ".."}.isdisjoint(key.split("/")) or any(p in found for p in parents):
-                raise UserError(f"{self.flag} {self.url}: {key!r} cannot be a local file")
+                raise UserError(
+                    subject=f"{self.flag} {self.url}",
+                    problem=f"{key!r} cannot be a local file",
+                )
         return found
 
     @property
@@ -201,8 +208,9 @@ class Place:
         if not names:
             shown = ", ".join(sorted(key[start:] for key in left)[:3])
             raise UserError(
-                f"{self.flag} {self.url}: holds only {shown}"
-                f"{', …' if len(left) > 3 else ''}, of which nothing is read"
+                subject=f"{self.flag} {self.url}",
+                problem=f"holds only {shown}"
+                f"{', …' if len(left) > 3 else ''}, of which nothing is read",
             )
         return {key: size for key, size in left.items() if key[start:] in names}
 
@@ -318,7 +326,10 @@ class Place:
             driver = getattr(importlib.import_module(module), name)
         except ImportError:
             needs = f"needs {package}: {install('cloud')}"
-            raise UserError(f"{self.flag} {self.url}: {needs}") from None
+            raise UserError(
+                subject=f"{self.flag} {self.url}",
+                problem=needs,
+            ) from None
         # It logs whole addresses; all that matters comes as an exception as well.
         logging.getLogger(package).setLevel(logging.CRITICAL)
         settings = {"use_listings_cache": False, **settings, **options}
@@ -386,7 +397,10 @@ class Place:
                 code = answer_of(error).code
                 mistake = mistake_of(error, lost)
                 if mistake:
-                    raise UserError(f"{self.flag} {url}: {mistake}") from None
+                    raise UserError(
+                        subject=f"{self.flag} {url}",
+                        problem=mistake,
+                    ) from None
             if tried < TRIES:
                 self.stop.wait(BACKOFF * 2 ** (tried - 1))
         raise StorageError(f"{self.flag} {url}: failed {TRIES} times, at last with {code}")

@@ -82,8 +82,9 @@ def fetch(
         local += [str(root / place.key)] if mine else []
     if paths and not shared:
         raise UserError(
-            f"{flag} {' '.join(paths)}: {next(number)} objects for {shard[1]} hosts leave none for "
-            f"host {shard[0]}; take fewer hosts, or do not share the objects out by host"
+            subject=f"{flag} {' '.join(paths)}",
+            problem=f"{next(number)} objects for {shard[1]} hosts leave none for host {shard[0]}",
+            remedy="take fewer hosts, or do not share the objects out by host",
         )
     jobs = {to: job for to, job in jobs.items() if not is_there(to, job[2])}
     for folder in {to.parent for to in jobs}:
@@ -92,8 +93,9 @@ def fetch(
     free = shutil.disk_usage(into).free if jobs else 0
     if need > free:
         raise UserError(
-            f"{flag} {' '.join(paths)}: takes {need / 1e6:.0f} MB of disk, but {into} has "
-            f"{free / 1e6:.0f} MB left; take a larger disk"
+            subject=f"{flag} {' '.join(paths)}",
+            problem=f"takes {need / 1e6:.0f} MB of disk, but {into} has {free / 1e6:.0f} MB left",
+            remedy="take a larger disk",
         )
     calls = [functools.partial(p.download, key, size, to) for to, (p, key, size) in jobs.items()]
     _transfer([calls], {p for p, *_ in jobs.values()}, f"{flag} fetched", patience)

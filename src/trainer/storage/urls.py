@@ -21,12 +21,19 @@ def local_path(path: str, *, flag: str) -> str:
     """A local path as it is, or that of a `file://` url; a UserError for any other url."""
     if COLLAPSED.match(path):
         scheme, _, rest = path.partition(":/")
-        raise UserError(f"{flag} {path}: a slash is missing; did you mean {scheme}://{rest}?")
+        raise UserError(
+            subject=f"{flag} {path}",
+            problem="a slash is missing",
+            remedy=f"did you mean {scheme}://{rest}?",
+        )
     if path.startswith("file:/") and not path.startswith("file://"):
         return unquote(path.removeprefix("file:"))
     scheme, separator, rest = path.partition("://")
     if not separator:
         return path
     if scheme != "file":
-        raise UserError(f"{flag} {scheme}://…: expected s3://, gs://, file:// or a local path")
+        raise UserError(
+            subject=f"{flag} {scheme}://…",
+            problem="expected s3://, gs://, file:// or a local path",
+        )
     return unquote(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest)

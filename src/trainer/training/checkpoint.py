@@ -166,9 +166,10 @@ class Checkpoints:
             if here != other:
                 a, b = (f"{v[0]} {v[1]}" if v else "nothing more" for v in (other, here))
                 error = _OtherModelError(
-                    f"--checkpoint-dir {self._folder}: {path.name} is of another model or "
-                    f"optimizer: it has {a} where this one has {b}; name another folder, or "
-                    "train with the flags it was made with"
+                    subject=f"--checkpoint-dir {self._folder}",
+                    problem=f"{path.name} is of another model or "
+                    f"optimizer: it has {a} where this one has {b}",
+                    remedy="name another folder, or train with the flags it was made with",
                 )
                 error.certain = certain
                 raise error

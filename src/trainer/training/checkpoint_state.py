@@ -130,8 +130,9 @@ def all_damaged(folder: Path | str, count: int, newest: str) -> UserError:
     """Return the error of a run that finds checkpoints, but none to go on from."""
     which = "the only checkpoint is" if count == 1 else f"all {count} checkpoints are"
     return UserError(
-        f"--checkpoint-dir {folder}: {which} damaged ({newest}); remove them to begin anew, or "
-        "name another folder"
+        subject=f"--checkpoint-dir {folder}",
+        problem=f"{which} damaged ({newest})",
+        remedy="remove them to begin anew, or name another folder",
     )
 
 

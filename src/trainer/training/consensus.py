@@ -57,8 +57,9 @@ def share(job: Job, *, replicas: int) -> Share:
     if size % replicas:
         fitting = max(replicas, size // replicas * replicas)
         raise UserError(
-            f"--batch-size {size}: cannot be divided among {replicas} replicas; take {fitting}, or "
-            "--scaling linear to give each a whole batch"
+            subject=f"--batch-size {size}",
+            problem=f"cannot be divided among {replicas} replicas",
+            remedy=f"take {fitting}, or --scaling linear to give each a whole batch",
         )
     return Share(batch=size, scale=1.0, scaling_epochs=0.0)
 
@@ -96,10 +97,16 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
             if mine != theirs:
                 value = given[name].text if name in given else "not given"
                 raise UserError(
-                    f"{name}: {value} for this process (rank {strategy.rank}), something else for "
-                    f"rank {rank}; give all processes the same"
+                    subject=name,
+                    problem=f"{value} for this process (rank {strategy.rank}), something else for "
+                    f"rank {rank}",
+                    remedy="give all processes the same",
                 )
-    raise UserError("--hp: not the same for all processes; give all processes the same")
+    raise UserError(
+        subject="--hp",
+        problem="not the same for all processes",
+        remedy="give all processes the same",
+    )
 
 
 def _gather(strategy: Strategy, mine: Sequence[float]) -> np.ndarray:

@@ -50,8 +50,9 @@ def evaluate_checkpoints(
     """
     if not job.checkpoint_dir:
         raise UserError(
-            "--checkpoint-dir: not given, and an evaluator evaluates what the chief writes there; "
-            "name a folder that both see"
+            subject="--checkpoint-dir",
+            problem="not given, and an evaluator evaluates what the chief writes there",
+            remedy="name a folder that both see",
         )
     folder = Path(job.checkpoint_dir)
     # What a GPU here would make of it may need other variables than the chief's processor.

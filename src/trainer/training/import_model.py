@@ -37,7 +37,8 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
         return
     if not job.input:
         raise UserError(
-            "--import: there is no model: name a channel `input` (SageMaker), or give --input PATH"
+            subject="--import",
+            problem="there is no model: name a channel `input` (SageMaker), or give --input PATH",
         )
     preflight.check_outputs(job)
     begun = time.monotonic()

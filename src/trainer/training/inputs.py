@@ -108,7 +108,10 @@ def length(job: Job, train: Any, *, batch_size: int) -> tuple[int, int]:
     stream: Stream | None = getattr(train, "stream", None)
     if stream is None:
         if job.steps is None:
-            raise UserError("--steps: not given, and the module's data does not tell its size")
+            raise UserError(
+                subject="--steps",
+                problem="not given, and the module's data does not tell its size",
+            )
         return job.steps, job.steps
     epoch = stream.total / batch_size
     steps = job.steps or math.ceil(epoch * (job.epochs or 1))

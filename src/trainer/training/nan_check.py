@@ -39,6 +39,7 @@ def check_finite(
         else:
             origin = "the module's own input_fn" if stream is None else "a worker's files"
         raise UserError(
-            f"step {progress.step + bad + 1}: the loss is {losses[bad]}; its batch came from "
-            f"{origin}; try a lower --learning-rate or --precision float32"
+            subject=f"step {progress.step + bad + 1}",
+            problem=f"the loss is {losses[bad]}; its batch came from {origin}",
+            remedy="try a lower --learning-rate or --precision float32",
         )

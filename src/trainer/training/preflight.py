@@ -18,7 +18,11 @@ def output_dir(job: Job) -> Path:
 def check(job: Job) -> None:
     """Raise a UserError if data is missing or, on the chief, an output folder cannot be written."""
     if job.test and not job.train:
-        raise UserError(f"--train: not given, but --test {' '.join(job.test)} is; name both")
+        raise UserError(
+            subject="--train",
+            problem=f"not given, but --test {' '.join(job.test)} is",
+            remedy="name both",
+        )
     if job.module == Job.module:
         files.find(job.train, split="train")
         files.find(test_paths(job), split="test")
@@ -53,5 +57,7 @@ def _check_writable(folder: Path, *, flag: str) -> None:
         Path(name).unlink()
     except OSError as error:
         raise UserError(
-            f"{flag} {folder}: cannot be written: {error.strerror}; name another folder"
+            subject=f"{flag} {folder}",
+            problem=f"cannot be written: {error.strerror}",
+            remedy="name another folder",
         ) from None

@@ -10,7 +10,7 @@ from typing import Any
 from trainer.config import TASK_VARIABLE, Job
 from trainer.data import selection
 from trainer.launch import end_with_parent
-from trainer.platforms import Resolved
+from trainer.platforms import ResolvedJob
 from trainer.runtime import (
     Reporter,
     StoppedError,
@@ -28,7 +28,7 @@ from trainer.training.import_model import import_model
 from trainer.training.staging import Stage, staged
 
 
-def run_job(resolved: Resolved) -> int:
+def run_job(resolved: ResolvedJob) -> int:
     """Train as the job says.
 
     Args:

@@ -237,7 +237,10 @@ def staged(
         test = fetch(job.test, data, flag="--test", among=among, **more)
         found = globs.expanded(fetch(model, work / "input", flag="--input", **more))
         if len(found) > 1:
-            raise UserError(f"--input {job.input}: expected one model, found {len(found)}")
+            raise UserError(
+                subject=f"--input {job.input}",
+                problem=f"expected one model, found {len(found)}",
+            )
         paths: dict[str, Any] = {
             k: str(work / k) if k in remote else local_path(v, flag=flag_of(k))
             for k, v in (folders | remote).items()

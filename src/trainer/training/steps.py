@@ -145,7 +145,10 @@ def make_evaluate(
         if gave_up:
             return None
         if not seen:
-            raise DataError("--test: the data set has no examples")
+            raise DataError(
+                subject="--test",
+                problem="the data set has no examples",
+            )
         return Tested(right / seen, loss / seen)
 
     return evaluate
@@ -193,7 +196,11 @@ def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except tf.errors.OutOfRangeError:
-        raise UserError("--module: its training data ended; input_fn must repeat it") from None
+        raise UserError(
+            subject="--module",
+            problem="its training data ended",
+            remedy="input_fn must repeat it",
+        ) from None
     except tf.errors.OpError:
         stream = getattr(data, "stream", None)
         if stream is not None and stream.error is not None:

@@ -5,7 +5,7 @@ import pytest
 from trainer.config.errors import UserError
 from trainer.config.flags import Parser, add_flags, job_from_flags
 from trainer.config.job import Hparams, Job
-from trainer.config.options import flag, knobs
+from trainer.config.options import flag, options_of
 
 
 def parse(*argv: str) -> Job:
@@ -71,7 +71,7 @@ def test_help_lists_every_knob_once_with_its_default():
     text = " ".join(parser.format_help().split())
     for part in (Job, Hparams):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
-        for name, knob in knobs(part).items():
+        for name, knob in options_of(part).items():
             described = " ".join((knob.help % ()).split())
             assert described in text, name
             if isinstance(defaults[name], (int, float, str)) and "default:" not in knob.help:

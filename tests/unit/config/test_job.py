@@ -4,7 +4,7 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.config.job import Hparams, Job
-from trainer.config.options import knobs
+from trainer.config.options import options_of
 
 
 def test_a_job_cannot_be_changed():
@@ -46,8 +46,8 @@ def test_every_field_is_a_flag_with_help_but_for_what_only_a_platform_can_say():
     platform |= {"failure_file", "late_evaluators", "gpu_expected", "secret"}
     for part in (Job, Hparams):
         names = {f.name for f in dataclasses.fields(part)} - platform - {"hparams"}
-        assert names == set(knobs(part))
-        assert all(knob.help for knob in knobs(part).values())
+        assert names == set(options_of(part))
+        assert all(knob.help for knob in options_of(part).values())
 
 
 @pytest.mark.parametrize("name", ["timeline", "autotune_log"])

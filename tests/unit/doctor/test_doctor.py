@@ -18,7 +18,7 @@ from trainer.data.formats.idx import pack
 from trainer.doctor import data as doctor_data, packages as doctor_packages
 from trainer.doctor.examination import examine
 from trainer.doctor.probes import Probes
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.runtime.cuda import Cause
 from trainer.storage.errors import StorageError
 
@@ -71,7 +71,7 @@ class Machine:
 
     def look(self, env=(), **flags):
         flags.setdefault("model_dir", str(self.folder / "runs/model"))
-        seen = Seen(env={"PATH": str(self.bin), **dict(env)}, root=self.root)
+        seen = Environment(env={"PATH": str(self.bin), **dict(env)}, root=self.root)
         answers = {"statvfs": lambda path: self.disks.get(str(path), room())} | self.answers
         return examine(seen, flags, probes=Probes(**answers))
 
@@ -226,7 +226,7 @@ def test_object_stores_are_told_as_addresses(machine):
 
 def test_a_bucket_that_is_not_there_is_a_problem_and_one_that_does_not_answer_a_note(machine):
     def refuse(url, flag, among=None):
-        raise UserError(f"{flag} {url}: there is no such bucket")
+        raise UserError(subject=f"{flag} {url}", problem="there is no such bucket")
 
     def fail(url, flag, among=None):
         raise StorageError(f"{flag} {url}: failed 4 times, at last with 503")
@@ -681,11 +681,11 @@ import sys, time
 start = time.perf_counter()
 from trainer.doctor import examine
 from trainer.doctor.dry_run import describe
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 imported = time.perf_counter() - start
 assert "numpy" not in sys.modules
-seen = Seen(env={"PATH": "", "TMPDIR": sys.argv[1]})
+seen = Environment(env={"PATH": "", "TMPDIR": sys.argv[1]})
 report = examine(seen, {"model_dir": sys.argv[1]})
 describe(resolve_job(seen, {}), commands=())
 assert report.lines()

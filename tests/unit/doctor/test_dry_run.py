@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from trainer.config.job import Hparams, Job
 from trainer.doctor import dry_run
 from trainer.launch.supervise.command import Command
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 from trainer.runtime.secrets.mask import MASK
 
@@ -27,7 +27,7 @@ def sagemaker(tmp_path, **more):
 
 
 def told(env, flags=(), commands=(), root=Path("/nowhere")):
-    resolved = resolve_job(Seen(env=env, root=root), dict(flags))
+    resolved = resolve_job(Environment(env=env, root=root), dict(flags))
     return dry_run.as_dict(resolved, commands=commands, env=env)
 
 
@@ -82,7 +82,7 @@ def test_processes_have_what_differs_and_what_the_platform_sets(tmp_path):
 
 def test_the_text_says_the_same_and_can_be_pasted_into_a_shell():
     command = Command(name="rank 0", argv=("python", "-c", "print('a b')"), env={"A": "b c"})
-    resolved = resolve_job(Seen(env={}), {})
+    resolved = resolve_job(Environment(env={}), {})
     text = dry_run.describe(resolved, commands=[command], env={"B": "1"})
     lines = text.splitlines()
     assert "  batch_size = 64  (recipe cnn)" in lines
@@ -94,7 +94,7 @@ def test_the_text_says_the_same_and_can_be_pasted_into_a_shell():
 
 
 def test_without_processes_it_says_so():
-    assert dry_run.describe(resolve_job(Seen(env={}), {}), commands=()).endswith(
+    assert dry_run.describe(resolve_job(Environment(env={}), {}), commands=()).endswith(
         "none beside this one"
     )
 
@@ -110,7 +110,7 @@ def test_no_secret_is_told(secret):
     )
     flags = {"hp": (("api_key", secret), ("note", f"<{secret}>")), "module": "my.model"}
     flags["model_dir"] = f"/models/{secret}"
-    resolved = resolve_job(Seen(env=env, root=Path("/nowhere")), flags)
+    resolved = resolve_job(Environment(env=env, root=Path("/nowhere")), flags)
     got = dry_run.as_dict(resolved, commands=[command], env=env)
     text = dry_run.describe(resolved, commands=[command], env=env)
     for shown in (text, json.dumps(got), json.dumps(got, ensure_ascii=False), repr(got)):

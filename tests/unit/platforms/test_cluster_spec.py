@@ -5,7 +5,7 @@ import pytest
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.cluster_spec import read_cluster
 
 POOLS = {
@@ -18,7 +18,7 @@ ROLES = {"chief": ["c:1"], "worker": ["w0:1", "w1:1"], "ps": ["p:1"]}
 
 
 def read(variable="TF_CONFIG", **spec: Any):
-    return read_cluster(Seen(env={variable: json.dumps(spec)}))
+    return read_cluster(Environment(env={variable: json.dumps(spec)}))
 
 
 def cluster(variable="TF_CONFIG", **spec: Any) -> Cluster:
@@ -90,7 +90,7 @@ def test_cluster_spec_comes_before_tf_config():
         "CLUSTER_SPEC": json.dumps({"cluster": POOLS, "task": task("workerpool1", 1)}),
         "TF_CONFIG": json.dumps({"cluster": ROLES, "task": task("chief")}),
     }
-    assert read_cluster(Seen(env=env))[0].rank == 2
+    assert read_cluster(Environment(env=env))[0].rank == 2
 
 
 def test_legacy_names_are_understood_in_cluster_spec():
@@ -215,16 +215,16 @@ def test_a_malformed_specification_is_told_with_what_was_expected(spec, expected
 @pytest.mark.parametrize("text", ["yes", "{", "[]", "3", '"x"', "{'cluster': {}}", "[" * 100_000])
 def test_what_is_no_json_object_names_the_variable(text):
     with pytest.raises(UserError, match=r"^TF_CONFIG: expected (JSON|an object), found") as error:
-        read_cluster(Seen(env={"TF_CONFIG": text}))
+        read_cluster(Environment(env={"TF_CONFIG": text}))
     assert len(str(error.value)) < 250
 
 
 def test_a_malformed_specification_is_not_printed_whole():
     text = '{"job": {"env": {"API_KEY": "hunter2"}}'
     with pytest.raises(UserError) as error:
-        read_cluster(Seen(env={"TF_CONFIG": text}))
+        read_cluster(Environment(env={"TF_CONFIG": text}))
     assert "hunter2" not in str(error.value)
 
 
 def test_an_empty_variable_says_nothing():
-    assert read_cluster(Seen(env={"TF_CONFIG": "", "CLUSTER_SPEC": ""})) == (Cluster(), None)
+    assert read_cluster(Environment(env={"TF_CONFIG": "", "CLUSTER_SPEC": ""})) == (Cluster(), None)

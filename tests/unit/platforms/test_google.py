@@ -8,8 +8,8 @@ from trainer.config.errors import UserError
 from trainer.config.flags import Parser, add_flags
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG, Trial
 from trainer.platforms import google
-from trainer.platforms.base import Seen
-from trainer.platforms.resolve import Resolved, resolve_job
+from trainer.platforms.base import Environment
+from trainer.platforms.resolve import ResolvedJob, resolve_job
 
 VERTEX = {
     "AIP_MODEL_DIR": "gs://out/job/model/",
@@ -22,10 +22,10 @@ VERTEX = {
 }
 
 
-def resolved(env: dict[str, str], *argv: str, root: Path = Path("/nowhere")) -> Resolved:
+def resolved(env: dict[str, str], *argv: str, root: Path = Path("/nowhere")) -> ResolvedJob:
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser)
-    return resolve_job(Seen(env=env, argv=argv, root=root), vars(parser.parse_args(argv)))
+    return resolve_job(Environment(env=env, argv=argv, root=root), vars(parser.parse_args(argv)))
 
 
 @pytest.fixture
@@ -248,8 +248,8 @@ def test_a_trials_number_is_not_appended_twice():
 
 @pytest.mark.parametrize("name", google.NAMES)
 def test_each_variable_tells_the_platform(name):
-    assert google.detect(Seen(env={name: "x"})) == f"{name} is set"
-    assert google.detect(Seen(env={name: ""})) is None
+    assert google.detect(Environment(env={name: "x"})) == f"{name} is set"
+    assert google.detect(Environment(env={name: ""})) is None
 
 
 def test_tf_config_on_a_plain_machine_is_a_cluster():
@@ -273,4 +273,4 @@ def test_a_stopped_run_does_not_look_finished():
     ],
 )
 def test_evaluators_that_nobody_can_list_may_come_late_on_googles_services(tmp_path, env, late):
-    assert google.read(Seen(env=env, root=tmp_path)).late_evaluators == late
+    assert google.read(Environment(env=env, root=tmp_path)).late_evaluators == late

@@ -6,7 +6,7 @@ from trainer.config.errors import UserError
 from trainer.doctor import dry_run
 from trainer.launch.launcher import preview
 from trainer.launch.supervise.api import Command
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 from trainer.sagemaker.mpi.settings import read as read_mpi
 from trainer.sagemaker.script_mode import arguments
@@ -16,7 +16,7 @@ SAGEMAKER = {"SM_MODEL_DIR": "/m", "SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": 
 
 def seen(tmp_path, *, env=None, **hyperparameters):
     given = {**SAGEMAKER, "SM_HPS": json.dumps(hyperparameters)} if hyperparameters else {}
-    return Seen(env={**given, **(env or {})}, root=tmp_path)
+    return Environment(env={**given, **(env or {})}, root=tmp_path)
 
 
 @pytest.mark.parametrize(

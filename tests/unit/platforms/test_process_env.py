@@ -6,7 +6,7 @@ import pytest
 
 from trainer.config.cluster import TASK_VARIABLE, Cluster
 from trainer.config.errors import UserError
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.process_env import (
     HOROVODRUN,
     OPEN_MPI,
@@ -25,8 +25,8 @@ NOWHERE = Path("/nowhere")
 IMAGE = {"NVIDIA_VISIBLE_DEVICES": "all", "TRAINER_BUILT_FOR": "gpu"}
 
 
-def seen(root: Path = NOWHERE, **env: str) -> Seen:
-    return Seen(env=env, root=root)
+def seen(root: Path = NOWHERE, **env: str) -> Environment:
+    return Environment(env=env, root=root)
 
 
 def ranked(names: tuple[str, ...], *numbers: int) -> dict[str, str]:

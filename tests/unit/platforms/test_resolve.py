@@ -10,19 +10,19 @@ from trainer.config.errors import UserError
 from trainer.config.flags import Parser, add_flags
 from trainer.config.job import Job
 from trainer.platforms import google, local, sagemaker
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.coerce import coerce_value, field_of, known
-from trainer.platforms.resolve import Resolved, resolve_job, which
+from trainer.platforms.resolve import ResolvedJob, resolve_job, which
 
 NOWHERE = Path("/nowhere")
 
 
-def sent(hyperparameters: dict[str, Any], *argv: str) -> Resolved:
+def sent(hyperparameters: dict[str, Any], *argv: str) -> ResolvedJob:
     """A SageMaker job with these hyperparameters and arguments."""
     env = {"SM_MODEL_DIR": "/opt/ml/model", "SM_HPS": json.dumps(hyperparameters)}
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser)
-    return resolve_job(Seen(env=env, argv=argv, root=NOWHERE), vars(parser.parse_args(argv)))
+    return resolve_job(Environment(env=env, argv=argv, root=NOWHERE), vars(parser.parse_args(argv)))
 
 
 def mistake(hyperparameters: dict[str, Any], *argv: str) -> str:
@@ -46,11 +46,11 @@ def mistake(hyperparameters: dict[str, Any], *argv: str) -> str:
     ],
 )
 def test_sagemaker_is_asked_first_and_a_plain_machine_is_the_rest(env, platform):
-    assert which(Seen(env=env, root=NOWHERE))[0] is platform
+    assert which(Environment(env=env, root=NOWHERE))[0] is platform
 
 
 def test_a_plain_machine_takes_the_flags_and_nothing_else():
-    found = resolve_job(Seen(env={"STEPS": "3"}, root=NOWHERE), {"steps": 10, "run": print})
+    found = resolve_job(Environment(env={"STEPS": "3"}, root=NOWHERE), {"steps": 10, "run": print})
     assert found.job == Job(steps=10, distribution="none")
     assert found.sources == {"steps": "--steps"}
 
@@ -103,7 +103,7 @@ def test_each_field_follows_the_same_precedence(name):
     module = {"module": "my.model"} if name == "hp" else {}
     env = {"SM_MODEL_DIR": "/m", "SM_HPS": json.dumps({name: raw, **module})}
     for flags, expected in (({}, weak), ({name: strong}, strong)):
-        job = resolve_job(Seen(env=env, root=NOWHERE), flags).job
+        job = resolve_job(Environment(env=env, root=NOWHERE), flags).job
         holder = job.hparams if hasattr(job.hparams, name) else job
         assert getattr(holder, name) == expected
 

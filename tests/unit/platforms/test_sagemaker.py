@@ -11,19 +11,19 @@ from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.flags import Parser, add_flags
 from trainer.platforms import sagemaker, sagemaker_files
-from trainer.platforms.base import Seen
-from trainer.platforms.resolve import Resolved, resolve_job
+from trainer.platforms.base import Environment
+from trainer.platforms.resolve import ResolvedJob, resolve_job
 
 HOSTS = ["algo-1", "algo-10", "algo-2"]
 
 
-def resolved(seen: Seen, *argv: str) -> Resolved:
+def resolved(seen: Environment, *argv: str) -> ResolvedJob:
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser)
     return resolve_job(seen, vars(parser.parse_args(argv)))
 
 
-def mistake(seen: Seen, *argv: str) -> str:
+def mistake(seen: Environment, *argv: str) -> str:
     with pytest.raises(UserError) as error:
         resolved(seen, *argv)
     assert "\n" not in str(error.value)
@@ -45,7 +45,7 @@ def fill(root: Path, *channels: str) -> None:
         (folder / "data").touch()
 
 
-def variables(root: Path, *channels: str, **more: Any) -> Seen:
+def variables(root: Path, *channels: str, **more: Any) -> Environment:
     """The SM_ variables that the toolkit makes, and the folders of some channels."""
     fill(root, *channels)
     env = {
@@ -58,10 +58,12 @@ def variables(root: Path, *channels: str, **more: Any) -> Seen:
         **{f"SM_CHANNEL_{c.upper()}": str(root / "opt/ml/input/data" / c) for c in channels},
         **{k: v if isinstance(v, str) else json.dumps(v) for k, v in more.items()},
     }
-    return Seen(env=env, root=root)
+    return Environment(env=env, root=root)
 
 
-def files(root: Path, *channels: str, hyperparameters: Any = None, resources: Any = None) -> Seen:
+def files(
+    root: Path, *channels: str, hyperparameters: Any = None, resources: Any = None
+) -> Environment:
     """What SageMaker itself gives: the three files and the name of the job."""
     fill(root, *channels)
     config = root / "opt/ml/input/config"
@@ -74,7 +76,7 @@ def files(root: Path, *channels: str, hyperparameters: Any = None, resources: An
     for name, content in told.items():
         (config / f"{name}.json").write_text(json.dumps(content))
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
-    return Seen(env={**kept, "TRAINING_JOB_NAME": "job"}, root=root)
+    return Environment(env={**kept, "TRAINING_JOB_NAME": "job"}, root=root)
 
 
 # Channels
@@ -241,7 +243,7 @@ WHOLE = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
 TWO = {"SM_HOSTS": ["algo-1", "algo-2"], "SM_CURRENT_HOST": "algo-2"}
 
 
-def sharded(root, *argv: str, train: Any = SHARDED, test: Any = WHOLE, **more: Any) -> Resolved:
+def sharded(root, *argv: str, train: Any = SHARDED, test: Any = WHOLE, **more: Any) -> ResolvedJob:
     config = {"train": train, "test": test}
     return resolved(variables(root, "train", "test", SM_INPUT_DATA_CONFIG=config, **more), *argv)
 
@@ -536,7 +538,7 @@ def test_the_toolkit_makes_the_variables_of_the_three_files(root):
 def test_the_toolkit_leaves_nothing_behind(root, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     seen = files(root, "train", hyperparameters={"steps": '"3"'})
-    seen = Seen(env={**seen.env, "HOME": str(home)}, root=root)
+    seen = Environment(env={**seen.env, "HOME": str(home)}, root=root)
     before = sorted(root.rglob("*"))
     assert resolved(seen).job.steps == 3
     assert sorted(root.rglob("*")) == before
@@ -553,7 +555,9 @@ def test_code_that_is_there_stays(root):
 @needs_toolkit
 def test_the_base_folder_may_be_elsewhere(root):
     seen = files(root, "train", resources={"current_host": "a", "hosts": ["a"]})
-    moved = Seen(env={**seen.env, "SAGEMAKER_BASE_DIR": str(root / "opt/ml")}, root=root / "none")
+    moved = Environment(
+        env={**seen.env, "SAGEMAKER_BASE_DIR": str(root / "opt/ml")}, root=root / "none"
+    )
     job = resolved(moved).job
     assert job.model_dir == str(root / "opt/ml/model")
     assert job.failure_file == str(root / "opt/ml/output/failure")
@@ -562,7 +566,7 @@ def test_the_base_folder_may_be_elsewhere(root):
 @needs_toolkit
 def test_what_is_set_already_is_not_made_anew(root):
     seen = files(root, "train")
-    seen = Seen(env={**seen.env, "SM_MODEL_DIR": "/mine"}, root=root)
+    seen = Environment(env={**seen.env, "SM_MODEL_DIR": "/mine"}, root=root)
     assert resolved(seen).job.model_dir == "/mine"
 
 
@@ -586,7 +590,7 @@ def test_hosts_of_chosen_groups_are_found_in_the_files(root):
     assert resolved(seen).job.cluster.trainers == ("algo-2", "algo-3")
 
 
-def broken(root: Path, name: str, content: Any) -> Seen:
+def broken(root: Path, name: str, content: Any) -> Environment:
     seen = files(root, "train")
     path = root / "opt/ml/input/config" / name
     path.unlink()
@@ -670,7 +674,7 @@ def test_framework_parameters_may_be_a_variable(root):
     ],
 )
 def test_one_sign_is_enough(env, tmp_path):
-    assert sagemaker.detect(Seen(env=env, root=tmp_path)) == f"{next(iter(env))} is set"
+    assert sagemaker.detect(Environment(env=env, root=tmp_path)) == f"{next(iter(env))} is set"
 
 
 @pytest.mark.parametrize(
@@ -684,11 +688,11 @@ def test_one_sign_is_enough(env, tmp_path):
     ],
 )
 def test_what_other_systems_set_as_well_is_no_sign(env, tmp_path):
-    assert sagemaker.detect(Seen(env=env, root=tmp_path)) is None
+    assert sagemaker.detect(Environment(env=env, root=tmp_path)) is None
 
 
 def test_the_name_of_the_job_is_a_sign_where_the_folder_of_the_files_is(root):
-    seen = Seen(env={"TRAINING_JOB_NAME": "x"}, root=root)
+    seen = Environment(env={"TRAINING_JOB_NAME": "x"}, root=root)
     assert sagemaker.detect(seen)
     assert "hyperparameters.json: cannot be read" in mistake(seen)
 
@@ -697,6 +701,6 @@ def test_a_few_variables_set_by_hand_do_on_a_plain_machine(tmp_path):
     fill(tmp_path, "train")
     folder = str(tmp_path / "opt/ml/input/data/train")
     env = {"SM_CHANNEL_TRAIN": folder, "SM_MODEL_DIR": "m", "SM_HPS": '{"steps": 3}'}
-    job = resolved(Seen(env=env, root=tmp_path)).job
+    job = resolved(Environment(env=env, root=tmp_path)).job
     assert (job.train, job.model_dir, job.steps) == ((folder,), "m", 3)
     assert job.cluster == Cluster()

@@ -4,12 +4,12 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.launch.supervise.command import Command
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.sagemaker import script_cluster
 from trainer.sagemaker.script_cluster import SERVER
 
 
-def seen(*hosts: str, current: str, **parameters: object) -> Seen:
+def seen(*hosts: str, current: str, **parameters: object) -> Environment:
     env = {
         "SM_HOSTS": json.dumps(hosts),
         "SM_CURRENT_HOST": current,
@@ -17,10 +17,10 @@ def seen(*hosts: str, current: str, **parameters: object) -> Seen:
             {f"sagemaker_{name}_enabled": value for name, value in parameters.items()}
         ),
     }
-    return Seen(env=env)
+    return Environment(env=env)
 
 
-def config_of(seen: Seen) -> dict:
+def config_of(seen: Environment) -> dict:
     cluster = script_cluster.read(seen)
     assert cluster is not None
     script = cluster.commands(Command(argv=("python3", "x.py"), env={}, name="user script"))[-1]

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.sagemaker.script_gpu import gpu_warning
 
 SIGN = {"NVIDIA_VISIBLE_DEVICES": "0"}
@@ -18,7 +18,7 @@ def python(folder, *lines: str) -> str:
 
 def test_a_script_that_would_find_no_gpu_is_told_the_first_cause(tmp_path):
     asked = python(tmp_path, 'test "$A" = b && echo "$@; do this"; echo another')
-    warning = gpu_warning(Seen(env=SIGN, root=tmp_path), {"A": "b"}, python=asked)
+    warning = gpu_warning(Environment(env=SIGN, root=tmp_path), {"A": "b"}, python=asked)
     sign = "NVIDIA_VISIBLE_DEVICES=0"
     assert warning == (
         f"a GPU is there ({sign}), but TensorFlow will not find it: "
@@ -28,7 +28,7 @@ def test_a_script_that_would_find_no_gpu_is_told_the_first_cause(tmp_path):
 
 def test_the_causes_are_those_of_this_environment(tmp_path):
     """Here: that the TensorFlow of these tests is made for CPUs, or that there is no driver."""
-    warning = gpu_warning(Seen(env=SIGN, root=tmp_path), {}, python=sys.executable)
+    warning = gpu_warning(Environment(env=SIGN, root=tmp_path), {}, python=sys.executable)
     assert warning
     assert "pip install 'trainer-anywhere[gpu]'" in warning or "libcuda.so.1" in warning
 
@@ -43,5 +43,5 @@ def test_the_causes_are_those_of_this_environment(tmp_path):
     ],
 )
 def test_nothing_is_said_where_there_is_nothing_wrong_or_known(tmp_path, env, lines):
-    seen = Seen(env=env, root=tmp_path)
+    seen = Environment(env=env, root=tmp_path)
     assert gpu_warning(seen, {}, python=python(tmp_path, *lines)) is None

@@ -40,7 +40,7 @@ def test_it_listens_while_remote_models_are_fetched(monkeypatch, settings):
     def fetched(url: str, into: Path, **more) -> Path:
         assert (url, list(into.iterdir())) == ("gs://bucket/model", [])
         answers.append(ping(settings))
-        raise UserError("no such bucket")
+        raise UserError(subject="--model-dir", problem="no such bucket")
 
     monkeypatch.setattr(server, "fetched", fetched)
     with pytest.raises(UserError, match="no such bucket"):

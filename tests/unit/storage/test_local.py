@@ -74,7 +74,7 @@ def test_a_full_disk_is_told_as_such_with_what_was_to_be_written(tmp_path, error
 
 def test_another_error_stays_what_it_is(tmp_path):
     with pytest.raises(UserError), local.new_folder(tmp_path / "1"):
-        raise UserError("--code: No space left on device")
+        raise UserError(subject="--code", problem="No space left on device")
     with pytest.raises(PermissionError, match="read-only"), local.new_folder(tmp_path / "1"):
         raise PermissionError(errno.EACCES, "read-only")
 

@@ -14,7 +14,7 @@ from trainer.config.job import Job
 from trainer.doctor.data import tell_data
 from trainer.doctor.probes import Probes
 from trainer.packaging.prepare import ready
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 from trainer.runtime.log import Reporter
 from trainer.training.import_model import import_model
@@ -22,7 +22,7 @@ from trainer.training.staging import staged
 
 
 def resolved(env, *argv, root):
-    seen = Seen(env=env, argv=argv, root=root)
+    seen = Environment(env=env, argv=argv, root=root)
     return resolve_job(seen, parse(argv)).job
 
 

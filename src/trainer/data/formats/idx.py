@@ -72,7 +72,10 @@ class IdxTable:
         file, counts = _open(labels)
         if counts != shape[:1]:
             size = "×".join(map(str, counts))
-            raise DataError(f"{images} has {shape[0]} images, but {labels} has {size} labels")
+            raise DataError(
+                subject="",
+                problem=f"{images} has {shape[0]} images, but {labels} has {size} labels",
+            )
         values = np.frombuffer(file.read(_header(counts), shape[0]), np.uint8)
         self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
 
@@ -90,13 +93,17 @@ def _open(path: Path) -> tuple[Reader | Unpacked, tuple[int, ...]]:
     file = open_unpacked(path)
     shape = dimensions(file.read(0, min(LONGEST_HEADER, file.size)))
     if shape is None:
-        raise DataError(f"{path}: not an IDX file of images or labels")
+        raise DataError(
+            subject=path,
+            problem="not an IDX file of images or labels",
+        )
     body, expected = file.size - _header(shape), math.prod(shape)
     if body != expected:
         size = "×".join(map(str, shape))
         raise DataError(
-            f"{path}: the body has {body} bytes, but the header ({size}) calls for {expected}; "
-            "fetch the file again"
+            subject=path,
+            problem=f"the body has {body} bytes, but the header ({size}) calls for {expected}",
+            remedy="fetch the file again",
         )
     return file, shape
 

@@ -36,14 +36,22 @@ def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     except Exception as error:
         # Numpy's parser lets through whatever its own steps raise, some of it in many lines.
         reason = " ".join(str(error).split())[:80] or type(error).__name__
-        raise DataError(f"{path}: npy header cannot be read ({reason})") from None
+        raise DataError(
+            subject=path,
+            problem=f"npy header cannot be read ({reason})",
+        ) from None
     if fortran or dtype.hasobject:
-        raise DataError(f"{path}: npy of {dtype} in Fortran order or of objects; save plain uint8")
+        raise DataError(
+            subject=path,
+            problem=f"npy of {dtype} in Fortran order or of objects",
+            remedy="save plain uint8",
+        )
     expected = math.prod(shape) * dtype.itemsize
     if body != expected:
         raise DataError(
-            f"{path}: the body has {body} bytes, but the header calls for {expected}; "
-            "write the file again"
+            subject=path,
+            problem=f"the body has {body} bytes, but the header calls for {expected}",
+            remedy="write the file again",
         )
     return shape, dtype, offset
 
@@ -67,13 +75,22 @@ class NpyTable:
         self.damage: list[str] = []
         shape, dtype, self.offset = header(images)
         if dtype != np.uint8:
-            raise DataError(f"{images}: images are {dtype}, expected uint8 of 0 to 255")
+            raise DataError(
+                subject=images,
+                problem=f"images are {dtype}, expected uint8 of 0 to 255",
+            )
         check_image_shape(shape[1:], where=str(images))
         counts, dtype, _ = header(labels)
         if len(counts) != 1 or dtype.kind not in "iu":
-            raise DataError(f"{labels}: labels are {dtype} {list(counts)}, expected integers [n]")
+            raise DataError(
+                subject=labels,
+                problem=f"labels are {dtype} {list(counts)}, expected integers [n]",
+            )
         if counts != shape[:1]:
-            raise DataError(f"{images} has {shape[0]} images, but {labels} has {counts[0]} labels")
+            raise DataError(
+                subject="",
+                problem=f"{images} has {shape[0]} images, but {labels} has {counts[0]} labels",
+            )
         values = np.load(labels, allow_pickle=False)
         self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
         self.images = Reader(images)

@@ -53,7 +53,11 @@ class Reader:
         handle = self._handle or self._open()
         raw = os.pread(handle.number, size, offset)
         if len(raw) < size:
-            raise DataError(f"{self.path}: became shorter while it was read; start again")
+            raise DataError(
+                subject=self.path,
+                problem="became shorter while it was read",
+                remedy="start again",
+            )
         return raw
 
     def _open(self) -> _Handle:
@@ -82,7 +86,11 @@ class Unpacked:
             with gzip.open(path) as packed:
                 shutil.copyfileobj(packed, self._file, 1 << 20)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: damaged gzip file ({error}); fetch the file again") from None
+            raise DataError(
+                subject=path,
+                problem=f"damaged gzip file ({error})",
+                remedy="fetch the file again",
+            ) from None
         self.size = self._file.tell()
 
     def read(self, offset: int, size: int) -> bytes:

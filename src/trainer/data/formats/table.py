@@ -52,7 +52,10 @@ def check_image_shape(shape: tuple[int, ...], *, where: str) -> None:
     """Raise a DataError unless `shape` is 28×28 or 28×28×1."""
     if tuple(shape) not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
         size = "×".join(map(str, shape))
-        raise DataError(f"{where}: image size is {size}, expected 28×28×1")
+        raise DataError(
+            subject=where,
+            problem=f"image size is {size}, expected 28×28×1",
+        )
 
 
 def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.ndarray:
@@ -70,7 +73,8 @@ def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.n
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{where}: record {numbers[row]}: label {int(labels[row])} is out of range, "
-            f"expected 0 to {CLASSES - 1}"
+            subject=where,
+            problem=f"record {numbers[row]}: label {int(labels[row])} is out of range, "
+            f"expected 0 to {CLASSES - 1}",
         )
     return labels.astype(np.uint8, copy=False)

@@ -118,7 +118,10 @@ class TFRecordTable:
             images, labels = example.decode(payloads, layouts=self._layouts)
         except example.BadExampleError as error:
             problem, row = error.args
-            raise DataError(f"{self.name}: record {numbers[row]}: {problem}") from None
+            raise DataError(
+                subject=self.name,
+                problem=f"record {numbers[row]}: {problem}",
+            ) from None
         checked = check_labels(labels, where=self.name, numbers=numbers)
         return images.reshape(-1, *IMAGE_SHAPE), checked
 
@@ -186,8 +189,9 @@ class TFRecordTable:
 
     def _damaged(self, number: int, offset: int, problem: str) -> DataError:
         return DataError(
-            f"{self.name}: record {number} at offset {offset}: {problem}; fetch the file again, "
-            "or leave damaged records out with --skip-corrupt N"
+            subject=self.name,
+            problem=f"record {number} at offset {offset}: {problem}",
+            remedy="fetch the file again, or leave damaged records out with --skip-corrupt N",
         )
 
 

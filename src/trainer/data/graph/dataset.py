@@ -67,7 +67,8 @@ def graph_dataset(
     described = Described(tables)
     if described.total < shard_count:
         raise DataError(
-            f"{described.name}: {described.total} records are too few for {shard_count} workers"
+            subject=described.name,
+            problem=f"{described.total} records are too few for {shard_count} workers",
         )
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
     every = (shard_count, 1) if files else (1, shard_count)

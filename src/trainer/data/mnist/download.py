@@ -68,7 +68,10 @@ def download(
     """
     for mirror in mirrors:
         if not mirror.startswith(("http://", "https://")):
-            raise UserError(f"mirror {mirror!r}: expected an address with http:// or https://")
+            raise UserError(
+                subject=f"mirror {mirror!r}",
+                problem="expected an address with http:// or https://",
+            )
     paths = []
     order = list(mirrors)
     try:
@@ -92,7 +95,9 @@ def download(
         raise  # of whoever reads what is told, no matter of the folder
     except OSError as error:
         raise UserError(
-            f"folder {out}: cannot be written ({error.strerror or error}); give another folder"
+            subject=f"folder {out}",
+            problem=f"cannot be written ({error.strerror or error})",
+            remedy="give another folder",
         ) from error
     return paths
 
@@ -109,8 +114,9 @@ def _alone(folder: Path, seconds: float) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > end:
                     raise UserError(
-                        f"folder {folder}: another program has been downloading into it for "
-                        f"{seconds:.0f} s; end that one or give another folder"
+                        subject=f"folder {folder}",
+                        problem=f"another program has been downloading into it for {seconds:.0f} s",
+                        remedy="end that one or give another folder",
                     ) from None
                 time.sleep(0.05)
                 continue
@@ -156,8 +162,9 @@ def _from_mirrors(
         else:
             return mirror
     raise DataError(
-        f"{path.name} could not be downloaded: {'; '.join(reasons) or 'no mirror was given'}; "
-        "check the network, or give the folder of the four files with --train"
+        subject=f"{path.name} could not be downloaded",
+        problem=f"{'; '.join(reasons) or 'no mirror was given'}",
+        remedy="check the network, or give the folder of the four files with --train",
     )
 
 

@@ -231,8 +231,9 @@ def serving(
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             why = "another program listens there"
         raise UserError(
-            f"--port {port}: the hosts cannot meet there: {why}; choose another port, the same on "
-            "all hosts"
+            subject=f"--port {port}",
+            problem=f"the hosts cannot meet there: {why}",
+            remedy="choose another port, the same on all hosts",
         ) from None
     ended = server.ended
     threads = [

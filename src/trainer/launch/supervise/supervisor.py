@@ -76,11 +76,17 @@ class Run:
             self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
         except (OSError, ValueError) as error:
             if mistake := host_limits.mistake_of(error):
-                raise UserError(f"{command.name}: {mistake}") from None
+                raise UserError(
+                    subject=command.name,
+                    problem=mistake,
+                ) from None
             # A folder that is not there is named by the error itself.
             what = getattr(error, "filename", None) or command.argv[0]
             why = getattr(error, "strerror", None) or error
-            raise UserError(f"{command.name}: cannot start {what}: {why}") from None
+            raise UserError(
+                subject=command.name,
+                problem=f"cannot start {what}: {why}",
+            ) from None
 
     def finish(self) -> Outcome:
         """Wait until all have ended and what they printed is passed on."""

@@ -164,8 +164,9 @@ class MpiHost(Host):
         for host, card in cards.items():
             if not own or card.get("interface") not in (None, own):
                 raise UserError(
-                    f"network interface: {self._first.host} has {own}, {host} has "
-                    f"{card.get('interface')}; mpirun needs one name on all hosts"
+                    subject="network interface",
+                    problem=f"{self._first.host} has {own}, {host} has {card.get('interface')}",
+                    remedy="mpirun needs one name on all hosts",
                 )
         return str(own)
 
@@ -238,4 +239,7 @@ def check_names(job: Job) -> None:
     """Raise a UserError for a host that has a name which ssh and mpirun cannot take."""
     for member in plan.members(job):
         if member.address and not _NAME.fullmatch(member.host):
-            raise UserError(f"SM_HOSTS: {member.host!r}: expected the name of a host")
+            raise UserError(
+                subject="SM_HOSTS",
+                problem=f"{member.host!r}: expected the name of a host",
+            )

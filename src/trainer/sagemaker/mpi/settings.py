@@ -16,7 +16,7 @@ from typing import Any
 from trainer.config import Cluster, Job, UserError
 from trainer.launch import Command, Outcome, plan, run_host
 from trainer.platforms import (
-    Seen,
+    Environment,
     coerce_value,
     framework_parameters,
     hyperparameters,
@@ -39,21 +39,21 @@ _LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mpi4py')
 _SECONDS = 60.0
 
 
-def read(seen: Seen, given: Mapping[str, Any]) -> Mpi | None:
+def read(environment: Environment, given: Mapping[str, Any]) -> Mpi | None:
     """What the job says of mpirun; None if this host's script runs without.
 
     Args:
-        seen: What the platform says, with the SM_ variables.
+        environment: What the platform says, with the SM_ variables.
         given: Flags by field name: `port` and `start_timeout` count here too.
 
     Raises:
         UserError: A hyperparameter or variable is malformed.
     """
-    parameters = framework_parameters(seen)
+    parameters = framework_parameters(environment)
     if str(parameters.get(ENABLED)).lower() != "true":
         return None
-    cluster = sagemaker.read_cluster(seen)
-    if seen.env.get("SM_HOSTS") and not cluster.chief:
+    cluster = sagemaker.read_cluster(environment)
+    if environment.env.get("SM_HOSTS") and not cluster.chief:
         # It is in none of the instance groups that mpirun is for.
         return None
     known = {name: given[name] for name in ("port", "start_timeout") if name in given}
@@ -62,16 +62,16 @@ def read(seen: Seen, given: Mapping[str, Any]) -> Mpi | None:
         cluster=cluster if cluster.chief else Cluster(),
         distribution="parameter_server",
         grace=sagemaker.GRACE,
-        secret=read_secret(seen.env, hyperparameters(seen))[0],
+        secret=read_secret(environment.env, hyperparameters(environment))[0],
         **known,
     )
     mpi.check_names(job)
     return Mpi(
         job=job,
-        processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(seen),
+        processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(environment),
         num_processes=_number(parameters, TOTAL),
         options=str(parameters.get(OPTIONS) or ""),
-        instance_type=seen.env.get("SM_CURRENT_INSTANCE_TYPE", ""),
+        instance_type=environment.env.get("SM_CURRENT_INSTANCE_TYPE", ""),
     )
 
 
@@ -86,7 +86,11 @@ def check(settings: Mpi) -> None:
     several = settings.job.cluster.size > 1
     for program, package in _PROGRAMS.items():
         if (several or program == "mpirun") and shutil.which(program) is None:
-            raise UserError(f"{ENABLED}: {program} is not on the PATH; install {package}")
+            raise UserError(
+                subject=ENABLED,
+                problem=f"{program} is not on the PATH",
+                remedy=f"install {package}",
+            )
     if several:
         ssh.check_server()
 
@@ -112,7 +116,9 @@ def launch(settings: Mpi, script: Command) -> Outcome:
         private = tempfile.TemporaryDirectory(prefix="trainer-mpi-")
     except OSError as error:
         raise UserError(
-            f"{ENABLED}: no folder for temporary files: {error.strerror}; docker run --tmpfs /tmp"
+            subject=ENABLED,
+            problem=f"no folder for temporary files: {error.strerror}",
+            remedy="docker run --tmpfs /tmp",
         ) from None
     with private as folder:
         host = MpiHost(settings, script, Path(folder))
@@ -137,7 +143,11 @@ def _check_mpi4py(script: Command) -> None:
     argv = [script.argv[0], "-c", _LOOK]
     ran = subprocess.run(argv, env=script.env, cwd=script.cwd, timeout=_SECONDS, check=False)
     if ran.returncode:
-        raise UserError(f"{ENABLED}: mpi4py is not installed; add it to requirements.txt")
+        raise UserError(
+            subject=ENABLED,
+            problem="mpi4py is not installed",
+            remedy="add it to requirements.txt",
+        )
 
 
 def _number(parameters: Mapping[str, Any], name: str) -> int | None:
@@ -147,10 +157,10 @@ def _number(parameters: Mapping[str, Any], name: str) -> int | None:
     )
 
 
-def _devices(seen: Seen) -> int:
+def _devices(environment: Environment) -> int:
     """As many as there are accelerators, like the toolkit; one where there are none."""
     for name in ("SM_NUM_GPUS", "SM_NUM_NEURONS"):
-        number = coerce_value("threads", seen.env.get(name), where=name)
+        number = coerce_value("threads", environment.env.get(name), where=name)
         if number:
             return int(number)
     return 1

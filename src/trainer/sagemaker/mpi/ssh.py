@@ -56,7 +56,10 @@ class Server:
         """
         port = told.get("port")
         if type(port) is not int or not 0 < port < 65536:
-            raise UserError(f"host {host}: expected the port of its ssh server, found {port!r}")
+            raise UserError(
+                subject=f"host {host}",
+                problem=f"expected the port of its ssh server, found {port!r}",
+            )
         return cls(key=public(told.get("key"), host=host), port=port)
 
 
@@ -67,7 +70,10 @@ def public(key: Any, *, host: str) -> str:
         UserError: It is something else.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise UserError(f"host {host}: expected a public key for ssh, ssh-ed25519, found no such")
+        raise UserError(
+            subject=f"host {host}",
+            problem="expected a public key for ssh, ssh-ed25519, found no such",
+        )
     return key
 
 
@@ -89,9 +95,16 @@ def make(path: Path) -> str:
         return path.with_name(f"{path.name}.pub").read_text().strip()
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise UserError(f"ssh-keygen: cannot make a key in {path.parent}: {said[-1]}") from None
+        raise UserError(
+            subject="ssh-keygen",
+            problem=f"cannot make a key in {path.parent}: {said[-1]}",
+        ) from None
     except OSError as error:
-        raise UserError(f"ssh-keygen: {error.strerror}; install openssh-client") from None
+        raise UserError(
+            subject="ssh-keygen",
+            problem=error.strerror or str(error),
+            remedy="install openssh-client",
+        ) from None
 
 
 def check_server() -> None:
@@ -101,14 +114,20 @@ def check_server() -> None:
         UserError: It could not.
     """
     if not os.access(SSHD, os.X_OK):
-        raise UserError(f"{SSHD}: not found; install openssh-server")
+        raise UserError(
+            subject=SSHD,
+            problem="not found",
+            remedy="install openssh-server",
+        )
     if os.geteuid() == 0:
         try:
             RUN_SSHD.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"{RUN_SSHD}: cannot be made: {error.strerror}; sshd insists on this folder: make "
-                "it in the image, or docker run --tmpfs /run"
+                subject=RUN_SSHD,
+                problem=f"cannot be made: {error.strerror}",
+                remedy="sshd insists on this folder: make "
+                "it in the image, or docker run --tmpfs /run",
             ) from None
 
 
@@ -208,6 +227,7 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         raise UserError(
-            f"user {os.geteuid()}: has no name in /etc/passwd, which ssh needs; start the "
-            "container as root"
+            subject=f"user {os.geteuid()}",
+            problem="has no name in /etc/passwd, which ssh needs",
+            remedy="start the container as root",
         ) from None

@@ -54,14 +54,16 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
         first = homes.setdefault(own, home)
         if first != home:
             raise UserError(
-                f"--model-dir {folder}: {first} and {home} are both called '{own}'; rename one of "
-                "the folders, or serve one of them"
+                subject=f"--model-dir {folder}",
+                problem=f"{first} and {home} are both called '{own}'",
+                remedy="rename one of the folders, or serve one of them",
             )
         other = models.setdefault(own, {}).setdefault(version, path)
         if other != path:
             raise UserError(
-                f"--model-dir {folder}: {other} and {path} are both version {version} of '{own}'; "
-                "remove one of them"
+                subject=f"--model-dir {folder}",
+                problem=f"{other} and {path} are both version {version} of '{own}'",
+                remedy="remove one of them",
             )
     return models
 

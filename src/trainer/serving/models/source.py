@@ -24,7 +24,10 @@ def local(model_dir: str) -> Iterator[Path]:
     if not is_remote(model_dir):
         path = Path(local_path(model_dir, flag=FLAG))
         if not path.is_dir():
-            raise UserError(f"{FLAG} {path}: no such folder")
+            raise UserError(
+                subject=f"{FLAG} {path}",
+                problem="no such folder",
+            )
         yield path
         return
     scratch = Path(tempfile.mkdtemp(prefix="trainer-serve-"))

@@ -59,8 +59,8 @@ class Store:
         """Raise a UserError if there is no model; nothing is loaded yet."""
         if not discover.find(self.folder, name=self.name):
             raise UserError(
-                f"--model-dir {self.folder}: no SavedModel there; expected "
-                f"{self.folder}/<number>/{discover.PROTO}"
+                subject=f"--model-dir {self.folder}",
+                problem=f"no SavedModel there; expected {self.folder}/<number>/{discover.PROTO}",
             )
 
     def get(self, name: str | None = None, number: int | None = None) -> Version:

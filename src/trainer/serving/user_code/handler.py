@@ -98,7 +98,8 @@ class UserCode:
         self._output: Any = getattr(module, "output_handler", None)
         if self._handler is None and (self._input is None or self._output is None):
             raise UserError(
-                f"{path}: expected a function handler, or both input_handler and output_handler"
+                subject=path,
+                problem="expected a function handler, or both input_handler and output_handler",
             )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="handler")
 
@@ -196,7 +197,10 @@ def _import(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:
-        raise UserError(f"{path}: {_told(problem)}") from None
+        raise UserError(
+            subject=path,
+            problem=f"{_told(problem)}",
+        ) from None
     return module
 
 

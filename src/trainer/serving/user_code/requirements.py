@@ -44,7 +44,9 @@ def install(folder: Path, *, stopped: Callable[[], bool]) -> None:
     if said is None:
         raise StoppedError(f"{folder}: told to stop while pip ran")
     if process.returncode:
-        raise UserError(said.strip() or f"{folder / pip.REQUIREMENTS}: pip could not be run")
+        if said.strip():
+            raise UserError.from_text(said.strip())
+        raise UserError(subject=folder / pip.REQUIREMENTS, problem="pip could not be run")
     # What is new in folders that have been looked at already.
     importlib.invalidate_caches()
 

@@ -19,7 +19,9 @@ def in_use(name: str, owner: dict[str, Any]) -> UserError:
     if owner:
         who = f": process {owner.get('pid')} on {owner.get('host')}, since {owner.get('since')}"
     return UserError(
-        f"{name}: in use by another job{who}; wait until it ends, or name another folder"
+        subject=name,
+        problem=f"in use by another job{who}",
+        remedy="wait until it ends, or name another folder",
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from trainer.config.errors import UserError
 from trainer.launch.differences import difference
 from trainer.launch.supervise.command import Command
-from trainer.platforms.base import Seen
+from trainer.platforms.base import Environment
 from trainer.sagemaker.mpi import settings as mpi_script
 from trainer.sagemaker.mpi.host import MpiHost
 from trainer.sagemaker.mpi.ssh import Server
@@ -29,7 +29,7 @@ def seen(hosts=("algo-1", "algo-2"), current="algo-1", env=None, **parameters):
         "SM_MODEL_DIR": "/opt/ml/model",
         "SM_FRAMEWORK_PARAMS": json.dumps(parameters),
     }
-    return Seen(env=told | (env or {}), argv=())
+    return Environment(env=told | (env or {}), argv=())
 
 
 def read(*args, given=None, **more):

@@ -1,0 +1,75 @@
+import logging
+
+import pytest
+
+from trainer.runtime import log, output
+
+TRAINING = logging.getLogger("trainer.training.loop")
+LAUNCH = logging.getLogger("trainer.launch.agent")
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "printed"),
+    [
+        ("DEBUG", ["debug", "info", "warn", "error", "fatal"]),
+        ("INFO", ["info", "warn", "error", "fatal"]),
+        ("WARN", ["warn", "error", "fatal"]),
+        ("ERROR", ["error", "fatal"]),
+        ("FATAL", ["fatal"]),
+    ],
+)
+def test_a_level_prints_what_it_names_and_what_is_worse(verbosity, printed, capsys):
+    log.begin(verbosity)
+    TRAINING.debug("debug")
+    TRAINING.info("info")
+    TRAINING.warning("warn")
+    TRAINING.error("error")
+    TRAINING.critical("fatal")
+    streams = capsys.readouterr()
+    assert [line.split()[-1] for line in (streams.err + streams.out).splitlines()] == printed
+
+
+def test_a_run_reports_on_standard_output_and_who_supervises_on_standard_error(capsys):
+    log.begin()
+    TRAINING.info("step=%d test_accuracy=%.4f", 10, 0.5)
+    TRAINING.warning("left out: %s", "a.csv")
+    LAUNCH.info("host %s is back", "b")
+    LAUNCH.warning("slow")
+    logging.getLogger("trainer.launch.pip").info("pip installs x")
+    streams = capsys.readouterr()
+    assert streams.out == (
+        "step=10 test_accuracy=0.5000\nwarning: left out: a.csv\npip installs x\n"
+    )
+    assert streams.err == "trainer: host b is back\ntrainer: warning: slow\n"
+
+
+def test_a_server_writes_to_standard_error_with_its_name(capsys):
+    log.begin(to="err", prefix="trainer: ")
+    logging.getLogger("trainer.serving.server").info("serving")
+    assert capsys.readouterr().err == "trainer: serving\n"
+
+
+def test_debug_names_the_module_on_standard_error(capsys):
+    log.begin("DEBUG")
+    TRAINING.debug("decided")
+    assert capsys.readouterr().err == "trainer: debug: training.loop: decided\n"
+
+
+def test_secrets_are_masked_and_a_traceback_follows(capsys):
+    output.begin({"API_TOKEN": "s3cr3t-value-0001"})
+    log.begin()
+    try:
+        raise ValueError("s3cr3t-value-0001")
+    except ValueError:
+        TRAINING.exception("failed with s3cr3t-value-0001")
+    streams = capsys.readouterr()
+    assert streams.out == "failed with ***\n"
+    assert "Traceback" in streams.err
+    assert "s3cr3t" not in streams.err
+
+
+def test_beginning_twice_prints_once(capsys):
+    log.begin()
+    log.begin()
+    TRAINING.info("once")
+    assert capsys.readouterr().out == "once\n"
