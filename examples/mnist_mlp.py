@@ -13,9 +13,11 @@ from typing import Any
 
 import keras
 
-from trainer.model import input_fn as input_fn
-from trainer.model import serving_input_fn as serving_input_fn
-from trainer.model import serving_samples as serving_samples
+from trainer.model import (
+    input_fn as input_fn,
+    serving_input_fn as serving_input_fn,
+    serving_samples as serving_samples,
+)
 
 
 def keras_model(hparams: Any) -> keras.Model:
