@@ -42,7 +42,7 @@ setup: $(STAMP)
 # Made anew whenever the pins change, so that nothing unpinned is ever left in it. SageMaker's
 # toolkit comes as source with a C file in it, and Horovod as source alone: where there are no
 # compilers they are left out.
-$(STAMP): $(LOCK) requirements/sagemaker.lock setup.py src/trainer/__init__.py \
+$(STAMP): $(LOCK) requirements/sagemaker.lock pyproject.toml src/trainer/__init__.py \
 		docker/gpu/link-cusolver $(wildcard docker/horovod/*)
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
 		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
@@ -107,10 +107,10 @@ bench: setup .venv-bench/.installed
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 lock: setup
 	for target in cpu gpu; do \
-	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra serve \
+	$(COMPILE) pyproject.toml --extra $$target --extra cloud --extra sagemaker --extra serve \
 		--extra image --no-emit-package sagemaker-training --upgrade \
 		-o requirements/$$target.lock && \
-	$(COMPILE) setup.py --extra $$target --extra cloud --extra sagemaker --extra serve \
+	$(COMPILE) pyproject.toml --extra $$target --extra cloud --extra sagemaker --extra serve \
 		--extra image --extra dev --no-emit-package sagemaker-training -c requirements/$$target.lock \
 		-o requirements/dev-$$target.lock || exit 1; done
 	echo 'sagemaker-training==5.1.4' | $(COMPILE) - --no-deps -o requirements/sagemaker.lock
