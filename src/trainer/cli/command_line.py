@@ -224,13 +224,13 @@ def _train(args: argparse.Namespace) -> int:
         else:
             output.out(dry_run.describe(resolved, commands=commands, env=os.environ))
         return 0
-    from trainer.launch import several
+    from trainer.launch import needs_launcher
 
-    if resolved.job.cluster.size > 1 or several(resolved.job):
+    if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
         from trainer.launch import announcing, check, launch
 
         with announcing(resolved.job, command(environment)):
-            many = several(resolved.job)
+            many = needs_launcher(resolved.job)
             if many:
                 check(resolved.job)
         if many:

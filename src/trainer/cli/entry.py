@@ -22,12 +22,12 @@ from trainer.launch import (
     announcing,
     announcing_flags,
     check,
-    ending,
+    exiting_on_sigterm,
     failure_file,
     launch,
+    needs_launcher,
     preview as preview_launch,
     run_supervised,
-    several,
 )
 from trainer.platforms import (
     Environment,
@@ -39,7 +39,7 @@ from trainer.platforms import (
 )
 from trainer.runtime import guarded, host_limits, output
 from trainer.sagemaker import (
-    Mpi,
+    MpiSettings,
     ScriptCluster,
     gpu_warning,
     model_warning,
@@ -73,7 +73,7 @@ def _main(argv: Sequence[str]) -> int:
     report = _Report(environment)
     try:
         # As process 1 of a container, signals without a handler would be ignored.
-        with ending():
+        with exiting_on_sigterm():
             plan = make_plan(environment)
         warning = missing_gpu(environment)
         if plan.script:
@@ -138,7 +138,7 @@ class Plan:
     command: Command
     grace: float
     job: Job | None = None
-    mpi: Mpi | None = None
+    mpi: MpiSettings | None = None
     cluster: ScriptCluster | None = None
     model_dir: Path | None = None
     device: str = "auto"
@@ -175,7 +175,7 @@ def make_plan(environment: Environment) -> Plan:
     output.protect(dict(job.hparams.hp))
     base = command(environment)
     with announcing(job, base):
-        many = several(job)
+        many = needs_launcher(job)
         if many:
             check(job)
     return Plan(command=base, grace=job.grace, job=job if many else None, device=job.device)
@@ -206,7 +206,7 @@ def preview(environment: Environment, job: Job) -> list[Command]:
                 return cluster.commands(script)
             return [settings.preview(mpi, script) if mpi else script]
     one = command(environment)
-    return preview_launch(job, one) if several(job) else [one]
+    return preview_launch(job, one) if needs_launcher(job) else [one]
 
 
 def command(environment: Environment) -> Command:
@@ -249,7 +249,7 @@ def _script(environment: Environment) -> Command | None:
     )
 
 
-def _mpi(environment: Environment) -> Mpi | None:
+def _mpi(environment: Environment) -> MpiSettings | None:
     """How mpirun starts the user's script, or None if it does not, or there is none."""
     program, _ = _named(environment)
     return settings.read(environment, parse(_flags(environment.argv))) if program else None

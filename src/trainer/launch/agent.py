@@ -15,13 +15,13 @@ from typing import Any
 
 from trainer.config import PEER, RETRY, Job, UserError
 from trainer.launch import failure_file
-from trainer.launch.plan import Member, Process
+from trainer.launch.plan import Member, PlannedProcess
 from trainer.launch.rendezvous.client import Peers
 from trainer.launch.rendezvous.failure import Cause, is_echo
 from trainer.launch.supervise.command import Command, Outcome
-from trainer.launch.supervise.policy import Rules
-from trainer.launch.supervise.process import Child
-from trainer.launch.supervise.supervisor import Run
+from trainer.launch.supervise.policy import Policy
+from trainer.launch.supervise.process import ManagedProcess
+from trainer.launch.supervise.supervisor import Supervisor
 from trainer.runtime import output
 
 # From SIGTERM to SIGKILL when the job has failed: a rank inside a collective cannot react.
@@ -38,10 +38,10 @@ REVIVALS = 3
 _COMPANY = 5.0
 
 # What starts a process of the job: the whole list, what the roster said, its place.
-Commands = Callable[[Mapping[str, Any]], tuple[list[tuple[Process, Command]], bool]]
+Commands = Callable[[Mapping[str, Any]], tuple[list[tuple[PlannedProcess, Command]], bool]]
 
 
-class Part(Rules):
+class HostAgent(Policy):
     """The rules of this host.
 
     Args:
@@ -75,7 +75,7 @@ class Part(Rules):
         self._peers = peers
         self._commands = commands
         self._served = job.distribution == "parameter_server"
-        self._started: dict[str, tuple[Process, Command]] = {}
+        self._started: dict[str, tuple[PlannedProcess, Command]] = {}
         self._prefix = True
         self._waiting = True
         self._generation = 0
@@ -83,11 +83,11 @@ class Part(Rules):
         self._revived: dict[str, int] = {}
         self._told = self._stopping = self._broken = False
         self._codes: list[int] = []
-        self._bad: Child | None = None
+        self._bad: ManagedProcess | None = None
 
     # ---- what happens here
 
-    def ended(self, run: Run, child: Child) -> None:
+    def ended(self, run: Supervisor, child: ManagedProcess) -> None:
         """A process has ended."""
         process, command = self._started[child.name]
         child.read()
@@ -107,7 +107,9 @@ class Part(Rules):
             run.say(f"{child.name} ended with {child.code}; it is started again")
             self._begin(run, process, command)
 
-    def _ended_training(self, run: Run, child: Child, process: Process) -> None:
+    def _ended_training(
+        self, run: Supervisor, child: ManagedProcess, process: PlannedProcess
+    ) -> None:
         if child.code == 0 or (child.code == self._job.stopped_code and child.signal is None):
             self._codes.append(child.code)
             if process.role == "chief" and self.done is None:
@@ -125,7 +127,7 @@ class Part(Rules):
         else:
             self._fail(run, child, process)
 
-    def told(self, run: Run, number: int) -> None:
+    def told(self, run: Supervisor, number: int) -> None:
         """This host was told to end."""
         self._told = True
         if not self._served or self._member.role == "evaluator":
@@ -140,13 +142,13 @@ class Part(Rules):
             self.until = time.monotonic() + _COMPANY
         run.end(run.grace, only=chief)
 
-    def tick(self, run: Run) -> None:
+    def tick(self, run: Supervisor) -> None:
         """A time is over: for those who train still, or for the chief to be told too."""
         self.until = float("inf")
         if self.done is not None or not self._stopping:
             run.end(PATIENCE, sooner=True)
 
-    def over(self, run: Run) -> bool:
+    def over(self, run: Supervisor) -> bool:
         """Whether this host's part is over, now that none of its processes is left."""
         if self.cause or self._told:
             return True
@@ -191,7 +193,7 @@ class Part(Rules):
 
     # ---- what happens elsewhere
 
-    def news(self, run: Run) -> None:
+    def news(self, run: Supervisor) -> None:
         """Others have told something."""
         for told in self._peers.news():
             kind = told["kind"]
@@ -211,7 +213,7 @@ class Part(Rules):
             elif kind == "stopping":
                 self._stop(run, told["host"])
 
-    def _start(self, run: Run, told: dict[str, Any]) -> None:
+    def _start(self, run: Supervisor, told: dict[str, Any]) -> None:
         self._waiting = False
         self._generation = told["generation"]
         self._revived.clear()
@@ -223,19 +225,19 @@ class Part(Rules):
         for process, command in commands:
             self._begin(run, process, command)
 
-    def _begin(self, run: Run, process: Process, command: Command) -> None:
+    def _begin(self, run: Supervisor, process: PlannedProcess, command: Command) -> None:
         self._started[command.name] = process, command
         try:
             run.start(command, prefix=self._prefix)
         except UserError as error:
             self._cannot_start(run, error)
 
-    def _cannot_start(self, run: Run, error: UserError) -> None:
+    def _cannot_start(self, run: Supervisor, error: UserError) -> None:
         cause = Cause(host=self._name, process="launcher", code=2, reason=output.clean(str(error)))
         self._peers.report("failed", cause=cause.to_dict())
         self._fail_with(run, cause)
 
-    def _begin_anew(self, run: Run, told: dict[str, Any]) -> None:
+    def _begin_anew(self, run: Supervisor, told: dict[str, Any]) -> None:
         if self._told or self.cause:
             return
         self._again = told["generation"]
@@ -243,7 +245,7 @@ class Part(Rules):
         # There is nothing left to save.
         run.kill()
 
-    def _close(self, run: Run, code: int) -> None:
+    def _close(self, run: Supervisor, code: int) -> None:
         """The chief has ended well: so do the others."""
         self.done = code
         if not self._served:
@@ -253,7 +255,7 @@ class Part(Rules):
         else:
             run.end(_SERVING, sooner=True)
 
-    def _stop(self, run: Run, host: str) -> None:
+    def _stop(self, run: Supervisor, host: str) -> None:
         self._stopping = True
         for child in run.living:
             if self._served and self._started[child.name][0].role == "chief" and not child.told:
@@ -262,12 +264,12 @@ class Part(Rules):
 
     # ---- failures
 
-    def _fail(self, run: Run, child: Child, process: Process) -> None:
+    def _fail(self, run: Supervisor, child: ManagedProcess, process: PlannedProcess) -> None:
         cause = self._cause(child, process, code=RETRY if child.code == PEER else child.code or 1)
         self._peers.report("failed", cause=cause.to_dict())
         self._fail_with(run, cause)
 
-    def _fail_with(self, run: Run, cause: Cause) -> None:
+    def _fail_with(self, run: Supervisor, cause: Cause) -> None:
         if self.cause is None:
             left = ", ".join(child.name for child in run.living)
             run.say(f"{cause.where} failed" + (f"; ending {left}" if left else ""))
@@ -280,7 +282,7 @@ class Part(Rules):
         self._broken = True
         self._peers.report("broken", cause=cause.to_dict(), generation=self._generation)
 
-    def _cause(self, child: Child, process: Process, *, code: int) -> Cause:
+    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Cause:
         ended = Outcome(
             code=child.code or 0, failed=process.name, signal=child.signal, tail=child.tail
         )
@@ -289,6 +291,6 @@ class Part(Rules):
         echo = child.code == PEER or (child.signal in (None, signal.SIGABRT) and is_echo(reason))
         return Cause(host=self._name, process=process.name, code=code, reason=reason, echo=echo)
 
-    def _helps(self, process: Process) -> bool:
+    def _helps(self, process: PlannedProcess) -> bool:
         """Whether it never ends by itself."""
         return process.role in ("ps", "evaluator") or (self._served and process.role == "worker")

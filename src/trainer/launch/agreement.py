@@ -72,10 +72,10 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         env: The environment of its processes.
     """
     host = f"{name} ({member.task})"
-    if plan.alone(job):
+    if plan.is_single_host(job):
         return HostSettings(host=host)
     values = versions(horovod=job.distribution == "horovod")
-    counts = plain(len(plan.trainers(job))), plain(len(job.cluster.ps))
+    counts = plain(len(plan.training_hosts(job))), plain(len(job.cluster.ps))
     values |= dict(zip(LISTS, (*counts, _ports(job)), strict=True))
     # Compared apart: hosts may have other devices.
     values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
@@ -130,7 +130,7 @@ def _ports(job: Job) -> Value | None:
     """Return where the list of hosts has TensorFlow's servers; names may lead there otherwise."""
     if job.distribution == "horovod":
         return None
-    found = [(each.task, str(network.split(each.address)[1])) for each in plan.members(job)]
+    found = [(each.task, str(network.split_address(each.address)[1])) for each in plan.members(job)]
     parts = [(task, port) for task, port in found if not task.startswith("evaluator")]
     return described(" ".join(port for _, port in parts), parts=parts)
 
@@ -140,7 +140,7 @@ def _gpus(job: Job) -> Value | None:
     if job.distribution == "horovod":
         return plain(min(1, job.gpus))
     if job.distribution == "multi_worker_mirrored":
-        return plain(job.gpus // plan.processes(job) or min(1, job.gpus))
+        return plain(job.gpus // plan.training_processes(job) or min(1, job.gpus))
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.config import Job, RetryableError, UserError
 from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
-from trainer.launch.launcher import Host, run_host
+from trainer.launch.launcher import LocalHost, run_host
 from trainer.launch.supervise.command import Command
 from trainer.platforms import Environment, resolve_job
 from trainer.runtime import output
@@ -104,7 +104,7 @@ def _announce(job: Job, base: Command, mistake: str) -> str | None:
     return None
 
 
-class _Mistaken(Host):
+class _Mistaken(LocalHost):
     """A host that cannot take part."""
 
     stated = HostSettings()

@@ -14,7 +14,7 @@ from trainer.runtime import output
 T = TypeVar("T")
 
 
-def aside(work: Callable[[], T], *, text: str, slow: float, within: float) -> T:
+def run_bounded(work: Callable[[], T], *, text: str, slow: float, within: float) -> T:
     """Return what some work returns, or raise what it raises.
 
     Args:

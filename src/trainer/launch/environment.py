@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.config import TASK_VARIABLE, Cluster, Job
-from trainer.launch.plan import Process
+from trainer.launch.plan import PlannedProcess
 from trainer.platforms import SECRET_VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
+class RendezvousAddress:
     """Where Horovod's ranks find each other.
 
     Attributes:
@@ -28,7 +28,7 @@ class Meeting:
 
 
 def horovod(
-    process: Process, planned: Sequence[Process], job: Job, meeting: Meeting
+    process: PlannedProcess, planned: Sequence[PlannedProcess], job: Job, meeting: RendezvousAddress
 ) -> dict[str, str]:
     """The variables by which Horovod's Gloo controller starts without any launcher of its own.
 
@@ -56,7 +56,7 @@ def horovod(
     return told
 
 
-def horovod_places(planned: Sequence[Process]) -> Iterator[tuple[str, int]]:
+def horovod_places(planned: Sequence[PlannedProcess]) -> Iterator[tuple[str, int]]:
     """Yield where the processes connect to each other: in which scopes, and as which rank there."""
     # Hosts come one after the other, each with every local rank once.
     across: Counter[int] = Counter()
@@ -67,7 +67,7 @@ def horovod_places(planned: Sequence[Process]) -> Iterator[tuple[str, int]]:
         across[process.local_rank] += 1
 
 
-def horovod_defaults(job: Job, meeting: Meeting) -> dict[str, str]:
+def horovod_defaults(job: Job, meeting: RendezvousAddress) -> dict[str, str]:
     """Horovod's settings where the user has none of their own."""
     told = {
         "HOROVOD_CONTROLLER": "gloo",
@@ -88,12 +88,12 @@ def horovod_defaults(job: Job, meeting: Meeting) -> dict[str, str]:
 
 
 def environment(
-    process: Process,
-    planned: Sequence[Process],
+    process: PlannedProcess,
+    planned: Sequence[PlannedProcess],
     job: Job,
     *,
     cluster: Cluster,
-    meeting: Meeting,
+    meeting: RendezvousAddress,
     env: Mapping[str, str],
 ) -> dict[str, str]:
     """The whole environment of a process.
@@ -153,7 +153,7 @@ def _only(interface: str) -> str:
     return f"={interface}"
 
 
-def _gpus(process: Process, job: Job, env: Mapping[str, str], count: int) -> str:
+def _gpus(process: PlannedProcess, job: Job, env: Mapping[str, str], count: int) -> str:
     """So many of this host's GPUs, others for each process, as CUDA_VISIBLE_DEVICES has them."""
     visible = env.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(job.gpus)))
     names = [name.strip() for name in visible.split(",")][: job.gpus]

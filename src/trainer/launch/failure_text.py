@@ -47,7 +47,7 @@ _LINES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class ErrorText:
     """What the last lines say.
 
     Attributes:
@@ -61,7 +61,7 @@ class Told:
     telling: bool = False
 
 
-def read(tail: Sequence[str]) -> Told:
+def read(tail: Sequence[str]) -> ErrorText:
     """Find the last exception in the last lines of standard error, and where it came from."""
     lines = _without_harmless([_WRAPPING.sub("", line).rstrip() for line in tail])
     lines = [line for line in lines if not (_ADDRESS.match(line) or _FRAMING.search(line))]
@@ -78,13 +78,15 @@ def read(tail: Sequence[str]) -> Told:
         if rest:
             function = f" in {frame['function']}" if frame["function"] else ""
             place = f"at {frame['file']} line {frame['line']}{function}"
-            return Told(cause=_own_words(rest) or _joined(rest), place=place, telling=True)
+            return ErrorText(cause=_own_words(rest) or _joined(rest), place=place, telling=True)
     spoken = [line.strip() for line in lines if line.strip()]
     telling = [index for index, line in enumerate(spoken) if _is_telling(line)]
     if not telling:
-        return Told(cause="".join(spoken[-1:]))
+        return ErrorText(cause="".join(spoken[-1:]))
     first, *more = spoken[telling[-1] :]
-    return Told(cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), telling=True)
+    return ErrorText(
+        cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), telling=True
+    )
 
 
 def says_why(tail: Sequence[str]) -> bool:

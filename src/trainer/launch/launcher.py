@@ -21,13 +21,13 @@ from typing import Any
 
 from trainer.config import PORT, Job, UserError
 from trainer.launch import plan
-from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, Part
+from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, HostAgent
 from trainer.launch.agreement import settings_of
-from trainer.launch.bounded_work import aside
-from trainer.launch.environment import Meeting, environment, horovod_places
+from trainer.launch.bounded_work import run_bounded
+from trainer.launch.environment import RendezvousAddress, environment, horovod_places
 from trainer.launch.host_settings import HostSettings
-from trainer.launch.network import free_ports, interface_of, split
-from trainer.launch.plan import Process
+from trainer.launch.network import free_ports, interface_of, split_address
+from trainer.launch.plan import PlannedProcess
 from trainer.launch.rendezvous.client import Peers
 from trainer.launch.rendezvous.coordinator import Roster
 from trainer.launch.rendezvous.http_server import serving
@@ -39,9 +39,14 @@ from trainer.launch.rendezvous.state import Terms
 from trainer.launch.rendezvous.transport import Post, directly, over_http
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
-from trainer.launch.supervise.signals import STOPPING, Ear, ending, hearing
-from trainer.launch.supervise.supervisor import Run
-from trainer.runtime import output, sinks
+from trainer.launch.supervise.signals import (
+    STOPPING,
+    SignalReader,
+    exiting_on_sigterm,
+    reading_signals,
+)
+from trainer.launch.supervise.supervisor import Supervisor
+from trainer.runtime import output, output_writers
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30
@@ -57,7 +62,7 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     To be called from the main thread.
 
     Args:
-        job: As this host sees it; `tasks.several(job)` is true.
+        job: As this host sees it; `tasks.needs_launcher(job)` is true.
         base: The command of one process; each gets its own variables on top.
         out: The descriptor that their standard output goes to.
         err: The one that their standard error goes to.
@@ -70,19 +75,19 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     """
     check(job)
     _warn(job)
-    return run_host(Host(job, base), out=out, err=err)
+    return run_host(LocalHost(job, base), out=out, err=err)
 
 
-def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
+def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
     """Meet the others, and run what this host has to.
 
     Args, Returns, Raises: as of `launch`.
     """
     job = host.job
     first = plan.members(job)[0]
-    with ending():
+    with exiting_on_sigterm():
         # A network disk that hangs would keep this thread from hearing SIGTERM.
-        settings = aside(
+        settings = run_bounded(
             host.settings, text="the files of --train and --test", slow=_SLOW,
             within=job.start_timeout,
         )  # fmt: skip
@@ -90,11 +95,11 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
-        ear = stack.enter_context(hearing())
+        ear = stack.enter_context(reading_signals())
         stack.enter_context(orphans.adopting_orphans())
         roster = Roster(host.terms(), on_start=host.open_store) if host.member == first else None
         if roster:
-            alone = plan.alone(job)
+            alone = plan.is_single_host(job)
             asked = job.port or (0 if alone else PORT)
             where = "127.0.0.1" if alone else ""
             host.port = stack.enter_context(
@@ -107,7 +112,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
                 name=host.name,
                 chief=host.name if roster else first.host,
                 port=host.port,
-                count=plan.processes(job),
+                count=plan.training_processes(job),
                 spec=host.spec,
                 start_timeout=job.start_timeout,
                 card=host.card,
@@ -115,7 +120,7 @@ def run_host(host: Host, *, out: int = 1, err: int = 2) -> Outcome:
             )
         )
         part = host.part(peers)
-        run = Run(ear, sinks(out, err), grace=job.grace, rules=part)
+        run = Supervisor(ear, output_writers(out, err), grace=job.grace, rules=part)
         try:
             ran = run.finish()
         except BaseException:
@@ -137,15 +142,15 @@ def preview(job: Job, base: Command) -> list[Command]:
     Raises:
         UserError: The job cannot be.
     """
-    host = Host(job, base)
+    host = LocalHost(job, base)
     first = plan.members(job)[0]
     if host.member != first:
         host.connected(first.host, "127.0.0.1")
-    counts = {member.id: plan.processes(job) for member in plan.members(job)}
+    counts = {member.id: plan.training_processes(job) for member in plan.members(job)}
     return [command for _, command in host.commands({"counts": counts}, probe=False)[0]]
 
 
-class Host:
+class LocalHost:
     """This host: who it is, and how its processes are made.
 
     Attributes:
@@ -160,8 +165,8 @@ class Host:
     """
 
     def __init__(self, job: Job, base: Command) -> None:
-        self.member = plan.myself(job)
-        self.name = split(self.member.address)[0] or socket.gethostname()
+        self.member = plan.this_host(job)
+        self.name = split_address(self.member.address)[0] or socket.gethostname()
         self.port = job.port or PORT
         self.spec: dict[str, Any] = {}
         self.card: dict[str, Any] = {}
@@ -198,9 +203,9 @@ class Host:
             late_evaluators=job.late_evaluators,
         )
 
-    def part(self, peers: Peers) -> Part:
+    def part(self, peers: Peers) -> HostAgent:
         """The rules of this host."""
-        return Part(
+        return HostAgent(
             self.job,
             member=self.member,
             name=self.name,
@@ -216,7 +221,7 @@ class Host:
         """
         if self.job.distribution == "horovod":
             late = self.base.env.get("HOROVOD_DYNAMIC_PROCESS_SETS", "0") not in ("", "0")
-            planned = plan.plan(self.job, counts)
+            planned = plan.plan_processes(self.job, counts)
             self.store.open(horovod_places(planned), late_sets=late)
 
     def connected(self, chief_ip: str, own_ip: str) -> None:
@@ -233,7 +238,7 @@ class Host:
 
     def commands(
         self, told: Mapping[str, Any], *, probe: bool = True
-    ) -> tuple[list[tuple[Process, Command]], bool]:
+    ) -> tuple[list[tuple[PlannedProcess, Command]], bool]:
         """The processes of this host, and whether they are some of several.
 
         Args:
@@ -241,13 +246,13 @@ class Host:
             probe: Whether free ports may be looked for.
         """
         job = self.job
-        planned = plan.plan(job, told["counts"])
-        free = probe and plan.alone(job) and not job.port
+        planned = plan.plan_processes(job, told["counts"])
+        free = probe and plan.is_single_host(job) and not job.port
         ports = free_ports(len(planned)) if free else []
         cluster = plan.cluster_of(job, planned, ports=ports)
         # Nobody tells the first host which of its addresses leads to the others but they.
         reached_at = told.get("reached_at") if self.member == plan.members(job)[0] else None
-        meeting = Meeting(
+        meeting = RendezvousAddress(
             ip=self._chief_ip,
             port=self.port,
             interface=job.cluster.interface or interface_of(reached_at or self._own_ip),
@@ -264,12 +269,12 @@ class Host:
                     ),
                 ),
             )
-            for process in plan.of(self.member, planned)
+            for process in plan.processes_on(self.member, planned)
         ]
         return mine, len(planned) > 1
 
 
-def _precision(process: Process, start: Mapping[str, Any]) -> tuple[str, ...]:
+def _precision(process: PlannedProcess, start: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the arguments that give a process the precision on which the hosts have agreed."""
     common = start.get("precision")
     # An evaluator shares no arithmetic with the others, but their checkpoints.
@@ -285,7 +290,7 @@ def check(job: Job) -> None:
             remedy="use the trainer's image, or run "
             "`make horovod`, or set --distribution multi_worker_mirrored",
         )
-    count = plan.processes(job)
+    count = plan.training_processes(job)
     if 0 < job.gpus < count and job.distribution in ("horovod", "multi_worker_mirrored"):
         raise UserError(
             subject=f"--processes-per-host {count}",
@@ -306,7 +311,7 @@ def _warn(job: Job) -> None:
                 )
 
 
-def _see_off(roster: Roster, ear: Ear, *, failed: bool) -> None:
+def _see_off(roster: Roster, ear: SignalReader, *, failed: bool) -> None:
     """Wait until all others have left, so that they hear the last news."""
     until = time.monotonic() + (_FAREWELL if failed else _FAREWELL + max(CLOSING, EVALUATING))
     while roster.wait_for_leave(0.2) and time.monotonic() < until:

@@ -18,7 +18,7 @@ _ENTRY = 40
 _ROOM = 256
 
 
-def split(address: str) -> tuple[str, int | None]:
+def split_address(address: str) -> tuple[str, int | None]:
     """`host:port`, `host` or `[v6]:port` as host and port."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and ":" not in host.removeprefix("[").removesuffix("]"):
@@ -28,7 +28,7 @@ def split(address: str) -> tuple[str, int | None]:
     return address, None
 
 
-def join(host: str, port: int) -> str:
+def join_address(host: str, port: int) -> str:
     """Return the inverse of `split`: an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.config import PORT, Cluster, Job, Role, UserError
-from trainer.launch.network import join, split
+from trainer.launch.network import join_address, split_address
 
 SEVERAL = "horovod, multi_worker_mirrored or parameter_server"
 
@@ -37,7 +37,7 @@ class Member:
     @property
     def host(self) -> str:
         """The host's name or IP, for people; its role where it has none."""
-        return split(self.address)[0] or self.id
+        return split_address(self.address)[0] or self.id
 
     @property
     def task(self) -> str:
@@ -49,7 +49,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Process:
+class PlannedProcess:
     """One process of the job.
 
     Attributes:
@@ -76,7 +76,7 @@ class Process:
         return "chief" if self.role == "chief" else f"{self.role} {self.index}"
 
 
-def several(job: Job) -> bool:
+def needs_launcher(job: Job) -> bool:
     """Whether a job needs more than the process that it was read by.
 
     Raises:
@@ -89,10 +89,10 @@ def several(job: Job) -> bool:
         return False
     _check_roles(job)
     hosts = max(1, len(job.cluster.trainers))
-    return job.distribution != "multi_worker_mirrored" or hosts * processes(job) > 1
+    return job.distribution != "multi_worker_mirrored" or hosts * training_processes(job) > 1
 
 
-def processes(job: Job) -> int:
+def training_processes(job: Job) -> int:
     """How many processes train on this host."""
     if job.processes_per_host:
         return job.processes_per_host
@@ -122,25 +122,25 @@ def members(job: Job) -> tuple[Member, ...]:
     return tuple(found)
 
 
-def trainers(job: Job) -> tuple[Member, ...]:
+def training_hosts(job: Job) -> tuple[Member, ...]:
     """The hosts on which processes train, or the chief coordinates them."""
     return tuple(m for m in members(job) if m.role in ("chief", "worker"))
 
 
-def myself(job: Job) -> Member:
+def this_host(job: Job) -> Member:
     """This host. Google leaves evaluators out of the list: then it comes on top of it."""
     role, index = job.cluster.role, job.cluster.index
     mine = [m for m in members(job) if (m.role, m.index) == (role, index)]
     return mine[0] if mine else Member(role=role, index=index)
 
 
-def alone(job: Job) -> bool:
+def is_single_host(job: Job) -> bool:
     """Whether this host is the only one, so that nobody has to find it."""
     unlisted = job.distribution == "parameter_server" and job.platform == "ai-platform"
     return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
 
 
-def plan(job: Job, counts: Mapping[str, int]) -> tuple[Process, ...]:
+def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess, ...]:
     """All processes of the job, those who train first, in the order of their ranks.
 
     Args:
@@ -148,20 +148,22 @@ def plan(job: Job, counts: Mapping[str, int]) -> tuple[Process, ...]:
         counts: For each member, how many it has that train.
     """
     equals = job.distribution != "parameter_server"
-    hosts = trainers(job)
-    found: list[Process] = []
+    hosts = training_hosts(job)
+    found: list[PlannedProcess] = []
     for place, member in enumerate(hosts):
         count = counts[member.id]
         if not equals:
             if place == 0:
-                found.append(Process(role="chief", index=0, member=member.id, local_size=count))
+                found.append(
+                    PlannedProcess(role="chief", index=0, member=member.id, local_size=count)
+                )
             # With hosts for the work, the coordinator has its own for itself.
             if place == 0 and len(hosts) > 1:
                 continue
         for local in range(count):
             number = len(found)
             found.append(
-                Process(
+                PlannedProcess(
                     role="worker" if number else "chief",
                     index=max(0, number - 1),
                     member=member.id,
@@ -173,18 +175,20 @@ def plan(job: Job, counts: Mapping[str, int]) -> tuple[Process, ...]:
     if not equals:
         listed = [member for member in members(job) if member.role == "ps"]
         for index, member in enumerate(listed or hosts):
-            found.append(Process(role="ps", index=index, member=member.id))
+            found.append(PlannedProcess(role="ps", index=index, member=member.id))
     return tuple(found)
 
 
-def of(member: Member, planned: Sequence[Process]) -> tuple[Process, ...]:
+def processes_on(member: Member, planned: Sequence[PlannedProcess]) -> tuple[PlannedProcess, ...]:
     """The processes that a host starts."""
     if member.role == "evaluator":
-        return (Process(role="evaluator", index=member.index, member=member.id),)
+        return (PlannedProcess(role="evaluator", index=member.index, member=member.id),)
     return tuple(process for process in planned if process.member == member.id)
 
 
-def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = ()) -> Cluster:
+def cluster_of(
+    job: Job, planned: Sequence[PlannedProcess], *, ports: Sequence[int] = ()
+) -> Cluster:
     """The addresses of all processes.
 
     Args:
@@ -203,7 +207,7 @@ def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = (
     listed: set[str] = set()
     for number, process in enumerate(planned):
         member = hosts[process.member]
-        host, port = split(member.address)
+        host, port = split_address(member.address)
         if (member.role == "ps") != (process.role == "ps") or member.id in listed:
             # The host's own address belongs to the first process of its kind.
             port = None
@@ -222,7 +226,7 @@ def cluster_of(job: Job, planned: Sequence[Process], *, ports: Sequence[int] = (
                 remedy="choose another --port",
             )
         taken.add((host, port))
-        named[process.role].append(join(host or "127.0.0.1", port))
+        named[process.role].append(join_address(host or "127.0.0.1", port))
     return Cluster(
         chief=tuple(named["chief"]), worker=tuple(named["worker"]), ps=tuple(named["ps"])
     )

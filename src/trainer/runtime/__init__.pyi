@@ -8,7 +8,11 @@ from . import (
 )
 from .device import Device as Device, used as used
 from .log import Reporter as Reporter
-from .output_writer import Sink as Sink, not_read as not_read, sinks as sinks
+from .output_writer import (
+    OutputWriter as OutputWriter,
+    not_read as not_read,
+    output_writers as output_writers,
+)
 from .precision import BF16_FLAGS as BF16_FLAGS, POLICIES as POLICIES
 from .secrets import mask as mask
 from .secrets.collect import known as known

@@ -11,7 +11,7 @@ from collections import deque
 _WAITING = 1024 * 1024
 
 
-class Sink:
+class OutputWriter:
     """Writes lines to a file descriptor, and never waits for whoever reads it.
 
     A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking, and as one piece:
@@ -90,11 +90,11 @@ def not_read(count: int, *, name: str = "the output") -> bytes:
     return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()
 
 
-def sinks(out: int, err: int) -> tuple[Sink, Sink]:
+def output_writers(out: int, err: int) -> tuple[OutputWriter, OutputWriter]:
     """Sinks of standard output and standard error: one and the same where both go to one place."""
-    first = Sink(out)
+    first = OutputWriter(out)
     with contextlib.suppress(OSError):
         one, other = os.fstat(out), os.fstat(err)
         if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
             return first, first
-    return first, Sink(err)
+    return first, OutputWriter(err)

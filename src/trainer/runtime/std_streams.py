@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from trainer.runtime.output_writer import Sink, not_read
+from trainer.runtime.output_writer import OutputWriter, not_read
 
 # For whoever reads the output to read on, when all else is done.
 _STALLED = 5.0
@@ -37,7 +37,7 @@ class _Output(io.RawIOBase):
         super().__init__()
         self.waits = True
         self.other: _Output | None = None
-        self._sink = Sink(fd)
+        self._sink = OutputWriter(fd)
         # The beginning of a line that waits for its end, as others wait before it.
         self._rest = b""
         self._poll = select.poll()

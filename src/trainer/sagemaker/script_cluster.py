@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.launch import Child, Command, Rules, Run
+from trainer.launch import Command, ManagedProcess, Policy, Supervisor
 from trainer.platforms import (
     MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER,
@@ -77,10 +77,10 @@ class ScriptCluster:
             commands.insert(0, Command(argv=argv, env=env, cwd=script.cwd, name=SERVER))
         return commands
 
-    def rules(self) -> Rules:
+    def rules(self) -> Policy:
         """Return what follows when one of these processes ends."""
         if self.server is None:
-            return Rules()
+            return Policy()
         return _ServerBesideScript(None if self.role == "master" else self.cluster["master"][0])
 
 
@@ -114,7 +114,7 @@ def read(environment: Environment) -> ScriptCluster | None:
     return ScriptCluster(cluster=cluster, role=role, index=index, server=rank)
 
 
-class _ServerBesideScript(Rules):
+class _ServerBesideScript(Policy):
     """End the parameter server when nobody needs it any more.
 
     The master's script may use the servers of all hosts until it ends, so a worker's host keeps its
@@ -127,7 +127,7 @@ class _ServerBesideScript(Rules):
     def __init__(self, master: str | None) -> None:
         self._master = master
 
-    def ended(self, run: Run, child: Child) -> None:
+    def ended(self, run: Supervisor, child: ManagedProcess) -> None:
         """End what is left, or wait for the master."""
         if child.name == SERVER:
             if not child.told:
@@ -140,7 +140,7 @@ class _ServerBesideScript(Rules):
             run.say(f"the script has ended; its {SERVER} stays while {self._master} listens")
             self.until = time.monotonic()
 
-    def tick(self, run: Run) -> None:
+    def tick(self, run: Supervisor) -> None:
         """Look whether the master still listens."""
         if self._master and _listens(self._master):
             self.until = time.monotonic() + _LOOK

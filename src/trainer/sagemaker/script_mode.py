@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from trainer.config import RETRY, UserError
-from trainer.launch import Command, ending, failure_file, pip, run_step
+from trainer.launch import Command, exiting_on_sigterm, failure_file, pip, run_step
 from trainer.platforms import is_secret
 from trainer.runtime import Reporter, cuda, telling
 from trainer.sagemaker import source_dir
@@ -69,7 +69,7 @@ def prepare(
     reporter = reporter or Reporter()
     code_dir = code_dir.absolute()
     args = arguments(hyperparameters)
-    with ending():
+    with exiting_on_sigterm():
         if submit_directory:
             _bring(submit_directory, code_dir, env, python, fetch_timeout, reporter)
         start, what = _start(program, code_dir, python)
@@ -170,7 +170,7 @@ def _bring(
         elif code_dir.is_dir() and path.samefile(code_dir):
             return
         try:
-            laid = source_dir.lay(path, code_dir)
+            laid = source_dir.copy_over(path, code_dir)
         except OSError as error:
             what = error.filename or code_dir
             raise UserError(

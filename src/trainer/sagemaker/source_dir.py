@@ -12,7 +12,7 @@ from trainer.config import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laid:
+class CopyResult:
     """What was laid over a folder.
 
     Attributes:
@@ -26,7 +26,7 @@ class Laid:
     replaced: int
 
 
-def lay(source: Path, over: Path) -> Laid:
+def copy_over(source: Path, over: Path) -> CopyResult:
     """Copy all that a folder holds into another; where both have a name, the copied one wins.
 
     A link in the other folder is replaced rather than followed: what it leads to is not part of
@@ -66,7 +66,7 @@ def lay(source: Path, over: Path) -> Laid:
         shutil.copy2(source / path, target, follow_symlinks=False)
     laid = _files(new)
     gone = before - _files(_entries(over))
-    return Laid(files=len(laid), over=len(before), replaced=len(before & laid) + len(gone))
+    return CopyResult(files=len(laid), over=len(before), replaced=len(before & laid) + len(gone))
 
 
 def _entries(folder: Path) -> dict[Path, int]:

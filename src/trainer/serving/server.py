@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from trainer.config import UserError
-from trainer.launch import ending
+from trainer.launch import exiting_on_sigterm
 from trainer.runtime import StoppedError, device, import_tensorflow
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
@@ -65,7 +65,7 @@ def serve(settings: Settings) -> int:
     """
     # As process 1 of a container, signals without a handler would be ignored.
     with (
-        ending(),
+        exiting_on_sigterm(),
         local(settings.model_dir) as folder,
         _listen(settings.host, settings.port) as listener,
     ):

@@ -5,9 +5,9 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.job import Job
 from trainer.launch import environment as variables, plan as tasks
-from trainer.launch.environment import Meeting
+from trainer.launch.environment import RendezvousAddress
 
-MEETING = Meeting(ip="10.0.0.1", port=7117, interface="eth0")
+MEETING = RendezvousAddress(ip="10.0.0.1", port=7117, interface="eth0")
 
 
 def hosts(count, role="chief", index=0):
@@ -21,7 +21,7 @@ def job(distribution, cluster=None, **more):
 
 
 def environment(of, name, env=(), counts=None):
-    plan = tasks.plan(of, counts or {m.id: 2 for m in tasks.members(of)})
+    plan = tasks.plan_processes(of, counts or {m.id: 2 for m in tasks.members(of)})
     (process,) = (p for p in plan if p.name == name)
     cluster = tasks.cluster_of(of, plan)
     return variables.environment(process, plan, of, cluster=cluster, meeting=MEETING, env=dict(env))

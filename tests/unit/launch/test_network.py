@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from trainer.launch.network import free_ports, interface_of, split
+from trainer.launch.network import free_ports, interface_of, split_address
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from trainer.launch.network import free_ports, interface_of, split
     ],
 )
 def test_an_address_is_a_host_and_perhaps_a_port(address, host, port):
-    assert split(address) == (host, port)
+    assert split_address(address) == (host, port)
 
 
 def test_free_ports_differ_and_are_none_that_outgoing_connections_get():

@@ -24,7 +24,7 @@ def job(distribution, cluster=None, **more):
 def planned(of, **counts):
     """Each process with its host, and the addresses of all."""
     count = {m.id: counts.get(m.id.replace("-", "_"), 1) for m in tasks.members(of)}
-    plan = tasks.plan(of, count)
+    plan = tasks.plan_processes(of, count)
     return [(p.name, p.member) for p in plan], tasks.cluster_of(of, plan)
 
 
@@ -49,7 +49,7 @@ def planned(of, **counts):
 def test_a_launcher_is_needed_where_there_is_more_than_one_process(
     distribution, cluster, more, several
 ):
-    assert tasks.several(job(distribution, cluster, **more)) is several
+    assert tasks.needs_launcher(job(distribution, cluster, **more)) is several
 
 
 @pytest.mark.parametrize(
@@ -71,30 +71,30 @@ def test_a_launcher_is_needed_where_there_is_more_than_one_process(
 )
 def test_a_list_of_hosts_that_does_not_fit_is_one_line(distribution, cluster, more, told):
     with pytest.raises(UserError, match=told) as caught:
-        if tasks.several(job(distribution, cluster, **more)):
+        if tasks.needs_launcher(job(distribution, cluster, **more)):
             tasks.members(job(distribution, cluster, **more))
     assert "\n" not in str(caught.value)
 
 
 def test_horovod_has_a_process_for_each_gpu():
-    assert tasks.processes(job("horovod", gpus=4)) == 4
-    assert tasks.processes(job("horovod")) == 1
-    assert tasks.processes(job("horovod", gpus=4, processes_per_host=2)) == 2
-    assert tasks.processes(job("multi_worker_mirrored", gpus=4)) == 1
+    assert tasks.training_processes(job("horovod", gpus=4)) == 4
+    assert tasks.training_processes(job("horovod")) == 1
+    assert tasks.training_processes(job("horovod", gpus=4, processes_per_host=2)) == 2
+    assert tasks.training_processes(job("multi_worker_mirrored", gpus=4)) == 1
 
 
 def test_an_evaluator_that_nobody_lists_is_one_more():
-    found = tasks.myself(job("parameter_server", google("evaluator", ps=["p:2222"])))
+    found = tasks.this_host(job("parameter_server", google("evaluator", ps=["p:2222"])))
     assert (found.id, found.host) == ("evaluator-0", "evaluator-0")
-    assert tasks.myself(job("horovod", hosts(2, "worker"))).host == "algo-2"
+    assert tasks.this_host(job("horovod", hosts(2, "worker"))).host == "algo-2"
 
 
 def test_who_is_alone_need_not_be_found():
-    assert tasks.alone(job("horovod"))
-    assert tasks.alone(job("horovod", hosts(1)))
-    assert not tasks.alone(job("horovod", hosts(2)))
+    assert tasks.is_single_host(job("horovod"))
+    assert tasks.is_single_host(job("horovod", hosts(1)))
+    assert not tasks.is_single_host(job("horovod", hosts(2)))
     # On Google's platforms an evaluator may come that nobody lists.
-    assert not tasks.alone(job("parameter_server", google(), platform="ai-platform"))
+    assert not tasks.is_single_host(job("parameter_server", google(), platform="ai-platform"))
 
 
 # ---- who does what
@@ -143,7 +143,7 @@ def test_where_servers_are_listed_each_has_its_own_host():
     assert found == [("chief", "chief-0"), ("worker 0", "worker-0"), ("ps 0", "ps-0")]
     assert cluster == Cluster(chief=("c:2222",), worker=("w:2222",), ps=("p:2222",))
     evaluator = tasks.members(of)[-1]
-    assert [p.name for p in tasks.of(evaluator, ())] == ["evaluator 0"]
+    assert [p.name for p in tasks.processes_on(evaluator, ())] == ["evaluator 0"]
 
 
 @pytest.mark.parametrize("cluster", [Cluster(), hosts(1), google(ps=["p:2222"])])
@@ -154,7 +154,7 @@ def test_one_host_for_the_work_has_chief_and_workers(cluster):
 
 def test_on_one_host_ports_are_those_that_are_free():
     of = job("parameter_server")
-    plan = tasks.plan(of, {"chief-0": 1})
+    plan = tasks.plan_processes(of, {"chief-0": 1})
     cluster = tasks.cluster_of(of, plan, ports=[5, 6, 7])
     assert cluster == Cluster(chief=("127.0.0.1:5",), worker=("127.0.0.1:6",), ps=("127.0.0.1:7",))
 
@@ -171,7 +171,7 @@ def test_on_one_host_ports_are_those_that_are_free():
 def test_two_processes_at_one_address_are_refused(cluster, port):
     of = job("multi_worker_mirrored", cluster, port=port)
     with pytest.raises(UserError, match=f"--port {port}: .* choose another --port"):
-        tasks.cluster_of(of, tasks.plan(of, {"chief-0": 1, "worker-0": 1}))
+        tasks.cluster_of(of, tasks.plan_processes(of, {"chief-0": 1, "worker-0": 1}))
 
 
 def test_addresses_of_ipv6_keep_their_brackets():

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from trainer.config import UserError
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
-from trainer.launch.supervise.policy import Rules
-from trainer.launch.supervise.signals import hearing
-from trainer.launch.supervise.supervisor import TIMED_OUT, Run
-from trainer.runtime import sinks
+from trainer.launch.supervise.policy import Policy
+from trainer.launch.supervise.signals import reading_signals
+from trainer.launch.supervise.supervisor import TIMED_OUT, Supervisor
+from trainer.runtime import output_writers
 
 __all__ = ["TIMED_OUT", "Command", "Outcome", "run_step", "run_supervised"]
 
@@ -32,7 +32,7 @@ def run_supervised(
     grace: float,
     prefix: bool,
     timeout: float | None = None,
-    rules: Rules | None = None,
+    rules: Policy | None = None,
     out: int = 1,
     err: int = 2,
 ) -> Outcome:
@@ -61,8 +61,8 @@ def run_supervised(
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with hearing() as ear, orphans.adopting_orphans():
-        run = Run(ear, sinks(out, err), grace=grace, timeout=timeout, rules=rules)
+    with reading_signals() as ear, orphans.adopting_orphans():
+        run = Supervisor(ear, output_writers(out, err), grace=grace, timeout=timeout, rules=rules)
         try:
             for command in commands:
                 run.start(command, prefix=prefix)

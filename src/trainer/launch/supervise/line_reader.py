@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-from trainer.runtime import Sink
+from trainer.runtime import OutputWriter
 
 # A longer line is passed on in parts of this size, each a line.
 LONGEST = 256 * 1024
@@ -15,7 +15,7 @@ _READ = 64 * 1024
 _KEPT = 2000
 
 
-class Source:
+class LineReader:
     """One output of one process, cut into lines.
 
     A carriage return ends a line too, so that progress bars are passed on as they move. With a
@@ -30,7 +30,7 @@ class Source:
     """
 
     def __init__(
-        self, pipe: IO[bytes], *, sink: Sink, name: str, keep: Callable[[str], None]
+        self, pipe: IO[bytes], *, sink: OutputWriter, name: str, keep: Callable[[str], None]
     ) -> None:
         self.fd = pipe.fileno()
         os.set_blocking(self.fd, False)

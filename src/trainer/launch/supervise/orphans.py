@@ -19,7 +19,7 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
-class Process:
+class ProcessInfo:
     """One process as /proc tells it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Process:
     ended: bool
 
 
-def descendants(*, without: Collection[int] = ()) -> list[Process]:
+def descendants(*, without: Collection[int] = ()) -> list[ProcessInfo]:
     """The children of this process, theirs and so on.
 
     Read from `stat` rather than from `children`, which some kernels and sandboxes leave out.
@@ -46,7 +46,7 @@ def descendants(*, without: Collection[int] = ()) -> list[Process]:
     # Where /proc is another namespace's, its numbers would name strangers.
     if not (_PROC / "self").exists() or str((_PROC / "self").readlink()) != str(os.getpid()):
         return []
-    children: dict[int, list[Process]] = {}
+    children: dict[int, list[ProcessInfo]] = {}
     for process in _every_process():
         children.setdefault(process.parent, []).append(process)
     found = []
@@ -78,7 +78,7 @@ class Orphans:
     def __init__(self) -> None:
         self.warned: set[int] = set()
         self._strangers = {p.pid for p in descendants() if p.parent == os.getpid()}
-        self._found: list[Process] = []
+        self._found: list[ProcessInfo] = []
 
     def __len__(self) -> int:
         return len(self._found)
@@ -133,7 +133,7 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
-def _every_process() -> Iterator[Process]:
+def _every_process() -> Iterator[ProcessInfo]:
     for folder in _PROC.iterdir():
         if folder.name.isdigit():
             # It may end at any time.
@@ -141,4 +141,4 @@ def _every_process() -> Iterator[Process]:
                 stat = (folder / "stat").read_bytes()
                 # The second field is a name of any characters, in parentheses.
                 state, parent, _, session = stat[stat.rindex(b")") + 1 :].split(None, 4)[:4]
-                yield Process(int(folder.name), int(parent), int(session), state in b"ZX")
+                yield ProcessInfo(int(folder.name), int(parent), int(session), state in b"ZX")

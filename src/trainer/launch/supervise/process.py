@@ -10,15 +10,15 @@ from collections import deque
 
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command
-from trainer.launch.supervise.line_reader import Source
-from trainer.runtime import Sink
+from trainer.launch.supervise.line_reader import LineReader
+from trainer.runtime import OutputWriter
 
 # Lines of standard error that are kept: a traceback, and what led to it. Of mpirun's, those of all
 # ranks, of which the first that failed is not the last to write.
 TAIL = 1000
 
 
-class Child:
+class ManagedProcess:
     """A process that was started here, in a session and process group of its own.
 
     Args:
@@ -34,7 +34,9 @@ class Child:
         killed: Whether it was still there when the time to kill came.
     """
 
-    def __init__(self, command: Command, *, out: Sink, err: Sink, prefix: bool) -> None:
+    def __init__(
+        self, command: Command, *, out: OutputWriter, err: OutputWriter, prefix: bool
+    ) -> None:
         self.name = command.name
         self.code: int | None = None
         self.signal: int | None = None
@@ -55,8 +57,8 @@ class Child:
         assert self._process.stderr is not None
         name = command.name if prefix else ""
         self.sources = (
-            Source(self._process.stdout, sink=out, name=name, keep=lambda _: None),
-            Source(self._process.stderr, sink=err, name=name, keep=self._tail.append),
+            LineReader(self._process.stdout, sink=out, name=name, keep=lambda _: None),
+            LineReader(self._process.stderr, sink=err, name=name, keep=self._tail.append),
         )
 
     @property

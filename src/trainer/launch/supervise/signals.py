@@ -14,7 +14,7 @@ FORWARDED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 _HEARD = STOPPING | FORWARDED | {signal.SIGCHLD}
 
 
-class Ear:
+class SignalReader:
     """Signals that came, in their order.
 
     Args:
@@ -33,7 +33,7 @@ class Ear:
 
 
 @contextlib.contextmanager
-def hearing() -> Iterator[Ear]:
+def reading_signals() -> Iterator[SignalReader]:
     """Hear signals instead of being ended by them; everything is as before when the block ends.
 
     A process with the number 1 needs handlers all the more: where it has none, the kernel throws
@@ -53,7 +53,7 @@ def hearing() -> Iterator[Ear]:
             if ignored and number in (signal.SIGHUP, signal.SIGINT):
                 continue
             handlers[number] = signal.signal(number, lambda *_: None)
-        yield Ear(reading)
+        yield SignalReader(reading)
     finally:
         for number, handler in handlers.items():
             # One that was not set from Python cannot be put back.
@@ -66,7 +66,7 @@ def hearing() -> Iterator[Ear]:
 
 
 @contextlib.contextmanager
-def ending() -> Iterator[None]:
+def exiting_on_sigterm() -> Iterator[None]:
     """End this process at SIGTERM while nothing runs that would have to be told.
 
     For a process with the number 1, from which the kernel keeps signals without a handler. To be

@@ -13,10 +13,10 @@ from trainer.config import UserError
 from trainer.launch.printable import printable
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
-from trainer.launch.supervise.policy import Rules
-from trainer.launch.supervise.process import Child
-from trainer.launch.supervise.signals import FORWARDED, STOPPING, Ear
-from trainer.runtime import Sink, host_limits, not_read, output
+from trainer.launch.supervise.policy import Policy
+from trainer.launch.supervise.process import ManagedProcess
+from trainer.launch.supervise.signals import FORWARDED, STOPPING, SignalReader
+from trainer.runtime import OutputWriter, host_limits, not_read, output
 
 TIMED_OUT = 124
 _KILLED = 128 + signal.SIGKILL
@@ -30,7 +30,7 @@ _STALLED = 5.0
 _DAY = 86400.0
 
 
-class Run:
+class Supervisor:
     """Processes under way, with all that descends from them.
 
     Args:
@@ -43,24 +43,24 @@ class Run:
 
     def __init__(
         self,
-        ear: Ear,
-        to: tuple[Sink, Sink],
+        ear: SignalReader,
+        to: tuple[OutputWriter, OutputWriter],
         *,
         grace: float,
         timeout: float | None = None,
-        rules: Rules | None = None,
+        rules: Policy | None = None,
     ) -> None:
         self._ear = ear
         self._out, self._err = to
-        self._rules = rules or Rules()
+        self._rules = rules or Policy()
         self.grace = grace
         self._patience = min(grace, _PATIENCE)
         self._ends_at = math.inf if timeout is None else time.monotonic() + timeout
         self._kills_at = math.inf
         self._gives_up_at = math.inf
-        self._children: list[Child] = []
+        self._children: list[ManagedProcess] = []
         self._orphans = orphans.Orphans()
-        self._first: Child | None = None
+        self._first: ManagedProcess | None = None
         self._told: int | None = None
         self._timed_out = False
 
@@ -73,7 +73,9 @@ class Run:
         # What it fails of may speak of what it was given.
         output.protect(command.env)
         try:
-            self._children.append(Child(command, out=self._out, err=self._err, prefix=prefix))
+            self._children.append(
+                ManagedProcess(command, out=self._out, err=self._err, prefix=prefix)
+            )
         except (OSError, ValueError) as error:
             if mistake := host_limits.mistake_of(error):
                 raise UserError(
@@ -113,7 +115,7 @@ class Run:
         self._drain()
         return self._outcome()
 
-    def fail(self, child: Child) -> None:
+    def fail(self, child: ManagedProcess) -> None:
         """End everything because a process has failed; the first one counts."""
         if self._first is None:
             self._first = child
@@ -122,7 +124,7 @@ class Run:
             self.end(self._patience)
 
     def end(
-        self, within: float, *, only: Collection[Child] | None = None, sooner: bool = False
+        self, within: float, *, only: Collection[ManagedProcess] | None = None, sooner: bool = False
     ) -> None:
         """Send SIGTERM to those who did not get it yet, and SIGKILL to all after a time.
 
@@ -157,7 +159,7 @@ class Run:
         self._kills_at = self._gives_up_at = math.inf
 
     @property
-    def living(self) -> list[Child]:
+    def living(self) -> list[ManagedProcess]:
         """The processes that have not ended."""
         return [child for child in self._children if child.code is None]
 
@@ -193,7 +195,7 @@ class Run:
                 self._write(self._out if fd == self._out.fd else self._err)
         return bool(ready)
 
-    def _write(self, sink: Sink) -> None:
+    def _write(self, sink: OutputWriter) -> None:
         sink.write()
         # Where the reader has simply gone, nobody wants to know.
         if sink.problem is not None and sink.problem.errno != errno.EPIPE:
@@ -254,7 +256,7 @@ class Run:
         self._mention_lost(self._out, "standard output", to=self._err)
         self._mention_lost(self._err, "standard error", to=self._out)
 
-    def _mention_lost(self, sink: Sink, name: str, *, to: Sink) -> None:
+    def _mention_lost(self, sink: OutputWriter, name: str, *, to: OutputWriter) -> None:
         lost = sink.give_up()
         if lost and to is not sink and not to.waiting:
             to.put(not_read(lost, name=name))

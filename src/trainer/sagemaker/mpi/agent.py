@@ -11,13 +11,13 @@ from pathlib import Path
 from trainer.launch import (
     PATIENCE,
     Cause,
-    Child,
-    Host,
+    HostAgent,
+    LocalHost,
+    ManagedProcess,
     Outcome,
-    Part,
     Peers,
-    Process,
-    Run,
+    PlannedProcess,
+    Supervisor,
     failure_file,
     is_echo,
     mpi_output,
@@ -28,7 +28,7 @@ from trainer.launch import (
 _MARK = b"\0OMPI_COMM_WORLD_RANK="
 
 
-class MpiPart(Part):
+class MpiAgent(HostAgent):
     """The rules of this host: signals go to the script's processes, mpirun sees them end.
 
     A signal to mpirun itself would leave them a second.
@@ -39,7 +39,7 @@ class MpiPart(Part):
         host_of: On which host a rank runs.
     """
 
-    def __init__(self, host: Host, peers: Peers, host_of: Callable[[int], str]) -> None:
+    def __init__(self, host: LocalHost, peers: Peers, host_of: Callable[[int], str]) -> None:
         super().__init__(
             host.job,
             member=host.member,
@@ -50,19 +50,19 @@ class MpiPart(Part):
         self._host_of = host_of
         self._signalled = False
 
-    def told(self, run: Run, number: int) -> None:
+    def told(self, run: Supervisor, number: int) -> None:
         """This host was told to end."""
         self._told = True
         self._peers.report("told")
         self._signal(run)
 
-    def _stop(self, run: Run, host: str) -> None:
+    def _stop(self, run: Supervisor, host: str) -> None:
         self._stopping = True
         if not self._signalled:
             run.say(f"host {host} was told to end; so are the processes here")
             self._signal(run)
 
-    def _signal(self, run: Run) -> None:
+    def _signal(self, run: Supervisor) -> None:
         if self._signalled:
             return
         self._signalled = True
@@ -76,7 +76,7 @@ class MpiPart(Part):
         else:
             run.end(PATIENCE)
 
-    def _cause(self, child: Child, process: Process, *, code: int) -> Cause:
+    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Cause:
         rank, lines = mpi_output.blame(child.tail)
         name = process.name if rank is None else f"rank {rank}"
         number = mpi_output.signal_of(child.tail)

@@ -21,11 +21,11 @@ from trainer import __version__
 from trainer.config import Job, UserError
 from trainer.launch import (
     Command,
-    Host,
+    HostAgent,
     HostSettings,
-    Part,
+    LocalHost,
     Peers,
-    Process,
+    PlannedProcess,
     free_ports,
     interface_of,
     plain,
@@ -33,7 +33,7 @@ from trainer.launch import (
 )
 from trainer.platforms import SECRET_VARIABLE
 from trainer.sagemaker.mpi import ssh
-from trainer.sagemaker.mpi.agent import MpiPart
+from trainer.sagemaker.mpi.agent import MpiAgent
 
 AGENT = "OMPI_MCA_plm_rsh_agent"
 # Read by what the toolkit preloads, which does not look whether it is there.
@@ -45,7 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mpi:
+class MpiSettings:
     """What the user says of mpirun.
 
     Attributes:
@@ -64,7 +64,7 @@ class Mpi:
     instance_type: str = ""
 
 
-class MpiHost(Host):
+class MpiHost(LocalHost):
     """This host: what it tells of its keys, and which process it starts.
 
     Args:
@@ -73,7 +73,7 @@ class MpiHost(Host):
         folder: A private folder for keys and settings.
     """
 
-    def __init__(self, mpi: Mpi, script: Command, folder: Path) -> None:
+    def __init__(self, mpi: MpiSettings, script: Command, folder: Path) -> None:
         # mpirun gives them terminals, on which Python writes line by line anyway; without a buffer
         # it writes less than lines, and mpirun's tags would stand within them.
         left_out = ("PYTHONUNBUFFERED", SECRET_VARIABLE)
@@ -109,23 +109,25 @@ class MpiHost(Host):
             server = ssh.Server(key=key, port=port)
             self.card = {**server.to_dict(), "interface": self.job.cluster.interface}
 
-    def part(self, peers: Peers) -> Part:
+    def part(self, peers: Peers) -> HostAgent:
         """The rules of this host."""
-        return MpiPart(self, peers, self._host_of)
+        return MpiAgent(self, peers, self._host_of)
 
     def commands(
         self, told: Mapping[str, Any], *, probe: bool = True
-    ) -> tuple[list[tuple[Process, Command]], bool]:
+    ) -> tuple[list[tuple[PlannedProcess, Command]], bool]:
         """The process of this host; its lines get no name, as mpirun puts ranks before them.
 
         Raises:
             UserError: What another host tells of itself is not as it should be.
         """
         if self.member == self._first:
-            process: Process = _Mpirun(role="chief", index=0, member=self.member.id)
+            process: PlannedProcess = _MpirunProcess(role="chief", index=0, member=self.member.id)
             command = self._mpirun(told)
         else:
-            process = _Server(role="worker", index=self.member.index, member=self.member.id)
+            process = _SshServerProcess(
+                role="worker", index=self.member.index, member=self.member.id
+            )
             command = self._server(told["cards"])
         return [(process, command)], False
 
@@ -180,19 +182,21 @@ class MpiHost(Host):
         return hosts[min(rank // self._mpi.processes_per_host, len(hosts) - 1)]
 
 
-class _Mpirun(Process):
+class _MpirunProcess(PlannedProcess):
     @property
     def name(self) -> str:
         return "mpirun"
 
 
-class _Server(Process):
+class _SshServerProcess(PlannedProcess):
     @property
     def name(self) -> str:
         return _SERVER
 
 
-def mpirun(mpi: Mpi, script: Command, hosts: Sequence[str], interface: str) -> tuple[str, ...]:
+def mpirun(
+    mpi: MpiSettings, script: Command, hosts: Sequence[str], interface: str
+) -> tuple[str, ...]:
     """The command of the process that runs mpirun.
 
     Args:

@@ -24,7 +24,7 @@ from trainer.platforms import (
     sagemaker,
 )
 from trainer.sagemaker.mpi import host as mpi, ssh
-from trainer.sagemaker.mpi.host import Mpi, MpiHost
+from trainer.sagemaker.mpi.host import MpiHost, MpiSettings
 
 ENABLED = "sagemaker_mpi_enabled"
 TOTAL = "sagemaker_mpi_num_processes"
@@ -39,7 +39,7 @@ _LOOK = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mpi4py')
 _SECONDS = 60.0
 
 
-def read(environment: Environment, given: Mapping[str, Any]) -> Mpi | None:
+def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | None:
     """What the job says of mpirun; None if this host's script runs without.
 
     Args:
@@ -66,7 +66,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> Mpi | None:
         **known,
     )
     mpi.check_names(job)
-    return Mpi(
+    return MpiSettings(
         job=job,
         processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(environment),
         num_processes=_number(parameters, TOTAL),
@@ -75,7 +75,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> Mpi | None:
     )
 
 
-def check(settings: Mpi) -> None:
+def check(settings: MpiSettings) -> None:
     """Look whether all programs are there, before anything is fetched or started.
 
     On all hosts for what any of them needs, so that none waits for one that cannot come.
@@ -95,7 +95,7 @@ def check(settings: Mpi) -> None:
         ssh.check_server()
 
 
-def launch(settings: Mpi, script: Command) -> Outcome:
+def launch(settings: MpiSettings, script: Command) -> Outcome:
     """Run this host's part to its end.
 
     To be called from the main thread.
@@ -126,7 +126,7 @@ def launch(settings: Mpi, script: Command) -> Outcome:
         return run_host(host)
 
 
-def preview(settings: Mpi, script: Command) -> Command:
+def preview(settings: MpiSettings, script: Command) -> Command:
     """What would be started on this host; mpirun's own command is not put together for it."""
     hosts = [member.host for member in plan.members(settings.job)]
     if settings.job.cluster.role != "chief":

@@ -8,9 +8,9 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.launch.supervise.api import TIMED_OUT, Command, run_step, run_supervised
-from trainer.launch.supervise.line_reader import LONGEST, Source
-from trainer.launch.supervise.signals import ending
-from trainer.runtime.output_writer import Sink, sinks
+from trainer.launch.supervise.line_reader import LONGEST, LineReader
+from trainer.launch.supervise.signals import exiting_on_sigterm
+from trainer.runtime.output_writer import OutputWriter, output_writers
 
 
 def sh(script: str, name: str = "rank 0") -> Command:
@@ -25,8 +25,10 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
     """What comes out of a relay, and which lines it keeps, where these are read one by one."""
     reading, writing = os.pipe()
     out_reading, out_writing = os.pipe()
-    sink, kept = Sink(out_writing), []
-    source = Source(os.fdopen(reading, "rb", buffering=0), sink=sink, name=name, keep=kept.append)
+    sink, kept = OutputWriter(out_writing), []
+    source = LineReader(
+        os.fdopen(reading, "rb", buffering=0), sink=sink, name=name, keep=kept.append
+    )
     out = b""
     for piece in (*pieces, None):
         if piece is None:
@@ -49,8 +51,8 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
 
 def test_a_line_is_passed_on_when_it_is_whole():
     reading, writing = os.pipe()
-    sink = Sink(-1)
-    source = Source(os.fdopen(reading, "rb", buffering=0), sink=sink, name="", keep=print)
+    sink = OutputWriter(-1)
+    source = LineReader(os.fdopen(reading, "rb", buffering=0), sink=sink, name="", keep=print)
     os.write(writing, b"loss=")
     source.read()
     assert not sink.waiting
@@ -108,9 +110,9 @@ def test_a_line_without_end_is_cut_between_characters():
 def test_two_descriptors_of_one_place_share_their_lines(tmp_path):
     with (tmp_path / "log").open("w") as log, (tmp_path / "other").open("w") as other:
         again = os.dup(log.fileno())
-        one, two = sinks(log.fileno(), again)
+        one, two = output_writers(log.fileno(), again)
         assert one is two
-        one, two = sinks(log.fileno(), other.fileno())
+        one, two = output_writers(log.fileno(), other.fileno())
         assert one is not two
         os.close(again)
 
@@ -295,7 +297,7 @@ def test_only_the_main_thread_can_call_it():
 
 def test_before_anything_runs_sigterm_ends_this_process():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as ended, ending():
+    with pytest.raises(SystemExit) as ended, exiting_on_sigterm():
         run_supervised([sh("exit 0")], grace=1, prefix=False)
         os.kill(os.getpid(), signal.SIGTERM)
     assert ended.value.code == 143
