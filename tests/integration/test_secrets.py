@@ -21,7 +21,7 @@ from trainer.launch.launcher import launch
 from trainer.launch.supervise.api import Command
 from trainer.runtime import output
 from trainer.sagemaker import fetch
-from trainer.serving.http.endpoint import Call
+from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.models.version import Version
 from trainer.serving.user_code.handlers import Handlers
 
@@ -194,13 +194,15 @@ def handler(box: Box) -> int:
     output.begin(os.environ)
     box.put("inference.py", f"{SHOUT}\ndef handler(data, context): shout()")
     nothing: Any = None
-    call = Call(Request({"type": "http", "method": "POST", "path": "/", "headers": []}))
+    context = RequestContext(
+        Request({"type": "http", "method": "POST", "path": "/", "headers": []})
+    )
     handlers = Handlers(predictor=nothing, port=1, max_queue=1)
     box.put("code/inference.py", f"{SHOUT}\ndef handler(data, context): shout()")
     handlers.load(box.given)
     user = handlers.of("model")
     assert user is not None
-    answer = asyncio.run(user.answer(call, Version("model", 1, nothing, nothing), b""))
+    answer = asyncio.run(user.answer(context, Version("model", 1, nothing, nothing), b""))
     (box.out / "answer").write_bytes(bytes(answer.body))
     return answer.status_code
 

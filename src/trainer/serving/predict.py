@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from trainer.serving.formats import Reader, response
 from trainer.serving.formats.large import LARGE
-from trainer.serving.formats.request import Ask
-from trainer.serving.http.body import Intake, unpacked
-from trainer.serving.http.endpoint import Call
-from trainer.serving.http.errors import busy
+from trainer.serving.formats.request import PredictRequest
+from trainer.serving.http.body import BodyReader, unpacked
+from trainer.serving.http.endpoint import RequestContext
+from trainer.serving.http.errors import overloaded
 from trainer.serving.models.version import Version
 
 T = TypeVar("T")
@@ -30,38 +30,38 @@ class Predictor:
 
     def __init__(self, max_payload: int) -> None:
         self._limit = max_payload
-        self._intake = Intake(max_payload)
+        self._body_reader = BodyReader(max_payload)
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="formats")
 
     @contextlib.asynccontextmanager
-    async def body(self, call: Call, version: Version) -> AsyncIterator[bytes]:
+    async def body(self, context: RequestContext, version: Version) -> AsyncIterator[bytes]:
         """Read a request's body, which counts as held while the block runs.
 
         Raises:
-            Refusal: It is too large, or the model has enough to do.
+            HTTPError: It is too large, or the model has enough to do.
         """
-        headers = call.request.headers
+        headers = context.request.headers
         if version.batcher.full:
             # Before the body is read, so that a flood takes no memory.
-            raise busy(f"{version.batcher.waiting} requests are waiting already; try again")
-        body = await self._intake.read(call.request.receive, headers)
+            raise overloaded(f"{version.batcher.waiting} requests are waiting already; try again")
+        body = await self._body_reader.read(context.request.receive, headers)
         size = len(body)
-        call.read = True
-        call.told["bytes"] = size
+        context.body_read = True
+        context.log_fields["bytes"] = size
         try:
             encoding = headers.get("content-encoding", "")
             if encoding not in ("", "identity"):
                 plain = await self._run(size * RATIO, lambda: unpacked(body, encoding, self._limit))
-                self._intake.hold(len(plain))
+                self._body_reader.hold(len(plain))
                 size += len(plain)
                 body = plain
             yield body
         finally:
-            self._intake.release(size)
+            self._body_reader.release(size)
 
     async def answer(
         self,
-        call: Call,
+        context: RequestContext,
         version: Version,
         body: bytes,
         *,
@@ -72,7 +72,7 @@ class Predictor:
         """Answer a body.
 
         Args:
-            call: The request.
+            context: The request.
             version: Which model is asked.
             body: What it is asked.
             reader: Reads it.
@@ -80,15 +80,19 @@ class Predictor:
             signature: The signature, if the body names none.
 
         Raises:
-            Refusal: It cannot be answered.
+            HTTPError: It cannot be answered.
         """
         model = version.model
-        ask: Ask = await self._run(len(body), lambda: reader(body, model.signatures, signature))
-        rows = len(next(iter(ask.arrays.values()))) if ask.signature.has_rows else 1
-        call.told |= {"model": version.name, "version": version.number, "rows": rows}
-        outputs = await version.batcher.submit(ask.signature, ask.arrays)
+        request: PredictRequest = await self._run(
+            len(body), lambda: reader(body, model.signatures, signature)
+        )
+        rows = len(next(iter(request.arrays.values()))) if request.signature.has_rows else 1
+        context.log_fields |= {"model": version.name, "version": version.number, "rows": rows}
+        outputs = await version.batcher.submit(request.signature, request.arrays)
         size = sum(array.nbytes for array in outputs.values())
-        return await self._run(size, lambda: response.write(outputs, kind=accept, form=ask.form))
+        return await self._run(
+            size, lambda: response.write(outputs, kind=accept, form=request.form)
+        )
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:
         # Larger ones take longer than others should wait for; in a thread they do not have to.

@@ -23,16 +23,16 @@ from trainer.launch import exiting_on_sigterm
 from trainer.runtime import StoppedError, device, import_tensorflow
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
-from trainer.serving.http.connection import Connection, Limits
-from trainer.serving.http.endpoint import Watch
+from trainer.serving.http.connection import Connection, ConnectionLimits
+from trainer.serving.http.endpoint import ServerState
 from trainer.serving.http.errors import shown
 from trainer.serving.http.metrics import Metrics
 from trainer.serving.http.uvicorn_server import GracefulServer, tell
 from trainer.serving.models.batching import Batcher
-from trainer.serving.models.model import Model
+from trainer.serving.models.model import ServedModel
 from trainer.serving.models.source import fetched, local
-from trainer.serving.models.store import Store
-from trainer.serving.models.version import AVAILABLE, END, State
+from trainer.serving.models.store import ModelStore
+from trainer.serving.models.version import AVAILABLE, END, VersionState
 from trainer.serving.predict import Predictor
 from trainer.serving.protocols.sagemaker import SageMaker
 from trainer.serving.protocols.tf_serving import TfServing
@@ -95,8 +95,8 @@ class Serving:
         self._preparing = True
         self._metrics = Metrics()
         self._log = AccessLog() if settings.access_log else None
-        self._watch = Watch(self._metrics, self._log, settings.timeout)
-        self._store = Store(
+        self._state = ServerState(self._metrics, self._log, settings.timeout)
+        self._store = ModelStore(
             folder=folder,
             name=settings.model_name,
             keep=settings.versions,
@@ -183,7 +183,7 @@ class Serving:
         handlers.install(self._folder, stopped=stopped)
         self._preparing = False
 
-    def _batcher(self, name: str, model: Model) -> Batcher:
+    def _batcher(self, name: str, model: ServedModel) -> Batcher:
         settings = self._settings
         return Batcher(
             model.call,
@@ -206,27 +206,27 @@ class Serving:
             lambda: [
                 (key, 1.0 if s.state == AVAILABLE else 0.0)
                 for key, s in store.states()
-                if s != State(END)
+                if s != VersionState(END)
             ],
         )  # fmt: skip
         sagemaker = SageMaker(
             settings=settings,
             store=store,
             predictor=self._predictor,
-            watch=self._watch,
+            state=self._state,
             ready=lambda: self._missing,
             handlers=self._handlers,
         )
         app = make_app(
             settings=settings,
             store=store,
-            watch=self._watch,
+            state=self._state,
             sagemaker=sagemaker,
             tf_serving=TfServing(store, self._predictor),
         )
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
         files = open_files()
-        limits = Limits(
+        limits = ConnectionLimits(
             connections=min(settings.max_connections, files - min(OWN_FILES, files // 2)),
             header_seconds=settings.header_timeout,
             stalled_seconds=max(settings.timeout, KEEP_ALIVE),
@@ -238,7 +238,7 @@ class Serving:
             access_log=False, server_header=False, backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=max(1, round(settings.grace)),
         )  # fmt: skip
-        return GracefulServer(config, self._watch, settings.linger)
+        return GracefulServer(config, self._state, settings.linger)
 
 
 def open_files() -> int:

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable, Mapping
 
 from trainer.serving.formats import csv, image, npy, simple_json, tf_json
-from trainer.serving.formats.request import Ask
-from trainer.serving.http.errors import Refusal
+from trainer.serving.formats.request import PredictRequest
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature
 
-Reader = Callable[[bytes, Mapping[str, Signature], str | None], Ask]
+Reader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 JSON, LINES, CSV, NPY = "application/json", "application/jsonlines", "text/csv", "application/x-npy"
 READERS: dict[str, Reader] = {
@@ -34,11 +34,11 @@ def reader(content_type: str | None) -> Reader:
     """How a body of `/invocations` is read; JSON, if nothing is said.
 
     Raises:
-        Refusal: Nobody here can read that type.
+        HTTPError: Nobody here can read that type.
     """
     kind = media_type(content_type)
     if kind and kind not in READERS:
-        raise Refusal(
+        raise HTTPError(
             415, f"Unsupported Media Type: {kind[:80]}; expected one of {', '.join(READERS)}"
         )
     return READERS[kind or JSON]

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer.serving.formats import large
-from trainer.serving.formats.request import Ask, checked, choose
-from trainer.serving.http.errors import bad, shown
+from trainer.serving.formats.request import PredictRequest, checked, choose
+from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
 # Rows of text that are read at a time.
@@ -22,19 +22,21 @@ AT_ONCE = 4096
 _AT = re.compile(r"at row (\d+)(, column \d+)?")
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def read(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read a body of the type text/csv.
 
     A line has one column for each value of an instance, row after row where it has several
     dimensions. Lines of a single column are instances that are single values.
 
     Raises:
-        Refusal: It is not as the signature has it.
+        HTTPError: It is not as the signature has it.
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("CSV")
     if large.is_blank(body.removeprefix(codecs.BOM_UTF8)):
-        raise bad("CSV: the body is empty; expected one instance a line")
+        raise bad_request("CSV: the body is empty; expected one instance a line")
     table = _strings(body) if tensor.is_text else _numbers(body, tensor)
     return checked(signature, {tensor.name: _shaped(table, tensor)})
 
@@ -43,7 +45,7 @@ def _text(body: bytes, at: int) -> str:
     try:
         return body.decode("utf-8-sig" if not at else "utf-8")
     except UnicodeDecodeError as error:
-        raise bad(f"CSV: not UTF-8 at byte {at + error.start}") from None
+        raise bad_request(f"CSV: not UTF-8 at byte {at + error.start}") from None
 
 
 def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
@@ -56,7 +58,7 @@ def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
         at = body.index(piece, at)
         parts.append(_table(_text(piece, at), tensor, first=line))
         if parts[-1].shape[1] != parts[0].shape[1]:
-            raise bad(
+            raise bad_request(
                 f"CSV: after line {line} the number of columns changes from {parts[0].shape[1]} to "
                 f"{parts[-1].shape[1]}"
             )
@@ -77,7 +79,7 @@ def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
         # What follows is advice for callers of NumPy.
         reason = str(error).partition("; use `usecols`")[0]
         reason = _AT.sub(lambda match: _place(match, first), reason)
-        raise bad(
+        raise bad_request(
             f"CSV: {shown(reason, 200)}; expected {tensor.type_name} in all "
             "columns, and as many in each line"
         ) from None
@@ -96,18 +98,20 @@ def _strings(body: bytes) -> np.ndarray:
             width = width or len(some[0])
             for number, row in enumerate(some, start=count + 1):
                 if len(row) != width:
-                    raise bad(f"CSV: line {number} has {len(row)} columns, line 1 has {width}")
+                    raise bad_request(
+                        f"CSV: line {number} has {len(row)} columns, line 1 has {width}"
+                    )
             count += len(some)
             parts.append(np.empty((len(some), width), object))
             parts[-1][:] = [[value.encode() for value in row] for row in some]
     except csv.Error as error:
-        raise bad(f"CSV: {shown(error)}") from None
+        raise bad_request(f"CSV: {shown(error)}") from None
     except UnicodeDecodeError:
         # The reader has seen but a part of it.
         _text(body, 0)
         raise
     if not parts:
-        raise bad("CSV: the body has no lines; expected one instance a line")
+        raise bad_request("CSV: the body has no lines; expected one instance a line")
     return np.concatenate(parts)
 
 
@@ -119,7 +123,7 @@ def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:
         single = table.shape[1] == 1 and (row is None or row == ())
         return table[:, 0] if single else tensor.fitted(table)
     if table.shape[1] != size:
-        raise bad(f"CSV: lines have {table.shape[1]} columns; expected {size}: {tensor}")
+        raise bad_request(f"CSV: lines have {table.shape[1]} columns; expected {size}: {tensor}")
     return table.reshape(len(table), *(n or 0 for n in row))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.request import Ask, Form, checked, choose
-from trainer.serving.http.errors import Refusal, bad
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models.signature import Signature
 
 BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
@@ -15,7 +15,7 @@ BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 def read(
     body: bytes, signatures: Mapping[str, Signature], name: str | None = None, *, kind: str
-) -> Ask:
+) -> PredictRequest:
     """Read a body that is one image.
 
     Args:
@@ -25,18 +25,18 @@ def read(
         kind: Its media type.
 
     Raises:
-        Refusal: It is no such file, or the model takes none.
+        HTTPError: It is no such file, or the model takes none.
     """
     able = sorted(key for key, signature in signatures.items() if signature.takes_images)
     if (name is None and not able) or (name is not None and name not in able):
         asked = "this model" if name is None else f"signature '{name[:80]}'"
-        raise Refusal(
+        raise HTTPError(
             415, f"{asked} takes no {kind}: none of its inputs is a string whose name ends with "
             "_bytes; expected application/json"
         )  # fmt: skip
     signature = choose(signatures, name or able[0])
     if not body.startswith(BEGINS[kind]):
-        raise bad(f"the body is no {kind.partition('/')[2].upper()} file")
+        raise bad_request(f"the body is no {kind.partition('/')[2].upper()} file")
     (tensor,) = signature.inputs
     alone = tensor.shape == ()
     array = np.empty(() if alone else 1, object)

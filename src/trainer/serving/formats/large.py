@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Tensor, shape_text
 
 # Smaller bodies are read at once.
@@ -48,7 +48,7 @@ class Array:
         One that is longer than a piece has a single element.
 
         Raises:
-            Refusal: This is no array.
+            HTTPError: This is no array.
         """
         begin = 1
         for commas, end in _separators(self.text, self.at):
@@ -67,7 +67,7 @@ class Array:
         """Yield the elements some at a time; a long one comes alone, and not parsed yet.
 
         Raises:
-            Refusal: This is no array.
+            HTTPError: This is no array.
         """
         for group, at in self.groups():
             yield self.load(group, at)
@@ -76,7 +76,7 @@ class Array:
         """Parse what `groups` gave; a long element is not parsed yet.
 
         Raises:
-            Refusal: It is no JSON.
+            HTTPError: It is no JSON.
         """
         if len(group) <= PIECE + 2:
             return loads(group, at - 1)
@@ -92,7 +92,7 @@ def parse(body: bytes) -> Any:
     """Parse JSON, but for arrays that are long.
 
     Raises:
-        Refusal: It is none, as far as it has been parsed.
+        HTTPError: It is none, as far as it has been parsed.
     """
     return _load(memoryview(body), 0, 0)
 
@@ -117,13 +117,13 @@ def loads(text: bytes | memoryview, at: int) -> Any:
     """Parse JSON that begins at this place of a body.
 
     Raises:
-        Refusal: It is none; in TensorFlow Serving's words.
+        HTTPError: It is none; in TensorFlow Serving's words.
     """
     try:
         return orjson.loads(text)
     except ValueError as error:
         if any(word in bytes(text) for word in (b"NaN", b"Infinity")):
-            raise bad(
+            raise bad_request(
                 "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
             ) from None
         what, place = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
@@ -134,20 +134,20 @@ def joined(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
     """Put arrays of rows of an input together.
 
     Raises:
-        Refusal: Their rows have different shapes.
+        HTTPError: Their rows have different shapes.
     """
     if not parts:
         return np.empty(0, tensor.dtype)
     shapes = list(dict.fromkeys(part.shape[1:] for part in parts))
     if len(shapes) > 1:
         one, other = map(shape_text, shapes[:2])
-        raise bad(f"input '{tensor.name}' has rows of the shapes {one} and {other}")
+        raise bad_request(f"input '{tensor.name}' has rows of the shapes {one} and {other}")
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _load(text: memoryview, at: int, level: int) -> Any:
     if level > DEEPEST:
-        raise bad(f"JSON has more than {DEEPEST} levels; expected the values of tensors")
+        raise bad_request(f"JSON has more than {DEEPEST} levels; expected the values of tensors")
     head = bytes(text[:64])
     skipped = len(head) - len(head.lstrip(_SPACE))
     if len(text) <= PIECE or skipped == len(head) or head[skipped] not in _CLOSED_BY:
@@ -238,5 +238,5 @@ def _strings(block: np.ndarray, quoted: int, escapes: int) -> tuple[np.ndarray, 
     return inside, int(inside[-1]), escapes
 
 
-def _wrong(what: str, at: int) -> Refusal:
-    return bad(f"JSON Parse error: {shown(what)}. at offset: {at}")
+def _wrong(what: str, at: int) -> HTTPError:
+    return bad_request(f"JSON Parse error: {shown(what)}. at offset: {at}")

@@ -8,20 +8,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.request import Ask, Form, checked, choose
-from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
 LONGEST_HEADER = 10_000
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def read(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read a body of the type application/x-npy.
 
     An array may also be a single instance, or have flat rows, where its size leaves no doubt.
 
     Raises:
-        Refusal: It is no npy file, or not as the signature has it.
+        HTTPError: It is no npy file, or not as the signature has it.
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("npy")
@@ -44,19 +46,19 @@ def _array(body: bytes) -> np.ndarray:
     except Exception as error:
         # NumPy's parser lets through whatever its own steps raise.
         reason = shown(error) or type(error).__name__
-        raise bad(f"npy: the header cannot be read ({reason})") from None
+        raise bad_request(f"npy: the header cannot be read ({reason})") from None
     if dtype.hasobject or not dtype.itemsize or any(size < 0 for size in shape):
-        raise bad(f"npy: an array of {dtype} {list(shape)}; expected numbers")
+        raise bad_request(f"npy: an array of {dtype} {list(shape)}; expected numbers")
     start, size = file.tell(), math.prod(shape) * dtype.itemsize
     # Before anything is made in memory: a header can claim any shape.
     if len(body) - start != size:
-        raise bad(f"npy: {len(body) - start} bytes of values; the header calls for {size}")
+        raise bad_request(f"npy: {len(body) - start} bytes of values; the header calls for {size}")
     flat = np.frombuffer(body, dtype, offset=start)
     try:
         return flat.reshape(shape, order="F" if fortran else "C")
     except (ValueError, TypeError) as error:
         # More dimensions than NumPy has, or larger ones where another is 0.
-        raise bad(f"npy: no array has this shape ({shown(error)})") from None
+        raise bad_request(f"npy: no array has this shape ({shown(error)})") from None
 
 
 def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
@@ -64,17 +66,17 @@ def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
         try:
             flat = [v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()]
         except (UnicodeEncodeError, SystemError):
-            raise bad("npy: a string has a character that Unicode has not") from None
+            raise bad_request("npy: a string has a character that Unicode has not") from None
         made = np.empty(len(flat), object)
         made[:] = flat
         return made.reshape(array.shape)
     # Numbers may become others that hold less of them, but not of another kind.
     if tensor.is_text or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
-        raise bad(f"npy: an array of {array.dtype}; expected {tensor.type_name}")
+        raise bad_request(f"npy: an array of {array.dtype}; expected {tensor.type_name}")
     if tensor.dtype.kind in "iu" and array.size:
         limits = np.iinfo(tensor.dtype)
         if array.min() < limits.min or array.max() > limits.max:
-            raise bad(f"npy: values out of the range of {tensor.type_name}")
+            raise bad_request(f"npy: values out of the range of {tensor.type_name}")
     with np.errstate(over="ignore"):
         return np.asarray(array, tensor.dtype, order="C")
 
@@ -83,10 +85,12 @@ def write(table: np.ndarray) -> bytes:
     """An array as an npy file.
 
     Raises:
-        Refusal: It holds strings.
+        HTTPError: It holds strings.
     """
     if table.dtype.hasobject:
-        raise Refusal(406, "the answer has strings, which npy cannot hold; expected another Accept")
+        raise HTTPError(
+            406, "the answer has strings, which npy cannot hold; expected another Accept"
+        )
     file = io.BytesIO()
     np.lib.format.write_array(file, table, version=(1, 0), allow_pickle=False)
     return file.getvalue()

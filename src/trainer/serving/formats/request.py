@@ -8,7 +8,7 @@ from enum import Enum
 
 import numpy as np
 
-from trainer.serving.http.errors import bad
+from trainer.serving.http.errors import bad_request
 from trainer.serving.models.signature import DEFAULT, Signature
 
 
@@ -20,7 +20,7 @@ class Form(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class PredictRequest:
     """Values for one signature.
 
     Attributes:
@@ -38,22 +38,24 @@ def choose(signatures: Mapping[str, Signature], name: str | None) -> Signature:
     """The signature of this name; the default one, if none is given.
 
     Raises:
-        Refusal: There is none, in TensorFlow Serving's words.
+        HTTPError: There is none, in TensorFlow Serving's words.
     """
     name = name or (DEFAULT if DEFAULT in signatures else next(iter(signatures)))
     if name not in signatures:
-        raise bad(
+        raise bad_request(
             f'Serving signature name: "{name[:80]}" not found in signature def; '
             f"expected one of {', '.join(sorted(signatures))}"
         )
     return signatures[name]
 
 
-def checked(signature: Signature, arrays: Mapping[str, np.ndarray], form: Form = Form.ROWS) -> Ask:
-    """An Ask whose arrays fit the signature.
+def checked(
+    signature: Signature, arrays: Mapping[str, np.ndarray], form: Form = Form.ROWS
+) -> PredictRequest:
+    """Return a request whose arrays fit the signature.
 
     Raises:
-        Refusal: One does not, or they have different numbers of rows.
+        HTTPError: One does not, or they have different numbers of rows.
     """
     for tensor in signature.inputs:
         tensor.check(arrays[tensor.name])
@@ -61,7 +63,7 @@ def checked(signature: Signature, arrays: Mapping[str, np.ndarray], form: Form =
         counts = {len(array) for array in arrays.values()}
         if len(counts) > 1 and signature.batched:
             told = ", ".join(f"'{name}' {len(array)}" for name, array in arrays.items())
-            raise bad(f"the inputs have different numbers of rows: {told}")
+            raise bad_request(f"the inputs have different numbers of rows: {told}")
         if 0 in counts:
-            raise bad("the request has no instances; expected one or more")
-    return Ask(signature=signature, arrays=arrays, form=form)
+            raise bad_request("the request has no instances; expected one or more")
+    return PredictRequest(signature=signature, arrays=arrays, form=form)

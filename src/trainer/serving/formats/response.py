@@ -20,7 +20,7 @@ import orjson
 
 from trainer.serving.formats import CSV, JSON, LINES, NPY, npy
 from trainer.serving.formats.request import Form
-from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import BYTES_SUFFIX
 
 Arrays = Mapping[str, np.ndarray]
@@ -42,7 +42,7 @@ def accepted(header: str | None) -> str:
         header: Accept.
 
     Raises:
-        Refusal: None does.
+        HTTPError: None does.
     """
     if header is None or header in ("*/*", JSON):
         return JSON
@@ -53,7 +53,7 @@ def accepted(header: str | None) -> str:
         if weight > best and kind in OFFERED:
             best, choice = weight, OFFERED[kind]
     if choice is None:
-        raise Refusal(
+        raise HTTPError(
             406, f"Accept: {shown(header)}: expected one of {JSON}, {LINES}, {CSV}, {NPY}"
         )
     return choice
@@ -68,11 +68,13 @@ def write(outputs: Arrays, *, kind: str, form: Form) -> bytes:
         form: Of JSON.
 
     Raises:
-        Refusal: The outputs cannot be written so.
+        HTTPError: The outputs cannot be written so.
     """
     for name, array in outputs.items():
         if array.dtype.kind == "c":
-            raise bad(f"Failed to write JSON value for tensor type: {array.dtype} of '{name}'")
+            raise bad_request(
+                f"Failed to write JSON value for tensor type: {array.dtype} of '{name}'"
+            )
     if kind == NPY and len(outputs) == 1:
         return npy.write(next(iter(outputs.values())))
     if kind != JSON and not any(array.ndim for array in outputs.values()):
@@ -108,9 +110,11 @@ def _rows(outputs: Arrays) -> Iterator[Any]:
     sizes = {name: len(outputs[name]) if outputs[name].ndim else None for name in names}
     for name, size in sizes.items():
         if size is None:
-            raise bad(f"Tensor name: {name} has no shape information; ask with 'inputs' instead")
+            raise bad_request(
+                f"Tensor name: {name} has no shape information; ask with 'inputs' instead"
+            )
         if size != sizes[names[0]]:
-            raise bad(
+            raise bad_request(
                 f"Tensor name: {name} has inconsistent batch size: {size} expecting: "
                 f"{sizes[names[0]]}"
             )
@@ -171,10 +175,10 @@ def _tables(outputs: Arrays) -> list[np.ndarray]:
     for name in sorted(outputs):
         array = outputs[name]
         if array.ndim == 0:
-            raise Refusal(406, f"output '{name}' is a single value, no table; Accept {JSON}")
+            raise HTTPError(406, f"output '{name}' is a single value, no table; Accept {JSON}")
         tables.append(array.reshape(len(array), math.prod(array.shape[1:])))
         if len(tables[-1]) != len(tables[0]):
-            raise Refusal(406, f"output '{name}' has other rows than the rest; Accept {JSON}")
+            raise HTTPError(406, f"output '{name}' has other rows than the rest; Accept {JSON}")
     return tables
 
 

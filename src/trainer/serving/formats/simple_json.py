@@ -19,22 +19,24 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import large, numbers, tf_json, values
-from trainer.serving.formats.request import Ask, checked, choose
-from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.formats.request import PredictRequest, checked, choose
+from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Signature
 
-Reader = Callable[[bytes, Mapping[str, Signature], str | None], Ask]
+Reader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 FORMS = {"instances", "inputs"}
 _FULL = re.compile(r"\S")
 _DECODER = json.JSONDecoder()
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def read(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read a body of the type application/json.
 
     Raises:
-        Refusal: It is no JSON, or not as the signature has it.
+        HTTPError: It is no JSON, or not as the signature has it.
     """
     if len(body) > large.LARGE:
         return _read_large(body, signatures, name, (_document, _read_many))
@@ -52,12 +54,12 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
         # The usual case; what else it may be is looked into where this is not what it says.
         try:
             return tf_json.read(body, signatures, name)
-        except Refusal as error:
+        except HTTPError as error:
             if not error.message.startswith("JSON Parse error"):
                 raise
     try:
         document = tf_json.parse(body)
-    except Refusal as error:
+    except HTTPError as error:
         several = _several(body)
         if several is None:
             raise error from None
@@ -65,7 +67,9 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
     return _from_document(document, signatures, name)
 
 
-def _from_document(document: Any, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+def _from_document(
+    document: Any, signatures: Mapping[str, Signature], name: str | None
+) -> PredictRequest:
     """Read what has been parsed: TensorFlow Serving's form, or values without any."""
     if isinstance(document, dict) and FORMS & document.keys():
         return tf_json.from_object(document, signatures, name)
@@ -82,11 +86,13 @@ def _from_document(document: Any, signatures: Mapping[str, Signature], name: str
     return tf_json.from_rows(document, signature)
 
 
-def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def read_lines(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read a body of the type application/jsonlines or application/jsons.
 
     Raises:
-        Refusal: It is not as the signature has it.
+        HTTPError: It is not as the signature has it.
     """
     if len(body) > large.LARGE:
         return _read_large(body, signatures, name, (_read_many, _document))
@@ -100,12 +106,12 @@ def read_lines(body: bytes, signatures: Mapping[str, Signature], name: str | Non
         return read(body, signatures, name)
 
 
-def _read_each(lines: list[bytes], signature: Signature) -> Ask:
+def _read_each(lines: list[bytes], signature: Signature) -> PredictRequest:
     """Read lines that are an instance each.
 
     Raises:
         ValueError: One of them is no JSON.
-        Refusal: They are not as the signature has it.
+        HTTPError: They are not as the signature has it.
     """
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
@@ -118,24 +124,26 @@ def _read_each(lines: list[bytes], signature: Signature) -> Ask:
 
 def _read_large(
     body: bytes, signatures: Mapping[str, Signature], name: str | None, ways: tuple[Reader, Reader]
-) -> Ask:
+) -> PredictRequest:
     """Read a body piece by piece: in the first way, or in the other if it is no JSON in that."""
     try:
         return ways[0](body, signatures, name)
-    except Refusal as error:
+    except HTTPError as error:
         if not error.message.startswith("JSON Parse error"):
             raise
         try:
             return ways[1](body, signatures, name)
-        except Refusal:
+        except HTTPError:
             raise error from None
 
 
-def _document(body: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+def _document(body: bytes, signatures: Mapping[str, Signature], name: str | None) -> PredictRequest:
     return _from_document(tf_json.parse(body), signatures, name)
 
 
-def _read_many(body: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+def _read_many(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None
+) -> PredictRequest:
     signature = choose(signatures, name)
     parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
     pieces = large.lines(body)
@@ -146,14 +154,16 @@ def _read_many(body: bytes, signatures: Mapping[str, Signature], name: str | Non
         try:
             found = _read_each([line for line in piece.splitlines() if line.strip()], signature)
         except ValueError as error:
-            raise bad(f"JSON Parse error: in a line of the body: {shown(error)}") from None
+            raise bad_request(f"JSON Parse error: in a line of the body: {shown(error)}") from None
         for key, array in found.arrays.items():
             parts[key].append(array)
     arrays = {t.name: large.joined(parts[t.name], t) for t in signature.inputs}
     return checked(signature, arrays)
 
 
-def _read_line(line: bytes, signatures: Mapping[str, Signature], name: str | None) -> Ask:
+def _read_line(
+    line: bytes, signatures: Mapping[str, Signature], name: str | None
+) -> PredictRequest:
     """Read the only line: an instance, unless it has a form of its own or is a batch to the letter.
 
     Flat values are no batch here: a client that sends one line counts on one prediction.

@@ -18,14 +18,16 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import large, numbers, values
-from trainer.serving.formats.request import Ask, Form, checked, choose
-from trainer.serving.http.errors import bad, shown
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature
 
 _NOT_FINITE = re.compile(rb"[\s,:\[](?:NaN|-?Infinity)[\s,\]}]")
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def read(
+    body: bytes, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read TensorFlow Serving's JSON.
 
     Args:
@@ -34,7 +36,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], name: str | None = No
         name: The signature that is asked if the body names none.
 
     Raises:
-        Refusal: It is not as TensorFlow Serving would have it.
+        HTTPError: It is not as TensorFlow Serving would have it.
     """
     parts = numbers.split(body) if len(body) <= large.LARGE else None
     if parts is not None:
@@ -57,60 +59,64 @@ def parse(body: bytes) -> Any:
     """Parse JSON; of a large body the long arrays are `large.Array`.
 
     Raises:
-        Refusal: It is none; in TensorFlow Serving's words.
+        HTTPError: It is none; in TensorFlow Serving's words.
     """
     if large.is_blank(body):
-        raise bad("JSON Parse error: The document is empty")
+        raise bad_request("JSON Parse error: The document is empty")
     if len(body) > large.LARGE:
         return large.parse(body)
     try:
         return orjson.loads(body)
     except ValueError as error:
         if _NOT_FINITE.search(body):
-            raise bad(
+            raise bad_request(
                 "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
             ) from None
         what, at = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
-        raise bad(f"JSON Parse error: {shown(what)}. at offset: {at}") from None
+        raise bad_request(f"JSON Parse error: {shown(what)}. at offset: {at}") from None
 
 
-def from_object(document: Any, signatures: Mapping[str, Signature], name: str | None = None) -> Ask:
+def from_object(
+    document: Any, signatures: Mapping[str, Signature], name: str | None = None
+) -> PredictRequest:
     """Read a document of TensorFlow Serving's form.
 
     Raises:
-        Refusal: It is not.
+        HTTPError: It is not.
     """
     if not isinstance(document, dict):
-        raise bad(
+        raise bad_request(
             f"JSON Value: {values.told(document)} Is not object; expected "
             '{"instances": […]} or {"inputs": …}'
         )
     if "instances" in document and "inputs" in document:
-        raise bad("Not formatted correctly expecting only one of 'inputs' or 'instances' keys")
+        raise bad_request(
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
+        )
     signature = _signature(document, signatures, name)
     if "instances" in document:
         return from_rows(document["instances"], signature)
     if "inputs" in document:
         return _from_columns(document["inputs"], signature)
-    raise bad("Missing 'inputs' or 'instances' key")
+    raise bad_request("Missing 'inputs' or 'instances' key")
 
 
-def from_rows(rows: Any, signature: Signature) -> Ask:
+def from_rows(rows: Any, signature: Signature) -> PredictRequest:
     """Read the row form: a value, or an object of values, for each instance.
 
     Raises:
-        Refusal: A row is not as the others, or not as the signature has it.
+        HTTPError: A row is not as the others, or not as the signature has it.
     """
     if isinstance(rows, large.Array):
         return _from_long(rows, signature)
     if not isinstance(rows, list):
-        raise bad(f"Expecting 'instances' to be a list/array, got {values.kind(rows)}")
+        raise bad_request(f"Expecting 'instances' to be a list/array, got {values.kind(rows)}")
     if not rows:
-        raise bad("No values in 'instances' array; expected one instance or more")
+        raise bad_request("No values in 'instances' array; expected one instance or more")
     return checked(signature, _columns(rows, signature), Form.ROWS)
 
 
-def _from_long(rows: large.Array, signature: Signature) -> Ask:
+def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
     """The same of an array that is too long to be parsed at once."""
     if not rows.of_objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
@@ -130,7 +136,7 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
     tensors = {tensor.name: tensor for tensor in signature.inputs}
     named = _is_named(rows[0])
     if not named and len(tensors) > 1:
-        raise bad(
+        raise bad_request(
             "instances is a plain list, but expecting list of objects as multiple input tensors "
             f"are required: {', '.join(tensors)}"
         )
@@ -138,9 +144,9 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
     for i, row in enumerate(rows, start=first):
         if named != _is_named(row):
             expected, got = ("object", "list") if named else ("value/list", "object")
-            raise bad(f"Expecting {expected} but got {got} at item {i} of input list")
+            raise bad_request(f"Expecting {expected} but got {got} at item {i} of input list")
         if named and row.keys() != tensors.keys():
-            raise bad(
+            raise bad_request(
                 f"Failed to process element: {i} of 'instances' list. JSON object has the keys "
                 f"{shown(', '.join(row))}; keys must be equal to: {','.join(tensors)}"
             )
@@ -149,21 +155,21 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
     return {key: values.array(columns[key], tensors[key]) for key in columns}
 
 
-def _from_columns(given: Any, signature: Signature) -> Ask:
+def _from_columns(given: Any, signature: Signature) -> PredictRequest:
     tensors = {tensor.name: tensor for tensor in signature.inputs}
     if not _is_named(given):
         if len(tensors) > 1:
-            raise bad(
+            raise bad_request(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors "
                 f"are required: {', '.join(tensors)}"
             )
         given = dict.fromkeys(tensors, given)
     for key in tensors:
         if key not in given:
-            raise bad(f"Missing named input: {key} in 'inputs' object.")
+            raise bad_request(f"Missing named input: {key} in 'inputs' object.")
     unknown = given.keys() - tensors.keys()
     if unknown:
-        raise bad(
+        raise bad_request(
             f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
         )
     arrays = {key: values.array(given[key], tensor, single=True) for key, tensor in tensors.items()}
@@ -175,7 +181,7 @@ def _signature(
 ) -> Signature:
     named = document.get("signature_name", name)
     if named is not None and not isinstance(named, str):
-        raise bad(f"'signature_name' key must be a string value, got {values.kind(named)}")
+        raise bad_request(f"'signature_name' key must be a string value, got {values.kind(named)}")
     return choose(signatures, named)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.serving.formats import large, numbers
 from trainer.serving.formats.large import DEEPEST, Array
-from trainer.serving.http.errors import Refusal, bad, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Tensor
 
 # Of base64 that are decoded in one call; four make three bytes.
@@ -35,7 +35,7 @@ def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
     made = _rows(value, tensor) if isinstance(value, Array) else typed(value, tensor)
     made = tensor.fitted(made, single=single)
     if tensor.shape is not None and made.ndim != len(tensor.shape):
-        raise bad(
+        raise bad_request(
             f"input '{tensor.name}' has {made.ndim} levels of lists; expected "
             f"{len(tensor.shape)}: {tensor}"
         )
@@ -54,7 +54,9 @@ def typed(value: Any, tensor: Tensor) -> np.ndarray:
         shape.append(len(level))
         level = level[0] if level else None
     if len(shape) > DEEPEST:
-        raise bad(f"input '{tensor.name}' has {len(shape)} levels of lists; expected {tensor}")
+        raise bad_request(
+            f"input '{tensor.name}' has {len(shape)} levels of lists; expected {tensor}"
+        )
     leaves: list[Any] = []
     _walk(value, shape, 0, leaves)
     return _typed(leaves, tensor).reshape(shape)
@@ -77,16 +79,18 @@ def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
     """Gather the values of nested lists, all of which must be as long as the first."""
     if level == len(shape):
         if isinstance(value, list):
-            raise bad(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+            raise bad_request(
+                f"Encountered list at unexpected level: {level} expected < {len(shape)}"
+            )
         leaves.append(value)
         return
     if not isinstance(value, list):
-        raise bad(
+        raise bad_request(
             f"JSON Value: {told(value)} found at incorrect level: {level + 1} in the "
             f"JSON DOM. Expected at level: {len(shape)}"
         )
     if len(value) != shape[level]:
-        raise bad(
+        raise bad_request(
             f"Encountered list at unexpected size: {len(value)} at level: {level} "
             f"expected size: {shape[level]}"
         )
@@ -116,7 +120,7 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
     if isinstance(leaf, str):
         return leaf.encode("utf-8", "surrogatepass")
     if leaf.keys() != {"b64"} or not isinstance(leaf["b64"], str):
-        raise bad(
+        raise bad_request(
             f"JSON Value: {told(leaf)} not formatted correctly for base64 data; "
             'expected {"b64": "…"}'
         )
@@ -127,7 +131,7 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
         pieces = range(0, len(text), CHARACTERS)
         return b"".join(_decoded(text[start : start + CHARACTERS]) for start in pieces)
     except (binascii.Error, ValueError):
-        raise bad("Unable to base64 decode a 'b64' value") from None
+        raise bad_request("Unable to base64 decode a 'b64' value") from None
 
 
 def _decoded(text: str) -> bytes:
@@ -149,7 +153,7 @@ def kind(value: Any) -> str:
     return _KINDS.get(type(value), "value")
 
 
-def _wrong_type(value: Any, tensor: Tensor) -> Refusal:
-    return bad(
+def _wrong_type(value: Any, tensor: Tensor) -> HTTPError:
+    return bad_request(
         f"JSON Value: {told(value)} Type: {kind(value)} is not of expected type: {tensor.type_name}"
     )

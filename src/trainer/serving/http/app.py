@@ -12,9 +12,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from trainer.serving.http import openapi
-from trainer.serving.http.endpoint import JSON, Call, Endpoint, Handler, Watch
-from trainer.serving.http.errors import Refusal, bad, shown
-from trainer.serving.models.store import Store
+from trainer.serving.http.endpoint import JSON, Endpoint, Handler, RequestContext, ServerState
+from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.models.store import ModelStore
 from trainer.serving.protocols.sagemaker import SageMaker
 from trainer.serving.protocols.tf_serving import TfServing
 from trainer.serving.settings import Settings
@@ -25,36 +25,41 @@ img-src 'self' blob: data:; connect-src 'self'"
 
 
 def make_app(
-    *, settings: Settings, store: Store, watch: Watch, sagemaker: SageMaker, tf_serving: TfServing
+    *,
+    settings: Settings,
+    store: ModelStore,
+    state: ServerState,
+    sagemaker: SageMaker,
+    tf_serving: TfServing,
 ) -> ASGIApp:
     """Put the endpoints together.
 
     Args:
         settings: The server's, for Vertex AI's routes.
         store: The models, for the description of the interface.
-        watch: What all endpoints share.
+        state: What all endpoints share.
         sagemaker: Endpoints of SageMaker and Vertex AI.
         tf_serving: Endpoints of TensorFlow Serving.
     """
 
-    async def page(call: Call) -> Response:
+    async def page(context: RequestContext) -> Response:
         headers = {"content-security-policy": POLICY, "cache-control": "no-cache"}
         return Response(_page(), 200, headers, "text/html; charset=utf-8")
 
-    async def description(call: Call) -> Response:
+    async def description(context: RequestContext) -> Response:
         return Response(orjson.dumps(openapi.document(store)), media_type=JSON)
 
-    async def metrics(call: Call) -> Response:
-        return Response(watch.metrics.text(), media_type=watch.metrics.content_type)
+    async def metrics(context: RequestContext) -> Response:
+        return Response(state.metrics.text(), media_type=state.metrics.content_type)
 
-    async def malformed(call: Call) -> Response:
-        raise bad(f"Malformed request: {call.request.method} {shown(call.path)}")
+    async def malformed(context: RequestContext) -> Response:
+        raise bad_request(f"Malformed request: {context.request.method} {shown(context.path)}")
 
-    async def unknown(call: Call) -> Response:
-        raise Refusal(404, f"Not Found: {shown(call.path)}; /openapi.json lists paths")
+    async def unknown(context: RequestContext) -> Response:
+        raise HTTPError(404, f"Not Found: {shown(context.path)}; /openapi.json lists paths")
 
     def route(path: str, name: str, **methods: Handler) -> Route:
-        return Route(path, _endpoint(name, watch, methods))
+        return Route(path, _endpoint(name, state, methods))
 
     # Vertex AI's two may be the same path.
     vertex: dict[str, dict[str, Handler]] = {}
@@ -66,7 +71,7 @@ def make_app(
     # The busiest first: they are tried in this order.
     routes = [
         route("/invocations", "invocations", post=sagemaker.invocations),
-        *(Route(path, _endpoint("vertex", watch, m)) for path, m in vertex.items()),
+        *(Route(path, _endpoint("vertex", state, m)) for path, m in vertex.items()),
         route("/v1{rest:path}", "models", get=tf_serving.get, post=tf_serving.post, **others),
         route("/ping", "ping", get=sagemaker.ping),
         route("/execution-parameters", "execution-parameters", get=sagemaker.execution_parameters),
@@ -75,12 +80,12 @@ def make_app(
         route("/", "page", get=page),
     ]
     anything = ("get", "post", "put", "delete", "patch", "options")
-    other = _endpoint("other", watch, dict.fromkeys(anything, unknown))
+    other = _endpoint("other", state, dict.fromkeys(anything, unknown))
     return Router(routes, redirect_slashes=False, default=other)
 
 
-def _endpoint(name: str, watch: Watch, methods: Mapping[str, Handler]) -> Endpoint:
-    return Endpoint(name, watch, {method.upper(): do for method, do in methods.items()})
+def _endpoint(name: str, state: ServerState, methods: Mapping[str, Handler]) -> Endpoint:
+    return Endpoint(name, state, {method.upper(): do for method, do in methods.items()})
 
 
 @functools.cache

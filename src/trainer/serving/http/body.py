@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from trainer.serving.http.errors import Refusal, bad, busy, shown
+from trainer.serving.http.errors import HTTPError, bad_request, overloaded, shown
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -26,7 +26,7 @@ class GoneError(Exception):
     """The client hung up before it had sent all."""
 
 
-class Intake:
+class BodyReader:
     """Reads bodies, and knows how much of them there is at the moment.
 
     Args:
@@ -45,7 +45,7 @@ class Intake:
             headers: Of the request, with names in lower case.
 
         Raises:
-            Refusal: It is larger than one may be, or than all together may be.
+            HTTPError: It is larger than one may be, or than all together may be.
             GoneError: The client hung up.
         """
         length = headers.get("content-length", "")
@@ -75,7 +75,7 @@ class Intake:
                 parts.write(part)
             if message["type"] == "http.disconnect":
                 raise GoneError
-        except Refusal:
+        except HTTPError:
             self.release(size)
             await _discard(receive, message)
             raise
@@ -96,10 +96,10 @@ class Intake:
             small: Whether it may have the room that is kept for small ones.
 
         Raises:
-            Refusal: All together are too large.
+            HTTPError: All together are too large.
         """
         if self._held + size > (LARGEST + small) * self._limit:
-            raise busy("too many large requests at a time; try again")
+            raise overloaded("too many large requests at a time; try again")
         self._held += size
 
     def _take(self, more: int, size: int) -> None:
@@ -108,13 +108,13 @@ class Intake:
         try:
             # While a few large ones arrive slowly, small ones are answered.
             self.hold(more, small=size + more <= self._limit // SMALL)
-        except Refusal as refusal:
-            refusal.headers |= CLOSE
+        except HTTPError as error:
+            error.headers |= CLOSE
             raise
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> HTTPError:
         # What is still to come of it is not read.
-        return Refusal(
+        return HTTPError(
             413, f"the body is too large; expected at most {self._limit / 2**20:g} MiB", CLOSE
         )
 
@@ -131,23 +131,23 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """A body without its Content-Encoding.
 
     Raises:
-        Refusal: The encoding is unknown, the body is not in it, or is too large without it.
+        HTTPError: The encoding is unknown, the body is not in it, or is too large without it.
     """
     if encoding in ("", "identity"):
         return body
     if encoding.lower() not in ("gzip", "x-gzip"):
-        raise Refusal(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
+        raise HTTPError(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
     try:
         # Of as many parts as there are: what is packed piece by piece is valid gzip too.
         plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(limit + 1)
     except EOFError:
-        raise bad("Content-Encoding: gzip, but the body ends too early") from None
+        raise bad_request("Content-Encoding: gzip, but the body ends too early") from None
     except (OSError, zlib.error):
-        raise bad("Content-Encoding: gzip, but the body is not gzipped") from None
+        raise bad_request("Content-Encoding: gzip, but the body is not gzipped") from None
     if not body:
-        raise bad("Content-Encoding: gzip, but the body is empty")
+        raise bad_request("Content-Encoding: gzip, but the body is empty")
     if len(plain) > limit:
-        raise Refusal(
+        raise HTTPError(
             413, f"the body is too large unpacked; expected at most {limit / 2**20:g} MiB"
         )
     return plain

@@ -39,7 +39,7 @@ STALE = 1.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ConnectionLimits:
     """What a client may take.
 
     Attributes:
@@ -53,14 +53,14 @@ class Limits:
     stalled_seconds: float
 
 
-class Part(Enum):
+class MessagePart(Enum):
     """Where in a message a connection is."""
 
     BETWEEN, HEADER, BODY = range(3)
 
 
 # Looked up in the class they would cost each request a microsecond.
-_BETWEEN, _HEADER, _BODY = Part
+_BETWEEN, _HEADER, _BODY = MessagePart
 
 
 class _LimitError(Exception):
@@ -95,7 +95,7 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: Limits,
+        limits: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
@@ -222,7 +222,7 @@ class Connection(HttpToolsProtocol):
         assert isinstance(self.flow, _Flow)
         return self.flow
 
-    def _count(self, size: int, before: Part, body: int) -> None:
+    def _count(self, size: int, before: MessagePart, body: int) -> None:
         """Count what has come of no whole field or chunk."""
         if self._turned:
             # Of what began in this piece, the rest is in later ones.

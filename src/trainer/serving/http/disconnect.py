@@ -17,26 +17,26 @@ PATIENCE = 0.1  # seconds
 LONGEST = 2.0
 
 
-class Reading(Protocol):
+class ReadProgress(Protocol):
     """What is to be known of a request."""
 
     request: Request
-    read: bool
+    body_read: bool
 
 
-class Departure:
+class Disconnect:
     """Cancels the task that it is made in when the client hangs up.
 
     Args:
-        call: The request; until its body has been read, whoever reads it finds out.
+        context: The request; until its body has been read, whoever reads it finds out.
 
     Attributes:
-        seen: Whether the client has hung up.
+        happened: Whether the client has hung up.
     """
 
-    def __init__(self, call: Reading) -> None:
-        self.seen = False
-        self._call = call
+    def __init__(self, context: ReadProgress) -> None:
+        self.happened = False
+        self._context = context
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
         self._pause = PATIENCE
@@ -50,15 +50,15 @@ class Departure:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._call.read:
+        if self._context.body_read:
             self._watcher = loop.create_task(self._watch())
         else:
             self._pause = min(2 * self._pause, LONGEST)
             self._timer = loop.call_later(self._pause, self._look)
 
     async def _watch(self) -> None:
-        while (await self._call.request.receive())["type"] != "http.disconnect":
+        while (await self._context.request.receive())["type"] != "http.disconnect":
             pass
-        self.seen = True
+        self.happened = True
         if self._task is not None:
             self._task.cancel()

@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 from trainer.runtime import output
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.body import CLOSE, GoneError
-from trainer.serving.http.disconnect import Departure
-from trainer.serving.http.errors import Refusal, busy
+from trainer.serving.http.disconnect import Disconnect
+from trainer.serving.http.errors import HTTPError, overloaded
 from trainer.serving.http.metrics import Metrics
 
 JSON = "application/json"
@@ -27,18 +27,18 @@ GONE = 499
 
 
 @dataclass(slots=True)
-class Call:
+class RequestContext:
     """A request, and what is to be told of it.
 
     Attributes:
         request: Starlette's.
-        read: Whether the body has been read.
-        told: Further fields of its line in the log.
+        body_read: Whether the body has been read.
+        log_fields: Further fields of its line in the log.
     """
 
     request: Request
-    read: bool = False
-    told: dict[str, Any] = field(default_factory=dict)
+    body_read: bool = False
+    log_fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -46,11 +46,11 @@ class Call:
         return self.request.scope["path"]
 
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[RequestContext], Awaitable[Response]]
 
 
 @dataclass
-class Watch:
+class ServerState:
     """What all endpoints share.
 
     Attributes:
@@ -71,12 +71,12 @@ class Endpoint:
 
     Args:
         name: Of the route, for the metrics.
-        watch: See there.
+        state: See there.
         methods: What answers each method; HEAD is answered as GET.
     """
 
-    def __init__(self, name: str, watch: Watch, methods: Mapping[str, Handler]) -> None:
-        self._name, self._watch = name, watch
+    def __init__(self, name: str, state: ServerState, methods: Mapping[str, Handler]) -> None:
+        self._name, self._state = name, state
         self._methods = dict(methods)
         if "GET" in methods:
             self._methods.setdefault("HEAD", methods["GET"])
@@ -84,75 +84,75 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         begun = time.perf_counter()
-        call = Call(Request(scope, receive))
+        context = RequestContext(Request(scope, receive))
         status = GONE
         try:
-            response = await self._response(call)
-            if self._watch.draining:
+            response = await self._response(context)
+            if self._state.draining:
                 response.headers["connection"] = "close"
             status = response.status_code
             await response(scope, receive, send)
         except GoneError:
             pass
         finally:
-            self._tell(call, status, time.perf_counter() - begun)
+            self._record(context, status, time.perf_counter() - begun)
 
-    async def _response(self, call: Call) -> Response:
-        handler = self._methods.get(call.request.method)
+    async def _response(self, context: RequestContext) -> Response:
+        handler = self._methods.get(context.request.method)
         if handler is None:
             allowed = ", ".join(sorted(self._methods))
-            return error(
-                405, f"{call.request.method} is not allowed here; expected {allowed}",
+            return error_response(
+                405, f"{context.request.method} is not allowed here; expected {allowed}",
                 {"allow": allowed} | CLOSE,
             )  # fmt: skip
-        departure = Departure(call)
+        disconnect = Disconnect(context)
         try:
-            async with asyncio.timeout(self._watch.timeout):
-                return await handler(call)
-        except Refusal as refusal:
-            return error(refusal.status, refusal.message, refusal.headers)
+            async with asyncio.timeout(self._state.timeout):
+                return await handler(context)
+        except HTTPError as error:
+            return error_response(error.status, error.message, error.headers)
         except TimeoutError:
-            limit = f"{self._watch.timeout:g} s"
-            if call.read:
-                return error(504, f"no answer within {limit}")
-            return error(408, f"the body did not arrive within {limit}", CLOSE)
+            limit = f"{self._state.timeout:g} s"
+            if context.body_read:
+                return error_response(504, f"no answer within {limit}")
+            return error_response(408, f"the body did not arrive within {limit}", CLOSE)
         except asyncio.CancelledError:
-            if departure.seen:
+            if disconnect.happened:
                 raise GoneError from None
-            if not self._watch.draining:
+            if not self._state.draining:
                 raise
-            ended = busy("the server has ended before the answer")
-            return error(ended.status, ended.message, ended.headers | CLOSE)
+            ended = overloaded("the server has ended before the answer")
+            return error_response(ended.status, ended.message, ended.headers | CLOSE)
         except GoneError:
             raise
         except Exception as problem:
             # A mistake of ours, or of a user's handler: the server goes on.
             output.err_traceback(problem)
-            return error(500, f"internal error: {type(problem).__name__}")
+            return error_response(500, f"internal error: {type(problem).__name__}")
         finally:
-            departure.close()
+            disconnect.close()
 
-    def _tell(self, call: Call, status: int, seconds: float) -> None:
-        watch = self._watch
-        watch.metrics.answered(self._name, status, seconds)
+    def _record(self, context: RequestContext, status: int, seconds: float) -> None:
+        state = self._state
+        state.metrics.answered(self._name, status, seconds)
         # Platforms and Prometheus look every few seconds; that all is well is no news.
-        if watch.log is None or (call.request.method == "GET" and status == 200):
+        if state.log is None or (context.request.method == "GET" and status == 200):
             return
-        request = call.request
-        watch.log.add(
+        request = context.request
+        state.log.add(
             {
                 "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "client": request.client.host if request.client else None,
                 "method": request.method,
-                "path": call.path,
+                "path": context.path,
                 "status": status,
                 "ms": round(seconds * 1000, 2),
             }
-            | call.told
+            | context.log_fields
         )
 
 
-def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer as TensorFlow Serving gives errors."""
     # A path or value of the client's may hold what is no text.
     safe = output.clean(message).encode("utf-8", "backslashreplace").decode()

@@ -9,7 +9,7 @@ from trainer.runtime import output
 RETRY_SECONDS = "1"
 
 
-class Refusal(Exception):  # noqa: N818 - most of them are the client's mistakes, not ours
+class HTTPError(Exception):
     """What the client gets instead of predictions.
 
     Args:
@@ -25,14 +25,14 @@ class Refusal(Exception):  # noqa: N818 - most of them are the client's mistakes
         self.headers = dict(headers or {})
 
 
-def bad(message: str) -> Refusal:
+def bad_request(message: str) -> HTTPError:
     """What TensorFlow Serving calls INVALID_ARGUMENT."""
-    return Refusal(400, message)
+    return HTTPError(400, message)
 
 
-def busy(message: str) -> Refusal:
+def overloaded(message: str) -> HTTPError:
     """There is more to do than may wait; a client does well to come back."""
-    return Refusal(503, message, {"retry-after": RETRY_SECONDS})
+    return HTTPError(503, message, {"retry-after": RETRY_SECONDS})
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from trainer import __version__
 from trainer.serving.formats import CSV, JSON, LINES, NPY, READERS
 from trainer.serving.formats.request import choose
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
-from trainer.serving.models.store import Store
+from trainer.serving.models.store import ModelStore
 
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 _B64 = {
@@ -20,7 +20,7 @@ _B64 = {
 }
 
 
-def document(store: Store) -> dict[str, Any]:
+def document(store: ModelStore) -> dict[str, Any]:
     """OpenAPI 3.1 of this server."""
     paths: dict[str, Any] = {
         "/ping": {
@@ -33,7 +33,7 @@ def document(store: Store) -> dict[str, Any]:
     for name in store.names():
         try:
             version = store.get(name)
-        except Refusal:
+        except HTTPError:
             continue
         signatures = version.model.signatures
         default = choose(signatures, None)

@@ -9,7 +9,7 @@ from types import FrameType
 import uvicorn
 
 from trainer.runtime import output
-from trainer.serving.http.endpoint import Watch
+from trainer.serving.http.endpoint import ServerState
 
 
 class GracefulServer(uvicorn.Server):
@@ -17,13 +17,13 @@ class GracefulServer(uvicorn.Server):
 
     Args:
         config: uvicorn's.
-        watch: Told when it is about to end.
+        state: Marked as draining when the server is about to end.
         linger: Seconds at SIGTERM in which requests are still taken.
     """
 
-    def __init__(self, config: uvicorn.Config, watch: Watch, linger: float) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServerState, linger: float) -> None:
         super().__init__(config)
-        self._watch, self._linger = watch, linger
+        self._state, self._linger = state, linger
         self._until: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -31,7 +31,7 @@ class GracefulServer(uvicorn.Server):
         if self._until is not None:
             self.should_exit = self.force_exit = True
             return
-        self._watch.draining = True
+        self._state.draining = True
         linger = self._linger if sig == signal.SIGTERM else 0.0
         self._until = time.monotonic() + linger
         tell(f"{signal.Signals(sig).name}: answering what is under way, then ending")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainer.serving.http.errors import Refusal, busy
+from trainer.serving.http.errors import HTTPError, overloaded
 from trainer.serving.models.signature import Signature
 
 Arrays = Mapping[str, np.ndarray]
@@ -96,10 +96,10 @@ class Batcher:
             The outputs for these rows alone.
 
         Raises:
-            Refusal: The queue is full, or the model refused the values.
+            HTTPError: The queue is full, or the model refused the values.
         """
         if self.full:
-            raise busy(f"{self.waiting} requests are waiting already; try again")
+            raise overloaded(f"{self.waiting} requests are waiting already; try again")
         self._loop = asyncio.get_running_loop()
         rows = len(next(iter(arrays.values()))) if signature.batched else 0
         shapes = [value.shape[1:] for value in arrays.values()]
@@ -126,7 +126,7 @@ class Batcher:
                 self._queue.extend(self._fresh)
                 self._changed.notify()
         if self._closed:
-            self._deliver(self._fresh, busy("the model has been let go of; try again"))
+            self._deliver(self._fresh, overloaded("the model has been let go of; try again"))
         self._fresh.clear()
 
     def _work(self, number: int) -> None:
@@ -208,7 +208,7 @@ class Batcher:
             size = min(self._max_batch, total - start)
             for name, value in part.items():
                 if len(value) != size:
-                    raise Refusal(
+                    raise HTTPError(
                         400, f"output '{name}' has {len(value)} rows for {size} instances"
                     )
             parts.append(part)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainer.packaging import Verdict, read_mark, try_rows
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
 from trainer.storage import plain
 
@@ -33,7 +33,7 @@ TRIAL_ROWS = 5
 _NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
 
 
-class Model:
+class ServedModel:
     """A SavedModel in memory.
 
     Args:
@@ -82,7 +82,7 @@ class Model:
             The outputs, by name; strings as objects of bytes.
 
         Raises:
-            Refusal: TensorFlow refused the values.
+            HTTPError: TensorFlow refused the values.
         """
         constant = self._tf.constant
         function = self._functions[signature.name]
@@ -91,23 +91,23 @@ class Model:
             return {name: _plain(value.numpy()) for name, value in outputs.items()}
         except self._tf.errors.OpError as error:
             status = STATUSES.get(error.error_code, 500)
-            raise Refusal(status, _reason(error.message)) from None
+            raise HTTPError(status, _reason(error.message)) from None
         except UnicodeDecodeError as error:
             # TensorFlow quotes the bytes that it cannot read, and then cannot read its own message.
-            raise Refusal(400, _reason(error.object.decode(errors="replace"))) from None
+            raise HTTPError(400, _reason(error.object.decode(errors="replace"))) from None
 
     def warm_up(self, sizes: tuple[int, ...]) -> None:
         """Run each signature once for each number of rows: first calls take many times as long.
 
         Raises:
-            Refusal: The default signature fails on zeros.
+            HTTPError: The default signature fails on zeros.
         """
         for signature in self.signatures.values():
             for rows in sizes if signature.has_rows else sizes[:1]:
                 made = {t.name: _blank(t, rows) for t in signature.inputs}
                 # Nobody can make up what any string input takes.
                 text = any(t.is_text for t in signature.inputs)
-                with contextlib.suppress(Refusal) if text else contextlib.nullcontext():
+                with contextlib.suppress(HTTPError) if text else contextlib.nullcontext():
                     self.call(signature, made)
 
     def check_batching(self) -> list[str]:
@@ -122,8 +122,8 @@ class Model:
                 continue
             try:
                 verdict = try_rows(functools.partial(self.call, signature), _trial(signature))
-            except Refusal as refusal:
-                lines.append(f"signature '{name}' is batched unchecked: {refusal.message}")
+            except HTTPError as error:
+                lines.append(f"signature '{name}' is batched unchecked: {error.message}")
                 continue
             if verdict is Verdict.DEPENDENT:
                 self.signatures[name] = dataclasses.replace(signature, batched=False)

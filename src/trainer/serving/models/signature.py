@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.serving.http.errors import Refusal, bad
+from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models import shapes
 
 DEFAULT = "serving_default"
@@ -61,12 +61,14 @@ class Tensor:
         end the whole process.
 
         Raises:
-            Refusal: Shape or values are not those of the signature.
+            HTTPError: Shape or values are not those of the signature.
         """
         if not self.fits(array.shape):
-            raise bad(f"input '{self.name}' has shape {shape_text(array.shape)}; expected {self}")
+            raise bad_request(
+                f"input '{self.name}' has shape {shape_text(array.shape)}; expected {self}"
+            )
         if self.dtype.kind == "f" and not np.isfinite(array).all():
-            raise bad(
+            raise bad_request(
                 f"input '{self.name}' has values that are NaN, infinite or too large for "
                 f"{self.type_name}; expected finite numbers"
             )
@@ -140,11 +142,11 @@ class Signature:
         """The single input, for formats that have no names.
 
         Raises:
-            Refusal: There are several.
+            HTTPError: There are several.
         """
         if len(self.inputs) != 1:
             names = ", ".join(tensor.name for tensor in self.inputs)
-            raise Refusal(
+            raise HTTPError(
                 415, f"signature '{self.name}' has the inputs {names}: {what} has no names for "
                 "them; expected application/json"
             )  # fmt: skip

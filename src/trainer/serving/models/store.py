@@ -10,19 +10,19 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.runtime import output
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models import discover
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.discover import Fingerprint
-from trainer.serving.models.model import Model
-from trainer.serving.models.version import AVAILABLE, END, LOADING, UNLOADING, State, Version
+from trainer.serving.models.model import ServedModel
+from trainer.serving.models.version import AVAILABLE, END, LOADING, UNLOADING, Version, VersionState
 
 DEFAULT_NAME = "model"
 TICK = 0.05
 
 
 @dataclass
-class Store:
+class ModelStore:
     """All models of a folder.
 
     One thread loads and lets go of models; any thread may ask for one.
@@ -41,13 +41,13 @@ class Store:
     folder: Path
     name: str
     keep: int
-    make_batcher: Callable[[str, Model], Batcher]
+    make_batcher: Callable[[str, ServedModel], Batcher]
     batching: bool | None = None
     sizes: tuple[int, ...] = (1,)
     drain: float = 60.0
     tell: Callable[[str], None] = output.out
     _versions: Mapping[str, Mapping[int, Version]] = field(default_factory=dict)
-    _states: dict[tuple[str, int], State] = field(default_factory=dict)
+    _states: dict[tuple[str, int], VersionState] = field(default_factory=dict)
     _loaded: dict[tuple[str, int], Fingerprint] = field(default_factory=dict)
     # As last seen: what has not changed since the look before is whole, or will not be loaded.
     _seen: dict[tuple[str, int], Fingerprint] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Store:
             number: Of the version; the newest, if none is given.
 
         Raises:
-            Refusal: There is none, in TensorFlow Serving's words.
+            HTTPError: There is none, in TensorFlow Serving's words.
         """
         name = self.known(name)
         versions = self._versions.get(name, {})
@@ -79,7 +79,7 @@ class Store:
             return versions[max(versions)]
         if number is None or number not in versions:
             asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise Refusal(404, f"Servable not found for request: {asked}")
+            raise HTTPError(404, f"Servable not found for request: {asked}")
         return versions[number]
 
     def known(self, name: str | None) -> str:
@@ -93,21 +93,21 @@ class Store:
         """The models that can be asked."""
         return sorted(self._versions)
 
-    def status(self, name: str, number: int | None = None) -> dict[int, State]:
+    def status(self, name: str, number: int | None = None) -> dict[int, VersionState]:
         """The states of a model's versions, the newest first.
 
         Raises:
-            Refusal: There are none, in TensorFlow Serving's words.
+            HTTPError: There are none, in TensorFlow Serving's words.
         """
         name = self.known(name)
         states = {n: s for (m, n), s in self._states.items() if m == name}
         if not states:
-            raise Refusal(404, f"Could not find any versions of model {name}")
+            raise HTTPError(404, f"Could not find any versions of model {name}")
         if number is not None and number not in states:
-            raise Refusal(404, f"Could not find version {number} of model {name}")
+            raise HTTPError(404, f"Could not find version {number} of model {name}")
         return {n: states[n] for n in sorted(states, reverse=True) if number in (None, n)}
 
-    def states(self) -> list[tuple[tuple[str, str], State]]:
+    def states(self) -> list[tuple[tuple[str, str], VersionState]]:
         """All states, by model and version."""
         return [((name, str(number)), s) for (name, number), s in list(self._states.items())]
 
@@ -167,15 +167,15 @@ class Store:
     def _load(self, key: tuple[str, int], path: Path, state: Fingerprint) -> None:
         name, number = key
         if key not in self._loaded:
-            self._states[key] = State(LOADING)
+            self._states[key] = VersionState(LOADING)
         begun = time.monotonic()
         try:
-            model = Model(path, batching=self.batching)
+            model = ServedModel(path, batching=self.batching)
             if not model.signatures:
                 raise ValueError("it has no signature that can be served")
             try:
                 model.warm_up(self.sizes)
-            except Refusal as error:
+            except HTTPError as error:
                 self.tell(f"warning: {name}/{number} fails on zeros: {error.message}")
             for line in model.check_batching():
                 self.tell(f"warning: {name}/{number}: {line}")
@@ -184,14 +184,14 @@ class Store:
             reason = " ".join(str(error).split())[:300]
             self._failed[key] = state
             if key not in self._loaded:
-                self._states[key] = State(END, "UNKNOWN", reason)
+                self._states[key] = VersionState(END, "UNKNOWN", reason)
             self.tell(f"cannot load {name}/{number}: {type(error).__name__}: {reason}")
             return
         before = self._versions.get(name, {}).get(number)
         version = Version(name, number, model, self.make_batcher(name, model))
         self._show(name, {**self._versions.get(name, {}), number: version})
         self._loaded[key] = state
-        self._states[key] = State(AVAILABLE)
+        self._states[key] = VersionState(AVAILABLE)
         self.tell(f"loaded {name}/{number} in {time.monotonic() - begun:.2f} s")
         if before is not None:
             self._end(before)
@@ -199,11 +199,11 @@ class Store:
     def _unload(self, key: tuple[str, int]) -> None:
         name, number = key
         version = self._versions[name][number]
-        self._states[key] = State(UNLOADING)
+        self._states[key] = VersionState(UNLOADING)
         self._show(name, {n: v for n, v in self._versions[name].items() if n != number})
         del self._loaded[key]
         self._end(version)
-        self._states[key] = State(END)
+        self._states[key] = VersionState(END)
         self.tell(f"let go of {name}/{number}")
 
     def _show(self, name: str, versions: Mapping[int, Version]) -> None:

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trainer.serving.http.errors import bad
+from trainer.serving.http.errors import bad_request
 from trainer.serving.models.batching import Batcher
-from trainer.serving.models.model import Model
+from trainer.serving.models.model import ServedModel
 
 # TensorFlow Serving's words.
 AVAILABLE, LOADING, UNLOADING, END = "AVAILABLE", "LOADING", "UNLOADING", "END"
@@ -26,7 +26,7 @@ class Version:
         batcher: Its queue.
     """
 
-    def __init__(self, name: str, number: int, model: Model, batcher: Batcher) -> None:
+    def __init__(self, name: str, number: int, model: ServedModel, batcher: Batcher) -> None:
         self.name, self.number, self.model, self.batcher = name, number, model, batcher
         self._users = 0
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class State:
+class VersionState:
     """What TensorFlow Serving's status says of a version."""
 
     state: str
@@ -61,11 +61,11 @@ def number_of(text: str | None) -> int | None:
     """A version as a request has it.
 
     Raises:
-        Refusal: It is no number that a version can have.
+        HTTPError: It is no number that a version can have.
     """
     if text is None:
         return None
     digits = text.isascii() and text.isdecimal() and len(text) <= DIGITS
     if not digits or int(text) >= 2**63:
-        raise bad(f"Failed to convert version: {text[:80]} to numeric.")
+        raise bad_request(f"Failed to convert version: {text[:80]} to numeric.")
     return int(text)

@@ -16,9 +16,9 @@ import orjson
 from starlette.responses import Response
 
 from trainer.serving.formats import reader, response
-from trainer.serving.http.endpoint import JSON, Call, Watch, error
-from trainer.serving.http.errors import bad, shown
-from trainer.serving.models.store import Store
+from trainer.serving.http.endpoint import JSON, RequestContext, ServerState, error_response
+from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
 from trainer.serving.predict import Predictor
 from trainer.serving.protocols import attributes
@@ -36,7 +36,7 @@ class SageMaker:
         settings: The server's.
         store: The models.
         predictor: Answers requests.
-        watch: Knows whether the server is about to end.
+        state: Knows whether the server is about to end.
         ready: Says what it still waits for; None when it can be asked.
         handlers: A user's own code before and after the model.
     """
@@ -45,21 +45,21 @@ class SageMaker:
         self,
         *,
         settings: Settings,
-        store: Store,
+        store: ModelStore,
         predictor: Predictor,
-        watch: Watch,
+        state: ServerState,
         ready: Callable[[], str | None],
         handlers: Handlers,
     ) -> None:
         self._settings, self._store, self._predictor = settings, store, predictor
-        self._watch, self._ready, self._handlers = watch, ready, handlers
+        self._state, self._ready, self._handlers = state, ready, handlers
 
-    async def ping(self, call: Call) -> Response:
+    async def ping(self, context: RequestContext) -> Response:
         """Whether requests should be sent here."""
-        missing = "the server is about to end" if self._watch.draining else self._ready()
-        return Response(b"", 200) if missing is None else error(503, missing)
+        missing = "the server is about to end" if self._state.draining else self._ready()
+        return Response(b"", 200) if missing is None else error_response(503, missing)
 
-    async def execution_parameters(self, call: Call) -> Response:
+    async def execution_parameters(self, context: RequestContext) -> Response:
         """What suits this server in batch transform."""
         told = {
             "MaxConcurrentTransforms": self._settings.max_concurrent,
@@ -71,26 +71,26 @@ class SageMaker:
         }
         return Response(orjson.dumps(told), media_type=JSON)
 
-    async def invocations(self, call: Call) -> Response:
+    async def invocations(self, context: RequestContext) -> Response:
         """Predictions, in any of the formats, by way of the user's own code if there is any."""
-        headers = call.request.headers
+        headers = context.request.headers
         asked = attributes.parse(headers)
         name = asked.get("tfs-model-name")
         version = self._store.get(name, number_of(asked.get("tfs-model-version")))
         method = asked.get("tfs-method", "predict")
         if method not in METHODS:
-            raise bad(f"tfs-method={shown(method)}: expected one of {', '.join(METHODS)}")
+            raise bad_request(f"tfs-method={shown(method)}: expected one of {', '.join(METHODS)}")
         check_method(method)
         handler = self._handlers.of(version.name)
         with version.in_use():
             if handler is not None:
-                async with self._predictor.body(call, version) as body:
-                    return await handler.answer(call, version, body)
+                async with self._predictor.body(context, version) as body:
+                    return await handler.answer(context, version, body)
             read = reader(headers.get("content-type"))
             kind = response.accepted(headers.get("accept"))
-            async with self._predictor.body(call, version) as body:
+            async with self._predictor.body(context, version) as body:
                 content = await self._predictor.answer(
-                    call, version, body, reader=read, accept=kind,
+                    context, version, body, reader=read, accept=kind,
                     signature=asked.get("tfs-signature-name"),
                 )  # fmt: skip
         return Response(content, media_type=kind)

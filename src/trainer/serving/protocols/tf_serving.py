@@ -15,9 +15,9 @@ import orjson
 from starlette.responses import Response
 
 from trainer.serving.formats import response, tf_reader
-from trainer.serving.http.endpoint import JSON, Call
-from trainer.serving.http.errors import bad, shown
-from trainer.serving.models.store import Store
+from trainer.serving.http.endpoint import JSON, RequestContext
+from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
 from trainer.serving.predict import Predictor
 
@@ -34,15 +34,15 @@ class TfServing:
         predictor: Answers requests.
     """
 
-    def __init__(self, store: Store, predictor: Predictor) -> None:
+    def __init__(self, store: ModelStore, predictor: Predictor) -> None:
         self._store, self._predictor = store, predictor
 
-    async def post(self, call: Call) -> Response:
+    async def post(self, context: RequestContext) -> Response:
         """Predictions; a body in a type of its own is read as such, any other as JSON."""
-        request = call.request
-        match = _POST.fullmatch(call.path)
+        request = context.request
+        match = _POST.fullmatch(context.path)
         if match is None:
-            raise bad(f"Malformed request: POST {shown(call.path)}")
+            raise bad_request(f"Malformed request: POST {shown(context.path)}")
         name, version_text, method = match.groups()
         version = self._store.get(name, number_of(version_text))
         check_method(method)
@@ -50,21 +50,21 @@ class TfServing:
         accepts = request.headers.get("accept")
         kind = response.accepted(accepts if accepts in response.OFFERED else None)
         with version.in_use():
-            async with self._predictor.body(call, version) as body:
+            async with self._predictor.body(context, version) as body:
                 reader = tf_reader(request.headers.get("content-type"))
                 content = await self._predictor.answer(
-                    call, version, body, reader=reader, accept=kind
+                    context, version, body, reader=reader, accept=kind
                 )
         return Response(content, media_type=kind)
 
-    async def get(self, call: Call) -> Response:
+    async def get(self, context: RequestContext) -> Response:
         """States of versions, or the signatures of one."""
-        path = call.path
+        path = context.path
         if path.rstrip("/").lower() == "/v1/models":
-            raise bad("Missing model name in request.")
+            raise bad_request("Missing model name in request.")
         match = _GET.fullmatch(path)
         if match is None:
-            raise bad(f"Malformed request: GET {shown(path)}")
+            raise bad_request(f"Malformed request: GET {shown(path)}")
         name, version_text, metadata = match.groups()
         number = number_of(version_text)
         content = self._metadata(name, number) if metadata else self._status(name, number)
@@ -93,10 +93,10 @@ def check_method(method: str) -> None:
     """Refuse what this server does not serve.
 
     Raises:
-        Refusal: The method is not `predict`.
+        HTTPError: The method is not `predict`.
     """
     if method != "predict":
-        raise bad(
+        raise bad_request(
             f":{method} is not served here, whatever the method_name of a signature is; ask the "
             "signature with :predict, which takes the inputs that /metadata lists"
         )

@@ -29,16 +29,16 @@ from starlette.responses import Response
 from trainer.config import UserError
 from trainer.runtime import output
 from trainer.serving.formats import tf_json
-from trainer.serving.http.endpoint import JSON, Call, error
-from trainer.serving.http.errors import Refusal, busy, shown
+from trainer.serving.http.endpoint import JSON, RequestContext, error_response
+from trainer.serving.http.errors import HTTPError, overloaded, shown
 from trainer.serving.models.version import Version
 from trainer.serving.predict import Predictor
 from trainer.serving.protocols import attributes
 
 THREADS = 8
 
-Context = namedtuple(
-    "Context",
+HandlerContext = namedtuple(
+    "HandlerContext",
     "model_name, model_version, method, rest_uri, grpc_port, channel, custom_attributes, "
     "request_content_type, accept_header, content_length",
 )
@@ -108,27 +108,27 @@ class UserCode:
         """Whether it is at work, be it for somebody who has gone."""
         return self._running > 0
 
-    async def answer(self, call: Call, version: Version, body: bytes) -> Response:
+    async def answer(self, context: RequestContext, version: Version, body: bytes) -> Response:
         """Answer a request by way of the user's functions.
 
         Raises:
-            Refusal: There are too many requests.
+            HTTPError: There are too many requests.
         """
         if self._requests >= self._max_queue:
-            raise busy(f"{self._requests} requests are waiting already; try again")
-        context = self._context(call, version, len(body))
+            raise overloaded(f"{self._requests} requests are waiting already; try again")
+        handler_context = self._context(context, version, len(body))
         data = io.BytesIO(body)
         self._requests += 1
         try:
             if self._handler is not None:
-                result = await self._run(self._handler, data, context)
+                result = await self._run(self._handler, data, handler_context)
             else:
-                made = await self._run(self._input, data, context)
-                response = await self._ask(call, version, _content(made, "input_handler"))
-                result = await self._run(self._output, response, context)
-            return _response(result, context.accept_header)
+                made = await self._run(self._input, data, handler_context)
+                response = await self._ask(context, version, _content(made, "input_handler"))
+                result = await self._run(self._output, response, handler_context)
+            return _response(result, handler_context.accept_header)
         except CodeError as problem:
-            return error(500, f"inference.py: {problem}")
+            return error_response(500, f"inference.py: {problem}")
         finally:
             self._requests -= 1
 
@@ -150,25 +150,25 @@ class UserCode:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _ask(self, call: Call, version: Version, body: bytes) -> RestResponse:
+    async def _ask(self, context: RequestContext, version: Version, body: bytes) -> RestResponse:
         try:
             content = await self._predictor.answer(
-                call, version, body, reader=tf_json.read, accept=JSON
+                context, version, body, reader=tf_json.read, accept=JSON
             )
             status = 200
-        except Refusal as refusal:
-            content, status = json.dumps({"error": refusal.message}).encode(), refusal.status
+        except HTTPError as error:
+            content, status = json.dumps({"error": error.message}).encode(), error.status
         return RestResponse(status, content, {"Content-Type": JSON})
 
-    def _context(self, call: Call, version: Version, length: int) -> Context:
-        headers = call.request.headers
+    def _context(self, context: RequestContext, version: Version, length: int) -> HandlerContext:
+        headers = context.request.headers
         asked = attributes.parse(headers)
         number = asked.get("tfs-model-version")
         uri = f"http://localhost:{self._port}/v1/models/{version.name}"
         if number is not None:
             uri += f"/versions/{number}"
         accept = headers.get("accept", JSON)
-        return Context(
+        return HandlerContext(
             model_name=version.name,
             model_version=number,
             method=asked.get("tfs-method"),

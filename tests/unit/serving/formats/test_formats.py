@@ -24,8 +24,8 @@ from trainer.serving.formats import (
     simple_json,
     tf_json,
 )
-from trainer.serving.formats.request import Ask, Form
-from trainer.serving.http.errors import Refusal
+from trainer.serving.formats.request import Form, PredictRequest
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 
 
@@ -61,7 +61,7 @@ SIGNATURES = {
 }
 
 
-def ask(document: object, name: str | None = None) -> Ask:
+def ask(document: object, name: str | None = None) -> PredictRequest:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return tf_json.read(body, SIGNATURES, name)
 
@@ -70,8 +70,8 @@ def simple(body: str, name: str | None = None, kind: str = JSON) -> np.ndarray:
     return reader(kind)(body.encode(), SIGNATURES, name).arrays["x"]
 
 
-def refused(call, *args, **more) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refused(call, *args, **more) -> HTTPError:
+    with pytest.raises(HTTPError) as caught:
         call(*args, **more)
     assert "\n" not in caught.value.message
     return caught.value
@@ -366,7 +366,7 @@ def test_an_npy_header_may_claim_what_no_array_is(body, name, message):
 def test_no_npy_raises_anything_but_a_refusal(body):
     try:
         npy_format.read(body, SIGNATURES, "flat")
-    except Refusal as refusal:
+    except HTTPError as refusal:
         assert refusal.status == 400
 
 
@@ -411,7 +411,7 @@ def test_no_json_raises_anything_but_a_refusal(document, name):
     for read in (tf_json.read, simple_json.read, simple_json.read_lines):
         try:
             found = read(body, SIGNATURES, name)
-        except Refusal as refusal:
+        except HTTPError as refusal:
             assert refusal.status in (400, 415)
         else:
             for expected in found.signature.inputs:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from trainer.serving.formats import CSV, JSON, LINES, large, reader
 from trainer.serving.formats.request import Form
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 
 RNG = np.random.default_rng(0)
@@ -180,7 +180,7 @@ def changed(text: str, old: str, new: str, at: int = -1) -> str:
     ],
 )
 def test_what_is_wrong_with_a_large_body_is_told(body, kind, message):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         read(body, None, kind)
     assert caught.value.status == 400
     assert message in caught.value.message
@@ -189,7 +189,7 @@ def test_what_is_wrong_with_a_large_body_is_told(body, kind, message):
 
 def test_rows_of_an_object_that_follow_lists_are_refused():
     body = json.dumps({"instances": [*TEXTS, {"x": "a"}]})
-    with pytest.raises(Refusal, match="not formatted correctly for base64"):
+    with pytest.raises(HTTPError, match="not formatted correctly for base64"):
         read(body, "texts")
 
 
@@ -211,7 +211,7 @@ def test_any_document_is_parsed_as_by_a_parser(document, piece, indent):
         body = json.dumps(document, indent=indent).encode()
         try:
             assert plain(large.parse(body)) == document
-        except Refusal as refusal:
+        except HTTPError as refusal:
             assert "levels" in refusal.message or not json.loads(body)
 
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from trainer.serving import predict
 from trainer.serving.http import body
-from trainer.serving.http.body import GoneError, Intake, unpacked
-from trainer.serving.http.endpoint import Call
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.body import BodyReader, GoneError, unpacked
+from trainer.serving.http.endpoint import RequestContext
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.predict import LARGE, Predictor
 
 END = {"type": "http.disconnect"}
@@ -28,38 +28,42 @@ def receiving(*parts: bytes, end: dict | None = None):
     return receive
 
 
-def read(intake: Intake, *parts: bytes, length: str | None = None, end: dict | None = None):
+def read(
+    body_reader: BodyReader, *parts: bytes, length: str | None = None, end: dict | None = None
+):
     headers = {} if length is None else {"content-length": length}
-    return asyncio.run(intake.read(receiving(*parts, end=end), headers))
+    return asyncio.run(body_reader.read(receiving(*parts, end=end), headers))
 
 
 def test_parts_are_joined():
-    assert read(Intake(10), b"abc", b"def") == b"abcdef"
-    assert read(Intake(10)) == b""
+    assert read(BodyReader(10), b"abc", b"def") == b"abcdef"
+    assert read(BodyReader(10)) == b""
 
 
 @pytest.mark.parametrize(
     ("parts", "length"), [((b"a" * 11,), None), ((b"a" * 6, b"b" * 6), None), ((), "11")]
 )
 def test_a_body_over_the_limit_is_413_and_the_connection_ends(parts, length):
-    with pytest.raises(Refusal) as caught:
-        read(Intake(10), *parts, length=length)
+    with pytest.raises(HTTPError) as caught:
+        read(BodyReader(10), *parts, length=length)
     assert (caught.value.status, caught.value.headers) == (413, {"connection": "close"})
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "99"}])
 def test_a_body_over_the_limit_is_read_to_its_end_so_that_the_answer_arrives(headers):
     receive = receiving(*[b"a" * 9] * 11)
-    with pytest.raises(Refusal):
-        asyncio.run(Intake(10).read(receive, headers))
+    with pytest.raises(HTTPError):
+        asyncio.run(BodyReader(10).read(receive, headers))
     with pytest.raises(IndexError):
         asyncio.run(receive())
 
 
 def test_a_client_that_asks_first_is_refused_before_it_sends():
     receive = receiving(b"a" * 99)
-    with pytest.raises(Refusal):
-        asyncio.run(Intake(10).read(receive, {"content-length": "99", "expect": "100-continue"}))
+    with pytest.raises(HTTPError):
+        asyncio.run(
+            BodyReader(10).read(receive, {"content-length": "99", "expect": "100-continue"})
+        )
     assert asyncio.run(receive())["body"]
 
 
@@ -69,52 +73,52 @@ def test_a_body_without_an_end_is_given_up(monkeypatch):
     async def receive():
         return {"type": "http.request", "body": b"a" * 100, "more_body": True}
 
-    with pytest.raises(Refusal):
-        asyncio.run(asyncio.wait_for(Intake(10).read(receive, {}), 30))
+    with pytest.raises(HTTPError):
+        asyncio.run(asyncio.wait_for(BodyReader(10).read(receive, {}), 30))
 
 
 def test_all_bodies_together_have_a_limit_too():
-    intake = Intake(10)
+    body_reader = BodyReader(10)
     for _ in range(4):
-        read(intake, b"a" * 10)
-    with pytest.raises(Refusal) as caught:
-        read(intake, b"a" * 5)
+        read(body_reader, b"a" * 10)
+    with pytest.raises(HTTPError) as caught:
+        read(body_reader, b"a" * 5)
     assert caught.value.status == 503
-    intake.release(10)
-    read(intake, b"a" * 10)
+    body_reader.release(10)
+    read(body_reader, b"a" * 10)
 
 
 def test_small_bodies_are_taken_while_large_ones_hold_all_the_room():
-    intake = Intake(1000)
+    body_reader = BodyReader(1000)
     for _ in range(4):
-        read(intake, b"a" * 1000)
+        read(body_reader, b"a" * 1000)
     for _ in range(100):
-        assert read(intake, b"a" * 5, b"b" * 5) == b"aaaaabbbbb"
+        assert read(body_reader, b"a" * 5, b"b" * 5) == b"aaaaabbbbb"
     for refused in (b"a" * 11, b"a" * 10):
-        with pytest.raises(Refusal):
-            read(intake, refused)
+        with pytest.raises(HTTPError):
+            read(body_reader, refused)
 
 
 def test_a_refused_body_is_not_held():
-    intake = Intake(10)
+    body_reader = BodyReader(10)
     for _ in range(20):
-        with pytest.raises(Refusal):
-            read(intake, b"a" * 6, b"a" * 6)
-    read(intake, b"a" * 10)
+        with pytest.raises(HTTPError):
+            read(body_reader, b"a" * 6, b"a" * 6)
+    read(body_reader, b"a" * 10)
 
 
 @pytest.mark.parametrize("parts", [(), (b"ab",), (b"ab", b"cd")])
 def test_a_client_that_hangs_up_is_told_apart(parts):
-    intake = Intake(10)
+    body_reader = BodyReader(10)
     for _ in range(30):
         with pytest.raises(GoneError):
-            read(intake, *parts, end=END)
+            read(body_reader, *parts, end=END)
 
 
 def test_gzip_is_unpacked_up_to_the_limit():
     assert unpacked(gzip.compress(b"hello"), "gzip", 5) == b"hello"
     assert unpacked(b"hello", "identity", 5) == b"hello"
-    with pytest.raises(Refusal, match="too large unpacked") as caught:
+    with pytest.raises(HTTPError, match="too large unpacked") as caught:
         unpacked(gzip.compress(bytes(10**6)), "gzip", 1000)
     assert caught.value.status == 413
 
@@ -122,11 +126,11 @@ def test_gzip_is_unpacked_up_to_the_limit():
 def test_gzip_of_several_parts_is_unpacked_to_its_end():
     packed = gzip.compress(b"one\n") + gzip.compress(b"two\n")
     assert unpacked(packed, "gzip", 8) == b"one\ntwo\n"
-    with pytest.raises(Refusal, match="too large unpacked"):
+    with pytest.raises(HTTPError, match="too large unpacked"):
         unpacked(packed, "gzip", 7)
-    with pytest.raises(Refusal, match="ends too early"):
+    with pytest.raises(HTTPError, match="ends too early"):
         unpacked(packed[:-1], "gzip", 8)
-    with pytest.raises(Refusal, match="is not gzipped"):
+    with pytest.raises(HTTPError, match="is not gzipped"):
         unpacked(packed[:-8] + bytes(8), "gzip", 8)
 
 
@@ -135,7 +139,7 @@ def packed_body(predictor: Predictor, packed: bytes):
     headers = [(b"content-encoding", b"gzip")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
     version: Any = SimpleNamespace(batcher=SimpleNamespace(full=False))
-    return predictor.body(Call(Request(scope, receiving(packed))), version)
+    return predictor.body(RequestContext(Request(scope, receiving(packed))), version)
 
 
 def test_what_is_unpacked_counts_among_what_is_held():
@@ -146,7 +150,7 @@ def test_what_is_unpacked_counts_among_what_is_held():
                 for _ in range(3):
                     held = packed_body(predictor, packed)
                     assert await stack.enter_async_context(held) == bytes(1000)
-                with pytest.raises(Refusal, match="too many large requests") as caught:
+                with pytest.raises(HTTPError, match="too many large requests") as caught:
                     await stack.enter_async_context(packed_body(predictor, packed))
                 assert (caught.value.status, "connection" in caught.value.headers) == (503, False)
 
@@ -182,6 +186,6 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
     ],
 )
 def test_what_is_not_packed_so_is_refused(packed, encoding, status):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HTTPError) as caught:
         unpacked(packed, encoding, 1000)
     assert caught.value.status == status

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from trainer.serving.http.connection import PIPELINED, Connection, Limits
+from trainer.serving.http.connection import PIPELINED, Connection, ConnectionLimits
 
 SECONDS = 60.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -46,7 +46,7 @@ class App:
 class Running:
     """A server of an App."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.app = App()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -94,7 +94,7 @@ def send(connection: socket.socket, request: bytes) -> None:
 
 @contextlib.contextmanager
 def running(*, connections=1000, header_seconds=SECONDS, stalled_seconds=SECONDS):
-    limits = Limits(
+    limits = ConnectionLimits(
         connections=connections, header_seconds=header_seconds, stalled_seconds=stalled_seconds
     )
     server = Running(limits)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trainer.serving.http import disconnect
-from trainer.serving.http.endpoint import Call, Endpoint, Watch
+from trainer.serving.http.endpoint import Endpoint, RequestContext, ServerState
 from trainer.serving.http.metrics import Metrics
 
 SECONDS = 30
@@ -37,7 +37,7 @@ class Client:
 
 def endpoint(answer, timeout: float = SECONDS) -> tuple[Endpoint, Metrics]:
     metrics = Metrics()
-    return Endpoint("test", Watch(metrics, None, timeout), {"POST": answer}), metrics
+    return Endpoint("test", ServerState(metrics, None, timeout), {"POST": answer}), metrics
 
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "headers": []}
@@ -47,8 +47,8 @@ def test_a_request_whose_client_hangs_up_is_given_up():
     async def main():
         ended = asyncio.Event()
 
-        async def answer(call: Call):
-            call.read = True
+        async def answer(context: RequestContext):
+            context.body_read = True
             try:
                 await asyncio.sleep(SECONDS)
             finally:
@@ -70,7 +70,7 @@ def test_a_request_whose_client_hangs_up_is_given_up():
 
 def test_whoever_reads_the_body_is_not_disturbed():
     async def main():
-        async def answer(call: Call):
+        async def answer(context: RequestContext):
             until = time.monotonic() + 0.05
             while time.monotonic() < until:
                 await asyncio.sleep(0)
@@ -86,8 +86,8 @@ def test_whoever_reads_the_body_is_not_disturbed():
 
 def test_a_client_that_waits_gets_its_answer_and_is_watched_no_longer():
     async def main():
-        async def answer(call: Call):
-            call.read = True
+        async def answer(context: RequestContext):
+            context.body_read = True
             await client.asked.wait()
             raise ValueError
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from trainer.serving.http.errors import Refusal
+from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.signature import Signature, Tensor
 
@@ -43,7 +43,7 @@ class Doubling:
         self.entered.release()
         assert self.go.wait(SECONDS)
         if (value < 0).any():
-            raise Refusal(400, "negative")
+            raise HTTPError(400, "negative")
         return {"y": value * 2}
 
 
@@ -157,7 +157,7 @@ def test_one_request_that_fails_does_not_spoil_the_others():
             await until(lambda: made.waiting == 4)
             model.go.set()
             good, bad, fine = await asyncio.gather(*tasks, return_exceptions=True)
-        assert isinstance(bad, Refusal)
+        assert isinstance(bad, HTTPError)
         assert (good["y"][0, 0], fine["y"][0, 0]) == (2, 4)
 
     asyncio.run(main())
@@ -171,7 +171,7 @@ def test_a_full_queue_refuses_and_takes_again_what_comes_later():
             waiting = asyncio.create_task(made.submit(DOUBLE, rows(1)))
             await until(lambda: made.waiting == 2)
             assert made.full
-            with pytest.raises(Refusal) as caught:
+            with pytest.raises(HTTPError) as caught:
                 await made.submit(DOUBLE, rows(2))
             assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "1"})
             model.go.set()
@@ -267,7 +267,7 @@ def test_what_is_queued_when_it_closes_is_still_answered():
             await until(lambda: made.waiting == 2)
             await asyncio.sleep(0)
             made.close()
-            with pytest.raises(Refusal, match="has been let go of"):
+            with pytest.raises(HTTPError, match="has been let go of"):
                 await made.submit(DOUBLE, rows(2))
             model.go.set()
             assert (await task)["y"][0, 0] == 2
@@ -278,7 +278,7 @@ def test_what_is_queued_when_it_closes_is_still_answered():
 def test_a_model_that_gives_other_rows_is_refused_where_answers_are_joined():
     async def main():
         with batcher(lambda asked, arrays: {"y": arrays["x"][:1]}, max_batch=2) as made:
-            with pytest.raises(Refusal, match="output 'y' has 1 rows for 2 instances"):
+            with pytest.raises(HTTPError, match="output 'y' has 1 rows for 2 instances"):
                 await made.submit(DOUBLE, rows(1, 2, 3))
             assert len((await made.submit(DOUBLE, rows(1, 2)))["y"]) == 1
 

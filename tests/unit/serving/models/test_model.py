@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.packaging.inspection import inspect
-from trainer.serving.models.model import Model
+from trainer.serving.models.model import ServedModel
 
 v1 = tf.compat.v1
 
@@ -66,7 +66,7 @@ ROWS = np.array([[1], [2], [5]], np.float32)
     ],
 )
 def test_a_model_of_tensorflow_1_is_loaded_with_all_its_signatures(tmp_path, tags):
-    model = Model(half_plus_three(tmp_path / "00000123", tags=tags))
+    model = ServedModel(half_plus_three(tmp_path / "00000123", tags=tags))
     assert sorted(model.signatures) == ["classify", "regress", "serving_default"]
     model.warm_up((1, 2))
     # All graphs share the variables; `serve` alone is what is served.
@@ -83,11 +83,11 @@ def test_a_model_whose_asset_is_missing_is_not_loaded(tmp_path):
     assert inspect(tmp_path).models[0].problem is None
     (folder / "assets/foo.txt").unlink()
     with pytest.raises(ValueError, match=r"its asset assets/foo\.txt is missing"):
-        Model(folder)
+        ServedModel(folder)
     assert inspect(tmp_path).models[0].problem == "1: its asset assets/foo.txt is missing"
 
 
 def test_a_file_without_a_graph_is_not_loaded(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ValueError, match="holds no graph"):
-        Model(tmp_path)
+        ServedModel(tmp_path)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.serving.http.errors import bad
+from trainer.serving.http.errors import bad_request
 from trainer.serving.models import store
-from trainer.serving.models.store import Store
+from trainer.serving.models.store import ModelStore
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def lines() -> list[str]:
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch, lines) -> Store:
+def models(tmp_path, monkeypatch, lines) -> ModelStore:
     class Model:
         def __init__(self, path: Path, *, batching: bool | None) -> None:
             self.signatures = {"serving_default": None}
@@ -26,7 +26,7 @@ def models(tmp_path, monkeypatch, lines) -> Store:
 
         def warm_up(self, sizes) -> None:
             if self._does == "refuse":
-                raise bad("no zeros, please")
+                raise bad_request("no zeros, please")
             if self._does == "fail":
                 raise RuntimeError("out\nof order")
 
@@ -36,9 +36,9 @@ def models(tmp_path, monkeypatch, lines) -> Store:
     def make_batcher(name, model):
         return SimpleNamespace(waiting=0, close=lambda: None)
 
-    monkeypatch.setattr(store, "Model", Model)
+    monkeypatch.setattr(store, "ServedModel", Model)
     monkeypatch.setattr(store, "TICK", 0.0)
-    return Store(tmp_path, "model", 2, make_batcher, tell=lines.append)
+    return ModelStore(tmp_path, "model", 2, make_batcher, tell=lines.append)
 
 
 def write(folder: Path, does: str = "work") -> None:

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trainer.config.errors import UserError
-from trainer.serving.http.endpoint import Call
-from trainer.serving.http.errors import Refusal, bad
+from trainer.serving.http.endpoint import RequestContext
+from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models.version import Version
 from trainer.serving.user_code.handler import UserCode
 from trainer.serving.user_code.handlers import Handlers
@@ -23,9 +23,9 @@ SECONDS = 30
 class Predictor:
     """Gives back what it is asked, or refuses it."""
 
-    async def answer(self, call, version, body: bytes, **more) -> bytes:
+    async def answer(self, context, version, body: bytes, **more) -> bytes:
         if body == b"bad":
-            raise bad("no such shape")
+            raise bad_request("no such shape")
         return b"answered " + body
 
 
@@ -38,9 +38,11 @@ def code(folder: Path, text: str, **more) -> UserCode:
 
 async def ask(user: UserCode, body: bytes = b"", accept: str = "text/plain") -> Response:
     headers = [(b"accept", accept.encode())]
-    call = Call(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}))
+    context = RequestContext(
+        Request({"type": "http", "method": "POST", "path": "/", "headers": headers})
+    )
     nothing: Any = None
-    return await user.answer(call, Version("model", 1, nothing, nothing), body)
+    return await user.answer(context, Version("model", 1, nothing, nothing), body)
 
 
 def asked(user: UserCode, body: bytes = b"") -> tuple[int, bytes, str | None]:
@@ -119,7 +121,7 @@ def test_more_requests_than_may_wait_are_refused(tmp_path):
         for _ in tasks:
             await asyncio.to_thread(entered.acquire, timeout=SECONDS)
         assert user.calling
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(HTTPError) as caught:
             await ask(user)
         assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "1"})
         go.set()
