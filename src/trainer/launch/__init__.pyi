@@ -17,8 +17,8 @@ from .launcher import (
 )
 from .network import free_ports as free_ports, interface_of as interface_of
 from .plan import PlannedProcess as PlannedProcess, needs_launcher as needs_launcher
-from .rendezvous.client import Peers as Peers
-from .rendezvous.failure import Cause as Cause, is_echo as is_echo
+from .rendezvous.client import CoordinatorClient as CoordinatorClient
+from .rendezvous.failure import Failure as Failure, is_secondary as is_secondary
 from .supervise import orphans as orphans
 from .supervise.api import run_step as run_step, run_supervised as run_supervised
 from .supervise.command import Command as Command, Outcome as Outcome

@@ -16,8 +16,8 @@ from typing import Any
 from trainer.config import PEER, RETRY, Job, UserError
 from trainer.launch import failure_file
 from trainer.launch.plan import Member, PlannedProcess
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.rendezvous.failure import Cause, is_echo
+from trainer.launch.rendezvous.client import CoordinatorClient
+from trainer.launch.rendezvous.failure import Failure, is_secondary
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.policy import Policy
 from trainer.launch.supervise.process import ManagedProcess
@@ -63,11 +63,11 @@ class HostAgent(Policy):
         *,
         member: Member,
         name: str,
-        peers: Peers,
+        peers: CoordinatorClient,
         commands: Commands,
     ) -> None:
         self.fd = peers.fd
-        self.cause: Cause | None = None
+        self.cause: Failure | None = None
         self.done: int | None = None
         self._job = job
         self._member = member
@@ -166,7 +166,7 @@ class HostAgent(Policy):
         """Whether this host was told to end before its part was done."""
         return self._told and self.done is None and not (self._codes and self._bad is None)
 
-    def outcome(self, ran: Outcome, cause: Cause | None) -> Outcome:
+    def outcome(self, ran: Outcome, cause: Failure | None) -> Outcome:
         """How it ended.
 
         Args:
@@ -202,10 +202,10 @@ class HostAgent(Policy):
             elif kind == "start" and not self._told and self.cause is None:
                 self._start(run, told)
             elif kind == "failed":
-                self._fail_with(run, Cause.from_dict(told["cause"]))
+                self._fail_with(run, Failure.from_dict(told["cause"]))
             elif kind == "refused":
                 # Nothing runs here yet, and the reason is the last line.
-                self.cause = Cause.from_dict(told["cause"])
+                self.cause = Failure.from_dict(told["cause"])
             elif kind == "again" and told["generation"] > self._generation:
                 self._begin_anew(run, told)
             elif kind == "done" and self.done is None:
@@ -233,7 +233,8 @@ class HostAgent(Policy):
             self._cannot_start(run, error)
 
     def _cannot_start(self, run: Supervisor, error: UserError) -> None:
-        cause = Cause(host=self._name, process="launcher", code=2, reason=output.clean(str(error)))
+        reason = output.clean(str(error))
+        cause = Failure(host=self._name, process="launcher", code=2, reason=reason)
         self._peers.report("failed", cause=cause.to_dict())
         self._fail_with(run, cause)
 
@@ -241,7 +242,7 @@ class HostAgent(Policy):
         if self._told or self.cause:
             return
         self._again = told["generation"]
-        run.say(f"{Cause.from_dict(told['cause']).line}; all begin anew from the last checkpoint")
+        run.say(f"{Failure.from_dict(told['cause']).line}; all begin anew from the last checkpoint")
         # There is nothing left to save.
         run.kill()
 
@@ -269,7 +270,7 @@ class HostAgent(Policy):
         self._peers.report("failed", cause=cause.to_dict())
         self._fail_with(run, cause)
 
-    def _fail_with(self, run: Supervisor, cause: Cause) -> None:
+    def _fail_with(self, run: Supervisor, cause: Failure) -> None:
         if self.cause is None:
             left = ", ".join(child.name for child in run.living)
             run.say(f"{cause.where} failed" + (f"; ending {left}" if left else ""))
@@ -277,19 +278,20 @@ class HostAgent(Policy):
             self.cause = cause
         run.end(PATIENCE)
 
-    def _break(self, cause: Cause) -> None:
+    def _break(self, cause: Failure) -> None:
         """Without this process the job cannot go on, but perhaps begin anew; the roster decides."""
         self._broken = True
         self._peers.report("broken", cause=cause.to_dict(), generation=self._generation)
 
-    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Cause:
+    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Failure:
         ended = Outcome(
             code=child.code or 0, failed=process.name, signal=child.signal, tail=child.tail
         )
         reason = failure_file.reason_from(ended)
-        # What the kernel has ended is no echo of anything.
-        echo = child.code == PEER or (child.signal in (None, signal.SIGABRT) and is_echo(reason))
-        return Cause(host=self._name, process=process.name, code=code, reason=reason, echo=echo)
+        # What the kernel has ended is no consequence of another failure.
+        left = child.signal in (None, signal.SIGABRT)
+        echo = child.code == PEER or (left and is_secondary(reason))
+        return Failure(host=self._name, process=process.name, code=code, reason=reason, echo=echo)
 
     def _helps(self, process: PlannedProcess) -> bool:
         """Whether it never ends by itself."""

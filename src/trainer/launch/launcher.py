@@ -28,15 +28,15 @@ from trainer.launch.environment import RendezvousAddress, environment, horovod_p
 from trainer.launch.host_settings import HostSettings
 from trainer.launch.network import free_ports, interface_of, split_address
 from trainer.launch.plan import PlannedProcess
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.client import CoordinatorClient
+from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
-from trainer.launch.rendezvous.keepalive import Lifeline
-from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.keepalive import Keepalive
+from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.root_cause import SETTLE
 from trainer.launch.rendezvous.signing import Signer
-from trainer.launch.rendezvous.state import Terms
-from trainer.launch.rendezvous.transport import Post, directly, over_http
+from trainer.launch.rendezvous.state import JobSpec
+from trainer.launch.rendezvous.transport import Transport, in_process, over_http
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.signals import (
@@ -97,7 +97,9 @@ def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
     with contextlib.ExitStack() as stack:
         ear = stack.enter_context(reading_signals())
         stack.enter_context(orphans.adopting_orphans())
-        roster = Roster(host.terms(), on_start=host.open_store) if host.member == first else None
+        roster = None
+        if host.member == first:
+            roster = Coordinator(host.terms(), on_start=host.open_store)
         if roster:
             alone = plan.is_single_host(job)
             asked = job.port or (0 if alone else PORT)
@@ -106,8 +108,8 @@ def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
                 serving(roster, host=where, port=asked, store=host.store, secret=job.secret)
             )
         peers = stack.enter_context(
-            Peers(
-                directly(roster) if roster else host.way_to(first.host),
+            CoordinatorClient(
+                in_process(roster) if roster else host.way_to(first.host),
                 member=host.member,
                 name=host.name,
                 chief=host.name if roster else first.host,
@@ -170,7 +172,7 @@ class LocalHost:
         self.port = job.port or PORT
         self.spec: dict[str, Any] = {}
         self.card: dict[str, Any] = {}
-        self.store = Store()
+        self.store = KeyValueStore()
         self._signer = Signer(job.secret) if job.secret else None
         self.job = job
         self.base = base
@@ -180,7 +182,7 @@ class LocalHost:
         """Return what this host states of the job; the files of its data are looked at."""
         return settings_of(self.job, self.member, name=self.name, env=self.base.env)
 
-    def terms(self) -> Terms:
+    def terms(self) -> JobSpec:
         """What the job can do without."""
         job, served = self.job, self.job.distribution == "parameter_server"
         members = plan.members(job)
@@ -190,7 +192,7 @@ class LocalHost:
             for m in members
             if served and (m.role == "evaluator" or (m.role == "worker" and not beside))
         ]
-        return Terms(
+        return JobSpec(
             spec=self.spec,
             expected=members,
             spared=frozenset(spared) - {members[0].id},
@@ -203,7 +205,7 @@ class LocalHost:
             late_evaluators=job.late_evaluators,
         )
 
-    def part(self, peers: Peers) -> HostAgent:
+    def part(self, peers: CoordinatorClient) -> HostAgent:
         """The rules of this host."""
         return HostAgent(
             self.job,
@@ -228,11 +230,11 @@ class LocalHost:
         """Take note of the addresses that a connection to the chief's host has."""
         self._chief_ip, self._own_ip = chief_ip, own_ip
 
-    def open_line(self, told: Mapping[str, Any]) -> Lifeline:
+    def open_line(self, told: Mapping[str, Any]) -> Keepalive:
         """Open an idle connection to the chief's host, once it has been reached."""
-        return Lifeline(self._chief_ip, self.port, told, self._signer)
+        return Keepalive(self._chief_ip, self.port, told, self._signer)
 
-    def way_to(self, chief: str) -> Post:
+    def way_to(self, chief: str) -> Transport:
         """Return the way to the coordinator on another host."""
         return over_http(chief, self.port, self.connected, self._signer)
 
@@ -311,7 +313,7 @@ def _warn(job: Job) -> None:
                 )
 
 
-def _see_off(roster: Roster, ear: SignalReader, *, failed: bool) -> None:
+def _see_off(roster: Coordinator, ear: SignalReader, *, failed: bool) -> None:
     """Wait until all others have left, so that they hear the last news."""
     until = time.monotonic() + (_FAREWELL if failed else _FAREWELL + max(CLOSING, EVALUATING))
     while roster.wait_for_leave(0.2) and time.monotonic() < until:

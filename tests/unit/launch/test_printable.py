@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.launch.printable import printable
-from trainer.launch.rendezvous.failure import Cause
+from trainer.launch.rendezvous.failure import Failure
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_a_cause_from_another_host_is_one_line_whatever_it_says():
         "host": "a\x1b[2J" * 100, "process": "rank 0\r\n", "code": 3, "echo": False,
         "reason": "ValueError: \x1b]0;x\x07\nsecond\r\nthird" + "x" * 10_000,
     }  # fmt: skip
-    cause = Cause.from_dict(sent)
+    cause = Failure.from_dict(sent)
     assert cause.line.isprintable()
     assert len(cause.line) < 4500
     assert len(cause.where) < 255 * 4 + 64
     assert cause.reason.splitlines()[1:] != []
     # What this host's own processes print is printed so, too.
-    assert Cause(host="b", process="rank 1", code=1, reason="\x1b[31mred").line.isprintable()
+    assert Failure(host="b", process="rank 1", code=1, reason="\x1b[31mred").line.isprintable()

@@ -12,7 +12,7 @@ from enum import Enum
 from trainer.launch.printable import printable
 from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.root_cause import SILENT
-from trainer.launch.rendezvous.state import JOINED, Host, State, Terms
+from trainer.launch.rendezvous.state import JOINED, JobSpec, JobState, MemberState
 
 # Evaluators that no list names; TensorFlow itself knows one.
 _MOST_UNLISTED = 16
@@ -20,7 +20,7 @@ _MOST_UNLISTED = 16
 _TOGETHER = 5.0
 
 
-class Answer(Enum):
+class Admission(Enum):
     """What becomes of a newcomer."""
 
     ACCEPT = "accept"
@@ -37,14 +37,20 @@ class Answer(Enum):
 class Decision:
     """The answer to a newcomer, and why."""
 
-    answer: Answer
+    answer: Admission
     reason: str = ""
 
 
 def decide(
-    terms: Terms, state: State, member: str, join: Join, *, known: Host | None, now: float,
+    terms: JobSpec,
+    state: JobState,
+    member: str,
+    join: Join,
+    *,
+    known: MemberState | None,
+    now: float,
     unlisted: int,
-) -> Decision:  # fmt: skip
+) -> Decision:
     """Decide about a launcher that has not joined yet.
 
     Args:
@@ -61,26 +67,26 @@ def decide(
         late = state.has_run and now - state.started_at > _TOGETHER
         wrong = _unlisted(terms, member, late=late, known=known, count=unlisted)
         if wrong:
-            return Decision(Answer.REFUSE, wrong)
+            return Decision(Admission.REFUSE, wrong)
     differs = terms.disagreement(join.settings)
     if differs and (state.has_run or not listed):
-        return Decision(Answer.REFUSE, differs)
+        return Decision(Admission.REFUSE, differs)
     if known and is_living(known, now):
         return Decision(
-            Answer.RETRY,
+            Admission.RETRY,
             f"{known.task} has joined already from host {known.name}, and lives; end that one "
             "first, or give this host a place of its own in the list of hosts",
         )
-    return Decision(Answer.DIFFERS, differs) if differs else Decision(Answer.ACCEPT)
+    return Decision(Admission.DIFFERS, differs) if differs else Decision(Admission.ACCEPT)
 
 
-def is_living(host: Host, now: float) -> bool:
+def is_living(host: MemberState, now: float) -> bool:
     """Return whether the run that has joined is still there, as far as can be known."""
     return host.state == JOINED and (host.lines > 0 or now - host.seen <= SILENT)
 
 
 def _unlisted(
-    terms: Terms, member: str, *, late: bool, known: Host | None, count: int
+    terms: JobSpec, member: str, *, late: bool, known: MemberState | None, count: int
 ) -> str | None:
     names = ", ".join(each.id for each in terms.expected)
     if not member.startswith("evaluator-") or not terms.unlisted_evaluators:

@@ -21,14 +21,14 @@ from trainer.config import RETRY
 from trainer.launch.plan import Member
 from trainer.launch.printable import printable
 from trainer.launch.rendezvous.coordinator import HOLD, HUNG, LOST
-from trainer.launch.rendezvous.failure import Cause
-from trainer.launch.rendezvous.keepalive import Lifeline
+from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.root_cause import SETTLE, SILENCE, SILENT, STUCK
 from trainer.launch.rendezvous.signing import RefusedError
-from trainer.launch.rendezvous.transport import Post
+from trainer.launch.rendezvous.transport import Transport
 
 # Opens an idle connection to the chief's host, given who we are.
-OpenLine = Callable[[Mapping[str, Any]], Lifeline]
+OpenKeepalive = Callable[[Mapping[str, Any]], Keepalive]
 
 # Between two attempts.
 _PAUSE = 0.25
@@ -51,7 +51,7 @@ _FAREWELL = 2.0
 _LAST = 8.0
 
 
-class Peers:
+class CoordinatorClient:
     """This host's line to all others.
 
     Args:
@@ -72,7 +72,7 @@ class Peers:
 
     def __init__(
         self,
-        post: Post,
+        post: Transport,
         *,
         member: Member,
         name: str,
@@ -82,7 +82,7 @@ class Peers:
         spec: Mapping[str, Any],
         start_timeout: float,
         card: Mapping[str, Any] = _NO_CARD,
-        open_line: OpenLine | None = None,
+        open_line: OpenKeepalive | None = None,
     ) -> None:
         self._post = post
         self._member = member
@@ -94,7 +94,7 @@ class Peers:
         self._count = count
         self._start_timeout = start_timeout
         self._open_line = open_line
-        self._line: Lifeline | None = None
+        self._line: Keepalive | None = None
         self._me = {"member": member.id, "run": uuid.uuid4().hex}
         self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -106,7 +106,7 @@ class Peers:
             for work, name in ((self._listen, "peers"), (self._send, "reports"))
         ]
 
-    def __enter__(self) -> Peers:
+    def __enter__(self) -> CoordinatorClient:
         for thread in self._threads:
             thread.start()
         return self
@@ -137,7 +137,7 @@ class Peers:
         """Tell the roster something; it is sent later, in order."""
         self._reports.put({"kind": kind, **what})
 
-    def leave(self, *, code: int, early: bool, cause: Cause | None) -> Cause | None:
+    def leave(self, *, code: int, early: bool, cause: Failure | None) -> Failure | None:
         """Send what is left to be told, and say goodbye.
 
         Args:
@@ -158,7 +158,7 @@ class Peers:
         while True:
             try:
                 answer = self._post("leave", told, SETTLE + _FAREWELL)
-                return Cause.from_dict(answer["cause"]) if answer.get("cause") else cause
+                return Failure.from_dict(answer["cause"]) if answer.get("cause") else cause
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 if self._is_there() and time.monotonic() < until:
                     time.sleep(_PAUSE)
@@ -277,7 +277,7 @@ class Peers:
         """Give up, as the chief does not take this host; it is no failure of the job's."""
         self._gone = True
         where = f"{self._chief}:{self._port}"
-        cause = Cause(
+        cause = Failure(
             host=self._name,
             process=self._member.task,
             code=USER_MISTAKE,
@@ -285,8 +285,8 @@ class Peers:
         )
         self._tell({"kind": "refused", "cause": cause.to_dict()})
 
-    def _chief_lost(self, reason: str) -> Cause:
-        return Cause(host=self._chief, process="chief", code=RETRY, reason=reason)
+    def _chief_lost(self, reason: str) -> Failure:
+        return Failure(host=self._chief, process="chief", code=RETRY, reason=reason)
 
     def _waiting(self, text: str) -> None:
         self._tell({"kind": "note", "text": text})

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import RETRY
-from trainer.launch.rendezvous.admission import Answer, decide
-from trainer.launch.rendezvous.failure import Cause
-from trainer.launch.rendezvous.lifecycle import Course
+from trainer.launch.rendezvous.admission import Admission, decide
+from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.lifecycle import Lifecycle
 from trainer.launch.rendezvous.origin import Origin
 from trainer.launch.rendezvous.requests import Join, sender, whole
 from trainer.launch.rendezvous.root_cause import SILENT
-from trainer.launch.rendezvous.state import GONE, JOINED, LEFT, Host
+from trainer.launch.rendezvous.state import GONE, JOINED, LEFT, MemberState
 
 # Seconds without sign of life after which a host counts as lost.
 LOST = 5.0
@@ -33,7 +33,7 @@ _LINES = 4
 _NOTES = 10
 
 
-class Roster(Course):
+class Coordinator(Lifecycle):
     """The hosts of a job, and its news.
 
     Args: as of `Course`.
@@ -83,7 +83,7 @@ class Roster(Course):
                 others = "".join(f", nor did {member}" for member in more)
                 within = f"did not come within {self._terms.start_timeout:g} s (--start-timeout)"
                 self._fail(
-                    Cause(host=first.host, process=first.task, code=RETRY, reason=within + others)
+                    Failure(host=first.host, process=first.task, code=RETRY, reason=within + others)
                 )
 
     def left(self, id: str, run: str) -> None:
@@ -133,20 +133,20 @@ class Roster(Course):
             self._terms, state, id, join, known=host, now=now,
             unlisted=sum(not self._terms.lists(each) for each in self._hosts),
         )  # fmt: skip
-        if decision.answer is Answer.RETRY and host:
+        if decision.answer is Admission.RETRY and host:
             return {"occupied": decision.reason, "beating": now - host.seen <= SILENT}
-        if decision.answer is Answer.REFUSE:
+        if decision.answer is Admission.REFUSE:
             self._refuse(f"host {join.host}, {join.task}, was refused: {decision.reason}")
             return {"refused": decision.reason}
-        new = Host(
+        new = MemberState(
             run=run, name=join.host, task=join.task, count=join.count, card=dict(join.card),
             seen=now, ready=state.generation, settings=join.settings,
         )  # fmt: skip
-        if decision.answer is Answer.DIFFERS:
+        if decision.answer is Admission.DIFFERS:
             state.judged_at = min(state.judged_at, now + GATHER, state.deadline)
         elif host and state.started and not self._terms.spares(id):
             reason = "its launcher was started a second time, so the first one has died"
-            self._fail(Cause(host=new.name, process=new.task, code=RETRY, reason=reason))
+            self._fail(Failure(host=new.name, process=new.task, code=RETRY, reason=reason))
         elif host and state.started:
             self._tell("note", text=f"host {new.name}, {new.task}, is back")
         self._hosts[id] = new
@@ -169,19 +169,19 @@ class Roster(Course):
         if self._state.refused <= _NOTES:
             self._tell("note", text=text)
 
-    def _heard_from(self, host: Host) -> None:
+    def _heard_from(self, host: MemberState) -> None:
         if host.state == GONE:
             host.state = JOINED
             self._tell("note", text=f"host {host.name}, {host.task}, is back")
         host.seen = self._clock()
 
-    def _line(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _line(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
         if host.lines >= _LINES:
             raise ValueError("too many connections")
         host.lines += 1
         return {}
 
-    def _beat(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _beat(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
         state = self._state
         seen = whole(told["seen"], low=0, high=len(state.news))
         self._heard_from(host)
@@ -192,17 +192,17 @@ class Roster(Course):
             "missing": [] if state.started else [str(member) for member in self._missing()],
         }
 
-    def _report(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _report(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
         state, kind, listed = self._state, told["kind"], self._terms.lists(id)
         if kind == "failed":
-            cause = Cause.from_dict(told["cause"])
+            cause = Failure.from_dict(told["cause"])
             if listed:
                 self._fail(cause)
             else:
                 # Nobody waits for it; the chief evaluates as well.
                 self._tell("note", text=f"{cause.line}; the job goes on without it")
         elif kind == "broken" and listed:
-            cause = Cause.from_dict(told["cause"])
+            cause = Failure.from_dict(told["cause"])
             now = whole(told["generation"], low=0, high=state.generation) == state.generation
             if now and state.started:
                 self._begin_anew(cause)
@@ -223,7 +223,7 @@ class Roster(Course):
         host.seen = self._clock()
         return {}
 
-    def _leave(self, id: str, host: Host, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _leave(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
         state, early = self._state, told["early"]
         code = whole(told["code"], low=0, high=255)
         if not isinstance(early, bool):
@@ -233,7 +233,7 @@ class Roster(Course):
                 self._tell("note", text=f"host {host.name}, {host.task}, was told to end")
             else:
                 self._fail(
-                    Cause(
+                    Failure(
                         host=host.name,
                         process=host.task,
                         code=code or RETRY,
@@ -252,6 +252,6 @@ class Roster(Course):
         cause = self._verdict.cause
         return {"cause": cause.to_dict() if cause else None}
 
-    def _known(self, id: str, run: str) -> Host | None:
+    def _known(self, id: str, run: str) -> MemberState | None:
         host = self._hosts.get(id)
         return host if host and host.run == run else None

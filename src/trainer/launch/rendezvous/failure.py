@@ -19,7 +19,7 @@ _ECHO = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cause:
+class Failure:
     """The failure that ends a job.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cause:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Cause:
+    def from_dict(cls, fields: dict[str, Any]) -> Failure:
         """Return the inverse of `to_dict`, whatever another host put in.
 
         A failure that says it has no exit code of a failure is one all the same.
@@ -77,6 +77,6 @@ class Cause:
         )
 
 
-def is_echo(reason: str) -> bool:
+def is_secondary(reason: str) -> bool:
     """Whether a reason speaks of a connection that broke rather than of what broke it."""
     return bool(_ECHO.search(reason))

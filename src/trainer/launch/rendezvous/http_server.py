@@ -19,9 +19,9 @@ from typing import IO, Any
 
 from trainer.config import UserError
 from trainer.launch.rendezvous.connections import PATIENCE, Connections
-from trainer.launch.rendezvous.coordinator import Roster
-from trainer.launch.rendezvous.keepalive import hold
-from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.coordinator import Coordinator
+from trainer.launch.rendezvous.keepalive import wait_for_close
+from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.signing import HEADER, Checker
 
 # Horovod's values are addresses, ours a page of text.
@@ -36,7 +36,7 @@ _TICK = 0.25
 Sign = Callable[[int, bytes], str]
 
 
-class _Server(ThreadingHTTPServer):
+class _RendezvousServer(ThreadingHTTPServer):
     daemon_threads = True
     # All ranks come at once.
     request_queue_size = 1024
@@ -44,9 +44,9 @@ class _Server(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        roster: Roster,
+        roster: Coordinator,
         *,
-        store: Store,
+        store: KeyValueStore,
         checker: Checker | None,
         patience: float,
     ) -> None:
@@ -80,7 +80,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _RendezvousServer
     timeout = PATIENCE
 
     def setup(self) -> None:
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, f"{type(error).__name__}\n".encode(), sign=sign)
             return
         if verb == "line" and known:
-            hold(self.connection, ended=self.server.ended.is_set)
+            wait_for_close(self.connection, ended=self.server.ended.is_set)
             roster.line_broke(told["member"], told["run"])
             return
         try:
@@ -197,11 +197,11 @@ class _Head:
 
 @contextlib.contextmanager
 def serving(
-    roster: Roster,
+    roster: Coordinator,
     *,
     host: str,
     port: int,
-    store: Store | None = None,
+    store: KeyValueStore | None = None,
     secret: str | None = None,
     patience: float = PATIENCE,
 ) -> Iterator[int]:
@@ -222,8 +222,8 @@ def serving(
         UserError: It cannot listen there.
     """
     try:
-        server = _Server(
-            (host, port), roster, store=store or Store(), patience=patience,
+        server = _RendezvousServer(
+            (host, port), roster, store=store or KeyValueStore(), patience=patience,
             checker=Checker(secret) if secret else None,
         )  # fmt: skip
     except (OSError, OverflowError) as error:

@@ -33,7 +33,7 @@ _ATTEMPT = 2.0
 _LOOK = 0.5
 
 
-class Lifeline:
+class Keepalive:
     """This host's end.
 
     Args:
@@ -79,7 +79,7 @@ class Lifeline:
             line.close()
 
 
-def hold(connection: socket.socket, *, ended: Callable[[], bool]) -> None:
+def wait_for_close(connection: socket.socket, *, ended: Callable[[], bool]) -> None:
     """Return when a connection is broken, at the chief's end of it.
 
     Args:

@@ -27,7 +27,7 @@ _NAME = re.compile(
 Place = tuple[str, int]
 
 
-class Store:
+class KeyValueStore:
     """Values by scope and rank; until it is opened it takes none.
 
     Args:

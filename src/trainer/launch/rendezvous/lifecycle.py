@@ -14,12 +14,12 @@ from typing import Any
 
 from trainer.launch.differences import common_precision, difference, differs
 from trainer.launch.plan import Member
-from trainer.launch.rendezvous.failure import Cause
-from trainer.launch.rendezvous.root_cause import SILENCE, STUCK, Verdict, lost
-from trainer.launch.rendezvous.state import GONE, JOINED, Host, State, Terms
+from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.root_cause import SILENCE, STUCK, RootCause, lost
+from trainer.launch.rendezvous.state import GONE, JOINED, JobSpec, JobState, MemberState
 
 
-class Course:
+class Lifecycle:
     """The steps of a job; whoever calls them holds the lock.
 
     Args:
@@ -31,7 +31,7 @@ class Course:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: JobSpec,
         *,
         on_start: Callable[[Mapping[str, int]], None] = lambda counts: None,
         clock: Callable[[], float] = time.monotonic,
@@ -41,10 +41,10 @@ class Course:
         self._on_start = on_start
         self._clock = clock
         self._changed = threading.Condition()
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[str, MemberState] = {}
         self._places: set[tuple[str, int | None]] = set()
-        self._verdict = Verdict(clock)
-        self._state = State(deadline=clock() + terms.start_timeout)
+        self._verdict = RootCause(clock)
+        self._state = JobState(deadline=clock() + terms.start_timeout)
 
     def _missing(self) -> list[Member]:
         def ready(id: str) -> bool:
@@ -87,10 +87,10 @@ class Course:
         # The coordinator's own problem is no difference from others.
         blamed = next((h for h in others if differs(first, h.settings) and not first.problem), None)
         host = blamed or self._hosts[self._chief]
-        self._fail(Cause(host=host.name, process=host.task, code=2, reason=wrong))
+        self._fail(Failure(host=host.name, process=host.task, code=2, reason=wrong))
         return True
 
-    def _lose(self, id: str, host: Host) -> None:
+    def _lose(self, id: str, host: MemberState) -> None:
         host.state = GONE
         state = self._state
         self._changed.notify_all()
@@ -106,7 +106,7 @@ class Course:
         else:
             self._fail(cause)
 
-    def _begin_anew(self, cause: Cause) -> None:
+    def _begin_anew(self, cause: Failure) -> None:
         state = self._state
         if state.done is not None or self._verdict.cause:
             return
@@ -119,7 +119,7 @@ class Course:
         state.begins = len(state.news)
         self._tell("again", generation=state.generation, cause=cause.to_dict())
 
-    def _fail(self, cause: Cause) -> None:
+    def _fail(self, cause: Failure) -> None:
         state = self._state
         if state.done is None and self._verdict.take(cause):
             self._tell("failed", cause=cause.to_dict())

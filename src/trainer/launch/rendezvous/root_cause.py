@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from trainer.config import RETRY
-from trainer.launch.rendezvous.failure import Cause
-from trainer.launch.rendezvous.state import Host
+from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.state import MemberState
 
 # For the real cause to come in, when what came first may only be an echo of it.
 SETTLE = 2.0
@@ -22,7 +22,7 @@ DOUBTFUL = (
 STUCK = "no sign of life of its launcher any more, though the host is there"
 
 
-class Verdict:
+class RootCause:
     """The first cause that is told, or a better one that comes soon after its echo.
 
     Args:
@@ -33,11 +33,11 @@ class Verdict:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.cause: Cause | None = None
+        self.cause: Failure | None = None
         self._clock = clock
         self._since = 0.0
 
-    def take(self, cause: Cause) -> bool:
+    def take(self, cause: Failure) -> bool:
         """Hear a cause; return whether it counts from now on."""
         if self.cause is None:
             self._since = self._clock()
@@ -53,7 +53,7 @@ class Verdict:
             return 0.0
         return self._since + SETTLE - self._clock()
 
-    def blame_the_silent(self, hosts: Iterable[Host]) -> None:
+    def blame_the_silent(self, hosts: Iterable[MemberState]) -> None:
         """Where there is but an echo, see whether a host has fallen silent meanwhile."""
         now = self._clock()
         silent = [host for host in hosts if now - host.seen > SILENT]
@@ -63,6 +63,6 @@ class Verdict:
             self.cause = dataclasses.replace(lost(first, reason), code=self.cause.code)
 
 
-def lost(host: Host, reason: str) -> Cause:
+def lost(host: MemberState, reason: str) -> Failure:
     """The cause when a host does not answer."""
-    return Cause(host=host.name, process=host.task, code=RETRY, reason=reason)
+    return Failure(host=host.name, process=host.task, code=RETRY, reason=reason)

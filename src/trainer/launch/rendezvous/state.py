@@ -16,7 +16,7 @@ JOINED, LEFT, GONE = "joined", "left", "lost"
 
 
 @dataclass
-class Host:
+class MemberState:
     """One host as the roster sees it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class JobSpec:
     """What a job can do without.
 
     Attributes:
@@ -87,7 +87,7 @@ class Terms:
 
 
 @dataclass
-class State:
+class JobState:
     """What has come of the job.
 
     Attributes:

@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import LARGEST
 from trainer.launch.rendezvous.signing import HEADER, RefusedError, Signer
 
 # Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.
-Post = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
+Transport = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
 # Called with the chief's IP and this host's own, as a connection shows them.
 Connected = Callable[[str, str], None]
 
 _SET_ALIKE = "set the same on all hosts"
 
 
-def over_http(host: str, port: int, connected: Connected, signer: Signer | None = None) -> Post:
+def over_http(
+    host: str, port: int, connected: Connected, signer: Signer | None = None
+) -> Transport:
     """A way to the roster on another host.
 
     Args:
@@ -49,7 +51,7 @@ def over_http(host: str, port: int, connected: Connected, signer: Signer | None 
     return post
 
 
-def directly(roster: Roster) -> Post:
+def in_process(roster: Coordinator) -> Transport:
     """The way to the roster in the process that keeps it."""
     return lambda verb, told, _: roster.handle(verb, told)
 

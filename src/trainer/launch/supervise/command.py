@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer.launch.rendezvous.failure import Cause
+from trainer.launch.rendezvous.failure import Failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +49,4 @@ class Outcome:
     told: int | None = None
     timed_out: bool = False
     killed: bool = False
-    cause: Cause | None = None
+    cause: Failure | None = None

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from trainer.launch import (
     PATIENCE,
-    Cause,
+    CoordinatorClient,
+    Failure,
     HostAgent,
     LocalHost,
     ManagedProcess,
     Outcome,
-    Peers,
     PlannedProcess,
     Supervisor,
     failure_file,
-    is_echo,
+    is_secondary,
     mpi_output,
     orphans,
 )
@@ -39,7 +39,9 @@ class MpiAgent(HostAgent):
         host_of: On which host a rank runs.
     """
 
-    def __init__(self, host: LocalHost, peers: Peers, host_of: Callable[[int], str]) -> None:
+    def __init__(
+        self, host: LocalHost, peers: CoordinatorClient, host_of: Callable[[int], str]
+    ) -> None:
         super().__init__(
             host.job,
             member=host.member,
@@ -76,7 +78,7 @@ class MpiAgent(HostAgent):
         else:
             run.end(PATIENCE)
 
-    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Cause:
+    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Failure:
         rank, lines = mpi_output.blame(child.tail)
         name = process.name if rank is None else f"rank {rank}"
         number = mpi_output.signal_of(child.tail)
@@ -85,10 +87,10 @@ class MpiAgent(HostAgent):
         echo = (
             child.signal is None
             and number is None
-            and (is_echo(reason) or (rank is None and mpi_output.lost(child.tail)))
+            and (is_secondary(reason) or (rank is None and mpi_output.lost(child.tail)))
         )
         host = self._name if rank is None else self._host_of(rank)
-        return Cause(host=host, process=name, code=code, reason=reason, echo=echo)
+        return Failure(host=host, process=name, code=code, reason=reason, echo=echo)
 
 
 def ranks() -> list[int]:

@@ -21,10 +21,10 @@ from trainer import __version__
 from trainer.config import Job, UserError
 from trainer.launch import (
     Command,
+    CoordinatorClient,
     HostAgent,
     HostSettings,
     LocalHost,
-    Peers,
     PlannedProcess,
     free_ports,
     interface_of,
@@ -109,7 +109,7 @@ class MpiHost(LocalHost):
             server = ssh.Server(key=key, port=port)
             self.card = {**server.to_dict(), "interface": self.job.cluster.interface}
 
-    def part(self, peers: Peers) -> HostAgent:
+    def part(self, peers: CoordinatorClient) -> HostAgent:
         """The rules of this host."""
         return MpiAgent(self, peers, self._host_of)
 

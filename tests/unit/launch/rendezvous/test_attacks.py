@@ -13,14 +13,14 @@ from attacker import NOBODY, Mind, program
 
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous import coordinator as roster_module, http_server
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.client import CoordinatorClient
+from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
-from trainer.launch.rendezvous.keepalive import Lifeline
-from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.keepalive import Keepalive
+from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.signing import Signer
-from trainer.launch.rendezvous.state import Terms
-from trainer.launch.rendezvous.transport import directly, over_http
+from trainer.launch.rendezvous.state import JobSpec
+from trainer.launch.rendezvous.transport import in_process, over_http
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
@@ -28,7 +28,7 @@ PS = Member(role="ps", index=0, address="algo-3")
 
 
 def line(post, member, open_line=None):
-    return Peers(
+    return CoordinatorClient(
         post, member=member, name=member.host, chief="algo-1", port=1, count=1, spec={},
         start_timeout=30.0, open_line=open_line,
     )  # fmt: skip
@@ -50,17 +50,17 @@ def wait_for(peers, kind):
 def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, secret, count):
     raised = []
     monkeypatch.setattr(
-        http_server._Server, "handle_error", lambda *_: raised.append(sys.exc_info()[0])
+        http_server._RendezvousServer, "handle_error", lambda *_: raised.append(sys.exc_info()[0])
     )
-    store = Store()
-    terms = Terms(spec={}, expected=(CHIEF, WORKER), unlisted_evaluators=True)
-    roster = Roster(terms, on_start=lambda _: store.open([("global", 0), ("global", 1)]))
+    store = KeyValueStore()
+    terms = JobSpec(spec={}, expected=(CHIEF, WORKER), unlisted_evaluators=True)
+    roster = Coordinator(terms, on_start=lambda _: store.open([("global", 0), ("global", 1)]))
     with serving(roster, host="127.0.0.1", port=0, store=store, secret=secret) as port:
         signer = Signer(secret) if secret else None
         way = over_http("127.0.0.1", port, lambda *_: None, signer)
         # As on a machine that is busy: the worker is not lost while that stands.
-        held = partial(Lifeline, "127.0.0.1", port, signer=signer)
-        with line(directly(roster), CHIEF) as chief, line(way, WORKER, held) as worker:
+        held = partial(Keepalive, "127.0.0.1", port, signer=signer)
+        with line(in_process(roster), CHIEF) as chief, line(way, WORKER, held) as worker:
             heard = wait_for(worker, "start")
             wait_for(chief, "start")
             assert store.put("/global/0", b"address") == 200
@@ -98,8 +98,8 @@ def test_a_launcher_that_says_anything_at_all_is_refused_or_understood(monkeypat
     done = refused = 0
     for _ in range(100):
         now = [0.0]
-        roster = Roster(
-            Terms(spec={}, expected=(CHIEF, WORKER, PS), restarts=2, spared=frozenset({PS.id})),
+        roster = Coordinator(
+            JobSpec(spec={}, expected=(CHIEF, WORKER, PS), restarts=2, spared=frozenset({PS.id})),
             clock=lambda now=now: now[0],
         )
         for member in (CHIEF, WORKER, PS):

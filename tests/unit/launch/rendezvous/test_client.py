@@ -7,17 +7,17 @@ import pytest
 
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous import client as module
-from trainer.launch.rendezvous.client import Peers
-from trainer.launch.rendezvous.coordinator import Roster
-from trainer.launch.rendezvous.failure import Cause
+from trainer.launch.rendezvous.client import CoordinatorClient
+from trainer.launch.rendezvous.coordinator import Coordinator
+from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.http_server import serving
-from trainer.launch.rendezvous.state import Terms
-from trainer.launch.rendezvous.transport import directly, over_http
+from trainer.launch.rendezvous.state import JobSpec
+from trainer.launch.rendezvous.transport import in_process, over_http
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
-CAUSE = Cause(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
-ECHO = Cause(host="algo-2", process="rank 1", code=201, reason="connection reset", echo=True)
+CAUSE = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
+ECHO = Failure(host="algo-2", process="rank 1", code=201, reason="connection reset", echo=True)
 
 
 class Line:
@@ -34,11 +34,11 @@ class Line:
 
 def line(post, member=CHIEF, **more):
     told = {"chief": "algo-1", "port": 7117, "count": 1, "spec": {}, "start_timeout": 5.0}
-    return Peers(post, member=member, name=member.host, **{**told, **more})
+    return CoordinatorClient(post, member=member, name=member.host, **{**told, **more})
 
 
 def roster(**terms):
-    return Roster(Terms(**{"spec": {}, "expected": (CHIEF, WORKER), **terms}))
+    return Coordinator(JobSpec(**{"spec": {}, "expected": (CHIEF, WORKER), **terms}))
 
 
 def hear(peers, kind, timeout=10.0):
@@ -61,13 +61,13 @@ def test_news_of_one_is_heard_by_all_at_once():
     with serving(kept, host="127.0.0.1", port=0) as port:
         connected = queue.SimpleQueue()
         post = over_http("localhost", port, lambda *ips: connected.put(ips))
-        with line(directly(kept)) as chief, line(post, WORKER) as worker:
+        with line(in_process(kept)) as chief, line(post, WORKER) as worker:
             for each in (chief, worker):
                 assert hear(each, "start")["counts"] == {"chief-0": 1, "worker-0": 1}
             assert connected.get(timeout=5) == ("127.0.0.1", "127.0.0.1")
             began = time.monotonic()
             worker.report("failed", cause=CAUSE.to_dict())
-            assert Cause.from_dict(hear(chief, "failed")["cause"]) == CAUSE
+            assert Failure.from_dict(hear(chief, "failed")["cause"]) == CAUSE
             # Well before the next beat.
             assert time.monotonic() - began < module.HOLD
             assert worker.leave(code=1, early=False, cause=CAUSE) == CAUSE
@@ -112,7 +112,7 @@ def test_a_chief_that_never_answers_is_given_up(monkeypatch):
     with line(refusing, WORKER, start_timeout=0.5) as peers:
         waiting = hear(peers, "note")["text"]
         assert waiting == "waiting for the chief at algo-1:7117: 0 s, Connection refused"
-        cause = Cause.from_dict(hear(peers, "failed")["cause"])
+        cause = Failure.from_dict(hear(peers, "failed")["cause"])
         assert cause.line == (
             "host algo-1, chief: cannot be reached at port 7117 within 0.5 s (--start-timeout): "
             "Connection refused"
@@ -125,11 +125,11 @@ def test_a_chief_that_never_answers_is_given_up(monkeypatch):
 def test_what_is_no_trainer_is_told_so(monkeypatch):
     monkeypatch.setattr(module, "_PROGRESS", 0.1)
 
-    class Stranger(Roster):
+    class Stranger(Coordinator):
         def handle(self, verb, told, origin=None):
             raise ValueError
 
-    kept = Stranger(Terms(spec={}, expected=(CHIEF,)))
+    kept = Stranger(JobSpec(spec={}, expected=(CHIEF,)))
     with (
         serving(kept, host="127.0.0.1", port=0) as port,
         line(over_http("127.0.0.1", port, lambda *_: None), WORKER, port=port) as peers,
@@ -149,7 +149,7 @@ def test_a_chief_that_falls_silent_is_lost(monkeypatch):
 
     with line(post, WORKER) as peers:
         silent.set()
-        cause = Cause.from_dict(hear(peers, "failed", 5)["cause"])
+        cause = Failure.from_dict(hear(peers, "failed", 5)["cause"])
         assert (cause.host, cause.process, cause.code) == ("algo-1", "chief", 200)
 
 
@@ -164,7 +164,7 @@ def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
         raise TimeoutError
 
     with line(post, WORKER, open_line=Line) as peers:
-        cause = Cause.from_dict(hear(peers, "failed", 10)["cause"])
+        cause = Failure.from_dict(hear(peers, "failed", 10)["cause"])
     assert cause.reason == module.STUCK
     assert time.monotonic() - heard >= 2.0
 
@@ -213,7 +213,7 @@ def test_a_chief_that_does_not_know_us_has_been_started_again():
         return {"seen": 0} if verb == "join" else {"unknown": True}
 
     with line(post, WORKER) as peers:
-        cause = Cause.from_dict(hear(peers, "failed", 5)["cause"])
+        cause = Failure.from_dict(hear(peers, "failed", 5)["cause"])
     assert "started a second time" in cause.reason
 
 
@@ -240,13 +240,13 @@ def test_where_the_chief_is_gone_an_echo_is_of_that(monkeypatch, known, told):
 
 def test_who_is_missing_is_said_now_and_then(monkeypatch):
     monkeypatch.setattr(module, "_PROGRESS", 0.2)
-    with line(directly(roster())) as peers:
+    with line(in_process(roster())) as peers:
         assert hear(peers, "note")["text"].startswith("waiting for worker 0 (algo-2): ")
 
 
 def test_at_the_end_nothing_is_left_of_it():
     before = threading.active_count()
-    with line(directly(roster(expected=(CHIEF,)))) as peers:
+    with line(in_process(roster(expected=(CHIEF,)))) as peers:
         hear(peers, "start")
         began = time.monotonic()
         peers.leave(code=0, early=False, cause=None)

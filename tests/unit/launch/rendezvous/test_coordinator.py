@@ -3,11 +3,11 @@ import pytest
 from trainer.launch.host_settings import HostSettings, plain
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous import coordinator as module
-from trainer.launch.rendezvous.coordinator import GATHER, HUNG, LOST, Roster
-from trainer.launch.rendezvous.failure import Cause
+from trainer.launch.rendezvous.coordinator import GATHER, HUNG, LOST, Coordinator
+from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.origin import Origin
 from trainer.launch.rendezvous.root_cause import SILENCE, SILENT, STUCK
-from trainer.launch.rendezvous.state import Terms
+from trainer.launch.rendezvous.state import JobSpec
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
@@ -32,8 +32,8 @@ class Job:
         self.now = 0.0
         expected = expected or (CHIEF, WORKER, PS)
         self.spec = stated()
-        self.roster = Roster(
-            Terms(spec=self.spec, expected=expected, **terms), clock=lambda: self.now
+        self.roster = Coordinator(
+            JobSpec(spec=self.spec, expected=expected, **terms), clock=lambda: self.now
         )
 
     def ask(self, member, run="1", count=1, spec=None, origin=None, **more):
@@ -69,7 +69,7 @@ class Job:
 
     def cause(self, member=CHIEF):
         failed = [told for told in self.news(member) if told["kind"] == "failed"]
-        return Cause.from_dict(failed[-1]["cause"]) if failed else None
+        return Failure.from_dict(failed[-1]["cause"]) if failed else None
 
 
 def origin(address="10.0.0.2", user=None, reached_at="10.0.0.1"):
@@ -77,7 +77,7 @@ def origin(address="10.0.0.2", user=None, reached_at="10.0.0.1"):
 
 
 def failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x", echo=False):
-    return Cause(host=host, process=process, code=code, reason=reason, echo=echo).to_dict()
+    return Failure(host=host, process=process, code=code, reason=reason, echo=echo).to_dict()
 
 
 def test_it_starts_when_the_last_has_come_with_the_numbers_of_all():
@@ -183,8 +183,10 @@ def test_a_host_that_goes_and_comes_again_with_the_right_settings_may_take_part(
 
 def test_what_keeps_the_coordinator_from_starting_is_told_to_all():
     job = Job()
-    job.roster = Roster(
-        Terms(spec=job.spec | {"problem": "--train /x: does not exist"}, expected=(CHIEF, WORKER)),
+    job.roster = Coordinator(
+        JobSpec(
+            spec=job.spec | {"problem": "--train /x: does not exist"}, expected=(CHIEF, WORKER)
+        ),
         clock=lambda: job.now,
     )
     job.join(CHIEF)

@@ -2,19 +2,19 @@ import json
 
 import pytest
 
-from trainer.launch.rendezvous.failure import Cause, is_echo
+from trainer.launch.rendezvous.failure import Failure, is_secondary
 
 
 def test_it_is_told_in_one_line_and_survives_json():
-    cause = Cause(host="algo-2", process="rank 3", code=1, reason="ValueError: x\nat a.py line 7")
+    cause = Failure(host="algo-2", process="rank 3", code=1, reason="ValueError: x\nat a.py line 7")
     assert cause.line == "host algo-2, rank 3: ValueError: x; at a.py line 7"
-    assert Cause.from_dict(json.loads(json.dumps(cause.to_dict()))) == cause
+    assert Failure.from_dict(json.loads(json.dumps(cause.to_dict()))) == cause
 
 
 @pytest.mark.parametrize("broken", [{}, {"host": "a"}, {"host": "a", "code": "x"}])
 def test_what_is_no_cause_is_refused(broken):
     with pytest.raises((KeyError, ValueError)):
-        Cause.from_dict(broken)
+        Failure.from_dict(broken)
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_what_is_no_cause_is_refused(broken):
     ],
 )
 def test_a_broken_connection_is_an_echo_of_something_else(reason, echo):
-    assert is_echo(reason) == echo
+    assert is_secondary(reason) == echo

@@ -13,23 +13,23 @@ import pytest
 from trainer.config.errors import UserError
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous import connections
-from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import LARGEST, serving
-from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.origin import Origin
-from trainer.launch.rendezvous.state import Terms
+from trainer.launch.rendezvous.state import JobSpec
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 
 
 @pytest.fixture
 def roster():
-    return Roster(Terms(spec={}, expected=(CHIEF,)))
+    return Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
 
 
 @pytest.fixture
 def port(roster):
-    store = Store()
+    store = KeyValueStore()
     store.open(("global", rank) for rank in range(64))
     with serving(roster, host="127.0.0.1", port=0, store=store) as found:
         yield found
@@ -97,7 +97,7 @@ def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port,
 def test_who_sends_nothing_takes_no_room_from_the_jobs_own_and_is_cut_off(monkeypatch):
     monkeypatch.setattr(Origin, "is_own", False)
     worker = Member(role="worker", index=0, address="algo-2")
-    roster = Roster(Terms(spec={}, expected=(CHIEF, worker)))
+    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF, worker)))
     server = serving(roster, host="127.0.0.1", port=0, patience=1.0)
     with server as port, contextlib.ExitStack() as stack:
         slow = [
@@ -189,7 +189,7 @@ def test_words_that_no_launcher_says_are_refused_or_unknown(port, verb, told):
 
 
 def test_a_port_that_is_taken_is_told_in_one_line():
-    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -202,7 +202,7 @@ def test_a_port_that_is_taken_is_told_in_one_line():
 
 
 def test_at_the_end_nobody_listens():
-    roster = Roster(Terms(spec={}, expected=(CHIEF,)))
+    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
     with serving(roster, host="127.0.0.1", port=0) as port:
         pass
     with pytest.raises(ConnectionRefusedError):

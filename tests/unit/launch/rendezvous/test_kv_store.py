@@ -6,7 +6,7 @@ from trainer.config.cluster import Cluster
 from trainer.config.job import Job
 from trainer.launch import plan
 from trainer.launch.environment import RendezvousAddress, horovod, horovod_places
-from trainer.launch.rendezvous.kv_store import Store
+from trainer.launch.rendezvous.kv_store import KeyValueStore
 
 # Two hosts with two ranks and one, and the process set of all of them.
 CLUSTER = Cluster(chief=("a",), worker=("b",))
@@ -17,7 +17,7 @@ ALL = "_process_set_hash_7d48533536350577"
 
 
 def opened(**more):
-    store = Store(**{k: v for k, v in more.items() if k == "room"})
+    store = KeyValueStore(**{k: v for k, v in more.items() if k == "room"})
     store.open(PLACES, **{k: v for k, v in more.items() if k != "room"})
     return store
 
@@ -48,7 +48,7 @@ def test_the_places_are_those_of_horovods_own_variables():
 
 
 def test_it_takes_nothing_before_it_is_opened():
-    store = Store()
+    store = KeyValueStore()
     assert store.put("/global/0", b"x") is HTTPStatus.FORBIDDEN
     assert store.get("/global/0") is None
     store.open(PLACES)

@@ -1,11 +1,11 @@
 import pytest
 
-from trainer.launch.rendezvous.failure import Cause
-from trainer.launch.rendezvous.root_cause import DOUBTFUL, SETTLE, SILENCE, Verdict
-from trainer.launch.rendezvous.state import Host
+from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.root_cause import DOUBTFUL, SETTLE, SILENCE, RootCause
+from trainer.launch.rendezvous.state import MemberState
 
-CAUSE = Cause(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
-ECHO = Cause(host="algo-1", process="rank 0", code=201, reason="connection reset", echo=True)
+CAUSE = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x")
+ECHO = Failure(host="algo-1", process="rank 0", code=201, reason="connection reset", echo=True)
 
 
 class Clock:
@@ -22,11 +22,11 @@ def clock():
 
 @pytest.fixture
 def verdict(clock):
-    return Verdict(clock)
+    return RootCause(clock)
 
 
 def host(name, seen):
-    return Host(run="1", name=name, task="worker 0", count=1, card={}, seen=seen)
+    return MemberState(run="1", name=name, task="worker 0", count=1, card={}, seen=seen)
 
 
 def test_the_first_cause_counts_and_is_settled(verdict):
@@ -58,7 +58,7 @@ def test_an_echo_is_of_who_fell_silent_first_and_keeps_its_code(verdict, clock):
     verdict.take(ECHO)
     hosts = [host("algo-2", 98.0), host("algo-3", 97.0), host("algo-4", 99.5)]
     verdict.blame_the_silent(hosts)
-    assert verdict.cause == Cause(host="algo-3", process="worker 0", code=201, reason=SILENCE)
+    assert verdict.cause == Failure(host="algo-3", process="worker 0", code=201, reason=SILENCE)
 
 
 def test_who_may_only_get_no_processor_is_not_said_to_have_gone(verdict):

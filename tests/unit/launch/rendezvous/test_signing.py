@@ -8,11 +8,11 @@ import time
 import pytest
 
 from trainer.launch.plan import Member
-from trainer.launch.rendezvous.coordinator import Roster
+from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
-from trainer.launch.rendezvous.keepalive import Lifeline
+from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.signing import HEADER, Checker, RefusedError, Signer
-from trainer.launch.rendezvous.state import Terms
+from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import over_http
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
@@ -43,7 +43,7 @@ class Wire:
 
 @contextlib.contextmanager
 def coordinator(secret):
-    roster = Roster(Terms(spec={}, expected=(CHIEF, WORKER)))
+    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF, WORKER)))
     with serving(roster, host="127.0.0.1", port=0, secret=secret) as port:
         yield roster, Wire(port)
 
@@ -140,7 +140,7 @@ def test_the_idle_connection_is_signed_too():
         signer = Signer("s3cret")
         over_http("127.0.0.1", wire.port, lambda *_: None, signer)("join", JOIN, 5)
         line, stranger = (
-            Lifeline("127.0.0.1", wire.port, ME, each) for each in (signer, Signer("another"))
+            Keepalive("127.0.0.1", wire.port, ME, each) for each in (signer, Signer("another"))
         )
         with contextlib.closing(line), contextlib.closing(stranger):
             until = time.monotonic() + 10
