@@ -15,6 +15,7 @@ from .errors import (
 from .flags import Parser as Parser, add_flags as add_flags, job_from_flags as job_from_flags
 from .job import PORT as PORT, Hparams as Hparams, Job as Job
 from .options import Option as Option, flag as flag, option as option, options_of as options_of
+from .registry import Registry as Registry
 from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
 from .suggest import closest as closest, hint as hint
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial

@@ -1,13 +1,43 @@
+import argparse
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trainer import __version__
 from trainer.cli import command_line
+from trainer.cli.verbs import VERBS
+from trainer.config import Parser
 from trainer.storage.errors import StorageError
+
+ROOT = Path(__file__).parents[3]
+HELPS = [[], *(words.split() for words in VERBS), ["data"]]
+
+
+@dataclass
+class Toy:
+    """A verb without flags."""
+
+    run: Callable[[argparse.Namespace], int | None]
+    HELP: str = "do it"
+    EXAMPLES: str = "# do it\ntrainer toy\n"
+
+    def add_flags(self, parser: Parser) -> None:
+        pass
+
+
+def raising(error: BaseException) -> dict[str, Toy]:
+    def fail(args: argparse.Namespace) -> None:
+        raise error
+
+    return {"toy": Toy(run=fail)}
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -67,31 +97,33 @@ def test_debug_shows_where_beside_the_line(capsys):
     assert err.splitlines()[-1] == "trainer: error: --steps 0: expected a number of 1 or more"
 
 
-def test_a_failure_that_is_not_the_users_is_one_line_and_code_1(capsys, monkeypatch):
-    def fail(args):
-        raise ValueError("many\nlines")
-
-    monkeypatch.setattr(command_line, "_create", fail)
-    code, _, err = run(capsys, "data", "create", "--out", "x")
-    assert (code, err) == (1, "trainer: failed: ValueError: many lines (--debug shows where)\n")
+def test_a_failure_that_is_not_the_users_is_one_line_and_code_1(capsys):
+    assert command_line.main(["toy"], verbs=raising(ValueError("many\nlines"))) == 1
+    err = capsys.readouterr().err
+    assert err == "trainer: failed: ValueError: many lines (--debug shows where)\n"
 
 
-def test_what_a_new_try_may_cure_has_a_code_of_its_own(capsys, monkeypatch):
-    def fail(args):
-        raise StorageError("s3://bucket/x: failed 4 times")
-
-    monkeypatch.setattr(command_line, "_create", fail)
-    code, _, err = run(capsys, "data", "create", "--out", "x")
-    assert code == 200
+def test_what_a_new_try_may_cure_has_a_code_of_its_own(capsys):
+    error = StorageError("s3://bucket/x: failed 4 times")
+    assert command_line.main(["toy"], verbs=raising(error)) == 200
+    err = capsys.readouterr().err
     assert err == "trainer: failed: s3://bucket/x: failed 4 times; a new try may cure it\n"
 
 
-def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
-    def interrupt(args):
-        raise KeyboardInterrupt
+def test_an_interrupt_is_no_traceback(capsys):
+    assert command_line.main(["toy"], verbs=raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "trainer: interrupted\n"
 
-    monkeypatch.setattr(command_line, "_create", interrupt)
-    assert run(capsys, "data", "create", "--out", "x")[0] == 130
+
+@pytest.mark.parametrize("code", [None, 0, 3])
+def test_the_exit_code_is_the_verbs(code):
+    assert command_line.main(["toy"], verbs={"toy": Toy(run=lambda _: code)}) == (code or 0)
+
+
+def test_a_verb_gets_its_command_line():
+    given = []
+    command_line.main(["toy", "--debug"], verbs={"toy": Toy(run=lambda args: given.append(args))})
+    assert (given[0].argv, given[0].debug) == (["toy", "--debug"], True)
 
 
 def test_data_create_prints_the_files_it_wrote(capsys, tmp_path):
@@ -110,7 +142,78 @@ def test_data_create_prints_the_files_it_wrote(capsys, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["data", "create", "--help"]])
+def help_of(capsys, *argv: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        command_line.main([*argv, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+def examples_in(text: str) -> list[str]:
+    """Return the commands at the end of a help, each on one line."""
+    _, _, end = text.partition("\nexamples:\n")
+    lines = end.partition("\n\n")[0].replace("\\\n", "").splitlines()
+    return [line.strip() for line in lines if not line.lstrip().startswith("#")]
+
+
+def test_help_lists_every_verb_with_what_it_does(capsys):
+    for words, verb in VERBS.items():
+        group, _, name = words.rpartition(" ")
+        listed = help_of(capsys, *group.split())
+        assert re.search(rf"^    {name} +{re.escape(verb.HELP)}$", listed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("argv", HELPS, ids=" ".join)
+def test_the_examples_of_a_help_are_commands_that_there_are(capsys, argv):
+    examples = examples_in(help_of(capsys, *argv))
+    assert examples
+    parser = command_line.make_parser()
+    for example in examples:
+        words = shlex.split(example)
+        assert words[: len(argv) + 1] == ["trainer", *argv]
+        parser.parse_args(words[1:])
+
+
+@pytest.mark.parametrize("argv", HELPS, ids=" ".join)
+def test_help_names_no_file_of_the_project_that_is_not_there(capsys, argv):
+    text = help_of(capsys, *argv)
+    for name in re.findall(r"\b(?:docs|examples|reference|requirements|src|tests)/[\w./-]+", text):
+        assert (ROOT / name).exists()
+    assert "\n  File " not in text
+
+
+@pytest.mark.parametrize("argv", HELPS, ids=" ".join)
+def test_help_fits_a_terminal(capsys, monkeypatch, argv):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, end = help_of(capsys, *argv).partition("\nexamples:\n")
+    assert [line for line in end.splitlines() if len(line) > 80] == []
+
+
+def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys):
+    ran = subprocess.run(
+        [sys.executable, "-m", "trainer.task", "--help"],
+        capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        assert ran.stdout == help_of(capsys, "train")
+
+
+@pytest.mark.parametrize("words", VERBS)
+def test_every_verb_has_debug(words):
+    required = ["--out", "x"] if words.startswith("data") else []
+    assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug
+
+
+def test_serving_with_debug_says_what_is_wrong_as_it_does_without(capsys, tmp_path):
+    code, _, err = run(capsys, "serve", "--model-dir", str(tmp_path))
+    assert code == 2
+    debug = run(capsys, "serve", "--debug", "--model-dir", str(tmp_path))
+    assert (debug[0], debug[2].splitlines()[-1]) == (2, err.rstrip("\n"))
+
+
+@pytest.mark.parametrize("argv", [[*argv, "--help"] for argv in HELPS], ids=" ".join)
 def test_help_imports_neither_tensorflow_nor_numpy(argv):
     code = (
         "import sys\nfrom trainer import cli\n"
@@ -157,13 +260,10 @@ def test_what_a_module_exits_with_is_masked_as_an_error_is(tmp_path, monkeypatch
     assert capsys.readouterr().err.endswith("bad ***\n")
 
 
-def test_an_error_of_tensorflow_begins_with_what_happened(monkeypatch, capsys):
-    def fail(*_):
-        where = "Detected at node PyFunc defined at (most recent call last):"
-        raise RuntimeError(
-            f"Graph execution error:\n\n{where}\n<stack traces unavailable>\nValueError: row 2"
-        )
-
-    monkeypatch.setattr(command_line, "_doctor", fail)
-    assert command_line.main(["doctor"]) == 1
+def test_an_error_of_tensorflow_begins_with_what_happened(capsys):
+    where = "Detected at node PyFunc defined at (most recent call last):"
+    error = RuntimeError(
+        f"Graph execution error:\n\n{where}\n<stack traces unavailable>\nValueError: row 2"
+    )
+    assert command_line.main(["toy"], verbs=raising(error)) == 1
     assert "trainer: failed: RuntimeError: ValueError: row 2 (" in capsys.readouterr().err

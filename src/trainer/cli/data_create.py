@@ -1,0 +1,46 @@
+"""`trainer data create`: writes a data set as TFRecords."""
+
+from __future__ import annotations
+
+import argparse
+
+from trainer.config import Parser, UserError, reader
+from trainer.runtime import output
+
+HELP = "write TFRecords"
+EXAMPLES = """\
+# write data/tfrecord/train and data/tfrecord/test, four files each
+trainer data create --source data/mnist --out data/tfrecord --shards 4
+# write synthetic digits
+trainer data create --out data/synthetic
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add where the data comes from and goes to."""
+    parser.add_argument(
+        "--source",
+        metavar="DIR",
+        help="folder of both splits: IDX (gzipped or not), npy or TFRecord; s3:// and gs:// too "
+        "(default: synthetic digits)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="writes DIR/train, DIR/test; s3:// and gs:// too",
+    )
+    parser.add_argument("--shards", metavar="N", type=reader(int), default=1, help="files a split")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the data set; print the files that were written."""
+    if args.shards < 1:
+        raise UserError(
+            subject=f"--shards {args.shards}",
+            problem="expected a number of 1 or more",
+        )
+    from trainer.data import create_anywhere
+
+    written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=output.err)
+    output.out("\n".join(written))

@@ -1,0 +1,62 @@
+"""`trainer data mnist`: downloads the four original files of MNIST."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from trainer.config import Parser, UserError, reader
+from trainer.runtime import output
+from trainer.storage import is_remote, local_path
+
+HELP = "download the original MNIST"
+EXAMPLES = """\
+# download and check the four files
+trainer data mnist --out data/mnist
+# ask a mirror of one's own, and write into a bucket
+trainer data mnist --out gs://bucket/mnist --mirror https://example.com/mnist
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add where the files come from and go to."""
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder for the four files; s3:// and gs:// too"
+    )
+    parser.add_argument(
+        "--mirror", metavar="URL", action="append", help="look here instead (may be repeated)"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=reader(float),
+        default=30.0,
+        help="for a mirror to answer",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Download the files; print where they are."""
+    if not args.timeout > 0:
+        raise UserError(
+            subject=f"--timeout {args.timeout:g}",
+            problem="expected a number of seconds above 0",
+        )
+    from trainer.data import download as mnist
+
+    mirrors = args.mirror or mnist.MIRRORS
+    if not is_remote(args.out):
+        out = Path(local_path(args.out, flag="--out"))
+        files = mnist.download(out, mirrors=mirrors, timeout=args.timeout)
+        output.out("\n".join(map(str, files)))
+        return
+    from trainer.runtime import Patience
+    from trainer.storage import Place, push
+
+    Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
+    with tempfile.TemporaryDirectory(prefix="trainer-") as work:
+        files = mnist.download(Path(work), mirrors=mirrors, timeout=args.timeout)
+        # Standard output has the names of the files alone.
+        push(Path(work), args.out, flag="--out", tell=output.err)
+    output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

@@ -1,0 +1,36 @@
+"""`trainer doctor`: examines the container that it runs in."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from trainer.config import Parser, add_flags as add_job_flags
+from trainer.runtime import output
+
+HELP = "say what this container sees, and what is wrong with it"
+EXAMPLES = """\
+# examine platform, job, data and devices; exit with 1 if something is wrong
+trainer doctor
+# examine what a run with these flags would find, and print JSON
+trainer doctor --json --train data/mnist --model-dir runs/mnist/model
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add the flags of `trainer train`, whose run is what is examined."""
+    add_job_flags(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; return 1 if one of them is a problem."""
+    from trainer.doctor import examine
+    from trainer.platforms import Environment
+
+    report = examine(Environment(env=os.environ, argv=args.argv), vars(args))
+    if args.json:
+        output.out_json(report.as_dict())
+    else:
+        output.out("\n".join(report.lines()))
+    return 0 if report.ok else 1

@@ -1,0 +1,46 @@
+"""`trainer serve`: answers requests over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+
+from trainer.config import Parser, UserError
+from trainer.runtime import host_limits, install
+from trainer.serving import settings
+
+HELP = "answer requests over HTTP"
+EXAMPLES = """\
+# serve the newest versions of the exported model at port 8080
+trainer serve --model-dir runs/mnist/model
+# serve one request at a time, and leave out the line of JSON for each
+trainer serve --model-dir runs/mnist/model --port 8501 --max-batch 1 \\
+    --no-access-log
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add a flag for each option of the server."""
+    settings.add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until the process is told to stop."""
+    if args.streams:
+        args.streams.never_wait()
+    asked = settings.from_flags(vars(args), env=os.environ)
+    host_limits.check_temporary()
+    host_limits.check_threads(asked.threads or len(os.sched_getaffinity(0)))
+    try:
+        from trainer.serving import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            subject="serve",
+            problem=f"needs {error.name}: {install('serve')}",
+        ) from None
+    from trainer.platforms import Environment, find_gpu, hidden_gpus
+
+    environment = Environment(env=os.environ)
+    expected = None if hidden_gpus(environment) else find_gpu(environment)
+    return serve(dataclasses.replace(asked, gpu_expected=expected))

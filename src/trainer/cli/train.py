@@ -1,0 +1,75 @@
+"""`trainer train`: trains, evaluates and exports a model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from trainer.config import Parser, add_flags as add_job_flags
+from trainer.runtime import host_limits, output
+
+HELP = "train, evaluate and export a model"
+EXAMPLES = """\
+# train the MNIST CNN, and export it as runs/mnist/model/1
+trainer train --train data/mnist --model-dir runs/mnist/model
+# train the fast model on TFRecords until 99 % of the test images are right
+trainer train --model fast --train data/tfrecord/train \\
+    --test data/tfrecord/test --target-accuracy 0.99
+# show every setting and where it comes from, and train nothing
+trainer train --dry-run
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add a flag for each option of a job."""
+    add_job_flags(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, and do nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train in this process, or start those that the job needs."""
+    if args.dry_run:
+        _preview(args)
+        return 0
+    if args.streams:
+        args.streams.never_wait()
+    from trainer.cli.entry import command
+    from trainer.launch import announcing, announcing_flags, check, launch, needs_launcher
+    from trainer.platforms import Environment, resolve_job
+
+    environment = Environment(env=os.environ, argv=args.argv)
+    with announcing_flags(environment, command(environment)):
+        resolved = resolve_job(environment, vars(args))
+    output.protect(dict(resolved.job.hparams.hp))
+    if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
+        with announcing(resolved.job, command(environment)):
+            many = needs_launcher(resolved.job)
+            if many:
+                check(resolved.job)
+        if many:
+            return launch(resolved.job, command(environment)).code
+    host_limits.check_temporary()
+    # NumPy starts threads when it is imported, and ends the process where it gets none.
+    host_limits.check_threads(resolved.job.threads or len(os.sched_getaffinity(0)))
+    from trainer.training import run_job
+
+    return run_job(resolved)
+
+
+def _preview(args: argparse.Namespace) -> None:
+    """Print what `run` would do."""
+    from trainer.cli.entry import preview
+    from trainer.doctor import dry_run
+    from trainer.platforms import Environment, resolve_job
+
+    environment = Environment(env=os.environ, argv=args.argv)
+    resolved = resolve_job(environment, vars(args))
+    output.protect(dict(resolved.job.hparams.hp))
+    commands = preview(environment, resolved.job)
+    if args.json:
+        output.out_json(dry_run.as_dict(resolved, commands=commands, env=os.environ))
+    else:
+        output.out(dry_run.describe(resolved, commands=commands, env=os.environ))

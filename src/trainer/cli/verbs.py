@@ -1,0 +1,57 @@
+"""The verbs of `trainer`, each a module of this package.
+
+    VERBS["data create"].run(args)      # imports trainer.cli.data_create
+
+A new verb is one new module that offers what `Verb` lists, and one line in `VERBS`. The module is
+imported for every `trainer --help`: what needs NumPy or TensorFlow is imported inside its `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Protocol
+
+from trainer.config import Parser, Registry
+
+
+class Verb(Protocol):
+    """Interface of a verb's module.
+
+    Attributes:
+        HELP: Its line in the list of commands.
+        EXAMPLES: The end of its `--help`: each command under a comment that says what it does. The
+            first two lines stand in `trainer --help`, too.
+    """
+
+    HELP: str
+    EXAMPLES: str
+
+    def add_flags(self, parser: Parser) -> None:
+        """Add the verb's flags; `--debug` is added for all of them."""
+
+    def run(self, args: argparse.Namespace) -> int | None:
+        """Run the verb.
+
+        Args:
+            args: The parsed flags; besides, `argv` is the whole command line, and `streams` the
+                guarded standard streams, if there are any.
+
+        Returns:
+            The exit code, None for 0.
+        """
+
+
+# By the words that call them: `trainer data create`.
+VERBS: Registry[Verb] = Registry(
+    "trainer.cli",
+    {
+        "train": "train",
+        "doctor": "doctor",
+        "serve": "serve",
+        "package": "package",
+        "data create": "data_create",
+        "data mnist": "data_mnist",
+    },
+)
+# The help line of each first word that has verbs of its own below it.
+GROUPS = {"data": "get and convert data"}
