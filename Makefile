@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test test-gpu lint format bench lock clean
+.PHONY: help setup horovod train data test check test-gpu lint format bench lock clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -18,6 +18,8 @@ ARGS ?=
 OUT ?= runs/mnist
 # Where a download goes.
 DATA ?= data/mnist
+# How many tests run at once.
+JOBS ?= 2
 # The folder of the four original MNIST files. Without one they are downloaded, and without a
 # network the trainer draws synthetic digits of its own.
 MNIST_DIR ?= $(wildcard ../shared/data/mnist)
@@ -73,8 +75,22 @@ train: setup
 	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model \
 	$(if $(filter cpu,$(DEVICE)),--device cpu) $(ARGS)
 
+# Of the tests in this process's reach: how much of the package they run, branch by branch. In CI the
+# share may not fall below the floor in pyproject.toml.
+COVERAGE = $(if $(CI),--cov --cov-report=)
 test: setup
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n $(JOBS) $(COVERAGE) tests/unit tests/docs
+	$(if $(CI),$(BIN)/coverage report --skip-covered --format=total)
+	$(BIN)/python -m pytest -n $(JOBS) tests/integration
+	$(BIN)/python -m pytest tests/container
+endif
+
+# Within a minute, after each change: no TensorFlow, no network, no container.
+check: lint
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not tensorflow and not slow" tests/unit
 
 # On a machine with a GPU: make test-gpu DEVICE=gpu; what is found goes into runs/gpu.json.
 test-gpu: setup

@@ -34,6 +34,30 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files out whose tests all need TensorFlow where they are not asked for.
+
+    Importing it to deselect them takes longer than all that `make check` does besides.
+    """
+    if "not tensorflow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    return (
+        True if "\npytestmark = pytest.mark.tensorflow\n" in collection_path.read_text() else None
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use: the fixture of TensorFlow or of hosts, or a container."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "tf" in fixtures:
+            item.add_marker("tensorflow")
+        if "hosts" in fixtures or "jobs" in fixtures:
+            item.add_marker("hosts")
+        if ROOT / "tests/container" in item.path.parents:
+            item.add_marker("container")
+
+
 def pytest_collection_finish() -> None:
     """Take back what libraries have set as tests imported them, such as SageMaker's toolkit."""
     _restore(ENVIRONMENT)

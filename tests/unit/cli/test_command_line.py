@@ -251,6 +251,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     assert ran.returncode == 1
 
 
+@pytest.mark.tensorflow
 def test_what_a_module_exits_with_is_masked_as_an_error_is(tmp_path, monkeypatch, capsys):
     (tmp_path / "leaving.py").write_text("raise SystemExit('bad hunter2-is-secret')\n")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -53,6 +53,7 @@ def refused(kind=UserError, **options):
     return str(caught.value)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("shards", [1, 3])
 def test_tensorflow_reads_back_what_is_written(source, tmp_path, shards):
     import tensorflow as tf

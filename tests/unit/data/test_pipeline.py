@@ -192,6 +192,7 @@ except RetryableError:
 """
 
 
+@pytest.mark.tensorflow
 def test_a_process_ends_though_what_it_reads_never_comes():
     argv = [sys.executable, "-c", HANGING]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:

@@ -10,6 +10,8 @@ import tensorflow as tf
 from trainer.config.errors import RetryableError
 from trainer.distribution.parameter_server import needing_servers, reach
 
+pytestmark = pytest.mark.tensorflow
+
 
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as once:

@@ -10,6 +10,8 @@ from trainer.data.formats import example
 from trainer.data.stream import Shard
 from trainer.models import mnist as models
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.fixture(autouse=True)
 def float32():

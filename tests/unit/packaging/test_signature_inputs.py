@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from trainer.packaging.signature_inputs import call_written, inputs_of
 
+pytestmark = pytest.mark.tensorflow
+
 A, B = tf.ones((2, 3)), tf.zeros((2,), tf.int64)
 
 

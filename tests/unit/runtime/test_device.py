@@ -9,6 +9,8 @@ from trainer.config.job import Job
 from trainer.runtime import cuda, device
 from trainer.runtime.device import Device
 
+pytestmark = pytest.mark.tensorflow
+
 BUILT = {"cuda_version": "12.5.1", "cuda_compute_capabilities": ["sm_60", "sm_89", "compute_90"]}
 
 

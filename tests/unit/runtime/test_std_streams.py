@@ -59,6 +59,7 @@ def stuck():
     os.close(writing)
 
 
+@pytest.mark.slow
 def test_lines_that_nobody_has_read_by_the_end_are_mentioned_on_the_other_stream(stuck):
     ran = subprocess.run(
         script("print('one'); print('two')"),

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from trainer.runtime import precision, tensorflow
 
+pytestmark = pytest.mark.tensorflow
+
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(

@@ -246,6 +246,7 @@ def package(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_package_is_installed_and_its_module_run(run, code, tmp_path):
     package(code)
     status, out = run("mypkg", hyperparameters={"n": "a b"})
@@ -254,6 +255,7 @@ def test_a_package_is_installed_and_its_module_run(run, code, tmp_path):
     assert argv[0].startswith(str(tmp_path / "site"))
 
 
+@pytest.mark.slow
 def test_a_script_beside_setup_py_finds_its_package_installed(run, code):
     put(package(code), setup_py="", train_py="import mypkg; print(mypkg.__file__)")
     status, out = run("train.py")
@@ -447,6 +449,7 @@ def wheel(folder: Path, name: str, version: str = "1") -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["train.py", "train.sh"])
 def test_requirements_are_installed_before_the_program_runs(run, code, tmp_path, program):
     source = put(

@@ -170,6 +170,7 @@ def holes(folder: Path) -> Path:
     return tar(folder / "a.tar.gz", member("f", body + bytes(-len(body) % 512), pax_headers=pax))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -234,6 +235,7 @@ def damaged() -> bytes:
 WHOLE = damaged()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=8),

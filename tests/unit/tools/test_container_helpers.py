@@ -45,6 +45,7 @@ def test_a_container_that_cannot_be_created_is_removed(engine):
     assert removed == f"rm --force --volumes {created.split()[2]}"
 
 
+@pytest.mark.slow
 def test_what_an_sdk_started_ends_with_it(engine, tmp_path, monkeypatch):
     """Such as Compose, which would go on printing into the next test."""
     monkeypatch.setattr(sagemaker_local, "CLIENTS", tmp_path)

@@ -75,6 +75,7 @@ def line(ran: subprocess.CompletedProcess[str]) -> str:
     return only
 
 
+@pytest.mark.slow
 def test_it_starts_what_is_missing_and_stops_what_it_started(engine):
     ran = engine()
     assert ran.returncode == 0, ran.stderr

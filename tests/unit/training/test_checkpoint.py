@@ -14,6 +14,8 @@ from trainer.training.checkpoint import Checkpoints, Progress
 from trainer.training.checkpoint_state import DamagedError, read
 from trainer.training.optimizers import FusedAdam
 
+pytestmark = pytest.mark.tensorflow
+
 
 def build(units: int = 3):
     keras.utils.clear_session()

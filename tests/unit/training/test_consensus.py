@@ -14,6 +14,8 @@ from trainer.launch.host_settings import plain
 from trainer.training import consensus
 from trainer.training.checkpoint import Progress
 
+pytestmark = pytest.mark.tensorflow
+
 
 class Other(Strategy):
     """One of two processes; what the other one adds to each sum is given."""

@@ -17,6 +17,8 @@ from trainer.training.checkpoint import Checkpoints, Progress
 from trainer.training.evaluator import evaluate_checkpoints
 from trainer.training.optimizers import make_optimizer
 
+pytestmark = pytest.mark.tensorflow
+
 OWN = """
 import keras, tensorflow as tf
 

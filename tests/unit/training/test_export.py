@@ -12,6 +12,8 @@ from trainer.packaging.row_independence import read_mark
 from trainer.training import export as exporting
 from trainer.training.export import ExportError, export
 
+pytestmark = pytest.mark.tensorflow
+
 HPARAMS = Hparams(model="fast", dropout=0.0, precision="float32")
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 

@@ -12,6 +12,8 @@ from trainer.distribution.strategy import ALONE, Strategy
 from trainer.models import loader
 from trainer.training import inputs
 
+pytestmark = pytest.mark.tensorflow
+
 OURS = loader.load("trainer.model")
 JOB = Job(hparams=Hparams(batch_size=8), steps=5)
 

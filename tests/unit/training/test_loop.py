@@ -18,6 +18,8 @@ from trainer.runtime.log import Reporter
 from trainer.training.callbacks import Hooks
 from trainer.training.loop import train_and_evaluate
 
+pytestmark = pytest.mark.tensorflow
+
 HPARAMS = Hparams(model="fast", precision="float32", batch_size=50)
 
 

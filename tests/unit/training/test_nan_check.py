@@ -5,6 +5,8 @@ from trainer.config.errors import PeerError, UserError
 from trainer.training.checkpoint import Progress
 from trainer.training.nan_check import check_finite
 
+pytestmark = pytest.mark.tensorflow
+
 
 def test_who_read_what_made_the_loss_infinite_names_it_and_the_others_do_not():
     told = {"progress": Progress(step=4), "batch_size": 8, "data": object()}

@@ -8,6 +8,8 @@ import tensorflow as tf
 from trainer.config.job import Hparams
 from trainer.training.optimizers import FusedAdam, FusedSGD, Schedule, make_optimizer
 
+pytestmark = pytest.mark.tensorflow
+
 HPARAMS = Hparams(
     optimizer="adam", schedule="constant", warmup=0.0, learning_rate=0.01, beta_1=0.8, beta_2=0.9,
     precision="float32",

@@ -6,6 +6,8 @@ import tensorflow as tf
 from trainer.config.errors import DataError, UserError
 from trainer.training.steps import make_evaluate, make_loss, make_train_steps, reading
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.fixture(autouse=True)
 def float32():

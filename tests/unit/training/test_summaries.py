@@ -1,6 +1,9 @@
+import pytest
 import tensorflow as tf
 
 from trainer.training.summaries import Summaries
+
+pytestmark = pytest.mark.tensorflow
 
 
 def test_scalars_are_written_as_tensorboard_reads_them(tmp_path):

@@ -9,6 +9,8 @@ from trainer.runtime.log import Reporter
 from trainer.runtime.stop import StopRequest
 from trainer.training import tf_server
 
+pytestmark = pytest.mark.tensorflow
+
 
 def test_an_address_that_is_taken_is_named_and_worth_another_try():
     with socket.create_server(("127.0.0.1", 0), backlog=1) as taken:

@@ -356,6 +356,7 @@ def test_two_downloads_into_one_folder_fetch_each_file_once(tmp_path, mirror):
     assert names(tmp_path) == sorted(FILES)
 
 
+@pytest.mark.slow
 def test_waiting_for_another_download_ends(tmp_path, mirror):
     slow = mirror("trickle")
     other = threading.Thread(target=lambda: _ignore(tmp_path, slow), daemon=True)

@@ -45,6 +45,7 @@ def wait_for(peers, kind):
     raise AssertionError(f"no {kind} among {found}")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 @pytest.mark.parametrize(("secret", "count"), [(None, 10_000), ("s3cret", 1_000)])
 def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, secret, count):

@@ -153,6 +153,7 @@ def test_a_chief_that_falls_silent_is_lost(monkeypatch):
         assert (cause.host, cause.process, cause.code) == ("algo-1", "chief", 200)
 
 
+@pytest.mark.slow
 def test_a_chief_that_only_gets_no_processor_is_waited_for(monkeypatch):
     monkeypatch.setattr(module, "LOST", 0.2)
     monkeypatch.setattr(module, "HUNG", 2.0)

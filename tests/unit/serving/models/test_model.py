@@ -9,6 +9,8 @@ import tensorflow as tf
 from trainer.packaging.inspection import inspect
 from trainer.serving.models.model import ServedModel
 
+pytestmark = pytest.mark.tensorflow
+
 v1 = tf.compat.v1
 
 
