@@ -1,9 +1,9 @@
 # trainer: every command that the README, CI and a person use.
 #
-#   make train                      set up, train the MNIST CNN, export a SavedModel
-#   make train MNIST_DIR=data/mnist MODEL=fast
-#   make test                       set up, run every test
-#   make lint | bench | horovod | lock | clean
+#   make train                                      train the MNIST CNN, export a SavedModel
+#   make train MNIST_DIR=data/mnist MODEL=fast      another model, on files that are here
+#   make test ARGS='tests/unit -k export'           some of the tests
+#   make test-gpu DEVICE=gpu                        with the TensorFlow for GPUs
 #
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
@@ -36,10 +36,15 @@ HAVE_COMPILER = echo '\#include <Python.h>' | cc -E $$($(PYTHON) -c 'import sysc
 # Its wheel is kept in the user's cache, so that only the first build of it takes minutes.
 HOROVOD = docker/horovod/build --no-mpi --python $(BIN)/python $(if $(filter gpu,$(DEVICE)),--gpu)
 
-help:
-	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+# Behind each target stands its line of help: `## GROUP: what it does`.
+help:  ## Begin: list the targets
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+	@awk -F ' +## ' '/^[a-z][a-z0-9-]*:.* ## / { split($$1, name, ":"); at = index($$2, ": "); \
+	group = substr($$2, 1, at - 1); if (!(group in lines)) groups[++n] = group; \
+	lines[group] = lines[group] sprintf("  %-16s %s\n", name[1], substr($$2, at + 2)) } \
+	END { for (i = 1; i <= n; i++) printf "\n%s\n%s", groups[i], lines[groups[i]] }' $(MAKEFILE_LIST)
 
-setup: $(STAMP)
+setup: $(STAMP)  ## Begin: make .venv with what is pinned for DEVICE=cpu|gpu
 
 # Made anew whenever the pins change, so that nothing unpinned is ever left in it. SageMaker's
 # toolkit comes as source with a C file in it, and Horovod as source alone: where there are no
@@ -64,10 +69,10 @@ $(STAMP): $(LOCK) requirements/sagemaker.lock pyproject.toml src/trainer/__init_
 	touch $@
 
 # What setup does, for after a change of its patches or once there are compilers.
-horovod: setup
+horovod: setup  ## Begin: build Horovod again and install it into .venv
 	wheel=$$($(HOROVOD)) && $(PIP) --no-deps --force-reinstall "$$wheel"
 
-train: setup
+train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 	@if [ -n "$(MNIST_DIR)" ]; then data="--train $(MNIST_DIR)"; \
 	elif $(BIN)/trainer data mnist --out $(DATA) --timeout 10; \
 	then data="--train $(DATA)"; \
@@ -78,7 +83,7 @@ train: setup
 # Of the tests in this process's reach: how much of the package they run, branch by branch. In CI the
 # share may not fall below the floor in pyproject.toml.
 COVERAGE = $(if $(CI),--cov --cov-report=)
-test: setup
+test: setup  ## Test: run every test, or those of ARGS
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -89,26 +94,26 @@ else
 endif
 
 # Within a minute, after each change: no TensorFlow, no network, no container.
-check: lint
+check: lint  ## Check: lint, and run the unit tests that need no TensorFlow, in a minute
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not tensorflow and not slow" tests/unit
 
 # On a machine with a GPU: make test-gpu DEVICE=gpu; what is found goes into runs/gpu.json.
-test-gpu: setup
+test-gpu: setup  ## Test: run the tests that need a GPU
 	$(BIN)/python -m pytest tests/gpu $(ARGS)
 
-lint: setup
+lint: setup  ## Check: look at style, types and the packages' layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup
+format: setup  ## Check: fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # Side by side with what one would use instead: half an hour. `make bench ARGS='input write'` is
 # quicker; `ARGS='--save docs/performance.md'` puts the tables there.
-bench: setup .venv-bench/.installed
+bench: setup .venv-bench/.installed  ## Measure and maintain: measure beside what one would use instead: half an hour
 	MNIST_DIR="$(MNIST_DIR)" $(BIN)/python -m benchmarks $(ARGS)
 
 # PyTorch's example is measured in an environment of its own.
@@ -121,7 +126,7 @@ bench: setup .venv-bench/.installed
 # cpu and gpu: what an image holds. dev-*: that and the tools. sagemaker: the toolkit alone, as the
 # others have all that it needs.
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
-lock: setup
+lock: setup  ## Measure and maintain: pin the newest versions of all packages
 	for target in cpu gpu; do \
 	$(COMPILE) pyproject.toml --extra $$target --extra cloud --extra sagemaker --extra serve \
 		--extra image --no-emit-package sagemaker-training --upgrade \
@@ -133,7 +138,7 @@ lock: setup
 
 include docker/image.mk
 
-clean:
+clean:  ## Measure and maintain: remove environments, runs and caches
 	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-audit runs build dist src/*.egg-info .mypy_cache \
 		.ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

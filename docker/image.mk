@@ -1,11 +1,4 @@
 # The images, their tests, and what brings them to a registry. Included by the Makefile.
-#
-#   make engine                     a Docker engine, Compose and the base image, on bare Debian
-#   make image | image-gpu          trainer:cpu, trainer:gpu
-#   make test-container             every test that needs an engine
-#   make data                       MNIST in data/mnist, for tests
-#   make sbom                       dist/*.cdx.json, and known vulnerabilities
-#   make push-aws | push-google REPOSITORY=HOST/PATH
 
 .PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk lock-tools data
 
@@ -13,27 +6,27 @@ IMAGE ?= trainer
 # Passed on where somebody says so; else the scripts look for one that can build.
 export DOCKER BASE_IMAGE
 
-engine:
+engine:  ## Images: install a Docker engine, Compose and the base image on bare Debian
 	docker/engine
 
-image:
+image:  ## Images: build IMAGE:cpu
 	docker/build-image cpu $(IMAGE):cpu
 
-image-gpu:
+image-gpu:  ## Images: build IMAGE:gpu
 	docker/build-image gpu $(IMAGE):gpu
 
 # The real MNIST, for the tests of a machine that has none: then MNIST_DIR=data/mnist.
-data: setup
+data: setup  ## Run: download MNIST to DATA
 	$(BIN)/trainer data mnist --out $(DATA)
 
-test-unit: setup
+test-unit: setup  ## Test: run the unit tests
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-test-container: setup setup-sdk image
+test-container: setup setup-sdk image  ## Test: run the tests that need a Docker engine
 	TRAINER_IMAGE=$(IMAGE):cpu $(BIN)/python -m pytest tests/container $(ARGS)
 
 # Of those that are here.
-sbom: .venv-audit/.installed
+sbom: .venv-audit/.installed  ## Images: list the packages of the images, and known vulnerabilities, in dist/
 	docker=$${DOCKER:-$$(docker/engine client)} && \
 	here=$$("$$docker" image ls --format '{{.Repository}}:{{.Tag}}' $(IMAGE) | grep -E ':(cpu|gpu)$$') || \
 	{ echo "make: no image $(IMAGE):cpu or $(IMAGE):gpu is here: run make image" >&2; exit 1; }; \
@@ -45,21 +38,21 @@ sbom: .venv-audit/.installed
 	.venv-audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-push-aws:
+push-aws:  ## Images: push the images to REPOSITORY=HOST/PATH of Amazon's registry
 	docker/push aws "$(REPOSITORY)" $(IMAGE):cpu $(IMAGE):gpu
 
-push-google:
+push-google:  ## Images: push the images to REPOSITORY=HOST/PATH of Google's registry
 	docker/push google "$(REPOSITORY)" $(IMAGE):cpu $(IMAGE):gpu
 
 # SageMaker's two SDKs, which no environment holds together, for tests only.
-setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed
+setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed  ## Measure and maintain: make .venv-sdk2 and .venv-sdk3, SageMaker's SDKs for tests
 .venv-sdk%/.installed: requirements/sdk-v%.lock
 	rm -rf .venv-sdk$*
 	"$(PYTHON)" -m venv .venv-sdk$*
 	.venv-sdk$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-lock-tools: setup
+lock-tools: setup  ## Measure and maintain: pin the newest versions of the SDKs and of the audit
 	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock
 	echo 'sagemaker>=2.257,<3' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v2.lock
 	echo 'sagemaker-train>=1.27,<2' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v3.lock

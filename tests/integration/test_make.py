@@ -1,6 +1,7 @@
 """The commands of the Makefile that the other tests do not run anyway."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,6 +24,20 @@ def test_train_without_data_or_network_trains_on_synthetic_digits(tmp_path: Path
     # Its TensorFlow is made for CPUs, and is so by what was asked for: a GPU here is no mistake.
     assert "--device cpu" in ran.stderr
     assert (tmp_path / "run/model/1/saved_model.pb").exists()
+
+
+def test_help_lists_every_target_once_under_a_group():
+    text = "".join((ROOT / name).read_text() for name in ("Makefile", "docker/image.mk"))
+    targets = re.findall(r"^\.PHONY:(.*)$", text.replace("\\\n", " "), re.MULTILINE)
+    ran = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    _, _, listed = ran.stdout.partition("no root.\n\n")
+    groups = [group.splitlines() for group in listed.split("\n\n")]
+    lines = [line for heading, *below in groups for line in below]
+    assert all(re.fullmatch(r"  [a-z][a-z0-9-]* +\S.*", line) for line in lines)
+    assert sorted(line.split()[0] for line in lines) == sorted(set(" ".join(targets).split()))
+    assert [heading for heading, *_ in groups if not re.fullmatch(r"[A-Z][a-z ]+", heading)] == []
 
 
 def test_an_environment_for_gpus_gets_the_link_that_tensorflow_needs():
