@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from trainer.serving.formats import Reader, response
+from trainer.serving.formats import response
 from trainer.serving.formats.large import LARGE
-from trainer.serving.formats.request import PredictRequest
+from trainer.serving.formats.request import PredictRequest, RequestReader
 from trainer.serving.http.body import BodyReader, unpacked
 from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.http.errors import overloaded
@@ -65,7 +65,7 @@ class Predictor:
         version: Version,
         body: bytes,
         *,
-        reader: Reader,
+        reader: RequestReader,
         accept: str,
         signature: str | None = None,
     ) -> bytes:
@@ -76,7 +76,7 @@ class Predictor:
             version: Which model is asked.
             body: What it is asked.
             reader: Reads it.
-            accept: The type of the answer, from `answer.accepted`.
+            accept: The media type of the response, from `registry.accepted`.
             signature: The signature, if the body names none.
 
         Raises:
@@ -91,7 +91,7 @@ class Predictor:
         outputs = await version.batcher.submit(request.signature, request.arrays)
         size = sum(array.nbytes for array in outputs.values())
         return await self._run(
-            size, lambda: response.write(outputs, kind=accept, form=request.form)
+            size, lambda: response.write(outputs, media_type=accept, form=request.form)
         )
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:

@@ -12,12 +12,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer.serving.formats import large
-from trainer.serving.formats.request import PredictRequest, checked, choose
+from trainer.serving.formats.outputs import Arrays, ResponseFormat, tables
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
 # Rows of text that are read at a time.
 AT_ONCE = 4096
+# Rows of outputs that are written at a time: while C code works, other threads wait.
+WRITTEN_AT_ONCE = 512
 # NumPy counts lines from 0 in some of its messages and tells what it was given in most.
 _AT = re.compile(r"at row (\d+)(, column \d+)?")
 
@@ -132,3 +135,25 @@ def _place(match: re.Match[str], first: int) -> str:
         return f"in line {first + int(match[1]) + 1}{match[2]}"
     # Of changed numbers of columns, from 1.
     return f"in line {first + int(match[1])}"
+
+
+def _write(outputs: Arrays, form: Form) -> bytes:
+    """Write an instance a line, the outputs side by side in the order of their names."""
+    columns_of_outputs = tables(outputs)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for start in range(0, len(columns_of_outputs[0]), WRITTEN_AT_ONCE):
+        columns = [_cells(table[start : start + WRITTEN_AT_ONCE]) for table in columns_of_outputs]
+        writer.writerows(itertools.chain(*parts) for parts in zip(*columns, strict=True))
+    return text.getvalue().encode()
+
+
+def _cells(table: np.ndarray) -> list[list[str]]:
+    if table.dtype == object:
+        return [[value.decode(errors="replace") for value in row] for row in table.tolist()]
+    # Each as short as its own type allows.
+    cells: list[list[str]] = table.astype(str).tolist()
+    return cells
+
+
+RESPONSE = ResponseFormat(write=_write)

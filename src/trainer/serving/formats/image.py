@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,7 @@ from trainer.serving.models.signature import Signature
 BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
-def read(
+def _read(
     body: bytes, signatures: Mapping[str, Signature], name: str | None = None, *, kind: str
 ) -> PredictRequest:
     """Read a body that is one image.
@@ -42,3 +43,7 @@ def read(
     array = np.empty(() if alone else 1, object)
     array[...] = body
     return checked(signature, {tensor.name: array}, Form.COLUMNS if alone else Form.ROWS)
+
+
+read_png = functools.partial(_read, kind="image/png")
+read_jpeg = functools.partial(_read, kind="image/jpeg")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from trainer.serving.formats.outputs import Arrays, ResponseFormat, as_rows, tables
 from trainer.serving.formats.request import Form, PredictRequest, checked, choose
-from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
 LONGEST_HEADER = 10_000
@@ -81,16 +82,15 @@ def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
         return np.asarray(array, tensor.dtype, order="C")
 
 
-def write(table: np.ndarray) -> bytes:
-    """An array as an npy file.
-
-    Raises:
-        HTTPError: It holds strings.
-    """
-    if table.dtype.hasobject:
-        raise HTTPError(
-            406, "the answer has strings, which npy cannot hold; expected another Accept"
-        )
+def _write(outputs: Arrays, form: Form) -> bytes:
+    """Write an only output as it is, several side by side in the order of their names."""
+    if len(outputs) == 1:
+        (table,) = outputs.values()
+    else:
+        table = np.concatenate(tables(as_rows(outputs)), axis=1)
     file = io.BytesIO()
     np.lib.format.write_array(file, table, version=(1, 0), allow_pickle=False)
     return file.getvalue()
+
+
+RESPONSE = ResponseFormat(write=_write, forms=(Form.ROWS, Form.COLUMNS), strings=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -32,6 +32,10 @@ class PredictRequest:
     signature: Signature
     arrays: Mapping[str, np.ndarray]
     form: Form = Form.ROWS
+
+
+# Of a body, by the signatures of a model and the name of the one that is asked if it names none.
+RequestReader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 
 def choose(signatures: Mapping[str, Signature], name: str | None) -> Signature:

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 
 from trainer.serving.formats import large, numbers, tf_json, values
-from trainer.serving.formats.request import PredictRequest, checked, choose
+from trainer.serving.formats.request import PredictRequest, RequestReader, checked, choose
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Signature
-
-Reader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 FORMS = {"instances", "inputs"}
 _FULL = re.compile(r"\S")
@@ -123,7 +121,10 @@ def _read_each(lines: list[bytes], signature: Signature) -> PredictRequest:
 
 
 def _read_large(
-    body: bytes, signatures: Mapping[str, Signature], name: str | None, ways: tuple[Reader, Reader]
+    body: bytes,
+    signatures: Mapping[str, Signature],
+    name: str | None,
+    ways: tuple[RequestReader, RequestReader],
 ) -> PredictRequest:
     """Read a body piece by piece: in the first way, or in the other if it is no JSON in that."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainer import __version__
-from trainer.serving.formats import CSV, JSON, LINES, NPY, READERS
+from trainer.serving.formats.registry import JSON, READERS, WRITERS
 from trainer.serving.formats.request import choose
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
@@ -76,7 +76,8 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _answers(signature: Signature) -> dict[str, Any]:
     rows = {"type": "array", "items": _rows(signature.outputs)}
-    answer = {JSON: {"schema": _object({"predictions": rows})}, LINES: {}, CSV: {}, NPY: {}}
+    answer: dict[str, Any] = {media_type: {} for media_type in WRITERS}
+    answer[JSON] = {"schema": _object({"predictions": rows})}
     error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
     codes = ("400", "404", "406", "408", "413", "415", "503", "504")
     return {"200": answer} | dict.fromkeys(codes, error)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import orjson
 from starlette.responses import Response
 
-from trainer.serving.formats import reader, response
+from trainer.serving.formats import registry
 from trainer.serving.http.endpoint import JSON, RequestContext, ServerState, error_response
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.store import ModelStore
@@ -86,11 +86,11 @@ class SageMaker:
             if handler is not None:
                 async with self._predictor.body(context, version) as body:
                     return await handler.answer(context, version, body)
-            read = reader(headers.get("content-type"))
-            kind = response.accepted(headers.get("accept"))
+            reader = registry.reader(headers.get("content-type"))
+            media_type = registry.accepted(headers.get("accept"))
             async with self._predictor.body(context, version) as body:
                 content = await self._predictor.answer(
-                    context, version, body, reader=read, accept=kind,
+                    context, version, body, reader=reader, accept=media_type,
                     signature=asked.get("tfs-signature-name"),
                 )  # fmt: skip
-        return Response(content, media_type=kind)
+        return Response(content, media_type=media_type)

@@ -14,7 +14,7 @@ import re
 import orjson
 from starlette.responses import Response
 
-from trainer.serving.formats import response, tf_reader
+from trainer.serving.formats import registry
 from trainer.serving.http.endpoint import JSON, RequestContext
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.store import ModelStore
@@ -46,16 +46,14 @@ class TfServing:
         name, version_text, method = match.groups()
         version = self._store.get(name, number_of(version_text))
         check_method(method)
-        # What other clients send here is no wish: TensorFlow Serving always gives JSON.
-        accepts = request.headers.get("accept")
-        kind = response.accepted(accepts if accepts in response.OFFERED else None)
+        media_type = registry.tf_accepted(request.headers.get("accept"))
         with version.in_use():
             async with self._predictor.body(context, version) as body:
-                reader = tf_reader(request.headers.get("content-type"))
+                reader = registry.tf_reader(request.headers.get("content-type"))
                 content = await self._predictor.answer(
-                    context, version, body, reader=reader, accept=kind
+                    context, version, body, reader=reader, accept=media_type
                 )
-        return Response(content, media_type=kind)
+        return Response(content, media_type=media_type)
 
     async def get(self, context: RequestContext) -> Response:
         """States of versions, or the signatures of one."""

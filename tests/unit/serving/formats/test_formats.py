@@ -13,20 +13,19 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from trainer.serving.formats import (
-    CSV,
-    JSON,
-    LINES,
-    NPY,
     csv as csv_format,
     npy as npy_format,
-    reader,
+    registry,
     response,
     simple_json,
     tf_json,
 )
+from trainer.serving.formats.registry import JSON, reader
 from trainer.serving.formats.request import Form, PredictRequest
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
+
+LINES, CSV, NPY = "application/jsonlines", "text/csv", "application/x-npy"
 
 
 def tensor(name: str, dtype: str, *shape: int | None) -> Tensor:
@@ -426,28 +425,31 @@ OUTPUTS = {
 
 
 def test_answers_in_rows_and_columns():
-    rows = json.loads(response.write(OUTPUTS, kind=JSON, form=Form.ROWS))
+    rows = json.loads(response.write(OUTPUTS, media_type=JSON, form=Form.ROWS))
     assert rows == {
         "predictions": [
             {"classes": 1, "probabilities": [0.1, 0.9]},
             {"classes": 0, "probabilities": [0.25, 0.75]},
         ]
     }
-    columns = json.loads(response.write(OUTPUTS, kind=JSON, form=Form.COLUMNS))
+    columns = json.loads(response.write(OUTPUTS, media_type=JSON, form=Form.COLUMNS))
     assert columns["outputs"]["classes"] == [1, 0]
     one = {"y": OUTPUTS["probabilities"]}
-    assert json.loads(response.write(one, kind=JSON, form=Form.ROWS))["predictions"][1] == [
+    assert json.loads(response.write(one, media_type=JSON, form=Form.ROWS))["predictions"][1] == [
         0.25,
         0.75,
     ]
-    assert json.loads(response.write(one, kind=JSON, form=Form.COLUMNS))["outputs"][0] == [0.1, 0.9]
+    assert json.loads(response.write(one, media_type=JSON, form=Form.COLUMNS))["outputs"][0] == [
+        0.1,
+        0.9,
+    ]
 
 
 def test_answers_as_tables():
-    assert response.write(OUTPUTS, kind=CSV, form=Form.ROWS) == b"1,0.1,0.9\n0,0.25,0.75\n"
-    lines = response.write(OUTPUTS, kind=LINES, form=Form.ROWS).splitlines()
+    assert response.write(OUTPUTS, media_type=CSV, form=Form.ROWS) == b"1,0.1,0.9\n0,0.25,0.75\n"
+    lines = response.write(OUTPUTS, media_type=LINES, form=Form.ROWS).splitlines()
     assert json.loads(lines[1]) == {"classes": 0, "probabilities": [0.25, 0.75]}
-    table = np.load(io.BytesIO(response.write(OUTPUTS, kind=NPY, form=Form.ROWS)))
+    table = np.load(io.BytesIO(response.write(OUTPUTS, media_type=NPY, form=Form.ROWS)))
     np.testing.assert_allclose(table, [[1, 0.1, 0.9], [0, 0.25, 0.75]], rtol=1e-6)
 
 
@@ -455,7 +457,7 @@ def test_answers_as_tables():
     arrays.arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)))
 )
 def test_numbers_come_back_from_json_as_they_were(array):
-    text = response.write({"y": array}, kind=JSON, form=Form.COLUMNS)
+    text = response.write({"y": array}, media_type=JSON, form=Form.COLUMNS)
     found = np.array(json.loads(text)["outputs"], np.float32)
     np.testing.assert_array_equal(found, array)
 
@@ -470,52 +472,55 @@ NUMBERS = {
 
 
 def test_outputs_that_are_one_value_for_the_whole_request_are_written():
-    columns = json.loads(response.write(NUMBERS, kind=JSON, form=Form.COLUMNS))["outputs"]
+    columns = json.loads(response.write(NUMBERS, media_type=JSON, form=Form.COLUMNS))["outputs"]
     assert columns == {
         "loss": 0.1, "size": 3, "any": True, "name": "n", "raw_bytes": {"b64": "bg=="}
     }  # fmt: skip
     for name, value in columns.items():
-        alone = response.write({name: NUMBERS[name]}, kind=JSON, form=Form.COLUMNS)
+        alone = response.write({name: NUMBERS[name]}, media_type=JSON, form=Form.COLUMNS)
         assert json.loads(alone) == {"outputs": value}
     beside = {"loss": NUMBERS["loss"], "y": np.array([1, 2])}
-    written = json.loads(response.write(beside, kind=JSON, form=Form.COLUMNS))
+    written = json.loads(response.write(beside, media_type=JSON, form=Form.COLUMNS))
     assert written == {"outputs": {"loss": 0.1, "y": [1, 2]}}
     for half in (np.float16, np.float64):
-        text = response.write({"y": np.array(0.5, half)}, kind=JSON, form=Form.COLUMNS)
+        text = response.write({"y": np.array(0.5, half)}, media_type=JSON, form=Form.COLUMNS)
         assert json.loads(text) == {"outputs": 0.5}
-    text = response.write({"y": np.array(np.nan)}, kind=JSON, form=Form.COLUMNS)
+    text = response.write({"y": np.array(np.nan)}, media_type=JSON, form=Form.COLUMNS)
     assert text == b'{"outputs": NaN}'
 
 
 def test_values_for_the_whole_request_are_a_table_of_one_row():
     some = {name: NUMBERS[name] for name in ("loss", "size")}
-    assert response.write(some, kind=CSV, form=Form.ROWS) == b"0.1,3\n"
-    assert json.loads(response.write(some, kind=LINES, form=Form.ROWS)) == {"loss": 0.1, "size": 3}
-    table = np.load(io.BytesIO(response.write(some, kind=NPY, form=Form.ROWS)))
+    assert response.write(some, media_type=CSV, form=Form.ROWS) == b"0.1,3\n"
+    assert json.loads(response.write(some, media_type=LINES, form=Form.ROWS)) == {
+        "loss": 0.1,
+        "size": 3,
+    }
+    table = np.load(io.BytesIO(response.write(some, media_type=NPY, form=Form.ROWS)))
     np.testing.assert_allclose(table, [[0.1, 3]])
     loss = {"loss": NUMBERS["loss"]}
-    assert np.load(io.BytesIO(response.write(loss, kind=NPY, form=Form.ROWS))).shape == ()
+    assert np.load(io.BytesIO(response.write(loss, media_type=NPY, form=Form.ROWS))).shape == ()
     beside = {"loss": NUMBERS["loss"], "y": np.array([1, 2])}
-    assert refused(response.write, beside, kind=CSV, form=Form.ROWS).status == 406
+    assert refused(response.write, beside, media_type=CSV, form=Form.ROWS).status == 406
 
 
 def test_strings_are_text_and_bytes_are_base64():
     texts = np.array([b"a", "ä".encode()], object)
-    rows = response.write({"label": texts, "raw_bytes": texts}, kind=JSON, form=Form.ROWS)
+    rows = response.write({"label": texts, "raw_bytes": texts}, media_type=JSON, form=Form.ROWS)
     assert json.loads(rows)["predictions"][0] == {"label": "a", "raw_bytes": {"b64": "YQ=="}}
-    assert response.write({"label": texts}, kind=CSV, form=Form.ROWS).decode() == "a\nä\n"
-    assert refused(response.write, {"label": texts}, kind=NPY, form=Form.ROWS).status == 406
+    assert response.write({"label": texts}, media_type=CSV, form=Form.ROWS).decode() == "a\nä\n"
+    assert refused(response.write, {"label": texts}, media_type=NPY, form=Form.ROWS).status == 406
 
 
 def test_outputs_that_make_no_rows_are_refused_in_the_row_form():
     uneven = {"a": np.ones(2), "b": np.ones(3)}
     assert (
         "inconsistent batch size: 3"
-        in refused(response.write, uneven, kind=JSON, form=Form.ROWS).message
+        in refused(response.write, uneven, media_type=JSON, form=Form.ROWS).message
     )
     assert (
         "no shape"
-        in refused(response.write, {"a": np.array(1.0)}, kind=JSON, form=Form.ROWS).message
+        in refused(response.write, {"a": np.array(1.0)}, media_type=JSON, form=Form.ROWS).message
     )
 
 
@@ -533,9 +538,9 @@ def test_outputs_that_make_no_rows_are_refused_in_the_row_form():
     ],
 )
 def test_the_client_says_what_it_accepts(header, kind):
-    assert response.accepted(header) == kind
+    assert registry.accepted(header) == kind
 
 
 def test_an_answer_that_nobody_accepts_is_406():
-    assert refused(response.accepted, "text/html").status == 406
-    assert refused(response.accepted, "text/csv;q=0").status == 406
+    assert refused(registry.accepted, "text/html").status == 406
+    assert refused(registry.accepted, "text/csv;q=0").status == 406

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from trainer.serving.formats import CSV, JSON, LINES, large, reader
+from trainer.serving.formats import large
+from trainer.serving.formats.registry import JSON, reader
 from trainer.serving.formats.request import Form
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 
+LINES, CSV = "application/jsonlines", "text/csv"
 RNG = np.random.default_rng(0)
 
 
