@@ -75,6 +75,8 @@ def main() -> None:
     hparams = job.hparams
     keras.config.set_dtype_policy(POLICIES[hparams.precision])
     data = models.input_fn([str(args.data)], "train", hparams.batch_size, Shard())
+    feed = data.feed
+    assert feed is not None
     batch = next(iter(data))
 
     def compiled(feed):
@@ -98,7 +100,6 @@ def main() -> None:
 
     def loop():
         """Time calls as the loop makes them, with the books that it keeps on them."""
-        feed = data.feed
         steps = compiled(feed)
         steps(feed.take(STEPS), STEPS)
 
@@ -114,7 +115,7 @@ def main() -> None:
         return measure
 
     measures = {
-        "memory": bare(data.feed, data.feed.take(STEPS)),
+        "memory": bare(feed, feed.take(STEPS)),
         "batch": bare(None, _Same(batch)),
         "loop": loop(),
     }

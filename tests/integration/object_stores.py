@@ -34,8 +34,9 @@ from trainer.storage.errors import StorageError
 from trainer.storage.remote import PIECE, children, remove, versions
 from trainer.storage.transfer import StoppedError, fetch, push
 from trainer.training import checkpoint_state
+from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.checkpoint_state import Progress
-from trainer.training.staging import Mirror, staged
+from trainer.training.staging import staged
 
 SECRET = "s3cr3t"
 
@@ -336,9 +337,9 @@ class Contract:
                 there = [p.name for p in Path(stage.job.checkpoint_dir).glob("*")]
                 assert there == [f"ckpt-0000000{i}" for i in range(1, number)]
                 checkpoint(Path(stage.job.checkpoint_dir), number)
-                stage.on_checkpoint()
+                stage.destination.checkpoint_written()
                 model = write(Path(stage.job.model_dir) / "1", MODEL)
-                assert stage.on_export(model) == f"{store.url}/m[1]/{number}"
+                assert stage.destination.model_written(model) == f"{store.url}/m[1]/{number}"
 
     def test_data_sets_are_made_from_and_in_a_store_whole_or_not_at_all(self, store, tmp_path):
         for split, count in (("train", 6), ("test", 4)):
@@ -569,7 +570,7 @@ class Contract:
     def test_checkpoints_are_mirrored(self, store, tmp_path):
         url = f"{store.url}/run/checkpoints"
         here, more = tmp_path / "here", {"options": store.options, "tell": lambda line: None}
-        mirror = Mirror(here, url, **more)
+        mirror = CheckpointMirror(here, url, **more)
         mirror.restore()
         assert files(here) == {}
         for step in (1, 2):
@@ -606,7 +607,7 @@ class Contract:
         (there / "ckpt-00000005/state.json").unlink()
         store.write_all({f"run/{name}": data for name, data in files(there).items()})
         here = tmp_path / "here"
-        mirror = Mirror(here, url, options=store.options)
+        mirror = CheckpointMirror(here, url, options=store.options)
         mirror.restore()
         whole = {k: v for k, v in files(there).items() if k < "ckpt-00000003"}
         assert files(here) == whole
@@ -617,7 +618,7 @@ class Contract:
         checkpoint(here, 4)
         shutil.rmtree(here / "ckpt-00000001")
         mirror.sync()
-        fresh = Mirror(tmp_path / "fresh", url, options=store.options)
+        fresh = CheckpointMirror(tmp_path / "fresh", url, options=store.options)
         fresh.restore()
         assert files(tmp_path / "fresh") == files(here)
         assert sorted(p.name for p in here.iterdir()) == ["ckpt-00000002", "ckpt-00000004"]
@@ -647,16 +648,16 @@ class Contract:
             assert [p.name for p in Path(local.checkpoint_dir).iterdir()] == ["ckpt-00000001"]
             write(Path(local.log_dir), {"events": b"e1"})
             checkpoint(Path(local.checkpoint_dir), 2)
-            stage.on_checkpoint()
+            stage.destination.checkpoint_written()
             assert "run/ckpt/ckpt-00000002/state.json" in store.read_all()
             assert store.read_all()["run/logs/events"] == b"e1"
             model = Path(local.model_dir)
             write(model if layout == "flat" else model / "1", MODEL)
-            where = stage.on_export(model if layout == "flat" else model / "1")
+            where = stage.destination.model_written(model if layout == "flat" else model / "1")
             assert where == (f"{run}/model" if layout == "flat" else f"{run}/model/8")
             write(Path(local.log_dir), {"events": b"e1e2"})
             write(Path(local.output_dir), {"metrics.json": b"{}"})
-            stage.finish()
+            stage.destination.finish()
         assert list(scratch.iterdir()) == []
         there = store.read_all()
         assert there["run/metrics.json"] == b"{}"
@@ -674,12 +675,12 @@ class Contract:
                 assert stage.job.train == job.train
                 assert stage.job.output_dir == job.output_dir
                 model = write(Path(stage.job.model_dir) / "1", MODEL)
-                where = stage.on_export(model)
+                where = stage.destination.model_written(model)
                 assert where == (str(model) if cluster is worker else f"{store.url}/m/1")
                 if checkpoint_dir:
                     checkpoint(Path(stage.job.checkpoint_dir), 1)
-                stage.on_checkpoint()
-                stage.finish()
+                stage.destination.checkpoint_written()
+                stage.destination.finish()
         assert sorted(store.read_all()) == sorted(f"m/1/{name}" for name in MODEL)
 
     def test_hosts_share_the_training_data_of_a_job(self, store, tmp_path):

@@ -4,6 +4,7 @@ from .create import (
     create_dataset as create_dataset,
     write_shards as write_shards,
 )
+from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
 from .folders import data_among as data_among, look as look

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import RetryableError
+from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import IMAGE_SHAPE
 from trainer.data.stream import CHUNK_EXAMPLES, Stream
 
@@ -20,8 +21,8 @@ MOST_NUMBERS = 1 << 20
 READ_SECONDS = 300.0
 
 
-def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
-    """Batches of a stream as TensorFlow takes them.
+def dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
+    """Make the batches of a stream a data set of TensorFlow's.
 
     Whole chunks of batches cross from Python to TensorFlow, one crossing for thousands of
     examples. Data in memory crosses as numbers only, and is gathered and scaled in the graph.
@@ -32,11 +33,8 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
 
     Returns:
         Elements of images, float32 [batch, 28, 28, 1] from 0 to 1, and labels, int32 [batch], and
-        weights, float32 [batch], if some rows of the stream's batches weigh nothing. It has two
-        attributes more than other data sets:
-        `stream`, where the training loop finds the number of examples, an error met while
-        reading, and the files that a batch came from;
-        `feed`, for a loop that can do without tf.data, or None where it is not for training.
+        weights, float32 [batch], if some rows of the stream's batches weigh nothing. It has a feed
+        if the stream is for training.
     """
     # Training batches are all full: a known size lets the graph be optimised further.
     batch = stream.batch_size if stream.training else None
@@ -69,9 +67,8 @@ def dataset(stream: Stream, *, step: int = 0) -> tf.data.Dataset:
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
     data = parts.map(finish).prefetch(2).with_options(options)
-    data.stream = stream
-    data.feed = Feed(stream, step=step, batch=finish) if stream.training else None
-    return data
+    feed = Feed(stream, step=step, batch=finish) if stream.training else None
+    return ExampleDataset(data, stream=stream, feed=feed)
 
 
 class Feed:

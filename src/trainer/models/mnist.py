@@ -21,6 +21,7 @@ from trainer.config import Hparams
 from trainer.data import (
     CLASSES,
     IMAGE_SHAPE,
+    ExampleDataset,
     Shard,
     Stream,
     dataset,
@@ -95,7 +96,7 @@ def input_fn(
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
     in_graph: bool = False,
-) -> tf.data.Dataset:
+) -> ExampleDataset:
     """Read labelled images.
 
     Args:

@@ -59,7 +59,7 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
         reporter.info(
             f"signature={plain(signature.name)} takes {plain(takes)}; gives {plain(gives)}"
         )
-    where = stage.on_export(path)
+    where = stage.destination.model_written(path)
     report = {
         "imported": model.origin,
         "version": model.version,
@@ -74,5 +74,5 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     folder = preflight.output_dir(job)
     folder.mkdir(parents=True, exist_ok=True)
     local.write_text(folder / REPORT, json.dumps(output.clean_value(report), indent=2) + "\n")
-    stage.finish()
+    stage.destination.finish()
     reporter.info(f"model={where} bytes={size} report={REPORT}")

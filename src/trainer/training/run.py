@@ -114,7 +114,7 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
     with strategy.around():
         metrics = train_and_evaluate(job, reporter, hooks, strategy)
     strategy.close()
-    stage.finish()
+    stage.destination.finish()
     return metrics
 
 
@@ -128,7 +128,7 @@ def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
 
         hooks = _hooks(stage, stopped)
         evaluate_checkpoints(job, reporter, stopped=stopped, hooks=hooks, refresh=stage.refresh)
-        stage.finish()
+        stage.destination.finish()
         return
     from trainer.training.tf_server import serve
 
@@ -139,9 +139,9 @@ def _hooks(stage: Stage, stopped: StopRequest) -> Hooks:
     job = stage.job
     hooks = Hooks(
         stopped=stopped,
-        saved=stage.on_checkpoint,
-        exported=stage.on_export,
-        exported_before=stage.exported_before,
+        saved=stage.destination.checkpoint_written,
+        exported=stage.destination.model_written,
+        exported_before=stage.destination.earlier_report,
     )
     if job.trial is not None:
         tuned = MetricFile(job.trial)

@@ -16,7 +16,8 @@ from trainer.storage.errors import StorageError
 from trainer.storage.remote import Place, remove
 from trainer.storage.transfer import fetch, push
 from trainer.storage.urls import is_remote, local_path
-from trainer.training.staging import Mirror, staged
+from trainer.training.checkpoint_mirror import CheckpointMirror
+from trainer.training.staging import staged
 
 pytest.importorskip("fsspec")
 
@@ -149,9 +150,9 @@ with staged(job) as stage:
     assert stage.job.test == ("d",)
     assert (stage.job.model_dir, stage.job.checkpoint_dir) == ("/m", "e")
     assert (stage.job.output_dir, stage.job.log_dir) == (None, None)
-    stage.on_checkpoint()
-    assert stage.on_export("/m/1") == "/m/1"
-    stage.finish()
+    stage.destination.checkpoint_written()
+    assert stage.destination.model_written("/m/1") == "/m/1"
+    stage.destination.finish()
 assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
@@ -288,7 +289,7 @@ def test_metrics_go_beside_the_model_folder_unless_told_otherwise(driver, tmp_pa
             folder = Path(stage.job.output_dir)
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
-            stage.finish()
+            stage.destination.finish()
         assert list(driver.objects) == [expected]
 
 
@@ -302,7 +303,7 @@ def test_the_temporary_folder_goes_even_when_training_fails(driver, tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
-    mirror = Mirror(tmp_path, "s3://bucket/ckpt")
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt")
     (tmp_path / "ckpt-00000001").mkdir()
     (tmp_path / "ckpt-00000001" / "state.json").write_text("{}")
     driver.error = ConnectionError()
@@ -385,7 +386,7 @@ def test_a_checkpoint_that_goes_while_it_is_fetched_is_passed_over(driver, tmp_p
         get(path, to, **more)
 
     driver.get_file = slow
-    mirror = Mirror(tmp_path, "s3://bucket/ckpt")
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt")
     mirror.restore()
     assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000002"]
     # One that was fetched and is kept no longer goes here as well.
@@ -403,7 +404,7 @@ def test_a_damaged_checkpoint_is_fetched_once_and_replaced_when_the_run_gets_the
     driver.objects["bucket/ckpt/ckpt-00000002/data"] = b"12"
     driver.objects["bucket/ckpt/ckpt-00000002/more"] = b"3"
     told: list[str] = []
-    mirror = Mirror(tmp_path, "s3://bucket/ckpt", tell=told.append)
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", tell=told.append)
     mirror.restore()
     mirror.restore()
     warnings = [line for line in told if line.startswith("warning: ")]
@@ -426,7 +427,7 @@ def test_remote_checkpoints_that_are_all_damaged_are_told_to_who_writes_them(
     for step in (1, 2):
         checkpoint(driver, step)
         driver.objects[f"bucket/ckpt/ckpt-{step:08d}/state.json"] = b"{"
-    mirror = Mirror(tmp_path, "s3://bucket/ckpt", alone=alone)
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", alone=alone)
     if not alone:
         mirror.restore()
         assert list(tmp_path.iterdir()) == []
@@ -440,7 +441,7 @@ def test_what_cannot_be_fetched_though_it_is_there_is_an_error(driver, tmp_path)
     checkpoint(driver, 1)
     driver.get_file = lambda *_, **__: (_ for _ in ()).throw(ConnectionError())
     with pytest.raises(StorageError):
-        Mirror(tmp_path, "s3://bucket/ckpt").restore()
+        CheckpointMirror(tmp_path, "s3://bucket/ckpt").restore()
 
 
 def test_an_evaluator_fetches_the_last_checkpoint_though_told_to_end_and_sends_its_log(
@@ -462,8 +463,8 @@ def test_an_evaluator_fetches_the_last_checkpoint_though_told_to_end_and_sends_i
             (Path(folder) / "events").write_text("e")
         (Path(stage.job.checkpoint_dir) / "ckpt-00000008").mkdir()
         before = set(driver.objects)
-        stage.on_checkpoint()
-        stage.finish()
+        stage.destination.checkpoint_written()
+        stage.destination.finish()
         assert set(driver.objects) - before == {"bucket/logs/events"}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.config import DataError
+from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import IMAGE_BYTES, Table
 from trainer.data.graph.decode import GraphReader
 from trainer.data.pipeline import scale
@@ -36,8 +37,8 @@ def graph_dataset(
     seed: Any = 0,
     cache_mb: float = 1024,
     piece_examples: int = PIECE_EXAMPLES,
-) -> tf.data.Dataset:
-    """Batches that TensorFlow reads without Python.
+) -> ExampleDataset:
+    """Make batches that TensorFlow reads without Python.
 
     It may be called within a `tf.function`, as `create_per_worker_dataset` does; tell that not to
     use AutoGraph.
@@ -57,18 +58,17 @@ def graph_dataset(
         piece_examples: How many examples are shuffled at a time where it is not.
 
     Returns:
-        Elements as of `pipeline.dataset`, and its two attributes: `stream`, a `Described`, and
-        `feed`, None.
+        Elements as of `pipeline.dataset`. Its `stream` is a `TableSet`, and it has no feed.
 
     Raises:
         DataError: There are fewer records than parts.
     """
     tables = [table for table in tables if len(table)]
-    described = Described(tables)
-    if described.total < shard_count:
+    table_set = TableSet(tables)
+    if table_set.total < shard_count:
         raise DataError(
-            subject=described.name,
-            problem=f"{described.total} records are too few for {shard_count} workers",
+            subject=table_set.name,
+            problem=f"{table_set.total} records are too few for {shard_count} workers",
         )
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
     every = (shard_count, 1) if files else (1, shard_count)
@@ -93,12 +93,11 @@ def graph_dataset(
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
     data = data.map(scale).prefetch(2).with_options(options)
-    data.stream, data.feed = described, None
-    return data
+    return ExampleDataset(data, stream=table_set)
 
 
-class Described:
-    """What the training loop asks of a data set: of `Stream`, what needs no reading.
+class TableSet:
+    """Tables that a graph reads: their kind, their counts and what is wrong with them.
 
     Args:
         tables: All of the data, whatever this process's part of it.
