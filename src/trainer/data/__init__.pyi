@@ -8,9 +8,7 @@ from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
 from .folders import data_among as data_among, look as look
-from .formats import idx as idx, npy as npy
 from .formats.example import encode as encode
-from .formats.framing import FOOTER as FOOTER, HEADER as HEADER, header_length as header_length
 from .formats.protobuf import (
     BYTES as BYTES,
     WireError as WireError,
@@ -18,6 +16,7 @@ from .formats.protobuf import (
     pick as pick,
     varint as varint,
 )
+from .formats.registry import titles as titles
 from .formats.table import BLOCK as BLOCK, CLASSES as CLASSES, IMAGE_SHAPE as IMAGE_SHAPE
 from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import graph_dataset as graph_dataset

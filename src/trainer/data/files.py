@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.config import TESTS, DataError, Part, Split, part_of
 from trainer.data.folders import Held, look
-from trainer.data.formats import idx, npy
-from trainer.data.formats.framing import is_tfrecord
-from trainer.data.formats.reader import GZIP_MAGIC
+from trainer.data.formats.registry import accepted
 from trainer.data.formats.table import Table
-from trainer.data.formats.tfrecord import TFRecordTable
+from trainer.data.recognise import DataFiles, recognise
 from trainer.data.synthetic.embedded import SyntheticTable
 from trainer.storage import globs
 
 # As TensorFlow, Beam and `trainer data create` name the files of a set.
 SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")
-ACCEPTED = "TFRecord, IDX (gzipped or not) or npy"
 
 
 def open_tables(
@@ -43,16 +38,8 @@ def open_tables(
     if not paths:
         return [SyntheticTable(split)]
     flag = flag or f"--{split}"
-    kinds = find(paths, split=split, flag=flag)
-    if "tfrecord" in kinds:
-        tables: list[Table] = [
-            TFRecordTable(file, skip_corrupt=skip_corrupt > 0) for file in kinds["tfrecord"]
-        ]
-    else:
-        form = next(iter(kinds)).split()[0]
-        table = idx.IdxTable if form == "idx" else npy.NpyTable
-        images, labels = kinds.get(f"{form} images", []), kinds.get(f"{form} labels", [])
-        tables = [table(a, b) for a, b in _pairs(images, labels, flag=flag)]
+    found = find(paths, split=split, flag=flag)
+    tables = found.open(flag=flag, skip_corrupt=skip_corrupt > 0)
     damage = [line for table in tables for line in table.damage]
     if len(damage) > skip_corrupt:
         raise DataError(
@@ -68,33 +55,19 @@ def open_tables(
     return tables
 
 
-def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> dict[str, list[Path]]:
-    """Find the files of a split, and tell their kinds by their first bytes.
+def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> DataFiles:
+    """Find the files of a split, and recognise their format by their first bytes.
 
     Args:
         paths: Files, folders and globs.
         split: Which split is wanted of folders that hold both.
         flag: What to call `paths` in an error; by default `--<split>`.
 
-    Returns:
-        Files by kind: `tfrecord`, or `idx` or `npy` with `images` or `labels`.
-
     Raises:
-        DataError: Nothing is there, a file is no data, or kinds are mixed.
+        DataError: Nothing is there, a file is no data, or formats are mixed.
     """
     flag = flag or f"--{split}"
-    kinds: dict[str, list[Path]] = {}
-    for file in chosen(paths, split=split, flag=flag):
-        kinds.setdefault(_kind(file), []).append(file)
-    formats = sorted({kind.split()[0] for kind in kinds})
-    if len(formats) > 1:
-        named = ", ".join(f"{kinds[k][0].name} ({k})" for k in sorted(kinds))
-        raise DataError(
-            subject=flag,
-            problem=f"{' and '.join(formats)} files are mixed: {named}",
-            remedy="give one kind",
-        )
-    return kinds
+    return recognise(chosen(paths, split=split, flag=flag), flag=flag)
 
 
 def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
@@ -209,7 +182,7 @@ def _held(path: Path, *, flag: str) -> Held:
     raise DataError(
         subject=f"{flag} {path}",
         problem=what,
-        remedy=f"give files, folders or globs of {ACCEPTED}",
+        remedy=f"give files, folders or globs of {accepted()}",
     )
 
 
@@ -229,78 +202,3 @@ def _listed(names: Iterable[str]) -> str:
     all_names = list(names)
     more = len(all_names) - 3
     return ", ".join(all_names[:3]) + (f" and {more} more" if more > 0 else "")
-
-
-def _kind(path: Path) -> str:
-    """What a file is by its first bytes: `tfrecord`, or `idx` or `npy` with `images` or `labels`.
-
-    Raises:
-        DataError: It is empty, or none of these.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(128)
-        packed = head.startswith(GZIP_MAGIC)
-        if packed:
-            with gzip.open(path) as file:
-                head = file.read(128)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            subject=path,
-            problem=f"damaged gzip file ({error})",
-            remedy="fetch it again",
-        ) from None
-    except OSError as error:
-        raise DataError(
-            subject=path,
-            problem=f"cannot be read: {error.strerror}",
-        ) from None
-    if not head:
-        raise DataError(
-            subject=path,
-            problem=f"is empty, expected {ACCEPTED}",
-        )
-    if shape := idx.dimensions(head):
-        return "idx images" if len(shape) == 3 else "idx labels"
-    if head.startswith(npy.MAGIC) and not packed:
-        return "npy images" if len(npy.header(path)[0]) > 1 else "npy labels"
-    # One whose first record is damaged is known by its name, so that the damage can be named.
-    if (is_tfrecord(head) or ".tfrec" in path.name.lower()) and not packed:
-        return "tfrecord"
-    if packed and (is_tfrecord(head) or head.startswith(npy.MAGIC)):
-        raise DataError(
-            subject=path,
-            problem="gzipped TFRecord and npy files are not read",
-            remedy="unpack it: gunzip",
-        )
-    if other := idx.described(head):
-        raise DataError(
-            subject=path,
-            problem=f"an IDX file of {other}; expected uint8 [n, 28, 28] or [n]",
-        )
-    raise DataError(
-        subject=path,
-        problem=f"is neither {ACCEPTED}: it begins with the bytes {head[:8].hex(' ')}",
-    )
-
-
-def _pairs(images: list[Path], labels: list[Path], *, flag: str) -> list[tuple[Path, Path]]:
-    """Match each file of images with its labels, by what their names have in common."""
-    if len(images) == len(labels) == 1:
-        return [(images[0], labels[0])]
-    by_key = {_pair_key(path): path for path in labels}
-    pairs = [(path, by_key.pop(_pair_key(path), None)) for path in images]
-    alone = [path for path, mate in pairs if mate is None] + list(by_key.values())
-    if alone:
-        what = "labels" if alone[0] in images else "images"
-        raise DataError(
-            subject=flag,
-            problem=f"no file of {what} goes with {alone[0]}",
-        )
-    return [(path, mate) for path, mate in pairs if mate is not None]
-
-
-def _pair_key(path: Path) -> tuple[Path, str]:
-    """A name without the words that tell images from labels, and its folder."""
-    words = r"images?|labels?|data|idx[13]|(?<![a-z])[xy](?![a-z])|\.gz$"
-    return path.parent, re.sub(words, "", path.name.lower())

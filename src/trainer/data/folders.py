@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.config import Part, part_of
+from trainer.data.formats.registry import FORMATS
 from trainer.storage import globs
 
 # By their names in lower case: of tools and of writers at work, texts, code, pictures, logs,
@@ -173,7 +174,15 @@ def _passes_file(name: str, *, beside: Collection[str]) -> bool:
     # Of a checkpoint, or where the records of a file begin, as other readers like to know.
     is_index = stem[2] == "idx" and stem[0] in beside
     is_values = values is not None and f"{values[1]}.index" in beside
-    return is_index or is_values or bool(_NO_DATA.fullmatch(name.lower()))
+    if is_index or is_values:
+        return True
+    return bool(_NO_DATA.fullmatch(name.lower())) and not _is_of_a_format(name.lower())
+
+
+def _is_of_a_format(name: str) -> bool:
+    """Return whether a name in lower case, not a hidden one, has a suffix that a format claims."""
+    suffixes = tuple(suffix for form in FORMATS.values() for suffix in form.suffixes)
+    return name.endswith(suffixes) and not name.startswith(globs.HIDDEN)
 
 
 def _sort_in(path: Path, beside: Collection[str], held: Held) -> None:

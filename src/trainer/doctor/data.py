@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config import DataError, Job, UserError
-from trainer.data import data_among, look
+from trainer.config import Job, UserError
+from trainer.data import data_among, look, titles
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 # Data up to this size is opened as training does, which finds damage; of more, headers are read.
 WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
-SAMPLED_FILES, SAMPLE_BYTES = 16, 1 << 20
-REMEDY = "name files, folders or globs of TFRecord, IDX or npy"
+# Of each file that is looked into for an estimate.
+SAMPLE_BYTES = 1 << 20
 
 
 def _tell_model(job: Job, probes: Probes) -> Finding:
@@ -40,6 +39,10 @@ def _tell_model(job: Job, probes: Probes) -> Finding:
         return problem("--input", str(error), "trainer package --inspect tells more")
     place = f", {found.place}" if found.place else ""
     return Finding(about="--input", text=f"{job.input}{place}: {found.kind}")
+
+
+def _remedy() -> str:
+    return f"name files, folders or globs of {titles()}"
 
 
 def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
@@ -79,7 +82,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
     try:
         train = _look(job, probes, job.train, split="train")
     except UserError as error:
-        yield of_error(error, remedy=REMEDY)
+        yield of_error(error, remedy=_remedy())
         if not job.test:
             return
     else:
@@ -92,7 +95,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
     try:
         test = _look(job, probes, selection.test_paths(job), split="test")
     except UserError as error:
-        yield of_error(error, remedy=REMEDY)
+        yield of_error(error, remedy=_remedy())
         return
     yield test
     if train and set(train.facts["paths"]) & set(test.facts["paths"]):
@@ -119,9 +122,8 @@ def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Fi
         found = [file for path in paths for file in look(Path(path)).files]
         kind, examples, exact, notes = f"for {job.module}", None, True, ""
     else:
-        kinds = files.find(paths, split=split)
-        found = [file for group in kinds.values() for file in group]
-        kind = next(iter(kinds)).split()[0]
+        data = files.find(paths, split=split)
+        found, kind = data.paths, data.format.name
         total = sum(file.stat().st_size for file in found)
         notes = ""
         if total <= WHOLE_BYTES and len(found) <= WHOLE_FILES:
@@ -130,7 +132,8 @@ def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Fi
             damaged = [line for table in tables for line in table.damage]
             notes = f", {len(damaged)} damaged left out: {damaged[0]}" if damaged else ""
         else:
-            examples, exact = _estimate(kinds, total)
+            estimate = data.estimate(sample_bytes=SAMPLE_BYTES)
+            examples, exact = (estimate.examples, estimate.exact) if estimate else (None, True)
     total = sum(file.stat().st_size for file in found)
     count = "" if examples is None else f", {'' if exact else 'about '}{examples} examples"
     return Finding(
@@ -146,51 +149,3 @@ def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Fi
             "paths": [str(file) for file in found],
         },
     )
-
-
-def _estimate(kinds: dict[str, list[Path]], total: int) -> tuple[int, bool]:
-    """The number of examples by headers alone, and whether it is exact.
-
-    Raises:
-        DataError: A header is damaged.
-    """
-    from trainer.data import idx, npy
-
-    if "npy images" in kinds:
-        return sum(npy.header(file)[0][0] for file in kinds["npy images"]), True
-    if "idx images" in kinds:
-        # What `find` took for one has such a header.
-        heads = (_head(file, idx.LONGEST_HEADER) for file in kinds["idx images"])
-        return sum((idx.dimensions(head) or (0,))[0] for head in heads), True
-    records = covered = 0
-    files = kinds["tfrecord"]
-    for file in files[:: -(-len(files) // SAMPLED_FILES)]:
-        count, spanned = _walk(_head(file, SAMPLE_BYTES))
-        if not count:
-            raise DataError(
-                subject=file,
-                problem="the first record's length is damaged",
-                remedy="fetch the file again",
-            )
-        records, covered = records + count, covered + spanned
-    return round(total * records / covered), False
-
-
-def _walk(raw: bytes) -> tuple[int, int]:
-    """How many records begin in `raw`, and how many bytes they take, the last one whole."""
-    from trainer.data import FOOTER, HEADER, header_length
-
-    count = at = 0
-    while (length := header_length(raw[at : at + HEADER])) is not None:
-        at += HEADER + length + FOOTER
-        count += 1
-    return count, at
-
-
-def _head(file: Path, length: int) -> bytes:
-    with file.open("rb") as raw:
-        head = raw.read(length)
-    if head.startswith(b"\x1f\x8b"):
-        with gzip.open(file) as unpacked:
-            return unpacked.read(length)
-    return head

@@ -313,7 +313,7 @@ def test_a_file_that_is_there_gzipped_and_unpacked_counts_once(tmp_path):
     originals(tmp_path)
     originals(tmp_path, squeeze=bytes, suffix="")
     assert sizes(tmp_path) == [70]
-    assert find([str(tmp_path)], split="test")["idx images"] == [
+    assert list(find([str(tmp_path)], split="test").images) == [
         tmp_path / IDX["test"].format("images", 3)
     ]
 

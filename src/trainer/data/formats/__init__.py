@@ -1,5 +1,1 @@
-"""TODO."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["idx", "npy"])
+"""The formats of data files: one module each, listed in `registry`, read as tables."""

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.reader import Reader, Unpacked, open_unpacked
-from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
+from trainer.data.formats.format import Estimate, Format, Role
+from trainer.data.formats.reader import Reader, Unpacked, open_unpacked, read_head
+from trainer.data.formats.table import (
+    IMAGE_BYTES,
+    IMAGE_SHAPE,
+    Table,
+    check_image_shape,
+    check_labels,
+)
+
+if TYPE_CHECKING:
+    from trainer.data.graph.records import GraphRecords, TableConstants
 
 UINT8 = 8
 TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
@@ -110,3 +122,37 @@ def _open(path: Path) -> tuple[Reader | Unpacked, tuple[int, ...]]:
 
 def _header(shape: tuple[int, ...]) -> int:
     return 4 + 4 * len(shape)
+
+
+class IdxFormat(Format):
+    """IDX files: images and labels apart."""
+
+    name = "idx"
+    title = "IDX"
+    reads_gzip = True
+
+    def matches(self, head: bytes) -> bool:
+        return dimensions(head) is not None
+
+    def role(self, path: Path, head: bytes) -> Role:
+        return "images" if len(dimensions(head) or ()) == 3 else "labels"
+
+    def refusal(self, head: bytes) -> str | None:
+        other = described(head)
+        return f"an IDX file of {other}; expected uint8 [n, 28, 28] or [n]" if other else None
+
+    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+        assert labels is not None
+        return IdxTable(path, labels)
+
+    def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
+        heads = (read_head(file, LONGEST_HEADER) for file in files)
+        return Estimate(sum((dimensions(head) or (0,))[0] for head in heads), exact=True)
+
+    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        from trainer.data.graph import fixed_length
+
+        return fixed_length.records(tables, constants)
+
+
+FORMAT = IdxFormat()

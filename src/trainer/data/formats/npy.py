@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.format import Estimate, Format, Role
 from trainer.data.formats.reader import Reader
-from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, check_image_shape, check_labels
+from trainer.data.formats.table import (
+    IMAGE_BYTES,
+    IMAGE_SHAPE,
+    Table,
+    check_image_shape,
+    check_labels,
+)
+
+if TYPE_CHECKING:
+    from trainer.data.graph.records import GraphRecords, TableConstants
 
 MAGIC = b"\x93NUMPY"
 HEADERS = {
@@ -102,3 +114,31 @@ class NpyTable:
         """See `Table.read`."""
         raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
         return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
+
+
+class NpyFormat(Format):
+    """Files of NumPy's own: images and labels apart."""
+
+    name = "npy"
+    title = "npy"
+
+    def matches(self, head: bytes) -> bool:
+        return head.startswith(MAGIC)
+
+    def role(self, path: Path, head: bytes) -> Role:
+        return "images" if len(header(path)[0]) > 1 else "labels"
+
+    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+        assert labels is not None
+        return NpyTable(path, labels)
+
+    def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
+        return Estimate(sum(header(file)[0][0] for file in files), exact=True)
+
+    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        from trainer.data.graph import fixed_length
+
+        return fixed_length.records(tables, constants)
+
+
+FORMAT = NpyFormat()

@@ -111,6 +111,21 @@ def open_unpacked(path: Path) -> Reader | Unpacked:
     return Unpacked(path) if packed else Reader(path)
 
 
+def read_head(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file, unpacked if it is gzipped.
+
+    Args:
+        path: The file.
+        size: The most bytes to return.
+    """
+    with path.open("rb") as file:
+        head = file.read(size)
+    if head.startswith(GZIP_MAGIC):
+        with gzip.open(path) as unpacked:
+            return unpacked.read(size)
+    return head
+
+
 class _Handle:
     """A file descriptor, closed when the last who uses it lets go."""
 

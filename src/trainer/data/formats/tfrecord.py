@@ -8,25 +8,33 @@ that this gives.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats import example
+from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.framing import (
     FOOTER,
     HEADER,
     find_header,
     header_length,
+    is_tfrecord,
     masked_crc,
     masked_crcs,
 )
-from trainer.data.formats.reader import Reader
-from trainer.data.formats.table import IMAGE_SHAPE, check_labels
+from trainer.data.formats.reader import Reader, read_head
+from trainer.data.formats.table import IMAGE_SHAPE, Table, check_labels
+
+if TYPE_CHECKING:
+    from trainer.data.graph.records import GraphRecords, TableConstants
 
 PROBES = 16
+# Of many files, how many are looked into for an estimate.
+SAMPLED_FILES = 16
 SCAN_BYTES = 1 << 20
 
 
@@ -198,3 +206,50 @@ class TFRecordTable:
 def _stored(records: np.ndarray) -> np.ndarray:
     """The checksums at the end of framed records, uint8 [n, length]: uint32 [n]."""
     return np.ascontiguousarray(records[:, -FOOTER:]).view("<u4")[:, 0]
+
+
+class TFRecordFormat(Format):
+    """Uncompressed TFRecord files of `tf.train.Example` messages."""
+
+    name = "tfrecord"
+    title = "TFRecord"
+
+    def matches(self, head: bytes) -> bool:
+        return is_tfrecord(head)
+
+    def matches_name(self, name: str) -> bool:
+        return ".tfrec" in name
+
+    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+        return TFRecordTable(path, skip_corrupt=skip_corrupt)
+
+    def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
+        records = covered = 0
+        for file in files[:: -(-len(files) // SAMPLED_FILES)]:
+            count, spanned = _count_records(read_head(file, sample_bytes))
+            if not count:
+                raise DataError(
+                    subject=file,
+                    problem="the first record's length is damaged",
+                    remedy="fetch the file again",
+                )
+            records, covered = records + count, covered + spanned
+        total = sum(file.stat().st_size for file in files)
+        return Estimate(round(total * records / covered), exact=False)
+
+    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        from trainer.data.graph import tfrecord
+
+        return tfrecord.records(tables, constants)
+
+
+def _count_records(raw: bytes) -> tuple[int, int]:
+    """Return how many records begin in `raw`, and how many bytes they take, the last one whole."""
+    count = at = 0
+    while (length := header_length(raw[at : at + HEADER])) is not None:
+        at += HEADER + length + FOOTER
+        count += 1
+    return count, at
+
+
+FORMAT = TFRecordFormat()

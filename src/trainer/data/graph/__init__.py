@@ -1,1 +1,1 @@
-"""TODO."""
+"""Data sets that TensorFlow reads by its own operations, for servers without Python."""

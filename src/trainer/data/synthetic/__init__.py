@@ -1,1 +1,1 @@
-"""TODO."""
+"""The synthetic digits: the data set that needs neither a file nor a network."""

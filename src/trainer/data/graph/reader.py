@@ -1,0 +1,88 @@
+"""Tables read and decoded by a graph, a thousand records at a time.
+
+What Python learned on opening (paths, offsets, counts, the labels of IDX and npy) goes into the
+graph as constants; whoever runs the graph reads the records, from files at the same paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from trainer.data.formats.registry import FORMATS
+from trainer.data.formats.table import Table
+from trainer.data.graph.records import GraphRecords, TableConstants
+from trainer.data.synthetic.embedded import SyntheticTable
+
+# Records decoded by one call, so that the cost of a call is spread over many.
+RUN = 1024
+
+
+class GraphReader:
+    """One part of some tables.
+
+    Args:
+        tables: All of one kind, as `open_tables` gives them; none is empty.
+        index: Which part: int64 scalar.
+        every_table: Tables are read whose number is `index` modulo this,
+        every_record: and of these the records whose number is; records are counted through all
+            tables, so that parts differ by one at most. One of the two is 1.
+
+    Raises:
+        DataError: No graph can read tables of this kind.
+    """
+
+    def __init__(
+        self, tables: Sequence[Table], *, index: tf.Tensor, every_table: int, every_record: int
+    ) -> None:
+        self._every_table, self._every_record = every_table, every_record
+        self._table, self._record = index % every_table, index % every_record
+        self._constants = TableConstants(tables)
+        kind = tables[0].kind
+        if kind == SyntheticTable.kind:
+            self._records = _in_the_graph(tables, self._constants)
+        else:
+            self._records = FORMATS[kind].graph_records(tables, self._constants)
+
+    def runs(self, tables: tf.Tensor, *, at_once: int = 1) -> tf.data.Dataset:
+        """Return runs of images, uint8 [n, 28, 28, 1], and labels, uint8 [n].
+
+        Args:
+            tables: The numbers of all tables, in the order wanted: int64 [tables].
+            at_once: How many to read in turns.
+        """
+        mine = tf.data.Dataset.from_tensor_slices(tables).filter(
+            lambda table: table % self._every_table == self._table
+        )
+        return mine.interleave(self._runs_of, cycle_length=at_once, block_length=1)
+
+    def _runs_of(self, table: tf.Tensor) -> tf.data.Dataset:
+        step, count = self._every_record, self._constants.counts[table]
+        first = tf.math.floormod(self._record - self._constants.firsts[table], step)
+        expected = (count - first + step - 1) // step
+        runs = self._records.read(table, lambda records: records.shard(step, first).batch(RUN))
+        # A file that is shorter or longer than the one Python opened would pass unnoticed.
+        end = tf.data.Dataset.from_tensors((tf.zeros(0, tf.int64), tf.zeros(0, tf.string)))
+
+        def tally(before: tf.Tensor, run: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tuple]:
+            size = tf.size(run[0], tf.int64)
+            now = before + size
+            right = tf.where(size > 0, now <= expected, now == expected)
+            name, number = self._constants.names[table], tf.strings.as_string(count)
+            message = [name, ": does not hold the ", number, " records it held when the job began"]
+            check = tf.debugging.Assert(right, [tf.strings.join(message)])
+            with tf.control_dependencies([check]):
+                return tf.identity(now), run
+
+        checked = runs.concatenate(end).scan(tf.zeros((), tf.int64), tally)
+        full = checked.filter(lambda numbers, _: tf.size(numbers) > 0)
+        return full.map(lambda numbers, raw: self._records.decode(table, numbers, raw))
+
+
+def _in_the_graph(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+    """Put whole tables into the graph: the synthetic digits, which no file holds."""
+    images, labels = zip(*(table.read(0, len(table)) for table in tables), strict=True)
+    raws = tf.constant([image.tobytes() for part in images for image in part])
+    read = constants.looked_up(lambda _, ids: (ids, tf.gather(raws, ids)))
+    return GraphRecords(read, constants.labelled(labels))

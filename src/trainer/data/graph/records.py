@@ -1,0 +1,129 @@
+"""The records of a table as a graph reads and decodes them, and the parts that formats share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
+
+# Takes some elements of a data set and batches them.
+Pick = Callable[[tf.data.Dataset], tf.data.Dataset]
+# From a table's number to batches of what was picked of its records: int64 [n], string [n].
+Read = Callable[[tf.Tensor, Pick], tf.data.Dataset]
+# From a table's number and such a batch to images uint8 [n, 28, 28, 1] and labels uint8 [n].
+Decode = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class GraphRecords:
+    """How a graph reads the records of some tables, and makes examples of them.
+
+    Attributes:
+        read: `read(table, pick)` gives a data set of records with their numbers in the table.
+        decode: `decode(table, numbers, raw)` gives images and labels.
+    """
+
+    read: Read
+    decode: Decode
+
+
+class TableConstants:
+    """What Python learned of some tables on opening, as constants of a graph.
+
+    Args:
+        tables: All of one format; none is empty.
+
+    Attributes:
+        names: What people call each table: string [tables].
+        counts: Their records: int64 [tables].
+        firsts: The number of their first record through all tables: int64 [tables].
+    """
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        counts = [len(table) for table in tables]
+        self.names = tf.constant([table.name for table in tables])
+        self.counts = tf.constant(counts, tf.int64)
+        self.firsts = tf.constant([0, *itertools.accumulate(counts)][:-1], tf.int64)
+
+    def looked_up(
+        self,
+        look_up: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        content: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> Read:
+        """Return a reader that takes records out of what is in memory.
+
+        Args:
+            look_up: From the content and numbers through all tables, int64 [n], to the numbers in
+                the table and the records, string [n].
+            content: From a table's number to its content, which is asked for once.
+        """
+
+        def read(table: tf.Tensor, pick: Pick) -> tf.data.Dataset:
+            first = self.firsts[table]
+            ids = pick(tf.data.Dataset.range(first, first + self.counts[table]))
+            whole = tf.data.Dataset.from_tensors(table).map(content)
+            return whole.flat_map(lambda held: ids.map(lambda some: look_up(held, some)))
+
+        return read
+
+    def labelled(self, labels: Sequence[np.ndarray]) -> Decode:
+        """Return a decoder of records that are pixels only.
+
+        Args:
+            labels: Those of each table, read and checked by Python: uint8 [records].
+        """
+        values = tf.constant(np.concatenate(labels))
+
+        def decode(
+            table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            ids = self.firsts[table] + numbers
+            return self.pixels(table, numbers, raw), tf.gather(values, ids)
+
+        return decode
+
+    def pixels(self, table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
+        """Return the images, uint8 [n, 28, 28, 1], that records of pixels hold; check their size.
+
+        Args:
+            table: The table's number.
+            numbers: Those of the records in the table, for errors: int64 [n].
+            raw: The pixels: string [n].
+        """
+        sizes = tf.strings.length(raw)
+        check = self.insist(
+            sizes == IMAGE_BYTES,
+            table,
+            numbers,
+            "bytes of image_raw are ",
+            tf.strings.as_string(sizes),
+            f"expected {IMAGE_BYTES}",
+        )
+        with tf.control_dependencies([check]):
+            pixels = tf.io.decode_raw(raw, tf.uint8)
+        return tf.reshape(pixels, (-1, *IMAGE_SHAPE))
+
+    def insist(
+        self,
+        right: tf.Tensor,
+        table: tf.Tensor,
+        numbers: tf.Tensor,
+        what: str,
+        found: tf.Tensor,
+        expected: str,
+    ) -> tf.Operation:
+        """Fail unless all of `right`, bool [n], naming the file and the first record not so."""
+        row = tf.argmin(tf.cast(right, tf.int32))
+        number = tf.strings.as_string(numbers[row])
+        text = [self.names[table], ": record ", number, ": ", what, found[row], ", ", expected]
+        return tf.debugging.Assert(tf.reduce_all(right), [tf.strings.join(text)])
+
+
+def numbered(records: Callable[[tf.Tensor], tf.data.Dataset]) -> Read:
+    """Return a reader of records, string scalars, that come one after the other."""
+    return lambda table, pick: pick(records(table).enumerate())

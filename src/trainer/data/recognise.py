@@ -1,0 +1,173 @@
+"""Recognise the formats of data files by their content, and pair images with labels."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config import DataError
+from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
+from trainer.data.formats.reader import GZIP_MAGIC
+from trainer.data.formats.registry import FORMATS, accepted, joined
+from trainer.data.formats.table import Table
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The files of one split, all of one format.
+
+    Attributes:
+        format: Their format.
+        examples: The files that hold whole examples.
+        images: The files that hold images only.
+        labels: The files that hold the labels of these.
+    """
+
+    format: Format
+    examples: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
+    labels: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of the files."""
+        return [*self.examples, *self.images, *self.labels]
+
+    def open(self, *, flag: str, skip_corrupt: bool) -> list[Table]:
+        """Open the files as tables, in the order of their names.
+
+        Args:
+            flag: What named the files, for errors.
+            skip_corrupt: True to leave damaged records out.
+
+        Raises:
+            DataError: One is damaged, or has no other that goes with it.
+        """
+        alone: list[tuple[Path, Path | None]] = [(path, None) for path in self.examples]
+        pairs = alone + _pairs(self.images, self.labels, flag=flag)
+        return [self.format.open(a, b, skip_corrupt=skip_corrupt) for a, b in pairs]
+
+    def estimate(self, *, sample_bytes: int) -> Estimate | None:
+        """Return how many examples there are, as `Format.estimate` does."""
+        return self.format.estimate([*self.examples, *self.images], sample_bytes=sample_bytes)
+
+
+def recognise(files: Sequence[Path], *, flag: str) -> DataFiles:
+    """Return files by what they hold.
+
+    Args:
+        files: One at least.
+        flag: What named the files, for errors.
+
+    Raises:
+        DataError: A file is of no format, damaged or cannot be read, or formats are mixed.
+    """
+    found = [(file, *_format_of(file)) for file in files]
+    if len({form.name for _, form, _ in found}) > 1:
+        first: dict[str, Path] = {}
+        for file, form, role in found:
+            kind = form.name if role == "examples" else f"{form.name} {role}"
+            first.setdefault(kind, file)
+        names = sorted({form.name for _, form, _ in found})
+        named = ", ".join(f"{first[kind].name} ({kind})" for kind in sorted(first))
+        raise DataError(
+            subject=flag,
+            problem=f"{' and '.join(names)} files are mixed: {named}",
+            remedy="give one kind",
+        )
+
+    def of(wanted: Role) -> tuple[Path, ...]:
+        return tuple(file for file, _, role in found if role == wanted)
+
+    return DataFiles(found[0][1], of("examples"), of("images"), of("labels"))
+
+
+def _format_of(path: Path) -> tuple[Format, Role]:
+    """Return the format of a file, and what it holds.
+
+    Raises:
+        DataError: It is of no format, damaged or cannot be read.
+    """
+    head, packed = _head(path)
+    formats = list(FORMATS.values())
+    for form in formats:
+        if form.matches(head) and (form.reads_gzip or not packed):
+            return form, form.role(path, head)
+    # One whose beginning is damaged is known by its name, so that the damage can be named.
+    for form in formats:
+        if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
+            return form, form.role(path, head)
+    if any(form.matches(head) for form in formats):
+        others = joined([form.title for form in formats if not form.reads_gzip], "and")
+        raise DataError(
+            subject=path,
+            problem=f"gzipped {others} files are not read",
+            remedy="unpack it: gunzip",
+        )
+    for form in formats:
+        if problem := form.refusal(head):
+            raise DataError(subject=path, problem=problem)
+    raise DataError(
+        subject=path,
+        problem=f"is neither {accepted()}: it begins with the bytes {head[:8].hex(' ')}",
+    )
+
+
+def _head(path: Path) -> tuple[bytes, bool]:
+    """Return how a file begins, unpacked if it is gzipped, and whether it is.
+
+    Raises:
+        DataError: It is empty, damaged or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        packed = head.startswith(GZIP_MAGIC)
+        if packed:
+            with gzip.open(path) as file:
+                head = file.read(HEAD_BYTES)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(
+            subject=path,
+            problem=f"damaged gzip file ({error})",
+            remedy="fetch it again",
+        ) from None
+    except OSError as error:
+        raise DataError(
+            subject=path,
+            problem=f"cannot be read: {error.strerror}",
+        ) from None
+    if not head:
+        raise DataError(
+            subject=path,
+            problem=f"is empty, expected {accepted()}",
+        )
+    return head, packed
+
+
+def _pairs(
+    images: Sequence[Path], labels: Sequence[Path], *, flag: str
+) -> list[tuple[Path, Path | None]]:
+    """Match each file of images with its labels, by what their names have in common."""
+    if len(images) == len(labels) == 1:
+        return [(images[0], labels[0])]
+    by_key = {_pair_key(path): path for path in labels}
+    pairs = [(path, by_key.pop(_pair_key(path), None)) for path in images]
+    alone = [path for path, mate in pairs if mate is None] + list(by_key.values())
+    if alone:
+        what = "labels" if alone[0] in images else "images"
+        raise DataError(
+            subject=flag,
+            problem=f"no file of {what} goes with {alone[0]}",
+        )
+    return pairs
+
+
+def _pair_key(path: Path) -> tuple[Path, str]:
+    """Return a file's folder, and its name without the words that tell images from labels."""
+    words = r"images?|labels?|data|idx[13]|(?<![a-z])[xy](?![a-z])|\.gz$"
+    return path.parent, re.sub(words, "", path.name.lower())
