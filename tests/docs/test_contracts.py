@@ -11,7 +11,7 @@ from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG
 from trainer.platforms import job_secret
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import known
-from trainer.platforms.resolve import PLATFORMS
+from trainer.platforms.registry import PLATFORMS
 from trainer.training.hypertune import KEPT
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/contracts.md").read_text()
@@ -30,7 +30,9 @@ TABLE = rows(section("The table"))
 
 
 def test_the_table_has_what_the_code_reads_and_nothing_else():
-    code = [(p.NAME, name, field) for p in PLATFORMS for name, field in p.NAMES.items()]
+    code = [
+        (p.name, name, field) for p in PLATFORMS.values() for name, field in p.variables.items()
+    ]
     code += [
         ("any", f"--{alias}", name)
         for name, (knob, _) in known().items()
@@ -53,7 +55,7 @@ def test_each_row_names_a_field_its_flag_if_there_is_one_and_a_meaning(row):
 
 def test_the_platforms_are_those_of_the_code_in_their_order():
     introduction = TEXT.partition("\n## ")[0]
-    assert [row[0].strip("`") for row in rows(introduction)] == [p.NAME for p in PLATFORMS]
+    assert [row[0].strip("`") for row in rows(introduction)] == [*PLATFORMS]
 
 
 def test_the_exit_codes_are_those_of_the_code():

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainer.platforms import PLATFORMS
 from trainer.runtime import guarded, output
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -83,7 +84,9 @@ def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
     first, rest = (argv[0], tuple(argv[1:])) if argv else ("train", ())
     flags = first.startswith("-")
     # The service passes no arguments unless told to, so that the image's own is there.
-    predicting = env.get("AIP_MODE") == "PREDICTION" and (first == "train" or flags)
+    switches = [p.serving_switch for p in PLATFORMS.values() if p.serving_switch]
+    asked = any(env.get(name) == value for name, value in switches)
+    predicting = asked and (first == "train" or flags)
     if first == "serve" or predicting:
         return Choice(what="trainer", argv=("serve", *(argv if flags else rest)))
     if first == "trainer" and rest[:1] != ("train",):

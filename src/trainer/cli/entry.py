@@ -8,17 +8,18 @@ TensorFlow nor NumPy.
 
 from __future__ import annotations
 
+import importlib
 import os
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from trainer.config import RETRY, Job, Parser, RetryableError, UserError, add_flags
 from trainer.launch import (
     Command,
+    Outcome,
     announcing,
     announcing_flags,
     check,
@@ -31,21 +32,12 @@ from trainer.launch import (
 )
 from trainer.platforms import (
     Environment,
+    Platform,
+    detect_platform,
     missing_gpu,
     resolve_job,
-    sagemaker,
-    sagemaker_files,
-    which,
 )
 from trainer.runtime import guarded, host_limits, output
-from trainer.sagemaker import (
-    MpiSettings,
-    ScriptCluster,
-    gpu_warning,
-    model_warning,
-    script_cluster,
-    settings,
-)
 
 USER_MISTAKE = 2
 
@@ -74,25 +66,10 @@ def _main(argv: Sequence[str]) -> int:
     try:
         # As process 1 of a container, signals without a handler would be ignored.
         with exiting_on_sigterm():
-            plan = make_plan(environment)
-        warning = missing_gpu(environment)
-        if plan.script:
-            warning = warning or gpu_warning(environment, plan.command.env)
-        if warning and plan.device == "auto":
-            output.err(f"trainer: warning: {warning}")
-        if plan.job is not None:
-            outcome = launch(plan.job, plan.command)
-        elif plan.mpi is not None:
-            outcome = settings.launch(plan.mpi, plan.command)
-        else:
-            commands, rules = [plan.command], None
-            if plan.cluster is not None:
-                commands, rules = plan.cluster.commands(plan.command), plan.cluster.rules()
-            outcome = run_supervised(commands, grace=plan.grace, prefix=False, rules=rules)
-        if plan.model_dir is not None and not outcome.code:
-            warning = model_warning(plan.model_dir)
-            if warning:
-                output.err(f"trainer: warning: {warning}")
+            program = prepare(environment)
+        if isinstance(program, TrainerProgram):
+            report.path = program.job.failure_file
+        outcome = program.run()
     except (UserError, RetryableError, RuntimeError, OSError) as error:
         return _not_started(error, report, debug=debug)
     if outcome.cause:
@@ -120,69 +97,82 @@ def _not_started(error: Exception, report: _Report, *, debug: bool) -> int:
     return RETRY if retry else USER_MISTAKE
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to start.
+class PreparedProgram(Protocol):
+    """A program that is ready to run."""
 
-    Attributes:
-        command: The child.
-        grace: Seconds it has from SIGTERM to SIGKILL.
-        job: What needs several processes, of which the child is one; None if it is the only one.
-        mpi: How mpirun starts the child, a user's script; None if it does not.
-        cluster: The cluster of the child, a user's script; None if it has none of its own.
-        model_dir: Where a user's script leaves its model; None on hosts that need not.
-        device: What the child is to compute on, as `Job` has it.
-        script: Whether the child is a user's script.
+    @property
+    def command(self) -> Command:
+        """The process of the program itself."""
+
+    def run(self) -> Outcome:
+        """Run this host's part to its end, from the main thread, and return how it ended."""
+
+
+class Program(Protocol):
+    """A user's program that a container runs in place of the trainer.
+
+    The function that `Platform.program` names takes the platform's environment and returns one of
+    these, or None where the trainer itself is to run.
     """
 
+    def prepare(self, flags: Mapping[str, Any]) -> PreparedProgram:
+        """Bring and install what the program needs; `flags` are those of `trainer train`."""
+
+    def preview(self, flags: Mapping[str, Any]) -> list[Command]:
+        """Return the processes that would be started, without bringing or installing anything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerProgram:
+    """The trainer itself.
+
+    Attributes:
+        environment: What the platform says.
+        command: The command of one process.
+        job: What to do.
+        is_launched: True if the job needs several processes, of which `command` is one.
+    """
+
+    environment: Environment
     command: Command
-    grace: float
-    job: Job | None = None
-    mpi: MpiSettings | None = None
-    cluster: ScriptCluster | None = None
-    model_dir: Path | None = None
-    device: str = "auto"
-    script: bool = False
+    job: Job
+    is_launched: bool
+
+    def run(self) -> Outcome:
+        """Run this host's part of the job to its end."""
+        warning = missing_gpu(self.environment)
+        if warning and self.job.device == "auto":
+            output.err(f"trainer: warning: {warning}")
+        if self.is_launched:
+            return launch(self.job, self.command)
+        return run_supervised([self.command], grace=self.job.grace, prefix=False)
 
 
-def make_plan(environment: Environment) -> Plan:
-    """Decide what runs: a user's script where SageMaker names one, else the trainer.
+def prepare(environment: Environment) -> PreparedProgram:
+    """Prepare what runs: a user's program where the platform names one, else the trainer.
 
     Raises:
         UserError: Something that the platform or the command line says is not as it should be.
     """
-    if which(environment)[0] is sagemaker:
-        # Made once: the child finds the SM_ variables in its environment.
-        environment = sagemaker_files.view(environment)
-        output.protect(environment.env)
-        mpi = _mpi(environment)
-        if mpi is not None:
-            settings.check(mpi)
-        script = _script(environment)
-        if script is not None:
-            first = sagemaker.read_cluster(environment).is_chief
-            folder = environment.env.get("SM_MODEL_DIR") if first else None
-            return Plan(
-                command=script,
-                grace=sagemaker.GRACE,
-                mpi=mpi,
-                cluster=script_cluster.read(environment),
-                model_dir=Path(folder) if folder else None,
-                script=True,
-            )
-    with announcing_flags(environment, command(environment)):
+    # Completed once: the child finds the platform's variables in its environment.
+    platform, environment = _completed(environment)
+    output.protect(environment.env)
+    program = _find_program(platform, environment)
+    if program is not None:
+        return program.prepare(parse(_flags(environment.argv)))
+    base = command(environment)
+    with announcing_flags(environment, base):
         job = resolve_job(environment, parse(environment.argv)).job
     output.protect(dict(job.hparams.hp))
-    base = command(environment)
     with announcing(job, base):
         many = needs_launcher(job)
         if many:
             check(job)
-    return Plan(command=base, grace=job.grace, job=job if many else None, device=job.device)
+    return TrainerProgram(environment=environment, command=base, job=job, is_launched=many)
 
 
 def preview(environment: Environment, job: Job) -> list[Command]:
-    """What would be started on this host, without fetching or installing anything.
+    """Return what would be started on this host, without fetching or installing anything.
 
     Args:
         environment: What the platform says.
@@ -191,20 +181,10 @@ def preview(environment: Environment, job: Job) -> list[Command]:
     Raises:
         UserError: Something that the platform says is not as it should be.
     """
-    if which(environment)[0] is sagemaker:
-        environment = sagemaker_files.view(environment)
-        program, _ = _named(environment)
-        if program:
-            from trainer.sagemaker import NAME, arguments, interpreter
-
-            given = arguments(sagemaker_files.script_hyperparameters(environment))
-            folder = sagemaker_files.base_dir(environment) / "code"
-            argv = (*interpreter(program, sys.executable), *given)
-            script = Command(argv=argv, env=environment.env, cwd=folder, name=NAME)
-            mpi, cluster = _mpi(environment), script_cluster.read(environment)
-            if cluster is not None:
-                return cluster.commands(script)
-            return [settings.preview(mpi, script) if mpi else script]
+    platform, environment = _completed(environment)
+    program = _find_program(platform, environment)
+    if program is not None:
+        return program.preview(parse(_flags(environment.argv)))
     one = command(environment)
     return preview_launch(job, one) if needs_launcher(job) else [one]
 
@@ -233,66 +213,38 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     return vars(parser.parse_args(argv))
 
 
-def _script(environment: Environment) -> Command | None:
-    """The user's script with its sources in place, or None if SageMaker names none."""
-    program, sources = _named(environment)
-    if program is None:
+def _completed(environment: Environment) -> tuple[Platform, Environment]:
+    platform, _ = detect_platform(environment)
+    return platform, platform.complete(environment)
+
+
+def _find_program(platform: Platform, environment: Environment) -> Program | None:
+    if platform.program is None:
         return None
-    from trainer.sagemaker import prepare
-
-    return prepare(
-        program=program,
-        submit_directory=sources,
-        code_dir=sagemaker_files.base_dir(environment) / "code",
-        hyperparameters=sagemaker_files.script_hyperparameters(environment),
-        env=environment.env,
-    )
-
-
-def _mpi(environment: Environment) -> MpiSettings | None:
-    """How mpirun starts the user's script, or None if it does not, or there is none."""
-    program, _ = _named(environment)
-    return settings.read(environment, parse(_flags(environment.argv))) if program else None
-
-
-def _named(environment: Environment) -> tuple[str | None, str | None]:
-    """The user's program and where its sources are, as the job names them."""
-    parameters = sagemaker_files.framework_parameters(environment)
-    found = [
-        environment.env.get(name.upper()) or parameters.get(name)
-        for name in ("sagemaker_program", "sagemaker_submit_directory")
-    ]
-    program, sources = (str(value) if value else None for value in found)
-    return program, sources
+    module, _, function = platform.program.partition(":")
+    program: Program | None = getattr(importlib.import_module(module), function)(environment)
+    return program
 
 
 class _Report:
-    """Tells the platform why a run failed."""
+    """The platform's failure file.
+
+    Attributes:
+        path: The file; None where the platform reads none. It stands before there is a `Job`, as a
+            mistake may be the reason that there is none.
+    """
 
     def __init__(self, environment: Environment) -> None:
-        self._seen = environment
-        self._path: Path | None = None
-        if which(environment)[0] is sagemaker:
-            self._path = sagemaker_files.base_dir(environment) / "output/failure"
+        self._environment = environment
+        self._platform, _ = detect_platform(environment)
+        path = self._platform.failure_file(environment)
+        self.path = str(path) if path else None
+        if path:
             # What an earlier run left must not pass for the reason of this one.
-            failure_file.clear(self._path)
+            failure_file.clear(path)
 
     def failed(self, reason: str, *, host: str | None = None, process: str | None = None) -> None:
         """Write the failure file, if the platform reads one."""
-        if self._path is not None:
-            failure_file.write(
-                self._path, reason=reason, host=host or self._host(), process=process
-            )
-
-    def _host(self) -> str:
-        """This host's name: the platform's, as containers often share theirs."""
-        named = self._seen.env.get("SM_CURRENT_HOST")
-        if named:
-            return named
-        try:
-            resources = sagemaker_files.read_file(
-                sagemaker_files.config_file(self._seen, "resourceconfig.json")
-            )
-            return str(resources["current_host"])
-        except (UserError, KeyError, TypeError):
-            return socket.gethostname()
+        if self.path is not None:
+            host = host or self._platform.host_name(self._environment)
+            failure_file.write(Path(self.path), reason=reason, host=host, process=process)

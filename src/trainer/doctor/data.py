@@ -12,6 +12,7 @@ from trainer.data import data_among, look, titles
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
+from trainer.platforms import PLATFORMS
 from trainer.storage import is_remote, local_path
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
                 "name data with --train DIR",
             )
             # On a plain machine that is how one begins; a platform was to bring data.
-            level: Level = "note" if job.platform == "local" else "problem"
+            level: Level = "note" if PLATFORMS[job.platform].is_fallback else "problem"
             yield Finding(about="--train", text=text, level=level, remedy=remedy)
         return
     train: Finding | None = None

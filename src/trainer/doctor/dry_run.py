@@ -17,12 +17,6 @@ from trainer.models import recipes
 from trainer.platforms import PLATFORMS, ResolvedJob
 from trainer.runtime import MASK, known, mask_text, mask_value, masked, masked_argv
 
-# What a platform gives its containers, by how the names begin.
-OWN: dict[str, tuple[str, ...]] = {
-    "sagemaker": ("SM_", "SAGEMAKER_", "TRAINING_JOB_"),
-    "ai-platform": ("AIP_", "CLOUD_ML_", "CLUSTER_SPEC", "TF_CONFIG"),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -88,7 +82,7 @@ def as_dict(
     hide = known(env) | known(dict(resolved.job.hparams.hp))
     for command in commands:
         hide |= known(command.env)
-    own = OWN.get(resolved.platform, ())
+    own = PLATFORMS[resolved.platform].prefixes
     processes = []
     for command in commands:
         told = {
@@ -159,8 +153,8 @@ def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -
         return resolved.because
     if getattr(resolved.job, name) == getattr(Job(), name):
         return None
-    names = next(p.NAMES for p in PLATFORMS if resolved.platform == p.NAME)
-    variables = (v for v, field in names.items() if field == name and env.get(v))
+    fields = PLATFORMS[resolved.platform].variables
+    variables = (v for v, field in fields.items() if field == name and env.get(v))
     return next(variables, f"platform {resolved.platform}")
 
 

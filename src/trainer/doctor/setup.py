@@ -16,12 +16,13 @@ from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
 from trainer.platforms import (
     Environment,
+    Platform,
     PlatformSettings,
     ResolvedJob,
     coerce_value,
+    detect_platform,
     field_of,
     resolve_job,
-    which,
 )
 from trainer.runtime import mask_value
 
@@ -54,7 +55,7 @@ class Setup:
 
 def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
     """Resolve the job, leaving out whatever variable or flag is in the way."""
-    platform, because = which(environment)
+    platform, because = detect_platform(environment)
     mistakes: list[Finding] = []
     unknown: set[str] = set()
     left, env = dict(flags), dict(environment.env)
@@ -62,15 +63,15 @@ def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
         try:
             resolved = resolve_job(replace(environment, env=env), left)
             # Without the variable at fault, it could be taken for another.
-            resolved = replace(resolved, platform=platform.NAME, because=because)
+            resolved = replace(resolved, platform=platform.name, because=because)
             return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
         except UserError as error:
             finding = of_error(error, remedy=REMEDY)
         except Exception as error:
             text = f"cannot be read: {type(error).__name__}: {error}"
-            finding = problem(platform.NAME, text, "see its variables and files")
+            finding = problem(platform.name, text, "see its variables and files")
         mistakes.append(finding)
-        field = _leave_out(finding.about, env=env, flags=left, names=platform.NAMES)
+        field = _leave_out(finding.about, env=env, flags=left, platform=platform)
         if not field:
             break
         unknown.add(field)
@@ -80,15 +81,15 @@ def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
         # Told already, as the mistake.
         reading = PlatformSettings(environment=environment)
         unknown |= IMPORTANT - set(left)
-    job, sources = _salvage(reading, platform.NAME, left)
+    job, sources = _salvage(reading, platform.name, left)
     resolved = ResolvedJob(
-        job=job, platform=platform.NAME, because=because, sources=sources, notes=()
+        job=job, platform=platform.name, because=because, sources=sources, notes=()
     )
     return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
 
 
 def _leave_out(
-    about: str, *, env: dict[str, str], flags: dict[str, Any], names: Mapping[str, str]
+    about: str, *, env: dict[str, str], flags: dict[str, Any], platform: Platform
 ) -> str | None:
     """Take the flag or variable that an error begins with away; the field that it sets, if any."""
     word = re.match(r"(?:--)?[\w-]*", about)
@@ -97,14 +98,14 @@ def _leave_out(
     if name.startswith("--") and field in flags:
         del flags[field]
         return field
-    if name not in env or name not in names:
+    fields = platform.variables
+    if name not in env or name not in fields:
         return None
-    for variable in [v for v, of in names.items() if names[name] == of == "cluster"] or [name]:
+    for variable in [v for v, of in fields.items() if fields[name] == of == "cluster"] or [name]:
         env.pop(variable, None)
-    if name.startswith("SM_") and names[name] == "cluster":
-        # Where there is none, the toolkit would be asked for it.
-        env["SM_HOSTS"] = "[]"
-    return names[name]
+    if fields[name] == "cluster":
+        env |= platform.no_cluster
+    return fields[name]
 
 
 def _salvage(

@@ -15,7 +15,7 @@ from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import LocalHost, run_host
 from trainer.launch.supervise.command import Command
-from trainer.platforms import Environment, resolve_job
+from trainer.platforms import PLATFORMS, Environment, resolve_job
 from trainer.runtime import output
 
 # Seconds for hosts that are started together to hear of it.
@@ -36,8 +36,8 @@ def announcing(job: Job, base: Command) -> Iterator[None]:
     try:
         yield
     except UserError as mistake:
-        # SageMaker gives all hosts the same, so that each finds the mistake by itself.
-        if job.launched or job.cluster.size < 2 or job.platform == "sagemaker":
+        same = PLATFORMS[job.platform].same_on_all_hosts
+        if job.launched or job.cluster.size < 2 or same:
             raise
         output.err(
             f"trainer: this host cannot start; telling the others why, for {_TOGETHER:g} s at most"

@@ -46,6 +46,7 @@ from trainer.launch.supervise.signals import (
     reading_signals,
 )
 from trainer.launch.supervise.supervisor import Supervisor
+from trainer.platforms import PLATFORMS
 from trainer.runtime import output, output_writers
 
 # What NCCL wants of shared memory, in bytes.
@@ -198,9 +199,10 @@ class LocalHost:
             spared=frozenset(spared) - {members[0].id},
             restarts=job.restarts if served and job.checkpoint_dir else 0,
             start_timeout=job.start_timeout,
-            # Google's TF_CONFIG names none even where there are some.
             unlisted_evaluators=(
-                served and not job.cluster.evaluator and job.platform != "sagemaker"
+                served
+                and not job.cluster.evaluator
+                and not PLATFORMS[job.platform].lists_evaluators
             ),
             late_evaluators=job.late_evaluators,
         )

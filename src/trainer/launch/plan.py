@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from trainer.config import PORT, Cluster, Job, Role, UserError
 from trainer.launch.network import join_address, split_address
+from trainer.platforms import PLATFORMS
 
 SEVERAL = "horovod, multi_worker_mirrored or parameter_server"
 
@@ -136,7 +137,8 @@ def this_host(job: Job) -> Member:
 
 def is_single_host(job: Job) -> bool:
     """Whether this host is the only one, so that nobody has to find it."""
-    unlisted = job.distribution == "parameter_server" and job.platform == "ai-platform"
+    lists = PLATFORMS[job.platform].lists_evaluators
+    unlisted = job.distribution == "parameter_server" and not lists
     return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
 
 

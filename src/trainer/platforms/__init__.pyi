@@ -1,5 +1,9 @@
 from . import sagemaker as sagemaker, sagemaker_files as sagemaker_files
-from .base import Environment as Environment, PlatformSettings as PlatformSettings
+from .base import (
+    Environment as Environment,
+    Platform as Platform,
+    PlatformSettings as PlatformSettings,
+)
 from .coerce import coerce_value as coerce_value, field_of as field_of
 from .job_secret import (
     SECRET_VARIABLE as SECRET_VARIABLE,
@@ -11,12 +15,8 @@ from .process_env import (
     hidden_gpus as hidden_gpus,
     missing_gpu as missing_gpu,
 )
-from .resolve import (
-    PLATFORMS as PLATFORMS,
-    ResolvedJob as ResolvedJob,
-    resolve_job as resolve_job,
-    which as which,
-)
+from .registry import PLATFORMS as PLATFORMS, detect_platform as detect_platform
+from .resolve import ResolvedJob as ResolvedJob, resolve_job as resolve_job
 from .sagemaker_files import (
     framework_parameters as framework_parameters,
     hyperparameters as hyperparameters,

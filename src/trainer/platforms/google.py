@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import DEFAULT_FILE, DEFAULT_TAG, Job, Trial, UserError
-from trainer.platforms.base import Environment, PlatformSettings
+from trainer.platforms.base import Environment, Platform, PlatformSettings
 from trainer.platforms.cluster_spec import read_cluster
 
-NAME = "ai-platform"
-NAMES: dict[str, str] = {
+VARIABLES: dict[str, str] = {
     "AIP_TRAINING_DATA_URI": "train",
     # Whichever of the two comes first: the trainer evaluates on one set.
     "AIP_TEST_DATA_URI": "test",
@@ -42,7 +41,7 @@ MANAGED = ("jsonl", "csv", "bigquery")
 
 def detect(environment: Environment) -> str | None:
     """The first of the platform's variables that is set, or a `--job-dir` in Cloud Storage."""
-    for name in NAMES:
+    for name in VARIABLES:
         if environment.env.get(name):
             return f"{name} is set"
     for argument, following in zip(environment.argv, [*environment.argv[1:], ""], strict=False):
@@ -63,7 +62,7 @@ def read(environment: Environment) -> PlatformSettings:
     cluster, trial = read_cluster(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for name, field in NAMES.items():
+    for name, field in VARIABLES.items():
         value = environment.env.get(name)
         if value and field in PATHS and field not in values and name != "AIP_DATA_FORMAT":
             values[field], sources[field] = value.rstrip("/"), name
@@ -84,8 +83,8 @@ def read(environment: Environment) -> PlatformSettings:
     )
 
 
-def settle(
-    reading: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
+def finalize(
+    settings: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
 ) -> tuple[str, ...]:
     """Refuse data that only a user's own module reads, and go through mounts where there are any.
 
@@ -96,7 +95,7 @@ def settle(
         UserError: The managed data set is to be read, but has no format that the models know.
     """
     if values.get("module", Job.module) == Job.module:
-        _check_format(reading.environment, values, sources)
+        _check_format(settings.environment, values, sources)
     if sources.get("model_dir") == "AIP_MODEL_DIR":
         # Models are registered from this folder itself; versions are the registry's.
         base, _, last = values["model_dir"].rpartition("/")
@@ -108,10 +107,10 @@ def settle(
         if value:
             many = isinstance(value, tuple)
             local = tuple(
-                _mounted(path, reading.environment) for path in (value if many else (value,))
+                _mounted(path, settings.environment) for path in (value if many else (value,))
             )
             values[name] = local if many else local[0]
-    return _not_used(reading.environment, values, sources)
+    return _not_used(settings.environment, values, sources)
 
 
 def _not_used(
@@ -120,7 +119,7 @@ def _not_used(
     """Name the variables for data, folders and services that the job does not use."""
     lines = []
     for name, value in sorted(environment.env.items()):
-        field = NAMES.get(name)
+        field = VARIABLES.get(name)
         if value and field is None and name.startswith("CLOUD_ML_"):
             # Some hold the whole job.
             lines.append(f"{name}: not used")
@@ -141,7 +140,7 @@ def _check_format(
     for name in ("train", "test"):
         source = sources.get(name, "")
         uri = next(iter(values.get(name) or ()), "")
-        if NAMES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):
+        if VARIABLES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):
             raise UserError(
                 subject=f"AIP_DATA_FORMAT={form or 'bigquery'}",
                 problem=f"expected {source} to be TFRecord, IDX or npy files",
@@ -167,3 +166,16 @@ def _trial(environment: Environment, number: str | None) -> Trial | None:
         return None
     tag = environment.env.get("CLOUD_ML_HP_METRIC_TAG") or DEFAULT_TAG
     return Trial(number=number, tag=tag, file=file or DEFAULT_FILE)
+
+
+PLATFORM = Platform(
+    name="ai-platform",
+    detect=detect,
+    read=read,
+    finalize=finalize,
+    variables=VARIABLES,
+    prefixes=("AIP_", "CLOUD_ML_", "CLUSTER_SPEC", "TF_CONFIG"),
+    serving_switch=("AIP_MODE", "PREDICTION"),
+    # TF_CONFIG lists no evaluator even where the job has one.
+    lists_evaluators=False,
+)

@@ -1,25 +1,20 @@
-"""A plain machine: everything is said by flags."""
+"""A plain machine, where flags alone describe the job."""
 
 from __future__ import annotations
 
-from trainer.platforms.base import Environment, PlatformSettings
-
-NAME = "local"
-NAMES: dict[str, str] = {}
+from trainer.platforms.base import Environment, Platform, PlatformSettings
 
 
 def detect(environment: Environment) -> str:
-    """Whatever is no other platform is this one."""
+    """Accept whatever no other platform has claimed."""
     return "no variable or file of another platform is there"
 
 
 def read(environment: Environment) -> PlatformSettings:
-    """A plain machine adds nothing to the flags."""
+    """Return settings that add nothing to the flags."""
     return PlatformSettings(environment=environment)
 
 
-def settle(
-    reading: PlatformSettings, values: dict[str, object], sources: dict[str, str]
-) -> tuple[str, ...]:
-    """Return no lines: nothing follows."""
-    return ()
+PLATFORM = Platform(
+    name="local", detect=detect, read=read, lists_evaluators=False, is_fallback=True
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from trainer.config import (
@@ -23,14 +22,12 @@ from trainer.config import (
     job_from_flags,
     unquoted,
 )
-from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text
 from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.process_env import count_gpus, find_gpu, hidden_gpus, read_task
+from trainer.platforms.registry import detect_platform
 
-# In the order in which they are asked; `local` takes whatever is left.
-PLATFORMS: tuple[ModuleType, ...] = (sagemaker, google, local)
 # What `--job-dir` stands for, as long as nothing names these folders themselves.
 JOB_FOLDERS = {"model_dir": "/model", "checkpoint_dir": "/checkpoints", "log_dir": "/logs"}
 
@@ -64,21 +61,21 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
     Raises:
         UserError: A variable, file, hyperparameter or flag is not as it should be.
     """
-    platform, because = which(environment)
-    reading: PlatformSettings = platform.read(environment)
-    secret, secret_source = read_secret(environment.env, reading.hyperparameters)
-    others = {k: v for k, v in reading.hyperparameters.items() if not is_secret(k)}
-    reading = dataclasses.replace(reading, hyperparameters=others)
+    platform, because = detect_platform(environment)
+    settings = platform.read(environment)
+    secret, secret_source = read_secret(environment.env, settings.hyperparameters)
+    others = {k: v for k, v in settings.hyperparameters.items() if not is_secret(k)}
+    settings = dataclasses.replace(settings, hyperparameters=others)
     flags = {name: value for name, value in flags.items() if name in known()}
-    values, sources = _merge(reading, flags)
+    values, sources = _merge(settings, flags)
     if values.get("job_dir"):
-        _spread(values, sources, flags, trial=reading.trial.number if reading.trial else None)
-    notes = (*reading.notes, *platform.settle(reading, values, sources))
+        _spread(values, sources, flags, trial=settings.trial.number if settings.trial else None)
+    notes = (*settings.notes, *platform.finalize(settings, values, sources))
     notes += _resembling(values.get("hp", ()))
-    cluster, task = reading.cluster, read_task(environment)
+    cluster, task = settings.cluster, read_task(environment)
     if task:
         cluster, sources["cluster"] = task
-        cluster = dataclasses.replace(cluster, interface=reading.cluster.interface)
+        cluster = dataclasses.replace(cluster, interface=settings.cluster.interface)
     # What else starts processes as such starts Horovod's ranks.
     ranks = task is not None and task[1] != TASK_VARIABLE and cluster.size > 1
     usable = 0 if values.get("device") == "cpu" else count_gpus(environment)
@@ -99,7 +96,7 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
             remedy="give all hosts all of the "
             "data (FullyReplicated), or set --distribution multi_worker_mirrored or horovod",
         )
-    if reading.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
+    if settings.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
         cluster, dropped = dataclasses.replace(cluster, ps=()), len(cluster.ps)
         if dropped:
             notes += (
@@ -108,26 +105,27 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
             )
     if secret_source:
         sources["secret"] = secret_source
+    failure_file = platform.failure_file(environment)
     expected, gpu_notes = _expected(environment, values, launched=task is not None)
     job = dataclasses.replace(
         job_from_flags(values),
-        platform=platform.NAME,
+        platform=platform.name,
         cluster=cluster,
         launched=task is not None,
         gpus=usable,
         gpu_expected=expected,
         # One report a trial, from whoever evaluates.
-        trial=reading.trial if cluster.is_chief else None,
-        stopped_code=reading.stopped_code,
-        grace=reading.grace,
-        late_evaluators=reading.late_evaluators,
+        trial=settings.trial if cluster.is_chief else None,
+        stopped_code=settings.stopped_code,
+        grace=settings.grace,
+        late_evaluators=settings.late_evaluators,
         # A process that was started as one of several talks to no other host's launcher.
         secret=None if task else secret,
-        failure_file=reading.failure_file,
+        failure_file=str(failure_file) if failure_file else None,
     )
     return ResolvedJob(
         job=job,
-        platform=platform.NAME,
+        platform=platform.name,
         because=because,
         sources=sources,
         notes=(*notes, *gpu_notes),
@@ -166,26 +164,17 @@ def _expected(
     return None, (f"{sign}: hidden by {hides}, training on the CPU",) if told else ()
 
 
-def which(environment: Environment) -> tuple[ModuleType, str]:
-    """The platform of this process, and why."""
-    for platform in PLATFORMS:
-        because = platform.detect(environment)
-        if because:
-            return platform, because
-    raise AssertionError("local takes whatever is left")
-
-
 def _merge(
-    reading: PlatformSettings, flags: Mapping[str, Any]
+    settings: PlatformSettings, flags: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Platform, hyperparameters and flags, the later the stronger."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for name, given in reading.values.items():
-        value = coerce_value(name, given, where=reading.sources[name])
+    for name, given in settings.values.items():
+        value = coerce_value(name, given, where=settings.sources[name])
         if value is not None:
-            values[name], sources[name] = value, reading.sources[name]
-    told, told_by, own = _hyperparameters(reading.hyperparameters)
+            values[name], sources[name] = value, settings.sources[name]
+    told, told_by, own = _hyperparameters(settings.hyperparameters)
     own_module = (flags.get("module") or told.get("module") or Job.module) != Job.module
     if own and not own_module:
         name = next(iter(own))

@@ -6,11 +6,12 @@ of the sagemaker-training toolkit.
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 from trainer.config import Cluster, UserError, unquoted
-from trainer.platforms.base import Environment, PlatformSettings, expect
+from trainer.platforms.base import Environment, Platform, PlatformSettings, expect
 from trainer.platforms.coerce import field_of
 from trainer.platforms.sagemaker_channels import (
     FIELDS,
@@ -35,8 +36,7 @@ from trainer.platforms.sagemaker_switches import (
     read_switches,
 )
 
-NAME = "sagemaker"
-NAMES: dict[str, str] = {
+VARIABLES: dict[str, str] = {
     **FIELDS,
     "SM_INPUT_DATA_CONFIG": "train",
     "SM_MODEL_DIR": "model_dir",
@@ -104,7 +104,7 @@ def read(environment: Environment) -> PlatformSettings:
     read_channels(environment, values, sources)
     for name in ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"):
         if environment.env.get(name):
-            values[NAMES[name]], sources[NAMES[name]] = environment.env[name], name
+            values[VARIABLES[name]], sources[VARIABLES[name]] = environment.env[name], name
     notes += read_switches(framework_parameters(environment), values, sources)
     _read_checkpoints(environment, values, sources)
     return PlatformSettings(
@@ -116,13 +116,12 @@ def read(environment: Environment) -> PlatformSettings:
         # The model as it stands is uploaded whatever the code; this one makes it count.
         stopped_code=0,
         grace=GRACE,
-        failure_file=str(base_dir(environment) / "output/failure"),
         notes=tuple(notes),
     )
 
 
-def settle(
-    reading: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
+def finalize(
+    settings: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
 ) -> tuple[str, ...]:
     """Check the channels that are to be read, and that this host has a part in the training.
 
@@ -132,7 +131,7 @@ def settle(
     Raises:
         UserError: One is missing, empty or a pipe; or the host is in none of the groups.
     """
-    environment = reading.environment
+    environment = settings.environment
     if values.get("layout") == "tar":
         raise UserError(
             subject=f"{sources['layout']} tar",
@@ -141,7 +140,7 @@ def settle(
         )
     notes = check_channels(environment, values, sources)
     notes += tuple(overridden(framework_parameters(environment), values, sources))
-    read_sharding(environment, len(reading.cluster.trainers), values, sources)
+    read_sharding(environment, len(settings.cluster.trainers), values, sources)
     hosts, taking_part = _hosts(environment)
     current = environment.env.get("SM_CURRENT_HOST")
     if current in hosts and current not in taking_part:
@@ -231,3 +230,37 @@ def _interface(environment: Environment) -> str | None:
     """
     name = environment.env.get("SM_NETWORK_INTERFACE_NAME", "")
     return name if name and environment.path(f"/sys/class/net/{name}").exists() else None
+
+
+def failure_file(environment: Environment) -> Path:
+    """Return the file of which SageMaker shows the first 1024 characters as FailureReason."""
+    return base_dir(environment) / "output/failure"
+
+
+def host_name(environment: Environment) -> str:
+    """Return the name that SageMaker gives this host, as containers often share their own."""
+    named = environment.env.get("SM_CURRENT_HOST")
+    if named:
+        return named
+    try:
+        return str(read_file(config_file(environment, "resourceconfig.json"))["current_host"])
+    except (UserError, KeyError, TypeError):
+        return socket.gethostname()
+
+
+PLATFORM = Platform(
+    name="sagemaker",
+    detect=detect,
+    read=read,
+    finalize=finalize,
+    complete=view,
+    variables=VARIABLES,
+    prefixes=("SM_", "SAGEMAKER_", "TRAINING_JOB_"),
+    failure_file=failure_file,
+    host_name=host_name,
+    program="trainer.sagemaker:find_script",
+    gpu_variable="SM_NUM_GPUS",
+    # Without SM_HOSTS, `view` would ask the toolkit for it.
+    no_cluster={"SM_HOSTS": "[]"},
+    same_on_all_hosts=True,
+)

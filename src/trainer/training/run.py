@@ -10,7 +10,7 @@ from typing import Any
 from trainer.config import TASK_VARIABLE, Job
 from trainer.data import selection
 from trainer.launch import end_with_parent
-from trainer.platforms import ResolvedJob
+from trainer.platforms import PLATFORMS, ResolvedJob
 from trainer.runtime import (
     Reporter,
     StoppedError,
@@ -49,7 +49,7 @@ def run_job(resolved: ResolvedJob) -> int:
     serves = job.distribution == "parameter_server" and not job.cluster.is_chief
     # What only serves has no step to finish.
     with listening((lambda _: None) if serves else reporter.warn) as stopped:
-        if resolved.platform != "local":
+        if not PLATFORMS[resolved.platform].is_fallback:
             reporter.info(f"platform={resolved.platform} because {resolved.because}")
         for note in resolved.notes:
             reporter.info(note)

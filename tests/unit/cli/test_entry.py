@@ -7,8 +7,8 @@ from trainer.platforms.base import Environment
 
 def test_debug_is_a_flag_of_containers_too_and_reaches_what_they_start(tmp_path):
     seen = Environment(env={}, argv=["--debug", "--steps", "3"], root=tmp_path)
-    plan = entry.make_plan(seen)
-    assert plan.command.argv[-3:] == ("--debug", "--steps", "3")
+    program = entry.prepare(seen)
+    assert program.command.argv[-3:] == ("--debug", "--steps", "3")
 
 
 @pytest.mark.parametrize("argv", [("--train", "train"), ("train", "--train", "train", "--dry-run")])

@@ -246,7 +246,7 @@ def test_a_trials_number_is_not_appended_twice():
     assert resolved(env, "--job-dir", "gs://b/run15").job.model_dir == "gs://b/run15/5/model"
 
 
-@pytest.mark.parametrize("name", google.NAMES)
+@pytest.mark.parametrize("name", google.VARIABLES)
 def test_each_variable_tells_the_platform(name):
     assert google.detect(Environment(env={name: "x"})) == f"{name} is set"
     assert google.detect(Environment(env={name: ""})) is None

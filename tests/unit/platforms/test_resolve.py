@@ -12,7 +12,8 @@ from trainer.config.job import Job
 from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import coerce_value, field_of, known
-from trainer.platforms.resolve import ResolvedJob, resolve_job, which
+from trainer.platforms.registry import PLATFORMS, detect_platform
+from trainer.platforms.resolve import ResolvedJob, resolve_job
 
 NOWHERE = Path("/nowhere")
 
@@ -46,7 +47,7 @@ def mistake(hyperparameters: dict[str, Any], *argv: str) -> str:
     ],
 )
 def test_sagemaker_is_asked_first_and_a_plain_machine_is_the_rest(env, platform):
-    assert which(Environment(env=env, root=NOWHERE))[0] is platform
+    assert detect_platform(Environment(env=env, root=NOWHERE))[0] is platform.PLATFORM
 
 
 def test_a_plain_machine_takes_the_flags_and_nothing_else():
@@ -337,3 +338,7 @@ def test_any_number_survives_either_way_of_writing_it(number):
     name = "steps" if isinstance(number, int) else "learning_rate"
     for spelt in (number, str(number), json.dumps(number), json.dumps(str(number))):
         assert math.isclose(coerce_value(name, spelt, where="x"), number, rel_tol=0)
+
+
+def test_each_platform_has_the_name_that_it_is_registered_under():
+    assert [platform.name for platform in PLATFORMS.values()] == [*PLATFORMS]

@@ -58,7 +58,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
         return None
     known = {name: given[name] for name in ("port", "start_timeout") if name in given}
     job = Job(
-        platform=sagemaker.NAME,
+        platform=sagemaker.PLATFORM.name,
         cluster=cluster if cluster.chief else Cluster(),
         distribution="parameter_server",
         grace=sagemaker.GRACE,
