@@ -70,7 +70,7 @@ def test_the_exit_codes_are_those_of_the_code():
 
 def test_the_graces_are_those_of_the_code(tmp_path):
     seen = Environment(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
-    sagemaker, vertex, local = (p.read(seen).grace for p in PLATFORMS)
+    sagemaker, vertex, local = (p.read(seen).grace for p in PLATFORMS.values())
     told = re.findall(r"on (\d+) s", section("Exit codes"))
     assert [float(seconds) for seconds in told] == [sagemaker, vertex, local]
     assert Job().grace == local

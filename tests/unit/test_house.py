@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,13 +24,19 @@ def parsed(path: Path) -> ast.Module:
 
 @functools.cache
 def imports_of(path: Path) -> tuple[str, ...]:
-    """Return each name that a file imports, as `package.module:name`."""
-    return tuple(
+    """Return each name that a file imports, as `package.module:name`.
+
+    References in strings count as well; they are written in the same way.
+    """
+    nodes = list(ast.walk(parsed(path)))
+    imported = tuple(
         f"{node.module}:{alias.name}"
-        for node in ast.walk(parsed(path))
+        for node in nodes
         if isinstance(node, ast.ImportFrom) and node.module and not node.level
         for alias in node.names
     )
+    strings = (n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return (*imported, *(s for s in strings if re.fullmatch(r"trainer\.\w+:\w+", s)))
 
 
 @functools.cache

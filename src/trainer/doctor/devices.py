@@ -13,7 +13,7 @@ from typing import Any
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms import Environment, detect_platform, find_gpu, hidden_gpus, missing_gpu
+from trainer.platforms import PLATFORMS, Environment, find_gpu, hidden_gpus, missing_gpu
 from trainer.runtime import BF16_FLAGS, cuda, precision
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
@@ -126,11 +126,11 @@ def tell_gpus(
 
 
 def _no_gpu(environment: Environment, facts: Mapping[str, Any], *, device: str) -> Finding:
-    variable = detect_platform(environment)[0].gpu_variable
-    announced = environment.env.get(variable, "0") if variable else "0"
-    if announced.isdigit() and int(announced):
-        text = f"{variable}={announced}, but none is here"
-        return problem("gpu", text, cuda.TOOLKIT, **facts)
+    for variable in filter(None, (p.gpu_variable for p in PLATFORMS.values())):
+        announced = environment.env.get(variable, "0")
+        if announced.isdigit() and int(announced):
+            text = f"{variable}={announced}, but none is here"
+            return problem("gpu", text, cuda.TOOLKIT, **facts)
     if device == "gpu":
         return problem("gpu", "none, but --device gpu asks for one", cuda.TOOLKIT, **facts)
     if missing_gpu(environment):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.config.registry import Registry
+from trainer.config import Registry
 from trainer.platforms.base import Environment, Platform
 
 # The plain machine comes last, as it accepts whatever is left.
