@@ -24,7 +24,7 @@ WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
 SAMPLE_BYTES = 1 << 20
 
 
-def _tell_model(job: Job, probes: Probes) -> Finding:
+def _examine_model(job: Job, probes: Probes) -> Finding:
     """What an import would find."""
     from trainer.packaging import choose, read_contents
 
@@ -32,7 +32,7 @@ def _tell_model(job: Job, probes: Probes) -> Finding:
         return problem("--input", "not given", "name the model to import, or a channel `input`")
     if is_remote(job.input):
         look_at = probes.list_store
-        told = stores.tell_data([job.input], flag="--input", among=None, look=look_at)
+        told = stores.examine_objects([job.input], flag="--input", among=None, look=look_at)
         return replace(told, about="--input", text=f"{job.input}: {told.text}")
     try:
         found = choose(read_contents(Path(local_path(job.input, flag="--input")), name=job.input))
@@ -46,7 +46,7 @@ def _remedy() -> str:
     return f"name files, folders or globs of {titles()}"
 
 
-def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
+def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
     """Both splits, each with kind, files, examples and bytes, or what is wrong with it.
 
     Args:
@@ -58,7 +58,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
 
     if job.import_model:
         try:
-            yield _tell_model(job, probes)
+            yield _examine_model(job, probes)
         except UserError as error:
             yield of_error(error, remedy="name the model to import")
         return
@@ -81,7 +81,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         return
     train: Finding | None = None
     try:
-        train = _look(job, probes, job.train, split="train")
+        train = _examine_split(job, probes, job.train, split="train")
     except UserError as error:
         yield of_error(error, remedy=_remedy())
         if not job.test:
@@ -94,7 +94,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
         return
     try:
-        test = _look(job, probes, selection.test_paths(job), split="test")
+        test = _examine_split(job, probes, selection.test_paths(job), split="test")
     except UserError as error:
         yield of_error(error, remedy=_remedy())
         return
@@ -106,7 +106,7 @@ def tell_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator
         )  # fmt: skip
 
 
-def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:
+def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:
     """What some paths hold.
 
     Raises:
@@ -115,7 +115,7 @@ def _look(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Fi
     about = f"--{split} {' '.join(paths)}"
     if any(map(is_remote, paths)):
         among = data_among if job.module == Job.module else None
-        return stores.tell_data(paths, flag=f"--{split}", among=among, look=probes.list_store)
+        return stores.examine_objects(paths, flag=f"--{split}", among=among, look=probes.list_store)
     from trainer.data import files
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]

@@ -85,7 +85,7 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
     return precision.of_processor(flags)
 
 
-def tell_gpus(
+def examine_gpus(
     gpus: Gpus, environment: Environment, probes: Probes, *, device: str
 ) -> Iterator[Finding]:
     """Say which GPUs there are, or why there are none, and what keeps TensorFlow from using them.
@@ -122,7 +122,7 @@ def tell_gpus(
         text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides it from TensorFlow"
         yield Finding(about="gpu", text=text, level="note", remedy="unset it to use the GPU")
     else:
-        yield from _tell_usable(gpus, environment, probes, facts)
+        yield from _examine_usable(gpus, environment, probes, facts)
 
 
 def _no_gpu(environment: Environment, facts: Mapping[str, Any], *, device: str) -> Finding:
@@ -139,7 +139,7 @@ def _no_gpu(environment: Environment, facts: Mapping[str, Any], *, device: str) 
     return Finding(about="gpu", text="none, training runs on the processor", facts=facts)
 
 
-def _tell_usable(
+def _examine_usable(
     gpus: Gpus, environment: Environment, probes: Probes, facts: Mapping[str, Any]
 ) -> Iterator[Finding]:
     causes = probes.gpu_causes()
@@ -178,7 +178,7 @@ def cpu_info(environment: Environment) -> tuple[str, int, set[str]]:
     return model, count, flags
 
 
-def tell_cpu(
+def examine_cpu(
     environment: Environment, probes: Probes, *, threads: int, precision: str
 ) -> Iterator[Finding]:
     """The processor: its model, how much of it may be used, and what it is good at."""

@@ -35,23 +35,23 @@ def examine(
     _, _, features = devices.cpu_info(environment)
     used = devices.Gpus() if job.device == "cpu" else gpus
     precision = devices.default_precision(used, features)
-    cpu = partial(devices.tell_cpu, environment, probes, threads=job.threads, precision=precision)
-    shm = partial(room.tell_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
+    cpu = partial(devices.examine_cpu, environment, probes, threads=job.threads, precision=precision)
+    shm = partial(room.examine_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
-        ("job", 5.0, partial(setup.tell_job, said, env=environment.env, precision=precision)),
-        ("cluster", 5.0, partial(setup.tell_cluster, said)),
-        ("hosts", probes.host_seconds + 5, partial(setup.tell_hosts, said, probes)),
-        ("data", probes.data_seconds, partial(data.tell_data, job, probes, unknown=said.unknown)),
+        ("job", 5.0, partial(setup.examine_job, said, env=environment.env, precision=precision)),
+        ("cluster", 5.0, partial(setup.examine_cluster, said)),
+        ("hosts", probes.host_seconds + 5, partial(setup.examine_hosts, said, probes)),
+        ("data", probes.data_seconds, partial(data.examine_data, job, probes, unknown=said.unknown)),
         ("gpu", 5.0, lambda: gpu_findings),
         ("cpu", 5.0, cpu),
-        ("memory", 5.0, partial(room.tell_memory, environment)),
+        ("memory", 5.0, partial(room.examine_memory, environment)),
         ("/dev/shm", probes.disk_seconds, shm),
         *(
-            (flag, probes.disk_seconds, partial(room.tell_folder, flag, folder, probes))
+            (flag, probes.disk_seconds, partial(room.examine_folder, flag, folder, probes))
             for flag, folder in room.folders(job, environment)
         ),
-        ("versions", 5.0, partial(packages.tell_packages, job)),
-        ("clock", 5.0, partial(packages.tell_clock, probes)),
+        ("versions", 5.0, partial(packages.examine_packages, job)),
+        ("clock", 5.0, partial(packages.examine_clock, probes)),
     ]
     for about, seconds, look in parts:
         found += bounded(about, look, seconds=seconds)
@@ -68,7 +68,7 @@ def _gpus(
     def look() -> Iterator[Finding]:
         nonlocal answer
         answer = devices.find_gpus(environment, seconds=seconds)
-        yield from devices.tell_gpus(answer, environment, probes, device=device)
+        yield from devices.examine_gpus(answer, environment, probes, device=device)
 
     findings = bounded("gpu", look, seconds=2 * seconds + 1)
     return answer, findings

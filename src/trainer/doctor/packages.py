@@ -28,7 +28,7 @@ STORES = {("s3://",): "s3fs", ("gs://", "gcs://"): "gcsfs"}
 CLOCK_SECONDS = 86_400.0
 
 
-def tell_packages(job: Job) -> Iterator[Finding]:
+def examine_packages(job: Job) -> Iterator[Finding]:
     """What is installed, and what this job would miss."""
     found: dict[str, str | None] = {"trainer": trainer.__version__}
     found["python"] = platform.python_version()
@@ -48,7 +48,7 @@ def tell_packages(job: Job) -> Iterator[Finding]:
             )
 
 
-def tell_clock(probes: Probes) -> Iterator[Finding]:
+def examine_clock(probes: Probes) -> Iterator[Finding]:
     """The time; one before this package was installed is wrong."""
     now = probes.now()
     shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")

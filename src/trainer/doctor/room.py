@@ -22,7 +22,7 @@ LEAST_SHM = 10**9
 LEAST_DISK = 200 * 10**6
 
 
-def tell_memory(environment: Environment) -> Iterator[Finding]:
+def examine_memory(environment: Environment) -> Iterator[Finding]:
     """How much memory there is, by the machine and by the container's limit."""
     info = {}
     for line in environment.path("/proc/meminfo").read_text().splitlines():
@@ -46,7 +46,7 @@ def tell_memory(environment: Environment) -> Iterator[Finding]:
         yield Finding(about="memory", text=text, facts=facts)
 
 
-def tell_shm(
+def examine_shm(
     environment: Environment, probes: Probes, *, gpus: int, hosts: int
 ) -> Iterator[Finding]:
     """The size of /dev/shm, through which NCCL passes data between GPUs."""
@@ -84,14 +84,14 @@ def folders(job: Job, environment: Environment) -> list[tuple[str, str]]:
     return [(flag, folder) for flag, folder in named if folder]
 
 
-def tell_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
+def examine_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
     """Whether a folder can be written, and how much room there is.
 
     Nothing is left behind: a folder that is not there yet is judged by the one it would be in.
     """
     about = f"{flag} {folder}"
     if is_remote(folder):
-        yield stores.tell_folder(flag, folder, check=probes.check_store)
+        yield stores.examine_bucket(flag, folder, check=probes.check_store)
         return
     named = Path(local_path(folder, flag=flag))
     place = named.absolute()

@@ -130,7 +130,7 @@ def _salvage(
     return Job(), {}
 
 
-def tell_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iterator[Finding]:
+def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iterator[Finding]:
     """Platform and job.
 
     Args:
@@ -161,7 +161,7 @@ def tell_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iterato
         yield Finding(about=flag(name), text=f"{shown(value)} ({source})", facts=facts)
 
 
-def tell_cluster(setup: Setup) -> Iterator[Finding]:
+def examine_cluster(setup: Setup) -> Iterator[Finding]:
     """Role, rank and size."""
     if "cluster" in setup.unknown:
         yield Finding(
@@ -178,7 +178,7 @@ def tell_cluster(setup: Setup) -> Iterator[Finding]:
     yield Finding(about="cluster", text=text, facts=facts)
 
 
-def tell_hosts(setup: Setup, probes: Probes) -> Iterator[Finding]:
+def examine_hosts(setup: Setup, probes: Probes) -> Iterator[Finding]:
     """Whether the name of each host of the cluster resolves."""
     cluster = setup.resolved.job.cluster
     everyone = (*cluster.trainers, *cluster.ps, *cluster.evaluator)

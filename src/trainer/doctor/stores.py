@@ -34,7 +34,7 @@ def check_folder(url: str, flag: str) -> None:
     _place(url, flag, LOOK).check_there()
 
 
-def tell_data(paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore) -> Finding:
+def examine_objects(paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore) -> Finding:
     """Say what urls among some paths hold.
 
     Raises:
@@ -54,7 +54,7 @@ def tell_data(paths: Sequence[str], *, flag: str, among: Among | None, look: Lis
     return Finding(about=about, text=text, facts={**facts, "files": count, "bytes": total})
 
 
-def tell_folder(flag: str, url: str, *, check: Callable[[str, str], None]) -> Finding:
+def examine_bucket(flag: str, url: str, *, check: Callable[[str, str], None]) -> Finding:
     """Say whether the bucket of a folder that is written to is there.
 
     Raises:

@@ -11,7 +11,7 @@ from trainer.cli.entry import parse
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
-from trainer.doctor.data import tell_data
+from trainer.doctor.data import examine_data
 from trainer.doctor.probes import Probes
 from trainer.packaging.prepare import ready
 from trainer.platforms.base import Environment
@@ -99,7 +99,7 @@ def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, to
     saved_model(tmp_path / "model/3")
     path = source if source is None or "://" in source else str(tmp_path / source)
     probes = Probes(list_store=lambda url, flag, among: {"model.tar.gz": 7})
-    (finding,) = tell_data(Job(import_model=True, input=path), probes, unknown=())
+    (finding,) = examine_data(Job(import_model=True, input=path), probes, unknown=())
     assert finding.about == "--input"
     assert finding.level == told[0]
     assert told[1] in finding.text
