@@ -254,7 +254,7 @@ def test_data_of_a_module_of_ones_own_is_listed_not_read(machine):
 
 
 def test_data_that_hangs_is_a_problem_in_time(machine, monkeypatch):
-    monkeypatch.setattr(doctor_data, "_look", lambda *args, **kwargs: time.sleep(20))
+    monkeypatch.setattr(doctor_data, "_examine_split", lambda *args, **kwargs: time.sleep(20))
     machine.answers["data_seconds"] = 0.2
     start = time.monotonic()
     report = machine.look(train=("x",))
