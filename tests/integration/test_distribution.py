@@ -116,7 +116,7 @@ def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
 HANGING = """
 import threading
 import tensorflow as tf
-from trainer.distribution import mirrored as replicas
+from trainer.distribution import mirrored_tf as replicas
 from trainer.models.mnist import keras_model, serving_input_fn
 
 replicas.HANGS = 15.0
@@ -286,7 +286,7 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from trainer.distribution.mirrored import Replicas
+from trainer.distribution.mirrored_tf import Replicas
 from trainer.distribution.strategy import ALONE
 from trainer.config.job import Hparams, Job
 from trainer.runtime.log import Reporter

@@ -35,7 +35,7 @@ import tensorflow as tf
 from trainer.models import loader as modules
 from trainer.training.checkpoint import Checkpoints, Progress
 from trainer.config.cluster import Cluster
-from trainer.distribution.parameter_server import make
+from trainer.distribution.parameter_server_tf import make
 from trainer.config.errors import RetryableError
 from trainer.training.export import export
 from trainer.config.job import Hparams, Job

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.options import flag, option, options_of
+from trainer.config.registry import NamesOf
 from trainer.config.trial import Trial
 
 MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
 SHARED = "several processes"
 
 
-DISTRIBUTIONS = ("none", "mirrored", "multi_worker_mirrored", "parameter_server", "horovod")
 # Where hosts meet, unless told otherwise: in the range that IANA leaves to users.
 PORT = 7117
 
@@ -189,7 +189,7 @@ class Job:
     distribution: str = option(
         None, "how processes and GPUs share the work (default: parameter_server where such servers "
         "are listed, multi_worker_mirrored on several hosts, mirrored on several GPUs, else none)",
-        SHARED, choices=DISTRIBUTIONS,
+        SHARED, choices=NamesOf("trainer.distribution:STRATEGIES"),
     )
     processes_per_host: int | None = option(
         None, "processes that train, on each host (default: one for each GPU with horovod, else "

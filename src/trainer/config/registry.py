@@ -1,10 +1,10 @@
 """Tables of names and what implements them, imported when it is first used.
 
-    STRATEGIES: Registry[type[Strategy]] = Registry(
-        "trainer.distribution",
-        {"none": "strategy:SingleProcess", "horovod": "horovod:HorovodStrategy"},
+    PLATFORMS: Registry[Platform] = Registry(
+        "trainer.platforms",
+        {"sagemaker": "sagemaker:PLATFORM", "local": "local:PLATFORM"},
     )
-    STRATEGIES["horovod"]           # imports trainer.distribution.horovod
+    PLATFORMS["sagemaker"]          # imports trainer.platforms.sagemaker
 
 A new strategy, platform, format, model or verb is one new file and one line in such a table.
 """

@@ -1,106 +1,136 @@
-"""Horovod: one process for each device, gradients summed by its collective operations.
+"""`--distribution horovod`: one process for each GPU, started without mpirun.
 
-    trainer train --distribution horovod --processes-per-host 2
-
-The environment says who the others are: the launcher sets it, or `mpirun`, or `horovodrun`. Only
-operations are used, none of Horovod's Keras classes, so that any release of Keras does.
-
-Source: "Horovod with TensorFlow" in Horovod's documentation: one GPU a process, broadcast after the
-optimizer is built, the first rank writes.
+The launcher sets the variables by which Horovod's ranks find each other through Gloo; it keeps the
+store in which they leave their addresses.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
+import importlib.util
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trainer.config import Job, UserError
-from trainer.distribution.strategy import Strategy, needing_others
+from trainer.distribution.process import (
+    PlannedProcess,
+    RendezvousAddress,
+    StorePlan,
+    exact_interface,
+)
+from trainer.distribution.spec import StrategySpec
+
+if TYPE_CHECKING:
+    from trainer.distribution.strategy import Strategy
 
 
-class Horovod(Strategy):
-    """One replica a process.
+class HorovodSpec(StrategySpec):
+    """Equal processes, one for each GPU, whose gradients Horovod sums."""
 
-    Args:
-        hvd: The module `horovod.tensorflow`, initialised.
-        compression: `fp16` sends gradients in 16 bits.
-    """
+    uses_nccl = True
+    numbered_by_mpi = True
+    starts_runtime = True
+    packages = ("Horovod",)
+    sagemaker_switch = "sagemaker_mpi_enabled"
 
-    def __init__(self, hvd: Any, *, compression: str) -> None:
-        self._hvd = hvd
-        self._compression = getattr(hvd.Compression, compression)
-        self.rank, self.processes = hvd.rank(), hvd.size()
-        self.is_chief = self.rank == 0
-        # In the compiled step an unknown error, for TensorFlow does not know Horovod's.
-        self._lost = (
-            importlib.import_module("horovod.common.exceptions").HorovodInternalError,
-            tf.errors.UnknownError,
-        )
+    def default_processes(self, job: Job) -> int:
+        return max(1, job.gpus)
 
-    def sum_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-        if self.processes == 1:
-            return gradients
-        # Those of an embedding come as rows; a variable that the loss does not use has none.
-        dense = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
-        # One operation for all, so that they are sent together whatever order they come in; with a
-        # name of its own, as the tensors' names may differ between ranks.
-        summed = iter(
-            self._hvd.grouped_allreduce(
-                dense, op=self._hvd.Sum, compression=self._compression, name="gradients"
+    def check(self, job: Job, processes: int) -> None:
+        if importlib.util.find_spec("horovod") is None:
+            raise UserError(
+                subject="--distribution horovod",
+                problem="Horovod is not installed",
+                remedy="use the trainer's image, or run `make horovod`, or set "
+                "--distribution multi_worker_mirrored",
             )
-        )
-        return [None if gradient is None else next(summed) for gradient in gradients]
+        super().check(job, processes)
 
-    def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
-        with needing_others(*self._lost):
-            return super().call(function, source, count)
+    def gpus_per_process(self, job: Job, processes: int) -> int | None:
+        return min(1, job.gpus)
 
-    def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        mine = tf.constant(numbers, tf.float64)
-        with needing_others(*self._lost):
-            total: np.ndarray = self._hvd.allreduce(mine, op=self._hvd.Sum, name="sum").numpy()
-        return total
+    def environment(
+        self,
+        process: PlannedProcess,
+        planned: Sequence[PlannedProcess],
+        job: Job,
+        *,
+        meeting: RendezvousAddress,
+        env: Mapping[str, str],
+    ) -> dict[str, str]:
+        own = rank_variables(process, planned, job, meeting)
+        return {**default_variables(job, meeting), **env, **own}
 
-    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        with needing_others(*self._lost):
-            self._hvd.broadcast_variables(list(variables), root_rank=0)
+    def store_plan(
+        self, planned: Sequence[PlannedProcess], env: Mapping[str, str]
+    ) -> StorePlan | None:
+        late = env.get("HOROVOD_DYNAMIC_PROCESS_SETS", "0") not in ("", "0")
+        return StorePlan(places=tuple(store_places(planned)), late_sets=late)
 
-    def average(self, variables: Sequence[tf.Variable]) -> None:
-        if variables:
-            with needing_others(*self._lost):
-                mean = self._hvd.grouped_allreduce(
-                    list(variables), op=self._hvd.Average, name="moving"
-                )
-            for variable, value in zip(variables, mean, strict=True):
-                variable.assign(value)
+    def gpu_index(self, job: Job) -> int | None:
+        return job.cluster.local_rank
 
-    def close(self) -> None:
-        self._hvd.shutdown()
+    def make(self, job: Job) -> Strategy:
+        from trainer.distribution.horovod_tf import make
+
+        return make(job)
 
 
-def make(job: Job) -> Horovod:
-    """Meet the others.
+def rank_variables(
+    process: PlannedProcess, planned: Sequence[PlannedProcess], job: Job, meeting: RendezvousAddress
+) -> dict[str, str]:
+    """Return the variables by which Horovod's Gloo controller starts without mpirun.
 
-    Raises:
-        UserError: Horovod is not installed, or not as it has to be for these GPUs.
+    Contract: `horovod/common/gloo/gloo_context.cc` and `common.h` in Horovod's sources.
     """
-    try:
-        hvd = importlib.import_module("horovod.tensorflow")
-    except ImportError as error:
-        raise UserError(
-            subject="--distribution horovod",
-            problem=f"Horovod cannot be imported: {error}",
-            remedy="`make horovod` builds it",
-        ) from None
-    if tf.config.list_physical_devices("GPU") and not hvd.nccl_built():
-        raise UserError(
-            subject="--distribution horovod",
-            problem="there is a GPU, but this Horovod was built without NCCL",
-            remedy="use the GPU image, or --distribution multi_worker_mirrored",
-        )
-    hvd.init()
-    return Horovod(hvd, compression=job.compression)
+    sizes: dict[str, int] = {p.member: p.local_size for p in planned}
+    hosts = [host for host, size in sizes.items() if size > process.local_rank]
+    variables = {
+        "HOROVOD_HOSTNAME": process.member,
+        "HOROVOD_RANK": str(process.rank),
+        "HOROVOD_SIZE": str(len(planned)),
+        "HOROVOD_LOCAL_RANK": str(process.local_rank),
+        "HOROVOD_LOCAL_SIZE": str(process.local_size),
+        "HOROVOD_CROSS_RANK": str(hosts.index(process.member)),
+        "HOROVOD_CROSS_SIZE": str(len(hosts)),
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": meeting.ip,
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(meeting.port),
+    }
+    if job.timeline:
+        variables["HOROVOD_TIMELINE"] = job.timeline
+    if job.autotune:
+        variables["HOROVOD_AUTOTUNE"] = "1"
+    if job.autotune_log:
+        variables["HOROVOD_AUTOTUNE_LOG"] = job.autotune_log
+    return variables
+
+
+def store_places(planned: Sequence[PlannedProcess]) -> Iterator[tuple[str, int]]:
+    """Yield for each connection between ranks the scope in Horovod's store, and the rank in it."""
+    # Hosts come one after the other, each with every local rank once.
+    across: Counter[int] = Counter()
+    for process in planned:
+        yield "global", process.rank
+        yield f"local_{process.member}", process.local_rank
+        yield f"cross_{process.local_rank}", across[process.local_rank]
+        across[process.local_rank] += 1
+
+
+def default_variables(job: Job, meeting: RendezvousAddress) -> dict[str, str]:
+    """Return Horovod's settings where the user has none of their own."""
+    variables = {
+        "HOROVOD_CONTROLLER": "gloo",
+        "HOROVOD_CPU_OPERATIONS": "gloo",
+        # Its own 30 s are short where one host still compiles while another waits.
+        "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
+        # By itself it only warns of a rank that hangs. The chief may be sending a checkpoint.
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
+    }
+    if not job.autotune:
+        # All gradients come at once, so that there is nothing to gather in cycles: they are for
+        # ranks without any, see docker/horovod/7-wake-on-enqueue.patch. One given is not tuned.
+        variables |= {"HOROVOD_WAKE_ON_ENQUEUE": "1", "HOROVOD_CYCLE_TIME": "50"}
+    if meeting.interface:
+        variables["HOROVOD_GLOO_IFACE"] = meeting.interface
+        variables["NCCL_SOCKET_IFNAME"] = exact_interface(meeting.interface)
+    return variables

@@ -1,141 +1,66 @@
-"""Mirrored and MultiWorkerMirrored: TensorFlow's own synchronous strategies.
-
-Every replica has a copy of each variable. Keras' optimizer sums the gradients over all replicas,
-within a process and between them, so that the copies stay equal.
-
-Sources: "Custom training with tf.distribute.Strategy" and "Multi-worker training with Keras" in
-TensorFlow's guides; `keras/src/backend/tensorflow/optimizer.py` for who sums.
-"""
+"""`--distribution mirrored` and `multi_worker_mirrored`: TensorFlow's synchronous strategies."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from trainer.config import Job
-from trainer.distribution.strategy import Strategy, needing_others, within
-from trainer.runtime import default_precision
-
-# What the collective operations of a process end with when another one is gone.
-LOST = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
+from trainer.distribution.process import (
+    PlannedProcess,
+    RendezvousAddress,
+    exact_interface,
+    own_gpus,
 )
-# Seconds; as long as Horovod's ranks wait. The chief may be sending a checkpoint.
-HANGS = 1800.0
-SUM = tf.distribute.ReduceOp.SUM
+from trainer.distribution.spec import StrategySpec
+
+if TYPE_CHECKING:
+    from trainer.distribution.strategy import Strategy
 
 
-class Replicas(Strategy):
-    """Replicas kept equal by a strategy of TensorFlow's.
+class Mirrored(StrategySpec):
+    """One process with a replica of the model on each GPU."""
 
-    Args:
-        strategy: Which.
-        rank: Of this process.
-        processes: How many there are.
-        presum: Whether gradients are summed before the optimizer sees them: one that scales the
-            loss looks for infinities in them, and all replicas have to find the same.
-    """
+    single_process = True
 
-    def __init__(
-        self, strategy: tf.distribute.Strategy, *, rank: int, processes: int, presum: bool
-    ) -> None:
-        self._strategy, self._presum = strategy, presum
-        self.rank, self.processes, self.is_chief = rank, processes, rank == 0
-        self.local = strategy.num_replicas_in_sync // processes
-        self._totals = tf.function(self._total, autograph=False, reduce_retracing=True)
+    def make(self, job: Job) -> Strategy:
+        from trainer.distribution.mirrored_tf import make_mirrored
 
-    def scope(self) -> AbstractContextManager[Any]:
-        scope: AbstractContextManager[Any] = self._strategy.scope()
-        return scope
-
-    def on_replicas(self, function: Callable[[], Any]) -> Any:
-        found = self._strategy.experimental_local_results(self._strategy.run(function))
-        return None if found[0] is None else tf.add_n(list(found))
-
-    def replica(self) -> int | tf.Tensor:
-        if self.local == 1:
-            return 0
-        # A number or, with several workers, a tensor.
-        number = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return number - self.rank * self.local
-
-    def sum_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-        if not self._presum:
-            return gradients
-        summed = tf.distribute.get_replica_context().all_reduce(SUM, list(gradients))
-        # The optimizer will sum once more.
-        return [gradient / self.replicas for gradient in summed]
-
-    def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
-        with self._needing_others():
-            return super().call(function, source, count)
-
-    def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        with self._needing_others():
-            total: np.ndarray = self._totals(tf.constant(numbers, tf.float64)).numpy()
-        return total
-
-    def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        if self.processes == 1:
-            # What is assigned to a variable is assigned to all its copies.
-            return
-        with self._needing_others():
-            for variable in variables:
-                number = tf.cast(variable, tf.float64)
-                whole = self._totals(number if self.is_chief else tf.zeros_like(number))
-                variable.assign(tf.cast(whole, variable.dtype))
-
-    def average(self, variables: Sequence[tf.Variable]) -> None:
-        with self._needing_others():
-            for variable in variables:
-                copies = self._strategy.experimental_local_results(variable)
-                mine = tf.add_n([tf.cast(copy, tf.float64) for copy in copies])
-                mean = self._totals(mine) / self.replicas
-                variable.assign(tf.cast(mean, variable.dtype))
-
-    @contextlib.contextmanager
-    def _needing_others(self) -> Iterator[None]:
-        if self.processes == 1:
-            yield
-            return
-        with needing_others(*LOST), within(HANGS):
-            yield
-
-    def _total(self, numbers: tf.Tensor) -> tf.Tensor:
-        def on_replica() -> tf.Tensor:
-            mine = tf.where(tf.equal(self.replica(), 0), numbers, tf.zeros_like(numbers))
-            return tf.distribute.get_replica_context().all_reduce(SUM, mine)
-
-        return self._strategy.experimental_local_results(self._strategy.run(on_replica))[0]
+        return make_mirrored(job)
 
 
-def make(job: Job) -> Replicas:
-    """Make the strategy of all GPUs, here or of all workers.
+class MultiWorkerMirrored(StrategySpec):
+    """Several processes, each with replicas on all GPUs that it sees."""
 
-    MultiWorkerMirrored waits until all workers are there; the launcher watches over that.
-    """
-    presum = (job.hparams.precision or default_precision(tf)) == "float16"
-    if job.distribution == "mirrored":
-        return Replicas(tf.distribute.MirroredStrategy(), rank=0, processes=1, presum=presum)
-    cluster = job.cluster
-    processes = max(1, len(cluster.trainers))
-    # One alone meets nobody: TensorFlow would serve at its address, which may have no port.
-    roles = ("chief", "worker") if processes > 1 else ()
-    workers = {name: list(getattr(cluster, name)) for name in roles}
-    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec({name: those for name, those in workers.items() if those}),
-        task_type=cluster.role,
-        task_id=cluster.index,
-        rpc_layer="grpc",
-    )
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    return Replicas(strategy, rank=max(0, cluster.rank), processes=processes, presum=presum)
+    uses_nccl = True
+    has_tf_servers = True
+    sagemaker_switch = "sagemaker_multi_worker_mirrored_strategy_enabled"
+
+    def needs_launcher(self, processes: int) -> bool:
+        return processes > 1
+
+    def gpus_per_process(self, job: Job, processes: int) -> int | None:
+        return job.gpus // processes or min(1, job.gpus)
+
+    def environment(
+        self,
+        process: PlannedProcess,
+        planned: Sequence[PlannedProcess],
+        job: Job,
+        *,
+        meeting: RendezvousAddress,
+        env: Mapping[str, str],
+    ) -> dict[str, str]:
+        own = dict(env)
+        if meeting.interface:
+            own.setdefault("NCCL_SOCKET_IFNAME", exact_interface(meeting.interface))
+        if job.gpus and process.local_size > 1:
+            # Each would take all that it sees; NCCL wants every GPU once.
+            share = max(1, job.gpus // process.local_size)
+            own["CUDA_VISIBLE_DEVICES"] = own_gpus(process, job, env, share)
+        return own
+
+    def make(self, job: Job) -> Strategy:
+        from trainer.distribution.mirrored_tf import make_multi_worker
+
+        return make_multi_worker(job)

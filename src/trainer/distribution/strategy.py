@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import PEER, Job, PeerError
+from trainer.config import PEER, PeerError
 from trainer.runtime import Device, output, used
 
 
@@ -162,8 +162,3 @@ class Strategy:
 
 
 ALONE = Strategy()
-
-
-def make(job: Job) -> Strategy:
-    """One process needs nothing."""
-    return ALONE

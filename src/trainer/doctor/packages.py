@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trainer
 from trainer.config import Job
+from trainer.distribution import strategy_packages
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
 from trainer.runtime import install, version
@@ -18,7 +19,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "keras": ("keras",),
     "numpy": ("numpy",),
-    "horovod": ("horovod",),
+    **{name.lower(): (name,) for name in strategy_packages()},
     "sagemaker-training": ("sagemaker-training",),
     "s3fs": ("s3fs",),
     "gcsfs": ("gcsfs",),

@@ -16,7 +16,7 @@ from .launcher import (
     run_host as run_host,
 )
 from .network import free_ports as free_ports, interface_of as interface_of
-from .plan import PlannedProcess as PlannedProcess, needs_launcher as needs_launcher
+from .plan import needs_launcher as needs_launcher
 from .rendezvous.client import CoordinatorClient as CoordinatorClient
 from .rendezvous.failure import Failure as Failure, is_secondary as is_secondary
 from .supervise import orphans as orphans

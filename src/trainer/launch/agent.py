@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainer.config import PEER, RETRY, Job, UserError
+from trainer.distribution import PlannedProcess, spec_of
 from trainer.launch import failure_file
-from trainer.launch.plan import Member, PlannedProcess
+from trainer.launch.plan import Member
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.failure import Failure, is_secondary
 from trainer.launch.supervise.command import Command, Outcome
@@ -74,7 +75,7 @@ class HostAgent(Policy):
         self._name = name
         self._peers = peers
         self._commands = commands
-        self._served = job.distribution == "parameter_server"
+        self._served = spec_of(job).coordinated
         self._started: dict[str, tuple[PlannedProcess, Command]] = {}
         self._prefix = True
         self._waiting = True

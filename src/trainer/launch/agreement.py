@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trainer import __version__
 from trainer.config import Job, UserError, flag
+from trainer.distribution import StrategySpec, spec_of, strategy_packages
 from trainer.launch import network, plan
 from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
 from trainer.launch.plan import Member
@@ -57,7 +58,7 @@ PER_HOST = (
 GROUPS = ("hparams",)
 
 HP = "--hp "
-VERSIONS = ("trainer", "TensorFlow", "Keras", "Horovod", "Python")
+VERSIONS = ("trainer", "TensorFlow", "Keras", *strategy_packages(), "Python")
 LISTS = ("hosts that train", "parameter servers", "ports of the hosts")
 DATA = ("--train", "--test")
 
@@ -74,7 +75,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     host = f"{name} ({member.task})"
     if plan.is_single_host(job):
         return HostSettings(host=host)
-    values = versions(horovod=job.distribution == "horovod")
+    values = versions(spec_of(job))
     counts = plain(len(plan.training_hosts(job))), plain(len(job.cluster.ps))
     values |= dict(zip(LISTS, (*counts, _ports(job)), strict=True))
     # Compared apart: hosts may have other devices.
@@ -114,7 +115,7 @@ def flags(job: Job) -> dict[str, Value]:
     return values
 
 
-def versions(*, horovod: bool) -> dict[str, Value | None]:
+def versions(strategy: StrategySpec) -> dict[str, Value | None]:
     """Return the versions that count."""
     found: dict[str, str | None] = {
         "trainer": __version__,
@@ -123,12 +124,14 @@ def versions(*, horovod: bool) -> dict[str, Value | None]:
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
     stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
-    return stated | {"Horovod": plain(version("horovod")) if horovod else None}
+    for name in strategy_packages():
+        stated[name] = plain(version(name)) if name in strategy.packages else None
+    return stated
 
 
 def _ports(job: Job) -> Value | None:
     """Return where the list of hosts has TensorFlow's servers; names may lead there otherwise."""
-    if job.distribution == "horovod":
+    if not spec_of(job).has_tf_servers:
         return None
     found = [(each.task, str(network.split_address(each.address)[1])) for each in plan.members(job)]
     parts = [(task, port) for task, port in found if not task.startswith("evaluator")]
@@ -137,11 +140,8 @@ def _ports(job: Job) -> Value | None:
 
 def _gpus(job: Job) -> Value | None:
     """Return the GPUs of a process: those that sum gradients need the same kind of device."""
-    if job.distribution == "horovod":
-        return plain(min(1, job.gpus))
-    if job.distribution == "multi_worker_mirrored":
-        return plain(job.gpus // plan.training_processes(job) or min(1, job.gpus))
-    return None
+    count = spec_of(job).gpus_per_process(job, plan.training_processes(job))
+    return None if count is None else plain(count)
 
 
 def _module(job: Job) -> Value:
@@ -163,7 +163,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
     Raises:
         UserError: It is not there.
     """
-    served = job.distribution == "parameter_server"
+    served = spec_of(job).coordinated
     first = member.id == plan.members(job)[0].id
     trains = member.role in ("chief", "worker")
     # Hosts that have each a share of the data have each other files.
@@ -194,7 +194,7 @@ def _files(job: Job, split: Split) -> Value:
         paths = job.train if away else selection.test_paths(job)
     own = job.module != Job.module
     found = fingerprint_of(paths, split=split, flag=flag(split), own_reader=own)
-    if job.distribution == "parameter_server" and split == "train" and paths:
+    if spec_of(job).coordinated and split == "train" and paths:
         # Workers open the files that the chief names.
         text = f"{found.text} at {' '.join(paths)}"
         return described(text, parts=found.entries, more=paths)
@@ -204,5 +204,5 @@ def _files(job: Job, split: Split) -> Value:
 def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str | None:
     # The coordinator of parameter servers and workers sees no GPU.
     first = member.id == plan.members(job)[0].id
-    seen = 0 if job.distribution == "parameter_server" and first else job.gpus
+    seen = 0 if spec_of(job).coordinated and first else job.gpus
     return precision.of_host(gpus=seen, env=env)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Job, RetryableError, UserError
+from trainer.distribution import strategy_to_meet
 from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import LocalHost, run_host
@@ -86,9 +87,7 @@ def _given(argv: Sequence[str], *names: str) -> dict[str, Any]:
 def _announce(job: Job, base: Command, mistake: str) -> str | None:
     """Return what else the hosts have found, as they met."""
     stated = masked(DISTRIBUTION, job.distribution)
-    served = bool(job.cluster.ps or job.cluster.evaluator) or job.cluster.role == "evaluator"
-    # One with which the listed hosts can meet.
-    how = "parameter_server" if served else "horovod"
+    how = strategy_to_meet(job.cluster)
     job = dataclasses.replace(job, distribution=how, start_timeout=_TOGETHER)
     with (
         contextlib.suppress(UserError, RetryableError, OSError),

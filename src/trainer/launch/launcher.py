@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import os
 import socket
 import sys
@@ -19,15 +18,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config import PORT, Job, UserError
+from trainer.config import PORT, Job
+from trainer.distribution import PlannedProcess, RendezvousAddress, spec_of
 from trainer.launch import plan
 from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, HostAgent
 from trainer.launch.agreement import settings_of
 from trainer.launch.bounded_work import run_bounded
-from trainer.launch.environment import RendezvousAddress, environment, horovod_places
+from trainer.launch.environment import environment
 from trainer.launch.host_settings import HostSettings
 from trainer.launch.network import free_ports, interface_of, split_address
-from trainer.launch.plan import PlannedProcess
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
@@ -185,7 +184,7 @@ class LocalHost:
 
     def terms(self) -> JobSpec:
         """What the job can do without."""
-        job, served = self.job, self.job.distribution == "parameter_server"
+        job, served = self.job, spec_of(self.job).coordinated
         members = plan.members(job)
         beside = not job.cluster.ps
         spared = [
@@ -223,10 +222,10 @@ class LocalHost:
         Args:
             counts: For each member, how many it has that train.
         """
-        if self.job.distribution == "horovod":
-            late = self.base.env.get("HOROVOD_DYNAMIC_PROCESS_SETS", "0") not in ("", "0")
-            planned = plan.plan_processes(self.job, counts)
-            self.store.open(horovod_places(planned), late_sets=late)
+        planned = plan.plan_processes(self.job, counts)
+        store_plan = spec_of(self.job).store_plan(planned, self.base.env)
+        if store_plan:
+            self.store.open(store_plan.places, late_sets=store_plan.late_sets)
 
     def connected(self, chief_ip: str, own_ip: str) -> None:
         """Take note of the addresses that a connection to the chief's host has."""
@@ -287,24 +286,11 @@ def _precision(process: PlannedProcess, start: Mapping[str, Any]) -> tuple[str, 
 
 def check(job: Job) -> None:
     """Raise a UserError for what can be found wrong before the others are met."""
-    if job.distribution == "horovod" and importlib.util.find_spec("horovod") is None:
-        raise UserError(
-            subject="--distribution horovod",
-            problem="Horovod is not installed",
-            remedy="use the trainer's image, or run "
-            "`make horovod`, or set --distribution multi_worker_mirrored",
-        )
-    count = plan.training_processes(job)
-    if 0 < job.gpus < count and job.distribution in ("horovod", "multi_worker_mirrored"):
-        raise UserError(
-            subject=f"--processes-per-host {count}",
-            problem=f"NCCL wants a GPU for each process, and this host has {job.gpus}",
-            remedy="lower it, or train on the CPU with --device cpu",
-        )
+    spec_of(job).check(job, plan.training_processes(job))
 
 
 def _warn(job: Job) -> None:
-    if job.gpus > 1 and job.distribution != "parameter_server":
+    if job.gpus > 1 and spec_of(job).uses_nccl:
         with contextlib.suppress(OSError):
             memory = os.statvfs("/dev/shm")
             size = memory.f_frsize * memory.f_blocks

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.config import PORT, Cluster, Job, Role, UserError
+from trainer.distribution import PlannedProcess, spec_of, strategies_where
 from trainer.launch.network import join_address, split_address
 from trainer.platforms import PLATFORMS
 
-SEVERAL = "horovod, multi_worker_mirrored or parameter_server"
+# Roles beside those that train.
+SERVING: tuple[Role, ...] = ("ps", "evaluator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,34 +51,6 @@ class Member:
         return f"{self.task} ({self.host})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedProcess:
-    """One process of the job.
-
-    Attributes:
-        role: What it does.
-        index: Which one of its role.
-        member: The host that starts it, by `Member.id`.
-        local_rank: Which of those who train on that host it is.
-        local_size: How many train there.
-        rank: Its place among all who train, or -1.
-    """
-
-    role: Role
-    index: int
-    member: str
-    local_rank: int = 0
-    local_size: int = 1
-    rank: int = -1
-
-    @property
-    def name(self) -> str:
-        """`rank 3` among equals, else `ps 0`."""
-        if self.rank >= 0:
-            return f"rank {self.rank}"
-        return "chief" if self.role == "chief" else f"{self.role} {self.index}"
-
-
 def needs_launcher(job: Job) -> bool:
     """Whether a job needs more than the process that it was read by.
 
@@ -85,19 +59,18 @@ def needs_launcher(job: Job) -> bool:
     """
     if job.launched or job.import_model:
         return False
-    if job.distribution in ("none", "mirrored"):
+    strategy = spec_of(job)
+    if strategy.single_process:
         _check_single(job)
-        return False
-    _check_roles(job)
+    else:
+        _check_roles(job)
     hosts = max(1, len(job.cluster.trainers))
-    return job.distribution != "multi_worker_mirrored" or hosts * training_processes(job) > 1
+    return strategy.needs_launcher(hosts * training_processes(job))
 
 
 def training_processes(job: Job) -> int:
     """How many processes train on this host."""
-    if job.processes_per_host:
-        return job.processes_per_host
-    return max(1, job.gpus) if job.distribution == "horovod" else 1
+    return job.processes_per_host or spec_of(job).default_processes(job)
 
 
 def members(job: Job) -> tuple[Member, ...]:
@@ -138,7 +111,7 @@ def this_host(job: Job) -> Member:
 def is_single_host(job: Job) -> bool:
     """Whether this host is the only one, so that nobody has to find it."""
     lists = PLATFORMS[job.platform].lists_evaluators
-    unlisted = job.distribution == "parameter_server" and not lists
+    unlisted = spec_of(job).coordinated and not lists
     return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
 
 
@@ -149,7 +122,8 @@ def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess,
         job: As this host sees it.
         counts: For each member, how many it has that train.
     """
-    equals = job.distribution != "parameter_server"
+    strategy = spec_of(job)
+    equals = not strategy.coordinated
     hosts = training_hosts(job)
     found: list[PlannedProcess] = []
     for place, member in enumerate(hosts):
@@ -174,7 +148,7 @@ def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess,
                     rank=number if equals else -1,
                 )
             )
-    if not equals:
+    if "ps" in strategy.roles:
         listed = [member for member in members(job) if member.role == "ps"]
         for index, member in enumerate(listed or hosts):
             found.append(PlannedProcess(role="ps", index=index, member=member.id))
@@ -237,27 +211,34 @@ def cluster_of(
 def _check_single(job: Job) -> None:
     """Raise a UserError if there is more than the one process that can train."""
     cluster, how = job.cluster, job.distribution
+    several = _or(strategies_where(lambda strategy: not strategy.single_process))
     if cluster.size > 1 or cluster.role in ("ps", "evaluator"):
         raise UserError(
             subject=f"--distribution {how}",
             problem=f"trains in one process, but this is {cluster}",
-            remedy=f"set --distribution {SEVERAL}, or start one host",
+            remedy=f"set --distribution {several}, or start one host",
         )
     if (job.processes_per_host or 1) > 1:
         raise UserError(
             subject=f"--processes-per-host {job.processes_per_host}",
             problem=f"--distribution {how} trains in one process",
-            remedy=f"set --distribution {SEVERAL}",
+            remedy=f"set --distribution {several}",
         )
 
 
 def _check_roles(job: Job) -> None:
     """Raise a UserError if a host is listed that this way to share the work has no use for."""
     cluster, how = job.cluster, job.distribution
-    servers = bool(cluster.ps or cluster.evaluator) or cluster.role in ("ps", "evaluator")
-    if servers and how != "parameter_server":
+    roles = {role for role in SERVING if getattr(cluster, role) or cluster.role == role}
+    if not roles <= set(spec_of(job).roles):
+        others = _or(strategies_where(lambda strategy: roles <= set(strategy.roles)))
         raise UserError(
             subject=f"--distribution {how}",
             problem=f"has neither parameter servers nor evaluators, but this is {cluster}",
-            remedy="set --distribution parameter_server, or leave those hosts out",
+            remedy=f"set --distribution {others}, or leave those hosts out",
         )
+
+
+def _or(names: Sequence[str]) -> str:
+    """Return names as in "a, b or c"."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,6 +1,6 @@
 """The platforms: from environment, arguments and files to a Job.
 
-May import config, runtime, storage and data.
+May import config, runtime, storage, data, models and distribution.
 Others import from here, not from its modules.
 """
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from trainer.config import (
     TASK_VARIABLE,
-    Cluster,
     Job,
     UserError,
     closest,
@@ -22,6 +21,7 @@ from trainer.config import (
     job_from_flags,
     unquoted,
 )
+from trainer.distribution import default_strategy, spec_named, strategies_where
 from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text
 from trainer.platforms.job_secret import is_secret, read_secret
@@ -79,24 +79,21 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
     # What else starts processes as such starts Horovod's ranks.
     ranks = task is not None and task[1] != TASK_VARIABLE and cluster.size > 1
     usable = 0 if values.get("device") == "cpu" else count_gpus(environment)
-    how = values.get("distribution") or ("horovod" if ranks else default(cluster, gpus=usable))
-    if ranks and how != "horovod":
+    how = values.get("distribution") or default_strategy(
+        cluster, gpus=usable, numbered_by_mpi=ranks
+    )
+    strategy = spec_named(how)
+    if ranks and not strategy.numbered_by_mpi:
+        fitting = " or ".join(strategies_where(lambda each: each.numbered_by_mpi))
         raise UserError(
             subject=f"--distribution {how}",
             problem=f"{sources['cluster']} says that this is one of {cluster.size} "
             "processes that mpirun or horovodrun started",
-            remedy="set --distribution horovod, or start the trainer without it",
+            remedy=f"set --distribution {fitting}, or start the trainer without it",
         )
     values["distribution"] = how
-    if how == "parameter_server" and values.get("shard_by") == "host":
-        raise UserError(
-            subject=f"{sources['shard_by']}",
-            problem="hosts hold different data, but with --distribution "
-            "parameter_server every worker reads what the chief names",
-            remedy="give all hosts all of the "
-            "data (FullyReplicated), or set --distribution multi_worker_mirrored or horovod",
-        )
-    if settings.reducers and how in ("horovod", "multi_worker_mirrored") and cluster.role != "ps":
+    strategy.check_shard_by(values.get("shard_by"), sources.get("shard_by", ""))
+    if settings.reducers and strategy.uses_nccl and cluster.role != "ps":
         cluster, dropped = dataclasses.replace(cluster, ps=()), len(cluster.ps)
         if dropped:
             notes += (
@@ -132,15 +129,6 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
     )
 
 
-def default(cluster: Cluster, *, gpus: int) -> str:
-    """How to share the work where nobody says so."""
-    if cluster.ps:
-        return "parameter_server"
-    if len(cluster.trainers) > 1:
-        return "multi_worker_mirrored"
-    return "mirrored" if gpus > 1 else "none"
-
-
 def _expected(
     environment: Environment, values: Mapping[str, Any], *, launched: bool
 ) -> tuple[str | None, tuple[str, ...]]:
@@ -160,7 +148,7 @@ def _expected(
             remedy="unset it, or leave --device out",
         )
     # The launcher hides them from those who do not compute.
-    told = sign and values["distribution"] != "parameter_server"
+    told = sign and not spec_named(values["distribution"]).coordinated
     return None, (f"{sign}: hidden by {hides}, training on the CPU",) if told else ()
 
 

@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import UserError
+from trainer.distribution import STRATEGIES
 from trainer.platforms.base import shown
 from trainer.platforms.coerce import coerce_value
 
 MPI = "sagemaker_mpi_enabled"
 PARAMETER_SERVER = "sagemaker_parameter_server_enabled"
 MULTI_WORKER_MIRRORED = "sagemaker_multi_worker_mirrored_strategy_enabled"
+# The strategies that they ask for.
 SWITCHES = {
-    MPI: "horovod",
-    PARAMETER_SERVER: "parameter_server",
-    MULTI_WORKER_MIRRORED: "multi_worker_mirrored",
+    strategy.sagemaker_switch: name
+    for name, strategy in STRATEGIES.items()
+    if strategy.sagemaker_switch
 }
 PROCESSES = "sagemaker_mpi_num_of_processes_per_host"
 # The SDKs send them with every job; they say nothing about the training.

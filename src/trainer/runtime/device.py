@@ -51,6 +51,7 @@ def used(tf: Any) -> Device:
 
     Args:
         tf: TensorFlow, with the GPUs chosen.
+        computes: False in a process that only coordinates others or holds variables.
     """
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
@@ -82,18 +83,17 @@ def unused(tf: Any, expected: str | None) -> str | None:
     return f"{there}: {first.text}; {first.remedy}"
 
 
-def check(job: Job, tf: Any) -> None:
+def check(job: Job, tf: Any, *, computes: bool = True) -> None:
     """Look whether TensorFlow can use the GPU that is there, or that is asked for.
 
     Args:
         job: What was asked for, and what says that there is a GPU.
         tf: TensorFlow, with the GPUs chosen.
+        computes: False in a process that only coordinates others or holds variables.
 
     Raises:
         UserError: It cannot.
     """
-    # The coordinator and the servers of parameter_server do not compute.
-    computes = job.distribution != "parameter_server" or job.cluster.role in ("worker", "evaluator")
     gpus = tf.config.get_visible_devices("GPU")
     if job.device == "cpu" or not computes:
         return

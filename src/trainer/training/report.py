@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer import __version__
 from trainer.config import Job
+from trainer.distribution import spec_of
 from trainer.runtime import Device, Reporter, output, version
 from trainer.storage import local
 
@@ -69,7 +70,7 @@ def tell_start(
         f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule} "
         f"precision={hparams.precision} seed={hparams.seed}"
     )
-    if job.distribution not in (None, "none"):
+    if spec_of(job).is_shared:
         shared = f"processes={strategy.processes} replicas={strategy.replicas}"
         if job.cluster.ps:
             # Each of which takes steps of its own.

@@ -9,6 +9,7 @@ from typing import Any
 
 from trainer.config import TASK_VARIABLE, Job
 from trainer.data import selection
+from trainer.distribution import spec_of
 from trainer.launch import end_with_parent
 from trainer.platforms import PLATFORMS, ResolvedJob
 from trainer.runtime import (
@@ -44,9 +45,10 @@ def run_job(resolved: ResolvedJob) -> int:
     if resolved.sources.get("cluster") == TASK_VARIABLE:
         end_with_parent()
     # Of those who all do the same, one says so.
-    alike = job.distribution != "parameter_server" and not job.cluster.is_chief
+    coordinated = spec_of(job).coordinated
+    alike = not coordinated and not job.cluster.is_chief
     reporter = Reporter("WARN" if alike and job.verbosity == "INFO" else job.verbosity)
-    serves = job.distribution == "parameter_server" and not job.cluster.is_chief
+    serves = coordinated and not job.cluster.is_chief
     # What only serves has no step to finish.
     with listening((lambda _: None) if serves else reporter.warn) as stopped:
         if not PLATFORMS[resolved.platform].is_fallback:
@@ -86,17 +88,16 @@ def run_job(resolved: ResolvedJob) -> int:
 
 
 def _start_tensorflow(job: Job, reporter: Reporter) -> Any:
-    # One GPU a process with Horovod and where the work is not shared; TensorFlow's own strategies
-    # take all that they see.
-    first = {"horovod": job.cluster.local_rank, "none": 0}
+    strategy = spec_of(job)
+    computes = strategy.computes(job.cluster.role)
     return import_tensorflow(
         threads=job.threads,
         quiet=job.verbosity != "DEBUG",
         deterministic=job.deterministic,
         device=job.device,
-        gpu=first.get(job.distribution),
-        start=job.distribution in (None, "none", "horovod"),
-        check=functools.partial(device.check, job),
+        gpu=strategy.gpu_index(job),
+        start=strategy.starts_runtime,
+        check=functools.partial(device.check, job, computes=computes),
         say=reporter.info,
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from trainer.config import Job, UserError, flag as flag_of
 from trainer.data import data_among
+from trainer.distribution import spec_of
 from trainer.runtime import Patience, Tell, never, output
 from trainer.storage import NO_OPTIONS, Options, Place, fetch, globs, is_remote, local_path
 from trainer.training.checkpoint_mirror import CheckpointMirror
@@ -189,7 +190,7 @@ def _fetch_inputs(
     # A parameter server holds variables, and reads nothing.
     train_paths = () if job.cluster.role == "ps" else job.train
     train_folder = work / "train"
-    if job.distribution == "parameter_server" and any(map(is_remote, train_paths)):
+    if spec_of(job).coordinated and any(map(is_remote, train_paths)):
         patience = Patience(tell=tell, stopped=stopped)
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.

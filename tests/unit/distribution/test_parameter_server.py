@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import RetryableError
-from trainer.distribution.parameter_server import needing_servers, reach
+from trainer.distribution.parameter_server_tf import needing_servers, reach
 
 pytestmark = pytest.mark.tensorflow
 

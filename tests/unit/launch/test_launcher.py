@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import signal
 import socket
@@ -30,7 +31,7 @@ def test_all_processes_of_one_host_run_and_each_line_says_whose_it_is(capfd):
 
 
 def test_a_single_process_has_no_name_before_its_lines(capfd, monkeypatch):
-    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     script = "print(os.environ['HOROVOD_SIZE'], os.environ['HOROVOD_GLOO_IFACE'])"
     assert launch(Job(distribution="horovod"), command(script)).code == 0
     assert capfd.readouterr().out == "1 lo\n"
@@ -85,7 +86,7 @@ def test_a_port_that_is_taken_keeps_the_job_from_starting(capfd):
 
 
 def test_without_horovod_it_is_told_before_anything_starts(monkeypatch):
-    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="--distribution horovod: Horovod is not installed; use"):
         launch(Job(distribution="horovod"), command("print('started')"))
 
@@ -95,7 +96,7 @@ def test_without_horovod_it_is_told_before_anything_starts(monkeypatch):
 def test_little_shared_memory_is_told_where_several_gpus_use_it(
     monkeypatch, capfd, blocks, warned, how
 ):
-    monkeypatch.setattr(launcher.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     size = os.statvfs_result((4096, 4096, blocks, 0, 0, 0, 0, 0, 0, 255))
     monkeypatch.setattr(launcher.os, "statvfs", lambda path: size)
     launch(Job(distribution=how, gpus=2, processes_per_host=2), command(""))

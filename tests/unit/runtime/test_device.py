@@ -6,6 +6,7 @@ import tensorflow as tf
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
+from trainer.distribution import spec_of
 from trainer.runtime import cuda, device
 from trainer.runtime.device import Device
 
@@ -66,8 +67,9 @@ def test_a_gpu_that_is_not_used_ends_the_run_unless_nobody_speaks_of_one(job, sa
 )
 def test_with_parameter_servers_those_who_compute_need_it(role, computes):
     job = Job(device="gpu", distribution="parameter_server", cluster=Cluster(role=role))
+    assert spec_of(job).computes(role) == computes
     if not computes:
-        device.check(job, tensorflow())
+        device.check(job, tensorflow(), computes=False)
         return
     with pytest.raises(UserError, match="--device gpu"):
         device.check(job, tensorflow())

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from trainer.distribution import PlannedProcess
 from trainer.launch import (
     PATIENCE,
     CoordinatorClient,
@@ -16,7 +17,6 @@ from trainer.launch import (
     LocalHost,
     ManagedProcess,
     Outcome,
-    PlannedProcess,
     Supervisor,
     failure_file,
     is_secondary,

@@ -19,13 +19,13 @@ from typing import Any
 
 from trainer import __version__
 from trainer.config import Job, UserError
+from trainer.distribution import PlannedProcess
 from trainer.launch import (
     Command,
     CoordinatorClient,
     HostAgent,
     HostSettings,
     LocalHost,
-    PlannedProcess,
     free_ports,
     interface_of,
     plain,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Cluster, Job, UserError
+from trainer.distribution import strategies_where
 from trainer.launch import Command, Outcome, plan, run_host
 from trainer.platforms import (
     Environment,
@@ -60,7 +61,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
     job = Job(
         platform=sagemaker.PLATFORM.name,
         cluster=cluster if cluster.chief else Cluster(),
-        distribution="parameter_server",
+        distribution=strategies_where(lambda strategy: strategy.coordinated)[0],
         grace=sagemaker.GRACE,
         secret=read_secret(environment.env, hyperparameters(environment))[0],
         **known,

@@ -4,15 +4,16 @@ import pytest
 
 from trainer.config.cluster import Cluster
 from trainer.config.job import Job
+from trainer.distribution.horovod import rank_variables, store_places
+from trainer.distribution.process import RendezvousAddress
 from trainer.launch import plan
-from trainer.launch.environment import RendezvousAddress, horovod, horovod_places
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 
 # Two hosts with two ranks and one, and the process set of all of them.
 CLUSTER = Cluster(chief=("a",), worker=("b",))
 JOB = Job(distribution="horovod", cluster=CLUSTER)
 PLANNED = plan.plan_processes(JOB, {"chief-0": 2, "worker-0": 1})
-PLACES = tuple(horovod_places(PLANNED))
+PLACES = tuple(store_places(PLANNED))
 ALL = "_process_set_hash_7d48533536350577"
 
 
@@ -34,7 +35,7 @@ def connect(store, *sets):
 
 def test_the_places_are_those_of_horovods_own_variables():
     meeting = RendezvousAddress(ip="10.0.0.1", port=7117, interface=None)
-    told = [horovod(process, PLANNED, JOB, meeting) for process in PLANNED]
+    told = [rank_variables(process, PLANNED, JOB, meeting) for process in PLANNED]
     assert sorted(PLACES) == sorted(
         place
         for env in told

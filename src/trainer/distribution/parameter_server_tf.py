@@ -1,0 +1,186 @@
+"""Parameter servers: workers that do not wait for each other, variables on servers of their own.
+
+The chief runs the loop. It hands closures of several steps to whichever worker is free; a worker
+reads variables from the servers, computes gradients on a batch of its own share of the data, and
+has the servers apply them. Steps are counted over all workers.
+
+Sources: "Parameter server training with ParameterServerStrategy" in TensorFlow's guides, of which
+"Fault tolerance" says what is lost with whom.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.config import Job, RetryableError
+from trainer.distribution.strategy import Strategy
+from trainer.runtime import Device, used
+
+# A closure that is lost with its worker is computed again as a whole: not too many steps each.
+MOST_STEPS = 32
+# Without a step, in seconds: no worker is there, and none comes back.
+STALLED = 300.0
+LOOK = 5.0
+
+
+@contextlib.contextmanager
+def needing_servers() -> Iterator[None]:
+    """Tell an error that comes of a lost server as what it is."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        why = str(error).partition("\n")[0]
+        raise RetryableError(f"a parameter server is gone: {why}") from None
+
+
+def reach(addresses: Mapping[str, str], *, within: float) -> None:
+    """Wait until all of them accept connections.
+
+    Args:
+        addresses: `host:port`, by what they are called.
+        within: Seconds for all of them together.
+
+    Raises:
+        RetryableError: One does not.
+    """
+    until = time.monotonic() + within
+    for name, address in addresses.items():
+        host, _, port = address.rpartition(":")
+        while True:
+            left = until - time.monotonic()
+            try:
+                socket.create_connection((host, int(port)), timeout=max(0.1, left)).close()
+                break
+            except OSError as error:
+                if left <= 0:
+                    why = error.strerror or str(error)
+                    raise RetryableError(
+                        f"{name} does not answer at {address} within {within:g} s "
+                        f"(--start-timeout): {why}"
+                    ) from None
+                time.sleep(min(0.1, left))
+
+
+class ParameterServer(Strategy):
+    """The coordinator.
+
+    Args:
+        strategy: Connected to workers and servers.
+        workers: How many workers there are.
+    """
+
+    in_graph = True
+    # The servers' disks are others, and nobody keeps what is on them.
+    io_device = "/job:chief/replica:0/task:0/device:CPU:0"
+    counts_cpu = False
+
+    def __init__(
+        self, strategy: tf.distribute.experimental.ParameterServerStrategy, *, workers: int
+    ) -> None:
+        self._strategy, self._workers = strategy, workers
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        with strategy.scope():
+            self._count = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps_applied")
+
+    def device(self) -> Device:
+        # Nothing more is known here of what other processes have; they say so themselves.
+        gpus = [d for d in tf.config.list_logical_devices("GPU") if "/job:worker/" in d.name]
+        if gpus:
+            return Device(kind="gpu", name="of the workers", count=len(gpus))
+        return used(tf)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        scope: AbstractContextManager[Any] = self._strategy.scope()
+        return scope
+
+    def around(self) -> AbstractContextManager[None]:
+        # Not only steps need them: an evaluation reads the weights, a checkpoint does too.
+        return needing_servers()
+
+    def on_replicas(self, function: Callable[[], Any]) -> Any:
+        # A worker sees one device: the launcher gives each of them one GPU.
+        return self._strategy.experimental_local_results(self._strategy.run(function))[0]
+
+    def source(self, make: Callable[[Any, int, Any], tf.data.Dataset]) -> Any:
+        def on_worker() -> tf.data.Dataset:
+            index = tf.distribute.coordinator.experimental_get_current_worker_index()
+            # Run again when a worker comes back: not to begin with what it has read before.
+            return make(index, self._workers, self._count.read_value())
+
+        function = tf.function(on_worker, autograph=False)
+        return iter(self._coordinator.create_per_worker_dataset(function))
+
+    def count_step(self, optimizer: keras.Optimizer) -> None:
+        # Keras adds to its counter by reading and assigning, so that counts of workers who do so at
+        # the same time are lost; this operation is atomic on its server.
+        before = self._count.assign_add(1) - 1
+        optimizer.iterations.assign(tf.cast(before, optimizer.iterations.dtype))
+        self._optimizer = optimizer
+
+    def start(self, step: int) -> None:
+        self._count.assign(step)
+
+    def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
+        most = max(1, min(MOST_STEPS, count // self._workers))
+        sizes = [most] * (count // most) + ([count % most] if count % most else [])
+        # Here too: an error of TensorFlow's would be looked for in the data.
+        with needing_servers():
+            closures = [
+                self._coordinator.schedule(function, args=(source, tf.constant(size)))
+                for size in sizes
+            ]
+            self._wait()
+            # What two workers assigned at once may be one too many or too few.
+            counter = self._optimizer.iterations
+            counter.assign(tf.cast(self._count, counter.dtype))
+            return np.concatenate([closure.fetch() for closure in closures])
+
+    def _wait(self) -> None:
+        """Wait until all closures are done; an error of one of them is raised."""
+        pause, counted = 0.001, -1
+        since = looked = time.monotonic()
+        while not self._coordinator.done():
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+            now = time.monotonic()
+            if now - looked < LOOK:
+                continue
+            looked, before, counted = now, counted, int(self._count)
+            if counted != before:
+                since = now
+            elif now - since > STALLED:
+                raise RetryableError(f"no worker has taken a step for {STALLED:g} s")
+
+
+def make(job: Job) -> ParameterServer:
+    """Connect to all workers and servers; the launcher watches over them.
+
+    Raises:
+        RetryableError: One of them does not answer.
+    """
+    cluster = job.cluster
+    roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
+    # TensorFlow would wait for ever for one whose host has gone since the job was started.
+    reach(
+        {
+            f"{role} {index}": address
+            for role in ("ps", "worker")
+            for index, address in enumerate(roles[role])
+        },
+        within=job.start_timeout,
+    )
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(roles), task_type="chief", task_id=0, rpc_layer="grpc"
+    )
+    with needing_servers():
+        strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
+        return ParameterServer(strategy, workers=len(cluster.worker))
