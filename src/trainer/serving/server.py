@@ -21,6 +21,7 @@ import uvicorn
 from trainer.config import UserError
 from trainer.launch import exiting_on_sigterm
 from trainer.runtime import StoppedError, device, import_tensorflow
+from trainer.serving.formats import registry
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
 from trainer.serving.http.connection import Connection, ConnectionLimits
@@ -93,6 +94,7 @@ class Serving:
         self._failure: Exception | None = None
         self._missing: str | None = "loading"
         self._preparing = True
+        registry.load()
         self._metrics = Metrics()
         self._log = AccessLog() if settings.access_log else None
         self._state = ServerState(self._metrics, self._log, settings.timeout)

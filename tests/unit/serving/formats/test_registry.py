@@ -66,7 +66,8 @@ json.dump({
     "media_type": media_type, "tf": registry.tf_accepted(media_type),
     "text": write({"y": y}),
     "several": write({"y": y, "z": y}), "refused": refused,
-    "takes": list(post["requestBody"]["content"]), "gives": list(post["responses"]["200"]["content"]),
+    "takes": list(post["requestBody"]["content"]),
+    "gives": list(post["responses"]["200"]["content"]),
 }, sys.stdout)
 """
 
