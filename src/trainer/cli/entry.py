@@ -1,52 +1,31 @@
-"""What a container runs: the trainer, or a user's own script, under supervision.
+"""The main program of a training container: runs the job and writes the platform's failure file.
 
 This process reads what the platform says, starts one child, or this host's share of several, and
-watches them: it passes signals on, reaps what is left behind, and tells the platform why a run
+supervises them: it passes signals on, reaps what is left behind, and tells the platform why a run
 failed, even one that the kernel killed, or that failed on another host. It imports neither
 TensorFlow nor NumPy.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-from trainer.config import RETRY, Job, Parser, RetryableError, UserError, add_flags
-from trainer.launch import (
-    Command,
-    Outcome,
-    announcing,
-    announcing_flags,
-    check,
-    exiting_on_sigterm,
-    failure_file,
-    launch,
-    needs_launcher,
-    preview as preview_launch,
-    run_supervised,
-)
-from trainer.platforms import (
-    Environment,
-    Platform,
-    detect_platform,
-    missing_gpu,
-    resolve_job,
-)
+from trainer.cli.program import TrainerProgram, prepare
+from trainer.config import RETRY, RetryableError, UserError
+from trainer.launch import exiting_on_sigterm, failure_file
+from trainer.platforms import Environment, detect_platform
 from trainer.runtime import guarded, host_limits, output
 
 USER_MISTAKE = 2
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a container's job to its end.
+    """Run this host's part of a container's job to its end.
 
     Args:
-        argv: The arguments of `trainer train`, or what the platform passes in their place.
+        argv: The flags of `trainer train`, or the arguments that the platform passes.
 
     Returns:
         The exit code: 0; 1 to 127 for what the user must mend; 128 and up for what a new try may
@@ -62,9 +41,9 @@ def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     output.begin(os.environ, argv)
     environment = Environment(env=os.environ, argv=argv)
-    report = _Report(environment)
+    report = _FailureReport(environment)
     try:
-        # As process 1 of a container, signals without a handler would be ignored.
+        # The kernel ignores signals that process 1 of a container has no handler for.
         with exiting_on_sigterm():
             program = prepare(environment)
         if isinstance(program, TrainerProgram):
@@ -73,165 +52,36 @@ def _main(argv: Sequence[str]) -> int:
     except (UserError, RetryableError, RuntimeError, OSError) as error:
         return _not_started(error, report, debug=debug)
     if outcome.cause:
-        report.failed(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
+        report.write(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
     elif outcome.code:
-        report.failed(failure_file.reason_from(outcome))
+        report.write(failure_file.reason_from(outcome))
         line = failure_file.line_from(outcome)
         if line:
             output.err(f"trainer: failed: {line}")
     return outcome.code
 
 
-def _not_started(error: Exception, report: _Report, *, debug: bool) -> int:
-    """Tell why nothing was started, and return the exit code."""
+def _not_started(error: Exception, report: _FailureReport, *, debug: bool) -> int:
+    """Print and report why nothing was started; return the exit code."""
     retry = isinstance(error, RetryableError)
-    told = isinstance(error, (UserError, RetryableError))
-    reason = str(error) if told else host_limits.mistake_of(error)
+    is_ours = isinstance(error, (UserError, RetryableError))
+    reason = str(error) if is_ours else host_limits.mistake_of(error)
     if reason is None:
         raise error
     if debug:
         output.err_traceback(error)
     words = f"failed: {reason}; a new try may cure it" if retry else f"error: {reason}"
     output.err(f"trainer: {words}")
-    report.failed(reason)
+    report.write(reason)
     return RETRY if retry else USER_MISTAKE
 
 
-class PreparedProgram(Protocol):
-    """A program that is ready to run."""
-
-    @property
-    def command(self) -> Command:
-        """The process of the program itself."""
-
-    def run(self) -> Outcome:
-        """Run this host's part to its end, from the main thread, and return how it ended."""
-
-
-class Program(Protocol):
-    """A user's program that a container runs in place of the trainer.
-
-    The function that `Platform.program` names takes the platform's environment and returns one of
-    these, or None where the trainer itself is to run.
-    """
-
-    def prepare(self, flags: Mapping[str, Any]) -> PreparedProgram:
-        """Bring and install what the program needs; `flags` are those of `trainer train`."""
-
-    def preview(self, flags: Mapping[str, Any]) -> list[Command]:
-        """Return the processes that would be started, without bringing or installing anything."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainerProgram:
-    """The trainer itself.
+class _FailureReport:
+    """The file in which the platform looks for the reason of a failure.
 
     Attributes:
-        environment: What the platform says.
-        command: The command of one process.
-        job: What to do.
-        is_launched: True if the job needs several processes, of which `command` is one.
-    """
-
-    environment: Environment
-    command: Command
-    job: Job
-    is_launched: bool
-
-    def run(self) -> Outcome:
-        """Run this host's part of the job to its end."""
-        warning = missing_gpu(self.environment)
-        if warning and self.job.device == "auto":
-            output.err(f"trainer: warning: {warning}")
-        if self.is_launched:
-            return launch(self.job, self.command)
-        return run_supervised([self.command], grace=self.job.grace, prefix=False)
-
-
-def prepare(environment: Environment) -> PreparedProgram:
-    """Prepare what runs: a user's program where the platform names one, else the trainer.
-
-    Raises:
-        UserError: Something that the platform or the command line says is not as it should be.
-    """
-    # Completed once: the child finds the platform's variables in its environment.
-    platform, environment = _completed(environment)
-    output.protect(environment.env)
-    program = _find_program(platform, environment)
-    if program is not None:
-        return program.prepare(parse(_flags(environment.argv)))
-    base = command(environment)
-    with announcing_flags(environment, base):
-        job = resolve_job(environment, parse(environment.argv)).job
-    output.protect(dict(job.hparams.hp))
-    with announcing(job, base):
-        many = needs_launcher(job)
-        if many:
-            check(job)
-    return TrainerProgram(environment=environment, command=base, job=job, is_launched=many)
-
-
-def preview(environment: Environment, job: Job) -> list[Command]:
-    """Return what would be started on this host, without fetching or installing anything.
-
-    Args:
-        environment: What the platform says.
-        job: What becomes of it.
-
-    Raises:
-        UserError: Something that the platform says is not as it should be.
-    """
-    platform, environment = _completed(environment)
-    program = _find_program(platform, environment)
-    if program is not None:
-        return program.preview(parse(_flags(environment.argv)))
-    one = command(environment)
-    return preview_launch(job, one) if needs_launcher(job) else [one]
-
-
-def command(environment: Environment) -> Command:
-    """The trainer itself; `--dry-run` is for the process that was asked for it."""
-    return Command(
-        argv=(sys.executable, "-m", "trainer", "train", *_flags(environment.argv)),
-        env=environment.env,
-        name="trainer",
-    )
-
-
-def _flags(argv: Sequence[str]) -> list[str]:
-    """Return arguments without the verb, which may also be a folder's name, and `--dry-run`."""
-    flags = argv[1:] if list(argv[:1]) == ["train"] else argv
-    return [flag for flag in flags if flag not in ("--dry-run", "--json")]
-
-
-def parse(argv: Sequence[str]) -> dict[str, Any]:
-    """The flags of `trainer train` that are given, by field name."""
-    parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
-    # Read by `main`, and by the processes that it starts.
-    parser.add_argument("--debug", action="store_true")
-    return vars(parser.parse_args(argv))
-
-
-def _completed(environment: Environment) -> tuple[Platform, Environment]:
-    platform, _ = detect_platform(environment)
-    return platform, platform.complete(environment)
-
-
-def _find_program(platform: Platform, environment: Environment) -> Program | None:
-    if platform.program is None:
-        return None
-    module, _, function = platform.program.partition(":")
-    program: Program | None = getattr(importlib.import_module(module), function)(environment)
-    return program
-
-
-class _Report:
-    """The platform's failure file.
-
-    Attributes:
-        path: The file; None where the platform reads none. It stands before there is a `Job`, as a
-            mistake may be the reason that there is none.
+        path: The file; None where the platform reads none. It is known before there is a `Job`, as
+            a mistake in a flag or variable may be the reason that there is none.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -240,11 +90,17 @@ class _Report:
         path = self._platform.failure_file(environment)
         self.path = str(path) if path else None
         if path:
-            # What an earlier run left must not pass for the reason of this one.
+            # The file of an earlier run in this container would pass for the reason of this one.
             failure_file.clear(path)
 
-    def failed(self, reason: str, *, host: str | None = None, process: str | None = None) -> None:
-        """Write the failure file, if the platform reads one."""
+    def write(self, reason: str, *, host: str | None = None, process: str | None = None) -> None:
+        """Write the file, if the platform reads one.
+
+        Args:
+            reason: What failed, on one line.
+            host: The host where it failed first, by default this one.
+            process: The process that failed there first.
+        """
         if self.path is not None:
             host = host or self._platform.host_name(self._environment)
             failure_file.write(Path(self.path), reason=reason, host=host, process=process)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.streams:
         args.streams.never_wait()
-    from trainer.cli.entry import command
+    from trainer.cli.program import command
     from trainer.launch import announcing, announcing_flags, check, launch, needs_launcher
     from trainer.platforms import Environment, resolve_job
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _preview(args: argparse.Namespace) -> None:
     """Print what `run` would do."""
-    from trainer.cli.entry import preview
+    from trainer.cli.program import preview
     from trainer.doctor import dry_run
     from trainer.platforms import Environment, resolve_job
 

@@ -35,13 +35,21 @@ def examine(
     _, _, features = devices.cpu_info(environment)
     used = devices.Gpus() if job.device == "cpu" else gpus
     precision = devices.default_precision(used, features)
-    cpu = partial(devices.examine_cpu, environment, probes, threads=job.threads, precision=precision)
-    shm = partial(room.examine_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size)
+    cpu = partial(
+        devices.examine_cpu, environment, probes, threads=job.threads, precision=precision
+    )
+    shm = partial(
+        room.examine_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size
+    )
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
         ("job", 5.0, partial(setup.examine_job, said, env=environment.env, precision=precision)),
         ("cluster", 5.0, partial(setup.examine_cluster, said)),
         ("hosts", probes.host_seconds + 5, partial(setup.examine_hosts, said, probes)),
-        ("data", probes.data_seconds, partial(data.examine_data, job, probes, unknown=said.unknown)),
+        (
+            "data",
+            probes.data_seconds,
+            partial(data.examine_data, job, probes, unknown=said.unknown),
+        ),
         ("gpu", 5.0, lambda: gpu_findings),
         ("cpu", 5.0, cpu),
         ("memory", 5.0, partial(room.examine_memory, environment)),

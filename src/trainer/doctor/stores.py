@@ -34,7 +34,9 @@ def check_folder(url: str, flag: str) -> None:
     _place(url, flag, LOOK).check_there()
 
 
-def examine_objects(paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore) -> Finding:
+def examine_objects(
+    paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore
+) -> Finding:
     """Say what urls among some paths hold.
 
     Raises:

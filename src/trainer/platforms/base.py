@@ -114,7 +114,7 @@ class Platform:
         failure_file: Returns the file in which the platform looks for the reason of a failure.
         host_name: Returns this host's name in failure messages.
         program: `package:function` of a user's program that a container runs in place of the
-            trainer. `cli.entry.Program` describes what the function returns.
+            trainer. `cli.program.Program` describes what the function returns.
         gpu_variable: The variable that holds the number of GPUs the platform promised this host.
         serving_switch: The variable and the value with which the platform asks a container to serve
             instead of to train.

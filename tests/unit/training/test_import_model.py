@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_models import checkpoint, graph, keras_file, member, saved_model, tar, tree
 
-from trainer.cli.entry import parse
+from trainer.cli.program import parse
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job

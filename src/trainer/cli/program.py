@@ -1,0 +1,153 @@
+"""The program that a container runs: the trainer, or a user's own script, as the platform asks."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from trainer.config import Job, Parser, add_flags
+from trainer.launch import (
+    Command,
+    Outcome,
+    announcing,
+    announcing_flags,
+    check,
+    launch,
+    needs_launcher,
+    preview as preview_launch,
+    run_supervised,
+)
+from trainer.platforms import Environment, Platform, detect_platform, missing_gpu, resolve_job
+from trainer.runtime import output
+
+
+class PreparedProgram(Protocol):
+    """A program that is ready to run."""
+
+    @property
+    def command(self) -> Command:
+        """The process of the program itself."""
+
+    def run(self) -> Outcome:
+        """Run this host's part to its end, from the main thread, and return how it ended."""
+
+
+class Program(Protocol):
+    """A user's program that a container runs in place of the trainer.
+
+    The function that `Platform.program` names takes the platform's environment and returns one of
+    these, or None where the trainer itself is to run.
+    """
+
+    def prepare(self, flags: Mapping[str, Any]) -> PreparedProgram:
+        """Bring and install what the program needs; `flags` are those of `trainer train`."""
+
+    def preview(self, flags: Mapping[str, Any]) -> list[Command]:
+        """Return the processes that would be started, without bringing or installing anything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerProgram:
+    """The trainer itself.
+
+    Attributes:
+        environment: What the platform says.
+        command: The command of one process.
+        job: What to do.
+        is_launched: True if the job needs several processes, of which `command` is one.
+    """
+
+    environment: Environment
+    command: Command
+    job: Job
+    is_launched: bool
+
+    def run(self) -> Outcome:
+        """Run this host's part of the job to its end."""
+        warning = missing_gpu(self.environment)
+        if warning and self.job.device == "auto":
+            output.err(f"trainer: warning: {warning}")
+        if self.is_launched:
+            return launch(self.job, self.command)
+        return run_supervised([self.command], grace=self.job.grace, prefix=False)
+
+
+def prepare(environment: Environment) -> PreparedProgram:
+    """Prepare what runs: a user's program where the platform names one, else the trainer.
+
+    Raises:
+        UserError: Something that the platform or the command line says is not as it should be.
+    """
+    # Completed once: the child finds the platform's variables in its environment.
+    platform, environment = _completed(environment)
+    output.protect(environment.env)
+    program = _find_program(platform, environment)
+    if program is not None:
+        return program.prepare(parse(_flags(environment.argv)))
+    base = command(environment)
+    with announcing_flags(environment, base):
+        job = resolve_job(environment, parse(environment.argv)).job
+    output.protect(dict(job.hparams.hp))
+    with announcing(job, base):
+        many = needs_launcher(job)
+        if many:
+            check(job)
+    return TrainerProgram(environment=environment, command=base, job=job, is_launched=many)
+
+
+def preview(environment: Environment, job: Job) -> list[Command]:
+    """Return what would be started on this host, without fetching or installing anything.
+
+    Args:
+        environment: What the platform says.
+        job: What becomes of it.
+
+    Raises:
+        UserError: Something that the platform says is not as it should be.
+    """
+    platform, environment = _completed(environment)
+    program = _find_program(platform, environment)
+    if program is not None:
+        return program.preview(parse(_flags(environment.argv)))
+    one = command(environment)
+    return preview_launch(job, one) if needs_launcher(job) else [one]
+
+
+def command(environment: Environment) -> Command:
+    """The trainer itself; `--dry-run` is for the process that was asked for it."""
+    return Command(
+        argv=(sys.executable, "-m", "trainer", "train", *_flags(environment.argv)),
+        env=environment.env,
+        name="trainer",
+    )
+
+
+def _flags(argv: Sequence[str]) -> list[str]:
+    """Return arguments without the verb, which may also be a folder's name, and `--dry-run`."""
+    flags = argv[1:] if list(argv[:1]) == ["train"] else argv
+    return [flag for flag in flags if flag not in ("--dry-run", "--json")]
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """The flags of `trainer train` that are given, by field name."""
+    parser = Parser(prog="trainer train", allow_abbrev=False)
+    add_flags(parser)
+    # Read by `main`, and by the processes that it starts.
+    parser.add_argument("--debug", action="store_true")
+    return vars(parser.parse_args(argv))
+
+
+def _completed(environment: Environment) -> tuple[Platform, Environment]:
+    platform, _ = detect_platform(environment)
+    return platform, platform.complete(environment)
+
+
+def _find_program(platform: Platform, environment: Environment) -> Program | None:
+    if platform.program is None:
+        return None
+    module, _, function = platform.program.partition(":")
+    program: Program | None = getattr(importlib.import_module(module), function)(environment)
+    return program
