@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from trainer.config import Parser, UserError, reader
-from trainer.runtime import output
+from trainer.runtime import log, output
 from trainer.storage import is_remote, local_path
 
 HELP = "download the original MNIST"
@@ -45,18 +45,20 @@ def run(args: argparse.Namespace) -> None:
         )
     from trainer.data import download as mnist
 
-    mirrors = args.mirror or mnist.MIRRORS
+    mirrors, limits = args.mirror or mnist.MIRRORS, mnist.DownloadLimits(timeout=args.timeout)
     if not is_remote(args.out):
+        log.begin(to="out")
         out = Path(local_path(args.out, flag="--out"))
-        files = mnist.download(out, mirrors=mirrors, timeout=args.timeout)
+        files = mnist.download(out, mirrors=mirrors, limits=limits)
         output.out("\n".join(map(str, files)))
         return
     from trainer.runtime import Patience
     from trainer.storage import Place, push
 
+    # Standard output has the names of the files alone.
+    log.begin(to="err")
     Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
-        files = mnist.download(Path(work), mirrors=mirrors, timeout=args.timeout)
-        # Standard output has the names of the files alone.
+        files = mnist.download(Path(work), mirrors=mirrors, limits=limits)
         push(Path(work), args.out, flag="--out", tell=output.err)
     output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The download of the original MNIST files from public mirrors."""
 
 import lazy_loader
 

@@ -5,20 +5,30 @@ a file under its own name is whole. What a broken download left is taken up agai
 a Range request (RFC 9110, section 14), at whatever mirror answers next.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import hashlib
-import http.client
+import http
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from trainer.config import DataError, UserError
-from trainer.data.mnist.http import Answer, FailedError, StartOverError
-from trainer.runtime import output
+from trainer.data.mnist.mirror import (
+    DEFAULTS,
+    DownloadLimits,
+    MirrorError,
+    MirrorResponse,
+    StartOverError,
+)
 from trainer.storage import move_file
+
+logger = logging.getLogger(__name__)
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -34,19 +44,15 @@ f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6  t10k-labels-id
 FILES: Mapping[str, str] = {line[66:]: line[:64] for line in SUMS.strip().splitlines()}
 """The files' names and SHA-256."""
 
-PROGRESS = 5.0  # seconds between two lines about one file
-
 
 def download(
     out: Path,
     *,
     mirrors: Sequence[str] = MIRRORS,
-    timeout: float = 30.0,
-    deadline: float = 600.0,
-    tell: Callable[[str], None] = output.out,
     files: Mapping[str, str] = FILES,
+    limits: DownloadLimits = DEFAULTS,
 ) -> list[Path]:
-    """Brings the files into a folder; those already there and whole are not fetched.
+    """Bring the files into a folder; those already there and whole are not fetched.
 
     Several programs may do this in one folder at once: one fetches, the others wait.
 
@@ -54,17 +60,15 @@ def download(
         out: The folder, made if need be.
         mirrors: Base addresses, http or https, tried in order for each file; the one
             that gave a file is asked first for the next.
-        timeout: Seconds without a byte after which a mirror is given up.
-        deadline: Seconds for one file at all mirrors together, however it trickles.
-        tell: Takes each line about the progress.
         files: File names and their SHA-256 in hexadecimal digits.
+        limits: Times and sizes.
 
     Returns:
         The files' paths, in the order of `files`.
 
     Raises:
-        DataError: If no mirror gave a file with the right checksum.
-        UserError: If the folder cannot be written, or a mirror's address is of no use.
+        DataError: No mirror gave a file with the right checksum.
+        UserError: The folder cannot be written, or a mirror's address is of no use.
     """
     for mirror in mirrors:
         if not mirror.startswith(("http://", "https://")):
@@ -76,23 +80,21 @@ def download(
     order = list(mirrors)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone(out, deadline * max(len(files), 1)) as handle:
+        with _alone(out, limits.deadline * max(len(files), 1)) as handle:
             for name, checksum in files.items():
                 path = out / name
                 paths.append(path)
                 if path.is_file():
                     if _checksum(path) == checksum:
-                        tell(f"{name}: already there")
+                        logger.info("%s: already there", name)
                         continue
-                    tell(f"{name}: there, but damaged")
-                mirror = _from_mirrors(
-                    path, checksum, order, timeout=timeout, deadline=deadline, tell=tell
-                )
+                    logger.info("%s: there, but damaged", name)
+                mirror = _from_mirrors(path, checksum, order, limits=limits)
                 order = [mirror, *(other for other in order if other != mirror)]
             with contextlib.suppress(OSError):  # a few file systems sync no folders
                 os.fsync(handle)
     except BrokenPipeError:
-        raise  # of whoever reads what is told, no matter of the folder
+        raise  # of whoever reads the log, no matter of the folder
     except OSError as error:
         raise UserError(
             subject=f"folder {out}",
@@ -104,7 +106,7 @@ def download(
 
 @contextlib.contextmanager
 def _alone(folder: Path, seconds: float) -> Iterator[int]:
-    """Opens the folder and holds its lock, as two writers of one .part file would spoil it."""
+    """Open the folder and hold its lock, as two writers of one .part file would spoil it."""
     handle = os.open(folder, os.O_RDONLY)
     end = time.monotonic() + seconds
     try:
@@ -130,32 +132,26 @@ def _alone(folder: Path, seconds: float) -> Iterator[int]:
 
 
 def _from_mirrors(
-    path: Path,
-    checksum: str,
-    mirrors: Sequence[str],
-    *,
-    timeout: float,
-    deadline: float,
-    tell: Callable[[str], None],
+    path: Path, checksum: str, mirrors: Sequence[str], *, limits: DownloadLimits
 ) -> str:
-    """Gets one file from the first mirror that has it whole; returns that mirror."""
+    """Fetch one file from the first mirror that has it whole; return that mirror."""
     part = path.with_name(path.name + ".part")
-    end = time.monotonic() + deadline
+    end = time.monotonic() + limits.deadline
     reasons = []
     for turn, mirror in enumerate(mirrors):
         url = f"{mirror.rstrip('/')}/{path.name}"
         # A slow mirror may use its share of the time only, and the next goes on where it ended.
         until = time.monotonic() + max(end - time.monotonic(), 0) / (len(mirrors) - turn)
-        tell(f"{path.name}: from {url}")
+        logger.info("%s: from %s", path.name, url)
         try:
             try:
-                _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
+                _fetch(url, path, part, checksum, limits=limits, until=until)
             except StartOverError as reason:
                 part.unlink(missing_ok=True)
-                tell(f"{path.name}: {reason}; starting over")
-                _fetch(url, path, part, checksum, timeout=timeout, until=until, tell=tell)
-        except FailedError as reason:
-            tell(f"{path.name}: {reason}")
+                logger.info("%s: %s; starting over", path.name, reason)
+                _fetch(url, path, part, checksum, limits=limits, until=until)
+        except MirrorError as reason:
+            logger.info("%s: %s", path.name, reason)
             reasons.append(f"{mirror} {reason}")
             if part.exists() and part.stat().st_size == 0:
                 part.unlink()
@@ -169,60 +165,56 @@ def _from_mirrors(
 
 
 def _fetch(
-    url: str,
-    path: Path,
-    part: Path,
-    checksum: str,
-    *,
-    timeout: float,
-    until: float,
-    tell: Callable[[str], None],
+    url: str, path: Path, part: Path, checksum: str, *, limits: DownloadLimits, until: float
 ) -> None:
-    """Fetches what the .part file lacks, and gives it its name if the checksum is right."""
+    """Fetch what the .part file lacks, and give it its name if the checksum is right."""
     with part.open("ab") as file:
         had = part.stat().st_size
         # A program that ended just before its rename left the whole file.
         if had == 0 or _checksum(part) != checksum:
-            answer = Answer(url, had, timeout=timeout, until=until)
+            response = MirrorResponse(url, had, limits=limits, until=until)
             try:
-                _append(answer, file, had, lambda line: tell(f"{path.name}: {line}"))
+                _append(response, file, had, name=path.name, limits=limits)
             finally:
-                answer.stop()
+                response.close()
         file.flush()
         os.fsync(file.fileno())
     size = part.stat().st_size
     if (found := _checksum(part)) != checksum:
         part.unlink()
         # The wrong bytes may be the ones from an earlier download.
-        kind = StartOverError if had else FailedError
+        kind = StartOverError if had else MirrorError
         raise kind(f"gave {size} bytes with the wrong SHA-256 {found[:12]}…")
     move_file(part, path)
-    tell(f"{path.name}: {size} bytes, checksum right")
+    logger.info("%s: %d bytes, checksum right", path.name, size)
 
 
-def _append(answer: Answer, file: BinaryIO, had: int, tell: Callable[[str], None]) -> None:
-    """Appends the rest of a body to a file that has `had` bytes of it."""
-    head = answer.head()
-    if had and head.status != http.client.PARTIAL_CONTENT:
+def _append(
+    response: MirrorResponse, file: BinaryIO, had: int, *, name: str, limits: DownloadLimits
+) -> None:
+    """Append the rest of a body to a file that has `had` bytes of it."""
+    head = response.head()
+    if had and head.status != http.HTTPStatus.PARTIAL_CONTENT:
         file.truncate(0)
         had = 0
-    elif had and not (head.range or "").startswith(f"bytes {had}-"):
-        raise StartOverError(f"gave the range {head.range} for bytes {had}-")
+    elif had and not (head.content_range or "").startswith(f"bytes {had}-"):
+        raise StartOverError(f"gave the range {head.content_range} for bytes {had}-")
     elif had:
-        tell(f"going on after {had} bytes")
+        logger.info("%s: going on after %d bytes", name, had)
     got = 0
-    told = time.monotonic()
-    while piece := answer.piece():
+    reported = time.monotonic()
+    while piece := response.piece():
         file.write(piece)
         got += len(piece)
-        if time.monotonic() - told >= PROGRESS:
-            told = time.monotonic()
-            tell(f"{had + got} bytes" + (f" of {had + head.length}" if head.length else ""))
+        if time.monotonic() - reported >= limits.progress:
+            reported = time.monotonic()
+            whole = f" of {had + head.length}" if head.length else ""
+            logger.info("%s: %d bytes%s", name, had + got, whole)
     if head.length is not None and got < head.length:
-        raise FailedError(f"broke off after {had + got} of {had + head.length} bytes")
+        raise MirrorError(f"broke off after {had + got} of {had + head.length} bytes")
 
 
 def _checksum(path: Path) -> str:
-    """Gives a file's SHA-256 in hexadecimal digits."""
+    """Return a file's SHA-256 in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

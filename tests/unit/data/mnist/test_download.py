@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import logging
 import random
 import socket
 import threading
@@ -10,8 +11,9 @@ import time
 import pytest
 
 from trainer.config.errors import DataError, UserError
-from trainer.data.mnist import download as mnist, http as fetch
+from trainer.data.mnist import download as mnist
 from trainer.data.mnist.download import download
+from trainer.data.mnist.mirror import DownloadLimits
 
 BODIES = {
     "images.gz": random.Random(0).randbytes(300_000),
@@ -28,6 +30,7 @@ class Mirror(http.server.ThreadingHTTPServer):
     def __init__(self, behaviour):
         self.behaviour = behaviour
         self.asked = []
+        self.encodings = []
         self.sent = 0
         self.reached = threading.Event()
         self.closing = threading.Event()
@@ -49,10 +52,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.path.removeprefix("/mnist/")
         asked = self.headers["Range"]
         self.server.asked.append((name, asked))
+        self.server.encodings.append(self.headers["Accept-Encoding"])
         self.server.reached.set()
         body, behaviour = BODIES[name], self.server.behaviour
         if behaviour == "missing":
             self.send_error(404)
+        elif behaviour == "busy once" and len(self.server.asked) == 1:
+            self.send_error(503)
         elif behaviour == "silent":
             self.server.closing.wait(30)
         elif behaviour == "trickle head":
@@ -132,13 +138,29 @@ def refusing():
     return f"http://127.0.0.1:{port}/"
 
 
-def get(out, *mirrors, files=ONE, **options):
-    """Downloads and returns the lines that were told."""
-    lines = []
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+def get(out, *mirrors, files=ONE, **limits):
+    """Downloads and returns the lines that were logged."""
+    handler = Lines()
+    mnist.logger.addHandler(handler)
     urls = [getattr(mirror, "url", mirror) for mirror in mirrors]
-    download(out, mirrors=urls, files=files, tell=lines.append, **{"timeout": 5, **options})
-    assert all("\n" not in line and "\r" not in line for line in lines)
-    return lines
+    try:
+        limits = DownloadLimits(**{"timeout": 5, **limits})
+        download(out, mirrors=urls, files=files, limits=limits)
+    finally:
+        mnist.logger.removeHandler(handler)
+    assert all("\n" not in line and "\r" not in line for line in handler.lines)
+    return handler.lines
 
 
 def names(folder):
@@ -147,7 +169,7 @@ def names(folder):
 
 def test_all_files_arrive_whole_under_their_own_names(tmp_path, mirror):
     out = tmp_path / "made" / "here"
-    paths = download(out, mirrors=[mirror().url], files=FILES, tell=lambda line: None)
+    paths = download(out, mirrors=[mirror().url], files=FILES)
     assert paths == [out / name for name in FILES]
     assert [path.read_bytes() for path in paths] == list(BODIES.values())
     assert names(out) == sorted(FILES)
@@ -219,6 +241,19 @@ def test_a_part_of_no_use_is_started_over(tmp_path, mirror, behaviour, part):
     get(tmp_path, mirror(behaviour))
     assert (tmp_path / "images.gz").read_bytes() == WHOLE
     assert names(tmp_path) == ["images.gz"]
+
+
+def test_a_busy_mirror_is_asked_again(tmp_path, mirror):
+    server = mirror("busy once")
+    lines = get(tmp_path, server)
+    assert len(server.asked) == 2
+    assert lines[-1] == "images.gz: 300000 bytes, checksum right"
+
+
+def test_a_file_travels_as_it_is_and_not_packed_by_the_mirror(tmp_path, mirror):
+    server = mirror()
+    get(tmp_path, server)
+    assert server.encodings == ["identity"]
 
 
 @pytest.mark.parametrize("behaviour", ["missing", "truncated", "wrong", "silent", "other range"])
@@ -336,10 +371,9 @@ def test_a_silent_mirror_meets_the_timeout(tmp_path, mirror):
         get(tmp_path, mirror("silent"), timeout=0.2)
 
 
-def test_a_body_without_end_is_cut_off(tmp_path, mirror, monkeypatch):
-    monkeypatch.setattr(fetch, "LARGEST", 2**20)
+def test_a_body_without_end_is_cut_off(tmp_path, mirror):
     with pytest.raises(DataError, match="gave more than 1048576 bytes"):
-        get(tmp_path, mirror("endless"))
+        get(tmp_path, mirror("endless"), largest=2**20)
 
 
 def test_two_downloads_into_one_folder_fetch_each_file_once(tmp_path, mirror):
@@ -372,9 +406,8 @@ def _ignore(out, server):
         get(out, server, deadline=2)
 
 
-def test_progress_is_told_in_lines(tmp_path, mirror, monkeypatch):
-    monkeypatch.setattr(mnist, "PROGRESS", 0)
-    lines = get(tmp_path, mirror())
+def test_progress_is_logged_in_lines(tmp_path, mirror):
+    lines = get(tmp_path, mirror(), progress=0)
     assert lines[0].startswith("images.gz: from http://127.0.0.1:")
     assert any(line.endswith(" bytes of 300000") for line in lines[1:-1])
     assert lines[-1] == "images.gz: 300000 bytes, checksum right"
