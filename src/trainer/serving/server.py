@@ -24,9 +24,10 @@ from trainer.runtime import StoppedError, device, import_tensorflow
 from trainer.serving.formats import registry
 from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
-from trainer.serving.http.connection import Connection, ConnectionLimits
+from trainer.serving.http.connection import Connection
 from trainer.serving.http.endpoint import ServerState
 from trainer.serving.http.errors import shown
+from trainer.serving.http.limits import ConnectionLimits
 from trainer.serving.http.metrics import Metrics
 from trainer.serving.http.uvicorn_server import GracefulServer, tell
 from trainer.serving.models.batching import Batcher

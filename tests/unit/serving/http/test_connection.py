@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from trainer.serving.http.connection import PIPELINED, Connection, ConnectionLimits
+from trainer.serving.http.connection import PIPELINED, Connection
+from trainer.serving.http.limits import ConnectionLimits
 
 SECONDS = 60.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
