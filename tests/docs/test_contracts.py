@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from trainer.cli import command_line
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.config.options import flag
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG
 from trainer.platforms import job_secret

@@ -36,7 +36,8 @@ def make(model: str, precision: str) -> tuple[Any, Any]:
     """A model with the weights of a seed, and its hyperparameters."""
     import keras
 
-    from trainer.config.job import Hparams, Job
+    from trainer.config.hparams import Hparams
+    from trainer.config.job import Job
     from trainer.models import loader, recipes
     from trainer.runtime.precision import POLICIES
 

@@ -288,7 +288,8 @@ tf.config.set_logical_device_configuration(
 )
 from trainer.distribution.mirrored_tf import Replicas
 from trainer.distribution.strategy import ALONE
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.runtime.log import Reporter
 from trainer.training.loop import train_and_evaluate
 

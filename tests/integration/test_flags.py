@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from trainer.cli import command_line
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.config.options import flag, options_of
 
 # Those that start other processes have tests of their own; a GPU may not be here.

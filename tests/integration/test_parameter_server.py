@@ -38,7 +38,8 @@ from trainer.config.cluster import Cluster
 from trainer.distribution.parameter_server_tf import make
 from trainer.config.errors import RetryableError
 from trainer.training.export import export
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.training.steps import make_evaluate
 
 hparams = Hparams(model="fast", precision="float32", dropout=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from trainer.config import Parser, add_flags as add_job_flags
+from trainer.config import Hparams, Job, Parser, add_flags as add_options
 from trainer.runtime import output
 
 HELP = "say what this container sees, and what is wrong with it"
@@ -19,7 +19,7 @@ trainer doctor --json --train data/mnist --model-dir runs/mnist/model
 
 def add_flags(parser: Parser) -> None:
     """Add the flags of `trainer train`, whose run is what is examined."""
-    add_job_flags(parser)
+    add_options(parser, Hparams, Job)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

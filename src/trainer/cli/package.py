@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trainer.config import Parser
-from trainer.packaging import add_flags as add_package_flags
+from trainer.config import Parser, add_flags as add_options, from_flags
+from trainer.packaging import PackageOptions
 
 HELP = "make the model.tar.gz of a model, or show what one holds"
 EXAMPLES = """\
@@ -19,12 +19,13 @@ trainer package --inspect model.tar.gz
 
 
 def add_flags(parser: Parser) -> None:
-    """Add the flags of packaging."""
-    add_package_flags(parser)
+    """Add a flag for each option of packaging."""
+    add_options(parser, PackageOptions)
+    parser.add_argument("--json", action="store_true", help="with --inspect: print JSON")
 
 
 def run(args: argparse.Namespace) -> None:
     """Pack or inspect a model."""
     from trainer.packaging import package
 
-    package.run(args)
+    package.run(from_flags(PackageOptions, vars(args)), as_json=args.json)

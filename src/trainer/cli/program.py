@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trainer.config import Job, Parser, add_flags
+from trainer.config import Hparams, Job, Parser, add_flags
 from trainer.launch import (
     Command,
     Outcome,
@@ -134,7 +134,7 @@ def _flags(argv: Sequence[str]) -> list[str]:
 def parse(argv: Sequence[str]) -> dict[str, Any]:
     """The flags of `trainer train` that are given, by field name."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     # Read by `main`, and by the processes that it starts.
     parser.add_argument("--debug", action="store_true")
     return vars(parser.parse_args(argv))

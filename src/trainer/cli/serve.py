@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 
-from trainer.config import Parser, UserError
+from trainer.config import Parser, UserError, add_flags as add_options
 from trainer.runtime import host_limits, install
 from trainer.serving import settings
 
@@ -22,7 +22,7 @@ trainer serve --model-dir runs/mnist/model --port 8501 --max-batch 1 \\
 
 def add_flags(parser: Parser) -> None:
     """Add a flag for each option of the server."""
-    settings.add_flags(parser)
+    add_options(parser, settings.Settings)
 
 
 def run(args: argparse.Namespace) -> int:

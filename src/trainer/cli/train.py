@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from trainer.config import Parser, add_flags as add_job_flags
+from trainer.config import Hparams, Job, Parser, add_flags as add_options
 from trainer.runtime import host_limits, output
 
 HELP = "train, evaluate and export a model"
@@ -22,7 +22,7 @@ trainer train --dry-run
 
 def add_flags(parser: Parser) -> None:
     """Add a flag for each option of a job."""
-    add_job_flags(parser)
+    add_options(parser, Hparams, Job)
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
     )

@@ -12,9 +12,21 @@ from .errors import (
     RetryableError as RetryableError,
     UserError as UserError,
 )
-from .flags import Parser as Parser, add_flags as add_flags, job_from_flags as job_from_flags
-from .job import PORT as PORT, Hparams as Hparams, Job as Job
-from .options import Option as Option, flag as flag, option as option, options_of as options_of
+from .flags import (
+    add_flags as add_flags,
+    from_flags as from_flags,
+    job_from_flags as job_from_flags,
+)
+from .hparams import Hparams as Hparams
+from .job import PORT as PORT, Job as Job
+from .options import (
+    Option as Option,
+    flag as flag,
+    kinds_of as kinds_of,
+    option as option,
+    options_of as options_of,
+)
+from .parser import Parser as Parser
 from .registry import Registry as Registry
 from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
 from .suggest import closest as closest, hint as hint

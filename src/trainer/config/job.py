@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
+from trainer.config.hparams import MODEL, TRAINING, Hparams
 from trainer.config.options import flag, option, options_of
 from trainer.config.registry import NamesOf
 from trainer.config.trial import Trial
 
-MODEL, TRAINING, DATA, OUTPUT, RUN = "model", "training", "data", "output", "running"
+DATA, OUTPUT, RUN = "data", "output", "running"
 SHARED = "several processes"
 
 
@@ -22,58 +23,8 @@ SHARED = "several processes"
 PORT = 7117
 
 
-# One knob, one entry: the formatter would give every argument a line.
+# One entry an option: the formatter would give every argument a line of its own.
 # fmt: off
-@dataclass(frozen=True, kw_only=True)
-class Hparams:
-    """The hyperparameters: what `keras_model(hparams)` and the optimizer are made from.
-
-    What has no default here is None until `recipes.complete` has put in the model's own.
-    """
-
-    model: str = option(
-        "cnn", "cnn: the migration example's; fast: 99 %% in the least time; sagemaker-cnn: "
-        "SageMaker's sample", MODEL, choices=("cnn", "fast", "sagemaker-cnn"),
-    )
-    precision: str = option(
-        None, "arithmetic of the layers; weights stay float32 (default: bfloat16 where the "
-        "processor or GPU has it, float16 on older GPUs, else and where hosts differ float32)",
-        MODEL, choices=("float32", "bfloat16", "float16"),
-    )
-    dropout: float = option(None, "share of inputs dropped", MODEL, low=0, high=0.99)
-    hp: tuple[tuple[str, str], ...] = option(
-        (), "a hyperparameter of a model of your own; dict(hparams.hp)['NAME']", MODEL,
-        metavar="NAME=VALUE", many=True,
-    )
-
-    batch_size: int = option(
-        None, "examples a step, of all processes together (see --scaling)", TRAINING, low=1,
-        high=65536,
-    )
-    optimizer: str = option(
-        None, "how gradients become steps", TRAINING, choices=("adam", "adamw", "sgd")
-    )
-    learning_rate: float = option(
-        None, "the highest of the schedule", TRAINING, low=0, above=True, high=1000
-    )
-    schedule: str = option(
-        None, "how the learning rate goes over the run", TRAINING,
-        choices=("constant", "cosine", "one-cycle"),
-    )
-    warmup: float = option(
-        None, "share of the steps in which it rises to its highest", TRAINING, low=0, high=1
-    )
-    momentum: float = option(0.9, "of sgd (Nesterov's)", TRAINING, low=0, high=0.9999)
-    beta_1: float = option(None, "decay of adam's mean gradient", TRAINING, low=0, high=0.9999)
-    beta_2: float = option(None, "decay of adam's mean square", TRAINING, low=0, high=0.99999)
-    epsilon: float = option(1e-8, "added to adam's divisor", TRAINING, low=0, above=True, high=1)
-    weight_decay: float = option(0.01, "of adamw, times the learning rate", TRAINING, low=0, high=1)
-    label_smoothing: float = option(
-        None, "share of a label's weight spread over all classes", TRAINING, low=0, high=0.9
-    )
-    seed: int = option(0, "of weights, shuffling and dropout", TRAINING, low=0, high=2**31 - 1)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One training run.

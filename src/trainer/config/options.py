@@ -1,44 +1,48 @@
-"""A knob: a field of a dataclass that is also a flag, with its range and its words for `--help`."""
+"""Options: fields of a dataclass that are also flags, each with its range and its help text."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.config.errors import UserError
 
-# The largest number that a float holds exactly.
+# The largest number up to which a float holds each whole number exactly.
 MOST = 2**53
 
 
 @dataclass(frozen=True)
 class Option:
-    """How a field is set from the command line.
+    """The command-line side of a field.
 
     Attributes:
-        help: What it does, with its unit.
-        group: The heading under which `--help` lists it.
+        help: What the field does, with its unit.
+        group: The heading under which `--help` lists the flag.
         low: Smallest value allowed.
         high: Largest value allowed.
-        above: Whether `low` itself is excluded.
+        above: True if `low` itself is excluded.
         choices: The only values allowed.
         metavar: What `--help` calls the value.
-        many: Whether it takes several values.
+        many: True if the flag takes several values.
         aliases: Other names of the flag, as the platforms' own programs have them.
+        by_model: True if the recipe of the model holds the default.
     """
 
     help: str
     group: str
     low: float = -math.inf
-    high: float = math.inf
+    high: float = MOST
     above: bool = False
     choices: Sequence[str] = ()
     metavar: str | None = None
     many: bool = False
     aliases: tuple[str, ...] = ()
+    by_model: bool = False
 
     def check(self, flag: str, value: Any) -> None:
         """Raise a UserError unless `value` is allowed."""
@@ -50,33 +54,49 @@ class Option:
                 problem=f"expected one of {', '.join(self.choices)}",
             )
         if isinstance(value, (int, float)):
-            # Not a number is inside no range; what is no count of anything is inside an open one.
+            # False for NaN, which no comparison holds for.
             inside = self.low <= value <= self.high and not (self.above and value == self.low)
-            if not inside or value > MOST:
+            if not inside:
                 raise UserError(
                     subject=f"{flag} {value}",
                     problem=f"expected a number {self.range()}",
                 )
 
     def range(self) -> str:
-        """The values allowed, in words."""
+        """Return the values allowed, in words."""
         low = f"above {self.low:g}" if self.above else f"of {self.low:g} or more"
-        if self.high == math.inf:
+        if self.high >= MOST:
             return low
         return f"{low.removesuffix(' or more')} to {self.high:g}"
 
 
 def option(default: Any, help: str, group: str, **limits: Any) -> Any:
-    """A dataclass field that is also a flag."""
-    return field(default=default, metadata={"knob": Option(help, group, **limits)})
+    """Return a dataclass field that is also a flag; `limits` are the attributes of `Option`."""
+    return field(default=default, metadata={"option": Option(help, group, **limits)})
+
+
+def by_model(help: str, group: str, **limits: Any) -> Any:
+    """Return a field whose default is None until the model's recipe fills it in; see `option`."""
+    return option(None, help, group, by_model=True, **limits)
 
 
 def options_of(part: type) -> dict[str, Option]:
-    """The fields of a dataclass that are flags, by their names."""
+    """Return the fields of a dataclass that are flags, by their names."""
     fields = dataclasses.fields(part)
-    return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}
+    return {f.name: f.metadata["option"] for f in fields if "option" in f.metadata}
+
+
+@functools.cache
+def kinds_of(part: type) -> dict[str, type]:
+    """Return the type of each option's value, without None for those that may be empty."""
+    hints = typing.get_type_hints(part)
+    found: dict[str, type] = {}
+    for name in options_of(part):
+        kinds = typing.get_args(hints[name]) or (hints[name],)
+        found[name] = next(kind for kind in kinds if kind is not type(None))
+    return found
 
 
 def flag(name: str) -> str:
-    """The flag that sets a field."""
+    """Return the flag that sets a field."""
     return "--" + name.replace("_", "-")

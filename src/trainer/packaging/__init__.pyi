@@ -1,7 +1,6 @@
 from . import package as package
 from .contents import plain as plain, read_contents as read_contents
 from .convert import check_loads as check_loads
-from .flags import add_flags as add_flags
 from .layout import (
     ARCHIVE as ARCHIVE,
     NUMBERED as NUMBERED,
@@ -10,6 +9,7 @@ from .layout import (
     versions_in as versions_in,
 )
 from .locate import CODE as CODE, GRAPH as GRAPH, choose as choose, version_of as version_of
+from .package_options import PackageOptions as PackageOptions
 from .prepare import ready as ready
 from .row_independence import (
     Arrays as Arrays,

@@ -9,8 +9,9 @@ Only a `.keras` file needs TensorFlow.
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 from trainer.config import UserError
 from trainer.packaging import mxnet
@@ -18,6 +19,7 @@ from trainer.packaging.contents import files
 from trainer.packaging.inspection import describe, inspect
 from trainer.packaging.layout import SERVO
 from trainer.packaging.locate import CODE, version_of
+from trainer.packaging.package_options import PackageOptions
 from trainer.packaging.prepare import ready
 from trainer.packaging.tarball import pack
 from trainer.packaging.user_code import code_files
@@ -28,28 +30,24 @@ from trainer.storage import is_remote, local_path
 ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}
 
 
-def run(args: argparse.Namespace) -> None:
-    """Do what the flags say.
+def run(args: PackageOptions, *, as_json: bool) -> None:
+    """Pack a model, or print what an artifact holds.
+
+    Args:
+        args: What to do.
+        as_json: Print an inspected artifact as JSON.
 
     Raises:
-        UserError: A flag or the model is not as it should be; nothing was written.
+        UserError: An option or the model is not as it should be; nothing was written.
     """
-    for flag in ("inspect", "source", "out", "code"):
-        value = getattr(args, flag)
-        if value is not None:
-            if is_remote(value):
-                raise UserError(
-                    subject=f"--{flag} {value}",
-                    problem="expected a local path",
-                )
-            setattr(args, flag, local_path(value, flag=f"--{flag}"))
+    args = _local(args)
     if args.inspect:
         if args.source:
             raise UserError(
                 subject=f"--inspect {args.inspect}, --source {args.source}",
                 problem="give one of them",
             )
-        tell(Path(args.inspect), as_json=args.json)
+        tell(Path(args.inspect), as_json=as_json)
         return
     if not args.source:
         raise UserError(
@@ -63,20 +61,30 @@ def run(args: argparse.Namespace) -> None:
             subject=f"--out {out}",
             problem="expected a file name that ends in .tar.gz",
         )
-    if args.framework not in ONLY:
-        raise UserError(
-            subject=f"--framework {args.framework}",
-            problem=f"expected one of {', '.join(ONLY)}",
-        )
     for framework, flags in ONLY.items():
         for flag in flags:
-            if framework != args.framework and getattr(args, flag) not in (None, []):
+            if framework != args.framework and getattr(args, flag) not in (None, ()):
                 raise UserError(
                     subject=f"--{flag.replace('_', '-')}",
                     problem=f"is for --framework {framework} only",
                 )
-    (_mxnet if args.framework == "mxnet" else _tensorflow)(args, out)
+    (_mxnet if args.framework == "mxnet" else _tensorflow)(args, args.source, out)
     tell(out, as_json=False)
+
+
+def _local(args: PackageOptions) -> PackageOptions:
+    """Return the options with each path as one of this machine."""
+    paths: dict[str, Any] = {}
+    for name in ("inspect", "source", "out", "code"):
+        value = getattr(args, name)
+        if value is not None:
+            if is_remote(value):
+                raise UserError(
+                    subject=f"--{name} {value}",
+                    problem="expected a local path",
+                )
+            paths[name] = local_path(value, flag=f"--{name}")
+    return dataclasses.replace(args, **paths)
 
 
 def tell(path: Path, *, as_json: bool) -> None:
@@ -88,12 +96,7 @@ def tell(path: Path, *, as_json: bool) -> None:
         output.out("\n".join(describe(artifact, name=str(path))))
 
 
-def _tensorflow(args: argparse.Namespace, out: Path) -> None:
-    if args.layout not in (None, "version", "servo"):
-        raise UserError(
-            subject=f"--layout {args.layout}",
-            problem="expected one of version, servo",
-        )
+def _tensorflow(args: PackageOptions, source: str, out: Path) -> None:
     if args.version is not None and version_of(str(args.version)) is None:
         raise UserError(
             subject=f"--version {args.version}",
@@ -101,8 +104,8 @@ def _tensorflow(args: argparse.Namespace, out: Path) -> None:
         )
     code = code_files(Path(args.code), handlers=True) if args.code else None
     with ready(
-        Path(args.source),
-        name=f"--source {args.source}",
+        Path(source),
+        name=f"--source {source}",
         version=args.version,
         module=args.module,
     ) as model:
@@ -117,8 +120,8 @@ def _tensorflow(args: argparse.Namespace, out: Path) -> None:
         pack(out, found)
 
 
-def _mxnet(args: argparse.Namespace, out: Path) -> None:
-    prefix = Path(args.source)
+def _mxnet(args: PackageOptions, source: str, out: Path) -> None:
+    prefix = Path(source)
     shapes = mxnet.parse_shapes(args.input_shape)
     if not shapes:
         raise UserError(

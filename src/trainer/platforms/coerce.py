@@ -10,23 +10,30 @@ from __future__ import annotations
 import ast
 import functools
 import json
-import typing
 from typing import Any
 
-from trainer.config import KINDS, Hparams, Job, Option, UserError, options_of, typed, unquoted
+from trainer.config import (
+    KINDS,
+    Hparams,
+    Job,
+    Option,
+    UserError,
+    kinds_of,
+    options_of,
+    typed,
+    unquoted,
+)
 from trainer.platforms.base import shown
 
 
 @functools.cache
 def known() -> dict[str, tuple[Option, type]]:
-    """Every knob of `Job` and `Hparams`, with the type of its values."""
-    found: dict[str, tuple[Option, type]] = {}
-    for part in (Hparams, Job):
-        hints = typing.get_type_hints(part)
-        for name, limits in options_of(part).items():
-            kinds = typing.get_args(hints[name]) or (hints[name],)
-            found[name] = (limits, next(k for k in kinds if k is not type(None)))
-    return found
+    """Return every option of `Job` and `Hparams`, with the type of its values."""
+    return {
+        name: (limits, kinds_of(part)[name])
+        for part in (Hparams, Job)
+        for name, limits in options_of(part).items()
+    }
 
 
 @functools.cache

@@ -7,15 +7,13 @@ Nothing behind this file reads the environment.
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import KINDS, Option, Switch, UserError, flag, option, reader, typed
+from trainer.config import KINDS, UserError, flag, option, options_of, typed
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB
@@ -103,7 +101,7 @@ class Settings:
     # fmt: on
 
     def __post_init__(self) -> None:
-        for name, limits in knobs().items():
+        for name, limits in options_of(Settings).items():
             limits.check(flag(name), getattr(self, name))
 
     @property
@@ -135,32 +133,6 @@ VARIABLES: dict[str, tuple[str, ...]] = {
 STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD", "MULTIRECORD", "SINGLERECORD")
 
 
-def knobs() -> dict[str, Option]:
-    """The fields that are flags."""
-    fields = dataclasses.fields(Settings)
-    return {f.name: f.metadata["knob"] for f in fields if "knob" in f.metadata}
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `trainer serve`."""
-    hints = typing.get_type_hints(Settings)
-    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
-    groups: dict[str, Any] = {}
-    for name, limits in knobs().items():
-        if limits.group not in groups:
-            groups[limits.group] = parser.add_argument_group(limits.group)
-        kind = hints[name]
-        how: dict[str, Any] = {"type": reader(kind), "metavar": limits.metavar or "N"}
-        if kind in (bool, bool | None):
-            how = {"action": Switch}
-        elif kind is str:
-            how["metavar"] = limits.metavar or "NAME"
-        told = "" if "default:" in limits.help else f" (default: {defaults[name]})"
-        groups[limits.group].add_argument(
-            flag(name), default=argparse.SUPPRESS, help=limits.help + told, **how
-        )
-
-
 def from_flags(
     values: Mapping[str, Any], *, env: Mapping[str, str], sagemaker_dir: Path = SAGEMAKER_DIR
 ) -> Settings:
@@ -185,7 +157,7 @@ def from_flags(
             if name == "max_payload_mb" and told[name] == 0:
                 # Batch transform's way to say that there is no limit.
                 told[name] = MOST_PAYLOAD
-            limits = knobs().get(name)
+            limits = options_of(Settings).get(name)
             if limits:
                 limits.check(found, told[name])
     _batch_transform(told, env)
@@ -198,7 +170,7 @@ def from_flags(
                 subject=f"{VARIABLES[name][0]} {route}",
                 problem="expected a path such as /health",
             )
-    told |= {name: values[name] for name in knobs() if name in values}
+    told |= {name: values[name] for name in options_of(Settings) if name in values}
     return Settings(**told)
 
 
@@ -232,7 +204,7 @@ def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
     wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
     if env.get(wait):
         told["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000
-        knobs()["batch_wait_ms"].check(wait, told["batch_wait_ms"])
+        options_of(Settings)["batch_wait_ms"].check(wait, told["batch_wait_ms"])
     batches = "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES"
     if env.get(batches):
         size = told.get("max_batch", Settings.max_batch)

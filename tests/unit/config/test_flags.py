@@ -3,14 +3,16 @@ import dataclasses
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser, add_flags, job_from_flags
-from trainer.config.job import Hparams, Job
+from trainer.config.flags import add_flags, job_from_flags
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.config.options import flag, options_of
+from trainer.config.parser import Parser
 
 
 def parse(*argv: str) -> Job:
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     return job_from_flags(vars(parser.parse_args(argv)))
 
 
@@ -67,7 +69,7 @@ def test_a_mistake_is_one_line(argv, expected):
 
 def test_help_lists_every_knob_once_with_its_default():
     parser = Parser(prog="trainer train")
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     text = " ".join(parser.format_help().split())
     for part in (Job, Hparams):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}

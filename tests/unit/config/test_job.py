@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.config.options import options_of
 
 

@@ -1,6 +1,9 @@
 import pytest
 
-from trainer.config.flags import Parser, add_flags
+from trainer.config.flags import add_flags
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
+from trainer.config.parser import Parser
 from trainer.config.suggest import ELSEWHERE, closest, hint
 
 NAMES = ["--batch-size", "--learning-rate", "--steps", "--eval-batch-size"]
@@ -30,7 +33,7 @@ def test_nothing_is_suggested_where_nothing_resembles_the_name():
 
 def test_every_name_of_another_tool_leads_to_a_flag_of_some_verb():
     parser = Parser(prog="trainer train")
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     flags = {option.removeprefix("--") for option in parser._option_string_actions}
     assert set(ELSEWHERE.values()) <= flags | {"shards", "source", "out"}
     assert not set(ELSEWHERE) & flags

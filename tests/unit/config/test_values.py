@@ -2,9 +2,11 @@ import pytest
 
 from trainer.cli import command_line
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser, add_flags, job_from_flags
+from trainer.config.flags import add_flags, job_from_flags
+from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag
+from trainer.config.parser import Parser
 from trainer.platforms.coerce import coerce_value, known
 from trainer.serving import settings
 
@@ -14,7 +16,7 @@ BOOLEANS = sorted(name for name, (_, kind) in known().items() if kind is bool)
 
 def from_flag(name: str, text: str):
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     job = job_from_flags(vars(parser.parse_args([f"{flag(name)}={text}"])))
     return getattr(job if name in Job.__dataclass_fields__ else job.hparams, name)
 
@@ -81,7 +83,7 @@ def test_a_flag_takes_the_texts_that_a_hyperparameter_takes(name, text):
 
 def test_a_boolean_flag_may_stand_alone_or_be_denied():
     parser = Parser(prog="trainer train")
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     for argv, expected in (
         (["--autotune"], True),
         (["--no-autotune"], False),
@@ -94,7 +96,7 @@ def test_a_boolean_flag_may_stand_alone_or_be_denied():
 
 def test_whole_numbers_of_the_server_may_be_written_as_floats():
     parser = Parser(prog="trainer serve")
-    settings.add_flags(parser)
+    add_flags(parser, settings.Settings)
     args = parser.parse_args(["--port", "81e2", "--max-batch=8.0", "--access-log=False"])
     found = settings.from_flags(
         vars(args),

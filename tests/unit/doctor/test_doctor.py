@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from trainer.config.errors import UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.formats.idx import pack
 from trainer.doctor import data as doctor_data, packages as doctor_packages

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from hypothesis import given, strategies as st
 
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.doctor import dry_run
 from trainer.launch.supervise.command import Command
 from trainer.platforms.base import Environment

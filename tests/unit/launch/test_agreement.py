@@ -4,7 +4,8 @@ import json
 import pytest
 
 from trainer.config.cluster import Cluster
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.config.options import flag
 from trainer.launch import plan
 from trainer.launch.agreement import ALIKE, BY_CONTENT, GROUPS, PER_HOST, settings_of

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.config.job import Hparams
+from trainer.config.hparams import Hparams
 from trainer.data.formats import example
 from trainer.data.stream import Shard
 from trainer.models import mnist as models

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.models import recipes
 
 

@@ -5,7 +5,10 @@ import pytest
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser, add_flags
+from trainer.config.flags import add_flags
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
+from trainer.config.parser import Parser
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG, Trial
 from trainer.platforms import google
 from trainer.platforms.base import Environment
@@ -24,7 +27,7 @@ VERTEX = {
 
 def resolved(env: dict[str, str], *argv: str, root: Path = Path("/nowhere")) -> ResolvedJob:
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     return resolve_job(Environment(env=env, argv=argv, root=root), vars(parser.parse_args(argv)))
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser, add_flags
+from trainer.config.flags import add_flags
+from trainer.config.hparams import Hparams
 from trainer.config.job import Job
+from trainer.config.parser import Parser
 from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import coerce_value, field_of, known
@@ -22,7 +24,7 @@ def sent(hyperparameters: dict[str, Any], *argv: str) -> ResolvedJob:
     """A SageMaker job with these hyperparameters and arguments."""
     env = {"SM_MODEL_DIR": "/opt/ml/model", "SM_HPS": json.dumps(hyperparameters)}
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     return resolve_job(Environment(env=env, argv=argv, root=NOWHERE), vars(parser.parse_args(argv)))
 
 

@@ -9,7 +9,10 @@ import pytest
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser, add_flags
+from trainer.config.flags import add_flags
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
+from trainer.config.parser import Parser
 from trainer.platforms import sagemaker, sagemaker_files
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import ResolvedJob, resolve_job
@@ -19,7 +22,7 @@ HOSTS = ["algo-1", "algo-10", "algo-2"]
 
 def resolved(seen: Environment, *argv: str) -> ResolvedJob:
     parser = Parser(prog="trainer train", allow_abbrev=False)
-    add_flags(parser)
+    add_flags(parser, Hparams, Job)
     return resolve_job(seen, vars(parser.parse_args(argv)))
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from trainer.cli import command_line
 from trainer.config.errors import UserError
-from trainer.config.flags import Parser
-from trainer.serving import settings
+from trainer.config.flags import add_flags
+from trainer.config.parser import Parser
 from trainer.serving.protocols.sagemaker import SageMaker
 from trainer.serving.settings import Settings, from_flags
 
 
 def told(*argv: str, env=None, tmp="/nowhere") -> Settings:
     parser = Parser(prog="trainer serve", allow_abbrev=False)
-    settings.add_flags(parser)
+    add_flags(parser, Settings)
     from pathlib import Path
 
     return from_flags(vars(parser.parse_args(argv)), env=env or {}, sagemaker_dir=Path(tmp))

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import PeerError, UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.distribution.strategy import ALONE, Strategy, needing_others
 from trainer.launch.host_settings import plain
 from trainer.training import consensus

@@ -7,7 +7,8 @@ import keras
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.models import loader
 from trainer.models.recipes import complete
 from trainer.runtime.log import Reporter

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.config.job import Hparams
+from trainer.config.hparams import Hparams
 from trainer.models import mnist as models
 from trainer.packaging.row_independence import read_mark
 from trainer.training import export as exporting

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.distribution.strategy import ALONE, Strategy
 from trainer.models import loader
 from trainer.training import inputs

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import DataError, UserError
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.files import open_tables
 from trainer.runtime.log import Reporter

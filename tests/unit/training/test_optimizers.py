@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.config.job import Hparams
+from trainer.config.hparams import Hparams
 from trainer.training.optimizers import FusedAdam, FusedSGD, Schedule, make_optimizer
 
 pytestmark = pytest.mark.tensorflow

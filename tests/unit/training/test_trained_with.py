@@ -1,7 +1,8 @@
 import dataclasses
 import json
 
-from trainer.config.job import Hparams, Job
+from trainer.config.hparams import Hparams
+from trainer.config.job import Job
 from trainer.training import trained_with
 from trainer.training.trained_with import History
 
