@@ -33,7 +33,6 @@ from .suggest import closest as closest, hint as hint
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial
 from .values import (
     KINDS as KINDS,
-    Switch as Switch,
     reader as reader,
     typed as typed,
     unquoted as unquoted,

@@ -8,6 +8,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag, options_of
 from trainer.config.parser import Parser
+from trainer.models import recipes
 
 
 def parse(*argv: str) -> Job:
@@ -67,16 +68,29 @@ def test_a_mistake_is_one_line(argv, expected):
     assert "\n" not in str(error.value)
 
 
-def test_help_lists_every_knob_once_with_its_default():
+def test_help_lists_every_option_once_with_its_default():
     parser = Parser(prog="trainer train")
     add_flags(parser, Hparams, Job)
     text = " ".join(parser.format_help().split())
     for part in (Job, Hparams):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
-        for name, knob in options_of(part).items():
-            described = " ".join((knob.help % ()).split())
+        for name, option in options_of(part).items():
+            described = " ".join((option.help % ()).split())
             assert described in text, name
-            if isinstance(defaults[name], (int, float, str)) and "default:" not in knob.help:
+            if isinstance(defaults[name], (int, float, str)) and "default:" not in option.help:
                 if isinstance(defaults[name], bool):
                     continue
                 assert f"{described} (default: {defaults[name]})" in text, flag(name)
+
+
+def test_help_says_by_model_of_what_the_recipe_of_a_model_sets_and_of_nothing_else():
+    completed = recipes.complete(Job(), precision="float32").hparams
+    by_recipe = {
+        name
+        for name in options_of(Hparams)
+        if getattr(Hparams(), name) is None and getattr(completed, name) is not None
+    }
+    # The device decides the precision.
+    by_recipe.remove("precision")
+    options = {**options_of(Hparams), **options_of(Job)}
+    assert {name for name, option in options.items() if option.by_model} == by_recipe
