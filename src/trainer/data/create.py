@@ -25,6 +25,7 @@ from trainer.storage import (
     local_path,
     move_file,
     push,
+    unfinished,
 )
 
 SPLITS: tuple[Split, Split] = ("train", "test")
@@ -126,11 +127,7 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             )
     try:
         with contextlib.ExitStack() as stack:
-            parts = {
-                path: path.with_name(f".{path.name}.{os.getpid()}.part")
-                for split in SPLITS
-                for path in written[split]
-            }
+            parts = {path: unfinished.name_for(path) for split in SPLITS for path in written[split]}
             for part in parts.values():
                 stack.callback(part.unlink, missing_ok=True)
             for split in SPLITS:

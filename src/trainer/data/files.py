@@ -59,7 +59,7 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> Data
     """Find the files of a split, and recognise their format by their first bytes.
 
     Args:
-        paths: Files, folders and globs.
+        paths: Files, folders and globs, one at least.
         split: Which split is wanted of folders that hold both.
         flag: What to call `paths` in an error; by default `--<split>`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from trainer.doctor import cgroup, stores
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes, size
 from trainer.platforms import Environment
-from trainer.storage import is_remote, local_path
+from trainer.storage import is_remote, local_path, unfinished
 
 # TensorFlow, the model and MNIST take half of this.
 LEAST_MEMORY = 1 << 30
@@ -99,7 +98,7 @@ def examine_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
         place = place.parent
     try:
         # Has no name where the file system knows such files, so that nobody else sees it.
-        with tempfile.TemporaryFile(dir=place, prefix=".trainer-", suffix=".part") as file:
+        with unfinished.temporary_file(place) as file:
             file.write(b"\0" * 4096)
             file.flush()
             os.fsync(file.fileno())

@@ -11,14 +11,13 @@ The name of the layout, as `--layout` has it, comes first.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from trainer.packaging.contents import files
 from trainer.packaging.locate import CODE, GRAPH, version_of
 from trainer.packaging.tarball import pack
-from trainer.storage import local
+from trainer.storage import local, unfinished
 
 # Those that add a version to the ones there.
 NUMBERED = ("version", "servo")
@@ -51,7 +50,7 @@ def put(
     if layout == "tar":
         with (
             local.naming_full_disk(model_dir / ARCHIVE),
-            tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=model_dir) as work,
+            unfinished.temporary_folder(model_dir) as work,
         ):
             write(Path(work))
             found = {f"1/{name}": file for name, file in files(Path(work)).items()}

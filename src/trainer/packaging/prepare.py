@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from trainer.packaging import saved_model
 from trainer.packaging.contents import ARCHIVE, files, read_contents
 from trainer.packaging.convert import convert
 from trainer.packaging.locate import CODE, GRAPH, choose, version_of
-from trainer.storage import unpack
+from trainer.storage import unfinished, unpack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ def ready(
     Raises:
         UserError: There is no such model, or it is not whole.
     """
-    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=scratch) as folder:
+    with unfinished.temporary_folder(scratch) as folder:
         work, root, origin = Path(folder), source, source.name
         of = read_contents(root, name=name)
         model = choose(of, version=version)

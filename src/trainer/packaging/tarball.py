@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from trainer.config import UserError
-from trainer.storage import move_file
+from trainer.storage import move_file, unfinished
 
 # 9, Python's default, takes three times as long for weights, and saves nothing.
 LEVEL = 6
@@ -34,7 +34,7 @@ def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
     Raises:
         UserError: It cannot be written, or a file cannot be read.
     """
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = unfinished.name_for(out)
     folders = {str(up) for name in files for up in PurePosixPath(name).parents} - {"."}
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,10 @@
-from . import globs as globs, local as local, plain_names as plain_names, remote as remote
+from . import (
+    globs as globs,
+    local as local,
+    plain_names as plain_names,
+    remote as remote,
+    unfinished as unfinished,
+)
 from .archive import (
     Limits as Limits,
     checked as checked,

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.config import UserError
+from trainer.storage import unfinished
 
 # The files without which readers take a folder for one that is not there: the last to come, and the
 # first to go.
 MARKERS = ("saved_model.pb", "state.json")
 # In a folder whose files are moved one by one, until the last is there.
-UNFINISHED = ".unfinished.part"
+UNFINISHED = f".unfinished{unfinished.SUFFIX}"
 # Errors that no other way to name the file or folder would avoid.
 _NOT_OF_RENAMING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG,
@@ -32,7 +33,7 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES
 
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name, and rename it when it is on disk."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = unfinished.name_for(path)
     try:
         with naming_full_disk(path), part.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -75,7 +76,7 @@ def part_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if _renames_folders(path.parent):
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
+            part = unfinished.name_for(path)
         else:
             scratch = tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True)
             part = Path(stack.enter_context(scratch), path.name)
@@ -86,8 +87,7 @@ def part_folder(path: Path) -> Iterator[Path]:
 
 def _renames_folders(folder: Path) -> bool:
     """Return whether a folder that holds something can be renamed here."""
-    made = folder / f".rename.{os.getpid()}.part"
-    renamed = folder / f".renamed.{os.getpid()}.part"
+    made, renamed = (unfinished.name_for(folder / name) for name in ("rename", "renamed"))
     (made / "folder").mkdir(parents=True, exist_ok=True)
     try:
         made.rename(renamed)
@@ -184,7 +184,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
 
 def remove_folder(path: Path) -> None:
     """Remove a folder, or what has its name, so that it is never seen with some files gone."""
-    gone = path.with_name(f".{path.name}.{os.getpid()}.part")
+    gone = unfinished.name_for(path)
     try:
         path.rename(gone)
     except OSError as error:
@@ -199,13 +199,13 @@ def remove_folder(path: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder`."""
-    for part in folder.glob(".*.part"):
+    for part in unfinished.left_in(folder):
         _remove(part)
-    for unfinished in folder.glob(f"*/{UNFINISHED}"):
-        if any((unfinished.parent / marker).exists() for marker in MARKERS):
-            _take_mark_away(unfinished.parent)
+    for mark in folder.glob(f"*/{UNFINISHED}"):
+        if any((mark.parent / marker).exists() for marker in MARKERS):
+            _take_mark_away(mark.parent)
         else:
-            _remove(unfinished.parent)
+            _remove(mark.parent)
 
 
 def _take_mark_away(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 
 from trainer.config import UserError
 from trainer.runtime import PATIENT, Patience, StoppedError, install
-from trainer.storage import globs
+from trainer.storage import globs, unfinished
 from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
 from trainer.storage.local import MARKERS
 from trainer.storage.urls import URL, is_remote
@@ -246,7 +245,7 @@ class Place:
 
     def download(self, key: str, size: int, to: Path) -> None:
         """Bring an object to a file, which appears when it is whole."""
-        part = to.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
+        part = unfinished.short_name_in(to.parent)
 
         def once() -> None:
             self.fs.get_file(f"{self.bucket}/{key}", str(part), **self._transfer(key, size))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import queue
-import re
 import shutil
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from trainer.config import UserError, part_of
 from trainer.runtime import Patience, StoppedError, Tell, never, output
+from trainer.storage import unfinished
 from trainer.storage.errors import StorageError
 from trainer.storage.remote import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
 from trainer.storage.urls import is_remote, local_path
@@ -139,7 +139,7 @@ def push(
     base = folder if folder.is_dir() else folder.parent
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
     names = {file.relative_to(base).as_posix(): file for file in files if file.is_file()}
-    names = {n: f for n, f in names.items() if not re.search(r"(^|/)\.[^/]*\.part(/|$)", n)}
+    names = {n: f for n, f in names.items() if not unfinished.is_within(n)}
     final = [name for name in names if name.split("/")[-1] in last]
     if final:
         for name in place.contents().keys() & set(final):

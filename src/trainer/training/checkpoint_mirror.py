@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from trainer.storage import (
     local,
     push,
     remote as storage,
+    unfinished,
 )
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_state import DamagedError
@@ -85,7 +85,7 @@ class CheckpointMirror:
         """Fetch what is new; return what is wrong with the newest that is damaged, if one is."""
         newest = ""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=self._folder) as part:
+        with unfinished.temporary_folder(self._folder) as part:
             names = [
                 name
                 for name in sorted(remote_names - self._local_names())

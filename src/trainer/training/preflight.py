@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from trainer.config import Job, UserError
 from trainer.data import files, test_paths
+from trainer.storage import unfinished
 
 
 def output_dir(job: Job) -> Path:
@@ -24,8 +23,11 @@ def check(job: Job) -> None:
             remedy="name both",
         )
     if job.module == Job.module:
-        files.find(job.train, split="train")
-        files.find(test_paths(job), split="test")
+        # Without any, the digits are synthetic.
+        if job.train:
+            files.find(job.train, split="train")
+        if paths := test_paths(job):
+            files.find(paths, split="test")
     if job.cluster.is_chief:
         check_outputs(job)
 
@@ -52,9 +54,8 @@ def _check_writable(folder: Path, *, flag: str) -> None:
     """Raise unless a file can be made in `folder`; the folder is made, the file is not left."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".trainer-", suffix=".part")
-        os.close(handle)
-        Path(name).unlink()
+        with unfinished.temporary_file(folder):
+            pass
     except OSError as error:
         raise UserError(
             subject=f"{flag} {folder}",

@@ -26,7 +26,7 @@ from trainer.data.mnist.mirror import (
     MirrorResponse,
     StartOverError,
 )
-from trainer.storage import move_file
+from trainer.storage import move_file, unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def _from_mirrors(
     path: Path, checksum: str, mirrors: Sequence[str], *, limits: DownloadLimits
 ) -> str:
     """Fetch one file from the first mirror that has it whole; return that mirror."""
-    part = path.with_name(path.name + ".part")
+    part = unfinished.resumable_name_for(path)
     end = time.monotonic() + limits.deadline
     reasons = []
     for turn, mirror in enumerate(mirrors):
