@@ -16,25 +16,28 @@ import pytest
 
 DEADLINE = 30.0
 
-# Runs what it is told to, and says how that ended and whether any child is left to it.
+# Runs what it is given, and says how that ended and whether any child is left to it.
 DRIVER = """
 import dataclasses, json, os, sys
-from trainer.launch.supervise import supervisor as run
 from trainer.launch.supervise.api import Command, run_supervised
-told = json.loads(sys.argv[1])
-run._STALLED = told.get("stalled", run._STALLED)
-run._PATIENCE = told.get("patience", run._PATIENCE)
+from trainer.launch.timeouts import Timeouts
+given = json.loads(sys.argv[1])
+timeouts = Timeouts(**given.get("timeouts", {}))
 commands = [
     Command(argv=tuple(argv), env=dict(os.environ), name=f"rank {i}")
-    for i, argv in enumerate(told["commands"])
+    for i, argv in enumerate(given["commands"])
 ]
-outcome = dataclasses.asdict(run_supervised(commands, grace=told["grace"], prefix=told["prefix"]))
+outcome = dataclasses.asdict(
+    run_supervised(
+        commands, grace=given["grace"], prefix=given["prefix"], timeouts=timeouts
+    )
+)
 try:
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     outcome["left"] = True
 except ChildProcessError:
     outcome["left"] = False
-with open(told["result"], "w") as file:
+with open(given["result"], "w") as file:
     json.dump(outcome, file)
 sys.exit(outcome["code"])
 """
@@ -56,12 +59,12 @@ STUBBORN = HEED + "signal.signal(signal.SIGTERM, stop)" + WAIT
 class Supervised:
     """A supervisor in a process of its own."""
 
-    def __init__(self, folder: Path, *commands: list[str], start=(), **told):
+    def __init__(self, folder: Path, *commands: list[str], start=(), **given):
         self.result = folder / "outcome.json"
-        told = {"grace": 100, "prefix": False, **told, "result": str(self.result)}
-        told["commands"] = commands
+        given = {"grace": 100, "prefix": False, **given, "result": str(self.result)}
+        given["commands"] = commands
         self.process = subprocess.Popen(
-            [*start, sys.executable, "-c", DRIVER, json.dumps(told)],
+            [*start, sys.executable, "-c", DRIVER, json.dumps(given)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -155,7 +158,7 @@ signal.signal(signal.SIGTERM, save)
         run.line("got SIGTERM")
         outcome = run.end()
     assert saved.read_text() == "weights"
-    assert (outcome["code"], outcome["told"], outcome["failed"]) == (0, number, None)
+    assert (outcome["code"], outcome["stop_signal"], outcome["failed"]) == (0, number, None)
 
 
 def test_a_script_without_a_handler_ends_with_143(tmp_path):
@@ -163,7 +166,7 @@ def test_a_script_without_a_handler_ends_with_143(tmp_path):
         run.line("ready")
         run.signal(signal.SIGTERM)
         outcome = run.end()
-    assert (outcome["code"], outcome["told"], outcome["killed"]) == (143, 15, False)
+    assert (outcome["code"], outcome["stop_signal"], outcome["killed"]) == (143, 15, False)
 
 
 def test_a_script_that_ignores_it_is_killed_after_the_grace(tmp_path):
@@ -207,7 +210,7 @@ signal.signal(signal.SIGTERM, save)
 {WAIT}
 """
     wrapped = bash('"$0" -S -c "$1"; exit $?', sys.executable, script)
-    with Supervised(tmp_path, wrapped, grace=1000, patience=0.1) as run:
+    with Supervised(tmp_path, wrapped, grace=1000, timeouts={"sibling_grace": 0.1}) as run:
         run.line("ready")
         shell = int(run_children(run.process.pid)[0])
         run.signal(signal.SIGTERM)
@@ -398,7 +401,7 @@ for i in range(5000):
 def test_nobody_reading_does_not_keep_a_signal_from_being_heard(tmp_path):
     script = HEED + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready', flush=True)\n"
     endless = python(script + "while True: os.write(1, b'x' * 99 + b'\\n' * 5)")
-    with Supervised(tmp_path, endless, grace=1000, stalled=0.3) as run:
+    with Supervised(tmp_path, endless, grace=1000, timeouts={"output_stall": 0.3}) as run:
         run.line("ready")
         child = int(run_children(run.process.pid)[0])
         run.signal(signal.SIGTERM)
@@ -509,7 +512,7 @@ signal.signal(signal.SIGTERM, save)
         os.kill(first, signal.SIGTERM)
         run.line("got SIGTERM")
         outcome = run.end()
-    assert (outcome["code"], outcome["told"]) == (0, signal.SIGTERM)
+    assert (outcome["code"], outcome["stop_signal"]) == (0, signal.SIGTERM)
     assert saved.read_text() == "parent 1, zombies 0"
 
 

@@ -51,8 +51,9 @@ def _main(argv: Sequence[str]) -> int:
         outcome = program.run()
     except (UserError, RetryableError, RuntimeError, OSError) as error:
         return _not_started(error, report, debug=debug)
-    if outcome.cause:
-        report.write(outcome.cause.reason, host=outcome.cause.host, process=outcome.cause.process)
+    failure = outcome.failure
+    if failure:
+        report.write(failure.reason, host=failure.host, process=failure.process)
     elif outcome.code:
         report.write(failure_file.reason_from(outcome))
         line = failure_file.line_from(outcome)

@@ -4,7 +4,7 @@ from . import (
     pip as pip,
     plan as plan,
 )
-from .agent import PATIENCE as PATIENCE, HostAgent as HostAgent
+from .agent import HostAgent as HostAgent, HostCommands as HostCommands
 from .agreement import flags as flags
 from .announce import announcing as announcing, announcing_flags as announcing_flags
 from .host_settings import HostSettings as HostSettings, Value as Value, plain as plain
@@ -19,11 +19,12 @@ from .network import free_ports as free_ports, interface_of as interface_of
 from .plan import needs_launcher as needs_launcher
 from .rendezvous.client import CoordinatorClient as CoordinatorClient
 from .rendezvous.failure import Failure as Failure, is_secondary as is_secondary
+from .server_agent import ServerAgent as ServerAgent
 from .supervise import orphans as orphans
 from .supervise.api import run_step as run_step, run_supervised as run_supervised
 from .supervise.command import Command as Command, Outcome as Outcome
 from .supervise.orphans import end_with_parent as end_with_parent
-from .supervise.policy import Policy as Policy
+from .supervise.policy import Policy as Policy, ProcessControl as ProcessControl
 from .supervise.process import ManagedProcess as ManagedProcess
 from .supervise.signals import exiting_on_sigterm as exiting_on_sigterm
-from .supervise.supervisor import Supervisor as Supervisor
+from .timeouts import Timeouts as Timeouts

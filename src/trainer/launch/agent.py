@@ -1,61 +1,74 @@
-"""The part of one host in a job of several processes: what follows from what, here and elsewhere.
+"""State machine of one host's agent: how it reacts to processes, signals and the coordinator.
 
 waiting --start--> running --the chief is done, or a failure--> ending --> over
-   ^                  |
-   +----- again ------+   a parameter server was lost: all begin anew from the checkpoint
+
+Events come from the supervisor (`on_exit`, `on_signal`, `on_deadline`) and from the coordinator
+(`on_message`). An event leads to actions: calls of the supervisor's `ProcessControl`, and reports
+to the coordinator. At DEBUG the log tells each event with what follows from it.
+
+In this job all processes train, each with a copy of the model; `server_agent.py` has the other one.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import logging
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from trainer.config import PEER, RETRY, Job, UserError
-from trainer.distribution import PlannedProcess, spec_of
+from trainer.distribution import PlannedProcess
 from trainer.launch import failure_file
+from trainer.launch.host_result import HostResult
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.failure import Failure, is_secondary
 from trainer.launch.supervise.command import Command, Outcome
-from trainer.launch.supervise.policy import Policy
+from trainer.launch.supervise.policy import Policy, ProcessControl
 from trainer.launch.supervise.process import ManagedProcess
-from trainer.launch.supervise.supervisor import Supervisor
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.runtime import output
 
-# From SIGTERM to SIGKILL when the job has failed: a rank inside a collective cannot react.
-PATIENCE = 2.0
-# For servers and workers, when the chief has ended well.
-_SERVING = 5.0
-# For those who train beside the chief, once it has ended well.
-CLOSING = 30.0
-# For an evaluator to look at the last checkpoint.
-EVALUATING = 60.0
-# How often a worker or evaluator that ends is started again.
-REVIVALS = 3
-# For the chief to be told to end as well, before a worker's host goes alone.
-_COMPANY = 5.0
+logger = logging.getLogger(__name__)
 
-# What starts a process of the job: the whole list, what the roster said, its place.
-Commands = Callable[[Mapping[str, Any]], tuple[list[tuple[PlannedProcess, Command]], bool]]
+USER_MISTAKE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostCommands:
+    """The processes that a host starts.
+
+    Attributes:
+        commands: Each process with its command.
+        prefix: Whether each line of output gets the name of its process.
+    """
+
+    commands: tuple[tuple[PlannedProcess, Command], ...]
+    prefix: bool
+
+
+# Makes the commands from the coordinator's message that the job starts.
+MakeCommands = Callable[[Mapping[str, Any]], HostCommands]
 
 
 class HostAgent(Policy):
-    """The rules of this host.
+    """Decides for the processes of this host.
 
     Args:
         job: As this host sees it.
         member: This host.
-        name: What it is called.
-        peers: The line to the others.
-        commands: Makes the processes of this host and their commands from the news that the job
-            starts; also says whether lines get a name.
+        name: This host's name, for people.
+        client: Exchanges messages with the coordinator.
+        make_commands: Makes this host's processes and their commands when the job starts.
+        timeouts: How long processes have to end.
+        clock: Seconds, never going back.
 
     Attributes:
-        cause: Why the job failed, as far as this host knows.
-        done: The chief's exit code, once it has ended well.
+        failure: Why the job failed, as far as this host knows.
+        result: How the training processes of this host ended.
     """
 
     def __init__(
@@ -64,236 +77,173 @@ class HostAgent(Policy):
         *,
         member: Member,
         name: str,
-        peers: CoordinatorClient,
-        commands: Commands,
+        client: CoordinatorClient,
+        make_commands: MakeCommands,
+        timeouts: Timeouts = DEFAULTS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.fd = peers.fd
-        self.cause: Failure | None = None
-        self.done: int | None = None
-        self._job = job
+        self.fd = client.fd
+        self.failure: Failure | None = None
+        self.result = HostResult()
+        self._stopped_code = job.stopped_code
         self._member = member
         self._name = name
-        self._peers = peers
-        self._commands = commands
-        self._served = spec_of(job).coordinated
+        self._client = client
+        self._make_commands = make_commands
+        self._timeouts = timeouts
+        self._clock = clock
         self._started: dict[str, tuple[PlannedProcess, Command]] = {}
         self._prefix = True
+        # Whether the coordinator's next message decides what this host does.
         self._waiting = True
-        self._generation = 0
-        self._again: int | None = None
-        self._revived: dict[str, int] = {}
-        self._told = self._stopping = self._broken = False
-        self._codes: list[int] = []
-        self._bad: ManagedProcess | None = None
-
-    # ---- what happens here
-
-    def ended(self, run: Supervisor, child: ManagedProcess) -> None:
-        """A process has ended."""
-        process, command = self._started[child.name]
-        child.read()
-        if self._again is not None:
-            return
-        if not self._helps(process):
-            self._ended_training(run, child, process)
-        elif child.told or self.cause or self.done is not None:
-            return
-        elif process.role == "ps":
-            self._break(self._cause(child, process, code=RETRY))
-        elif child.code == 2 or self._revived.get(command.name, 0) >= REVIVALS:
-            self._fail(run, child, process)
-        else:
-            self._revived[command.name] = self._revived.get(command.name, 0) + 1
-            child.kill()
-            run.say(f"{child.name} ended with {child.code}; it is started again")
-            self._begin(run, process, command)
-
-    def _ended_training(
-        self, run: Supervisor, child: ManagedProcess, process: PlannedProcess
-    ) -> None:
-        if child.code == 0 or (child.code == self._job.stopped_code and child.signal is None):
-            self._codes.append(child.code)
-            if process.role == "chief" and self.done is None:
-                self._peers.report("done", code=child.code)
-                self._close(run, child.code)
-        elif child.told and child.signal is not None:
-            # Ended from here, for a reason that is known; once the chief has saved, no failure.
-            if self.done is None:
-                self._bad = self._bad or child
-        elif self.done is not None:
-            # All is saved; a rank that only closes its connections may find the others gone.
-            run.say(f"{child.name} ended with {child.code} after the chief had ended well")
-        elif self._served and child.code in (RETRY, PEER) and not child.told:
-            self._break(self._cause(child, process, code=RETRY))
-        else:
-            self._fail(run, child, process)
-
-    def told(self, run: Supervisor, number: int) -> None:
-        """This host was told to end."""
-        self._told = True
-        if not self._served or self._member.role == "evaluator":
-            run.end(run.grace)
-            return
-        chief = [child for child in run.living if self._started[child.name][0].role == "chief"]
-        held = any(process.role in ("chief", "ps") for process, _ in self._started.values())
-        if held:
-            # What is on the servers can only be saved by the chief.
-            self._peers.report("told")
-        else:
-            self.until = time.monotonic() + _COMPANY
-        run.end(run.grace, only=chief)
-
-    def tick(self, run: Supervisor) -> None:
-        """A time is over: for those who train still, or for the chief to be told too."""
-        self.until = float("inf")
-        if self.done is not None or not self._stopping:
-            run.end(PATIENCE, sooner=True)
-
-    def over(self, run: Supervisor) -> bool:
-        """Whether this host's part is over, now that none of its processes is left."""
-        if self.cause or self._told:
-            return True
-        if self._again is not None:
-            self._generation, self._again = self._again, None
-            self._waiting, self._broken = True, False
-            self._started.clear()
-            run.clear()
-            self._peers.report("ready", generation=self._generation)
-            return False
-        return self.done is not None or not (self._waiting or self._broken)
+        self._stop_requested = False
 
     @property
-    def early(self) -> bool:
-        """Whether this host was told to end before its part was done."""
-        return self._told and self.done is None and not (self._codes and self._bad is None)
+    def stopped_early(self) -> bool:
+        """True if this host was asked to stop before its work was done."""
+        return self._stop_requested and not self.result.is_complete
 
-    def outcome(self, ran: Outcome, cause: Failure | None) -> Outcome:
-        """How it ended.
+    # ---- events from the supervisor
 
-        Args:
-            ran: The processes of this host.
-            cause: Why the job failed, if it did.
-        """
-        if cause:
-            return dataclasses.replace(ran, code=cause.code, failed=cause.process, cause=cause)
-        if ran.failed:
-            # It could not be killed.
-            return ran
-        if self._bad is not None:
-            code = self._bad.code or 1
-            return dataclasses.replace(
-                ran,
-                code=code,
-                failed=self._bad.name,
-                signal=self._bad.signal,
-                tail=self._bad.tail,
-                killed=self._bad.killed,
-            )
-        codes = self._codes or [128 + signal.SIGTERM if self.done is None else self.done]
-        return dataclasses.replace(ran, code=max(codes), failed=None, tail=())
+    def on_exit(self, control: ProcessControl, process: ManagedProcess) -> None:
+        """React to the end of a process of this host."""
+        process.read()
+        self.on_trainer_exit(control, process, self._started[process.name][0])
 
-    # ---- what happens elsewhere
-
-    def news(self, run: Supervisor) -> None:
-        """Others have told something."""
-        for told in self._peers.news():
-            kind = told["kind"]
-            if kind == "note":
-                run.say(told["text"])
-            elif kind == "start" and not self._told and self.cause is None:
-                self._start(run, told)
-            elif kind == "failed":
-                self._fail_with(run, Failure.from_dict(told["cause"]))
-            elif kind == "refused":
-                # Nothing runs here yet, and the reason is the last line.
-                self.cause = Failure.from_dict(told["cause"])
-            elif kind == "again" and told["generation"] > self._generation:
-                self._begin_anew(run, told)
-            elif kind == "done" and self.done is None:
-                self._close(run, int(told["code"]))
-            elif kind == "stopping":
-                self._stop(run, told["host"])
-
-    def _start(self, run: Supervisor, told: dict[str, Any]) -> None:
-        self._waiting = False
-        self._generation = told["generation"]
-        self._revived.clear()
-        try:
-            commands, self._prefix = self._commands(told)
-        except UserError as error:
-            self._cannot_start(run, error)
-            return
-        for process, command in commands:
-            self._begin(run, process, command)
-
-    def _begin(self, run: Supervisor, process: PlannedProcess, command: Command) -> None:
-        self._started[command.name] = process, command
-        try:
-            run.start(command, prefix=self._prefix)
-        except UserError as error:
-            self._cannot_start(run, error)
-
-    def _cannot_start(self, run: Supervisor, error: UserError) -> None:
-        reason = output.clean(str(error))
-        cause = Failure(host=self._name, process="launcher", code=2, reason=reason)
-        self._peers.report("failed", cause=cause.to_dict())
-        self._fail_with(run, cause)
-
-    def _begin_anew(self, run: Supervisor, told: dict[str, Any]) -> None:
-        if self._told or self.cause:
-            return
-        self._again = told["generation"]
-        run.say(f"{Failure.from_dict(told['cause']).line}; all begin anew from the last checkpoint")
-        # There is nothing left to save.
-        run.kill()
-
-    def _close(self, run: Supervisor, code: int) -> None:
-        """The chief has ended well: so do the others."""
-        self.done = code
-        if not self._served:
-            self.until = time.monotonic() + CLOSING
-        elif self._member.role == "evaluator":
-            run.end(min(run.grace, EVALUATING))
+    def on_trainer_exit(
+        self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
+    ) -> None:
+        """React to the end of a process that trains, or coordinates the training."""
+        code, done = process.code or 0, self.result.done
+        if code == 0 or (code == self._stopped_code and process.signal is None):
+            explain(process, "well")
+            self.result.codes.append(code)
+            if planned.role == "chief" and done is None:
+                self._client.report("done", code=code)
+                self._close(control, code)
+        elif process.terminating and process.signal is not None:
+            explain(process, "by a signal of this launcher")
+            if done is None:
+                self.result.terminated = self.result.terminated or process
+        elif done is not None:
+            # All is saved; a rank that only closes its connections may find the others gone.
+            control.log(f"{process.name} ended with {code} after the chief had ended well")
         else:
-            run.end(_SERVING, sooner=True)
+            self.on_trainer_failure(control, process, planned)
 
-    def _stop(self, run: Supervisor, host: str) -> None:
-        self._stopping = True
-        for child in run.living:
-            if self._served and self._started[child.name][0].role == "chief" and not child.told:
-                run.say(f"host {host} was told to end; so is the chief")
-                run.end(run.grace, only=[child])
+    def on_trainer_failure(
+        self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
+    ) -> None:
+        """React to a failure of such a process while the job is under way."""
+        self._fail(control, process, planned)
+
+    def on_signal(self, control: ProcessControl, number: int) -> None:
+        """React to a signal that asks this host to stop."""
+        self._stop_requested = True
+        control.terminate(control.grace)
+
+    def on_deadline(self, control: ProcessControl) -> None:
+        """End the processes that are still there some time after the chief has ended well."""
+        self.deadline = math.inf
+        logger.debug("time is up")
+        control.terminate(self._timeouts.failure_grace, sooner=True)
+
+    def is_over(self, control: ProcessControl) -> bool:
+        """Return whether this host's work is over, now that none of its processes is left."""
+        if self.failure or self._stop_requested:
+            return True
+        return self.result.done is not None or not self._waiting
+
+    # ---- messages from the coordinator
+
+    def on_message(self, control: ProcessControl) -> None:
+        """React to all messages that have come."""
+        for message in self._client.news():
+            logger.debug("message from the coordinator: %s", message["kind"])
+            self.on_news(control, message["kind"], message)
+
+    def on_news(self, control: ProcessControl, kind: str, message: Mapping[str, Any]) -> None:
+        """React to one message."""
+        if kind == "note":
+            control.log(message["text"])
+        elif kind == "start" and not self._stop_requested and self.failure is None:
+            self._start(control, message)
+        elif kind == "failed":
+            self._end_failed(control, Failure.from_dict(message["cause"]))
+        elif kind == "refused":
+            # Nothing runs here yet, and the reason is printed as the last line.
+            self.failure = Failure.from_dict(message["cause"])
+        elif kind == "done" and self.result.done is None:
+            self._close(control, int(message["code"]))
+
+    def _start(self, control: ProcessControl, message: Mapping[str, Any]) -> None:
+        self._waiting = False
+        try:
+            made = self._make_commands(message)
+        except UserError as error:
+            self._cannot_start(control, error)
+            return
+        self._prefix = made.prefix
+        for planned, command in made.commands:
+            self._start_process(control, planned, command)
+
+    def _start_process(
+        self, control: ProcessControl, planned: PlannedProcess, command: Command
+    ) -> None:
+        self._started[command.name] = planned, command
+        try:
+            control.start(command, prefix=self._prefix)
+        except UserError as error:
+            self._cannot_start(control, error)
+
+    def _cannot_start(self, control: ProcessControl, error: UserError) -> None:
+        reason = output.clean(str(error))
+        failure = Failure(host=self._name, process="launcher", code=USER_MISTAKE, reason=reason)
+        self._client.report("failed", cause=failure.to_dict())
+        self._end_failed(control, failure)
+
+    def _close(self, control: ProcessControl, code: int) -> None:
+        """Let this host's processes end, as the chief has ended well."""
+        self.result.done = code
+        self.deadline = self._clock() + self._timeouts.trainer_grace
 
     # ---- failures
 
-    def _fail(self, run: Supervisor, child: ManagedProcess, process: PlannedProcess) -> None:
-        cause = self._cause(child, process, code=RETRY if child.code == PEER else child.code or 1)
-        self._peers.report("failed", cause=cause.to_dict())
-        self._fail_with(run, cause)
+    def failure_of(self, process: ManagedProcess, planned: PlannedProcess, code: int) -> Failure:
+        """Return the failure of a process.
 
-    def _fail_with(self, run: Supervisor, cause: Failure) -> None:
-        if self.cause is None:
-            left = ", ".join(child.name for child in run.living)
-            run.say(f"{cause.where} failed" + (f"; ending {left}" if left else ""))
-        if self.cause is None or self.cause.echo:
-            self.cause = cause
-        run.end(PATIENCE)
-
-    def _break(self, cause: Failure) -> None:
-        """Without this process the job cannot go on, but perhaps begin anew; the roster decides."""
-        self._broken = True
-        self._peers.report("broken", cause=cause.to_dict(), generation=self._generation)
-
-    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Failure:
+        Args:
+            process: The process, which has ended.
+            planned: What it was to do.
+            code: The exit code that the job gets for it.
+        """
         ended = Outcome(
-            code=child.code or 0, failed=process.name, signal=child.signal, tail=child.tail
+            code=process.code or 0, failed=planned.name, signal=process.signal, tail=process.tail
         )
         reason = failure_file.reason_from(ended)
         # What the kernel has ended is no consequence of another failure.
-        left = child.signal in (None, signal.SIGABRT)
-        echo = child.code == PEER or (left and is_secondary(reason))
-        return Failure(host=self._name, process=process.name, code=code, reason=reason, echo=echo)
+        exited = process.signal in (None, signal.SIGABRT)
+        echo = process.code == PEER or (exited and is_secondary(reason))
+        return Failure(host=self._name, process=planned.name, code=code, reason=reason, echo=echo)
 
-    def _helps(self, process: PlannedProcess) -> bool:
-        """Whether it never ends by itself."""
-        return process.role in ("ps", "evaluator") or (self._served and process.role == "worker")
+    def _fail(
+        self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
+    ) -> None:
+        explain(process, "the job fails")
+        code = RETRY if process.code == PEER else process.code or 1
+        failure = self.failure_of(process, planned, code)
+        self._client.report("failed", cause=failure.to_dict())
+        self._end_failed(control, failure)
+
+    def _end_failed(self, control: ProcessControl, failure: Failure) -> None:
+        if self.failure is None:
+            left = ", ".join(process.name for process in control.running)
+            control.log(f"{failure.where} failed" + (f"; ending {left}" if left else ""))
+        if self.failure is None or self.failure.echo:
+            self.failure = failure
+        control.terminate(self._timeouts.failure_grace)
+
+
+def explain(process: ManagedProcess, text: str) -> None:
+    """Log at DEBUG what the end of a process means."""
+    logger.debug("%s ended with %s: %s", process.name, process.code, text)

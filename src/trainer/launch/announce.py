@@ -97,7 +97,7 @@ def _announce(job: Job, base: Command, mistake: str) -> str | None:
         name = f"{host.name} ({host.member.task})"
         host.stated = HostSettings(host=name, values={DISTRIBUTION: stated}, problem=mistake)
         outcome = run_host(host, out=nowhere.fileno(), err=nowhere.fileno())
-        cause = outcome.cause
+        cause = outcome.failure
         if cause and cause.reason.startswith(f"{DISTRIBUTION}: "):
             return cause.reason
     return None

@@ -105,7 +105,7 @@ def line_from(outcome: Outcome) -> str | None:
     """
     if not outcome.code or failure_text.says_why(outcome.tail):
         return None
-    if outcome.told is not None and not outcome.killed:
+    if outcome.stop_signal is not None and not outcome.killed:
         return None
     return "; ".join(reason_from(outcome).splitlines())
 
@@ -118,8 +118,8 @@ def ending(outcome: Outcome) -> str:
         status, hint = f"{name} did not end in time", ""
     elif outcome.killed:
         status, hint = f"{name} did not end when told to, and was killed", ""
-    elif outcome.told is not None:
-        status = f"{name} was told to end by signal {outcome.told}; exit code {outcome.code}"
+    elif outcome.stop_signal is not None:
+        status = f"{name} was told to end by signal {outcome.stop_signal}; exit code {outcome.code}"
     elif outcome.signal is not None:
         status = f"{name} ended by signal {outcome.signal}, exit code {outcome.code}"
         hint = _SIGNALS.get(outcome.signal, "")

@@ -21,7 +21,7 @@ from typing import Any
 from trainer.config import PORT, Job
 from trainer.distribution import PlannedProcess, RendezvousAddress, spec_of
 from trainer.launch import plan
-from trainer.launch.agent import CLOSING, EVALUATING, PATIENCE, HostAgent
+from trainer.launch.agent import HostAgent, HostCommands
 from trainer.launch.agreement import settings_of
 from trainer.launch.bounded_work import run_bounded
 from trainer.launch.environment import environment
@@ -32,10 +32,10 @@ from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
-from trainer.launch.rendezvous.root_cause import SETTLE
 from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import Transport, in_process, over_http
+from trainer.launch.server_agent import ServerAgent
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.signals import (
@@ -45,15 +45,12 @@ from trainer.launch.supervise.signals import (
     reading_signals,
 )
 from trainer.launch.supervise.supervisor import Supervisor
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.platforms import PLATFORMS
 from trainer.runtime import output, output_writers
 
 # What NCCL wants of shared memory, in bytes.
 _SHM = 1 << 30
-# Seconds between lines that say that a look at the data takes long.
-_SLOW = 10.0
-# For the others to end what they have, and to hear why.
-_FAREWELL = PATIENCE + SETTLE + 1.0
 
 
 def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
@@ -62,7 +59,7 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     To be called from the main thread.
 
     Args:
-        job: As this host sees it; `tasks.needs_launcher(job)` is true.
+        job: As this host sees it; `plan.needs_launcher(job)` is true.
         base: The command of one process; each gets its own variables on top.
         out: The descriptor that their standard output goes to.
         err: The one that their standard error goes to.
@@ -78,7 +75,9 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     return run_host(LocalHost(job, base), out=out, err=err)
 
 
-def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
+def run_host(
+    host: LocalHost, *, out: int = 1, err: int = 2, timeouts: Timeouts = DEFAULTS
+) -> Outcome:
     """Meet the others, and run what this host has to.
 
     Args, Returns, Raises: as of `launch`.
@@ -88,14 +87,14 @@ def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
     with exiting_on_sigterm():
         # A network disk that hangs would keep this thread from hearing SIGTERM.
         settings = run_bounded(
-            host.settings, text="the files of --train and --test", slow=_SLOW,
+            host.settings, text="the files of --train and --test", slow=timeouts.data_notice,
             within=job.start_timeout,
         )  # fmt: skip
     host.spec = settings.to_dict()
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
-        ear = stack.enter_context(reading_signals())
+        signals = stack.enter_context(reading_signals())
         stack.enter_context(orphans.adopting_orphans())
         roster = None
         if host.member == first:
@@ -121,21 +120,26 @@ def run_host(host: LocalHost, *, out: int = 1, err: int = 2) -> Outcome:
                 open_line=None if roster else host.open_line,
             )
         )
-        part = host.part(peers)
-        run = Supervisor(ear, output_writers(out, err), grace=job.grace, rules=part)
+        agent = host.agent(peers, timeouts)
+        supervisor = Supervisor(
+            signals, output_writers(out, err), grace=job.grace, policy=agent, timeouts=timeouts
+        )
         try:
-            ran = run.finish()
+            ran = supervisor.finish()
         except BaseException:
-            run.kill()
+            supervisor.kill()
             raise
-        told = part.outcome(ran, part.cause)
-        cause = peers.leave(code=told.code, early=part.early, cause=part.cause)
+        failure = peers.leave(
+            code=agent.result.outcome(ran, agent.failure).code,
+            early=agent.stopped_early,
+            cause=agent.failure,
+        )
         if roster:
-            _see_off(roster, ear, failed=bool(cause))
-    if cause:
+            _await_departures(roster, signals, timeouts, failed=bool(failure))
+    if failure:
         with contextlib.suppress(OSError):
-            os.write(err, output.clean(f"trainer: failed: {cause.line}\n").encode())
-    return part.outcome(ran, cause)
+            os.write(err, output.clean(f"trainer: failed: {failure.line}\n").encode())
+    return agent.result.outcome(ran, failure)
 
 
 def preview(job: Job, base: Command) -> list[Command]:
@@ -149,7 +153,8 @@ def preview(job: Job, base: Command) -> list[Command]:
     if host.member != first:
         host.connected(first.host, "127.0.0.1")
     counts = {member.id: plan.training_processes(job) for member in plan.members(job)}
-    return [command for _, command in host.commands({"counts": counts}, probe=False)[0]]
+    made = host.commands({"counts": counts}, probe=False)
+    return [command for _, command in made.commands]
 
 
 class LocalHost:
@@ -206,14 +211,16 @@ class LocalHost:
             late_evaluators=job.late_evaluators,
         )
 
-    def part(self, peers: CoordinatorClient) -> HostAgent:
-        """The rules of this host."""
-        return HostAgent(
+    def agent(self, client: CoordinatorClient, timeouts: Timeouts) -> HostAgent:
+        """Return what decides for the processes of this host."""
+        kind = ServerAgent if spec_of(self.job).coordinated else HostAgent
+        return kind(
             self.job,
             member=self.member,
             name=self.name,
-            peers=peers,
-            commands=self.commands,
+            client=client,
+            make_commands=self.commands,
+            timeouts=timeouts,
         )
 
     def open_store(self, counts: Mapping[str, int]) -> None:
@@ -239,42 +246,40 @@ class LocalHost:
         """Return the way to the coordinator on another host."""
         return over_http(chief, self.port, self.connected, self._signer)
 
-    def commands(
-        self, told: Mapping[str, Any], *, probe: bool = True
-    ) -> tuple[list[tuple[PlannedProcess, Command]], bool]:
-        """The processes of this host, and whether they are some of several.
+    def commands(self, start: Mapping[str, Any], *, probe: bool = True) -> HostCommands:
+        """Return the processes of this host.
 
         Args:
-            told: The roster's word that the job starts.
+            start: The coordinator's message that the job starts.
             probe: Whether free ports may be looked for.
         """
         job = self.job
-        planned = plan.plan_processes(job, told["counts"])
+        planned = plan.plan_processes(job, start["counts"])
         free = probe and plan.is_single_host(job) and not job.port
         ports = free_ports(len(planned)) if free else []
         cluster = plan.cluster_of(job, planned, ports=ports)
-        # Nobody tells the first host which of its addresses leads to the others but they.
-        reached_at = told.get("reached_at") if self.member == plan.members(job)[0] else None
+        # The first host learns from the others at which of its addresses they reach it.
+        reached_at = start.get("reached_at") if self.member == plan.members(job)[0] else None
         meeting = RendezvousAddress(
             ip=self._chief_ip,
             port=self.port,
             interface=job.cluster.interface or interface_of(reached_at or self._own_ip),
         )
-        mine = [
+        mine = tuple(
             (
                 process,
                 dataclasses.replace(
                     self.base,
                     name=f"{self.name} {process.name}",
-                    argv=(*self.base.argv, *_precision(process, told)),
+                    argv=(*self.base.argv, *_precision(process, start)),
                     env=environment(
                         process, planned, job, cluster=cluster, meeting=meeting, env=self.base.env
                     ),
                 ),
             )
             for process in plan.processes_on(self.member, planned)
-        ]
-        return mine, len(planned) > 1
+        )
+        return HostCommands(commands=mine, prefix=len(planned) > 1)
 
 
 def _precision(process: PlannedProcess, start: Mapping[str, Any]) -> tuple[str, ...]:
@@ -301,9 +306,12 @@ def _warn(job: Job) -> None:
                 )
 
 
-def _see_off(roster: Coordinator, ear: SignalReader, *, failed: bool) -> None:
-    """Wait until all others have left, so that they hear the last news."""
-    until = time.monotonic() + (_FAREWELL if failed else _FAREWELL + max(CLOSING, EVALUATING))
-    while roster.wait_for_leave(0.2) and time.monotonic() < until:
-        if any(number in STOPPING for number in ear.read()):
+def _await_departures(
+    coordinator: Coordinator, signals: SignalReader, timeouts: Timeouts, *, failed: bool
+) -> None:
+    """Wait until all other hosts have left, so that they get the last messages."""
+    ending = 0.0 if failed else max(timeouts.trainer_grace, timeouts.evaluator_grace)
+    until = time.monotonic() + timeouts.departure + ending
+    while coordinator.wait_for_leave(0.2) and time.monotonic() < until:
+        if any(number in STOPPING for number in signals.read()):
             return

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.launch import Command, ManagedProcess, Policy, Supervisor
+from trainer.launch import Command, ManagedProcess, Policy, ProcessControl
 from trainer.platforms import (
     MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER,
@@ -77,8 +77,8 @@ class ScriptCluster:
             commands.insert(0, Command(argv=argv, env=env, cwd=script.cwd, name=SERVER))
         return commands
 
-    def rules(self) -> Policy:
-        """Return what follows when one of these processes ends."""
+    def policy(self) -> Policy:
+        """Return what decides when one of these processes ends."""
         if self.server is None:
             return Policy()
         return _ServerBesideScript(None if self.role == "master" else self.cluster["master"][0])
@@ -127,26 +127,26 @@ class _ServerBesideScript(Policy):
     def __init__(self, master: str | None) -> None:
         self._master = master
 
-    def ended(self, run: Supervisor, child: ManagedProcess) -> None:
+    def on_exit(self, control: ProcessControl, process: ManagedProcess) -> None:
         """End what is left, or wait for the master."""
-        if child.name == SERVER:
-            if not child.told:
-                run.fail(child)
-        elif child.code:
-            run.fail(child)
+        if process.name == SERVER:
+            if not process.terminating:
+                control.fail(process)
+        elif process.code:
+            control.fail(process)
         elif self._master is None:
-            run.end(_SERVER_GRACE)
-        elif run.living:
-            run.say(f"the script has ended; its {SERVER} stays while {self._master} listens")
-            self.until = time.monotonic()
+            control.terminate(_SERVER_GRACE)
+        elif control.running:
+            control.log(f"the script has ended; its {SERVER} stays while {self._master} listens")
+            self.deadline = time.monotonic()
 
-    def tick(self, run: Supervisor) -> None:
+    def on_deadline(self, control: ProcessControl) -> None:
         """Look whether the master still listens."""
         if self._master and _listens(self._master):
-            self.until = time.monotonic() + _LOOK
+            self.deadline = time.monotonic() + _LOOK
         else:
-            self.until = math.inf
-            run.end(_SERVER_GRACE)
+            self.deadline = math.inf
+            control.terminate(_SERVER_GRACE)
 
 
 def _at(hosts: Sequence[str], port: int) -> list[str]:

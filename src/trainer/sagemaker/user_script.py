@@ -44,10 +44,10 @@ class PreparedScript:
         if self.mpi is not None:
             outcome = settings.launch(self.mpi, self.command)
         else:
-            commands, rules = [self.command], None
+            commands, policy = [self.command], None
             if self.cluster is not None:
-                commands, rules = self.cluster.commands(self.command), self.cluster.rules()
-            outcome = run_supervised(commands, grace=sagemaker.GRACE, prefix=False, rules=rules)
+                commands, policy = self.cluster.commands(self.command), self.cluster.policy()
+            outcome = run_supervised(commands, grace=sagemaker.GRACE, prefix=False, policy=policy)
         if self.model_dir is not None and not outcome.code:
             _warn(model_warning(self.model_dir))
         return outcome

@@ -16,7 +16,7 @@ def hang():
     print("hangs", flush=True)
     threading.Event().wait()
 with exiting_on_sigterm():
-    aside(hang, text="a disk", slow=600, within=600)
+    run_bounded(hang, text="a disk", slow=600, within=600)
 """
 
 

@@ -187,7 +187,7 @@ def test_the_log_is_told_what_it_does_not_say_yet():
     assert failure_file.line_from(ran("pass")) is None
     said = "import sys; sys.exit('trainer: error: --steps 0: bad')"
     assert failure_file.line_from(ran(said)) is None
-    assert failure_file.line_from(Outcome(code=143, failed="trainer", told=15)) is None
+    assert failure_file.line_from(Outcome(code=143, failed="trainer", stop_signal=15)) is None
 
 
 def test_real_crashes_are_explained():
@@ -209,11 +209,11 @@ def test_a_full_disk_is_explained():
 
 
 def test_one_that_we_killed_did_not_run_out_of_memory():
-    told = reason(137, killed=True, told=15)
+    told = reason(137, killed=True, stop_signal=15)
     assert told == "rank 1 did not end when told to, and was killed"
     assert "memory" not in told
     assert reason(124, timed_out=True) == "rank 1 did not end in time"
-    assert "told to end by signal 15; exit code 143" in reason(143, told=15)
+    assert "told to end by signal 15; exit code 143" in reason(143, stop_signal=15)
 
 
 def test_a_long_cause_leaves_room_for_the_rest():

@@ -45,11 +45,11 @@ sys.stdin.read()
 import signal; signal.pause()
 """
     outcome = launch(Job(**PAIR), command(script, DB_PASSWORD="hunter2-is-secret"))
-    assert (outcome.code, outcome.failed, outcome.cause.process) == (1, "rank 1", "rank 1")
-    assert outcome.cause.reason.startswith("ValueError: no such user: ")
-    assert "hunter2" not in outcome.cause.reason
+    assert (outcome.code, outcome.failed, outcome.failure.process) == (1, "rank 1", "rank 1")
+    assert outcome.failure.reason.startswith("ValueError: no such user: ")
+    assert "hunter2" not in outcome.failure.reason
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last == f"trainer: failed: {outcome.cause.line}"
+    assert last == f"trainer: failed: {outcome.failure.line}"
 
 
 def test_a_rank_that_fails_after_the_chief_has_ended_well_is_no_failure(capfd, tmp_path):
@@ -63,7 +63,7 @@ open({str(tmp_path / "open")!r}).read()
 sys.exit(7)
 """
     outcome = launch(Job(**PAIR), command(script))
-    assert (outcome.code, outcome.cause, outcome.failed) == (0, None, None)
+    assert (outcome.code, outcome.failure, outcome.failed) == (0, None, None)
     assert "rank 1 ended with 7 after the chief had ended well" in capfd.readouterr().err
 
 

@@ -1,4 +1,7 @@
-"""TODO."""
+"""Supervising the processes of one host: start, watch, signal, reap, and pass on output.
+
+Inside this package import from its modules.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What is run, and how it ended."""
+"""A command to run, and the outcome of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Command:
     """A process to run.
 
     Attributes:
-        argv: The program and its arguments; no shell sees them.
-        env: Its whole environment; left out where a command is printed, as it holds secrets.
+        argv: The program and its arguments; no shell interprets them.
+        env: Its whole environment; `repr` leaves it out, as it holds secrets.
         cwd: Its working folder; None for that of this process.
-        name: What lines and errors call it: `rank 0`, `user script`.
+        name: Its name in output and errors: `rank 0`, `user script`.
     """
 
     argv: tuple[str, ...]
@@ -28,7 +28,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How it ended.
+    """How one or more processes ended.
 
     Attributes:
         code: 0 if all ended well, else that of the first that failed: its exit code, 128 + n if
@@ -36,17 +36,17 @@ class Outcome:
         failed: The name of the first that failed.
         signal: The signal that ended it; None if it left by itself, with whatever code.
         tail: The last lines that it wrote to standard error.
-        told: The signal by which this process was told to end.
+        stop_signal: The signal that asked this process to stop, if one did.
         timed_out: Whether the timeout ended it.
-        killed: Whether the one that failed had to be killed, as it did not end when told.
-        cause: Why a job of several processes failed, wherever that was.
+        killed: Whether the one that failed had to be killed, as it did not end at SIGTERM.
+        failure: Why a job of several processes failed, on whichever host.
     """
 
     code: int
     failed: str | None = None
     signal: int | None = None
     tail: tuple[str, ...] = ()
-    told: int | None = None
+    stop_signal: int | None = None
     timed_out: bool = False
     killed: bool = False
-    cause: Failure | None = None
+    failure: Failure | None = None

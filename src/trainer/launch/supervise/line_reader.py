@@ -11,7 +11,7 @@ from trainer.runtime import OutputWriter
 # A longer line is passed on in parts of this size, each a line.
 LONGEST = 256 * 1024
 _READ = 64 * 1024
-# Of a line that is kept to tell the cause of a failure.
+# The part of a line that is kept, to find the cause of a failure in it.
 _KEPT = 2000
 
 
@@ -24,17 +24,17 @@ class LineReader:
 
     Args:
         pipe: Its reading end; closed at the end.
-        sink: Where the lines go.
+        writer: Where the lines go.
         name: Put before each line as `[name] `; empty for none.
         keep: Called with each line, without its end; progress is not.
     """
 
     def __init__(
-        self, pipe: IO[bytes], *, sink: OutputWriter, name: str, keep: Callable[[str], None]
+        self, pipe: IO[bytes], *, writer: OutputWriter, name: str, keep: Callable[[str], None]
     ) -> None:
         self.fd = pipe.fileno()
         os.set_blocking(self.fd, False)
-        self.sink = sink
+        self.writer = writer
         self._pipe = pipe
         self._prefix = f"[{name}] ".encode() if name else b""
         self._keep = keep
@@ -42,8 +42,8 @@ class LineReader:
         self._cut = False
 
     @property
-    def open(self) -> bool:
-        """Whether its end has not been reached."""
+    def is_open(self) -> bool:
+        """True until the end of the output has been reached."""
         return not self._pipe.closed
 
     def read(self) -> bool:
@@ -64,17 +64,17 @@ class LineReader:
 
     def close(self) -> None:
         """Pass on a last line that has no end, and close the pipe."""
-        if self.open:
+        if self.is_open:
             self._pipe.close()
             if self._rest:
                 self._pass(self._rest + b"\n")
 
     def _take(self, data: bytes) -> None:
         if self._cut and data.startswith(b"\n"):
-            # One line end, cut in two by where the reading stopped.
+            # The line feed of a CRLF whose carriage return ended the last read.
             data = data[1:]
             if not self._prefix:
-                self.sink.put(b"\n")
+                self.writer.put(b"\n")
         self._cut = data.endswith(b"\r")
         lines = (self._rest + data).splitlines(keepends=True)
         self._rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
@@ -93,6 +93,6 @@ class LineReader:
         if not progress:
             self._keep(text[:_KEPT].decode(errors="replace"))
         if not self._prefix:
-            self.sink.put(line)
+            self.writer.put(line)
         elif text or not progress:
-            self.sink.put(self._prefix + text + b"\n")
+            self.writer.put(self._prefix + text + b"\n")

@@ -1,4 +1,4 @@
-"""Who descends from this process, and how orphans come back to it."""
+"""The descendants of this process, and how it adopts those whose parent has ended."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """One process as /proc tells it.
+    """One process, as /proc shows it.
 
     Attributes:
         pid: Its id.
         parent: The id of its parent.
-        session: The id of its session, which is that of the process that began it.
-        ended: Whether it has ended and only waits to be reaped.
+        session: The id of its session, which is the id of the process that created the session.
+        ended: Whether it has ended and waits to be reaped.
     """
 
     pid: int
@@ -36,14 +36,14 @@ class ProcessInfo:
 
 
 def descendants(*, without: Collection[int] = ()) -> list[ProcessInfo]:
-    """The children of this process, theirs and so on.
+    """Return the children of this process, their children and so on.
 
-    Read from `stat` rather than from `children`, which some kernels and sandboxes leave out.
+    Reads `/proc/PID/stat` rather than `children`, which some kernels and sandboxes lack.
 
     Args:
-        without: Ids of processes that are left out, with all that descends from them.
+        without: Ids of processes to leave out, with their descendants.
     """
-    # Where /proc is another namespace's, its numbers would name strangers.
+    # If /proc is that of another PID namespace, its numbers name other processes.
     if not (_PROC / "self").exists() or str((_PROC / "self").readlink()) != str(os.getpid()):
         return []
     children: dict[int, list[ProcessInfo]] = {}
@@ -60,36 +60,36 @@ def descendants(*, without: Collection[int] = ()) -> list[ProcessInfo]:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal to a process, if it is still there and ours to signal."""
+    """Send a signal to a process, if it still exists and we may signal it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 class Orphans:
-    """Descendants that outlived the process which was started here and began them.
+    """The descendants that have outlived the managed process that started them.
 
-    The children that this process has at first are none of them, nor is what they start.
+    Children that this process had before, and their descendants, are not counted.
 
     Attributes:
-        warned: Sessions and processes that got SIGTERM; to many programs a second one means "at
-            once", so that they get only one.
+        warned: Ids of sessions and processes that got SIGTERM. They get it only once, as many
+            programs take a second one as the order to exit at once.
     """
 
     def __init__(self) -> None:
         self.warned: set[int] = set()
-        self._strangers = {p.pid for p in descendants() if p.parent == os.getpid()}
+        self._earlier = {p.pid for p in descendants() if p.parent == os.getpid()}
         self._found: list[ProcessInfo] = []
 
     def __len__(self) -> int:
         return len(self._found)
 
     def look(self, *, living: Collection[int]) -> None:
-        """Find them, and reap those who have ended.
+        """Find the orphans, and reap those that have ended.
 
         Args:
-            living: The processes that were started here and not yet reaped.
+            living: Ids of the managed processes that have not been reaped.
         """
-        found = descendants(without=self._strangers.union(living))
+        found = descendants(without=self._earlier.union(living))
         for process in found:
             if process.ended and process.parent == os.getpid():
                 with contextlib.suppress(ChildProcessError):
@@ -97,14 +97,14 @@ class Orphans:
         self._found = [process for process in found if not process.ended]
 
     def terminate(self) -> None:
-        """Send SIGTERM to those who did not get it, neither alone nor with their group."""
+        """Send SIGTERM to each orphan that has not got it, by itself or with its session."""
         for process in self._found:
             if not self.warned & {process.pid, process.session}:
                 self.warned.add(process.pid)
                 send(process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL to all."""
+        """Send SIGKILL to all orphans."""
         for process in self._found:
             send(process.pid, signal.SIGKILL)
 
@@ -113,7 +113,7 @@ class Orphans:
 def adopting_orphans() -> Iterator[None]:
     """Become the parent of every descendant whose own parent ends.
 
-    A process with the number 1 is that anyway. Where the kernel refuses, orphans go to number 1.
+    Process 1 is that already. If the kernel refuses, orphans go to process 1.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     before = ctypes.c_int(0)
@@ -128,7 +128,8 @@ def adopting_orphans() -> Iterator[None]:
 def end_with_parent() -> None:
     """Have the kernel kill this process when the one that started it ends.
 
-    In a container all end with the first anyway; elsewhere a launcher may be killed alone.
+    In a container all processes end with process 1 anyway; elsewhere a launcher may be killed
+    alone, and would leave its processes behind.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
@@ -136,7 +137,7 @@ def end_with_parent() -> None:
 def _every_process() -> Iterator[ProcessInfo]:
     for folder in _PROC.iterdir():
         if folder.name.isdigit():
-            # It may end at any time.
+            # The process may end at any time.
             with contextlib.suppress(OSError):
                 stat = (folder / "stat").read_bytes()
                 # The second field is a name of any characters, in parentheses.

@@ -1,42 +1,83 @@
-"""What follows when a process ends, or a signal comes: the rules of one host by itself."""
+"""Policies: what is done when a process ends, a signal comes, a message arrives or time is up.
+
+The supervisor watches and acts, a policy decides. It sees the supervisor as a `ProcessControl`, so
+that its decisions can be tested without any process.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import Protocol
 
+from trainer.launch.supervise.command import Command
 from trainer.launch.supervise.process import ManagedProcess
 
-if TYPE_CHECKING:
-    from trainer.launch.supervise.supervisor import Supervisor
+
+class ProcessControl(Protocol):
+    """The processes of this host, and what a policy may do to them.
+
+    Attributes:
+        grace: Seconds from SIGTERM to SIGKILL when this process is asked to stop.
+    """
+
+    grace: float
+
+    @property
+    def running(self) -> list[ManagedProcess]:
+        """The processes that have not ended."""
+
+    def start(self, command: Command, *, prefix: bool) -> None:
+        """Start one more process."""
+
+    def fail(self, process: ManagedProcess) -> None:
+        """End all processes because this one has failed."""
+
+    def terminate(
+        self,
+        within: float,
+        *,
+        only: Collection[ManagedProcess] | None = None,
+        sooner: bool = False,
+    ) -> None:
+        """Send SIGTERM now, and SIGKILL to all after `within` seconds."""
+
+    def kill(self) -> None:
+        """Send SIGKILL to all processes."""
+
+    def reset(self) -> None:
+        """Forget the processes that have ended."""
+
+    def log(self, text: str) -> None:
+        """Print a line of the launcher's own."""
 
 
 class Policy:
-    """One that fails ends all; a signal to end goes to all.
+    """The default: a process that fails ends all, and a signal to stop goes to all.
 
     Attributes:
-        fd: Readable when there is news from elsewhere; -1 where none comes.
-        until: When `tick` wants to be called, in seconds of the monotonic clock.
+        fd: Readable when `on_message` is to be called; -1 if no messages come.
+        deadline: When `on_deadline` is to be called, in seconds of the monotonic clock.
     """
 
     fd = -1
-    until = math.inf
+    deadline = math.inf
 
-    def ended(self, run: Supervisor, child: ManagedProcess) -> None:
-        """A process has ended."""
-        if child.code:
-            run.fail(child)
+    def on_exit(self, control: ProcessControl, process: ManagedProcess) -> None:
+        """React to the end of a process."""
+        if process.code:
+            control.fail(process)
 
-    def news(self, run: Supervisor) -> None:
-        """There is something to read from `fd`."""
+    def on_message(self, control: ProcessControl) -> None:
+        """Read from `fd`, and react."""
 
-    def tick(self, run: Supervisor) -> None:
-        """The time `until` has come."""
+    def on_deadline(self, control: ProcessControl) -> None:
+        """React to `deadline` having come."""
 
-    def told(self, run: Supervisor, number: int) -> None:
-        """This process was told to end by a signal, for the first time."""
-        run.end(run.grace)
+    def on_signal(self, control: ProcessControl, number: int) -> None:
+        """React to the first signal that asks this process to stop."""
+        control.terminate(control.grace)
 
-    def over(self, run: Supervisor) -> bool:
-        """Whether the run is over, now that no process is left."""
+    def is_over(self, control: ProcessControl) -> bool:
+        """Return whether the run is over, now that no process is left."""
         return True

@@ -1,20 +1,25 @@
-"""One process: how it is started, told to end, killed and reaped."""
+"""One process: how it is started, terminated, killed and reaped."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 import signal
 import subprocess
 from collections import deque
 
+from trainer.config import UserError
 from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command
 from trainer.launch.supervise.line_reader import LineReader
-from trainer.runtime import OutputWriter
+from trainer.runtime import OutputWriter, host_limits, masked_argv, output
 
-# Lines of standard error that are kept: a traceback, and what led to it. Of mpirun's, those of all
-# ranks, of which the first that failed is not the last to write.
+logger = logging.getLogger(__name__)
+
+# Lines of standard error that are kept: a traceback, and what led to it. mpirun's standard error
+# is that of all ranks, of which the first that failed is not the last to write.
 TAIL = 1000
 
 
@@ -30,8 +35,11 @@ class ManagedProcess:
     Attributes:
         code: How it ended, 128 + n if signal n ended it; None while it runs.
         signal: The signal that ended it, or None; a process may also leave with 128 + n itself.
-        told: Whether it was told to end from here.
-        killed: Whether it was still there when the time to kill came.
+        terminating: Whether this launcher has sent it SIGTERM or SIGKILL.
+        killed: Whether this launcher has sent it SIGKILL.
+
+    Raises:
+        UserError: The process cannot be started.
     """
 
     def __init__(
@@ -40,26 +48,19 @@ class ManagedProcess:
         self.name = command.name
         self.code: int | None = None
         self.signal: int | None = None
-        self.told = False
+        self.terminating = False
         self.killed = False
         self._tail: deque[str] = deque(maxlen=TAIL)
-        self._process = subprocess.Popen(
-            command.argv,
-            env=command.env,
-            cwd=command.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        self._process = _start(command)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         name = command.name if prefix else ""
-        self.sources = (
-            LineReader(self._process.stdout, sink=out, name=name, keep=lambda _: None),
-            LineReader(self._process.stderr, sink=err, name=name, keep=self._tail.append),
+        self.readers = (
+            LineReader(self._process.stdout, writer=out, name=name, keep=lambda _: None),
+            LineReader(self._process.stderr, writer=err, name=name, keep=self._tail.append),
         )
+        argv = shlex.join(masked_argv(command.argv))
+        logger.debug("%s: started as process %d: %s", self.name, self.pid, argv)
 
     @property
     def pid(self) -> int:
@@ -72,41 +73,68 @@ class ManagedProcess:
         return tuple(self._tail)
 
     def forward(self, number: int) -> None:
-        """Send a signal to the process itself."""
+        """Send a signal to the process itself, and not to its group."""
         orphans.send(self.pid, number)
 
     def terminate(self) -> None:
         """Send SIGTERM to its group."""
-        self.told = True
+        self.terminating = True
         self._send_group(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to its group."""
-        self.told = self.killed = True
+        self.terminating = self.killed = True
         self._send_group(signal.SIGKILL)
 
     def reap(self) -> None:
-        """Take note of its end, if it has ended."""
+        """Set `code` and `signal` if the process has ended."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            # Somebody else took its exit code; what is not known to be well is not.
+            # Other code in this process has reaped it. Its status is lost, so count it as failed.
             pid, status = self.pid, 255 << 8
         if pid:
             code = os.waitstatus_to_exitcode(status)
             self._process.returncode = code
             self.signal = -code if code < 0 else None
             self.code = code if code >= 0 else 128 - code
+            logger.debug("%s: ended with exit code %d", self.name, self.code)
 
     def read(self) -> None:
         """Read what it has printed up to now."""
-        for source in self.sources:
-            # A stranger that has the pipe too may print for ever.
+        for reader in self.readers:
+            # Limited, as a descendant that holds the pipe too may print without end.
             for _ in range(32):
-                if not (source.open and source.read()):
+                if not (reader.is_open and reader.read()):
                     break
 
     def _send_group(self, number: int) -> None:
-        # All of its members may have ended, or be another user's.
+        # All of its members may have ended, or belong to another user.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def _start(command: Command) -> subprocess.Popen[bytes]:
+    # The error's text may quote the environment or the arguments.
+    output.protect(command.env)
+    try:
+        return subprocess.Popen(
+            command.argv,
+            env=command.env,
+            cwd=command.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        if mistake := host_limits.mistake_of(error):
+            raise UserError(subject=command.name, problem=mistake) from None
+        # The error itself names a working folder that does not exist.
+        what = getattr(error, "filename", None) or command.argv[0]
+        why = getattr(error, "strerror", None) or error
+        raise UserError(
+            subject=command.name,
+            problem=f"cannot start {what}: {why}",
+        ) from None

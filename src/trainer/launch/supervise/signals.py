@@ -1,4 +1,4 @@
-"""Hearing signals in a loop that waits for other things too."""
+"""Read signals in a loop that waits for other things too."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import os
 import signal
 from collections.abc import Iterator
 
-# The first of these asks for an end, the second demands it.
+# The first of these asks this process to stop, the second has it kill its processes.
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
-# Their meaning is the script's own.
+# Passed on to the processes: what they mean is the script's decision.
 FORWARDED = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
-_HEARD = STOPPING | FORWARDED | {signal.SIGCHLD}
+_HANDLED = STOPPING | FORWARDED | {signal.SIGCHLD}
 
 
 class SignalReader:
-    """Signals that came, in their order.
+    """Reads the signals that came, in their order.
 
     Args:
-        fd: Becomes readable when there is one.
+        fd: Readable when a signal has come.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
     def read(self) -> bytes:
-        """The numbers of the signals that came since the last call, a byte each."""
+        """Return the numbers of the signals that came since the last call, a byte each."""
         try:
             return os.read(self.fd, 65536)
         except BlockingIOError:
@@ -34,10 +34,10 @@ class SignalReader:
 
 @contextlib.contextmanager
 def reading_signals() -> Iterator[SignalReader]:
-    """Hear signals instead of being ended by them; everything is as before when the block ends.
+    """Read signals instead of being ended by them; the handlers are restored after the block.
 
-    A process with the number 1 needs handlers all the more: where it has none, the kernel throws
-    signals away. SIGHUP and SIGINT stay ignored where they are, as under nohup.
+    Process 1 of a container needs handlers all the more: the kernel drops a signal for which it
+    has none. SIGHUP and SIGINT stay ignored if they are ignored before, as under nohup.
 
     Raises:
         ValueError: This is not the main thread.
@@ -46,9 +46,9 @@ def reading_signals() -> Iterator[SignalReader]:
     handlers = {}
     before = -1
     try:
-        # Before the handlers, so that none comes unheard.
+        # Set before the handlers, so that no signal is missed between.
         before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        for number in _HEARD:
+        for number in _HANDLED:
             ignored = signal.getsignal(number) is signal.SIG_IGN
             if ignored and number in (signal.SIGHUP, signal.SIGINT):
                 continue
@@ -56,7 +56,7 @@ def reading_signals() -> Iterator[SignalReader]:
         yield SignalReader(reading)
     finally:
         for number, handler in handlers.items():
-            # One that was not set from Python cannot be put back.
+            # A handler that was not set from Python cannot be restored.
             if handler is not None:
                 signal.signal(number, handler)
         if handlers:
@@ -67,10 +67,11 @@ def reading_signals() -> Iterator[SignalReader]:
 
 @contextlib.contextmanager
 def exiting_on_sigterm() -> Iterator[None]:
-    """End this process at SIGTERM while nothing runs that would have to be told.
+    """Exit at SIGTERM while this process runs no others that it would have to stop.
 
-    For a process with the number 1, from which the kernel keeps signals without a handler. To be
-    used around all that comes before and between calls of `supervise`, which hears for itself.
+    Process 1 of a container needs this, as the kernel drops a signal for which it has no handler.
+    To be used around all that comes before and between calls of `run_supervised`, which reads
+    signals itself.
 
     Raises:
         SystemExit: SIGTERM came; the code is 128 and its number, 143.

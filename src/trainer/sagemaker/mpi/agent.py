@@ -1,103 +1,100 @@
-"""What follows from what on one host, in a job that mpirun starts."""
+"""State machine of one host's agent in a job that mpirun starts."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from trainer.config import Job
 from trainer.distribution import PlannedProcess
 from trainer.launch import (
-    PATIENCE,
-    CoordinatorClient,
     Failure,
-    HostAgent,
-    LocalHost,
     ManagedProcess,
     Outcome,
-    Supervisor,
+    ProcessControl,
+    ServerAgent,
     failure_file,
     is_secondary,
     mpi_output,
     orphans,
 )
 
-# In the environment of what mpirun starts, and not in its own; mpirun itself goes by many names.
+logger = logging.getLogger(__name__)
+
+# Set by mpirun in the environment of ranks, but not in its own. mpirun itself has many names.
 _MARK = b"\0OMPI_COMM_WORLD_RANK="
 
 
-class MpiAgent(HostAgent):
-    """The rules of this host: signals go to the script's processes, mpirun sees them end.
+class MpiAgent(ServerAgent):
+    """Decides for mpirun or for the ssh server of this host.
 
-    A signal to mpirun itself would leave them a second.
+    A signal to stop goes to the ranks of this host, and mpirun sees them end: a signal to mpirun
+    itself would leave them one second.
 
     Args:
-        host: This one.
-        peers: The line to the others.
-        host_of: On which host a rank runs.
+        host_of: Returns the host that a rank runs on.
+        parts: As of `ServerAgent`.
     """
 
-    def __init__(
-        self, host: LocalHost, peers: CoordinatorClient, host_of: Callable[[int], str]
-    ) -> None:
-        super().__init__(
-            host.job,
-            member=host.member,
-            name=host.name,
-            peers=peers,
-            commands=host.commands,
-        )
+    def __init__(self, job: Job, *, host_of: Callable[[int], str], **parts: Any) -> None:
+        super().__init__(job, **parts)
         self._host_of = host_of
         self._signalled = False
 
-    def told(self, run: Supervisor, number: int) -> None:
-        """This host was told to end."""
-        self._told = True
-        self._peers.report("told")
-        self._signal(run)
+    def on_signal(self, control: ProcessControl, number: int) -> None:
+        """React to a signal that asks this host to stop."""
+        self._stop_requested = True
+        self._client.report("told")
+        self._signal_ranks(control)
 
-    def _stop(self, run: Supervisor, host: str) -> None:
-        self._stopping = True
+    def on_stopping(self, control: ProcessControl, host: str) -> None:
+        """React to another host having been asked to stop."""
+        self._job_stopping = True
         if not self._signalled:
-            run.say(f"host {host} was told to end; so are the processes here")
-            self._signal(run)
+            control.log(f"host {host} was told to end; so are the processes here")
+            self._signal_ranks(control)
 
-    def _signal(self, run: Supervisor) -> None:
+    def _signal_ranks(self, control: ProcessControl) -> None:
         if self._signalled:
             return
         self._signalled = True
         started = ranks()
+        logger.debug("SIGTERM to the ranks here: %s", started)
         for pid in started:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                # mpirun gives each a group, in which its own children are too.
+                # mpirun starts each rank in a group of its own, which its children share.
                 os.killpg(pid, signal.SIGTERM)
         if started or self._member.role == "worker":
-            run.end(run.grace, only=())
+            control.terminate(control.grace, only=())
         else:
-            run.end(PATIENCE)
+            control.terminate(self._timeouts.failure_grace)
 
-    def _cause(self, child: ManagedProcess, process: PlannedProcess, *, code: int) -> Failure:
-        rank, lines = mpi_output.blame(child.tail)
-        name = process.name if rank is None else f"rank {rank}"
-        number = mpi_output.signal_of(child.tail)
-        ended = Outcome(code=child.code or 0, failed=name, signal=number, tail=lines)
+    def failure_of(self, process: ManagedProcess, planned: PlannedProcess, code: int) -> Failure:
+        """Return the failure of the rank that mpirun or its output blames."""
+        rank, lines = mpi_output.blame(process.tail)
+        name = planned.name if rank is None else f"rank {rank}"
+        number = mpi_output.signal_of(process.tail)
+        ended = Outcome(code=process.code or 0, failed=name, signal=number, tail=lines)
         reason = failure_file.reason_from(ended)
         echo = (
-            child.signal is None
+            process.signal is None
             and number is None
-            and (is_secondary(reason) or (rank is None and mpi_output.lost(child.tail)))
+            and (is_secondary(reason) or (rank is None and mpi_output.lost(process.tail)))
         )
         host = self._name if rank is None else self._host_of(rank)
         return Failure(host=host, process=name, code=code, reason=reason, echo=echo)
 
 
 def ranks() -> list[int]:
-    """Ids of the script's processes on this host, as mpirun or its daemon has started them."""
+    """Return the ids of the ranks on this host, which mpirun or its daemon has started."""
     found = {process.pid: process for process in orphans.descendants() if not process.ended}
     marked = {pid for pid in found if _is_marked(pid)}
-    # What they start themselves has the mark too.
+    # Children of a rank inherit the variable.
     return [pid for pid in marked if found[pid].parent not in marked]
 
 

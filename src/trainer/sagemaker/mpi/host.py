@@ -24,8 +24,10 @@ from trainer.launch import (
     Command,
     CoordinatorClient,
     HostAgent,
+    HostCommands,
     HostSettings,
     LocalHost,
+    Timeouts,
     free_ports,
     interface_of,
     plain,
@@ -109,27 +111,33 @@ class MpiHost(LocalHost):
             server = ssh.Server(key=key, port=port)
             self.card = {**server.to_dict(), "interface": self.job.cluster.interface}
 
-    def part(self, peers: CoordinatorClient) -> HostAgent:
-        """The rules of this host."""
-        return MpiAgent(self, peers, self._host_of)
+    def agent(self, client: CoordinatorClient, timeouts: Timeouts) -> HostAgent:
+        """Return what decides for the process of this host."""
+        return MpiAgent(
+            self.job,
+            member=self.member,
+            name=self.name,
+            client=client,
+            make_commands=self.commands,
+            timeouts=timeouts,
+            host_of=self._host_of,
+        )
 
-    def commands(
-        self, told: Mapping[str, Any], *, probe: bool = True
-    ) -> tuple[list[tuple[PlannedProcess, Command]], bool]:
-        """The process of this host; its lines get no name, as mpirun puts ranks before them.
+    def commands(self, start: Mapping[str, Any], *, probe: bool = True) -> HostCommands:
+        """Return the process of this host; its lines get no name, as mpirun puts ranks before them.
 
         Raises:
             UserError: What another host tells of itself is not as it should be.
         """
         if self.member == self._first:
             process: PlannedProcess = _MpirunProcess(role="chief", index=0, member=self.member.id)
-            command = self._mpirun(told)
+            command = self._mpirun(start)
         else:
             process = _SshServerProcess(
                 role="worker", index=self.member.index, member=self.member.id
             )
-            command = self._server(told["cards"])
-        return [(process, command)], False
+            command = self._server(start["cards"])
+        return HostCommands(commands=((process, command),), prefix=False)
 
     def _server(self, cards: Mapping[str, Any]) -> Command:
         client = ssh.public(cards[self._first.id].get("user"), host=self._first.host)
@@ -137,16 +145,16 @@ class MpiHost(LocalHost):
         argv = ssh.serve(self._folder, port=self.card["port"], client=client, env=env)
         return Command(argv=argv, env=self.base.env, name=_SERVER)
 
-    def _mpirun(self, told: Mapping[str, Any]) -> Command:
+    def _mpirun(self, start: Mapping[str, Any]) -> Command:
         # The toolkit has mpirun pass it on, which warns where there is none; an empty one is none.
         env = {"LD_LIBRARY_PATH": "", **self.base.env, **_host_name()}
         names = ["localhost"]
         if self._others:
-            cards = {member.host: told["cards"][member.id] for member in self._others}
+            cards = {member.host: start["cards"][member.id] for member in self._others}
             servers = {host: ssh.Server.from_dict(card, host=host) for host, card in cards.items()}
             env[AGENT] = shlex.join(ssh.connect(self._folder, servers))
             names = [self._first.host, *cards]
-            interface = self._interface(told, cards)
+            interface = self._interface(start, cards)
         else:
             interface = self.job.cluster.interface or "lo"
             # Else it fails where there is no ssh, though it has no use for it.
@@ -155,13 +163,13 @@ class MpiHost(LocalHost):
             self.base, argv=mpirun(self._mpi, self.base, names, interface), env=env, name="mpirun"
         )
 
-    def _interface(self, told: Mapping[str, Any], cards: Mapping[str, Any]) -> str:
+    def _interface(self, start: Mapping[str, Any], cards: Mapping[str, Any]) -> str:
         """The network interface between the hosts: mpirun wants one name for all.
 
         Raises:
             UserError: There is no such name.
         """
-        reached_at = told.get("reached_at")
+        reached_at = start.get("reached_at")
         own = self.job.cluster.interface or (interface_of(reached_at) if reached_at else None)
         for host, card in cards.items():
             if not own or card.get("interface") not in (None, own):

@@ -10,6 +10,7 @@ from trainer.config.errors import UserError
 from trainer.launch.supervise.api import TIMED_OUT, Command, run_step, run_supervised
 from trainer.launch.supervise.line_reader import LONGEST, LineReader
 from trainer.launch.supervise.signals import exiting_on_sigterm
+from trainer.launch.timeouts import Timeouts
 from trainer.runtime.output_writer import OutputWriter, output_writers
 
 
@@ -27,7 +28,7 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
     out_reading, out_writing = os.pipe()
     sink, kept = OutputWriter(out_writing), []
     source = LineReader(
-        os.fdopen(reading, "rb", buffering=0), sink=sink, name=name, keep=kept.append
+        os.fdopen(reading, "rb", buffering=0), writer=sink, name=name, keep=kept.append
     )
     out = b""
     for piece in (*pieces, None):
@@ -35,14 +36,14 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
             os.close(writing)
         else:
             os.write(writing, piece)
-        while source.open and source.read():
+        while source.is_open and source.read():
             pass
         while sink.waiting:
             sink.write()
             out += os.read(out_reading, 65536)
     os.close(out_reading)
     os.close(out_writing)
-    assert not source.open
+    assert not source.is_open
     return out, kept
 
 
@@ -52,7 +53,7 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
 def test_a_line_is_passed_on_when_it_is_whole():
     reading, writing = os.pipe()
     sink = OutputWriter(-1)
-    source = LineReader(os.fdopen(reading, "rb", buffering=0), sink=sink, name="", keep=print)
+    source = LineReader(os.fdopen(reading, "rb", buffering=0), writer=sink, name="", keep=print)
     os.write(writing, b"loss=")
     source.read()
     assert not sink.waiting
@@ -129,7 +130,7 @@ def test_the_exit_code_is_kept_and_a_signal_is_128_and_its_number(script, code):
     assert outcome.code == code
     assert outcome.failed == ("rank 0" if code else None)
     assert not outcome.killed
-    assert outcome.told is None
+    assert outcome.stop_signal is None
 
 
 def test_nothing_to_run_is_well():
@@ -206,12 +207,18 @@ def test_a_timeout_ends_them(capfd):
     assert "out of time: rank 0" in capfd.readouterr().err
 
 
-def test_what_nobody_reads_keeps_the_process_that_writes_it_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.launch.supervise.supervisor._STALLED", 0.1)
+def test_what_nobody_reads_keeps_the_process_that_writes_it_waiting(tmp_path):
     reading, writing = os.pipe()
     script = sh(f"yes {'x' * 99} | head -c 8000000; echo > {tmp_path}/done")
     try:
-        outcome = run_supervised([script], grace=0.1, prefix=False, timeout=1, out=writing)
+        outcome = run_supervised(
+            [script],
+            grace=0.1,
+            prefix=False,
+            timeout=1,
+            out=writing,
+            timeouts=Timeouts(output_stall=0.1),
+        )
         assert outcome.timed_out
         assert not (tmp_path / "done").exists()
     finally:

@@ -113,8 +113,9 @@ def test_the_first_host_runs_mpirun_and_the_script_gets_its_arguments_as_they_ar
         "sagemaker_mpi_num_of_processes_per_host": 2,
         "sagemaker_mpi_custom_mpi_options": "-x A=b",
     }
-    [(process, command)], prefix = host(tmp_path, **of).commands(start())
-    assert not prefix
+    made = host(tmp_path, **of).commands(start())
+    [(process, command)] = made.commands
+    assert not made.prefix
     assert process.name == "mpirun"
     assert command.argv[:4] == (sys.executable, "-I", "-m", "trainer.sagemaker.mpi.mpirun")
     at = command.argv.index("--")
@@ -131,7 +132,7 @@ def test_the_first_host_runs_mpirun_and_the_script_gets_its_arguments_as_they_ar
 def test_another_host_serves_the_first(tmp_path):
     second = host(tmp_path, current="algo-2")
     second.card = {"port": 2222}
-    [(process, command)], _ = second.commands(start())
+    [(process, command)] = second.commands(start()).commands
     assert process.name == "ssh server"
     assert command.argv[0].endswith("sshd")
     assert KEY in (tmp_path / "authorized_keys").read_text()
@@ -161,7 +162,7 @@ def test_ranks_are_on_the_hosts_in_turn_unless_the_user_spreads_them(tmp_path):
 def test_a_host_that_is_alone_makes_no_keys(tmp_path):
     alone = host(tmp_path, hosts=("algo-1",))
     alone.make_keys()
-    [(_, command)], _ = alone.commands({"cards": {"chief-0": {}}})
+    [(_, command)] = alone.commands({"cards": {"chief-0": {}}}).commands
     assert "localhost" in command.argv
     assert list(tmp_path.iterdir()) == []
 
@@ -181,7 +182,8 @@ def test_cards_hold_no_private_keys(tmp_path):
 
 def test_a_shell_script_needs_no_mpi4py(tmp_path):
     script = Command(argv=("/bin/bash", "./run.sh"), env={}, name="user script")
-    [(_, command)], _ = MpiHost(read(hosts=["algo-1"]), script, tmp_path).commands({"cards": {}})
+    alone = MpiHost(read(hosts=["algo-1"]), script, tmp_path)
+    [(_, command)] = alone.commands({"cards": {}}).commands
     assert command.argv[-2:] == ("/bin/bash", "./run.sh")
     assert "mpi4py" not in command.argv
 
