@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,9 @@ from typing import Any
 from trainer import __version__
 from trainer.cli.verbs import GROUPS, VERBS, Verb
 from trainer.config import PEER, RETRY, Parser, PeerError, RetryableError, UserError
-from trainer.runtime import Streams, guarded, host_limits, output
+from trainer.runtime import Streams, guarded, host_limits, log, output
+
+logger = logging.getLogger(__name__)
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
             # has closed its end needs no message.
             if streams.problem.errno != errno.EPIPE:
                 why = streams.problem.strerror
-                output.err(f"trainer: failed: standard output: {why}")
+                logger.critical("failed: standard output: %s", why)
             return code or FAILURE
         return code
 
@@ -104,12 +107,13 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
     # Known before parsing, as parsing itself may fail.
     debug = "--debug" in argv
     output.begin(os.environ, argv)
+    log.begin()
     try:
         args = make_parser(verbs).parse_args(argv)
         args.argv, args.streams = argv, streams
         code: int | None = args.run(args)
     except KeyboardInterrupt:
-        output.err("trainer: interrupted")
+        logger.critical("interrupted")
         return 130
     except Exception as error:
         if debug:
@@ -121,13 +125,13 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
 def _fail(error: Exception) -> int:
     """Print why the command failed; return the exit code."""
     if isinstance(error, UserError):
-        output.err(f"trainer: error: {error}")
+        logger.critical("error: %s", error)
         return USER_MISTAKE
     if isinstance(error, RetryableError):
-        output.err(f"trainer: failed: {error}; a new try may cure it")
+        logger.critical("failed: %s; a new try may cure it", error)
         return PEER if isinstance(error, PeerError) else RETRY
     if mistake := host_limits.mistake_of(error):
-        output.err(f"trainer: error: {mistake}")
+        logger.critical("error: %s", mistake)
         return USER_MISTAKE
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename2 or error.filename}: {error.strerror}"
@@ -139,5 +143,5 @@ def _fail(error: Exception) -> int:
         text = f"{type(error).__name__}: {words}"
     # Mask before cutting: half a secret would not be found.
     text = output.clean(" ".join(text.split()))[:500]
-    output.err(f"trainer: failed: {text} (--debug shows where)")
+    logger.critical("failed: %s (--debug shows where)", text)
     return FAILURE

@@ -10,6 +10,7 @@ docker run IMAGE python3 script.py          anything else that the image has
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import Literal
 
 from trainer.platforms import PLATFORMS
-from trainer.runtime import guarded, output
+from trainer.runtime import guarded, log, output
+
+logger = logging.getLogger(__name__)
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -59,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     output.begin(os.environ, argv)
+    log.begin()
     name = Path(argv[0]).name
     chosen = choose([*([name] if name in _NAMES else []), *argv[1:]], os.environ)
     if chosen.what == "train":
@@ -103,9 +107,10 @@ def _become(argv: list[str]) -> int:
     """Run a program in place of this process, which as number 1 would have to pass on signals."""
     program = shutil.which(argv[0])
     if program is None:
-        output.err(
-            f"trainer: error: {argv[0]}: no such command; expected train, serve, trainer, flags of "
-            "the trainer, or a program that the image has"
+        logger.critical(
+            "error: %s: no such command; expected train, serve, trainer, flags of the trainer, or "
+            "a program that the image has",
+            argv[0],
         )
         return NOT_FOUND
     sys.stdout.flush()
@@ -116,5 +121,5 @@ def _become(argv: list[str]) -> int:
     try:
         os.execv(program, argv)
     except OSError as error:
-        output.err(f"trainer: error: {program}: {error.strerror}")
+        logger.critical("error: %s: %s", program, error.strerror)
         return NOT_EXECUTABLE

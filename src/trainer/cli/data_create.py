@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from trainer.config import Parser, UserError, reader
-from trainer.runtime import output
+from trainer.runtime import log, output
 
 HELP = "write TFRecords"
 EXAMPLES = """\
@@ -34,7 +34,9 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the data set; print the files that were written."""
+    """Write the data set; print the names of the files."""
+    # Standard output has the names of the files alone.
+    log.begin(to="err")
     if args.shards < 1:
         raise UserError(
             subject=f"--shards {args.shards}",

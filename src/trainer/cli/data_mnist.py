@@ -38,6 +38,8 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Download the files; print where they are."""
+    # Standard output has the names of the files alone.
+    log.begin(to="err")
     if not args.timeout > 0:
         raise UserError(
             subject=f"--timeout {args.timeout:g}",
@@ -55,8 +57,6 @@ def run(args: argparse.Namespace) -> None:
     from trainer.runtime import Patience
     from trainer.storage import Place, push
 
-    # Standard output has the names of the files alone.
-    log.begin(to="err")
     Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, limits=limits)

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from trainer.config import Hparams, Job, Parser, add_flags as add_options
-from trainer.runtime import output
+from trainer.runtime import log, output
 
 HELP = "say what this container sees, and what is wrong with it"
 EXAMPLES = """\
@@ -25,6 +25,8 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; return 1 if one of them is a problem."""
+    # Standard output has the findings alone.
+    log.begin(to="err")
     from trainer.doctor import examine
     from trainer.platforms import Environment
 

@@ -8,6 +8,7 @@ TensorFlow nor NumPy.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from trainer.cli.program import TrainerProgram, prepare
 from trainer.config import RETRY, RetryableError, UserError
 from trainer.launch import exiting_on_sigterm, failure_file
 from trainer.platforms import Environment, detect_platform
-from trainer.runtime import guarded, host_limits, output
+from trainer.runtime import guarded, host_limits, log, output
+
+logger = logging.getLogger(__name__)
 
 USER_MISTAKE = 2
 
@@ -40,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
 def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     output.begin(os.environ, argv)
+    log.begin()
     environment = Environment(env=os.environ, argv=argv)
     report = _FailureReport(environment)
     try:
@@ -48,6 +52,7 @@ def _main(argv: Sequence[str]) -> int:
             program = prepare(environment)
         if isinstance(program, TrainerProgram):
             report.path = program.job.failure_file
+            log.begin(program.job.verbosity)
         outcome = program.run()
     except (UserError, RetryableError, RuntimeError, OSError) as error:
         return _not_started(error, report, debug=debug)
@@ -58,7 +63,7 @@ def _main(argv: Sequence[str]) -> int:
         report.write(failure_file.reason_from(outcome))
         line = failure_file.line_from(outcome)
         if line:
-            output.err(f"trainer: failed: {line}")
+            logger.critical("failed: %s", line)
     return outcome.code
 
 
@@ -71,8 +76,10 @@ def _not_started(error: Exception, report: _FailureReport, *, debug: bool) -> in
         raise error
     if debug:
         output.err_traceback(error)
-    words = f"failed: {reason}; a new try may cure it" if retry else f"error: {reason}"
-    output.err(f"trainer: {words}")
+    if retry:
+        logger.critical("failed: %s; a new try may cure it", reason)
+    else:
+        logger.critical("error: %s", reason)
     report.write(reason)
     return RETRY if retry else USER_MISTAKE
 

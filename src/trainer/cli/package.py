@@ -6,6 +6,7 @@ import argparse
 
 from trainer.config import Parser, add_flags as add_options, from_flags
 from trainer.packaging import PackageOptions
+from trainer.runtime import log
 
 HELP = "make the model.tar.gz of a model, or show what one holds"
 EXAMPLES = """\
@@ -26,6 +27,8 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Pack or inspect a model."""
+    # Standard output has the contents of the archive alone.
+    log.begin(to="err")
     from trainer.packaging import package
 
     package.run(from_flags(PackageOptions, vars(args)), as_json=args.json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from trainer.launch import (
 )
 from trainer.platforms import Environment, Platform, detect_platform, missing_gpu, resolve_job
 from trainer.runtime import output
+
+logger = logging.getLogger(__name__)
 
 
 class PreparedProgram(Protocol):
@@ -69,7 +72,7 @@ class TrainerProgram:
         """Run this host's part of the job to its end."""
         warning = missing_gpu(self.environment)
         if warning and self.job.device == "auto":
-            output.err(f"trainer: warning: {warning}")
+            logger.warning("%s", warning)
         if self.is_launched:
             return launch(self.job, self.command)
         return run_supervised([self.command], grace=self.job.grace, prefix=False)

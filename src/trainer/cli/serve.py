@@ -7,7 +7,7 @@ import dataclasses
 import os
 
 from trainer.config import Parser, UserError, add_flags as add_options
-from trainer.runtime import host_limits, install
+from trainer.runtime import host_limits, install, log
 from trainer.serving import settings
 
 HELP = "answer requests over HTTP"
@@ -26,7 +26,8 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until the process is told to stop."""
+    """Serve until SIGTERM or SIGINT."""
+    log.begin(to="err", prefix="trainer: ")
     if args.streams:
         args.streams.never_wait()
     asked = settings.from_flags(vars(args), env=os.environ)

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from trainer.config import Hparams, Job, Parser, add_flags as add_options
-from trainer.runtime import host_limits, output
+from trainer.runtime import host_limits, log, output
 
 HELP = "train, evaluate and export a model"
 EXAMPLES = """\
@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     with announcing_flags(environment, command(environment)):
         resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
+    log.begin(resolved.job.verbosity)
     if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
         with announcing(resolved.job, command(environment)):
             many = needs_launcher(resolved.job)
@@ -65,6 +66,8 @@ def _preview(args: argparse.Namespace) -> None:
     from trainer.doctor import dry_run
     from trainer.platforms import Environment, resolve_job
 
+    # Standard output has the job alone, as JSON perhaps.
+    log.begin(to="err")
     environment = Environment(env=os.environ, argv=args.argv)
     resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
