@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.cli import command_line
+from trainer.cli import endings
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag
@@ -62,10 +62,10 @@ def test_the_platforms_are_those_of_the_code_in_their_order():
 def test_the_exit_codes_are_those_of_the_code():
     codes = [row[0] for row in rows(section("Exit codes"))]
     assert codes == ["0", "1 to 127", "2", "128 and above", "200", "201", "143"]
-    assert command_line.USER_MISTAKE == 2
-    assert 1 <= command_line.FAILURE <= 127
-    assert command_line.RETRY == 200
-    assert command_line.PEER == 201
+    assert endings.USER_MISTAKE == 2
+    assert 1 <= endings.FAILURE <= 127
+    assert endings.RETRY == 200
+    assert endings.PEER == 201
     assert Job().stopped_code == 143
 
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import argparse
 import errno
-import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import __version__
+from trainer.cli.endings import FAILURE, ending_of, ending_of_failure
 from trainer.cli.verbs import GROUPS, VERBS, Verb
-from trainer.config import PEER, RETRY, Parser, PeerError, RetryableError, UserError
-from trainer.runtime import Streams, guarded, host_limits, log, output
+from trainer.config import Parser
+from trainer.runtime import Streams, guarded, log, output
 
-logger = logging.getLogger(__name__)
-
-USER_MISTAKE = 2
-FAILURE = 1
+INTERRUPTED = 130
 DESCRIPTION = """\
 Train one TensorFlow model unchanged on SageMaker, AI Platform, Vertex AI or a
 plain machine, and serve it."""
-# TensorFlow puts where an error happened, for each node anew, before what happened.
-_WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
 
 
 def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS) -> int:
@@ -56,7 +51,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
             # has closed its end needs no message.
             if streams.problem.errno != errno.EPIPE:
                 why = streams.problem.strerror
-                logger.critical("failed: standard output: %s", why)
+                output.err(f"trainer: failed: standard output: {why}")
             return code or FAILURE
         return code
 
@@ -113,35 +108,12 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
         args.argv, args.streams = argv, streams
         code: int | None = args.run(args)
     except KeyboardInterrupt:
-        logger.critical("interrupted")
-        return 130
+        output.err("trainer: interrupted")
+        return INTERRUPTED
     except Exception as error:
         if debug:
             output.err_traceback(error)
-        return _fail(error)
+        ending = ending_of(error) or ending_of_failure(error)
+        ending.print()
+        return ending.code
     return code or 0
-
-
-def _fail(error: Exception) -> int:
-    """Print why the command failed; return the exit code."""
-    if isinstance(error, UserError):
-        logger.critical("error: %s", error)
-        return USER_MISTAKE
-    if isinstance(error, RetryableError):
-        logger.critical("failed: %s; a new try may cure it", error)
-        return PEER if isinstance(error, PeerError) else RETRY
-    if mistake := host_limits.mistake_of(error):
-        logger.critical("error: %s", mistake)
-        return USER_MISTAKE
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{error.filename2 or error.filename}: {error.strerror}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text += "; make room, or name a folder on a larger disk"
-    else:
-        lines = str(error).splitlines()
-        words = "\n".join(line for line in lines if not line.strip().startswith(_WHERE)) or error
-        text = f"{type(error).__name__}: {words}"
-    # Mask before cutting: half a secret would not be found.
-    text = output.clean(" ".join(text.split()))[:500]
-    logger.critical("failed: %s (--debug shows where)", text)
-    return FAILURE

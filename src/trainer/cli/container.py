@@ -10,7 +10,6 @@ docker run IMAGE python3 script.py          anything else that the image has
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -22,8 +21,6 @@ from typing import Literal
 
 from trainer.platforms import PLATFORMS
 from trainer.runtime import guarded, log, output
-
-logger = logging.getLogger(__name__)
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -107,10 +104,9 @@ def _become(argv: list[str]) -> int:
     """Run a program in place of this process, which as number 1 would have to pass on signals."""
     program = shutil.which(argv[0])
     if program is None:
-        logger.critical(
-            "error: %s: no such command; expected train, serve, trainer, flags of the trainer, or "
-            "a program that the image has",
-            argv[0],
+        output.err(
+            f"trainer: error: {argv[0]}: no such command; expected train, serve, trainer, flags of "
+            "the trainer, or a program that the image has"
         )
         return NOT_FOUND
     sys.stdout.flush()
@@ -121,5 +117,5 @@ def _become(argv: list[str]) -> int:
     try:
         os.execv(program, argv)
     except OSError as error:
-        logger.critical("error: %s: %s", program, error.strerror)
+        output.err(f"trainer: error: {program}: {error.strerror}")
         return NOT_EXECUTABLE

@@ -38,8 +38,6 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Download the files; print where they are."""
-    # Standard output has the names of the files alone.
-    log.begin(to="err")
     if not args.timeout > 0:
         raise UserError(
             subject=f"--timeout {args.timeout:g}",
@@ -49,11 +47,12 @@ def run(args: argparse.Namespace) -> None:
 
     mirrors, limits = args.mirror or mnist.MIRRORS, mnist.DownloadLimits(timeout=args.timeout)
     if not is_remote(args.out):
-        log.begin(to="out")
         out = Path(local_path(args.out, flag="--out"))
         files = mnist.download(out, mirrors=mirrors, limits=limits)
         output.out("\n".join(map(str, files)))
         return
+    # Standard output has the names of the files alone.
+    log.begin(to="err")
     from trainer.runtime import Patience
     from trainer.storage import Place, push
 

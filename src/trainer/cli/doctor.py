@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from trainer.cli.endings import FAILURE
 from trainer.config import Hparams, Job, Parser, add_flags as add_options
 from trainer.runtime import log, output
 
@@ -35,4 +36,4 @@ def run(args: argparse.Namespace) -> int:
         output.out_json(report.as_dict())
     else:
         output.out("\n".join(report.lines()))
-    return 0 if report.ok else 1
+    return 0 if report.ok else FAILURE

@@ -8,20 +8,15 @@ TensorFlow nor NumPy.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.cli.endings import ending_of
 from trainer.cli.program import TrainerProgram, prepare
-from trainer.config import RETRY, RetryableError, UserError
 from trainer.launch import exiting_on_sigterm, failure_file
 from trainer.platforms import Environment, detect_platform
-from trainer.runtime import guarded, host_limits, log, output
-
-logger = logging.getLogger(__name__)
-
-USER_MISTAKE = 2
+from trainer.runtime import guarded, log, output
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,8 +49,15 @@ def _main(argv: Sequence[str]) -> int:
             report.path = program.job.failure_file
             log.begin(program.job.verbosity)
         outcome = program.run()
-    except (UserError, RetryableError, RuntimeError, OSError) as error:
-        return _not_started(error, report, debug=debug)
+    except Exception as error:
+        ending = ending_of(error)
+        if ending is None:
+            raise
+        if debug:
+            output.err_traceback(error)
+        ending.print()
+        report.write(ending.reason)
+        return ending.code
     failure = outcome.failure
     if failure:
         report.write(failure.reason, host=failure.host, process=failure.process)
@@ -63,25 +65,8 @@ def _main(argv: Sequence[str]) -> int:
         report.write(failure_file.reason_from(outcome))
         line = failure_file.line_from(outcome)
         if line:
-            logger.critical("failed: %s", line)
+            output.err(f"trainer: failed: {line}")
     return outcome.code
-
-
-def _not_started(error: Exception, report: _FailureReport, *, debug: bool) -> int:
-    """Print and report why nothing was started; return the exit code."""
-    retry = isinstance(error, RetryableError)
-    is_ours = isinstance(error, (UserError, RetryableError))
-    reason = str(error) if is_ours else host_limits.mistake_of(error)
-    if reason is None:
-        raise error
-    if debug:
-        output.err_traceback(error)
-    if retry:
-        logger.critical("failed: %s; a new try may cure it", reason)
-    else:
-        logger.critical("error: %s", reason)
-    report.write(reason)
-    return RETRY if retry else USER_MISTAKE
 
 
 class _FailureReport:

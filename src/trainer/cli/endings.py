@@ -1,0 +1,63 @@
+"""How a command ends that failed: the line that says why, and the exit code.
+
+The line is printed and not logged: the modules of a user may have disabled all loggers.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from trainer.config import PEER, RETRY, PeerError, RetryableError, UserError
+from trainer.runtime import host_limits, output
+
+USER_MISTAKE = 2
+FAILURE = 1
+# TensorFlow puts where an error happened, for each node anew, before what happened.
+_WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """The end of a command that failed.
+
+    Attributes:
+        reason: What failed.
+        line: The same for standard error, without the program's name.
+        code: The exit code.
+    """
+
+    reason: str
+    line: str
+    code: int
+
+    def print(self) -> None:
+        """Print the line to standard error."""
+        output.err(f"trainer: {self.line}")
+
+
+def ending_of(error: Exception) -> Ending | None:
+    """Return how a command ends with an error that somebody can mend; None for any other."""
+    if isinstance(error, RetryableError):
+        code = PEER if isinstance(error, PeerError) else RETRY
+        line = f"failed: {error}; a new try may cure it"
+        return Ending(reason=str(error), line=line, code=code)
+    mistake = str(error) if isinstance(error, UserError) else host_limits.mistake_of(error)
+    if mistake is None:
+        return None
+    return Ending(reason=mistake, line=f"error: {mistake}", code=USER_MISTAKE)
+
+
+def ending_of_failure(error: Exception) -> Ending:
+    """Return how a command ends with an error that nobody foresaw."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename2 or error.filename}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += "; make room, or name a folder on a larger disk"
+    else:
+        lines = str(error).splitlines()
+        words = "\n".join(line for line in lines if not line.strip().startswith(_WHERE)) or error
+        text = f"{type(error).__name__}: {words}"
+    # Mask before cutting: half a secret would not be found.
+    text = output.clean(" ".join(text.split()))[:500]
+    return Ending(reason=text, line=f"failed: {text} (--debug shows where)", code=FAILURE)
