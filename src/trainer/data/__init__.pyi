@@ -9,6 +9,7 @@ from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
 from .folders import data_among as data_among, look as look
 from .formats.example import encode as encode
+from .formats.npy import NpyHeaderError as NpyHeaderError, read_npy_header as read_npy_header
 from .formats.protobuf import (
     BYTES as BYTES,
     WireError as WireError,

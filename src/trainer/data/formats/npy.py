@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -24,14 +25,62 @@ if TYPE_CHECKING:
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 MAGIC = b"\x93NUMPY"
-HEADERS = {
+# Bytes of a header; NumPy evaluates what stands in it.
+LONGEST_HEADER = 10_000
+_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 
 
-def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, type and the offset of the values of an npy file.
+class NpyHeaderError(Exception):
+    """The header of an npy file cannot be read; the reason on one line."""
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """The header of an npy file.
+
+    Attributes:
+        shape: Of the array, as the file has it: nobody has checked that it makes sense.
+        dtype: Of its values.
+        is_fortran: True if they stand in Fortran order.
+        offset: Where they begin, in bytes.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    is_fortran: bool
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """The number of bytes that the values take."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_npy_header(file: IO[bytes]) -> NpyHeader:
+    """Read the header of an npy file, which anybody may have written.
+
+    Args:
+        file: At its beginning; afterwards at the values.
+
+    Raises:
+        NpyHeaderError: There is none, it is damaged, or it is of an unknown version.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in _READERS:
+            raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+        shape, is_fortran, dtype = _READERS[version](file, max_header_size=LONGEST_HEADER)
+    except Exception as error:
+        # NumPy's parser lets through whatever its own steps raise, some of it in many lines.
+        raise NpyHeaderError(" ".join(str(error).split()) or type(error).__name__) from None
+    return NpyHeader(shape, dtype, is_fortran, file.tell())
+
+
+def header(path: Path) -> NpyHeader:
+    """Return the header of an npy file of plain values, whose length has been checked.
 
     Raises:
         DataError: The header cannot be read, the array holds objects or is in Fortran order, or
@@ -39,33 +88,26 @@ def header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     """
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            if version not in HEADERS:
-                raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-            shape, fortran, dtype = HEADERS[version](file)
-            offset = file.tell()
-            body = file.seek(0, 2) - offset
-    except Exception as error:
-        # Numpy's parser lets through whatever its own steps raise, some of it in many lines.
-        reason = " ".join(str(error).split())[:80] or type(error).__name__
+            found = read_npy_header(file)
+            body = file.seek(0, 2) - found.offset
+    except (NpyHeaderError, OSError) as error:
         raise DataError(
             subject=path,
-            problem=f"npy header cannot be read ({reason})",
+            problem=f"npy header cannot be read ({str(error)[:80]})",
         ) from None
-    if fortran or dtype.hasobject:
+    if found.is_fortran or found.dtype.hasobject:
         raise DataError(
             subject=path,
-            problem=f"npy of {dtype} in Fortran order or of objects",
+            problem=f"npy of {found.dtype} in Fortran order or of objects",
             remedy="save plain uint8",
         )
-    expected = math.prod(shape) * dtype.itemsize
-    if body != expected:
+    if body != found.size:
         raise DataError(
             subject=path,
-            problem=f"the body has {body} bytes, but the header calls for {expected}",
+            problem=f"the body has {body} bytes, but the header calls for {found.size}",
             remedy="write the file again",
         )
-    return shape, dtype, offset
+    return found
 
 
 class NpyTable:
@@ -85,14 +127,16 @@ class NpyTable:
     def __init__(self, images: Path, labels: Path) -> None:
         self.name = f"{images} with {labels.name}"
         self.damage: list[str] = []
-        shape, dtype, self.offset = header(images)
-        if dtype != np.uint8:
+        pixels = header(images)
+        shape, self.offset = pixels.shape, pixels.offset
+        if pixels.dtype != np.uint8:
             raise DataError(
                 subject=images,
-                problem=f"images are {dtype}, expected uint8 of 0 to 255",
+                problem=f"images are {pixels.dtype}, expected uint8 of 0 to 255",
             )
         check_image_shape(shape[1:], where=str(images))
-        counts, dtype, _ = header(labels)
+        classes = header(labels)
+        counts, dtype = classes.shape, classes.dtype
         if len(counts) != 1 or dtype.kind not in "iu":
             raise DataError(
                 subject=labels,
@@ -126,14 +170,14 @@ class NpyFormat(Format):
         return head.startswith(MAGIC)
 
     def role(self, path: Path, head: bytes) -> Role:
-        return "images" if len(header(path)[0]) > 1 else "labels"
+        return "images" if len(header(path).shape) > 1 else "labels"
 
     def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
         assert labels is not None
         return NpyTable(path, labels)
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
-        return Estimate(sum(header(file)[0][0] for file in files), exact=True)
+        return Estimate(sum(header(file).shape[0] for file in files), exact=True)
 
     def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
         from trainer.data.graph import fixed_length

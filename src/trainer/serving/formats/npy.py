@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
+from trainer.data import NpyHeaderError, read_npy_header
 from trainer.serving.formats.outputs import Arrays, ResponseFormat, as_rows, tables
 from trainer.serving.formats.request import Form, PredictRequest, checked, choose
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
-
-LONGEST_HEADER = 10_000
 
 
 def read(
@@ -38,25 +36,20 @@ def read(
 def _array(body: bytes) -> np.ndarray:
     file = io.BytesIO(body)
     try:
-        version = np.lib.format.read_magic(file)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = reader(file, max_header_size=LONGEST_HEADER)
-    except Exception as error:
-        # NumPy's parser lets through whatever its own steps raise.
-        reason = shown(error) or type(error).__name__
-        raise bad_request(f"npy: the header cannot be read ({reason})") from None
+        header = read_npy_header(file)
+    except NpyHeaderError as error:
+        raise bad_request(f"npy: the header cannot be read ({shown(error)})") from None
+    dtype, shape, start = header.dtype, header.shape, header.offset
     if dtype.hasobject or not dtype.itemsize or any(size < 0 for size in shape):
         raise bad_request(f"npy: an array of {dtype} {list(shape)}; expected numbers")
-    start, size = file.tell(), math.prod(shape) * dtype.itemsize
     # Before anything is made in memory: a header can claim any shape.
-    if len(body) - start != size:
-        raise bad_request(f"npy: {len(body) - start} bytes of values; the header calls for {size}")
+    if len(body) - start != header.size:
+        raise bad_request(
+            f"npy: {len(body) - start} bytes of values; the header calls for {header.size}"
+        )
     flat = np.frombuffer(body, dtype, offset=start)
     try:
-        return flat.reshape(shape, order="F" if fortran else "C")
+        return flat.reshape(shape, order="F" if header.is_fortran else "C")
     except (ValueError, TypeError) as error:
         # More dimensions than NumPy has, or larger ones where another is 0.
         raise bad_request(f"npy: no array has this shape ({shown(error)})") from None

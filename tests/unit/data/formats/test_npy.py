@@ -212,9 +212,9 @@ def test_a_damaged_header_is_read_or_told_but_never_crashes(folder, at, junk):
 def test_the_offset_of_the_values_is_that_of_the_header(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.arange(12, dtype=np.int16).reshape(3, 4))
-    shape, dtype, offset = header(path)
-    assert (shape, dtype) == ((3, 4), np.int16)
-    assert np.frombuffer(path.read_bytes()[offset:], dtype).tolist() == list(range(12))
+    found = header(path)
+    assert (found.shape, found.dtype) == ((3, 4), np.int16)
+    assert np.frombuffer(path.read_bytes()[found.offset :], found.dtype).tolist() == list(range(12))
 
 
 def test_a_file_that_becomes_shorter_is_told(tmp_path):
