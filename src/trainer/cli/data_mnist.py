@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> None:
     # Standard output has the names of the files alone.
     log.begin(to="err")
     from trainer.runtime import Patience
-    from trainer.storage import Place, push
+    from trainer.storage import RemotePath, push
 
-    Place(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
+    RemotePath(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, limits=limits)
         push(Path(work), args.out, flag="--out", tell=output.err)

@@ -7,7 +7,7 @@ from .create import (
 from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
-from .folders import data_among as data_among, look as look
+from .folders import data_among as data_among, scan_path as scan_path
 from .formats.example import encode as encode
 from .formats.npy import NpyHeaderError as NpyHeaderError, read_npy_header as read_npy_header
 from .formats.protobuf import (

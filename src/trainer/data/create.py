@@ -10,15 +10,15 @@ from pathlib import Path
 
 from trainer.config import Split, UserError
 from trainer.data.files import notes, open_tables
-from trainer.data.folders import data_among, look
+from trainer.data.folders import data_among, scan_path
 from trainer.data.formats import example
 from trainer.data.formats.framing import frame
 from trainer.data.formats.table import Table
 from trainer.runtime import Patience, Tell, output
 from trainer.storage import (
     NO_OPTIONS,
-    Options,
-    Place,
+    DriverOptions,
+    RemotePath,
     StorageError,
     fetch,
     is_remote,
@@ -38,7 +38,7 @@ def create_anywhere(
     source: str | None,
     out: str,
     shards: int = 1,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
 ) -> list[str]:
     """Write a data set as `create` does, from and to folders on disk or in object stores.
@@ -61,7 +61,7 @@ def create_anywhere(
         if not is_remote(out):
             folder = Path(local_path(out, flag="--out"))
         else:
-            place = Place(out, flag="--out", options=options, patience=Patience(tell=tell))
+            place = RemotePath(out, flag="--out", options=options, patience=Patience(tell=tell))
             place.check_writable()
             _refuse_others(place, out=out, shards=shards)
             folder = Path(stack.enter_context(_scratch()))
@@ -118,7 +118,7 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
         folder = out / split
         written[split] = [folder / name for name in _names(split, shards)]
         # Files of an earlier run with another number of shards would be read along with these.
-        others = set(look(folder).files) - set(written[split]) if folder.is_dir() else set()
+        others = set(scan_path(folder).files) - set(written[split]) if folder.is_dir() else set()
         if others:
             raise UserError(
                 subject=f"--out {out}",
@@ -152,7 +152,7 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True)
 
 
-def _refuse_others(place: Place, *, out: str, shards: int) -> None:
+def _refuse_others(place: RemotePath, *, out: str, shards: int) -> None:
     """Raise a UserError if the folder in a store holds data that would be read along."""
     there = place.contents()
     for split in SPLITS:
@@ -167,7 +167,7 @@ def _refuse_others(place: Place, *, out: str, shards: int) -> None:
 
 
 @contextlib.contextmanager
-def _taken_back(place: Place, names: list[str]) -> Iterator[None]:
+def _taken_back(place: RemotePath, names: list[str]) -> Iterator[None]:
     """Delete what is new in a store if the block fails: all files or none."""
     before = place.contents()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.config import TESTS, DataError, Part, Split, part_of
-from trainer.data.folders import Held, look
+from trainer.data.folders import FolderContents, scan_path
 from trainer.data.formats.registry import accepted
 from trainer.data.formats.table import Table
 from trainer.data.recognise import DataFiles, recognise
@@ -87,7 +87,7 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
         for path in map(Path, paths)
         # A file named by itself is meant for what it is given for, whatever its name.
         if not path.is_file()
-        for part in _parts(path, look(path))
+        for part in _parts(path, scan_path(path))
     )
 
 
@@ -130,11 +130,13 @@ def _missing(files: Iterable[Path]) -> list[str]:
     ]
 
 
-def _look_at(paths: Sequence[str], *, flag: str) -> list[tuple[Path, Held]]:
+def _look_at(paths: Sequence[str], *, flag: str) -> list[tuple[Path, FolderContents]]:
     return [(path, _held(path, flag=flag)) for path in map(Path, paths)]
 
 
-def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> list[Path]:
+def _choose(
+    looked: Sequence[tuple[Path, FolderContents]], *, split: Split, flag: str
+) -> list[Path]:
     """Return the files that belong to `split`; to evaluate on, those of one part of the data."""
     named = [(path, _parts(path, held)) for path, held in looked]
     wanted: Part = "train"
@@ -156,14 +158,14 @@ def _choose(looked: Sequence[tuple[Path, Held]], *, split: Split, flag: str) -> 
     return found
 
 
-def _held(path: Path, *, flag: str) -> Held:
+def _held(path: Path, *, flag: str) -> FolderContents:
     """Return what a path names.
 
     Raises:
         DataError: There is no data.
     """
     try:
-        held = look(path)
+        held = scan_path(path)
     except OSError as error:
         where = error.filename or path
         raise DataError(
@@ -186,7 +188,7 @@ def _held(path: Path, *, flag: str) -> Held:
     )
 
 
-def _parts(path: Path, held: Held) -> dict[Part | None, list[Path]]:
+def _parts(path: Path, held: FolderContents) -> dict[Part | None, list[Path]]:
     """Return the files of a path by the part of the data that their names say they are."""
     if held.files == [path]:
         return {None: held.files}

@@ -46,7 +46,7 @@ _VALUES = re.compile(r"(.*)\.data-\d{5}-of-\d{5}")
 
 
 @dataclass(frozen=True)
-class Held:
+class FolderContents:
     """What a path names.
 
     Attributes:
@@ -82,7 +82,7 @@ def data_among(names: Iterable[str]) -> set[str]:
     return {name for name in names if not passed(name)}
 
 
-def look(path: Path) -> Held:
+def scan_path(path: Path) -> FolderContents:
     """Look through a folder, to any depth, or what a glob matches.
 
     Links are followed. A folder that several of them lead to is looked through once, or once for
@@ -95,8 +95,8 @@ def look(path: Path) -> Held:
         OSError: A folder cannot be read, or a link leads nowhere.
     """
     if path.is_file():
-        return Held(files=[path])
-    held = Held()
+        return FolderContents(files=[path])
+    held = FolderContents()
     if path.is_dir():
         _walk([path], held, top=path)
     else:
@@ -111,7 +111,7 @@ def look(path: Path) -> Held:
     return held
 
 
-def _matching(glob: Path, held: Held) -> list[Path]:
+def _matching(glob: Path, held: FolderContents) -> list[Path]:
     """Return the folders that a glob matches; the files go into `held`."""
     folders = []
     beside: dict[Path, list[str]] = {}
@@ -128,7 +128,7 @@ def _matching(glob: Path, held: Held) -> list[Path]:
     return folders
 
 
-def _walk(folders: Iterable[Path], held: Held, *, top: Path) -> None:
+def _walk(folders: Iterable[Path], held: FolderContents, *, top: Path) -> None:
     queue = collections.deque(
         (folder, part_of(folder.relative_to(top).parts), folder.is_symlink()) for folder in folders
     )
@@ -185,7 +185,7 @@ def _is_of_a_format(name: str) -> bool:
     return name.endswith(suffixes) and not name.startswith(globs.HIDDEN)
 
 
-def _sort_in(path: Path, beside: Collection[str], held: Held) -> None:
+def _sort_in(path: Path, beside: Collection[str], held: FolderContents) -> None:
     if _passes_file(path.name, beside=beside):
         held.beside.append(path.name)
         return

@@ -14,7 +14,7 @@ import numpy as np
 from trainer.data.formats.table import BLOCK
 
 
-class Order:
+class ExampleOrder:
     """The order of examples in each epoch.
 
     Shuffled, an epoch is a random permutation of all blocks of `BLOCK` examples, cut into pieces of

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
-from trainer.data.order import Order
+from trainer.data.order import ExampleOrder
 
 # How many examples a streamed piece holds, so how far shuffling mixes: 256 runs of 64 records
 # from all over the data, 13 MB.
@@ -91,7 +91,7 @@ class Stream:
                 problem=f"no records for {process}",
             )
         cached = self.size * IMAGE_BYTES <= cache_mb * 2**20
-        self._order = Order(
+        self._order = ExampleOrder(
             [len(table) for table in self.tables],
             seed=seed,
             shuffle=training,

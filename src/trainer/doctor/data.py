@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.config import Job, UserError
-from trainer.data import data_among, look, titles
+from trainer.data import data_among, scan_path, titles
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
@@ -120,7 +120,7 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]
     if job.module != Job.module:
-        found = [file for path in paths for file in look(Path(path)).files]
+        found = [file for path in paths for file in scan_path(Path(path)).files]
         kind, examples, exact, notes = f"for {job.module}", None, True, ""
     else:
         data = files.find(paths, split=split)

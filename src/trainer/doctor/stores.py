@@ -10,7 +10,7 @@ from trainer.doctor.findings import Finding
 from trainer.storage import is_remote
 
 if TYPE_CHECKING:
-    from trainer.storage import Place
+    from trainer.storage import RemotePath
 
 # Seconds for a list of data, and for one look at a folder that is written to.
 LISTING, LOOK = 8.0, 4.0
@@ -77,9 +77,9 @@ def _no_answer(about: str, error: Exception, facts: Mapping[str, object]) -> Fin
     return Finding(about=about, text=text, level="note", facts=dict(facts))
 
 
-def _place(url: str, flag: str, seconds: float) -> Place:
+def _place(url: str, flag: str, seconds: float) -> RemotePath:
     from trainer.runtime import Patience
-    from trainer.storage import Place
+    from trainer.storage import RemotePath
 
     patience = Patience(tell=lambda _: None, stopped=lambda: True, seconds=seconds)
-    return Place(url, flag=flag, patience=patience)
+    return RemotePath(url, flag=flag, patience=patience)

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from trainer.config import UserError
-from trainer.storage import Limits, checked, extract, leads_back, opened
+from trainer.storage import ArchiveLimits, check_members, extract, links_to_ancestor, open_archive
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
-ARCHIVE = Limits(members=20_000, size=64 * 2**30, links=False)
+ARCHIVE = ArchiveLimits(members=20_000, size=64 * 2**30, links=False)
 ZIP_SIZE = 16 * 2**30
 # No protocol buffer may be larger than twice this.
 MOST = 2**30
@@ -120,7 +120,7 @@ def files(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for place, folders, names in os.walk(folder, followlinks=True):
         shown = (n for n in folders if not n.startswith(".") and n != "__pycache__")
-        folders[:] = sorted(name for name in shown if not leads_back(Path(place, name)))
+        folders[:] = sorted(name for name in shown if not links_to_ancestor(Path(place, name)))
         for name in sorted(n for n in names if not n.startswith(".")):
             path = Path(place, name)
             if path.is_file():
@@ -152,13 +152,13 @@ def _folder(path: Path, name: str) -> Contents:
 
 
 def _tar(path: Path, name: str, *, form: str) -> Contents:
-    with opened(path, name=name, limits=ARCHIVE) as tar:
-        listed = checked(tar, name=name, limits=ARCHIVE)
+    with open_archive(path, name=name, limits=ARCHIVE) as tar:
+        listed = check_members(tar, name=name, limits=ARCHIVE)
     members = {PurePosixPath(member.name).as_posix(): member for member in listed}
 
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:
-        with opened(path, name=name, limits=ARCHIVE) as tar:
+        with open_archive(path, name=name, limits=ARCHIVE) as tar:
             yield extract(tar, members[key])
 
     sizes = {key: member.size for key, member in members.items() if member.isfile()}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from trainer.config import RETRY
 from trainer.runtime import output
-from trainer.storage import answer_of, mistake_of
+from trainer.storage import permanent_problem, response_of
 
 
 def fetch(uri: str, to: Path) -> None:
@@ -41,7 +41,7 @@ def main(uri: str, to: str) -> int:
         # botocore has some seventy kinds, without a common one.
         error = _with_body(uri, error)
         output.err(" ".join(f"{type(error).__name__}: {error}".split()))
-        return 1 if mistake_of(error, lost="is not there") else RETRY
+        return 1 if permanent_problem(error, lost="is not there") else RETRY
     else:
         return 0
     return 1
@@ -49,7 +49,7 @@ def main(uri: str, to: str) -> int:
 
 def _with_body(uri: str, error: Exception) -> Exception:
     """Return an error with the store's own code, which the answer to a HEAD does not hold."""
-    if not answer_of(error).is_bare:
+    if not response_of(error).is_bare:
         return error
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     region = os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION"))
@@ -58,7 +58,7 @@ def _with_body(uri: str, error: Exception) -> Exception:
         client = boto3.client("s3", region, endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
         client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
     except Exception as other:
-        return other if answer_of(other).status == answer_of(error).status else error
+        return other if response_of(other).status == response_of(error).status else error
     return error
 
 

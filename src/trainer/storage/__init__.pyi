@@ -6,17 +6,25 @@ from . import (
     unfinished as unfinished,
 )
 from .archive import (
-    Limits as Limits,
-    checked as checked,
+    ArchiveLimits as ArchiveLimits,
+    check_members as check_members,
     extract as extract,
-    opened as opened,
+    open_archive as open_archive,
     unpack as unpack,
 )
-from .errors import StorageError as StorageError, answer_of as answer_of, mistake_of as mistake_of
-from .globs import leads_back as leads_back
+from .errors import (
+    StorageError as StorageError,
+    permanent_problem as permanent_problem,
+    response_of as response_of,
+)
+from .globs import links_to_ancestor as links_to_ancestor
 from .local import move_file as move_file
 from .locking.folder import exclusive as exclusive
 from .plain_names import plain as plain
-from .remote import NO_OPTIONS as NO_OPTIONS, Options as Options, Place as Place
+from .remote import (
+    NO_OPTIONS as NO_OPTIONS,
+    DriverOptions as DriverOptions,
+    RemotePath as RemotePath,
+)
 from .transfer import SENDING as SENDING, fetch as fetch, push as push
 from .urls import is_remote as is_remote, local_path as local_path

@@ -37,7 +37,7 @@ DAMAGED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ArchiveLimits:
     """What an archive may hold.
 
     Attributes:
@@ -51,7 +51,7 @@ class Limits:
     links: bool = True
 
 
-def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> None:
+def unpack(archive: Path, to: Path, *, name: str, limits: ArchiveLimits = ArchiveLimits()) -> None:
     """Unpack a tar file, compressed or not, if all of it belongs into the folder.
 
     Python's `data` filter alone would not do: Debian's 3.11.2 has none, up to 3.11.12 and 3.12.10
@@ -67,8 +67,8 @@ def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> 
     Raises:
         UserError: It is damaged, no tar file, too large, or holds what may not be unpacked.
     """
-    with opened(archive, name=name, limits=limits) as tar:
-        members = checked(tar, name=name, limits=limits)
+    with open_archive(archive, name=name, limits=limits) as tar:
+        members = check_members(tar, name=name, limits=limits)
         _file(tar).let_data()
         to.mkdir(parents=True, exist_ok=True)
         need, free = sum(member.size for member in members), shutil.disk_usage(to).free
@@ -83,7 +83,7 @@ def unpack(archive: Path, to: Path, *, name: str, limits: Limits = Limits()) -> 
 
 
 @contextlib.contextmanager
-def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarFile]:
+def open_archive(archive: Path, *, name: str, limits: ArchiveLimits) -> Iterator[tarfile.TarFile]:
     """Open a tar file, compressed or not, to read its headers; for more see `extract`.
 
     Raises:
@@ -117,7 +117,9 @@ def opened(archive: Path, *, name: str, limits: Limits) -> Iterator[tarfile.TarF
         ) from None
 
 
-def checked(tar: tarfile.TarFile, *, name: str, limits: Limits) -> list[tarfile.TarInfo]:
+def check_members(
+    tar: tarfile.TarFile, *, name: str, limits: ArchiveLimits
+) -> list[tarfile.TarInfo]:
     """The members of an archive.
 
     All of the file is read, as what compressed it has its checksum and length at its end.
@@ -162,7 +164,7 @@ def _problem(
     path: PurePosixPath,
     member: tarfile.TarInfo,
     seen: dict[PurePosixPath, tarfile.TarInfo],
-    limits: Limits,
+    limits: ArchiveLimits,
 ) -> str | None:
     """What is wrong with a member, in words; `seen` are those before it."""
     # First, as names of names would take long to look through.

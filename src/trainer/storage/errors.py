@@ -54,7 +54,7 @@ class SizeError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoreResponse:
     """What a store answered.
 
     Attributes:
@@ -73,7 +73,7 @@ class Answer:
         return self.code.isdigit() and self.status is not None and self.status < 500
 
 
-def mistake_of(error: Exception, lost: str) -> str | None:
+def permanent_problem(error: Exception, lost: str) -> str | None:
     """Say what no further try mends, in half a line.
 
     Args:
@@ -83,7 +83,7 @@ def mistake_of(error: Exception, lost: str) -> str | None:
     Returns:
         The words; None for what a new try may cure.
     """
-    answer = answer_of(error)
+    answer = response_of(error)
     code, status = answer.code, answer.status
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the local disk is full; take a larger one"
@@ -114,45 +114,47 @@ def mistake_of(error: Exception, lost: str) -> str | None:
     return None
 
 
-def answer_of(error: Exception) -> Answer:
+def response_of(error: Exception) -> StoreResponse:
     """Return what the store answered, by the error that a driver made of it."""
     if isinstance(error, SizeError):
-        return Answer(str(error))
+        return StoreResponse(str(error))
     # As botocore says it, which s3fs gives as the cause of its own error.
     for at in (error, error.__cause__):
         response = getattr(at, "response", None)
         if isinstance(response, dict):
             return _of_s3(response)
     if isinstance(error, TimeoutError):
-        return Answer("no answer in time")
+        return StoreResponse("no answer in time")
     return _of_google(error)
 
 
-def _of_s3(response: dict[str, Any]) -> Answer:
+def _of_s3(response: dict[str, Any]) -> StoreResponse:
     told, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
     headers = meta.get("HTTPHeaders", {})
     region = told.get("Region") or headers.get("x-amz-bucket-region")
     status = meta.get("HTTPStatusCode")
-    return Answer(_short(told.get("Code") or status), status, _short(region) if region else None)
+    return StoreResponse(
+        _short(told.get("Code") or status), status, _short(region) if region else None
+    )
 
 
-def _of_google(error: Exception) -> Answer:
+def _of_google(error: Exception) -> StoreResponse:
     """Read an error of gcsfs, which keeps the words of an answer, but not its code."""
     text = str(error)
     # These words are Google's; all others may hold addresses or tokens, and are not passed on.
     if "requester pays" in text:
-        return Answer("UserProjectMissing", 400)
+        return StoreResponse("UserProjectMissing", 400)
     if re.search(r"[Rr]ate ?[Ll]imit ?[Ee]xceeded|exceeded the rate limit", text):
-        return Answer("rateLimitExceeded", 429)
+        return StoreResponse("rateLimitExceeded", 429)
     if text.startswith("Forbidden"):
         right = re.search(r"\bstorage\.[a-z]+\.[a-zA-Z]+\b", text)
         more = f" {right[0]}" if right else " billing is disabled" if "billing" in text else ""
-        return Answer(f"403{more}", 403)
+        return StoreResponse(f"403{more}", 403)
     if text.startswith("Bad Request"):
-        return Answer("400", 400)
+        return StoreResponse("400", 400)
     said = getattr(error, "code", None) or getattr(error, "status", None)
     status = int(said) if said is not None and str(said).isdigit() else None
-    return Answer(_short(status or type(error).__name__), status)
+    return StoreResponse(_short(status or type(error).__name__), status)
 
 
 def _short(code: Any) -> str:

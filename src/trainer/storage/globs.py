@@ -61,7 +61,7 @@ def find(path: Path) -> list[Path]:
     return sorted(set(_below(Path(top), pattern, ())))
 
 
-def leads_back(path: Path) -> bool:
+def links_to_ancestor(path: Path) -> bool:
     """Return whether a path is a link to a folder that it lies in itself."""
     if not path.is_symlink():
         return False

@@ -19,14 +19,20 @@ from typing import Any, TypeVar
 from trainer.config import UserError
 from trainer.runtime import PATIENT, Patience, StoppedError, install
 from trainer.storage import globs, unfinished
-from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, answer_of, mistake_of
+from trainer.storage.errors import (
+    NO_BUCKET,
+    SizeError,
+    StorageError,
+    permanent_problem,
+    response_of,
+)
 from trainer.storage.local import MARKERS
 from trainer.storage.urls import URL, is_remote
 
 T = TypeVar("T")
 # Settings of the drivers, by `s3` and `gs`, beyond what they find for themselves.
-Options = Mapping[str, Mapping[str, Any]]
-NO_OPTIONS: Options = {}
+DriverOptions = Mapping[str, Mapping[str, Any]]
+NO_OPTIONS: DriverOptions = {}
 # Chooses some of the names in a folder.
 Among = Callable[[Iterable[str]], set[str]]
 
@@ -56,19 +62,19 @@ DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def children(
     url: str,
     *,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
     patience: Patience = PATIENT,
 ) -> list[str]:
     """The names of the folders directly in a remote folder."""
-    names = Place(url, flag=flag, options=options, patience=patience).contents()
+    names = RemotePath(url, flag=flag, options=options, patience=patience).contents()
     return sorted({name.split("/")[0] for name in names if "/" in name})
 
 
 def versions(
     url: str,
     *,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
     patience: Patience = PATIENT,
 ) -> list[int]:
@@ -78,42 +84,44 @@ def versions(
 
 
 def read_file(
-    path: str, *, options: Options = NO_OPTIONS, patience: Patience = PATIENT
+    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = PATIENT
 ) -> bytes | None:
     """Return what a small object or local file holds, or None if it is not there."""
     if not is_remote(path):
         file = Path(path)
         return file.read_bytes() if file.is_file() else None
     folder, _, name = path.rpartition("/")
-    place = Place(folder, flag="--output-dir", options=options, patience=patience)
+    place = RemotePath(folder, flag="--output-dir", options=options, patience=patience)
     return place.read_small(name)
 
 
-def is_file(path: str, *, options: Options = NO_OPTIONS, patience: Patience = PATIENT) -> bool:
+def is_file(
+    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = PATIENT
+) -> bool:
     """Return whether there is an object or a local file."""
     if not is_remote(path):
         return Path(path).is_file()
     folder, _, name = path.rpartition("/")
-    place = Place(folder, flag="--model-dir", options=options, patience=patience)
+    place = RemotePath(folder, flag="--model-dir", options=options, patience=patience)
     return name in place.contents()
 
 
 def remove(
     url: str,
     *,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
     patience: Patience = PATIENT,
 ) -> None:
     """Delete all that is in a remote folder, first what says that it is whole."""
-    place = Place(url, flag=flag, options=options, patience=patience)
+    place = RemotePath(url, flag=flag, options=options, patience=patience)
     if not place.key:
         raise ValueError(f"{url}: a whole bucket is not removed")
     for name in sorted(place.contents(), key=lambda n: PurePosixPath(n).name not in LAST):
         place.delete(name)
 
 
-class Place:
+class RemotePath:
     """An object, a folder or a glob of a store, or a whole bucket.
 
     Args:
@@ -132,7 +140,7 @@ class Place:
         url: str,
         *,
         flag: str,
-        options: Options = NO_OPTIONS,
+        options: DriverOptions = NO_OPTIONS,
         stop: threading.Event | None = None,
         patience: Patience = PATIENT,
     ) -> None:
@@ -393,8 +401,8 @@ class Place:
                 if self.stop.is_set():
                     raise
                 error = self._with_body(error, key)
-                code = answer_of(error).code
-                mistake = mistake_of(error, lost)
+                code = response_of(error).code
+                mistake = permanent_problem(error, lost)
                 if mistake:
                     raise UserError(
                         subject=f"{self.flag} {url}",
@@ -409,13 +417,13 @@ class Place:
 
         S3 is asked for sizes by HEAD, and says no more than 400, 403 or 301 to that.
         """
-        if self.scheme != "s3" or not answer_of(error).is_bare:
+        if self.scheme != "s3" or not response_of(error).is_bare:
             return error
         names = {"Bucket": self.bucket, "Key": key or self.key or "-"}
         try:
             self.fs.call_s3("get_object", **names, Range="bytes=0-0", timeout=ANSWER)
         except Exception as other:
-            return other if answer_of(other).status == answer_of(error).status else error
+            return other if response_of(other).status == response_of(error).status else error
         return error
 
 

@@ -15,7 +15,7 @@ from trainer.config import UserError, part_of
 from trainer.runtime import Patience, StoppedError, Tell, never, output
 from trainer.storage import unfinished
 from trainer.storage.errors import StorageError
-from trainer.storage.remote import LAST, NO_OPTIONS, WORKERS, Among, Options, Place
+from trainer.storage.remote import LAST, NO_OPTIONS, WORKERS, Among, DriverOptions, RemotePath
 from trainer.storage.urls import is_remote, local_path
 
 TELL_EVERY = 5.0  # seconds between lines of progress
@@ -32,7 +32,7 @@ def fetch(
     into: Path,
     *,
     shard: tuple[int, int] = (0, 1),
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
     stopped: Callable[[], bool] = never,
     flag: str = "--train",
@@ -66,13 +66,13 @@ def fetch(
     patience = Patience(tell=tell, stopped=stopped)
     local: list[str] = []
     shared: list[str] = []
-    jobs: dict[Path, tuple[Place, str, int]] = {}
+    jobs: dict[Path, tuple[RemotePath, str, int]] = {}
     for path in paths:
         if not is_remote(path):
             local.append(local_path(path, flag=flag))
             shared.append(local[-1])
             continue
-        place = Place(path, flag=flag, options=options, stop=stop, patience=patience)
+        place = RemotePath(path, flag=flag, options=options, stop=stop, patience=patience)
         root = into / place.scheme / place.bucket
         found = place.find(patterns=patterns, among=among)
         whole = _test_data(found, place.top) if shard[1] > 1 else set()
@@ -113,7 +113,7 @@ def push(
     url: str,
     *,
     last: Sequence[str] = LAST,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
     stopped: Callable[[], bool] = never,
     flag: str = "--model-dir",
@@ -135,7 +135,7 @@ def push(
         StorageError: The store failed again and again, or does not keep what it is sent.
     """
     patience = Patience(tell=tell, stopped=stopped, seconds=SENDING)
-    place = Place(url, flag=flag, options=options, patience=patience)
+    place = RemotePath(url, flag=flag, options=options, patience=patience)
     base = folder if folder.is_dir() else folder.parent
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
     names = {file.relative_to(base).as_posix(): file for file in files if file.is_file()}
@@ -155,7 +155,7 @@ def is_there(path: Path, size: int) -> bool:
 
 def _transfer(
     groups: Iterable[Sequence[Callable[[], None]]],
-    places: Iterable[Place],
+    places: Iterable[RemotePath],
     what: str,
     patience: Patience,
 ) -> None:

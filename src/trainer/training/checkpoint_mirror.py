@@ -12,8 +12,8 @@ from trainer.runtime import Patience, Tell, never, output
 from trainer.storage import (
     NO_OPTIONS,
     SENDING,
-    Options,
-    Place,
+    DriverOptions,
+    RemotePath,
     StorageError,
     fetch,
     local,
@@ -42,7 +42,7 @@ class CheckpointMirror:
         folder: Path,
         url: str,
         *,
-        options: Options = NO_OPTIONS,
+        options: DriverOptions = NO_OPTIONS,
         tell: Tell = output.out,
         stopped: Callable[[], bool] = never,
         alone: bool = True,
@@ -108,7 +108,7 @@ class CheckpointMirror:
         return name in self._damaged and self._damaged[name] == self._tags(name)
 
     def _tags(self, name: str) -> str:
-        return Place(f"{self._url}/{name}", **self._reading).identity()
+        return RemotePath(f"{self._url}/{name}", **self._reading).identity()
 
     def sync(self) -> None:
         """Send what is new here, then delete remotely what has been deleted here, or is damaged."""
@@ -126,7 +126,7 @@ class CheckpointMirror:
             self._known.remove(name)
 
     def _remote_names(self) -> set[str]:
-        names = Place(self._url, **self._reading).contents()
+        names = RemotePath(self._url, **self._reading).contents()
         return {n.split("/")[0] for n in names if re.fullmatch(r"ckpt-\d+/state\.json", n)}
 
     def _local_names(self) -> set[str]:

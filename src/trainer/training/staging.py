@@ -20,7 +20,15 @@ from trainer.config import Job, UserError, flag as flag_of
 from trainer.data import data_among
 from trainer.distribution import spec_of
 from trainer.runtime import Patience, Tell, never, output
-from trainer.storage import NO_OPTIONS, Options, Place, fetch, globs, is_remote, local_path
+from trainer.storage import (
+    NO_OPTIONS,
+    DriverOptions,
+    RemotePath,
+    fetch,
+    globs,
+    is_remote,
+    local_path,
+)
 from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.destination import LOCAL, Destination, RemoteDestination
 
@@ -65,7 +73,7 @@ def staged(
     *,
     host: tuple[int, int] = (0, 1),
     scratch: Path | None = None,
-    options: Options = NO_OPTIONS,
+    options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
     stopped: Callable[[], bool] = never,
 ) -> Iterator[Stage]:
@@ -99,7 +107,7 @@ def staged(
         reading = Patience(tell=tell, stopped=stopped)
         for field, url in remote.sent.items():
             # A folder that cannot be written is found now, not after hours of training.
-            place = Place(url, flag=flag_of(field), options=options, patience=reading)
+            place = RemotePath(url, flag=flag_of(field), options=options, patience=reading)
             place.check_writable()
         mirror = _mirror(job, remote, work, options=options, tell=tell, stopped=stopped)
         if mirror:
@@ -156,7 +164,7 @@ def _mirror(
     remote: _Remote,
     work: Path,
     *,
-    options: Options,
+    options: DriverOptions,
     tell: Tell,
     stopped: Callable[[], bool],
 ) -> CheckpointMirror | None:
@@ -182,7 +190,7 @@ def _fetch_inputs(
     work: Path,
     *,
     host: tuple[int, int],
-    options: Options,
+    options: DriverOptions,
     tell: Tell,
     stopped: Callable[[], bool],
 ) -> Job:
@@ -237,7 +245,7 @@ def _fetch_inputs(
     )
 
 
-def _folder_on_all_hosts(paths: Sequence[str], options: Options, patience: Patience) -> Path:
+def _folder_on_all_hosts(paths: Sequence[str], options: DriverOptions, patience: Patience) -> Path:
     """Return a folder that has the same path on every host, for the same data.
 
     The chief of a parameter-server job names the files that workers read, so they must be at the
@@ -245,7 +253,7 @@ def _folder_on_all_hosts(paths: Sequence[str], options: Options, patience: Patie
     replaced make another.
     """
     tags = [
-        Place(path, flag="--train", options=options, patience=patience).identity()
+        RemotePath(path, flag="--train", options=options, patience=patience).identity()
         for path in paths
         if is_remote(path)
     ]

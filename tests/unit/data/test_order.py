@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trainer.data.formats.table import BLOCK
-from trainer.data.order import Order
+from trainer.data.order import ExampleOrder
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 
 def order(sizes, *, seed=0, shuffle=True, piece_examples=2 * BLOCK):
-    return Order(sizes, seed=seed, shuffle=shuffle, piece_examples=piece_examples)
+    return ExampleOrder(sizes, seed=seed, shuffle=shuffle, piece_examples=piece_examples)
 
 
 def epoch(one, number=0):

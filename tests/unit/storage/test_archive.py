@@ -13,9 +13,9 @@ from hypothesis import given, settings, strategies as st
 from made_models import member, tar, tree
 
 from trainer.config.errors import UserError
-from trainer.storage.archive import Limits, unpack
+from trainer.storage.archive import ArchiveLimits, unpack
 
-STRICT = Limits(members=10, size=2**20, links=False)
+STRICT = ArchiveLimits(members=10, size=2**20, links=False)
 
 
 def header(**fields: bytes) -> bytes:
@@ -128,7 +128,7 @@ def test_what_does_not_fit_on_the_disk_is_refused(tmp_path):
     # As a file with a hole it needs no room itself.
     os.truncate(archive, 512 + size + 1024)
     with pytest.raises(UserError, match=r"model: takes \d+ MB unpacked, but .*out has \d+ MB left"):
-        unpack(archive, tmp_path / "out", name="model", limits=Limits(size=2**60))
+        unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(size=2**60))
     assert tree(tmp_path / "out") == {}
 
 
@@ -141,7 +141,7 @@ def test_a_header_that_says_it_is_huge_does_not_fill_memory(tmp_path, kind, size
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"^model: not "):
-            unpack(archive, tmp_path / "out", name="model", limits=Limits(links=False))
+            unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(links=False))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -186,7 +186,7 @@ def test_what_stands_before_members_does_not_fill_memory(tmp_path, make, told):
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=f"^model: not .*{told}") as caught:
-            unpack(archive, tmp_path / "out", name="model", limits=Limits(members=2900))
+            unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(members=2900))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -257,7 +257,7 @@ def test_damaged_archives_end_in_one_line_and_nothing_outside(changes, length, z
         archive = folder / "a.tar"
         archive.write_bytes(gzip.compress(raw, 1) if zipped else raw)
         try:
-            unpack(archive, folder / "out", name="model", limits=Limits(size=2**20))
+            unpack(archive, folder / "out", name="model", limits=ArchiveLimits(size=2**20))
         except UserError as error:
             assert "\n" not in str(error)
         assert {path.name for path in folder.iterdir()} <= {"a.tar", "out"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainer.storage.errors import answer_of, mistake_of
+from trainer.storage.errors import permanent_problem, response_of
 
 pytest.importorskip("s3fs")
 pytest.importorskip("gcsfs")
@@ -61,7 +61,7 @@ def of_google(status, message):
 )
 def test_what_s3_says_is_told_by_its_code_and_no_new_try_is_made(code, status, says):
     more = {"Region": "us-west-2"} if code.startswith("Authorization") else {}
-    told = mistake_of(of_s3(code, status, **more), "it was removed")
+    told = permanent_problem(of_s3(code, status, **more), "it was removed")
     assert told is not None
     assert says in told
     assert SECRET not in told
@@ -78,8 +78,8 @@ def test_what_s3_says_is_told_by_its_code_and_no_new_try_is_made(code, status, s
 )  # fmt: skip
 def test_what_passes_is_tried_again(code, status):
     error = of_s3(code, status)
-    assert mistake_of(error, "lost") is None
-    assert answer_of(error).code == code
+    assert permanent_problem(error, "lost") is None
+    assert response_of(error).code == code
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_passes_is_tried_again(code, status):
     ],
 )  # fmt: skip
 def test_what_google_says_is_told_without_its_words(status, message, says):
-    told = mistake_of(of_google(status, message), "nothing there")
+    told = permanent_problem(of_google(status, message), "nothing there")
     assert told is not None
     assert says in told
     assert SECRET not in told
@@ -106,16 +106,16 @@ def test_what_google_says_is_told_without_its_words(status, message, says):
     [(403, "User Rate Limit Exceeded"), (429, "x"), (500, "x"), (502, "x"), (503, "x"), (408, "x")],
 )
 def test_what_passes_at_google_is_tried_again(status, message):
-    assert mistake_of(of_google(status, message), "lost") is None
+    assert permanent_problem(of_google(status, message), "lost") is None
 
 
 def test_credentials_that_were_revoked_are_a_mistake_and_a_lost_connection_is_none():
     from google.auth.exceptions import RefreshError
 
-    told = mistake_of(RefreshError(f"invalid_grant {SECRET}", retryable=False), "")
+    told = permanent_problem(RefreshError(f"invalid_grant {SECRET}", retryable=False), "")
     assert told == "no valid credentials were found (RefreshError); give this job a role or " + (
         "service account"
     )
-    assert mistake_of(RefreshError("metadata", retryable=True), "") is None
-    assert mistake_of(ConnectionResetError(), "") is None
-    assert mistake_of(ValueError("Invalid endpoint: nonsense"), "") is not None
+    assert permanent_problem(RefreshError("metadata", retryable=True), "") is None
+    assert permanent_problem(ConnectionResetError(), "") is None
+    assert permanent_problem(ValueError("Invalid endpoint: nonsense"), "") is not None

@@ -11,7 +11,7 @@ from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.storage.locking import heartbeat, owner
 from trainer.storage.locking.folder import exclusive, is_local
-from trainer.storage.locking.heartbeat import LOCK, Beating, LocalFile
+from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile
 from trainer.storage.transfer import StoppedError
 
 HOLDER = """
@@ -86,12 +86,14 @@ def test_the_file_systems_of_this_machine_are_told_from_others(tmp_path):
 @pytest.fixture
 def lock(tmp_path):
     """Makes locks that beat fast, on one file."""
-    made: list[Beating] = []
+    made: list[HeartbeatLock] = []
     warned: list[str] = []
 
-    def make(beat: float = 0.05) -> Beating:
+    def make(beat: float = 0.05) -> HeartbeatLock:
         made.append(
-            Beating(LocalFile(tmp_path / LOCK), name="--model-dir X", tell=warned.append, beat=beat)
+            HeartbeatLock(
+                LocalLockFile(tmp_path / LOCK), name="--model-dir X", tell=warned.append, beat=beat
+            )
         )
         return made[-1]
 
@@ -101,7 +103,7 @@ def lock(tmp_path):
         one.stop()
 
 
-def take(*locks: Beating, watch: float = 30.0, stopped=never) -> list[str]:
+def take(*locks: HeartbeatLock, watch: float = 30.0, stopped=never) -> list[str]:
     told: list[str] = []
     heartbeat.take(locks, tell=told.append, stopped=stopped, watch=watch, settle=0.05)
     return told

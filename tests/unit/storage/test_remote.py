@@ -13,7 +13,7 @@ from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.storage import globs, remote, transfer
 from trainer.storage.errors import StorageError
-from trainer.storage.remote import Place, remove
+from trainer.storage.remote import RemotePath, remove
 from trainer.storage.transfer import fetch, push
 from trainer.storage.urls import is_remote, local_path
 from trainer.training.checkpoint_mirror import CheckpointMirror
@@ -112,7 +112,7 @@ def test_a_url_without_its_second_slash_is_no_local_folder(url):
 @pytest.mark.parametrize("url", ["s3://", "s3:///x", "gs://*/x", "s3://a b/x", "gs://-b", "s3://ü"])
 def test_malformed_urls_are_refused(url):
     with pytest.raises(UserError) as caught:
-        Place(url, flag="--test")
+        RemotePath(url, flag="--test")
     assert str(caught.value) == (
         f"--test {url}: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more"
     )
@@ -123,7 +123,7 @@ def test_malformed_urls_are_refused(url):
 )
 def test_urls_with_secrets_are_refused_without_telling_them(url):
     with pytest.raises(UserError) as caught:
-        Place(url, flag="--test")
+        RemotePath(url, flag="--test")
     assert str(caught.value) == ("--test: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more")
 
 
@@ -180,7 +180,7 @@ def test_waits_grow_between_tries(driver, tmp_path, monkeypatch):
     stop = types.SimpleNamespace(is_set=lambda: False, wait=waits.append)
     driver.error = ConnectionResetError()
     with pytest.raises(StorageError, match="at last with ConnectionResetError"):
-        Place("s3://bucket/d", flag="--train", stop=stop).contents()
+        RemotePath("s3://bucket/d", flag="--train", stop=stop).contents()
     assert waits == [1.0, 2.0, 4.0]
 
 
@@ -319,10 +319,10 @@ def test_an_object_a_folder_or_a_model_with_wildcards_in_its_name_is_meant_liter
     driver, tmp_path, name
 ):
     driver.objects = {f"bucket/{name}/x": b"1", "bucket/run1/x": b"2", "bucket/lrs/x": b"3"}
-    assert Place(f"s3://bucket/{name}", flag="--train").find() == {f"{name}/x": 1}
-    assert Place(f"s3://bucket/{name}/*", flag="--train").find() == {f"{name}/x": 1}
-    assert Place(f"s3://bucket/{name}/x", flag="--train").find() == {f"{name}/x": 1}
-    url = Place(f"s3://bucket/{name}", flag="--model-dir")
+    assert RemotePath(f"s3://bucket/{name}", flag="--train").find() == {f"{name}/x": 1}
+    assert RemotePath(f"s3://bucket/{name}/*", flag="--train").find() == {f"{name}/x": 1}
+    assert RemotePath(f"s3://bucket/{name}/x", flag="--train").find() == {f"{name}/x": 1}
+    url = RemotePath(f"s3://bucket/{name}", flag="--model-dir")
     assert url.find(patterns=False) == {f"{name}/x": 1}
 
 

@@ -35,7 +35,7 @@ class BadExampleError(Exception):
 
 
 @dataclass(frozen=True)
-class Layout:
+class RecordLayout:
     """Where one record's pixels and label stand, and which of its bytes make it so.
 
     Attributes:
@@ -107,7 +107,7 @@ def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return rows
 
 
-def decode(rows: np.ndarray, *, layouts: list[Layout]) -> tuple[np.ndarray, np.ndarray]:
+def decode(rows: np.ndarray, *, layouts: list[RecordLayout]) -> tuple[np.ndarray, np.ndarray]:
     """Read images and labels from serialised messages of one length.
 
     Args:
@@ -143,7 +143,7 @@ def decode(rows: np.ndarray, *, layouts: list[Layout]) -> tuple[np.ndarray, np.n
     return images, labels
 
 
-def layout_of(record: np.ndarray) -> Layout:
+def layout_of(record: np.ndarray) -> RecordLayout:
     """Find where the pixels and the label stand in one serialised message.
 
     Args:
@@ -174,7 +174,7 @@ def layout_of(record: np.ndarray) -> Layout:
     ends = [0, *(stop for _, stop in free)]
     starts = [*(start for start, _ in free), len(raw)]
     fixed = tuple(slice(a, b) for a, b in zip(ends, starts, strict=True))
-    return Layout(record.copy(), fixed, image, label, label_stop - label)
+    return RecordLayout(record.copy(), fixed, image, label, label_stop - label)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.reader import Reader, Unpacked, open_unpacked, read_head
+from trainer.data.formats.reader import FileReader, UnpackedFile, open_unpacked, read_head
 from trainer.data.formats.table import (
     IMAGE_BYTES,
     IMAGE_SHAPE,
@@ -100,7 +100,7 @@ class IdxTable:
         return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
 
 
-def _open(path: Path) -> tuple[Reader | Unpacked, tuple[int, ...]]:
+def _open(path: Path) -> tuple[FileReader | UnpackedFile, tuple[int, ...]]:
     """Open an IDX file and read its dimensions, having checked the length of its body."""
     file = open_unpacked(path)
     shape = dimensions(file.read(0, min(LONGEST_HEADER, file.size)))

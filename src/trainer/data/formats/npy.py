@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.reader import Reader
+from trainer.data.formats.reader import FileReader
 from trainer.data.formats.table import (
     IMAGE_BYTES,
     IMAGE_SHAPE,
@@ -149,7 +149,7 @@ class NpyTable:
             )
         values = np.load(labels, allow_pickle=False)
         self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
-        self.images = Reader(images)
+        self.images = FileReader(images)
 
     def __len__(self) -> int:
         return self.labels.size

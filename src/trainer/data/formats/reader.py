@@ -24,7 +24,7 @@ OPEN_FILES = 128
 SPOOL_BYTES = 256 << 20
 
 
-class Reader:
+class FileReader:
     """One file, opened when it is read.
 
     Attributes:
@@ -35,7 +35,7 @@ class Reader:
         OSError: It is not there or cannot be read.
     """
 
-    _opened: ClassVar[collections.deque[weakref.ref[Reader]]] = collections.deque()
+    _opened: ClassVar[collections.deque[weakref.ref[FileReader]]] = collections.deque()
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class Reader:
             return self._handle
 
 
-class Unpacked:
+class UnpackedFile:
     """A gzipped file, unpacked on opening; read like a `Reader`.
 
     Raises:
@@ -100,7 +100,7 @@ class Unpacked:
             return self._file.read(size)
 
 
-def open_unpacked(path: Path) -> Reader | Unpacked:
+def open_unpacked(path: Path) -> FileReader | UnpackedFile:
     """Open a file for reading at any place, unpacked first if it is gzipped.
 
     Raises:
@@ -108,7 +108,7 @@ def open_unpacked(path: Path) -> Reader | Unpacked:
     """
     with path.open("rb") as file:
         packed = file.read(2) == GZIP_MAGIC
-    return Unpacked(path) if packed else Reader(path)
+    return UnpackedFile(path) if packed else FileReader(path)
 
 
 def read_head(path: Path, size: int) -> bytes:

@@ -26,7 +26,7 @@ from trainer.data.formats.framing import (
     masked_crc,
     masked_crcs,
 )
-from trainer.data.formats.reader import Reader, read_head
+from trainer.data.formats.reader import FileReader, read_head
 from trainer.data.formats.table import IMAGE_SHAPE, Table, check_labels
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class TFRecordTable:
     def __init__(self, path: Path, *, skip_corrupt: bool = False) -> None:
         self.name, self.path = str(path), path
         self.damage: list[str] = []
-        self._reader = Reader(path)
+        self._reader = FileReader(path)
         self._size = self._reader.size
-        self._layouts: list[example.Layout] = []
+        self._layouts: list[example.RecordLayout] = []
         self._stride = 0
         if not skip_corrupt and self._is_uniform():
             self._count = self._size // self._stride

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.formats.reader import Reader, Unpacked
+from trainer.data.formats.reader import FileReader, UnpackedFile
 from trainer.data.formats.table import IMAGE_BYTES, Table
 from trainer.data.graph.records import GraphRecords, TableConstants, numbered
 
@@ -22,7 +22,7 @@ class FixedLengthTable(Protocol):
         labels: uint8 [n].
     """
 
-    images: Reader | Unpacked
+    images: FileReader | UnpackedFile
     offset: int
     labels: np.ndarray
 
@@ -32,7 +32,7 @@ def records(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
     fixed = [cast("FixedLengthTable", table) for table in tables]
     files = [table.images for table in fixed]
     paths = tf.constant([str(file.path.absolute()) for file in files])
-    packed = tf.constant(["GZIP" if isinstance(file, Unpacked) else "" for file in files])
+    packed = tf.constant(["GZIP" if isinstance(file, UnpackedFile) else "" for file in files])
     headers = tf.constant([table.offset for table in fixed], tf.int64)
     read = numbered(
         lambda i: tf.data.FixedLengthRecordDataset(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.packaging import version_of
-from trainer.storage import leads_back
+from trainer.storage import links_to_ancestor
 
 PROTO = "saved_model.pb"
 DEPTH = 5
@@ -107,5 +107,5 @@ def _saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
     except OSError:
         return
     for name in names:
-        if not leads_back(folder / name):
+        if not links_to_ancestor(folder / name):
             yield from _saved_models(folder / name, depth=depth - 1)

@@ -13,8 +13,8 @@ from pathlib import Path
 from trainer.config import Job, UserError
 from trainer.runtime import Patience, Tell
 from trainer.storage.locking import heartbeat, owner
-from trainer.storage.locking.heartbeat import LOCK, Beating, LocalFile, RemoteFile
-from trainer.storage.remote import Place
+from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile, RemoteLockFile
+from trainer.storage.remote import RemotePath
 from trainer.storage.urls import is_remote, local_path
 
 # File systems of which all users are on this machine.
@@ -53,8 +53,8 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
     }
     named = [(flag, folder) for flag, folder in folders.items() if folder]
     seen: set[str] = set()
-    beating: list[Beating] = []
-    places: list[Place] = []
+    beating: list[HeartbeatLock] = []
+    places: list[RemotePath] = []
     with contextlib.ExitStack() as stack:
         for flag, folder in named:
             name, path = f"{flag} {folder}", None
@@ -68,12 +68,12 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
                 stack.enter_context(held(path, name=name))
                 continue
             if path:
-                file: LocalFile | RemoteFile = LocalFile(path / LOCK)
+                file: LocalLockFile | RemoteLockFile = LocalLockFile(path / LOCK)
             else:
                 patience = Patience(tell=tell, stopped=stopped)
-                places.append(Place(folder, flag=flag, patience=patience))
-                file = RemoteFile(places[-1])
-            beating.append(Beating(file, name=name, tell=tell))
+                places.append(RemotePath(folder, flag=flag, patience=patience))
+                file = RemoteLockFile(places[-1])
+            beating.append(HeartbeatLock(file, name=name, tell=tell))
         stack.callback(_stop, beating)
         heartbeat.take(beating, tell=tell, stopped=stopped)
         for place in places:
@@ -82,7 +82,7 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
         yield
 
 
-def _stop(locks: Sequence[Beating]) -> None:
+def _stop(locks: Sequence[HeartbeatLock]) -> None:
     """Give up locks side by side: a store that does not answer is waited for once."""
     threads = [threading.Thread(target=lock.stop, daemon=True) for lock in locks]
     for thread in threads:

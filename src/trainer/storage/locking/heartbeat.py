@@ -17,7 +17,7 @@ from typing import Protocol
 from trainer.config import RetryableError, UserError
 from trainer.runtime import StoppedError, Tell, output
 from trainer.storage.locking import owner
-from trainer.storage.remote import Place
+from trainer.storage.remote import RemotePath
 
 LOCK = ".trainer-lock"
 # Seconds between heartbeats, and in which one is seen if there are any.
@@ -26,7 +26,7 @@ BEAT, WATCH = 10.0, 25.0
 SETTLE = 1.0
 
 
-class Store(Protocol):
+class LockFile(Protocol):
     """One small file that other hosts see."""
 
     def read(self) -> bytes | None:
@@ -39,7 +39,7 @@ class Store(Protocol):
         """Remove it, if it is there."""
 
 
-class LocalFile:
+class LocalLockFile:
     """A file on a disk or a mounted store."""
 
     def __init__(self, path: Path) -> None:
@@ -56,10 +56,10 @@ class LocalFile:
         self._path.unlink(missing_ok=True)
 
 
-class RemoteFile:
+class RemoteLockFile:
     """An object of a store."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RemotePath) -> None:
         self._place = place
 
     def read(self) -> bytes | None:
@@ -72,7 +72,7 @@ class RemoteFile:
         self._place.delete(LOCK)
 
 
-class Beating:
+class HeartbeatLock:
     """A lock that is held by writing to it again and again.
 
     Args:
@@ -86,7 +86,7 @@ class Beating:
     """
 
     def __init__(
-        self, store: Store, *, name: str, tell: Tell = output.out, beat: float = BEAT
+        self, store: LockFile, *, name: str, tell: Tell = output.out, beat: float = BEAT
     ) -> None:
         self._store, self.name, self._tell, self._beat = store, name, tell, beat
         # Without, whoever checks that the folder can be written says why.
@@ -156,7 +156,7 @@ class Beating:
 
 
 def take(
-    locks: Sequence[Beating],
+    locks: Sequence[HeartbeatLock],
     *,
     tell: Tell,
     stopped: Callable[[], bool],

@@ -10,7 +10,7 @@ import pytest
 from trainer.config.errors import DataError
 from trainer.data.create import create_dataset
 from trainer.data.files import find, open_tables
-from trainer.data.folders import look
+from trainer.data.folders import scan_path
 from trainer.data.formats import npy
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.registry import FORMATS, accepted, titles
@@ -110,9 +110,9 @@ def test_a_new_format_becomes_tfrecords(toy, tmp_path):
 def test_a_suffix_that_a_format_claims_is_not_passed_over_in_folders(tmp_path, request):
     write(tmp_path / "train.csv", 3)
     write(tmp_path / "._train.csv", 3)
-    assert look(tmp_path).files == []
+    assert scan_path(tmp_path).files == []
     request.getfixturevalue("toy")
-    assert look(tmp_path).files == [tmp_path / "train.csv"]
+    assert scan_path(tmp_path).files == [tmp_path / "train.csv"]
 
 
 def test_a_file_known_by_its_suffix_alone_is_opened_so_that_its_damage_is_named(toy, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from trainer.config.errors import DataError
 from trainer.data.formats import example, protobuf
 from trainer.data.formats.framing import find_header, frame, header_length, is_tfrecord, masked_crc
-from trainer.data.formats.reader import OPEN_FILES, Reader
+from trainer.data.formats.reader import OPEN_FILES, FileReader
 from trainer.data.formats.table import BLOCK
 from trainer.data.formats.tfrecord import TFRecordTable
 
@@ -333,7 +333,7 @@ def test_a_header_is_found_wherever_it_stands(before, seed):
 def test_of_many_files_few_stay_open_and_all_are_read(tmp_path):
     count = 2 * OPEN_FILES
     numbers = [number.to_bytes(4, "little") for number in range(count)]
-    readers = [Reader(put(tmp_path / str(i), raw)) for i, raw in enumerate(numbers)]
+    readers = [FileReader(put(tmp_path / str(i), raw)) for i, raw in enumerate(numbers)]
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     assert sum(link.readlink().is_relative_to(tmp_path) for link in links) <= OPEN_FILES
     for _ in range(2):
@@ -341,7 +341,7 @@ def test_of_many_files_few_stay_open_and_all_are_read(tmp_path):
 
 
 def test_files_are_closed_with_their_readers(tmp_path):
-    reader = Reader(put(tmp_path / "x", b"data"))
+    reader = FileReader(put(tmp_path / "x", b"data"))
     handles = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     [handle] = [link for link in handles if link.readlink() == tmp_path / "x"]
     del reader
@@ -350,7 +350,7 @@ def test_files_are_closed_with_their_readers(tmp_path):
 
 def test_threads_that_share_many_files_read_each_its_own(tmp_path):
     count = 3 * OPEN_FILES
-    readers = [Reader(put(tmp_path / str(i), i.to_bytes(2) * 500)) for i in range(count)]
+    readers = [FileReader(put(tmp_path / str(i), i.to_bytes(2) * 500)) for i in range(count)]
 
     def read(seed):
         picks = np.random.default_rng(seed).integers(0, count, 2000).tolist()
