@@ -120,7 +120,7 @@ def preview(environment: Environment, job: Job) -> list[Command]:
 
 
 def command(environment: Environment) -> Command:
-    """The trainer itself; `--dry-run` is for the process that was asked for it."""
+    """Return the command of the trainer itself, without `--dry-run`, which this process obeys."""
     return Command(
         argv=(sys.executable, "-m", "trainer", "train", *_flags(environment.argv)),
         env=environment.env,
@@ -135,7 +135,7 @@ def _flags(argv: Sequence[str]) -> list[str]:
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
-    """The flags of `trainer train` that are given, by field name."""
+    """Return the flags of `trainer train` that are given, by field name."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
     # Read by `main`, and by the processes that it starts.

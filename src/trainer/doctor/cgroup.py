@@ -1,4 +1,4 @@
-"""What a container may use of its machine: the limits of its control group, of version 1 or 2."""
+"""The limits of this container's control group, of version 1 or 2: memory and processor time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ MOUNT = "/sys/fs/cgroup"
 
 
 def memory(environment: Environment) -> tuple[int, int] | None:
-    """The limit of memory, and how much of it is left; None if there is no limit.
+    """Return the limit of memory and how much of it is left, in bytes; None without a limit.
 
-    Pages of files that were read count as used, but are given up when they are needed.
+    The kernel counts cached pages of files as used, but gives them up when memory is needed, so
+    they count as left here.
     """
     found = []
     for folder in _folders(environment, "memory"):
@@ -22,7 +23,7 @@ def memory(environment: Environment) -> tuple[int, int] | None:
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             limit = _number(folder / limit_file)
-            # Version 1 says no limit by the largest number there is.
+            # Version 1 writes a number close to 2**63 where there is no limit.
             if limit is not None and limit < 1 << 60:
                 used = _number(folder / used_file) or 0
                 used -= min(used, _stat(folder / "memory.stat", cache))
@@ -34,7 +35,7 @@ def memory(environment: Environment) -> tuple[int, int] | None:
 
 
 def cores(environment: Environment) -> float | None:
-    """How many cores' worth of time may be used; None if there is no limit."""
+    """Return how many cores' worth of time may be used; None without a limit."""
     found = []
     for folder in _folders(environment, "cpu"):
         quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
@@ -46,7 +47,7 @@ def cores(environment: Environment) -> float | None:
 
 
 def _folders(environment: Environment, controller: str) -> Iterator[Path]:
-    """The group of this process and all above it, as far as they are to be seen."""
+    """Yield the folders of this process's group and of the groups above it that are mounted."""
     mounts = {"": environment.path(MOUNT), controller: environment.path(f"{MOUNT}/{controller}")}
     yield from mounts.values()
     for line in _text(environment.path("/proc/self/cgroup")).splitlines():

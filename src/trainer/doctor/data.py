@@ -1,4 +1,4 @@
-"""The data: what there is of it, counted without reading much."""
+"""Training and test data: kind, files, examples and bytes, counted without reading much."""
 
 from __future__ import annotations
 
@@ -18,77 +18,75 @@ from trainer.storage import is_remote, local_path
 if TYPE_CHECKING:
     from trainer.config import Split
 
-# Data up to this size is opened as training does, which finds damage; of more, headers are read.
-WHOLE_BYTES, WHOLE_FILES = 64 << 20, 64
-# Of each file that is looked into for an estimate.
-SAMPLE_BYTES = 1 << 20
-
-
-def _examine_model(job: Job, probes: Probes) -> Finding:
-    """What an import would find."""
-    from trainer.packaging import choose, read_contents
-
-    if not job.input:
-        return problem("--input", "not given", "name the model to import, or a channel `input`")
-    if is_remote(job.input):
-        look_at = probes.list_store
-        told = stores.examine_objects([job.input], flag="--input", among=None, look=look_at)
-        return replace(told, about="--input", text=f"{job.input}: {told.text}")
-    try:
-        found = choose(read_contents(Path(local_path(job.input, flag="--input")), name=job.input))
-    except UserError as error:
-        return problem("--input", str(error), "trainer package --inspect tells more")
-    place = f", {found.place}" if found.place else ""
-    return Finding(about="--input", text=f"{job.input}{place}: {found.kind}")
-
-
-def _remedy() -> str:
-    return f"name files, folders or globs of {titles()}"
-
 
 def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
-    """Both splits, each with kind, files, examples and bytes, or what is wrong with it.
+    """Report the kind, files, examples and bytes of both splits, or what is wrong with them.
 
     Args:
-        job: What to train on.
-        probes: How stores are asked.
-        unknown: Fields of the job that are not as they were meant.
+        job: The job that reads them.
+        probes: The questions to object stores, and how much is read.
+        unknown: Fields of the job whose values are not known, as a mistake is in them.
     """
-    from trainer.data import selection
-
     if job.import_model:
         try:
             yield _examine_model(job, probes)
         except UserError as error:
             yield of_error(error, remedy="name the model to import")
-        return
-    if "train" in unknown:
+    elif "train" in unknown:
         yield Finding(about="data", text="not known, see the problem above", level="note")
-        return
-    if not job.train:
-        if job.module != Job.module:
-            yield Finding(about="--train", text="nothing given, the module may bring its own data")
-        elif job.test:
-            yield problem("--train", "not given, but --test is", "name both")
-        else:
-            text, remedy = (
-                "nothing given, synthetic digits would be used",
-                "name data with --train DIR",
-            )
-            # On a plain machine that is how one begins; a platform was to bring data.
-            level: Level = "note" if PLATFORMS[job.platform].is_fallback else "problem"
-            yield Finding(about="--train", text=text, level=level, remedy=remedy)
-        return
+    elif not job.train:
+        yield _no_data(job)
+    else:
+        yield from _examine_splits(job, probes, test_is_known="test" not in unknown)
+
+
+def _examine_model(job: Job, probes: Probes) -> Finding:
+    """Report the model that is to be imported."""
+    from trainer.packaging import choose, read_contents
+
+    if not job.input:
+        return problem("--input", "not given", "name the model to import, or a channel `input`")
+    if is_remote(job.input):
+        found = stores.examine_objects(
+            [job.input], flag="--input", among=None, list_store=probes.list_store
+        )
+        return replace(found, about="--input", text=f"{job.input}: {found.text}")
+    try:
+        model = choose(read_contents(Path(local_path(job.input, flag="--input")), name=job.input))
+    except UserError as error:
+        return problem("--input", str(error), "trainer package --inspect tells more")
+    place = f", {model.place}" if model.place else ""
+    return Finding(about="--input", text=f"{job.input}{place}: {model.kind}")
+
+
+def _no_data(job: Job) -> Finding:
+    """Report that a job names no training data."""
+    if job.module != Job.module:
+        return Finding(about="--train", text="nothing given, the module may bring its own data")
+    if job.test:
+        return problem("--train", "not given, but --test is", "name both")
+    # A first run on a plain machine needs no data; a platform was to bring some.
+    level: Level = "note" if PLATFORMS[job.platform].is_fallback else "problem"
+    return Finding(
+        about="--train", text="nothing given, synthetic digits would be used", level=level,
+        remedy="name data with --train DIR",
+    )  # fmt: skip
+
+
+def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterator[Finding]:
+    from trainer.data import selection
+
+    remedy = f"name files, folders or globs of {titles()}"
     train: Finding | None = None
     try:
         train = _examine_split(job, probes, job.train, split="train")
     except UserError as error:
-        yield of_error(error, remedy=_remedy())
+        yield of_error(error, remedy=remedy)
         if not job.test:
             return
     else:
         yield train
-    if "test" in unknown:
+    if not test_is_known:
         return
     if not job.test and (job.module != Job.module or any(map(is_remote, job.train))):
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
@@ -96,7 +94,7 @@ def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Itera
     try:
         test = _examine_split(job, probes, selection.test_paths(job), split="test")
     except UserError as error:
-        yield of_error(error, remedy=_remedy())
+        yield of_error(error, remedy=remedy)
         return
     yield test
     if train and set(train.facts["paths"]) & set(test.facts["paths"]):
@@ -107,15 +105,17 @@ def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Itera
 
 
 def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:
-    """What some paths hold.
+    """Report the files and examples at some paths.
 
     Raises:
-        UserError: Nothing, or data that cannot be trained on.
+        UserError: There are none, or they cannot be trained on.
     """
     about = f"--{split} {' '.join(paths)}"
     if any(map(is_remote, paths)):
         among = data_among if job.module == Job.module else None
-        return stores.examine_objects(paths, flag=f"--{split}", among=among, look=probes.list_store)
+        return stores.examine_objects(
+            paths, flag=f"--{split}", among=among, list_store=probes.list_store
+        )
     from trainer.data import files
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]
@@ -127,13 +127,13 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
         found, kind = data.paths, data.format.name
         total = sum(file.stat().st_size for file in found)
         notes = ""
-        if total <= WHOLE_BYTES and len(found) <= WHOLE_FILES:
+        if total <= probes.whole_bytes and len(found) <= probes.whole_files:
             tables = files.open_tables(paths, split=split, skip_corrupt=job.skip_corrupt)
             examples, exact = sum(map(len, tables)), True
             damaged = [line for table in tables for line in table.damage]
             notes = f", {len(damaged)} damaged left out: {damaged[0]}" if damaged else ""
         else:
-            estimate = data.estimate(sample_bytes=SAMPLE_BYTES)
+            estimate = data.estimate(sample_bytes=probes.sample_bytes)
             examples, exact = (estimate.examples, estimate.exact) if estimate else (None, True)
     total = sum(file.stat().st_size for file in found)
     count = "" if examples is None else f", {'' if exact else 'about '}{examples} examples"

@@ -1,4 +1,4 @@
-"""Processor and GPUs, and the arithmetic that is fastest on them."""
+"""Processor and GPUs, and the precision that is fastest on them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "comp
 
 @dataclass(frozen=True, kw_only=True)
 class Gpus:
-    """What there is of NVIDIA's.
+    """NVIDIA's GPUs of this host, and what is there of their driver.
 
     Attributes:
-        cards: One for each GPU, by the names of `QUERY`.
-        failure: What `nvidia-smi` said when it could not tell.
-        device: Whether there is a device file of a GPU.
-        library: Where the driver's library is, or None.
+        cards: The fields of `QUERY` by name, for each GPU.
+        failure: Why `nvidia-smi` failed; empty if it did not.
+        device: True if there is a device file of a GPU.
+        library: The path of the driver's library, or None.
     """
 
     cards: list[dict[str, str]] = field(default_factory=list)
@@ -37,12 +37,17 @@ class Gpus:
 
 
 def find_gpus(environment: Environment, *, seconds: float) -> Gpus:
-    """Ask `nvidia-smi`, and look for the device and the library."""
+    """Run `nvidia-smi`, and look for the device and the library.
+
+    Args:
+        environment: The environment and files.
+        seconds: How long `nvidia-smi` may take.
+    """
     cards: list[dict[str, str]] = []
     failure = ""
     program = shutil.which("nvidia-smi", path=environment.env.get("PATH", ""))
     if program:
-        # Drivers before 510 do not know the last one.
+        # Drivers before 510 do not know the last field.
         for names in (QUERY, QUERY[:-1]):
             cards, failure = _ask(program, names, env=environment.env, seconds=seconds)
             if not failure.startswith("Field "):
@@ -75,7 +80,12 @@ def _ask(
 
 
 def default_precision(gpus: Gpus, flags: set[str]) -> str:
-    """As `runtime.default_precision`, without TensorFlow."""
+    """Return the precision of `runtime.default_precision`, without TensorFlow.
+
+    Args:
+        gpus: The GPUs of this host.
+        flags: The feature flags of its processor.
+    """
     if gpus.cards:
         try:
             capability = float(gpus.cards[0].get("compute_cap", ""))
@@ -88,12 +98,12 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
 def examine_gpus(
     gpus: Gpus, environment: Environment, probes: Probes, *, device: str
 ) -> Iterator[Finding]:
-    """Say which GPUs there are, or why there are none, and what keeps TensorFlow from using them.
+    """Report each GPU, or why there is none, and what keeps TensorFlow from using them.
 
     Args:
-        gpus: What was found of them.
+        gpus: The GPUs and their driver.
         environment: The environment and files.
-        probes: What to ask the machine itself.
+        probes: The questions to the machine itself.
         device: As `Job` has it.
     """
     for card in gpus.cards:
@@ -105,17 +115,17 @@ def examine_gpus(
             + (f", compute capability {capability}" if capability else ""),
             facts=card,
         )
-    there = bool(gpus.cards) or find_gpu(environment) is not None
+    has_gpu = bool(gpus.cards) or find_gpu(environment) is not None
     facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
     if device == "cpu":
-        text = "not used, as --device cpu says" if there else "none"
+        text = "not used, as --device cpu says" if has_gpu else "none"
         yield Finding(about="gpu", text=text, facts=facts)
     elif gpus.failure:
         yield problem(
             "gpu", f"nvidia-smi failed: {gpus.failure}",
             "mend the host's driver, and start the container anew", **facts,
         )  # fmt: skip
-    elif not there:
+    elif not has_gpu:
         yield _no_gpu(environment, facts, device=device)
     elif hidden_gpus(environment):
         hidden = environment.env["CUDA_VISIBLE_DEVICES"]
@@ -161,7 +171,7 @@ def _examine_usable(
 
 
 def cpu_info(environment: Environment) -> tuple[str, int, set[str]]:
-    """Model, number of processors and feature flags."""
+    """Return the processor's model, the number of processors and the feature flags."""
     model, flags, count = os.uname().machine, set[str](), 0
     try:
         lines = environment.path("/proc/cpuinfo").read_text().splitlines()
@@ -181,7 +191,14 @@ def cpu_info(environment: Environment) -> tuple[str, int, set[str]]:
 def examine_cpu(
     environment: Environment, probes: Probes, *, threads: int, precision: str
 ) -> Iterator[Finding]:
-    """The processor: its model, how much of it may be used, and what it is good at."""
+    """Report the processor's model, how much of it may be used, and its default precision.
+
+    Args:
+        environment: The environment and files.
+        probes: The questions to the machine itself.
+        threads: As `Job` has it.
+        precision: The precision that is fastest on this host.
+    """
     model, count, flags = cpu_info(environment)
     usable, quota = probes.cores(), cgroup.cores(environment)
     found = sorted(flags & (BF16_FLAGS | {"avx512f", "avx2"}))

@@ -1,6 +1,6 @@
-"""What `trainer train --dry-run` prints: the job, and the processes that would be started.
+"""The output of `trainer train --dry-run`: the job, and the processes that would be started.
 
-Nothing is looked at but the arguments, and nothing is started.
+Only flags, variables and the platform's files are read, and nothing is started.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from trainer.runtime import MASK, known, mask_text, mask_value, masked, masked_a
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """A field of the job.
+    """The value of one field of the job, and where it comes from.
 
     Attributes:
         name: As in `Job` or `Hparams`.
-        value: What it will be.
-        source: The flag, variable, file or recipe that says so, or `default`.
-        given: Whether a flag or the platform says so.
+        value: The value that a run would use.
+        source: The flag, variable, file or recipe that sets it, or `default`.
+        given: True if a flag or the platform sets it.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Setting:
 
 
 def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
-    """Every field of the job, completed by the model's recipe, and where it comes from.
+    """Return every field of the job, completed by the model's recipe, and where it comes from.
 
     Args:
         resolved: The job.
-        env: The environment it was made from, to name the variable that says who takes part.
+        env: The environment it was resolved from, to name the variable that describes the cluster.
     """
     job = resolved.job
-    # Any precision does: which one it will be is for the device to say.
+    # Without a flag the device decides on the precision; any valid one completes the rest.
     complete = recipes.complete(job, precision=job.hparams.precision or "float32")
     found: list[Setting] = []
     for asked, whole in ((job.hparams, complete.hparams), (job, complete)):
@@ -70,13 +70,13 @@ def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
 def as_dict(
     resolved: ResolvedJob, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The job and the processes as plain values, secrets masked.
+    """Return the job and the processes as JSON can hold them, secrets masked.
 
     Args:
-        resolved: The job and how it came about.
+        resolved: The job, and where its fields come from.
         commands: The processes that would be started.
-        env: The environment of this process; of the others' only what differs is told, and what
-            the platform itself sets.
+        env: The environment of this process. Of theirs only the variables are returned that differ
+            from it, and those of the platform.
     """
     env = env or {}
     hide = known(env) | known(dict(resolved.job.hparams.hp))
@@ -85,7 +85,7 @@ def as_dict(
     own = PLATFORMS[resolved.platform].prefixes
     processes = []
     for command in commands:
-        told = {
+        variables = {
             name: value
             for name, value in masked(command.env).items()
             if command.env[name] != env.get(name) or name.startswith(own)
@@ -95,7 +95,7 @@ def as_dict(
                 "name": command.name,
                 "argv": masked_argv(command.argv, hide=hide),
                 "cwd": mask_text(str(command.cwd), hide=hide) if command.cwd else None,
-                "env": mask_value(dict(sorted(told.items())), hide=hide),
+                "env": mask_value(dict(sorted(variables.items())), hide=hide),
                 "without": sorted(set(env) - set(command.env)),
             }
         )
@@ -115,14 +115,14 @@ def as_dict(
 def describe(
     resolved: ResolvedJob, *, commands: Sequence[Command], env: Mapping[str, str] | None = None
 ) -> str:
-    """The same as text; commands and variables are quoted for a shell."""
-    told = as_dict(resolved, commands=commands, env=env)
-    lines = [f"platform: {told['platform']} ({told['because']})"]
-    lines += [f"note: {note}" for note in told["notes"]]
+    """Return the same as text; commands and variables are quoted for a shell."""
+    preview = as_dict(resolved, commands=commands, env=env)
+    lines = [f"platform: {preview['platform']} ({preview['because']})"]
+    lines += [f"note: {note}" for note in preview["notes"]]
     lines.append("job:")
-    for name, field in told["job"].items():
+    for name, field in preview["job"].items():
         lines.append(f"  {name} = {shown(field['value'])}  ({field['from']})")
-    for process in told["processes"]:
+    for process in preview["processes"]:
         lines.append(f"process {process['name']}:")
         lines += [f"  {name}={shlex.quote(value)}" for name, value in process["env"].items()]
         if process["without"]:
@@ -130,13 +130,13 @@ def describe(
         if process["cwd"]:
             lines.append(f"  in {process['cwd']}")
         lines.append(f"  $ {shlex.join(process['argv'])}")
-    if not told["processes"]:
+    if not preview["processes"]:
         lines.append("processes: none beside this one")
     return "\n".join(lines)
 
 
 def shown(value: Any) -> str:
-    """A field's value for people: lists and objects on one line, nothing as `none`."""
+    """Return a field's value for people: lists and objects on one line, None as `none`."""
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
     if isinstance(value, dict):
@@ -148,7 +148,7 @@ def shown(value: Any) -> str:
 
 
 def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -> str | None:
-    """What sets a field that only a platform can; None where it is as everywhere."""
+    """Return what sets a field that only a platform can set; None if it has its default."""
     if name == "platform":
         return resolved.because
     if getattr(resolved.job, name) == getattr(Job(), name):
@@ -159,7 +159,7 @@ def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A field's value as JSON has it."""
+    """Return a field's value as JSON can hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Hparams)):
         return {
             k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(value).items()

@@ -1,7 +1,7 @@
-"""`trainer doctor`: what this container sees, and what is wrong with it.
+"""The examination of `trainer doctor`: all parts of this container that a run depends on.
 
-Every part is examined by itself, for a limited time: what fails in one is a finding, and the rest
-goes on. TensorFlow is not imported.
+Each part is examined by itself, for a limited time: its failure is a finding, and the others are
+examined all the same. TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -20,40 +20,38 @@ from trainer.runtime import known
 def examine(
     environment: Environment, flags: Mapping[str, Any], *, probes: Probes | None = None
 ) -> Report:
-    """Look at everything that a run of `trainer train` with the same flags would depend on.
+    """Examine everything that a run of `trainer train` with the same flags would depend on.
 
     Args:
         environment: The environment and files.
-        flags: What was said on the command line, by field name.
-        probes: What to ask the machine itself.
+        flags: The flags that were given, by field name.
+        probes: The questions to the machine itself.
     """
     probes = probes or Probes()
     found: list[Finding] = []
-    said = setup.set_up(environment, flags)
-    job = said.resolved.job
+    settings = setup.set_up(environment, flags)
+    job = settings.resolved.job
     gpus, gpu_findings = _gpus(environment, probes, device=job.device)
     _, _, features = devices.cpu_info(environment)
     used = devices.Gpus() if job.device == "cpu" else gpus
     precision = devices.default_precision(used, features)
-    cpu = partial(
+    about_job = partial(setup.examine_job, settings, env=environment.env, precision=precision)
+    about_data = partial(data.examine_data, job, probes, unknown=settings.unknown)
+    about_cpu = partial(
         devices.examine_cpu, environment, probes, threads=job.threads, precision=precision
     )
-    shm = partial(
+    about_shm = partial(
         room.examine_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size
     )
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
-        ("job", 5.0, partial(setup.examine_job, said, env=environment.env, precision=precision)),
-        ("cluster", 5.0, partial(setup.examine_cluster, said)),
-        ("hosts", probes.host_seconds + 5, partial(setup.examine_hosts, said, probes)),
-        (
-            "data",
-            probes.data_seconds,
-            partial(data.examine_data, job, probes, unknown=said.unknown),
-        ),
+        ("job", 5.0, about_job),
+        ("cluster", 5.0, partial(setup.examine_cluster, settings)),
+        ("hosts", probes.host_seconds + 5, partial(setup.examine_hosts, settings, probes)),
+        ("data", probes.data_seconds, about_data),
         ("gpu", 5.0, lambda: gpu_findings),
-        ("cpu", 5.0, cpu),
+        ("cpu", 5.0, about_cpu),
         ("memory", 5.0, partial(room.examine_memory, environment)),
-        ("/dev/shm", probes.disk_seconds, shm),
+        ("/dev/shm", probes.disk_seconds, about_shm),
         *(
             (flag, probes.disk_seconds, partial(room.examine_folder, flag, folder, probes))
             for flag, folder in room.folders(job, environment)
@@ -61,8 +59,8 @@ def examine(
         ("versions", 5.0, partial(packages.examine_packages, job)),
         ("clock", 5.0, partial(packages.examine_clock, probes)),
     ]
-    for about, seconds, look in parts:
-        found += bounded(about, look, seconds=seconds)
+    for about, seconds, part in parts:
+        found += bounded(about, part, seconds=seconds)
     hide = known(environment.env) | known(dict(job.hparams.hp))
     return Report(findings=tuple(without_secrets(finding, hide=hide) for finding in found))
 
@@ -70,13 +68,17 @@ def examine(
 def _gpus(
     environment: Environment, probes: Probes, *, device: str
 ) -> tuple[devices.Gpus, list[Finding]]:
-    """Bounded as a whole: a program that waits for a broken driver cannot even be killed."""
+    """Return the GPUs, and the findings about them, within a limited time.
+
+    All of it is bounded, not `nvidia-smi` alone: a program that waits for a broken driver cannot
+    even be killed.
+    """
     answer, seconds = devices.Gpus(), probes.driver_seconds
 
-    def look() -> Iterator[Finding]:
+    def part() -> Iterator[Finding]:
         nonlocal answer
         answer = devices.find_gpus(environment, seconds=seconds)
         yield from devices.examine_gpus(answer, environment, probes, device=device)
 
-    findings = bounded("gpu", look, seconds=2 * seconds + 1)
+    findings = bounded("gpu", part, seconds=2 * seconds + 1)
     return answer, findings

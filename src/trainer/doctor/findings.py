@@ -1,4 +1,4 @@
-"""What an examination finds, and how it is told."""
+"""Findings of an examination, and the report of them all."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Level = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was examined.
 
     Attributes:
         about: The flag, variable or part of the machine.
-        text: What it is, or what is wrong with it.
-        level: `ok`, `note` for what may be a mistake, or `problem`.
-        remedy: What to do about it.
-        facts: The same for programs.
-        separator: What stands before the remedy in a line.
+        text: Its state, or what is wrong with it.
+        level: `ok`, `note` for a possible mistake, or `problem`.
+        remedy: How to mend it, as an imperative.
+        facts: The values in the text by name, for programs.
+        separator: The characters before the remedy in a line.
     """
 
     about: str
@@ -34,7 +34,7 @@ class Finding:
     separator: str = ": "
 
     def line(self) -> str:
-        """Level, subject, text and remedy on one line."""
+        """Return subject, text and remedy on one line."""
         remedy = f"{self.separator}{self.remedy}" if self.remedy else ""
         return " ".join(f"{self.about}: {self.text}{remedy}".split())
 
@@ -47,15 +47,15 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no problem."""
+        """True if there is no problem."""
         return not any(f.level == "problem" for f in self.findings)
 
     def lines(self) -> list[str]:
-        """One line a finding."""
+        """Return a line for each finding."""
         return [f"{f.level:<8} {f.line()}" for f in self.findings]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """Return the report as `--json` prints it."""
         findings = [
             {
                 "level": f.level,
@@ -70,15 +70,15 @@ class Report:
 
 
 def problem(about: str, text: str, remedy: str, **facts: Any) -> Finding:
-    """A finding that needs mending."""
+    """Return a finding of something that must be mended before a run."""
     return Finding(about=about, text=text, level="problem", remedy=remedy, facts=facts)
 
 
 def of_error(error: UserError, *, remedy: str) -> Finding:
-    """A problem as a UserError tells it.
+    """Return the problem that a UserError describes.
 
     Args:
-        error: What it is about is its subject.
+        error: The error; its fields become those of the finding.
         remedy: For errors that name none of their own.
     """
     found = problem(error.subject, error.problem, error.remedy or remedy)
@@ -86,7 +86,12 @@ def of_error(error: UserError, *, remedy: str) -> Finding:
 
 
 def without_secrets(finding: Finding, *, hide: Iterable[str]) -> Finding:
-    """The finding as it may be printed."""
+    """Return the finding with secrets masked.
+
+    Args:
+        finding: The finding as it was made.
+        hide: The secrets.
+    """
     return replace(
         finding,
         about=mask_text(finding.about, hide=hide),
@@ -96,15 +101,17 @@ def without_secrets(finding: Finding, *, hide: Iterable[str]) -> Finding:
     )
 
 
-def bounded(about: str, look: Callable[[], Iterable[Finding]], *, seconds: float) -> list[Finding]:
-    """Findings of one part; whatever fails or hangs there becomes one of them.
+def bounded(
+    about: str, examine: Callable[[], Iterable[Finding]], *, seconds: float
+) -> list[Finding]:
+    """Return the findings of one part; if it fails or hangs, the last finding says so.
 
-    A folder on a network that has gone keeps whoever looks at it waiting for ever, and cannot be
-    interrupted: the thread is left behind.
+    A thread that reads from a network folder whose server is gone waits for ever and cannot be
+    interrupted; it is left behind, and ends with the process.
 
     Args:
         about: The part, for the finding if it fails.
-        look: Makes findings, one after the other.
+        examine: Returns or yields the findings.
         seconds: How long it may take.
     """
     found: list[Finding] = []
@@ -112,7 +119,7 @@ def bounded(about: str, look: Callable[[], Iterable[Finding]], *, seconds: float
 
     def run() -> None:
         try:
-            for finding in look():
+            for finding in examine():
                 found.append(finding)
         except UserError as error:
             failure.append(of_error(error, remedy="mend it, or leave it out"))

@@ -1,4 +1,4 @@
-"""Versions of what is installed, read without importing it, and the clock."""
+"""Versions of the installed packages, read without importing them, and the clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
 from trainer.runtime import install, version
 
-# Each with the other names that it is installed under.
+# The names under which each may be installed.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "keras": ("keras",),
@@ -25,12 +25,12 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "gcsfs": ("gcsfs",),
 }
 STORES = {("s3://",): "s3fs", ("gs://", "gcs://"): "gcsfs"}
-# More than time zones and file systems make of it.
+# Time zones and file systems may shift a file's time by hours; this is more than that.
 CLOCK_SECONDS = 86_400.0
 
 
 def examine_packages(job: Job) -> Iterator[Finding]:
-    """What is installed, and what this job would miss."""
+    """Report the versions of packages, and those that this job needs and that are not there."""
     found: dict[str, str | None] = {"trainer": trainer.__version__}
     found["python"] = platform.python_version()
     found |= {name: version(*names) for name, names in PACKAGES.items()}
@@ -50,7 +50,7 @@ def examine_packages(job: Job) -> Iterator[Finding]:
 
 
 def examine_clock(probes: Probes) -> Iterator[Finding]:
-    """The time; one before this package was installed is wrong."""
+    """Report the time; a time before this package was installed is wrong."""
     now = probes.now()
     shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     facts = {"time": shown}

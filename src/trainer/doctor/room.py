@@ -1,4 +1,4 @@
-"""Memory, shared memory, and the folders that a run writes to."""
+"""Memory, shared memory, and the folders that a run writes to: is there room in them?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_DISK = 200 * 10**6
 
 
 def examine_memory(environment: Environment) -> Iterator[Finding]:
-    """How much memory there is, by the machine and by the container's limit."""
+    """Report how much memory is free, within the container's limit."""
     info = {}
     for line in environment.path("/proc/meminfo").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -48,7 +48,7 @@ def examine_memory(environment: Environment) -> Iterator[Finding]:
 def examine_shm(
     environment: Environment, probes: Probes, *, gpus: int, hosts: int
 ) -> Iterator[Finding]:
-    """The size of /dev/shm, through which NCCL passes data between GPUs."""
+    """Report the size of /dev/shm, through which NCCL passes data between GPUs."""
     try:
         disk = probes.statvfs(environment.path("/dev/shm"))
     except FileNotFoundError:
@@ -66,13 +66,16 @@ def examine_shm(
 
 
 def folders(job: Job, environment: Environment) -> list[tuple[str, str]]:
-    """The folders that the job writes to, each with what says so; the temporary one too."""
+    """Return the flag or variable, and the path, of each folder that the job writes to.
+
+    The folder for temporary files is among them.
+    """
     from trainer.training import output_dir
 
     remote = is_remote(job.model_dir)
     named = [
         ("--model-dir", job.model_dir),
-        # Beside the model folder, if that is a folder.
+        # By default beside the model folder, unless that is in an object store.
         ("--output-dir", job.output_dir or (None if remote else str(output_dir(job)))),
         ("--checkpoint-dir", job.checkpoint_dir),
         ("--log-dir", job.log_dir),
@@ -84,9 +87,10 @@ def folders(job: Job, environment: Environment) -> list[tuple[str, str]]:
 
 
 def examine_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
-    """Whether a folder can be written, and how much room there is.
+    """Report whether a folder can be written, and how much room is free there.
 
-    Nothing is left behind: a folder that is not there yet is judged by the one it would be in.
+    Nothing is left behind: a folder that is not there yet is not made, and the nearest folder above
+    it that is there is examined.
     """
     about = f"{flag} {folder}"
     if is_remote(folder):
@@ -97,7 +101,7 @@ def examine_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
-        # Has no name where the file system knows such files, so that nobody else sees it.
+        # Most file systems make this file without a name, so that no other program finds it.
         with unfinished.temporary_file(place) as file:
             file.write(b"\0" * 4096)
             file.flush()

@@ -1,4 +1,4 @@
-"""Platform, job, cluster and the names of its hosts."""
+"""Platform, job, cluster and the names of its hosts, though flags or variables be malformed."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from trainer.platforms import (
 )
 from trainer.runtime import mask_value
 
-# Told even where nobody has set them.
+# Reported even if they have their defaults.
 IMPORTANT = frozenset({
     "model", "precision", "batch_size", "learning_rate", "steps", "epochs", "train", "test",
     "model_dir", "checkpoint_dir",
 })  # fmt: skip
-# Told in lines of their own.
+# Reported in lines of their own, or of no interest.
 ELSEWHERE = ("platform", "cluster", "stopped_code", "failure_file", "gpu_expected")
-# Mistakes to look past, at most.
+# Go on after so many mistakes; each is left out and the job resolved anew.
 MISTAKES = 8
 REMEDY = "set it as the platform documents it, or leave it out"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What could be made of what was said.
+    """The job of some flags and variables, without the malformed ones.
 
     Attributes:
-        resolved: The job; without what had a mistake in it.
-        mistakes: One for each.
-        unknown: Fields of the job that are not as they were meant.
+        resolved: The job.
+        mistakes: A problem for each flag or variable that was left out.
+        unknown: The fields of the job that these would have set.
     """
 
     resolved: ResolvedJob
@@ -54,7 +54,7 @@ class Setup:
 
 
 def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
-    """Resolve the job, leaving out whatever variable or flag is in the way."""
+    """Resolve the job, leaving out each flag or variable that has a mistake in it."""
     platform, because = detect_platform(environment)
     mistakes: list[Finding] = []
     unknown: set[str] = set()
@@ -62,26 +62,26 @@ def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
     while len(mistakes) < MISTAKES:
         try:
             resolved = resolve_job(replace(environment, env=env), left)
-            # Without the variable at fault, it could be taken for another.
+            # Without the variable that was left out, it may look like another platform.
             resolved = replace(resolved, platform=platform.name, because=because)
             return Setup(resolved=resolved, mistakes=tuple(mistakes), unknown=frozenset(unknown))
         except UserError as error:
-            finding = of_error(error, remedy=REMEDY)
+            finding, subject = of_error(error, remedy=REMEDY), error.subject
         except Exception as error:
             text = f"cannot be read: {type(error).__name__}: {error}"
-            finding = problem(platform.name, text, "see its variables and files")
+            finding, subject = problem(platform.name, text, "see its variables and files"), ""
         mistakes.append(finding)
-        field = _leave_out(finding.about, env=env, flags=left, platform=platform)
+        field = _leave_out(subject, env=env, flags=left, platform=platform)
         if not field:
             break
         unknown.add(field)
     try:
-        reading: PlatformSettings = platform.read(replace(environment, env=env))
+        given: PlatformSettings = platform.read(replace(environment, env=env))
     except Exception:
-        # Told already, as the mistake.
-        reading = PlatformSettings(environment=environment)
+        # It is among the mistakes.
+        given = PlatformSettings(environment=environment)
         unknown |= IMPORTANT - set(left)
-    job, sources = _salvage(reading, platform.name, left)
+    job, sources = _salvage(given, platform.name, left)
     resolved = ResolvedJob(
         job=job, platform=platform.name, because=because, sources=sources, notes=()
     )
@@ -89,10 +89,11 @@ def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
 
 
 def _leave_out(
-    about: str, *, env: dict[str, str], flags: dict[str, Any], platform: Platform
+    subject: str, *, env: dict[str, str], flags: dict[str, Any], platform: Platform
 ) -> str | None:
-    """Take the flag or variable that an error begins with away; the field that it sets, if any."""
-    word = re.match(r"(?:--)?[\w-]*", about)
+    """Remove the flag or variable that an error is about; return the field that it sets, if any."""
+    # A subject has the value behind the name: `--steps 0`, `SM_HOSTS=[]`.
+    word = re.match(r"(?:--)?[\w-]*", subject)
     name = word[0] if word else ""
     field = name.removeprefix("--").replace("-", "_")
     if name.startswith("--") and field in flags:
@@ -109,34 +110,34 @@ def _leave_out(
 
 
 def _salvage(
-    reading: PlatformSettings, platform: str, flags: Mapping[str, Any]
+    given: PlatformSettings, platform: str, flags: Mapping[str, Any]
 ) -> tuple[Job, dict[str, str]]:
-    """A job of what is right by itself, and where it comes from."""
+    """Return a job of the values that are valid by themselves, and where each comes from."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    said = [(key, value, reading.sources[key]) for key, value in reading.values.items()]
-    said += [(k, value, f"hyperparameter {k}") for k, value in reading.hyperparameters.items()]
-    for key, value, where in said:
+    settings = [(key, value, given.sources[key]) for key, value in given.values.items()]
+    settings += [(k, value, f"hyperparameter {k}") for k, value in given.hyperparameters.items()]
+    for key, value, where in settings:
         name = field_of(key)
         with contextlib.suppress(UserError, KeyError):
             value = coerce_value(name, value, where=where)
             if value is not None:
                 values[name], sources[name] = value, where
     sources |= {name: flag(name) for name in flags}
-    for told in (values | dict(flags), dict(flags)):
+    for fields in (values | dict(flags), dict(flags)):
         with contextlib.suppress(UserError):
-            job = job_from_flags(told)
-            return replace(job, platform=platform, cluster=reading.cluster), sources
+            job = job_from_flags(fields)
+            return replace(job, platform=platform, cluster=given.cluster), sources
     return Job(), {}
 
 
 def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iterator[Finding]:
-    """Platform and job.
+    """Report the platform, the mistakes, and the fields of the job that matter or were set.
 
     Args:
-        setup: What was resolved.
+        setup: The resolved job.
         env: The environment.
-        precision: What the device computes fastest with.
+        precision: The precision that is fastest on this host.
     """
     resolved = setup.resolved
     facts = {"platform": resolved.platform, "because": resolved.because}
@@ -145,7 +146,7 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
     for note in resolved.notes:
         yield Finding(about=resolved.platform, text=note, level="note")
     for setting in settings(resolved, env=env):
-        # Masked before it is part of a line, where nothing tells where a value ends.
+        # Mask it here: in the text of a line nobody can see where a value ends.
         name, value = setting.name, mask_value(setting.value)
         if name in ELSEWHERE or not (setting.given or name in IMPORTANT):
             continue
@@ -162,7 +163,7 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
 
 
 def examine_cluster(setup: Setup) -> Iterator[Finding]:
-    """Role, rank and size."""
+    """Report this process's role and rank, and the size of the cluster."""
     if "cluster" in setup.unknown:
         yield Finding(
             about="cluster", text="not known, see the problem above; taken as one process",
@@ -179,7 +180,7 @@ def examine_cluster(setup: Setup) -> Iterator[Finding]:
 
 
 def examine_hosts(setup: Setup, probes: Probes) -> Iterator[Finding]:
-    """Whether the name of each host of the cluster resolves."""
+    """Report the hosts of the cluster whose names do not resolve."""
     cluster = setup.resolved.job.cluster
     everyone = (*cluster.trainers, *cluster.ps, *cluster.evaluator)
     hosts = list(dict.fromkeys(host_of(address) for address in everyone))
@@ -215,7 +216,7 @@ def examine_hosts(setup: Setup, probes: Probes) -> Iterator[Finding]:
 
 
 def host_of(address: str) -> str:
-    """The host of `host`, `host:port` or `[IPv6]:port`."""
+    """Return the host of `host`, `host:port` or `[IPv6]:port`."""
     if address.startswith("["):
         return address[1:].partition("]")[0]
     host, _, port = address.rpartition(":")

@@ -1,21 +1,20 @@
-"""Object stores: whether what is named is there, by one look that changes nothing."""
+"""Object stores: one listing or lookup each, which changes nothing there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trainer.config import RetryableError
 from trainer.doctor.findings import Finding
-from trainer.storage import is_remote
+from trainer.storage import StorageError, is_remote
 
 if TYPE_CHECKING:
     from trainer.storage import RemotePath
 
-# Seconds for a list of data, and for one look at a folder that is written to.
-LISTING, LOOK = 8.0, 4.0
+# Seconds for a list of data, and for one lookup of a folder that is written to.
+LIST_SECONDS, LOOKUP_SECONDS = 8.0, 4.0
 Among = Callable[[Iterable[str]], set[str]]
-# From a url, the flag that names it and what is wanted there to the objects with their sizes.
+# Takes a url, the flag that names it, and a filter of names; returns the sizes of objects by name.
 ListStore = Callable[[str, str, Among | None], Mapping[str, int]]
 
 
@@ -26,27 +25,34 @@ def list_data(url: str, flag: str, among: Among | None) -> Mapping[str, int]:
         UserError: There are none, or the store refuses.
         StorageError: The store gives no answer in time.
     """
-    return _place(url, flag, LISTING).find(among=among)
+    return _place(url, flag, LIST_SECONDS).find(among=among)
 
 
 def check_folder(url: str, flag: str) -> None:
-    """Raise as `list_data` does, unless the store lets this job look at a folder's bucket."""
-    _place(url, flag, LOOK).check_there()
+    """Look up the bucket of a folder.
+
+    Raises:
+        UserError: There is no such bucket, or the store refuses.
+        StorageError: The store gives no answer in time.
+    """
+    _place(url, flag, LOOKUP_SECONDS).check_there()
 
 
 def examine_objects(
-    paths: Sequence[str], *, flag: str, among: Among | None, look: ListStore
+    paths: Sequence[str], *, flag: str, among: Among | None, list_store: ListStore
 ) -> Finding:
-    """Say what urls among some paths hold.
+    """Report how many objects lie at the urls among some paths, and how large they are.
 
     Raises:
-        UserError: There is nothing, or the store refuses.
+        UserError: There are none, or the store refuses.
     """
     about, urls = f"{flag} {' '.join(paths)}", [path for path in paths if is_remote(path)]
     facts = {"kind": "address", "paths": list(paths)}
     try:
-        found = {(url, key): size for url in urls for key, size in look(url, flag, among).items()}
-    except RetryableError as error:
+        found = {
+            (url, key): size for url in urls for key, size in list_store(url, flag, among).items()
+        }
+    except StorageError as error:
         return _no_answer(about, error, facts)
     # Probes name the functions of this file.
     from trainer.doctor.probes import size
@@ -57,7 +63,7 @@ def examine_objects(
 
 
 def examine_bucket(flag: str, url: str, *, check: Callable[[str, str], None]) -> Finding:
-    """Say whether the bucket of a folder that is written to is there.
+    """Report that the bucket of a folder that is written to is there.
 
     Raises:
         UserError: It is not, or the store refuses.
@@ -65,15 +71,14 @@ def examine_bucket(flag: str, url: str, *, check: Callable[[str, str], None]) ->
     about, facts = f"{flag} {url}", {"kind": "address"}
     try:
         check(url, flag)
-    except RetryableError as error:
+    except StorageError as error:
         return _no_answer(about, error, facts)
     text = "in an object store that answers; whether it can be written is tried as a run begins"
     return Finding(about=about, text=text, facts=facts)
 
 
-def _no_answer(about: str, error: Exception, facts: Mapping[str, object]) -> Finding:
-    reason = str(error).rpartition(": ")[2].replace("no answer when told to stop", "no answer")
-    text = f"in an object store that could not be looked at: {reason}"
+def _no_answer(about: str, error: StorageError, facts: Mapping[str, object]) -> Finding:
+    text = f"in an object store that could not be looked at: {error.problem}"
     return Finding(about=about, text=text, level="note", facts=dict(facts))
 
 

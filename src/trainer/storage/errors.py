@@ -46,7 +46,15 @@ PASSING_STATUSES = {307, 408, 409, 425, 429}
 
 
 class StorageError(RetryableError):
-    """A store or the network failed again and again; a later run may be luckier."""
+    """A store or the network failed again and again; a later run may be luckier.
+
+    Attributes:
+        problem: The failure alone, where the text begins with what it happened to.
+    """
+
+    def __init__(self, text: str, *, problem: str | None = None) -> None:
+        super().__init__(text)
+        self.problem = text if problem is None else problem
 
 
 class SizeError(Exception):

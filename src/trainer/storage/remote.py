@@ -387,7 +387,7 @@ class RemotePath:
             return self.patience.call(call, f"{self.flag} {self.url}")
         except StoppedError as error:
             if self.patience.seconds:
-                raise StorageError(str(error)) from None
+                raise StorageError(str(error), problem="no answer") from None
             raise
 
     def _retry(self, call: Callable[[], T], key: str = "", *, lost: str = "is not there") -> T:
@@ -410,7 +410,8 @@ class RemotePath:
                     ) from None
             if tried < TRIES:
                 self.stop.wait(BACKOFF * 2 ** (tried - 1))
-        raise StorageError(f"{self.flag} {url}: failed {TRIES} times, at last with {code}")
+        problem = f"failed {TRIES} times, at last with {code}"
+        raise StorageError(f"{self.flag} {url}: {problem}", problem=problem)
 
     def _with_body(self, error: Exception, key: str) -> Exception:
         """Return an error that has the store's own code, where one came without a body.

@@ -61,15 +61,15 @@ def test_arguments_and_environment_choose(argv, env, chosen):
     assert choose(argv, env) == chosen
 
 
-def test_a_command_that_is_not_there_is_told_in_one_line(capfd):
+def test_a_command_that_is_not_there_is_reported_in_one_line(capfd):
     assert main(["container", "tarin", "--steps", "3"]) == 127
-    told = capfd.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert told.err.startswith("trainer: error: tarin: no such command; expected train, serve")
+    streams = capfd.readouterr()
+    assert streams.out == ""
+    assert streams.err.count("\n") == 1
+    assert streams.err.startswith("trainer: error: tarin: no such command; expected train, serve")
 
 
-def test_a_command_that_is_no_program_is_told_in_one_line(tmp_path, capfd):
+def test_a_command_that_is_no_program_is_reported_in_one_line(tmp_path, capfd):
     broken = tmp_path / "broken"
     broken.write_bytes(b"\x7fELFbroken")
     broken.chmod(0o755)

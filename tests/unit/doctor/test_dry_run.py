@@ -27,13 +27,13 @@ def sagemaker(tmp_path, **more):
     }
 
 
-def told(env, flags=(), commands=(), root=Path("/nowhere")):
+def preview(env, flags=(), commands=(), root=Path("/nowhere")):
     resolved = resolve_job(Environment(env=env, root=root), dict(flags))
     return dry_run.as_dict(resolved, commands=commands, env=env)
 
 
 def test_every_field_is_there_with_its_value_and_its_source():
-    job = told({}, {"batch_size": 32, "module": "trainer.model"})["job"]
+    job = preview({}, {"batch_size": 32, "module": "trainer.model"})["job"]
     names = {f for part in (Job, Hparams) for f in part.__dataclass_fields__} - {"hparams"}
     assert set(job) == names
     assert job["batch_size"] == {"value": 32, "from": "--batch-size"}
@@ -45,7 +45,7 @@ def test_every_field_is_there_with_its_value_and_its_source():
 
 
 def test_what_was_asked_for_is_not_the_recipes():
-    job = told({}, {"steps": 10, "precision": "float32", "model": "fast"})["job"]
+    job = preview({}, {"steps": 10, "precision": "float32", "model": "fast"})["job"]
     assert job["steps"] == {"value": 10, "from": "--steps"}
     assert job["epochs"]["value"] is None
     assert job["precision"] == {"value": "float32", "from": "--precision"}
@@ -54,7 +54,7 @@ def test_what_was_asked_for_is_not_the_recipes():
 
 def test_what_a_platform_says_is_named_by_its_variable(tmp_path):
     env = sagemaker(tmp_path, SM_HPS='{"learning-rate": "0.1"}')
-    got = told(env, root=tmp_path)
+    got = preview(env, root=tmp_path)
     job = got["job"]
     assert got["platform"] == "sagemaker"
     assert job["train"] == {"value": [str(tmp_path / "data")], "from": "SM_CHANNEL_TRAIN"}
@@ -71,7 +71,7 @@ def test_processes_have_what_differs_and_what_the_platform_sets(tmp_path):
     env = sagemaker(tmp_path, HOME="/root", LEFT="out")
     own = {k: v for k, v in env.items() if k != "LEFT"} | {"HOROVOD_RANK": "1"}
     command = Command(name="rank 1", argv=("python", "-m", "x y"), env=own, cwd=Path("/work"))
-    (process,) = told(env, commands=[command], root=tmp_path)["processes"]
+    (process,) = preview(env, commands=[command], root=tmp_path)["processes"]
     assert process["name"] == "rank 1"
     assert process["argv"] == ["python", "-m", "x y"]
     assert process["cwd"] == "/work"
@@ -101,7 +101,7 @@ def test_without_processes_it_says_so():
 
 
 @given(st.text(min_size=1, max_size=30).map(lambda text: f"Q7z{text}Zq7"))
-def test_no_secret_is_told(secret):
+def test_no_secret_is_printed(secret):
     hidden = {"db_password": secret, "lr": 1}
     env = {"AWS_SECRET_ACCESS_KEY": secret, "TF_CONFIG": json.dumps({"environment": hidden})}
     child = env | {"SM_HPS": json.dumps(hidden), "API_TOKEN": secret, "PLAIN": f"as {secret} is"}
