@@ -61,7 +61,7 @@ def test_a_link_to_the_folder_itself_is_not_followed(tmp_path):
 
 
 def test_links_that_lead_to_each_other_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ARCHIVE", module.Limits(members=30))
+    monkeypatch.setattr(module, "ARCHIVE", module.ArchiveLimits(members=30))
     for name, other in (("x", "y"), ("y", "x")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text("")
