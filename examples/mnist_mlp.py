@@ -3,8 +3,8 @@
     trainer train --module examples.mnist_mlp --train data/mnist --model-dir runs/mlp/model
 
 A module needs three functions; two of them are the trainer's here, and so is the optional fourth,
-which tells how an exported model is compared with the trained one. What is special is set by
-`--hp units=256`, or as a hyperparameter of the platform.
+which tells how an exported model is compared with the trained one. `RECIPE` holds what flags leave
+open. What is special is set by `--hp units=256`, or as a hyperparameter of the platform.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ from trainer.model import (
     serving_input_fn as serving_input_fn,
     serving_samples as serving_samples,
 )
+
+RECIPE = {
+    "batch_size": 64,
+    "learning_rate": 0.006,
+    "schedule": "one-cycle",
+    "warmup": 0.1,
+    "beta_1": 0.8,
+    "beta_2": 0.9,
+    "dropout": 0.4,
+    "label_smoothing": 0.1,
+}
 
 
 def keras_model(hparams: Any) -> keras.Model:

@@ -2,7 +2,7 @@
 
     python examples/iris/iris_data.py --out data/iris
     trainer train --module examples.iris.iris_model --train data/iris/train.csv \
-        --test data/iris/test.csv --steps 1500 --batch-size 30 --model-dir runs/iris/model
+        --test data/iris/test.csv --model-dir runs/iris/model
 
 Rows go in and probabilities come out: `{"instances": [[6.4, 3.2, 4.5, 1.5]]}`.
 """
@@ -18,6 +18,16 @@ import tensorflow as tf
 
 FEATURES, CLASSES = 4, 3
 HIDDEN = (10, 20, 10)
+RECIPE = {
+    "batch_size": 30,
+    "learning_rate": 0.006,
+    "schedule": "one-cycle",
+    "warmup": 0.1,
+    "beta_1": 0.8,
+    "beta_2": 0.9,
+    "label_smoothing": 0.1,
+    "steps": 1500,
+}
 
 
 def keras_model(hparams: Any) -> keras.Model:

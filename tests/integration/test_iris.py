@@ -112,6 +112,20 @@ def test_a_feed_forward_network_takes_the_trainers_own_data_and_a_flag_of_its_ow
     assert metrics["test_accuracy"] > 0.85
     loaded = tf.saved_model.load(str(tmp_path / "model/1"))
     assert sorted(loaded.signatures) == ["serving_bytes", "serving_default", "serving_examples"]
+    # Of its own RECIPE.
+    assert metrics["hparams"]["learning_rate"] == 0.006
+
+
+def test_a_module_without_a_recipe_is_trained_with_neutral_defaults(tmp_path: Path):
+    (tmp_path / "plain.py").write_text("from trainer.model import *")
+    argv = ["train", "--module", "plain", "--steps", "20", "--job-dir", str(tmp_path / "job")]
+    ran = trainer(*argv, env={"PYTHONPATH": str(tmp_path)})
+    assert ran.returncode == 0, ran.stderr
+    line = "--module plain: no RECIPE; neutral defaults: batch_size=32 optimizer=adam "
+    assert line + "learning_rate=0.001 schedule=constant" in ran.stdout
+    hparams = json.loads((tmp_path / "job/metrics.json").read_text())["hparams"]
+    assert (hparams["learning_rate"], hparams["schedule"]) == (0.001, "constant")
+    assert (hparams["dropout"], hparams["label_smoothing"]) == (0, 0)
 
 
 BROKEN = """

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import Option, flag, kinds_of, options_of
+from trainer.config.registry import NamesOf
 from trainer.config.values import Switch, reader, unquoted
 
 T = TypeVar("T")
@@ -125,4 +126,8 @@ def _help(limits: Option, default: Any) -> str:
         return limits.help
     if default is None:
         return f"{limits.help} (default: by model)" if limits.by_model else limits.help
-    return f"{limits.help} (default: {default})"
+    text = f"{limits.help} (default: {default})"
+    if isinstance(limits.choices, NamesOf) and limits.choices.explanation():
+        # argparse puts a value where a % stands.
+        text += "; " + limits.choices.explanation().replace("%", "%%")
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.config.options import by_model, option
+from trainer.config.registry import NamesOf
 
 MODEL, TRAINING = "model", "training"
 
@@ -19,8 +20,8 @@ class Hparams:
     """
 
     model: str = option(
-        "cnn", "cnn: the migration example's; fast: 99 %% in the least time; sagemaker-cnn: "
-        "SageMaker's sample", MODEL, choices=("cnn", "fast", "sagemaker-cnn"),
+        "cnn", "built-in model, with its recipe", MODEL,
+        choices=NamesOf("trainer.models:MODELS", explained=True),
     )
     precision: str = option(
         None, "arithmetic of the layers; weights stay float32 (default: bfloat16 where the "

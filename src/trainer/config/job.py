@@ -58,7 +58,8 @@ class Job:
     failure_file: str | None = None
 
     module: str = option(
-        "trainer.model", "a module with keras_model, input_fn and serving_input_fn", MODEL
+        "trainer.model", "a module with keras_model, input_fn and serving_input_fn; its RECIPE, a "
+        "dict, sets what flags leave open, instead of a built-in model's recipe", MODEL,
     )
 
     import_model: bool = option(

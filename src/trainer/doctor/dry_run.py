@@ -45,6 +45,7 @@ def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
     job = resolved.job
     # Without a flag the device decides on the precision; any valid one completes the rest.
     complete = recipes.complete(job, precision=job.hparams.precision or "float32")
+    recipe = recipes.recipe_of(job)
     found: list[Setting] = []
     for asked, whole in ((job.hparams, complete.hparams), (job, complete)):
         for field in dataclasses.fields(asked):
@@ -58,7 +59,7 @@ def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
                 given = _platform_source(resolved, name, env)
                 source = given or "default"
             elif not given and getattr(asked, name) != value:
-                source = f"recipe {job.hparams.model}"
+                source = recipe.source(name)
             else:
                 source = given or "default"
             found.append(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from trainer.config import flag
 from trainer.launch.agreement import DATA, HP, VERSIONS
 from trainer.launch.host_settings import HostSettings, Value
-from trainer.models import RECIPES
+from trainer.models import recipes
 
 # Differences that are named; one that is mended may have been the cause of others.
 MOST = 5
@@ -90,11 +90,11 @@ def _each(hosts: Sequence[HostSettings]) -> Iterator[tuple[str, str]]:
 
 
 def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Leave out what only follows from another model's recipe."""
+    """Leave out what only follows from the recipe of another model or module."""
     names = [name for name, _ in found]
-    if "--model" not in names:
+    if "--model" not in names and "--module" not in names:
         return found
-    filled = {flag(name) for recipe in RECIPES.values() for name in recipe}
+    filled = {flag(name) for name in recipes.FIELDS}
     return [(name, text) for name, text in found if name not in filled]
 
 

@@ -6,4 +6,4 @@ from .mnist import (
     serving_samples as serving_samples,
 )
 from .module_source import source_files as source_files
-from .recipes import RECIPES as RECIPES
+from .registry import MODELS as MODELS

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trainer.config import UserError
+from trainer.config import Job, UserError
+from trainer.models import recipes
 
 FUNCTIONS = ("keras_model", "input_fn", "serving_input_fn")
 
@@ -51,6 +52,8 @@ def load(name: str) -> ModuleType:
             problem=f"{module.__file__} has no function {missing[0]}; "
             f"expected {', '.join(FUNCTIONS)}",
         )
+    if name != Job.module and hasattr(module, "RECIPE"):
+        recipes.check_imported(module.RECIPE, name=name)
     return module
 
 

@@ -10,7 +10,7 @@ check what is exported: `serving_samples(features)`, the same features as each s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from trainer.config import Hparams
 from trainer.data import (
-    CLASSES,
     IMAGE_SHAPE,
     ExampleDataset,
     Shard,
@@ -29,9 +28,7 @@ from trainer.data import (
     graph_dataset,
     open_tables,
 )
-from trainer.models.filters import edge_bank
-
-layers = keras.layers
+from trainer.models.registry import MODELS
 
 
 def keras_model(hparams: Hparams) -> keras.Model:
@@ -44,46 +41,8 @@ def keras_model(hparams: Hparams) -> keras.Model:
         An unbuilt-loss functional model: `image_input`, float32 [batch, 28, 28, 1] of values from
         0 to 1, to logits, float32 [batch, 10].
     """
-    image = keras.Input(IMAGE_SHAPE, name="image_input")
-    hidden = MODELS[hparams.model](image, hparams.dropout)
-    # The last layer stays in float32 in any precision: its sums go straight into the loss.
-    logits = layers.Dense(CLASSES, dtype="float32", name="logits")(hidden)
-    return keras.Model(image, logits, name=hparams.model.replace("-", "_"))
-
-
-def _cnn(image: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
-    """The migration example's network: 315,146 parameters."""
-    x = layers.Conv2D(32, 3, padding="same", activation="relu")(image)
-    x = layers.MaxPooling2D(3, strides=2)(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-    x = layers.MaxPooling2D(2, strides=2)(x)
-    x = layers.Dense(128, activation="relu")(layers.Flatten()(x))
-    return layers.Dropout(dropout)(x)
-
-
-def _sagemaker_cnn(image: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
-    """The network of SageMaker's own MNIST sample: 3,274,634 parameters."""
-    x = layers.Conv2D(32, 5, padding="same", activation="relu")(image)
-    x = layers.MaxPooling2D(2)(x)
-    x = layers.Conv2D(64, 5, padding="same", activation="relu")(x)
-    x = layers.MaxPooling2D(2)(x)
-    x = layers.Dense(1024, activation="relu")(layers.Flatten()(x))
-    return layers.Dropout(dropout)(x)
-
-
-def _fast(image: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
-    """Small, and shaped for time to 99 %: 138,938 parameters, 400 of them fixed."""
-    # Digits are drawn within the middle 20×20.
-    x = layers.Cropping2D(2)(image)
-    edges = layers.Conv2D(
-        16, 5, strides=2, activation="relu", use_bias=False, trainable=False, name="edges"
-    )
-    x = edges(x)
-    edges.set_weights([edge_bank()])
-    # Pooled first, the activation has a quarter of the work.
-    x = layers.ReLU()(layers.MaxPooling2D(2)(layers.Conv2D(32, 3)(x)))
-    x = layers.Dense(256, activation="relu")(layers.Flatten()(x))
-    return layers.Dropout(dropout)(x) if dropout else x
+    model: keras.Model = MODELS[hparams.model].keras_model(hparams)
+    return model
 
 
 def input_fn(
@@ -209,10 +168,3 @@ def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
         "serving_bytes": tf.io.encode_png(pixels),
         "serving_examples": tf.constant([message.tobytes() for message in messages]),
     }
-
-
-MODELS: dict[str, Callable[[keras.KerasTensor, float], keras.KerasTensor]] = {
-    "cnn": _cnn,
-    "fast": _fast,
-    "sagemaker-cnn": _sagemaker_cnn,
-}

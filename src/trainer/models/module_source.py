@@ -23,20 +23,17 @@ def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, P
         Files by their names below the folder in which the module was found; none if there is no
         such module.
     """
-    path = [str(Path.cwd()), *sys.path] if path is None else path
-    top = PathFinder.find_spec(name.partition(".")[0], [entry or str(Path.cwd()) for entry in path])
-    places = list(top.submodule_search_locations or ()) if top else []
-    origin = places[0] if places else top.origin if top else None
-    if origin is None or not Path(origin).exists():
+    origin = _origin(name, [str(Path.cwd()), *sys.path] if path is None else path)
+    if origin is None:
         return {}
-    root, own = Path(origin).parent, name.partition(".")[0]
+    root, own = origin.parent, name.partition(".")[0]
     # Beside an installed package lie all others, which versions tell apart.
     alone = root.name in ("site-packages", "dist-packages")
     found: dict[str, Path] = {}
     waiting = [file for module in _prefixes(name) for file in _files(root, module)]
-    if not waiting and Path(origin).is_file():
+    if not waiting and origin.is_file():
         # Compiled.
-        waiting = [Path(origin)]
+        waiting = [origin]
     while waiting and len(found) < MOST:
         file = waiting.pop()
         key = file.relative_to(root).as_posix()
@@ -47,6 +44,23 @@ def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, P
                 imported = {module for module in imported if module.partition(".")[0] == own}
             waiting += [f for module in imported for f in _files(root, module)]
     return dict(sorted(found.items()))
+
+
+def module_file(name: str, *, path: Sequence[str] | None = None) -> Path | None:
+    """Return the source file of a module, or None if there is none.
+
+    Args, as of `source_files`.
+    """
+    origin = _origin(name, [str(Path.cwd()), *sys.path] if path is None else path)
+    return next(iter(_files(origin.parent, name)), None) if origin else None
+
+
+def _origin(name: str, path: Sequence[str]) -> Path | None:
+    """Return the file or folder that the first part of a module's name stands for."""
+    top = PathFinder.find_spec(name.partition(".")[0], [entry or str(Path.cwd()) for entry in path])
+    places = list(top.submodule_search_locations or ()) if top else []
+    origin = places[0] if places else top.origin if top else None
+    return Path(origin) if origin is not None and Path(origin).exists() else None
 
 
 def _prefixes(name: str) -> Iterator[str]:

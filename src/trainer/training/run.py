@@ -11,6 +11,7 @@ from trainer.config import TASK_VARIABLE, Job
 from trainer.data import selection
 from trainer.distribution import spec_of
 from trainer.launch import end_with_parent
+from trainer.models import recipes
 from trainer.platforms import PLATFORMS, ResolvedJob
 from trainer.runtime import (
     Reporter,
@@ -68,7 +69,7 @@ def run_job(resolved: ResolvedJob) -> int:
                     _serve(stage, reporter, stopped)
                     return 0
                 preflight.check(stage.job)
-                for note in selection.notes(stage.job):
+                for note in filter(None, (*selection.notes(stage.job), recipes.note(stage.job))):
                     reporter.info(note)
                 metrics = _train(stage, reporter, stopped)
         except StoppedError as error:

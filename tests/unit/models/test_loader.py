@@ -50,3 +50,11 @@ def test_a_missing_module_names_where_it_was_looked_for(folder, name):
 def test_options_that_a_function_does_not_know_are_left_out():
     assert loader.call_with_known(lambda a, seed: (a, seed), 1, seed=2, step=3) == (1, 2)
     assert loader.call_with_known(lambda a, **rest: (a, rest), 1, step=3) == (1, {"step": 3})
+
+
+def test_a_recipe_that_only_running_the_module_makes_is_refused(folder):
+    (folder / "written_e.py").write_text(WHOLE + 'RECIPE = {"batch_size": 7}\n')
+    assert loader.load("written_e").RECIPE == {"batch_size": 7}
+    (folder / "made_e.py").write_text(WHOLE + "from written_e import RECIPE\n")
+    with pytest.raises(UserError, match="RECIPE of made_e: expected a dict of literal values"):
+        loader.load("made_e")
