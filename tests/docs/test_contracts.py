@@ -11,7 +11,7 @@ from trainer.config.options import flag
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG
 from trainer.platforms import job_secret
 from trainer.platforms.base import Environment
-from trainer.platforms.coerce import known
+from trainer.platforms.coerce import known_options
 from trainer.platforms.registry import PLATFORMS
 from trainer.training.hypertune import KEPT
 
@@ -36,7 +36,7 @@ def test_the_table_has_what_the_code_reads_and_nothing_else():
     ]
     code += [
         ("any", f"--{alias}", name)
-        for name, (knob, _) in known().items()
+        for name, (knob, _) in known_options().items()
         for alias in (*knob.aliases, *(["job-dir"] if name == "job_dir" else []))
     ]
     code.append(("any", job_secret.SECRET_VARIABLE, "secret"))
@@ -50,7 +50,7 @@ def test_each_row_names_a_field_its_flag_if_there_is_one_and_a_meaning(row):
     _, _, field, meaning = row
     name = field.split("`")[1]
     assert name in {f.name for part in (Job, Hparams) for f in dataclasses.fields(part)}
-    assert field == (f"`{name}` (`{flag(name)}`)" if name in known() else f"`{name}`")
+    assert field == (f"`{name}` (`{flag(name)}`)" if name in known_options() else f"`{name}`")
     assert meaning
 
 

@@ -26,7 +26,7 @@ def main(device: str) -> None:
     # The CPU's numbers are those that the others are compared with.
     precisions = PRECISIONS if device == "gpu" else PRECISIONS[:1]
     steps = {f"{m} {p}": one_step(tf, m, p) for m in MODELS for p in precisions}
-    told: dict[str, Any] = {"device": devices.used(tf).line, "steps": steps}
+    told: dict[str, Any] = {"device": devices.device_in_use(tf).line, "steps": steps}
     told["flops"] = {model: flops(model) for model in MODELS}
     told["peak"] = peak(tf, large=device == "gpu")
     print(json.dumps(told))

@@ -20,8 +20,8 @@ from trainer.config.cluster import Cluster
 from trainer.training.tf_server import serve
 from trainer.config.job import Job
 from trainer.runtime.log import Reporter
-from trainer.runtime.stop import listening
-with listening(lambda _: None) as stopped:
+from trainer.runtime.stop import handling_stop_signals
+with handling_stop_signals(lambda _: None) as stopped:
     serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), Reporter(), stopped)
 """
 

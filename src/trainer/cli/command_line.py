@@ -13,7 +13,7 @@ from trainer import __version__
 from trainer.cli.endings import FAILURE, ending_of, ending_of_failure
 from trainer.cli.verbs import GROUPS, VERBS, Verb
 from trainer.config import Parser
-from trainer.runtime import Streams, guarded, log, output
+from trainer.runtime import Streams, guarded_streams, log, output
 
 INTERRUPTED = 130
 DESCRIPTION = """\
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
         any other failure, and the job's own where it was stopped by a signal.
     """
     argv = sys.argv[1:] if argv is None else argv
-    with guarded() as streams:
+    with guarded_streams() as streams:
         try:
             code = _main(argv, streams, verbs)
         except SystemExit as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainer.platforms import PLATFORMS
-from trainer.runtime import guarded, log, output
+from trainer.runtime import guarded_streams, log, output
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         The exit code, where it was not another program that took the place of this one.
     """
-    with guarded():
+    with guarded_streams():
         return _main(argv)
 
 

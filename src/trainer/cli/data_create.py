@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from trainer.config import Parser, UserError, reader
+from trainer.config import Parser, UserError, argument_type
 from trainer.runtime import log, output
 
 HELP = "write TFRecords"
@@ -30,7 +30,9 @@ def add_flags(parser: Parser) -> None:
         required=True,
         help="writes DIR/train, DIR/test; s3:// and gs:// too",
     )
-    parser.add_argument("--shards", metavar="N", type=reader(int), default=1, help="files a split")
+    parser.add_argument(
+        "--shards", metavar="N", type=argument_type(int), default=1, help="files a split"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

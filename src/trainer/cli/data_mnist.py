@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from trainer.config import Parser, UserError, reader
+from trainer.config import Parser, UserError, argument_type
 from trainer.runtime import log, output
 from trainer.storage import is_remote, local_path
 
@@ -30,7 +30,7 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=reader(float),
+        type=argument_type(float),
         default=30.0,
         help="for a mirror to answer",
     )

@@ -42,7 +42,7 @@ def ending_of(error: Exception) -> Ending | None:
         code = PEER if isinstance(error, PeerError) else RETRY
         line = f"failed: {error}; a new try may cure it"
         return Ending(reason=str(error), line=line, code=code)
-    mistake = str(error) if isinstance(error, UserError) else host_limits.mistake_of(error)
+    mistake = str(error) if isinstance(error, UserError) else host_limits.denied_by_limit(error)
     if mistake is None:
         return None
     return Ending(reason=mistake, line=f"error: {mistake}", code=USER_MISTAKE)

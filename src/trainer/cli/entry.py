@@ -16,7 +16,7 @@ from trainer.cli.endings import ending_of
 from trainer.cli.program import TrainerProgram, prepare
 from trainer.launch import exiting_on_sigterm, failure_file
 from trainer.platforms import Environment, detect_platform
-from trainer.runtime import guarded, log, output
+from trainer.runtime import guarded_streams, log, output
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         The exit code: 0; 1 to 127 for what the user must mend; 128 and up for what a new try may
         cure.
     """
-    with guarded() as streams:
+    with guarded_streams() as streams:
         if streams:
             streams.never_wait()
         return _main(argv)

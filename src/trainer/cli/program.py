@@ -21,7 +21,13 @@ from trainer.launch import (
     preview as preview_launch,
     run_supervised,
 )
-from trainer.platforms import Environment, Platform, detect_platform, missing_gpu, resolve_job
+from trainer.platforms import (
+    Environment,
+    Platform,
+    detect_platform,
+    missing_gpu_warning,
+    resolve_job,
+)
 from trainer.runtime import output
 
 logger = logging.getLogger(__name__)
@@ -70,7 +76,7 @@ class TrainerProgram:
 
     def run(self) -> Outcome:
         """Run this host's part of the job to its end."""
-        warning = missing_gpu(self.environment)
+        warning = missing_gpu_warning(self.environment)
         if warning and self.job.device == "auto":
             logger.warning("%s", warning)
         if self.is_launched:

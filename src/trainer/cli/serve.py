@@ -7,7 +7,7 @@ import dataclasses
 import os
 
 from trainer.config import Parser, UserError, add_flags as add_options
-from trainer.runtime import host_limits, install, log
+from trainer.runtime import host_limits, install_command, log
 from trainer.serving import settings
 
 HELP = "answer requests over HTTP"
@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise UserError(
             subject="serve",
-            problem=f"needs {error.name}: {install('serve')}",
+            problem=f"needs {error.name}: {install_command('serve')}",
         ) from None
-    from trainer.platforms import Environment, find_gpu, hidden_gpus
+    from trainer.platforms import Environment, gpu_evidence, gpus_are_hidden
 
     environment = Environment(env=os.environ)
-    expected = None if hidden_gpus(environment) else find_gpu(environment)
+    expected = None if gpus_are_hidden(environment) else gpu_evidence(environment)
     return serve(dataclasses.replace(asked, gpu_expected=expected))

@@ -32,8 +32,8 @@ from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as par
 from .suggest import closest as closest, hint as hint
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial
 from .values import (
-    KINDS as KINDS,
-    reader as reader,
-    typed as typed,
+    KIND_NAMES as KIND_NAMES,
+    argument_type as argument_type,
+    convert as convert,
     unquoted as unquoted,
 )

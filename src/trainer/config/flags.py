@@ -17,7 +17,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import Option, flag, kinds_of, options_of
 from trainer.config.registry import NamesOf
-from trainer.config.values import Switch, reader, unquoted
+from trainer.config.values import Switch, argument_type, unquoted
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def _parsing(name: str, limits: Option, kind: type) -> dict[str, Any]:
     if kind is bool:
         return {"action": Switch}
     metavar = limits.metavar or {int: "N", float: "X"}.get(kind, "NAME")
-    read = reader(kind)
+    read = argument_type(kind)
 
     def given(text: str) -> Any:
         plain = unquoted(text)

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.config.errors import UserError
 
 # The largest number up to which a float holds each whole number exactly.
-MOST = 2**53
+LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Option:
     help: str
     group: str
     low: float = -math.inf
-    high: float = MOST
+    high: float = LARGEST
     above: bool = False
     choices: Sequence[str] = ()
     metavar: str | None = None
@@ -65,7 +65,7 @@ class Option:
     def range(self) -> str:
         """Return the values allowed, in words."""
         low = f"above {self.low:g}" if self.above else f"of {self.low:g} or more"
-        if self.high >= MOST:
+        if self.high >= LARGEST:
             return low
         return f"{low.removesuffix(' or more')} to {self.high:g}"
 

@@ -12,11 +12,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _BOOLEANS = {"true": True, "false": False}
 
 
-def typed(value: Any, kind: type) -> Any:
+def convert(value: Any, kind: type) -> Any:
     """Return a value as a `kind`, or as something else if it is none.
 
     Args:
@@ -55,13 +55,13 @@ def unquoted(value: Any) -> Any:
     return value
 
 
-def reader(kind: type) -> Callable[[str], Any]:
+def argument_type(kind: type) -> Callable[[str], Any]:
     """Return a function that argparse can use as `type`, for whole numbers, numbers or text."""
 
     def read(text: str) -> Any:
-        value = typed(text, kind)
+        value = convert(text, kind)
         if type(value) is not kind:
-            raise argparse.ArgumentTypeError(f"expected {KINDS[kind]}, found {text[:80]!r}")
+            raise argparse.ArgumentTypeError(f"expected {KIND_NAMES[kind]}, found {text[:80]!r}")
         return value
 
     return str if kind is str else read
@@ -82,7 +82,7 @@ class Switch(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        value = True if values is None else typed(values, bool)
+        value = True if values is None else convert(values, bool)
         if not isinstance(value, bool):
             raise argparse.ArgumentError(self, f"expected true or false, found {values!r}")
         setattr(namespace, self.dest, value is not (option_string in self._off))

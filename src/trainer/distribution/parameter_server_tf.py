@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from trainer.config import Job, RetryableError
 from trainer.distribution.strategy import Strategy
-from trainer.runtime import Device, used
+from trainer.runtime import Device, device_in_use
 
 # A closure that is lost with its worker is computed again as a whole: not too many steps each.
 MOST_STEPS = 32
@@ -96,7 +96,7 @@ class ParameterServer(Strategy):
         gpus = [d for d in tf.config.list_logical_devices("GPU") if "/job:worker/" in d.name]
         if gpus:
             return Device(kind="gpu", name="of the workers", count=len(gpus))
-        return used(tf)
+        return device_in_use(tf)
 
     def scope(self) -> AbstractContextManager[Any]:
         scope: AbstractContextManager[Any] = self._strategy.scope()

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import PEER, PeerError
-from trainer.runtime import Device, output, used
+from trainer.runtime import Device, device_in_use, output
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ class Strategy:
 
     def device(self) -> Device:
         """What computes the steps."""
-        return used(tf)
+        return device_in_use(tf)
 
     def scope(self) -> AbstractContextManager[Any]:
         """Where model and optimizer are made."""

@@ -13,7 +13,13 @@ from typing import Any
 from trainer.doctor import cgroup
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.platforms import PLATFORMS, Environment, find_gpu, hidden_gpus, missing_gpu
+from trainer.platforms import (
+    PLATFORMS,
+    Environment,
+    gpu_evidence,
+    gpus_are_hidden,
+    missing_gpu_warning,
+)
 from trainer.runtime import BF16_FLAGS, cuda, precision
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
@@ -115,7 +121,7 @@ def examine_gpus(
             + (f", compute capability {capability}" if capability else ""),
             facts=card,
         )
-    has_gpu = bool(gpus.cards) or find_gpu(environment) is not None
+    has_gpu = bool(gpus.cards) or gpu_evidence(environment) is not None
     facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
     if device == "cpu":
         text = "not used, as --device cpu says" if has_gpu else "none"
@@ -127,7 +133,7 @@ def examine_gpus(
         )  # fmt: skip
     elif not has_gpu:
         yield _no_gpu(environment, facts, device=device)
-    elif hidden_gpus(environment):
+    elif gpus_are_hidden(environment):
         hidden = environment.env["CUDA_VISIBLE_DEVICES"]
         text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides it from TensorFlow"
         yield Finding(about="gpu", text=text, level="note", remedy="unset it to use the GPU")
@@ -143,7 +149,7 @@ def _no_gpu(environment: Environment, facts: Mapping[str, Any], *, device: str) 
             return problem("gpu", text, cuda.TOOLKIT, **facts)
     if device == "gpu":
         return problem("gpu", "none, but --device gpu asks for one", cuda.TOOLKIT, **facts)
-    if missing_gpu(environment):
+    if missing_gpu_warning(environment):
         text = "none, though this image is made for them"
         return Finding(about="gpu", text=text, level="note", remedy=cuda.TOOLKIT, facts=facts)
     return Finding(about="gpu", text="none, training runs on the processor", facts=facts)
@@ -156,9 +162,8 @@ def _examine_usable(
     for cause in causes:
         yield problem("gpu", cause.text, f"{cause.remedy}; or --device cpu", **facts)
     if not causes and not gpus.cards:
-        text = (
-            f"{find_gpu(environment)}; the driver and all libraries load; no nvidia-smi to say more"
-        )
+        sign = gpu_evidence(environment)
+        text = f"{sign}; the driver and all libraries load; no nvidia-smi to say more"
         yield Finding(about="gpu", text=text, facts=facts)
     folder = probes.unlinked()
     if folder and not causes:

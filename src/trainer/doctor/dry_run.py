@@ -15,7 +15,7 @@ from trainer.config import Hparams, Job, options_of
 from trainer.launch import Command
 from trainer.models import recipes
 from trainer.platforms import PLATFORMS, ResolvedJob
-from trainer.runtime import MASK, known, mask_text, mask_value, masked, masked_argv
+from trainer.runtime import MASK, known_secrets, mask_text, mask_value, masked, masked_argv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +80,9 @@ def as_dict(
             from it, and those of the platform.
     """
     env = env or {}
-    hide = known(env) | known(dict(resolved.job.hparams.hp))
+    hide = known_secrets(env) | known_secrets(dict(resolved.job.hparams.hp))
     for command in commands:
-        hide |= known(command.env)
+        hide |= known_secrets(command.env)
     own = PLATFORMS[resolved.platform].prefixes
     processes = []
     for command in commands:

@@ -14,7 +14,7 @@ from trainer.doctor import data, devices, packages, room, setup
 from trainer.doctor.findings import Finding, Report, bounded, without_secrets
 from trainer.doctor.probes import Probes
 from trainer.platforms import Environment
-from trainer.runtime import known
+from trainer.runtime import known_secrets
 
 
 def examine(
@@ -61,7 +61,7 @@ def examine(
     ]
     for about, seconds, part in parts:
         found += bounded(about, part, seconds=seconds)
-    hide = known(environment.env) | known(dict(job.hparams.hp))
+    hide = known_secrets(environment.env) | known_secrets(dict(job.hparams.hp))
     return Report(findings=tuple(without_secrets(finding, hide=hide) for finding in found))
 
 

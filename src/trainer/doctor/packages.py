@@ -12,7 +12,7 @@ from trainer.config import Job
 from trainer.distribution import strategy_packages
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.runtime import install, version
+from trainer.runtime import install_command, installed_version
 
 # The names under which each may be installed.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -33,12 +33,12 @@ def examine_packages(job: Job) -> Iterator[Finding]:
     """Report the versions of packages, and those that this job needs and that are not there."""
     found: dict[str, str | None] = {"trainer": trainer.__version__}
     found["python"] = platform.python_version()
-    found |= {name: version(*names) for name, names in PACKAGES.items()}
+    found |= {name: installed_version(*names) for name, names in PACKAGES.items()}
     text = ", ".join(f"{name} {value or 'none'}" for name, value in found.items())
     yield Finding(about="versions", text=text, facts=found)
     for name in ("tensorflow", "keras"):
         if not found[name]:
-            yield problem(name, "is not installed", f"{install('cpu')}, or [gpu]")
+            yield problem(name, "is not installed", f"{install_command('cpu')}, or [gpu]")
     outputs = (job.model_dir, job.output_dir, job.checkpoint_dir, job.log_dir)
     places = [*job.train, *job.test, *(folder for folder in outputs if folder)]
     for schemes, package in STORES.items():

@@ -19,7 +19,7 @@ from trainer.launch import network, plan
 from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
 from trainer.launch.plan import Member
 from trainer.models import recipes, source_files
-from trainer.runtime import output, precision, version
+from trainer.runtime import installed_version, output, precision
 
 if TYPE_CHECKING:
     from trainer.config import Split
@@ -119,13 +119,13 @@ def versions(strategy: StrategySpec) -> dict[str, Value | None]:
     """Return the versions that count."""
     found: dict[str, str | None] = {
         "trainer": __version__,
-        "TensorFlow": version("tensorflow", "tensorflow-cpu"),
-        "Keras": version("keras"),
+        "TensorFlow": installed_version("tensorflow", "tensorflow-cpu"),
+        "Keras": installed_version("keras"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
     stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
     for name in strategy_packages():
-        stated[name] = plain(version(name)) if name in strategy.packages else None
+        stated[name] = plain(installed_version(name)) if name in strategy.packages else None
     return stated
 
 

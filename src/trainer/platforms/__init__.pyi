@@ -11,9 +11,9 @@ from .job_secret import (
     read_secret as read_secret,
 )
 from .process_env import (
-    find_gpu as find_gpu,
-    hidden_gpus as hidden_gpus,
-    missing_gpu as missing_gpu,
+    gpu_evidence as gpu_evidence,
+    gpus_are_hidden as gpus_are_hidden,
+    missing_gpu_warning as missing_gpu_warning,
 )
 from .registry import PLATFORMS as PLATFORMS, detect_platform as detect_platform
 from .resolve import ResolvedJob as ResolvedJob, resolve_job as resolve_job

@@ -167,12 +167,12 @@ def expect(kind: type, value: Any, *, where: str) -> Any:
         names = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
         raise UserError(
             subject=where,
-            problem=f"expected {names[kind]}, found {shown(value)}",
+            problem=f"expected {names[kind]}, found {printable_value(value)}",
         )
     return value
 
 
-def shown(value: Any) -> str:
+def printable_value(value: Any) -> str:
     """A value as an error shows it: on one line, not long, and nothing of what is nested in it."""
     if isinstance(value, (dict, list, tuple)):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"

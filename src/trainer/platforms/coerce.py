@@ -13,21 +13,21 @@ import json
 from typing import Any
 
 from trainer.config import (
-    KINDS,
+    KIND_NAMES,
     Hparams,
     Job,
     Option,
     UserError,
+    convert,
     kinds_of,
     options_of,
-    typed,
     unquoted,
 )
-from trainer.platforms.base import shown
+from trainer.platforms.base import printable_value
 
 
 @functools.cache
-def known() -> dict[str, tuple[Option, type]]:
+def known_options() -> dict[str, tuple[Option, type]]:
     """Return every option of `Job` and `Hparams`, with the type of its values."""
     return {
         name: (limits, kinds_of(part)[name])
@@ -37,11 +37,11 @@ def known() -> dict[str, tuple[Option, type]]:
 
 
 @functools.cache
-def aliases() -> dict[str, str]:
+def option_aliases() -> dict[str, str]:
     """Fields by the other names of their flags, spelt with underscores."""
     return {
         alias.replace("-", "_"): name
-        for name, (limits, _) in known().items()
+        for name, (limits, _) in known_options().items()
         for alias in limits.aliases
     }
 
@@ -49,7 +49,7 @@ def aliases() -> dict[str, str]:
 def field_of(name: str) -> str:
     """The field that a hyperparameter or flag means, however it is spelt."""
     plain = name.lstrip("-").replace("-", "_")
-    return aliases().get(plain, plain)
+    return option_aliases().get(plain, plain)
 
 
 def coerce_value(name: str, value: Any, *, where: str) -> Any:
@@ -66,7 +66,7 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
     Raises:
         UserError: It is not of the field's type, or out of its range.
     """
-    limits, kind = known()[name]
+    limits, kind = known_options()[name]
     value = unquoted(value)
     if isinstance(value, str) and (limits.many or kind is not str):
         value = _decoded(value, nested=limits.many)
@@ -76,16 +76,16 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
         return _pairs(value, where=where)
     if limits.many:
         return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
-    value = text(value) if kind is str else typed(value, kind)
+    value = text(value) if kind is str else convert(value, kind)
     if type(value) is not kind:
         raise UserError(
             subject=where,
-            problem=f"expected {KINDS[kind]}, found {shown(value)}",
+            problem=f"expected {KIND_NAMES[kind]}, found {printable_value(value)}",
         )
     if limits.choices and value not in limits.choices:
         raise UserError(
             subject=where,
-            problem=f"expected one of {', '.join(limits.choices)}, found {shown(value)}",
+            problem=f"expected one of {', '.join(limits.choices)}, found {printable_value(value)}",
         )
     limits.check(where, value)
     return value

@@ -24,7 +24,7 @@ OPEN_MPI = (
 HOROVODRUN = ("HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOCAL_SIZE")
 
 
-def read_task(environment: Environment) -> tuple[Cluster, str] | None:
+def read_started_process(environment: Environment) -> tuple[Cluster, str] | None:
     """The processes of the job with this one's place, and what said so; None if nothing does.
 
     Raises:
@@ -64,7 +64,7 @@ def count_gpus(environment: Environment) -> int:
     return sum(path.name.removeprefix("nvidia").isdecimal() for path in device.glob("nvidia[0-9]*"))
 
 
-def find_gpu(environment: Environment) -> str | None:
+def gpu_evidence(environment: Environment) -> str | None:
     """Return what says that there is a GPU; None if nothing does.
 
     None of NVIDIA's libraries is asked, and CUDA_VISIBLE_DEVICES only hides what is there.
@@ -82,7 +82,7 @@ def find_gpu(environment: Environment) -> str | None:
     return None
 
 
-def missing_gpu(environment: Environment) -> str | None:
+def missing_gpu_warning(environment: Environment) -> str | None:
     """Return what to tell who runs the image for GPUs where there is none."""
     if environment.env.get(OWN_WORD) != "gpu" or environment.env.get(VISIBLE, "") in (
         "",
@@ -90,7 +90,7 @@ def missing_gpu(environment: Environment) -> str | None:
         "none",
     ):
         return None
-    if find_gpu(environment):
+    if gpu_evidence(environment):
         return None
     return (
         "this image is made for GPUs, but none is here: training on the CPU; to use one, "
@@ -98,7 +98,7 @@ def missing_gpu(environment: Environment) -> str | None:
     )
 
 
-def hidden_gpus(environment: Environment) -> bool:
+def gpus_are_hidden(environment: Environment) -> bool:
     """Return whether CUDA_VISIBLE_DEVICES hides all GPUs."""
     return environment.env.get("CUDA_VISIBLE_DEVICES") is not None and not count_gpus(environment)
 

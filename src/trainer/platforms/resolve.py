@@ -23,9 +23,14 @@ from trainer.config import (
 )
 from trainer.distribution import default_strategy, spec_named, strategies_where
 from trainer.platforms.base import Environment, PlatformSettings
-from trainer.platforms.coerce import aliases, coerce_value, field_of, known, text
+from trainer.platforms.coerce import coerce_value, field_of, known_options, option_aliases, text
 from trainer.platforms.job_secret import is_secret, read_secret
-from trainer.platforms.process_env import count_gpus, find_gpu, hidden_gpus, read_task
+from trainer.platforms.process_env import (
+    count_gpus,
+    gpu_evidence,
+    gpus_are_hidden,
+    read_started_process,
+)
 from trainer.platforms.registry import detect_platform
 
 # What `--job-dir` stands for, as long as nothing names these folders themselves.
@@ -66,13 +71,13 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
     secret, secret_source = read_secret(environment.env, settings.hyperparameters)
     others = {k: v for k, v in settings.hyperparameters.items() if not is_secret(k)}
     settings = dataclasses.replace(settings, hyperparameters=others)
-    flags = {name: value for name, value in flags.items() if name in known()}
+    flags = {name: value for name, value in flags.items() if name in known_options()}
     values, sources = _merge(settings, flags)
     if values.get("job_dir"):
         _spread(values, sources, flags, trial=settings.trial.number if settings.trial else None)
     notes = (*settings.notes, *platform.finalize(settings, values, sources))
     notes += _resembling(values.get("hp", ()))
-    cluster, task = settings.cluster, read_task(environment)
+    cluster, task = settings.cluster, read_started_process(environment)
     if task:
         cluster, sources["cluster"] = task
         cluster = dataclasses.replace(cluster, interface=settings.cluster.interface)
@@ -137,8 +142,8 @@ def _expected(
     Raises:
         UserError: One is asked for, and all are hidden.
     """
-    sign, device = find_gpu(environment), values.get("device")
-    if device == "cpu" or not hidden_gpus(environment):
+    sign, device = gpu_evidence(environment), values.get("device")
+    if device == "cpu" or not gpus_are_hidden(environment):
         return (None if device == "cpu" else sign), ()
     hides = f"CUDA_VISIBLE_DEVICES={environment.env['CUDA_VISIBLE_DEVICES']}"
     if device == "gpu" and not launched:
@@ -166,7 +171,7 @@ def _merge(
     own_module = (flags.get("module") or told.get("module") or Job.module) != Job.module
     if own and not own_module:
         name = next(iter(own))
-        meant = hint(name, [*known(), *aliases()])
+        meant = hint(name, [*known_options(), *option_aliases()])
         raise UserError(
             subject=f"hyperparameter {name}",
             problem=f"is not known{meant} (trainer train --help)",
@@ -175,7 +180,7 @@ def _merge(
     pairs = (*named, *told.get("hp", ()), *flags.get("hp", ()))
     if pairs and not own_module:
         name = pairs[0][0]
-        meant = hint(name, [flag(known_name) for known_name in known()])
+        meant = hint(name, [flag(known_name) for known_name in known_options()])
         raise UserError(
             subject=f"--hp {name}",
             problem="only a model of your own (--module) has hyperparameters besides the "
@@ -198,7 +203,7 @@ def _merge(
 
 def _resembling(pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return a line for each hyperparameter of the user's module that may be meant for a flag."""
-    found = ((name, closest(name, [flag(own) for own in known()])) for name, _ in pairs)
+    found = ((name, closest(name, [flag(own) for own in known_options()])) for name, _ in pairs)
     return tuple(
         f"hyperparameter {name}: passed on to your module; the trainer's own flag is {meant}"
         for name, meant in found
@@ -215,7 +220,7 @@ def _hyperparameters(
     own: dict[str, str] = {}
     for key, value in given.items():
         name, where = field_of(key), f"hyperparameter {key}"
-        if name not in known():
+        if name not in known_options():
             said = unquoted(value)
             own[key] = "" if said is None else text(said)
             continue

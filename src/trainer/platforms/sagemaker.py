@@ -23,11 +23,11 @@ from trainer.platforms.sagemaker_files import (
     FILES,
     base_dir,
     config_file,
+    first_variable,
     framework_parameters,
     hyperparameters,
     read_file,
-    sign,
-    view,
+    with_sm_variables,
 )
 from trainer.platforms.sagemaker_switches import (
     PROCESSES,
@@ -66,7 +66,7 @@ GRACE = 110.0
 
 def detect(environment: Environment) -> str | None:
     """The first sign of a SageMaker job: an SM_ variable, its number, or its files."""
-    variable = sign(environment)
+    variable = first_variable(environment)
     if variable:
         return f"{variable} is set"
     if environment.env.get("TRAINING_JOB_ARN", "").split(":")[2:3] == ["sagemaker"]:
@@ -87,7 +87,7 @@ def read(environment: Environment) -> PlatformSettings:
     Raises:
         UserError: A variable or file is malformed, or this host is not in its own list.
     """
-    environment = view(environment)
+    environment = with_sm_variables(environment)
     given = hyperparameters(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -253,7 +253,7 @@ PLATFORM = Platform(
     detect=detect,
     read=read,
     finalize=finalize,
-    complete=view,
+    complete=with_sm_variables,
     variables=VARIABLES,
     prefixes=("SM_", "SAGEMAKER_", "TRAINING_JOB_"),
     failure_file=failure_file,

@@ -48,13 +48,13 @@ def config_file(environment: Environment, name: str) -> Path:
     return base_dir(environment) / CONFIG / name
 
 
-def sign(environment: Environment) -> str | None:
+def first_variable(environment: Environment) -> str | None:
     """The first variable that only a SageMaker job has."""
     names = (name for name, value in environment.env.items() if value)
     return next((n for n in names if n in SIGNS or n.startswith("SM_CHANNEL_")), None)
 
 
-def view(environment: Environment) -> Environment:
+def with_sm_variables(environment: Environment) -> Environment:
     """The same with the SM_ variables, made by the toolkit if they are not there yet.
 
     Raises:
@@ -62,7 +62,7 @@ def view(environment: Environment) -> Environment:
     """
     if environment.env.get("SM_MODEL_DIR") and environment.env.get("SM_HOSTS"):
         return environment
-    if sign(environment) and not config_file(environment, RESOURCES).exists():
+    if first_variable(environment) and not config_file(environment, RESOURCES).exists():
         # Scripts for SageMaker are tried out on a plain machine with just a few of them set.
         return environment
     for name in FILES:

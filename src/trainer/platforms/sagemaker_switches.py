@@ -12,7 +12,7 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.distribution import STRATEGIES
-from trainer.platforms.base import shown
+from trainer.platforms.base import printable_value
 from trainer.platforms.coerce import coerce_value
 
 MPI = "sagemaker_mpi_enabled"
@@ -125,6 +125,6 @@ def _is_on(name: str, parameters: Mapping[str, Any]) -> bool:
     if value not in (*_ON, *_OFF):
         raise UserError(
             subject=f"hyperparameter {name}",
-            problem=f"expected true or false, found {shown(parameters[name])}",
+            problem=f"expected true or false, found {printable_value(parameters[name])}",
         )
     return value in _ON

@@ -6,7 +6,7 @@ from . import (
     output as output,
     precision as precision,
 )
-from .device import Device as Device, used as used
+from .device import Device as Device, device_in_use as device_in_use
 from .log import Reporter as Reporter
 from .output_writer import (
     OutputWriter as OutputWriter,
@@ -15,7 +15,7 @@ from .output_writer import (
 )
 from .precision import BF16_FLAGS as BF16_FLAGS, POLICIES as POLICIES
 from .secrets import mask as mask
-from .secrets.collect import known as known
+from .secrets.collect import known_secrets as known_secrets
 from .secrets.mask import (
     MASK as MASK,
     mask_text as mask_text,
@@ -23,18 +23,22 @@ from .secrets.mask import (
     masked as masked,
     masked_argv as masked_argv,
 )
-from .std_streams import Streams as Streams, guarded as guarded
-from .stop import StopRequest as StopRequest, listen_again as listen_again, listening as listening
+from .std_streams import Streams as Streams, guarded_streams as guarded_streams
+from .stop import (
+    StopRequest as StopRequest,
+    handling_stop_signals as handling_stop_signals,
+    reinstall_stop_handlers as reinstall_stop_handlers,
+)
 from .tensorflow import (
     default_precision as default_precision,
     import_tensorflow as import_tensorflow,
 )
-from .versions import install as install, version as version
+from .versions import install_command as install_command, installed_version as installed_version
 from .waiting import (
-    PATIENT as PATIENT,
+    ALWAYS_PATIENT as ALWAYS_PATIENT,
     Patience as Patience,
     StoppedError as StoppedError,
     Tell as Tell,
-    never as never,
-    telling as telling,
+    log_waiting as log_waiting,
+    never_stopped as never_stopped,
 )

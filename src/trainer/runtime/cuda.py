@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.runtime import output
-from trainer.runtime.versions import install
+from trainer.runtime.versions import install_command
 
 DRIVER = "libcuda.so.1"
 MANAGEMENT = "libnvidia-ml.so.1"
@@ -49,7 +49,7 @@ DRIVER_FOLDERS = (
 OLDEST_CUDA, OLDEST_DRIVER = 12000, "525.60.13"
 
 CAPABILITIES = "set NVIDIA_DRIVER_CAPABILITIES=compute,utility when starting the container"
-PACKAGES = f"use the trainer's image for GPUs, or {install('gpu')}"
+PACKAGES = f"use the trainer's image for GPUs, or {install_command('gpu')}"
 TOOLKIT = "docker run --gpus all, with NVIDIA's driver and container toolkit on the host"
 
 

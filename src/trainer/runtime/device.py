@@ -46,7 +46,7 @@ class Device:
         return ", ".join([f"device: {many}", self.name, *facts])
 
 
-def used(tf: Any) -> Device:
+def device_in_use(tf: Any) -> Device:
     """Return the device that this process computes on.
 
     Args:
@@ -69,7 +69,7 @@ def used(tf: Any) -> Device:
     )
 
 
-def unused(tf: Any, expected: str | None) -> str | None:
+def why_gpu_unused(tf: Any, expected: str | None) -> str | None:
     """Return why TensorFlow does not use a GPU that is there; None if there is nothing to say.
 
     Args:
@@ -83,7 +83,7 @@ def unused(tf: Any, expected: str | None) -> str | None:
     return f"{there}: {first.text}; {first.remedy}"
 
 
-def check(job: Job, tf: Any, *, computes: bool = True) -> None:
+def check_gpu(job: Job, tf: Any, *, computes: bool = True) -> None:
     """Look whether TensorFlow can use the GPU that is there, or that is asked for.
 
     Args:

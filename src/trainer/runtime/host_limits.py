@@ -14,7 +14,7 @@ from trainer.config import UserError
 _PIDS = ("/sys/fs/cgroup", "/sys/fs/cgroup/pids")
 
 
-def mistake_of(error: BaseException) -> str | None:
+def denied_by_limit(error: BaseException) -> str | None:
     """Return what to change so that the host allows what raised this error, if it is one such."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return no_more_threads("cannot start a thread")
@@ -33,7 +33,7 @@ def check_temporary() -> None:
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
-        raise UserError.from_text(mistake_of(error) or str(error)) from None
+        raise UserError.from_text(denied_by_limit(error) or str(error)) from None
 
 
 def check_threads(cores: int) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from trainer.runtime.secrets import mask
+from trainer.runtime.secrets import collect, mask
 
 _hide: frozenset[str] = frozenset()
 
@@ -31,7 +31,7 @@ def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
         argv: Its arguments.
     """
     global _hide
-    _hide = mask.known(env) | mask.known_in_argv(argv)
+    _hide = collect.known_secrets(env) | collect.known_in_argv(argv)
     logging.lastResort = _LastResort(logging.WARNING)
     # It has a handler of its own, and logs what a user's functions raise.
     logger = logging.getLogger("tensorflow")
@@ -44,7 +44,7 @@ def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
 def protect(names: Mapping[str, str]) -> None:
     """Take note of the secrets among hyperparameters, or in the environment of a child."""
     global _hide
-    _hide |= mask.known(names)
+    _hide |= collect.known_secrets(names)
 
 
 def clean(text: str) -> str:

@@ -1,6 +1,6 @@
 """Standard output and standard error that cannot end a run, whatever becomes of who reads them.
 
-with guarded() as streams:
+with guarded_streams() as streams:
     streams.never_wait()
     print("a closed, full or stuck output raises nothing")
 """
@@ -147,7 +147,7 @@ _streams: Streams | None = None
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[Streams | None]:
+def guarded_streams() -> Iterator[Streams | None]:
     """Guard the standard streams of this process while a block runs.
 
     Yields:

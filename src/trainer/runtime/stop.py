@@ -31,7 +31,7 @@ class StopRequest:
         self._told.set()
 
 
-def listen_again() -> None:
+def reinstall_stop_handlers() -> None:
     """Take the signals back from a library that has put handlers of its own below Python's.
 
     TensorFlow's coordination service does so for SIGTERM. To be called from the main thread.
@@ -41,7 +41,7 @@ def listen_again() -> None:
 
 
 @contextlib.contextmanager
-def listening(tell: Callable[[str], None]) -> Iterator[StopRequest]:
+def handling_stop_signals(tell: Callable[[str], None]) -> Iterator[StopRequest]:
     """Listen for SIGTERM and SIGINT while a block runs.
 
     Python runs a signal's handler between two of its own instructions, but training spends its

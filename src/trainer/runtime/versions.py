@@ -10,12 +10,12 @@ DISTRIBUTION = "trainer-anywhere"
 ALIAS = "trainer-image"
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """Return the command that installs this package with an extra."""
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
-def version(*names: str) -> str | None:
+def installed_version(*names: str) -> str | None:
     """Return the version of the first of some packages that is installed, by its own name."""
     for name in names:
         try:

@@ -20,7 +20,7 @@ FIRST, EVERY = 5.0, 30.0  # seconds until waiting is told, and between further l
 
 
 @contextlib.contextmanager
-def telling(what: str, tell: Tell) -> Iterator[None]:
+def log_waiting(what: str, tell: Tell) -> Iterator[None]:
     """Tell that something is waited for while a block takes long."""
     end = threading.Event()
 
@@ -44,7 +44,7 @@ class StoppedError(Exception):
     """The run was told to stop while it waited."""
 
 
-def never() -> bool:
+def never_stopped() -> bool:
     """Return False: for those who are not told to stop."""
     return False
 
@@ -61,7 +61,7 @@ class Patience:
     """
 
     tell: Tell = output.out
-    stopped: Callable[[], bool] = never
+    stopped: Callable[[], bool] = never_stopped
     seconds: float = 0.0
 
     def is_over(self, idle: float) -> bool:
@@ -103,4 +103,4 @@ class Patience:
 
 
 # Of those who are not told to stop.
-PATIENT = Patience()
+ALWAYS_PATIENT = Patience()

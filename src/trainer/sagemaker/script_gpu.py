@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from trainer.platforms import Environment, find_gpu, hidden_gpus
+from trainer.platforms import Environment, gpu_evidence, gpus_are_hidden
 
 # For NVIDIA's driver to answer.
 SECONDS = 20.0
@@ -25,8 +25,8 @@ def gpu_warning(
         env: The environment of the script.
         python: Its interpreter.
     """
-    sign = find_gpu(environment)
-    if sign is None or hidden_gpus(environment):
+    sign = gpu_evidence(environment)
+    if sign is None or gpus_are_hidden(environment):
         return None
     # A process of its own has the script's environment, and lets go of the driver again.
     argv = [python, "-P", "-m", "trainer.runtime.cuda"]

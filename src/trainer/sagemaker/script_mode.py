@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from trainer.config import RETRY, UserError
 from trainer.launch import Command, exiting_on_sigterm, failure_file, pip, run_step
 from trainer.platforms import is_secret
-from trainer.runtime import Reporter, cuda, telling
+from trainer.runtime import Reporter, cuda, log_waiting
 from trainer.sagemaker import source_dir
 from trainer.storage import StorageError, unpack
 
@@ -144,7 +144,7 @@ def _bring(
         if place.startswith("s3://"):
             path = Path(folder, "sources.tar.gz")
             argv = (python, "-P", "-m", "trainer.sagemaker.fetch", place, str(path))
-            with telling(f"{_SOURCES} {place}", reporter.info):
+            with log_waiting(f"{_SOURCES} {place}", reporter.info):
                 outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
             if outcome.timed_out:
                 raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")

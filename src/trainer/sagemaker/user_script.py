@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.launch import Command, Outcome, run_supervised
-from trainer.platforms import Environment, missing_gpu, sagemaker, sagemaker_files
+from trainer.platforms import Environment, missing_gpu_warning, sagemaker, sagemaker_files
 from trainer.runtime import output
 from trainer.sagemaker import script_cluster
 from trainer.sagemaker.mpi import settings
@@ -40,7 +40,9 @@ class PreparedScript:
 
     def run(self) -> Outcome:
         """Run the script to its end, and warn of a GPU or a model that is missing."""
-        _warn(missing_gpu(self.environment) or gpu_warning(self.environment, self.command.env))
+        _warn(
+            missing_gpu_warning(self.environment) or gpu_warning(self.environment, self.command.env)
+        )
         if self.mpi is not None:
             outcome = settings.launch(self.mpi, self.command)
         else:

@@ -148,7 +148,7 @@ class Serving:
         try:
             self._prepare()
             tf = import_tensorflow(threads=settings.threads)
-            unused = device.unused(tf, settings.gpu_expected)
+            unused = device.why_gpu_unused(tf, settings.gpu_expected)
             if unused:
                 tell(f"warning: {unused}; requests are computed on the CPU")
             sys.setswitchinterval(SWITCH_SECONDS)

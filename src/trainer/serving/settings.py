@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import KINDS, UserError, flag, option, options_of, typed
+from trainer.config import KIND_NAMES, UserError, convert, flag, option, options_of
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB
@@ -195,11 +195,11 @@ def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
     """The variables of SageMaker's container whose units or sense are not ours."""
     enable = "SAGEMAKER_TFS_ENABLE_BATCHING"
     if env.get(enable, "") not in ("", "None"):
-        told["batching"] = {"1": True, "0": False}.get(env[enable], typed(env[enable], bool))
+        told["batching"] = {"1": True, "0": False}.get(env[enable], convert(env[enable], bool))
         if not isinstance(told["batching"], bool):
             raise UserError(
                 subject=f"{enable} {env[enable]}",
-                problem=f"expected {KINDS[bool]}",
+                problem=f"expected {KIND_NAMES[bool]}",
             )
     wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
     if env.get(wait):
@@ -226,11 +226,11 @@ def _typed(text: str, kind: Any, *, where: str) -> Any:
     if kind is bool:
         return text.strip().lower() in ("true", "1")
     if kind in (int, float):
-        value = typed(text, kind)
+        value = convert(text, kind)
         if type(value) is not kind:
             raise UserError(
                 subject=f"{where} {text}",
-                problem=f"expected {KINDS[kind]}",
+                problem=f"expected {KIND_NAMES[kind]}",
             )
         return value
     return text

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from trainer.config import UserError
-from trainer.runtime import PATIENT, Patience, StoppedError, install
+from trainer.runtime import ALWAYS_PATIENT, Patience, StoppedError, install_command
 from trainer.storage import globs, unfinished
 from trainer.storage.errors import (
     NO_BUCKET,
@@ -64,7 +64,7 @@ def children(
     *,
     options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
-    patience: Patience = PATIENT,
+    patience: Patience = ALWAYS_PATIENT,
 ) -> list[str]:
     """The names of the folders directly in a remote folder."""
     names = RemotePath(url, flag=flag, options=options, patience=patience).contents()
@@ -76,7 +76,7 @@ def versions(
     *,
     options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
-    patience: Patience = PATIENT,
+    patience: Patience = ALWAYS_PATIENT,
 ) -> list[int]:
     """The numbers among the names of a remote folder's folders."""
     names = children(url, options=options, flag=flag, patience=patience)
@@ -84,7 +84,7 @@ def versions(
 
 
 def read_file(
-    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = PATIENT
+    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = ALWAYS_PATIENT
 ) -> bytes | None:
     """Return what a small object or local file holds, or None if it is not there."""
     if not is_remote(path):
@@ -96,7 +96,7 @@ def read_file(
 
 
 def is_file(
-    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = PATIENT
+    path: str, *, options: DriverOptions = NO_OPTIONS, patience: Patience = ALWAYS_PATIENT
 ) -> bool:
     """Return whether there is an object or a local file."""
     if not is_remote(path):
@@ -111,7 +111,7 @@ def remove(
     *,
     options: DriverOptions = NO_OPTIONS,
     flag: str = "--model-dir",
-    patience: Patience = PATIENT,
+    patience: Patience = ALWAYS_PATIENT,
 ) -> None:
     """Delete all that is in a remote folder, first what says that it is whole."""
     place = RemotePath(url, flag=flag, options=options, patience=patience)
@@ -142,7 +142,7 @@ class RemotePath:
         flag: str,
         options: DriverOptions = NO_OPTIONS,
         stop: threading.Event | None = None,
-        patience: Patience = PATIENT,
+        patience: Patience = ALWAYS_PATIENT,
     ) -> None:
         match = URL.fullmatch(url)
         if match is None or re.search(r"\?[^/]*=", url):
@@ -332,7 +332,7 @@ class RemotePath:
         try:
             driver = getattr(importlib.import_module(module), name)
         except ImportError:
-            needs = f"needs {package}: {install('cloud')}"
+            needs = f"needs {package}: {install_command('cloud')}"
             raise UserError(
                 subject=f"{self.flag} {self.url}",
                 problem=needs,

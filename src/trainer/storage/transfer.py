@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from trainer.config import UserError, part_of
-from trainer.runtime import Patience, StoppedError, Tell, never, output
+from trainer.runtime import Patience, StoppedError, Tell, never_stopped, output
 from trainer.storage import unfinished
 from trainer.storage.errors import StorageError
 from trainer.storage.remote import LAST, NO_OPTIONS, WORKERS, Among, DriverOptions, RemotePath
@@ -24,7 +24,7 @@ ENDING = 2.0  # seconds for transfers to end that are given up
 # Seconds without a byte after which results are not sent on by a run that was told to stop.
 SENDING = 10.0
 
-__all__ = ["StoppedError", "Tell", "fetch", "is_there", "never", "push"]
+__all__ = ["StoppedError", "Tell", "fetch", "is_there", "push"]
 
 
 def fetch(
@@ -34,7 +34,7 @@ def fetch(
     shard: tuple[int, int] = (0, 1),
     options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
-    stopped: Callable[[], bool] = never,
+    stopped: Callable[[], bool] = never_stopped,
     flag: str = "--train",
     patterns: bool = True,
     among: Among | None = None,
@@ -115,7 +115,7 @@ def push(
     last: Sequence[str] = LAST,
     options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
-    stopped: Callable[[], bool] = never,
+    stopped: Callable[[], bool] = never_stopped,
     flag: str = "--model-dir",
 ) -> None:
     """Send the files of a folder, to any depth, into the remote folder `url`; or one file.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
-from trainer.runtime import Patience, Tell, never, output
+from trainer.runtime import Patience, Tell, never_stopped, output
 from trainer.storage import (
     NO_OPTIONS,
     SENDING,
@@ -44,7 +44,7 @@ class CheckpointMirror:
         *,
         options: DriverOptions = NO_OPTIONS,
         tell: Tell = output.out,
-        stopped: Callable[[], bool] = never,
+        stopped: Callable[[], bool] = never_stopped,
         alone: bool = True,
     ) -> None:
         self._folder, self._url = folder, url.rstrip("/")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainer import __version__
 from trainer.config import Job
 from trainer.distribution import spec_of
-from trainer.runtime import Device, Reporter, output, version
+from trainer.runtime import Device, Reporter, installed_version, output
 from trainer.storage import local
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def metrics_of(
         "trained_before": [dataclasses.asdict(stretch) for stretch in history[:-1]],
         "versions": {
             "trainer": __version__,
-            "tensorflow": version("tensorflow", "tensorflow-cpu"),
-            "keras": version("keras"),
+            "tensorflow": installed_version("tensorflow", "tensorflow-cpu"),
+            "keras": installed_version("keras"),
         },
     }

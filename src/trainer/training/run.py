@@ -18,9 +18,9 @@ from trainer.runtime import (
     StoppedError,
     StopRequest,
     device,
+    handling_stop_signals,
     import_tensorflow,
-    listen_again,
-    listening,
+    reinstall_stop_handlers,
 )
 from trainer.storage import exclusive
 from trainer.training import preflight
@@ -51,7 +51,7 @@ def run_job(resolved: ResolvedJob) -> int:
     reporter = Reporter("WARN" if alike and job.verbosity == "INFO" else job.verbosity)
     serves = coordinated and not job.cluster.is_chief
     # What only serves has no step to finish.
-    with listening((lambda _: None) if serves else reporter.warn) as stopped:
+    with handling_stop_signals((lambda _: None) if serves else reporter.warn) as stopped:
         if not PLATFORMS[resolved.platform].is_fallback:
             reporter.info(f"platform={resolved.platform} because {resolved.because}")
         for note in resolved.notes:
@@ -98,7 +98,7 @@ def _start_tensorflow(job: Job, reporter: Reporter) -> Any:
         device=job.device,
         gpu=strategy.gpu_index(job),
         start=strategy.starts_runtime,
-        check=functools.partial(device.check, job, computes=computes),
+        check=functools.partial(device.check_gpu, job, computes=computes),
         say=reporter.info,
     )
 
@@ -111,7 +111,7 @@ def _train(stage: Stage, reporter: Reporter, stopped: StopRequest) -> dict[str, 
     from trainer.training.loop import train_and_evaluate
 
     strategy = make_strategy(job)
-    listen_again()
+    reinstall_stop_handlers()
     hooks = _hooks(stage, stopped)
     with strategy.around():
         metrics = train_and_evaluate(job, reporter, hooks, strategy)
@@ -124,7 +124,7 @@ def _serve(stage: Stage, reporter: Reporter, stopped: StopRequest) -> None:
     """Do a worker's, server's or evaluator's part, until told to end."""
     job = stage.job
     tf = _start_tensorflow(job, reporter)
-    reporter.info(device.used(tf).line)
+    reporter.info(device.device_in_use(tf).line)
     if job.cluster.role == "evaluator":
         from trainer.training.evaluator import evaluate_checkpoints
 

@@ -19,7 +19,7 @@ from typing import Any
 from trainer.config import Job, UserError, flag as flag_of
 from trainer.data import data_among
 from trainer.distribution import spec_of
-from trainer.runtime import Patience, Tell, never, output
+from trainer.runtime import Patience, Tell, never_stopped, output
 from trainer.storage import (
     NO_OPTIONS,
     DriverOptions,
@@ -75,7 +75,7 @@ def staged(
     scratch: Path | None = None,
     options: DriverOptions = NO_OPTIONS,
     tell: Tell = output.out,
-    stopped: Callable[[], bool] = never,
+    stopped: Callable[[], bool] = never_stopped,
 ) -> Iterator[Stage]:
     """Bring a job's remote data and checkpoints to local disk, and let its results follow.
 
@@ -180,7 +180,7 @@ def _mirror(
         tell=tell,
         # An evaluator is asked to stop so that it evaluates the last checkpoint, which it has yet
         # to fetch.
-        stopped=never if evaluates else stopped,
+        stopped=never_stopped if evaluates else stopped,
     )
 
 

@@ -7,11 +7,11 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag
 from trainer.config.parser import Parser
-from trainer.platforms.coerce import coerce_value, known
+from trainer.platforms.coerce import coerce_value, known_options
 from trainer.serving import settings
 
-NUMBERS = sorted(name for name, (_, kind) in known().items() if kind in (int, float))
-BOOLEANS = sorted(name for name, (_, kind) in known().items() if kind is bool)
+NUMBERS = sorted(name for name, (_, kind) in known_options().items() if kind in (int, float))
+BOOLEANS = sorted(name for name, (_, kind) in known_options().items() if kind is bool)
 
 
 def from_flag(name: str, text: str):

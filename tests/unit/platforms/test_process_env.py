@@ -11,10 +11,10 @@ from trainer.platforms.process_env import (
     HOROVODRUN,
     OPEN_MPI,
     count_gpus,
-    find_gpu,
-    hidden_gpus,
-    missing_gpu,
-    read_task,
+    gpu_evidence,
+    gpus_are_hidden,
+    missing_gpu_warning,
+    read_started_process,
 )
 from trainer.platforms.resolve import resolve_job
 
@@ -35,36 +35,36 @@ def ranked(names: tuple[str, ...], *numbers: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("names", [OPEN_MPI, HOROVODRUN])
 def test_a_rank_of_mpirun_or_horovodrun_knows_its_place(names):
-    found = read_task(seen(**ranked(names, 5, 6, 1, 2)))
+    found = read_started_process(seen(**ranked(names, 5, 6, 1, 2)))
     assert found is not None
     cluster, source = found
     assert source == names[0]
     assert (cluster.rank, len(cluster.trainers), cluster.is_chief) == (5, 6, False)
     assert (cluster.local_rank, cluster.local_size) == (1, 2)
-    first, _ = read_task(seen(**ranked(names, 0, 6, 0, 2)))
+    first, _ = read_started_process(seen(**ranked(names, 0, 6, 0, 2)))
     assert (first.rank, first.is_chief) == (0, True)
 
 
 def test_a_process_that_nobody_started_as_one_of_several_is_alone():
-    assert read_task(seen(OMPI_COMM_WORLD_RANK="1", HOROVOD_RANK="2")) is None
+    assert read_started_process(seen(OMPI_COMM_WORLD_RANK="1", HOROVOD_RANK="2")) is None
 
 
 def test_our_own_launchers_word_counts_before_mpiruns():
     task = Cluster(chief=("a:1",), worker=("b:1",), ps=("c:1",), role="ps")
     env = ranked(OPEN_MPI, 1, 2, 0, 1) | {TASK_VARIABLE: task.to_json()}
-    assert read_task(seen(**env)) == (task, TASK_VARIABLE)
+    assert read_started_process(seen(**env)) == (task, TASK_VARIABLE)
 
 
 @pytest.mark.parametrize("text", ["rank 3", "[]", "{}", '{"chief": []}', '{"chiefs": []}'])
 def test_a_task_that_our_launcher_did_not_write_is_one_line(text):
     with pytest.raises(UserError, match=f"^{TASK_VARIABLE}: expected what the trainer's launcher"):
-        read_task(seen(**{TASK_VARIABLE: text}))
+        read_started_process(seen(**{TASK_VARIABLE: text}))
 
 
 def test_a_rank_that_is_no_number_is_shown():
     env = ranked(OPEN_MPI, 0, 2, 0, 1) | {OPEN_MPI[0]: "first"}
     with pytest.raises(UserError, match=f"{OPEN_MPI[0]}=first, .*expected whole numbers"):
-        read_task(seen(**env))
+        read_started_process(seen(**env))
 
 
 @pytest.mark.parametrize("names", [OPEN_MPI, HOROVODRUN])
@@ -127,30 +127,30 @@ def test_what_says_that_there_is_a_gpu(tmp_path, files, env, sign):
     (tmp_path / "dev").mkdir()
     for name in files:
         (tmp_path / "dev" / name).touch()
-    assert find_gpu(seen(tmp_path, **env)) == sign
+    assert gpu_evidence(seen(tmp_path, **env)) == sign
 
 
 @pytest.mark.parametrize(
     ("visible", "hidden"), [("", True), ("-1", True), ("NoDevFiles", True), ("0", False)]
 )
 def test_gpus_can_be_hidden(visible, hidden):
-    assert hidden_gpus(seen(CUDA_VISIBLE_DEVICES=visible)) is hidden
-    assert not hidden_gpus(seen(NOWHERE))
+    assert gpus_are_hidden(seen(CUDA_VISIBLE_DEVICES=visible)) is hidden
+    assert not gpus_are_hidden(seen(NOWHERE))
 
 
 def test_a_missing_gpu_is_told_where_the_image_is_made_for_one(tmp_path):
     (tmp_path / "dev").mkdir()
-    assert missing_gpu(seen(tmp_path)) is None
-    assert missing_gpu(seen(tmp_path, NVIDIA_VISIBLE_DEVICES="all")) is None
-    assert missing_gpu(seen(tmp_path, **IMAGE | {"NVIDIA_VISIBLE_DEVICES": "void"})) is None
-    line = missing_gpu(seen(tmp_path, **IMAGE))
+    assert missing_gpu_warning(seen(tmp_path)) is None
+    assert missing_gpu_warning(seen(tmp_path, NVIDIA_VISIBLE_DEVICES="all")) is None
+    assert missing_gpu_warning(seen(tmp_path, **IMAGE | {"NVIDIA_VISIBLE_DEVICES": "void"})) is None
+    line = missing_gpu_warning(seen(tmp_path, **IMAGE))
     assert line
     assert "training on the CPU" in line
     assert "--gpus all" in line
     (tmp_path / "dev/nvidiactl").touch()
-    assert missing_gpu(seen(tmp_path, **IMAGE)) == line
+    assert missing_gpu_warning(seen(tmp_path, **IMAGE)) == line
     (tmp_path / "dev/nvidia0").touch()
-    assert missing_gpu(seen(tmp_path, **IMAGE)) is None
+    assert missing_gpu_warning(seen(tmp_path, **IMAGE)) is None
 
 
 def test_the_device_is_what_any_word_says(tmp_path):

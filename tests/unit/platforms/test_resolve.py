@@ -13,7 +13,7 @@ from trainer.config.job import Job
 from trainer.config.parser import Parser
 from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Environment
-from trainer.platforms.coerce import coerce_value, field_of, known
+from trainer.platforms.coerce import coerce_value, field_of, known_options
 from trainer.platforms.registry import PLATFORMS, detect_platform
 from trainer.platforms.resolve import ResolvedJob, resolve_job
 
@@ -85,7 +85,7 @@ def test_a_name_that_the_built_in_models_do_not_know_is_refused(given, expected)
 
 def two_values(name: str) -> tuple[Any, Any]:
     """Two values that a field may have."""
-    limits, kind = known()[name]
+    limits, kind = known_options()[name]
     if name == "hp":
         return (("a", "1"),), (("a", "2"),)
     if limits.many:
@@ -97,7 +97,7 @@ def two_values(name: str) -> tuple[Any, Any]:
 
 
 # SageMaker's own model folder comes first, see test_sagemaker; of steps and epochs only one counts.
-@pytest.mark.parametrize("name", sorted(set(known()) - {"model_dir", "steps", "epochs"}))
+@pytest.mark.parametrize("name", sorted(set(known_options()) - {"model_dir", "steps", "epochs"}))
 def test_each_field_follows_the_same_precedence(name):
     weak, strong = two_values(name)
     # Pairs are an object in JSON.
@@ -313,9 +313,13 @@ nested = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(known())), nested, st.sampled_from([str, json.dumps, lambda v: v]))
+@given(
+    st.sampled_from(sorted(known_options())),
+    nested,
+    st.sampled_from([str, json.dumps, lambda v: v]),
+)
 def test_any_value_becomes_one_of_the_fields_type_or_an_error_of_one_line(name, value, spelt):
-    limits, kind = known()[name]
+    limits, kind = known_options()[name]
     try:
         found = coerce_value(name, spelt(value), where="x")
     except UserError as error:

@@ -47,11 +47,11 @@ def test_enough_threads_are_no_error():
     ],
 )
 def test_errors_of_limits_say_what_to_do(error, said):
-    assert host_limits.mistake_of(error).startswith(said)
+    assert host_limits.denied_by_limit(error).startswith(said)
 
 
 @pytest.mark.parametrize(
     "error", [RuntimeError("other"), FileNotFoundError(2, "No such file", "x"), ValueError()]
 )
 def test_other_errors_are_none_of_limits(error):
-    assert host_limits.mistake_of(error) is None
+    assert host_limits.denied_by_limit(error) is None

@@ -12,8 +12,8 @@ DEADLINE = 60
 TRAINER = [sys.executable, "-m", "trainer"]
 GUARDED = """
 import os, sys
-from trainer.runtime.std_streams import guarded
-with guarded() as streams:
+from trainer.runtime.std_streams import guarded_streams
+with guarded_streams() as streams:
     streams.never_wait()
 {body}
 """
@@ -128,9 +128,9 @@ def test_a_mistake_that_nobody_reads_keeps_its_code():
 
 
 def test_within_a_program_whose_streams_are_others_nothing_is_changed(capsys):
-    from trainer.runtime.std_streams import guarded
+    from trainer.runtime.std_streams import guarded_streams
 
     before = sys.stdout
-    with guarded() as streams:
+    with guarded_streams() as streams:
         assert streams is None
         assert sys.stdout is before

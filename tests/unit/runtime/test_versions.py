@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from trainer.runtime.versions import version
+from trainer.runtime.versions import installed_version
 
 ALIAS = Path(__file__).parents[3] / "docker/build/alias"
 
 
 def test_the_first_of_the_names_that_is_installed_counts():
-    assert version("no-such-package", "numpy") == distribution("numpy").version
-    assert version("no-such-package") is None
+    assert installed_version("no-such-package", "numpy") == distribution("numpy").version
+    assert installed_version("no-such-package") is None
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_tensorflow_counts_as_installed_under_both_names(tmp_path, monkeypatch, 
     }
     # What is really installed is known all the same.
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert version(other) is None
-    assert version(other, real) == "2.21.0"
+    assert installed_version(other) is None
+    assert installed_version(other, real) == "2.21.0"

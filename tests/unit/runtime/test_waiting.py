@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from trainer.runtime import waiting
-from trainer.runtime.waiting import PATIENT, Patience, StoppedError
+from trainer.runtime.waiting import ALWAYS_PATIENT, Patience, StoppedError
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def hung():
 
 
 def test_what_a_call_gives_or_raises_is_given_or_raised():
-    assert PATIENT.call(lambda: 7, "x") == 7
+    assert ALWAYS_PATIENT.call(lambda: 7, "x") == 7
     for error in (ValueError("no"), TimeoutError("late"), KeyboardInterrupt()):
         with pytest.raises(type(error)):
-            PATIENT.call(lambda error=error: (_ for _ in ()).throw(error), "x")
+            ALWAYS_PATIENT.call(lambda error=error: (_ for _ in ()).throw(error), "x")
 
 
 def test_told_to_stop_what_does_not_answer_is_given_up(hung):

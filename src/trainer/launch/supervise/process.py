@@ -129,7 +129,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        if mistake := host_limits.mistake_of(error):
+        if mistake := host_limits.denied_by_limit(error):
             raise UserError(subject=command.name, problem=mistake) from None
         # The error itself names a working folder that does not exist.
         what = getattr(error, "filename", None) or command.argv[0]

@@ -24,7 +24,7 @@ _RANDOM = re.compile(
 _SCHEME = re.compile(r"(?:Basic|Bearer|Digest|Token)\s+(\S+)", re.IGNORECASE)
 
 
-def known(env: Mapping[str, str]) -> frozenset[str]:
+def known_secrets(env: Mapping[str, str]) -> frozenset[str]:
     """Return the secrets that an environment names, long enough to be looked for in any text.
 
     Args:
@@ -51,7 +51,7 @@ def known_in_argv(argv: Sequence[str]) -> frozenset[str]:
             value = argv[i + 1]
         # A name may be there twice, and each value counts.
         pairs[f"{i}.{name.lstrip('-')}"] = value
-    return known(pairs)
+    return known_secrets(pairs)
 
 
 def decoded(value: Any) -> Any:

@@ -17,20 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer.runtime.secrets import looks, text as secret_text
-from trainer.runtime.secrets.collect import decoded, known, known_in_argv
+from trainer.runtime.secrets.collect import decoded, known_secrets
 from trainer.runtime.secrets.names import is_figure, looks_secret
-
-__all__ = [
-    "MASK",
-    "is_figure",
-    "known",
-    "known_in_argv",
-    "looks_secret",
-    "mask_text",
-    "mask_value",
-    "masked",
-    "masked_argv",
-]
 
 MASK = "***"
 
@@ -49,7 +37,7 @@ def masked(env: Mapping[str, str]) -> dict[str, str]:
     Returns:
         The same names; secrets replaced, also inside of JSON, and all else unchanged.
     """
-    hide = known(env)
+    hide = known_secrets(env)
     return {k: MASK if v and _names(k, v) else mask_text(v, hide=hide) for k, v in env.items()}
 
 

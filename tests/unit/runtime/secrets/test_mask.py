@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from trainer.runtime.secrets import mask
+from trainer.runtime.secrets import collect
 from trainer.runtime.secrets.mask import MASK, mask_text, masked, masked_argv
 
 NAMES = [
@@ -165,7 +165,7 @@ def test_a_key_given_twice_is_masked_both_times():
 def test_a_secret_is_hidden_wherever_it_turns_up_again():
     got = masked({"SM_HPS": '{"db_password": "a b c d"}', "NOTE": "it is 'a b c d'."})
     assert got["NOTE"] == "it is '***'."
-    hide = mask.known({"TOKEN": "a/b c\nd"})
+    hide = collect.known_secrets({"TOKEN": "a/b c\nd"})
     for text in ("a/b c\nd", "'a/b c\\nd'", "?q=a%2Fb%20c%0Ad"):
         assert "b" not in mask_text(text, hide=hide)
 
