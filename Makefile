@@ -12,7 +12,7 @@
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
-# Which model to train, and what else to tell the trainer.
+# Which model to train, and further flags of `trainer train`; of `test`, arguments of pytest.
 MODEL ?= cnn
 ARGS ?=
 OUT ?= runs/mnist

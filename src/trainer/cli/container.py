@@ -1,9 +1,9 @@
-"""What a container does: the image's entry point chooses by its arguments and environment.
+"""The image's entry point, which chooses by arguments and environment what a container does.
 
-docker run IMAGE                            train, as SageMaker says it
-docker run IMAGE --job-dir gs://bucket/job  train, as AI Platform says it
+docker run IMAGE                            train, as SageMaker starts it
+docker run IMAGE --job-dir gs://bucket/job  train, as AI Platform starts it
 docker run IMAGE serve                      answer requests
-docker run -e AIP_MODE=PREDICTION IMAGE     the same, as Vertex AI says it
+docker run -e AIP_MODE=PREDICTION IMAGE     the same, as Vertex AI starts it
 docker run IMAGE trainer doctor             the command line
 docker run IMAGE python3 script.py          anything else that the image has
 """
@@ -24,18 +24,19 @@ from trainer.runtime import guarded_streams, log, output
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
-# These answer at once, so they are the command line's own: nothing is to be supervised.
-_ANSWERED = {"-h", "--help", "--dry-run"}
-_NAMES = ("train", "serve")
+# With these flags nothing is started that would have to be supervised.
+_PRINTING = {"-h", "--help", "--dry-run"}
+_PROGRAM_NAMES = ("train", "serve")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What a container is to do.
+    """The task of a container.
 
     Attributes:
-        what: `train`: the trainer or a user's script, supervised in this process; `trainer`: the
-            command line, in this process too; `command`: a program in place of this process.
+        what: `train`: run the trainer or a user's script under this process's supervision;
+            `trainer`: run the command line in this process; `command`: run another program in place
+            of this process.
         argv: The arguments of the trainer or of its command line, or the program with its own.
     """
 
@@ -44,14 +45,14 @@ class Choice:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what a container was started for.
+    """Run what a container was started for.
 
     Args:
-        argv: The program's name, `train` and `serve` being commands of their own, and its
-            arguments.
+        argv: The name that this program was called by, which chooses if it is `train` or `serve`,
+            and the arguments.
 
     Returns:
-        The exit code, where it was not another program that took the place of this one.
+        The exit code, unless another program took the place of this one.
     """
     with guarded_streams():
         return _main(argv)
@@ -61,11 +62,12 @@ def _main(argv: Sequence[str]) -> int:
     output.begin(os.environ, argv)
     log.begin()
     name = Path(argv[0]).name
-    chosen = choose([*([name] if name in _NAMES else []), *argv[1:]], os.environ)
+    chosen = choose([*([name] if name in _PROGRAM_NAMES else []), *argv[1:]], os.environ)
     if chosen.what == "train":
         from trainer.cli.entry import main as train
 
-        # From here on it hears signals itself; once the job has ended they change its code no more.
+        # `train` has its own handlers. With the entry point's, a signal that comes after the job
+        # has ended would replace its exit code.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return train(chosen.argv)
     if chosen.what == "trainer":
@@ -76,7 +78,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
-    """Tell what the arguments and the environment ask for.
+    """Return what the arguments and the environment ask for.
 
     Args:
         argv: The container's arguments.
@@ -84,7 +86,8 @@ def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
     """
     first, rest = (argv[0], tuple(argv[1:])) if argv else ("train", ())
     flags = first.startswith("-")
-    # The service passes no arguments unless told to, so that the image's own is there.
+    # Prediction services pass no arguments unless the model names some, so that the image's
+    # default, `train`, is there.
     switches = [p.serving_switch for p in PLATFORMS.values() if p.serving_switch]
     asked = any(env.get(name) == value for name, value in switches)
     predicting = asked and (first == "train" or flags)
@@ -94,14 +97,14 @@ def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
         return Choice(what="trainer", argv=rest)
     if first in ("train", "trainer") or flags:
         flag_argv = tuple(argv) if flags else rest[1:] if first == "trainer" else rest
-        if _ANSWERED.intersection(flag_argv):
+        if _PRINTING.intersection(flag_argv):
             return Choice(what="trainer", argv=("train", *flag_argv))
         return Choice(what="train", argv=flag_argv)
     return Choice(what="command", argv=tuple(argv))
 
 
 def _become(argv: list[str]) -> int:
-    """Run a program in place of this process, which as number 1 would have to pass on signals."""
+    """Replace this process by a program, so that the container's signals reach it."""
     program = shutil.which(argv[0])
     if program is None:
         output.err(
@@ -111,7 +114,7 @@ def _become(argv: list[str]) -> int:
         return NOT_FOUND
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python ignores these two, and what is ignored would be so in the program.
+    # Python ignores these two signals, and a program inherits what is ignored.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -31,7 +31,11 @@ def add_flags(parser: Parser) -> None:
         help="writes DIR/train, DIR/test; s3:// and gs:// too",
     )
     parser.add_argument(
-        "--shards", metavar="N", type=argument_type(int), default=1, help="files a split"
+        "--shards",
+        metavar="N",
+        type=argument_type(int),
+        default=1,
+        help="files a split (default: %(default)s)",
     )
 
 

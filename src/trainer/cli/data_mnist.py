@@ -25,14 +25,17 @@ def add_flags(parser: Parser) -> None:
         "--out", metavar="DIR", required=True, help="folder for the four files; s3:// and gs:// too"
     )
     parser.add_argument(
-        "--mirror", metavar="URL", action="append", help="look here instead (may be repeated)"
+        "--mirror",
+        metavar="URL",
+        action="append",
+        help="download from here instead (may be repeated)",
     )
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=argument_type(float),
         default=30.0,
-        help="for a mirror to answer",
+        help="how long a mirror may take to answer (default: %(default)g)",
     )
 
 

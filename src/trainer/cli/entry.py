@@ -1,8 +1,8 @@
 """The main program of a training container: runs the job and writes the platform's failure file.
 
-This process reads what the platform says, starts one child, or this host's share of several, and
-supervises them: it passes signals on, reaps what is left behind, and tells the platform why a run
-failed, even one that the kernel killed, or that failed on another host. It imports neither
+This process reads the platform's variables and files, starts one child, or this host's share of
+several, and supervises them: it passes signals on, reaps orphans, and reports to the platform why a
+run failed, even one that the kernel killed, or that failed on another host. It imports neither
 TensorFlow nor NumPy.
 """
 

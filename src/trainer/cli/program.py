@@ -38,7 +38,7 @@ class PreparedProgram(Protocol):
 
     @property
     def command(self) -> Command:
-        """The process of the program itself."""
+        """The command of the program itself."""
 
     def run(self) -> Outcome:
         """Run this host's part to its end, from the main thread, and return how it ended."""
@@ -52,20 +52,20 @@ class Program(Protocol):
     """
 
     def prepare(self, flags: Mapping[str, Any]) -> PreparedProgram:
-        """Bring and install what the program needs; `flags` are those of `trainer train`."""
+        """Fetch and install what the program needs; `flags` are those of `trainer train`."""
 
     def preview(self, flags: Mapping[str, Any]) -> list[Command]:
-        """Return the processes that would be started, without bringing or installing anything."""
+        """Return the processes that would be started, without fetching or installing anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerProgram:
-    """The trainer itself.
+    """The trainer itself, as a program that is ready to run.
 
     Attributes:
-        environment: What the platform says.
+        environment: The environment and files, completed by the platform.
         command: The command of one process.
-        job: What to do.
+        job: The job that was resolved from them.
         is_launched: True if the job needs several processes, of which `command` is one.
     """
 
@@ -85,12 +85,12 @@ class TrainerProgram:
 
 
 def prepare(environment: Environment) -> PreparedProgram:
-    """Prepare what runs: a user's program where the platform names one, else the trainer.
+    """Prepare a user's program where the platform names one, else the trainer.
 
     Raises:
-        UserError: Something that the platform or the command line says is not as it should be.
+        UserError: A flag, or a variable or file of the platform, is malformed.
     """
-    # Completed once: the child finds the platform's variables in its environment.
+    # Complete it once, here: the child inherits the variables.
     platform, environment = _completed(environment)
     output.protect(environment.env)
     program = _find_program(platform, environment)
@@ -108,14 +108,14 @@ def prepare(environment: Environment) -> PreparedProgram:
 
 
 def preview(environment: Environment, job: Job) -> list[Command]:
-    """Return what would be started on this host, without fetching or installing anything.
+    """Return the processes that would be started on this host; nothing is fetched or installed.
 
     Args:
-        environment: What the platform says.
-        job: What becomes of it.
+        environment: The environment and files.
+        job: The job that was resolved from them.
 
     Raises:
-        UserError: Something that the platform says is not as it should be.
+        UserError: A variable or file of the platform is malformed.
     """
     platform, environment = _completed(environment)
     program = _find_program(platform, environment)
@@ -135,7 +135,7 @@ def command(environment: Environment) -> Command:
 
 
 def _flags(argv: Sequence[str]) -> list[str]:
-    """Return arguments without the verb, which may also be a folder's name, and `--dry-run`."""
+    """Return arguments without `--dry-run`, and without the verb where they begin with it."""
     flags = argv[1:] if list(argv[:1]) == ["train"] else argv
     return [flag for flag in flags if flag not in ("--dry-run", "--json")]
 
@@ -144,7 +144,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     """Return the flags of `trainer train` that are given, by field name."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    # Read by `main`, and by the processes that it starts.
+    # `main` reads this one, as do the processes that it starts.
     parser.add_argument("--debug", action="store_true")
     return vars(parser.parse_args(argv))
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -444,9 +443,7 @@ def test_a_driver_that_fails_or_hangs_is_a_problem(machine):
     )
     machine.program("nvidia-smi", "exec /bin/sleep 20")
     machine.answers["driver_seconds"] = 0.2
-    start = time.monotonic()
     assert "no answer within 0.2 seconds" in "\n".join(problems(machine.look()))
-    assert time.monotonic() - start < 5
 
 
 def test_the_ways_to_have_no_gpu(machine):
@@ -533,16 +530,17 @@ def test_role_rank_and_hosts(machine):
 
 
 def test_names_that_do_not_resolve_or_not_in_time_are_one_problem(machine):
+    over = threading.Event()
+
     def look_up(host):
         if host == "slow":
-            time.sleep(20)
+            over.wait()
         if host == "gone":
             raise OSError(-2, "Name or service not known")
 
     machine.answers |= {"look_up": look_up, "host_seconds": 0.3}
-    start = time.monotonic()
     report = machine.look(cluster("here", "gone", "slow"))
-    assert time.monotonic() - start < 5
+    over.set()
     (finding,) = about(report, "hosts")
     assert finding.level == "problem"
     assert finding.facts["missing"] == ["gone", "slow"]
