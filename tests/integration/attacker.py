@@ -20,7 +20,8 @@ import sys
 NOBODY = 65534
 MEMBERS = ["chief-0", "worker-0", "worker-7", "ps-0", "ps-3", "evaluator-0", "evaluator-9"]
 SCOPES = ["global", "local_chief-0", "local_worker-0", "cross_0", "x", "global_process_set_hash_1"]
-CAUSE = {"host": "x", "process": "rank 0", "code": 1, "reason": "ValueError: x", "echo": False}
+FAILURE = {"host": "x", "process": "rank 0", "code": 1, "reason": "ValueError: x"}
+FAILURE |= {"secondary": False}
 ODD = [
     *(None, True, False, 0, 1, -1, 2**31, 2**63, 2**200, 1e308, float("nan"), float("inf")),
     *(
@@ -34,7 +35,18 @@ ODD = [
     ),
     *([], {}, [[]], [None] * 50, {"a": {"b": {"c": []}}}, "A" * 5000),
 ]
-VERBS = ["join", "line", "beat", "report", "leave", "", "../join", "handle", "tick", "\u00e9"]
+VERBS = [
+    "join",
+    "keepalive",
+    "heartbeat",
+    "report",
+    "leave",
+    "",
+    "../join",
+    "handle",
+    "tick",
+    "\u00e9",
+]
 
 
 def program(
@@ -115,14 +127,15 @@ class Mind:
     def fields(self, verb: str) -> dict[str, object]:
         """Return what goes with a verb."""
         if verb == "join":
-            spec = self.random.choice([{}, {"values": {}}, {"host": "x", "values": {"a": None}}])
-            return {"host": "x", "task": "worker 0", "count": 1, "spec": spec, "card": {}}
-        if verb == "beat":
-            return {"seen": self.random.choice([0, 1, 99])}
+            stated = self.random.choice([{}, {"values": {}}, {"host": "x", "values": {"a": None}}])
+            fields = {"host": "x", "task": "worker 0", "processes": 1}
+            return {**fields, "settings": stated, "metadata": {}}
+        if verb == "heartbeat":
+            return {"position": self.random.choice([0, 1, 99])}
         if verb == "leave":
             return {"code": self.random.choice([0, 1, 143]), "early": self.random.random() < 0.5}
-        kind = self.random.choice(["failed", "broken", "ready", "done", "told", "x"])
-        return {"kind": kind, "cause": CAUSE, "generation": 0, "code": 0}
+        kind = self.random.choice(["failed", "broken", "ready", "done", "stopping", "x"])
+        return {"kind": kind, "failure": FAILURE, "generation": 0, "code": 0, "host": "x"}
 
     def damaged(self, text: bytes) -> bytes:
         """Return bytes with some changed, or cut."""

@@ -16,18 +16,17 @@ from trainer.config.cluster import Cluster
 
 # Launches a job, and says what is left of it.
 DRIVER = """
-import importlib, json, os, sys
+import json, os, sys
 from trainer.config.cluster import Cluster
 from trainer.config.job import Job
 from trainer.launch.supervise.command import Command
 from trainer.launch.launcher import launch
-told = json.loads(sys.argv[1])
-for name, value in told["set"].items():
-    module, _, constant = name.rpartition(".")
-    setattr(importlib.import_module("trainer.launch." + module), constant, value)
-job = Job(cluster=Cluster.from_json(told["cluster"]), **told["job"])
+from trainer.launch.timeouts import Timeouts
+given = json.loads(sys.argv[1])
+timeouts = Timeouts(**given["timeouts"])
+job = Job(cluster=Cluster.from_json(given["cluster"]), **given["job"])
 base = Command(argv=(sys.executable, "-S", *sys.argv[2:]), env=dict(os.environ), name="trainer")
-outcome = launch(job, base)
+outcome = launch(job, base, timeouts=timeouts)
 try:
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     print("LEFT BEHIND")
@@ -67,7 +66,7 @@ while True:
     for _ in range(20):
         try:
             line = socket.create_connection(("host-1", 7117), timeout=2)
-            line.sendall(b"POST /job/beat HTTP/1.1\\r\\nContent-Length: 100\\r\\n")
+            line.sendall(b"POST /job/heartbeat HTTP/1.1\\r\\nContent-Length: 100\\r\\n")
             lines.append(line)
         except OSError:
             pass
@@ -92,7 +91,7 @@ line.recv(1)
 
 SOON = 10.0
 # Where it does not matter how long it takes, hosts count as lost sooner.
-HASTY = {"rendezvous.coordinator.LOST": 2.5, "rendezvous.client.LOST": 2.5}
+HASTY = {"lost_after": 2.5}
 
 
 class Jobs:
@@ -118,9 +117,12 @@ class Jobs:
     def tell(self, name: str, what: str) -> None:
         os.write(self._pipes[name], f"{what}\n".encode())
 
-    def start(self, host: int, cluster: Cluster, *, stubborn: str = "", set=None, **job) -> Running:
-        told = {"cluster": cluster.to_json(), "set": set or {}, "job": {"grace": 60.0, **job}}
-        argv = ["-c", DRIVER, json.dumps(told), "-c", PROCESS, str(self.folder), stubborn]
+    def start(
+        self, host: int, cluster: Cluster, *, stubborn: str = "", timeouts=None, **job
+    ) -> Running:
+        given = {"cluster": cluster.to_json(), "job": {"grace": 60.0, **job}}
+        given["timeouts"] = timeouts or {}
+        argv = ["-c", DRIVER, json.dumps(given), "-c", PROCESS, str(self.folder), stubborn]
         return self.net.start(host, [sys.executable, "-u", *argv])
 
 
@@ -189,7 +191,7 @@ def test_each_host_starts_its_own_and_all_know_all(jobs):
 def test_a_host_that_comes_late_is_waited_for(jobs):
     job = jobs(2)
     chief, worker = equals(2)
-    first = job.start(0, chief, set={"rendezvous.client._PROGRESS": 0.5}, **MIRRORED)
+    first = job.start(0, chief, timeouts={"progress": 0.5}, **MIRRORED)
     first.line(r"^trainer: waiting for worker 0 \(host-2\): 1 s$")
     second = job.start(1, worker, **MIRRORED)
     pids(first, 1)
@@ -202,7 +204,7 @@ def test_a_host_that_comes_late_is_waited_for(jobs):
 def test_a_chief_that_comes_late_is_waited_for(jobs):
     job = jobs(2)
     chief, worker = equals(2)
-    second = job.start(1, worker, set={"rendezvous.client._PROGRESS": 0.5}, **MIRRORED)
+    second = job.start(1, worker, timeouts={"progress": 0.5}, **MIRRORED)
     second.line(r"^trainer: waiting for the chief at host-1:7117: 1 s, Connection refused$")
     first = job.start(0, chief, **MIRRORED)
     pids(first, 1)
@@ -266,7 +268,7 @@ def test_hosts_that_contradict_each_other_are_told_so(jobs):
 def test_told_to_end_while_it_waits_a_host_leaves_and_the_others_do_not_wait_on(jobs):
     job = jobs(3)
     chief, worker, _ = equals(3)
-    first = job.start(0, chief, set={"rendezvous.client._PROGRESS": 0.2}, **MIRRORED)
+    first = job.start(0, chief, timeouts={"progress": 0.2}, **MIRRORED)
     first.line(r"^trainer: waiting for worker 0 \(host-2\), worker 1 \(host-3\)")
     second = job.start(1, worker, **MIRRORED)
     first.line(r"^trainer: waiting for worker 1 \(host-3\)")
@@ -433,12 +435,12 @@ def test_hosts_with_one_secret_are_a_job_that_no_other_joins(jobs):
     job = jobs(3)
     clusters = equals(3)
     running = [job.start(i, clusters[i], secret="s3cret", **MIRRORED) for i in range(2)]
-    for told, secret in [("another TRAINER_SECRET is", "x"), ("TRAINER_SECRET is set", None)]:
+    for reason, secret in [("another TRAINER_SECRET is", "x"), ("TRAINER_SECRET is set", None)]:
         newcomer = job.start(2, clusters[2], secret=secret, **MIRRORED)
         assert newcomer.wait(SOON) == 2
         (line,) = newcomer.lines
         assert line.startswith("trainer: failed: host host-3, worker 1: refused by the chief at ")
-        assert f":7117: {told} " in line
+        assert f":7117: {reason} " in line
     running.append(job.start(2, clusters[2], secret="s3cret", **MIRRORED))
     for each in running:
         pids(each, 1)
@@ -486,9 +488,9 @@ def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):
     job = jobs(2)
     chief, worker = equals(2)
     first = job.start(0, chief, **MIRRORED)
-    told = {"cluster": worker.to_json(), "set": {}, "job": MIRRORED}
+    given = {"cluster": worker.to_json(), "timeouts": {}, "job": MIRRORED}
     driver = DRIVER.replace("sys.executable, ", "'/no/such/program', ")
-    second = job.net.start(1, [sys.executable, "-c", driver, json.dumps(told)])
+    second = job.net.start(1, [sys.executable, "-c", driver, json.dumps(given)])
     for each in (first, second):
         assert each.wait(SOON) == 2
         assert each.lines[-1] == (
@@ -503,7 +505,7 @@ def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):
 def test_the_chiefs_host_ends_last(jobs):
     job = jobs(3)
     running = [
-        job.start(i, c, stubborn="worker1", set={"agent._SERVING": 60.0}, **SERVED)
+        job.start(i, c, stubborn="worker1", timeouts={"server_grace": 60.0}, **SERVED)
         for i, c in enumerate(equals(3))
     ]
     for each in running:
@@ -533,7 +535,7 @@ def test_the_chiefs_code_is_that_of_hosts_that_only_help(jobs):
 def test_a_rank_that_does_not_end_after_the_chief_is_ended_and_no_failure(jobs):
     job = jobs(2)
     running = [
-        job.start(i, c, stubborn="worker0", set={"agent.CLOSING": 0.3}, **MIRRORED)
+        job.start(i, c, stubborn="worker0", timeouts={"trainer_grace": 0.3}, **MIRRORED)
         for i, c in enumerate(equals(2))
     ]
     for each in running:
@@ -613,7 +615,7 @@ def test_servers_stay_until_the_chief_has_saved(jobs):
 
 def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
     job = jobs(3)
-    running = start_served(job, set={"agent._COMPANY": 0.3})
+    running = start_served(job, timeouts={"chief_stop": 0.3})
     for each in running:
         pids(each, 1)
     running[1].send_signal(signal.SIGTERM)
@@ -625,7 +627,7 @@ def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
 
 def test_a_workers_host_that_is_told_with_the_chiefs_stays_until_it_has_saved(jobs):
     job = jobs(3)
-    running = start_served(job, set={"agent._COMPANY": 0.3}, stubborn="chief0")
+    running = start_served(job, timeouts={"chief_stop": 0.3}, stubborn="chief0")
     for each in running:
         pids(each, 1)
     running[0].send_signal(signal.SIGTERM)
@@ -646,9 +648,10 @@ def served(worker: str = "host-2:2222") -> dict[str, list[str]]:
     return {"chief": ["host-1:2222"], "worker": [worker], "ps": ["host-3:2222"]}
 
 
-def start_served(job: Jobs, set=HASTY, **more) -> list[Running]:
+def start_served(job: Jobs, timeouts=HASTY, **more) -> list[Running]:
     places = [place(role, **served()) for role in ("chief", "worker", "ps")]
-    return [job.start(i, where, set=set, **SERVED, **more) for i, where in enumerate(places)]
+    more = {**SERVED, **more, "timeouts": timeouts}
+    return [job.start(i, where, **more) for i, where in enumerate(places)]
 
 
 def test_a_worker_that_is_killed_is_started_again_and_the_job_goes_on(jobs):
@@ -693,8 +696,10 @@ def test_a_workers_host_may_go_and_come_back(jobs):
 
 def test_a_workers_host_that_is_cut_off_for_a_while_goes_on(jobs):
     job = jobs(3)
-    times = {"rendezvous.coordinator.LOST": 2.5, "rendezvous.client.LOST": 60.0}
-    running = start_served(job, set=times)
+    # Only the coordinator, on the first host, is to be hasty.
+    places = [place(role, **served()) for role in ("chief", "worker", "ps")]
+    times = [HASTY, {"lost_after": 60.0}, {"lost_after": 60.0}]
+    running = [job.start(i, places[i], timeouts=times[i], **SERVED) for i in range(3)]
     for each in running:
         pids(each, 1)
     job.net.unplug(1)
@@ -711,7 +716,8 @@ def test_a_launcher_that_gets_no_processor_for_a_while_is_not_lost(jobs):
     listed = {"chief": ["host-1"], "worker": ["host-2", "host-3"], "ps": ["host-4"]}
     tasks = ("chief", 0), ("worker", 0), ("worker", 1), ("ps", 0)
     running = [
-        job.start(i, place(*task, **listed), set=HASTY, **SERVED) for i, task in enumerate(tasks)
+        job.start(i, place(*task, **listed), timeouts=HASTY, **SERVED)
+        for i, task in enumerate(tasks)
     ]
     for each in running:
         pids(each, 1)
@@ -727,8 +733,8 @@ def test_a_launcher_that_gets_no_processor_for_a_while_is_not_lost(jobs):
 
 def test_a_launcher_that_hangs_ends_the_job(jobs):
     job = jobs(2)
-    hasty = {**HASTY, "rendezvous.coordinator.HUNG": 4.0}
-    running = [job.start(i, c, set=hasty, **MIRRORED) for i, c in enumerate(equals(2))]
+    hasty = {**HASTY, "hung_after": 4.0}
+    running = [job.start(i, c, timeouts=hasty, **MIRRORED) for i, c in enumerate(equals(2))]
     for each in running:
         pids(each, 1)
     running[1].send_signal(signal.SIGSTOP)

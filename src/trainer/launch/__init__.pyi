@@ -19,6 +19,7 @@ from .network import free_ports as free_ports, interface_of as interface_of
 from .plan import needs_launcher as needs_launcher
 from .rendezvous.client import CoordinatorClient as CoordinatorClient
 from .rendezvous.failure import Failure as Failure, is_secondary as is_secondary
+from .rendezvous.messages import Start as Start, Stopping as Stopping
 from .server_agent import ServerAgent as ServerAgent
 from .supervise import orphans as orphans
 from .supervise.api import run_step as run_step, run_supervised as run_supervised

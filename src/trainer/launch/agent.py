@@ -15,9 +15,8 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from trainer.config import PEER, RETRY, Job, UserError
 from trainer.distribution import PlannedProcess
@@ -26,6 +25,7 @@ from trainer.launch.host_result import HostResult
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.failure import Failure, is_secondary
+from trainer.launch.rendezvous.messages import Done, Failed, Message, Note, Refused, Start
 from trainer.launch.supervise.command import Command, Outcome
 from trainer.launch.supervise.policy import Policy, ProcessControl
 from trainer.launch.supervise.process import ManagedProcess
@@ -51,7 +51,7 @@ class HostCommands:
 
 
 # Makes the commands from the coordinator's message that the job starts.
-MakeCommands = Callable[[Mapping[str, Any]], HostCommands]
+MakeCommands = Callable[[Start], HostCommands]
 
 
 class HostAgent(Policy):
@@ -119,7 +119,7 @@ class HostAgent(Policy):
             explain(process, "well")
             self.result.codes.append(code)
             if planned.role == "chief" and done is None:
-                self._client.report("done", code=code)
+                self._client.report(Done(code=code))
                 self._close(control, code)
         elif process.terminating and process.signal is not None:
             explain(process, "by a signal of this launcher")
@@ -158,28 +158,29 @@ class HostAgent(Policy):
 
     def on_message(self, control: ProcessControl) -> None:
         """React to all messages that have come."""
-        for message in self._client.news():
-            logger.debug("message from the coordinator: %s", message["kind"])
-            self.on_news(control, message["kind"], message)
+        for message in self._client.messages():
+            logger.debug("message from the coordinator: %s", message.kind)
+            self.on_broadcast(control, message)
 
-    def on_news(self, control: ProcessControl, kind: str, message: Mapping[str, Any]) -> None:
+    def on_broadcast(self, control: ProcessControl, message: Message) -> None:
         """React to one message."""
-        if kind == "note":
-            control.log(message["text"])
-        elif kind == "start" and not self._stop_requested and self.failure is None:
-            self._start(control, message)
-        elif kind == "failed":
-            self._end_failed(control, Failure.from_dict(message["cause"]))
-        elif kind == "refused":
-            # Nothing runs here yet, and the reason is printed as the last line.
-            self.failure = Failure.from_dict(message["cause"])
-        elif kind == "done" and self.result.done is None:
-            self._close(control, int(message["code"]))
+        match message:
+            case Note(text=text):
+                control.log(text)
+            case Start() if not self._stop_requested and self.failure is None:
+                self._start(control, message)
+            case Failed(failure=failure):
+                self._end_failed(control, failure)
+            case Refused(failure=failure):
+                # Nothing runs here yet, and the reason is printed as the last line.
+                self.failure = failure
+            case Done(code=code) if self.result.done is None:
+                self._close(control, code)
 
-    def _start(self, control: ProcessControl, message: Mapping[str, Any]) -> None:
+    def _start(self, control: ProcessControl, start: Start) -> None:
         self._waiting = False
         try:
-            made = self._make_commands(message)
+            made = self._make_commands(start)
         except UserError as error:
             self._cannot_start(control, error)
             return
@@ -199,7 +200,7 @@ class HostAgent(Policy):
     def _cannot_start(self, control: ProcessControl, error: UserError) -> None:
         reason = output.clean(str(error))
         failure = Failure(host=self._name, process="launcher", code=USER_MISTAKE, reason=reason)
-        self._client.report("failed", cause=failure.to_dict())
+        self._client.report(Failed(failure=failure))
         self._end_failed(control, failure)
 
     def _close(self, control: ProcessControl, code: int) -> None:
@@ -223,8 +224,10 @@ class HostAgent(Policy):
         reason = failure_file.reason_from(ended)
         # What the kernel has ended is no consequence of another failure.
         exited = process.signal in (None, signal.SIGABRT)
-        echo = process.code == PEER or (exited and is_secondary(reason))
-        return Failure(host=self._name, process=planned.name, code=code, reason=reason, echo=echo)
+        secondary = process.code == PEER or (exited and is_secondary(reason))
+        return Failure(
+            host=self._name, process=planned.name, code=code, reason=reason, secondary=secondary
+        )
 
     def _fail(
         self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
@@ -232,14 +235,14 @@ class HostAgent(Policy):
         explain(process, "the job fails")
         code = RETRY if process.code == PEER else process.code or 1
         failure = self.failure_of(process, planned, code)
-        self._client.report("failed", cause=failure.to_dict())
+        self._client.report(Failed(failure=failure))
         self._end_failed(control, failure)
 
     def _end_failed(self, control: ProcessControl, failure: Failure) -> None:
         if self.failure is None:
             left = ", ".join(process.name for process in control.running)
             control.log(f"{failure.where} failed" + (f"; ending {left}" if left else ""))
-        if self.failure is None or self.failure.echo:
+        if self.failure is None or self.failure.secondary:
             self.failure = failure
         control.terminate(self._timeouts.failure_grace)
 

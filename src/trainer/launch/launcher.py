@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from trainer.config import PORT, Job
@@ -32,6 +33,8 @@ from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
+from trainer.launch.rendezvous.messages import Start
+from trainer.launch.rendezvous.requests import Sender
 from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import Transport, in_process, over_http
@@ -53,7 +56,9 @@ from trainer.runtime import output, output_writers
 _SHM = 1 << 30
 
 
-def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
+def launch(
+    job: Job, base: Command, *, out: int = 1, err: int = 2, timeouts: Timeouts = DEFAULTS
+) -> Outcome:
     """Run this host's part of a job to its end.
 
     To be called from the main thread.
@@ -63,6 +68,7 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
         base: The command of one process; each gets its own variables on top.
         out: The descriptor that their standard output goes to.
         err: The one that their standard error goes to.
+        timeouts: How long hosts and processes wait for each other.
 
     Returns:
         How the job ended: with the first cause of a failure, on whichever host that was.
@@ -72,7 +78,7 @@ def launch(job: Job, base: Command, *, out: int = 1, err: int = 2) -> Outcome:
     """
     check(job)
     _warn(job)
-    return run_host(LocalHost(job, base), out=out, err=err)
+    return run_host(LocalHost(job, base), out=out, err=err, timeouts=timeouts)
 
 
 def run_host(
@@ -83,44 +89,25 @@ def run_host(
     Args, Returns, Raises: as of `launch`.
     """
     job = host.job
-    first = plan.members(job)[0]
     with exiting_on_sigterm():
         # A network disk that hangs would keep this thread from hearing SIGTERM.
         settings = run_bounded(
             host.settings, text="the files of --train and --test", slow=timeouts.data_notice,
             within=job.start_timeout,
         )  # fmt: skip
-    host.spec = settings.to_dict()
+    # As the other hosts receive them: long texts are cut.
+    host.stated_settings = HostSettings.from_dict(settings.to_dict())
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(reading_signals())
         stack.enter_context(orphans.adopting_orphans())
-        roster = None
-        if host.member == first:
-            roster = Coordinator(host.terms(), on_start=host.open_store)
-        if roster:
-            alone = plan.is_single_host(job)
-            asked = job.port or (0 if alone else PORT)
-            where = "127.0.0.1" if alone else ""
-            host.port = stack.enter_context(
-                serving(roster, host=where, port=asked, store=host.store, secret=job.secret)
-            )
-        peers = stack.enter_context(
-            CoordinatorClient(
-                in_process(roster) if roster else host.way_to(first.host),
-                member=host.member,
-                name=host.name,
-                chief=host.name if roster else first.host,
-                port=host.port,
-                count=plan.training_processes(job),
-                spec=host.spec,
-                start_timeout=job.start_timeout,
-                card=host.card,
-                open_line=None if roster else host.open_line,
-            )
-        )
-        agent = host.agent(peers, timeouts)
+        coordinator = None
+        if host.member == plan.members(job)[0]:
+            coordinator = Coordinator(host.job_spec(), on_start=host.open_store, timeouts=timeouts)
+            host.port = stack.enter_context(_serve(coordinator, host, timeouts))
+        client = stack.enter_context(_client(coordinator, host, timeouts))
+        agent = host.agent(client, timeouts)
         supervisor = Supervisor(
             signals, output_writers(out, err), grace=job.grace, policy=agent, timeouts=timeouts
         )
@@ -129,17 +116,52 @@ def run_host(
         except BaseException:
             supervisor.kill()
             raise
-        failure = peers.leave(
+        failure = client.leave(
             code=agent.result.outcome(ran, agent.failure).code,
             early=agent.stopped_early,
-            cause=agent.failure,
+            failure=agent.failure,
         )
-        if roster:
-            _await_departures(roster, signals, timeouts, failed=bool(failure))
+        if coordinator:
+            _await_departures(coordinator, signals, timeouts, failed=bool(failure))
     if failure:
         with contextlib.suppress(OSError):
             os.write(err, output.clean(f"trainer: failed: {failure.line}\n").encode())
     return agent.result.outcome(ran, failure)
+
+
+def _serve(
+    coordinator: Coordinator, host: LocalHost, timeouts: Timeouts
+) -> contextlib.AbstractContextManager[int]:
+    """Serve the coordinator on this host, while a block runs that gets the port."""
+    single = plan.is_single_host(host.job)
+    return serving(
+        coordinator,
+        host="127.0.0.1" if single else "",
+        port=host.job.port or (0 if single else PORT),
+        store=host.store,
+        secret=host.job.secret,
+        timeouts=timeouts,
+    )
+
+
+def _client(
+    coordinator: Coordinator | None, host: LocalHost, timeouts: Timeouts
+) -> CoordinatorClient:
+    """Return this host's client of the coordinator, which runs here or on another host."""
+    chief = plan.members(host.job)[0].host
+    return CoordinatorClient(
+        in_process(coordinator) if coordinator else host.transport_to(chief),
+        member=host.member,
+        name=host.name,
+        chief=host.name if coordinator else chief,
+        port=host.port,
+        processes=plan.training_processes(host.job),
+        settings=host.stated_settings,
+        start_timeout=host.job.start_timeout,
+        metadata=host.metadata,
+        open_keepalive=None if coordinator else partial(host.open_keepalive, timeouts=timeouts),
+        timeouts=timeouts,
+    )
 
 
 def preview(job: Job, base: Command) -> list[Command]:
@@ -153,7 +175,7 @@ def preview(job: Job, base: Command) -> list[Command]:
     if host.member != first:
         host.connected(first.host, "127.0.0.1")
     counts = {member.id: plan.training_processes(job) for member in plan.members(job)}
-    made = host.commands({"counts": counts}, probe=False)
+    made = host.commands(Start(processes=counts), probe=False)
     return [command for _, command in made.commands]
 
 
@@ -164,8 +186,8 @@ class LocalHost:
         member: Its place among the hosts.
         name: What it is called.
         port: Where the hosts meet.
-        spec: What it states of the job to the others.
-        card: What the others are told of this one.
+        stated_settings: What it states of the job to the others.
+        metadata: What the others receive of this one when the job starts.
         job: As this host sees it.
         base: The command of one process.
         store: What Horovod's ranks read and write; only the first host's is used.
@@ -175,8 +197,8 @@ class LocalHost:
         self.member = plan.this_host(job)
         self.name = split_address(self.member.address)[0] or socket.gethostname()
         self.port = job.port or PORT
-        self.spec: dict[str, Any] = {}
-        self.card: dict[str, Any] = {}
+        self.stated_settings = HostSettings()
+        self.metadata: dict[str, Any] = {}
         self.store = KeyValueStore()
         self._signer = Signer(job.secret) if job.secret else None
         self.job = job
@@ -187,20 +209,20 @@ class LocalHost:
         """Return what this host states of the job; the files of its data are looked at."""
         return settings_of(self.job, self.member, name=self.name, env=self.base.env)
 
-    def terms(self) -> JobSpec:
-        """What the job can do without."""
+    def job_spec(self) -> JobSpec:
+        """Return what the coordinator knows of the job in advance."""
         job, served = self.job, spec_of(self.job).coordinated
         members = plan.members(job)
         beside = not job.cluster.ps
-        spared = [
+        optional = [
             m.id
             for m in members
             if served and (m.role == "evaluator" or (m.role == "worker" and not beside))
         ]
         return JobSpec(
-            spec=self.spec,
+            settings=self.stated_settings,
             expected=members,
-            spared=frozenset(spared) - {members[0].id},
+            optional=frozenset(optional) - {members[0].id},
             restarts=job.restarts if served and job.checkpoint_dir else 0,
             start_timeout=job.start_timeout,
             unlisted_evaluators=(
@@ -238,15 +260,15 @@ class LocalHost:
         """Take note of the addresses that a connection to the chief's host has."""
         self._chief_ip, self._own_ip = chief_ip, own_ip
 
-    def open_line(self, told: Mapping[str, Any]) -> Keepalive:
+    def open_keepalive(self, sender: Sender, *, timeouts: Timeouts) -> Keepalive:
         """Open an idle connection to the chief's host, once it has been reached."""
-        return Keepalive(self._chief_ip, self.port, told, self._signer)
+        return Keepalive(self._chief_ip, self.port, sender, self._signer, timeouts)
 
-    def way_to(self, chief: str) -> Transport:
-        """Return the way to the coordinator on another host."""
+    def transport_to(self, chief: str) -> Transport:
+        """Return the transport to the coordinator on another host."""
         return over_http(chief, self.port, self.connected, self._signer)
 
-    def commands(self, start: Mapping[str, Any], *, probe: bool = True) -> HostCommands:
+    def commands(self, start: Start, *, probe: bool = True) -> HostCommands:
         """Return the processes of this host.
 
         Args:
@@ -254,12 +276,12 @@ class LocalHost:
             probe: Whether free ports may be looked for.
         """
         job = self.job
-        planned = plan.plan_processes(job, start["counts"])
+        planned = plan.plan_processes(job, start.processes)
         free = probe and plan.is_single_host(job) and not job.port
         ports = free_ports(len(planned)) if free else []
         cluster = plan.cluster_of(job, planned, ports=ports)
         # The first host learns from the others at which of its addresses they reach it.
-        reached_at = start.get("reached_at") if self.member == plan.members(job)[0] else None
+        reached_at = start.reached_at if self.member == plan.members(job)[0] else None
         meeting = RendezvousAddress(
             ip=self._chief_ip,
             port=self.port,
@@ -282,9 +304,9 @@ class LocalHost:
         return HostCommands(commands=mine, prefix=len(planned) > 1)
 
 
-def _precision(process: PlannedProcess, start: Mapping[str, Any]) -> tuple[str, ...]:
+def _precision(process: PlannedProcess, start: Start) -> tuple[str, ...]:
     """Return the arguments that give a process the precision on which the hosts have agreed."""
-    common = start.get("precision")
+    common = start.precision
     # An evaluator shares no arithmetic with the others, but their checkpoints.
     return ("--precision", str(common)) if common and process.role != "evaluator" else ()
 

@@ -12,13 +12,11 @@ or evaluator that ends is started again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from trainer.config import PEER, RETRY
 from trainer.distribution import PlannedProcess
 from trainer.launch.agent import USER_MISTAKE, HostAgent, explain
-from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.messages import Broken, Message, Ready, Restart, Start, Stopping
 from trainer.launch.supervise.policy import ProcessControl
 from trainer.launch.supervise.process import ManagedProcess
 
@@ -72,7 +70,7 @@ class ServerAgent(HostAgent):
             return
         self._stop_requested = True
         if any(planned.role in ("chief", "ps") for planned, _ in self._started.values()):
-            self._client.report("told")
+            self._client.report(Stopping(host=self._name))
         else:
             self.deadline = self._clock() + self._timeouts.chief_stop
         control.terminate(control.grace, only=self._chief(control))
@@ -91,17 +89,19 @@ class ServerAgent(HostAgent):
         self._waiting = True
         self._started.clear()
         control.reset()
-        self._client.report("ready", generation=self._generation)
+        self._client.report(Ready(generation=self._generation))
         return False
 
-    def on_news(self, control: ProcessControl, kind: str, message: Mapping[str, Any]) -> None:
+    def on_broadcast(self, control: ProcessControl, message: Message) -> None:
         """React to one message."""
-        if kind == "again" and message["generation"] > self._generation:
-            self._begin_anew(control, message)
-        elif kind == "stopping":
-            self.on_stopping(control, message["host"])
-        else:
-            super().on_news(control, kind, message)
+        match message:
+            case Restart(generation=generation):
+                if generation > self._generation:
+                    self._begin_anew(control, message)
+            case Stopping(host=host):
+                self.on_stopping(control, host)
+            case _:
+                super().on_broadcast(control, message)
 
     def on_stopping(self, control: ProcessControl, host: str) -> None:
         """React to another host having been asked to stop."""
@@ -111,17 +111,16 @@ class ServerAgent(HostAgent):
                 control.log(f"host {host} was told to end; so is the chief")
                 control.terminate(control.grace, only=[chief])
 
-    def _start(self, control: ProcessControl, message: Mapping[str, Any]) -> None:
-        self._generation = message["generation"]
+    def _start(self, control: ProcessControl, start: Start) -> None:
+        self._generation = start.generation
         self._restarts = Counter()
-        super()._start(control, message)
+        super()._start(control, start)
 
-    def _begin_anew(self, control: ProcessControl, message: Mapping[str, Any]) -> None:
+    def _begin_anew(self, control: ProcessControl, restart: Restart) -> None:
         if self._stop_requested or self.failure:
             return
-        self._next_generation = message["generation"]
-        failure = Failure.from_dict(message["cause"])
-        control.log(f"{failure.line}; all begin anew from the last checkpoint")
+        self._next_generation = restart.generation
+        control.log(f"{restart.failure.line}; all begin anew from the last checkpoint")
         # SIGKILL, as there is nothing left to save.
         control.kill()
 
@@ -138,7 +137,7 @@ class ServerAgent(HostAgent):
         explain(process, "the coordinator decides whether all begin anew")
         self._waiting = True
         failure = self.failure_of(process, planned, RETRY)
-        self._client.report("broken", cause=failure.to_dict(), generation=self._generation)
+        self._client.report(Broken(failure=failure, generation=self._generation))
 
     def _chief(self, control: ProcessControl) -> list[ManagedProcess]:
         """Return the chief's process if it runs on this host, else nothing."""

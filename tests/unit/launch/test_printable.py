@@ -24,7 +24,7 @@ def test_it_is_cut_off():
 
 def test_a_cause_from_another_host_is_one_line_whatever_it_says():
     sent = {
-        "host": "a\x1b[2J" * 100, "process": "rank 0\r\n", "code": 3, "echo": False,
+        "host": "a\x1b[2J" * 100, "process": "rank 0\r\n", "code": 3, "secondary": False,
         "reason": "ValueError: \x1b]0;x\x07\nsecond\r\nthird" + "x" * 10_000,
     }  # fmt: skip
     cause = Failure.from_dict(sent)

@@ -1,13 +1,14 @@
-"""A launcher's line to the one on the chief's host: it joins, beats, hears news, reports.
+"""Client of the coordinator: it joins, sends heartbeats, receives broadcasts, reports, leaves.
 
-Two threads talk, so that the loop which watches the processes never waits for the network. One
-fetches news and wakes the loop by a byte in a pipe; the other sends reports, in their order.
+Two threads communicate, so that the loop which watches the processes never waits for the network.
+One receives broadcasts and wakes the loop by a byte in a pipe; the other sends reports, in order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import os
 import queue
 import threading
@@ -18,92 +19,97 @@ from types import MappingProxyType
 from typing import Any
 
 from trainer.config import RETRY
+from trainer.launch.host_settings import HostSettings
 from trainer.launch.plan import Member
 from trainer.launch.printable import printable
-from trainer.launch.rendezvous.coordinator import HOLD, HUNG, LOST
 from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.joining import GiveUp, Joining, Progress
 from trainer.launch.rendezvous.keepalive import Keepalive
-from trainer.launch.rendezvous.root_cause import SETTLE, SILENCE, SILENT, STUCK
-from trainer.launch.rendezvous.signing import RefusedError
+from trainer.launch.rendezvous.liveness import Liveness
+from trainer.launch.rendezvous.messages import Failed, Message, Note, Refused, Restart, Start
+from trainer.launch.rendezvous.requests import Heartbeat, Join, Leave, Report, Request, Sender
+from trainer.launch.rendezvous.responses import (
+    HeartbeatResponse,
+    Joined,
+    LeaveResponse,
+    UnknownRun,
+    join_response_from,
+)
+from trainer.launch.rendezvous.root_cause import SILENCE
 from trainer.launch.rendezvous.transport import Transport
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 
-# Opens an idle connection to the chief's host, given who we are.
-OpenKeepalive = Callable[[Mapping[str, Any]], Keepalive]
+logger = logging.getLogger(__name__)
 
-# Between two attempts.
-_PAUSE = 0.25
-# For an attempt to reach a host that does not answer.
-_ATTEMPT = 2.0
-# For an answer to a beat, beyond the time for which it is held back: two of them fit into the time
-# in which a connection is known to be broken.
-_MORE = 1.0
-# Between two lines that say for whom we wait.
-_PROGRESS = 10.0
-_NO_CARD: Mapping[str, Any] = MappingProxyType({})
-# How long the run that has joined in this host's place has to be heard of to be known to live: one
-# that had died just before would have fallen silent.
-_LIVES = 2 * SILENT
+# Opens an idle connection to the coordinator's host, in the name of this launcher.
+OpenConnection = Callable[[Sender], Keepalive]
+
+_NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 # The exit code of a user's mistake.
 USER_MISTAKE = 2
-# For the last words of this host.
-_FAREWELL = 2.0
-# For them to be heard by a chief that is held up.
-_LAST = 8.0
+# The coordinator is not there, or what responds is no coordinator.
+_UNANSWERED = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
+_SECOND_START = "its launcher was started a second time, so the first one has died"
 
 
 class CoordinatorClient:
-    """This host's line to all others.
+    """A launcher's access to the coordinator.
 
     Args:
-        post: The way to the roster.
-        member: This host.
-        name: What it is called.
-        chief: What the chief's host is called.
-        port: Where it is to be found there.
-        count: How many processes it has that train.
-        spec: What all hosts have to agree on, by name.
-        start_timeout: Seconds for the chief to answer.
-        card: What the others are told of this host when the job starts.
-        open_line: Tells a chief whose launcher gets no processor from one that is gone.
+        transport: The way to the coordinator.
+        member: This host's place among the members.
+        name: The name of this host.
+        chief: The name of the chief's host.
+        port: The coordinator's port there.
+        processes: How many processes this host has that train.
+        settings: What this host states of the job.
+        start_timeout: Seconds for the coordinator to take this host.
+        metadata: What the other hosts receive of this one when the job starts.
+        open_keepalive: Opens the connection by which a coordinator that is starved of CPU is told
+            from one that is gone; None in the coordinator's own process.
+        timeouts: How long to wait for the coordinator.
 
     Attributes:
-        fd: Readable when there is news.
+        fd: Readable when there are messages.
     """
 
     def __init__(
         self,
-        post: Transport,
+        transport: Transport,
         *,
         member: Member,
         name: str,
         chief: str,
         port: int,
-        count: int,
-        spec: Mapping[str, Any],
+        processes: int,
+        settings: HostSettings,
         start_timeout: float,
-        card: Mapping[str, Any] = _NO_CARD,
-        open_line: OpenKeepalive | None = None,
+        metadata: Mapping[str, Any] = _NO_METADATA,
+        open_keepalive: OpenConnection | None = None,
+        timeouts: Timeouts = DEFAULTS,
     ) -> None:
-        self._post = post
+        self._transport = transport
         self._member = member
         self._name = name
         self._chief = chief
         self._port = port
-        self._spec = spec
-        self._card = card
-        self._count = count
+        self._settings = settings
+        self._metadata = metadata
+        self._processes = processes
         self._start_timeout = start_timeout
-        self._open_line = open_line
-        self._line: Keepalive | None = None
-        self._me = {"member": member.id, "run": uuid.uuid4().hex}
-        self._news: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._over = threading.Event()
-        self._gone = False
+        self._open_keepalive = open_keepalive
+        self._timeouts = timeouts
+        self._keepalive: Keepalive | None = None
+        self._sender = Sender(member.id, uuid.uuid4().hex)
+        self._generation = 0
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._given_up = False
         self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
-            for work, name in ((self._listen, "peers"), (self._send, "reports"))
+            for work, name in ((self._receive, "heartbeats"), (self._send_reports, "reports"))
         ]
 
     def __enter__(self) -> CoordinatorClient:
@@ -112,187 +118,207 @@ class CoordinatorClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._closing.set()
         self._reports.put(None)
         for thread in self._threads:
-            thread.join(timeout=_FAREWELL)
-        if self._line:
-            self._line.close()
+            thread.join(timeout=self._timeouts.farewell)
+        if self._keepalive:
+            self._keepalive.close()
         if not any(thread.is_alive() for thread in self._threads):
             os.close(self.fd)
             os.close(self._wake)
 
-    def news(self) -> list[dict[str, Any]]:
-        """What has come since the last call."""
+    def messages(self) -> list[Message]:
+        """Return what was received since the last call, the client's own notes among it."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 65536)
         found = []
         while True:
             try:
-                found.append(self._news.get_nowait())
+                found.append(self._messages.get_nowait())
             except queue.Empty:
                 return found
 
-    def report(self, kind: str, **what: Any) -> None:
-        """Tell the roster something; it is sent later, in order."""
-        self._reports.put({"kind": kind, **what})
+    def report(self, message: Message) -> None:
+        """Report something to the coordinator; it is sent later, in order."""
+        self._reports.put(message)
 
-    def leave(self, *, code: int, early: bool, cause: Failure | None) -> Failure | None:
-        """Send what is left to be told, and say goodbye.
+    def leave(self, *, code: int, early: bool, failure: Failure | None) -> Failure | None:
+        """Send the reports that are left, and say goodbye.
 
         Args:
             code: This host's exit code.
-            early: Whether it was told to end before its part was done.
-            cause: Why the job failed, as far as this host knows.
+            early: Whether it was stopped before its part was done.
+            failure: Why the job failed, as far as this host knows.
 
         Returns:
-            Why the job failed, as the chief knows it.
+            Why the job failed, as the coordinator knows it.
         """
-        self._over.set()
+        self._closing.set()
         self._reports.put(None)
-        if self._gone:
-            return cause
-        self._threads[1].join(timeout=_FAREWELL)
-        told = {**self._me, "code": code, "early": early}
-        until = time.monotonic() + _LAST
+        if self._given_up:
+            return failure
+        times = self._timeouts
+        self._threads[1].join(timeout=times.farewell)
+        until = time.monotonic() + times.leave
         while True:
             try:
-                answer = self._post("leave", told, SETTLE + _FAREWELL)
-                return Failure.from_dict(answer["cause"]) if answer.get("cause") else cause
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-                if self._is_there() and time.monotonic() < until:
-                    time.sleep(_PAUSE)
+                answer = self._request(
+                    Leave(code=code, early=early), timeout=times.settle + times.farewell
+                )
+                return LeaveResponse.from_dict(answer).failure or failure
+            except _UNANSWERED:
+                if self._is_connected() and time.monotonic() < until:
+                    time.sleep(times.retry_pause)
                     continue
             # What looked like a process that is gone was the chief's whole host.
-            return self._chief_lost(SILENCE) if cause and cause.echo else cause
+            secondary = failure and failure.secondary
+            return self._chief_lost(SILENCE) if secondary else failure
 
-    def _listen(self) -> None:
-        seen = self._join()
-        if seen is not None:
-            self._hold_line()
-        heard = time.monotonic()
-        began = told_at = heard
-        while seen is not None and not self._over.is_set():
-            left = max(_PAUSE, heard + self._patience() - time.monotonic())
+    # ---- the thread that receives
+
+    def _receive(self) -> None:
+        joined = self._join()
+        if joined is None:
+            return
+        self._connect()
+        position, now = joined.position, time.monotonic()
+        liveness = Liveness(self._timeouts, now)
+        progress = Progress(every=self._timeouts.progress, now=now)
+        while not self._closing.is_set():
+            now, connected = time.monotonic(), self._is_connected()
+            timeout = liveness.request_timeout(now, connected=connected)
             try:
-                answer = self._post("beat", {**self._me, "seen": seen}, min(left, HOLD + _MORE))
-                unknown = "unknown" in answer
-                seen, news, missing = (
-                    (seen, [], [])
-                    if unknown
-                    else (int(answer["seen"]), list(answer["news"]), list(answer["missing"]))
-                )
-                kinds = [each["kind"] for each in news]
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-                silent = time.monotonic() - heard
-                if silent >= self._patience():
-                    self._lost(STUCK if self._is_there() else SILENCE)
+                answer = self._request(Heartbeat(position=position), timeout=timeout)
+                if UnknownRun.matches(answer):
+                    self._lose(_SECOND_START)
                     return
-                self._over.wait(_PAUSE)
+                response = HeartbeatResponse.from_dict(answer)
+            except _UNANSWERED:
+                loss = liveness.loss(time.monotonic(), connected=self._is_connected())
+                if loss:
+                    self._lose(loss)
+                    return
+                self._closing.wait(self._timeouts.retry_pause)
                 continue
-            if unknown:
-                self._lost("its launcher was started a second time, so the first one has died")
-                return
-            heard = time.monotonic()
-            for each in news:
-                self._tell(each)
-            if "again" in kinds:
-                began = told_at = heard
-            self._hold_line()
-            if missing and heard - told_at >= _PROGRESS:
-                told_at = heard
-                who = ", ".join(map(str, missing))
-                self._waiting(f"waiting for {who}: {heard - began:.0f} s")
+            now, position = time.monotonic(), response.position
+            liveness.responded(now)
+            for message in response.broadcasts:
+                self._deliver(message)
+            if any(isinstance(message, Restart) for message in response.broadcasts):
+                progress = Progress(every=self._timeouts.progress, now=now)
+            self._connect()
+            if response.missing and progress.is_due(now):
+                who = ", ".join(response.missing)
+                self._put(Note(text=f"waiting for {who}: {progress.seconds(now):.0f} s"))
 
-    def _join(self) -> int | None:
-        """Join; the number of the news to begin with, or None if that cannot be."""
-        began = told_at = time.monotonic()
-        told = {
-            **self._me, "host": self._name, "task": self._member.task, "count": self._count,
-            "spec": dict(self._spec), "card": dict(self._card),
-        }  # fmt: skip
-        problem, occupied, since = "no answer", "", None
-        while not self._over.is_set():
+    def _join(self) -> Joined | None:
+        """Join, and return where in the broadcasts to begin; None if that cannot be."""
+        request = Join(
+            host=self._name,
+            task=self._member.task,
+            processes=self._processes,
+            settings=self._settings,
+            metadata=dict(self._metadata),
+        )
+        joining = Joining(
+            chief=self._chief,
+            port=self._port,
+            start_timeout=self._start_timeout,
+            timeouts=self._timeouts,
+            now=time.monotonic(),
+        )
+        while not self._closing.is_set():
             try:
-                answer = self._post("join", told, _ATTEMPT)
-                if "refused" in answer:
-                    self._refused(str(answer["refused"]))
-                    return None
-                if "occupied" not in answer:
-                    return int(answer["seen"])
-                problem = occupied = str(answer["occupied"])
-                since = (since or time.monotonic()) if answer.get("beating") is True else None
-                if since and time.monotonic() - since >= _LIVES:
-                    self._refused(occupied)
-                    return None
-            except RefusedError as error:
-                self._refused(str(error))
+                answer = self._request(request, timeout=self._timeouts.request)
+                step = joining.on_response(join_response_from(answer), time.monotonic())
+            except _UNANSWERED as error:
+                step = joining.on_error(error, time.monotonic())
+            logger.debug("attempt of %s to join: %s", self._member.id, type(step).__name__)
+            if isinstance(step, Joined):
+                return step
+            if isinstance(step, GiveUp):
+                self._give_up(step)
                 return None
-            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-                problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                occupied, since = "", None
-            now = time.monotonic()
-            if now - began >= self._start_timeout:
-                within = f"within {self._start_timeout:g} s (--start-timeout)"
-                if occupied:
-                    self._refused(occupied)
-                else:
-                    self._lost(f"cannot be reached at port {self._port} {within}: {problem}")
-                return None
-            if now - told_at >= _PROGRESS:
-                told_at = now
-                where = f"{self._chief}:{self._port}"
-                self._waiting(f"waiting for the chief at {where}: {now - began:.0f} s, {problem}")
-            self._over.wait(min(_PAUSE, began + self._start_timeout - now))
+            if step.note:
+                self._put(Note(text=step.note))
+            self._closing.wait(step.pause)
         return None
 
-    def _send(self) -> None:
-        while (what := self._reports.get()) is not None:
-            # When it cannot be told for so long, the chief counts as lost anyway.
+    # ---- the thread that sends
+
+    def _send_reports(self) -> None:
+        times = self._timeouts
+        while (message := self._reports.get()) is not None:
+            report = Report(message=message)
+            # When it cannot be sent for so long, the coordinator counts as lost anyway.
             began = time.monotonic()
-            while time.monotonic() - began < self._patience() and not self._gone:
+            while not self._given_up:
+                limit = times.hung_after if self._is_connected() else times.lost_after
+                if time.monotonic() - began >= limit:
+                    break
                 try:
-                    self._post("report", {**self._me, **what}, _ATTEMPT)
+                    self._request(report, timeout=times.request)
                     break
                 except (OSError, http.client.HTTPException, ValueError):
-                    time.sleep(_PAUSE)
+                    time.sleep(times.retry_pause)
 
-    def _hold_line(self) -> None:
-        """Open the connection, or open it again, while the chief is there."""
-        if self._open_line and not self._over.is_set() and not self._is_there():
-            self._line = self._open_line(self._me)
+    # ---- both
 
-    def _patience(self) -> float:
-        return HUNG if self._is_there() else LOST
+    def _request(self, request: Request, *, timeout: float) -> dict[str, Any]:
+        fields = {**self._sender.to_dict(), **request.to_dict()}
+        logger.debug(
+            "sent %s from %s to %s:%d, generation %d",
+            request.name, self._member.id, self._chief, self._port, self._generation,
+        )  # fmt: skip
+        return self._transport(request.verb, fields, timeout)
 
-    def _is_there(self) -> bool:
-        """Whether the chief's host is, as far as its kernel tells."""
-        return self._line is not None and self._line.up
+    def _connect(self) -> None:
+        """Open the keepalive connection, or open it again, while the coordinator is there."""
+        if self._open_keepalive and not self._closing.is_set() and not self._is_connected():
+            self._keepalive = self._open_keepalive(self._sender)
 
-    def _lost(self, reason: str) -> None:
-        self._gone = True
-        self._tell({"kind": "failed", "cause": self._chief_lost(reason).to_dict()})
+    def _is_connected(self) -> bool:
+        """Return whether the coordinator's host is there, as far as its kernel says."""
+        return self._keepalive is not None and self._keepalive.is_open
 
-    def _refused(self, reason: str) -> None:
-        """Give up, as the chief does not take this host; it is no failure of the job's."""
-        self._gone = True
+    # ---- to the agent
+
+    def _lose(self, reason: str) -> None:
+        """Count the coordinator as lost."""
+        self._given_up = True
+        self._put(Failed(failure=self._chief_lost(reason)))
+
+    def _give_up(self, step: GiveUp) -> None:
+        if not step.refused:
+            self._lose(step.reason)
+            return
+        # The failure of this host, not of the job.
+        self._given_up = True
         where = f"{self._chief}:{self._port}"
-        cause = Failure(
+        failure = Failure(
             host=self._name,
             process=self._member.task,
             code=USER_MISTAKE,
-            reason=f"refused by the chief at {where}: {printable(reason)}",
+            reason=f"refused by the chief at {where}: {printable(step.reason)}",
         )
-        self._tell({"kind": "refused", "cause": cause.to_dict()})
+        self._put(Refused(failure=failure))
 
     def _chief_lost(self, reason: str) -> Failure:
         return Failure(host=self._chief, process="chief", code=RETRY, reason=reason)
 
-    def _waiting(self, text: str) -> None:
-        self._tell({"kind": "note", "text": text})
+    def _deliver(self, message: Message) -> None:
+        """Hand a broadcast to the agent."""
+        if isinstance(message, (Start, Restart)):
+            self._generation = message.generation
+        logger.debug(
+            "received %s from %s:%d for %s, generation %d",
+            message.kind, self._chief, self._port, self._member.id, self._generation,
+        )  # fmt: skip
+        self._put(message)
 
-    def _tell(self, what: dict[str, Any]) -> None:
-        self._news.put(what)
+    def _put(self, message: Message) -> None:
+        self._messages.put(message)
         # A full pipe wakes as well.
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"x")

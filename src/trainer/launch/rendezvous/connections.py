@@ -1,7 +1,7 @@
-"""The connections that stand at the coordinator's port: few for strangers, and none for long.
+"""Connections to the coordinator's port: few for strangers, and none for long.
 
 Whoever reaches the port may open connections and send nothing. They get a share of their own, so
-that the hosts of the job are answered whatever strangers do.
+that the hosts of the job get their responses whatever strangers do.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainer.launch.rendezvous.origin import Origin
+from trainer.launch.rendezvous.origin import Origin, Place
+from trainer.launch.timeouts import DEFAULTS
 
-# At once, of one address and user that has joined, or is this one: some for each of its ranks.
-_MEMBERS = 2048
-# Of one that has not, and of all of them: hosts that are about to join are among them.
-_STRANGER, _STRANGERS = 16, 256
-# Seconds for a client to send its request.
-PATIENCE = 10.0
+# Connections at once from one address and user that has joined, or is this one: some for each rank.
+_MOST_OF_MEMBER = 2048
+# The same for one that has not joined, and for all of those together: hosts that are about to join
+# are among them.
+MOST_OF_STRANGER, _MOST_OF_STRANGERS = 16, 256
 
 
 @dataclass
@@ -32,46 +32,46 @@ class _Connection:
 
 
 class Connections:
-    """Those that stand at the moment.
+    """The connections that stand at the moment.
 
     Args:
-        is_member: Whether a host of the job has joined from there.
-        patience: Seconds for a client to send its request.
-        clock: Seconds, never going back.
+        is_member: Returns whether a host of the job has joined from there.
+        read_timeout: Seconds for a client to send its request.
+        clock: Returns seconds, never going back.
     """
 
     def __init__(
         self,
         is_member: Callable[[Origin], bool],
         *,
-        patience: float = PATIENCE,
+        read_timeout: float = DEFAULTS.request_read,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_member = is_member
-        self._patience = patience
+        self._read_timeout = read_timeout
         self._clock = clock
         self._lock = threading.Lock()
         self._standing: dict[socket.socket, _Connection] = {}
         self._awaited: set[socket.socket] = set()
-        self._counts: Counter[tuple[str, int | None]] = Counter()
+        self._counts: Counter[Place] = Counter()
         self._strangers = 0
 
     def accept(self, connection: socket.socket) -> bool:
-        """Take note of a new one; return False if there are too many from there."""
+        """Count a new connection; return False if there are too many from there."""
         try:
             origin = Origin.of(connection)
         except OSError:
             return False
         stranger = not self.trusts(origin)
         with self._lock:
-            place = (origin.address, origin.user)
-            if self._counts[place] >= (_STRANGER if stranger else _MEMBERS):
+            place = origin.place
+            if self._counts[place] >= (MOST_OF_STRANGER if stranger else _MOST_OF_MEMBER):
                 return False
-            if stranger and self._strangers >= _STRANGERS:
+            if stranger and self._strangers >= _MOST_OF_STRANGERS:
                 return False
             self._counts[place] += 1
             self._strangers += stranger
-            due = self._clock() + self._patience
+            due = self._clock() + self._read_timeout
             self._standing[connection] = _Connection(origin, stranger, due)
             self._awaited.add(connection)
         return True
@@ -86,24 +86,24 @@ class Connections:
             return self._standing[connection].origin
 
     def received(self, connection: socket.socket) -> None:
-        """Take note that its request is here as a whole."""
+        """Count the request of a connection as received."""
         with self._lock:
             self._awaited.discard(connection)
 
     def end(self, connection: socket.socket) -> None:
-        """Take note that it ends."""
+        """Forget a connection that ends."""
         with self._lock:
             self._awaited.discard(connection)
             ended = self._standing.pop(connection, None)
             if ended:
-                place = (ended.origin.address, ended.origin.user)
+                place = ended.origin.place
                 self._counts[place] -= 1
                 if not self._counts[place]:
                     del self._counts[place]
                 self._strangers -= ended.stranger
 
-    def cut_slow(self) -> None:
-        """Cut off those whose requests are overdue."""
+    def close_overdue(self) -> None:
+        """Close the connections whose requests are overdue."""
         with self._lock:
             now = self._clock()
             overdue = [each for each in self._awaited if now >= self._standing[each].due]

@@ -1,257 +1,319 @@
-"""What the chief's launcher knows of all hosts, and what it tells them.
+"""Coordinator of a job, which runs in the launcher of the chief's host.
 
-Each host joins, beats, reports what happens to its processes, and leaves. What concerns all of them
-is written into one list of news, of which every host reads on from where it was: that the job
-starts, that it has failed and why, that it begins again, that the chief is done.
+Each host joins, sends heartbeats, reports what happens to its processes, and leaves. The
+coordinator broadcasts what concerns all of them: that the job starts, that it has failed and why,
+that it is restarted, that the chief is done. Broadcasts stand in one list, of which every host
+reads on from where it was.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import RETRY
 from trainer.launch.rendezvous.admission import Admission, decide
 from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.fields import whole
 from trainer.launch.rendezvous.lifecycle import Lifecycle
+from trainer.launch.rendezvous.messages import Broken, Done, Failed, Note, Ready, Stopping
 from trainer.launch.rendezvous.origin import Origin
-from trainer.launch.rendezvous.requests import Join, sender, whole
-from trainer.launch.rendezvous.root_cause import SILENT
-from trainer.launch.rendezvous.state import GONE, JOINED, LEFT, MemberState
+from trainer.launch.rendezvous.requests import (
+    Heartbeat,
+    Join,
+    Leave,
+    OpenKeepalive,
+    Report,
+    Sender,
+    request_from,
+)
+from trainer.launch.rendezvous.responses import (
+    HeartbeatResponse,
+    Joined,
+    JoinRefused,
+    LeaveResponse,
+    PlaceTaken,
+    Response,
+    UnknownRun,
+)
+from trainer.launch.rendezvous.state import JOINED, LEFT, LOST, MemberState
 
-# Seconds without sign of life after which a host counts as lost.
-LOST = 5.0
-# And with none but the connection of its kernel: its launcher gets no processor, or hangs.
-HUNG = 60.0
-# How long a beat is held back when there is no news.
-HOLD = 1.0
-# For hosts to come and hear why the job cannot start, once two of them differ.
-GATHER = 10.0
-# Idle connections of one host; a second one stands while the first is not known to be broken.
-_LINES = 4
+logger = logging.getLogger(__name__)
+
+# Keepalive connections of one host; a second one stands while the first is not known to be broken.
+_MOST_CONNECTIONS = 4
 # How many refused newcomers are spoken of.
-_NOTES = 10
+_MOST_REFUSALS = 10
 
 
 class Coordinator(Lifecycle):
-    """The hosts of a job, and its news.
+    """The hosts of a job, and what is broadcast to them.
 
-    Args: as of `Course`.
+    Args: as of `Lifecycle`.
     """
 
     def handle(
-        self, verb: str, told: Mapping[str, Any], origin: Origin | None = None
+        self, verb: str, fields: Mapping[str, Any], origin: Origin | None = None
     ) -> dict[str, Any]:
-        """Answer one request of a host.
+        """Respond to one request of a host.
 
         Args:
-            verb: `join`, `line`, `beat`, `report` or `leave`.
-            told: What it says; always `member` and `run`.
+            verb: `join`, `keepalive`, `heartbeat`, `report` or `leave`.
+            fields: The request as JSON; always with `member` and `run`.
             origin: Where it comes from; None in the coordinator's own process.
 
         Raises:
             KeyError, TypeError, ValueError: It is no such request; it has had no effect.
         """
-        id, run = sender(told)
+        sender = Sender.from_dict(fields)
+        request = request_from(verb, fields)
         with self._changed:
-            if verb == "join":
-                return self._join(id, run, Join.from_request(told), origin)
-            answer = {
-                "line": self._line, "beat": self._beat, "report": self._report,
-                "leave": self._leave,
-            }[verb]  # fmt: skip
-            host = self._known(id, run)
-            if host is None:
-                return {"unknown": True}
-            if origin:
-                # Names may lead to several addresses of this host, by other routes.
-                self._places.add((origin.address, origin.user))
-            return answer(id, host, told)
+            generation = self._state.generation
+            logger.debug(
+                "received %s from %s, generation %d", request.name, sender.member, generation
+            )
+            response: Response
+            if isinstance(request, Join):
+                response = self._join(sender, request, origin)
+            elif member := self._known(sender):
+                if origin:
+                    # A name may lead to several addresses of this host, by other routes.
+                    self._origins.add(origin.place)
+                response = self._respond(sender.member, member, request)
+            else:
+                response = UnknownRun()
+        return response.to_dict()
 
     def tick(self) -> None:
-        """See who is lost, and whether the time to come is over."""
+        """Look for lost members, and for deadlines that have passed."""
         with self._changed:
             now, state = self._clock(), self._state
-            for id, host in self._hosts.items():
-                patience = HUNG if host.lines else LOST
-                if host.state == JOINED and id != self._chief and now - host.seen > patience:
-                    self._lose(id, host)
-            if now >= state.judged_at and not state.started:
-                self._judge()
-            if not state.started and self._verdict.cause is None and now > state.deadline:
+            for id, member in self._members.items():
+                times = self._timeouts
+                limit = times.hung_after if member.connections else times.lost_after
+                silent = now - member.last_heartbeat > limit
+                if member.state == JOINED and id != self._chief and silent:
+                    self._lose(id, member)
+            if now >= state.compare_at and not state.started:
+                self._fail_if_settings_differ()
+            if not state.started and self._root_cause.failure is None and now > state.deadline:
                 first, *more = self._missing()
                 others = "".join(f", nor did {member}" for member in more)
-                within = f"did not come within {self._terms.start_timeout:g} s (--start-timeout)"
+                within = f"did not come within {self._spec.start_timeout:g} s (--start-timeout)"
                 self._fail(
                     Failure(host=first.host, process=first.task, code=RETRY, reason=within + others)
                 )
 
-    def left(self, id: str, run: str) -> None:
-        """Take note that a host has been told all that it needs, and goes."""
+    def left(self, sender: Sender) -> None:
+        """Count a member as gone that has received the response to its goodbye."""
         with self._changed:
-            host = self._known(id, run)
-            if host and host.leaving:
-                host.state = LEFT
+            member = self._known(sender)
+            if member and member.leaving:
+                member.state = LEFT
             self._changed.notify_all()
 
-    def line_broke(self, id: str, run: str) -> None:
-        """Take note that a connection is no more which a host has announced by `line`."""
+    def connection_closed(self, sender: Sender) -> None:
+        """Count one keepalive connection of a member less."""
         with self._changed:
-            host = self._known(id, run)
-            if host:
-                host.lines -= 1
+            member = self._known(sender)
+            if member:
+                member.connections -= 1
 
     def wait_for_leave(self, timeout: float) -> list[str]:
         """Wait until all others have left or are lost.
 
+        Args:
+            timeout: Seconds to wait at most.
+
         Returns:
-            Those who are still there.
+            The hosts that are still there.
         """
 
-        def there() -> list[str]:
+        def remaining() -> list[str]:
             return [
-                host.name
-                for id, host in self._hosts.items()
-                if host.state == JOINED and id != self._chief
+                member.name
+                for id, member in self._members.items()
+                if member.state == JOINED and id != self._chief
             ]
 
         with self._changed:
-            self._changed.wait_for(lambda: not there(), timeout)
-            return there()
+            self._changed.wait_for(lambda: not remaining(), timeout)
+            return remaining()
 
     def has_joined_from(self, origin: Origin) -> bool:
         """Return whether a host of the job has joined from there."""
-        return (origin.address, origin.user) in self._places
+        return origin.place in self._origins
 
-    def _join(self, id: str, run: str, join: Join, origin: Origin | None) -> dict[str, Any]:
-        state, host, now = self._state, self._hosts.get(id), self._clock()
-        if host and host.run == run:
-            # It only asks twice, as an answer was late.
-            self._heard_from(host)
-            return {"seen": state.begins}
+    def refuse_rank(self, origin: Origin) -> None:
+        """Note that a rank of Horovod was refused, as no host has joined from there."""
+        with self._changed:
+            why = "no host of the job has joined from there"
+            self._note_refusal(f"an address for Horovod from {origin.address} was refused: {why}")
+
+    # ---- requests
+
+    def _respond(self, id: str, member: MemberState, request: object) -> Response:
+        """Respond to a member that has joined."""
+        match request:
+            case OpenKeepalive():
+                return self._open_keepalive(member)
+            case Heartbeat():
+                return self._heartbeat(member, request)
+            case Report():
+                return self._report(id, member, request)
+            case Leave():
+                return self._leave(id, member, request)
+        raise ValueError("no such request")
+
+    def _join(self, sender: Sender, join: Join, origin: Origin | None) -> Response:
+        state, now, id = self._state, self._clock(), sender.member
+        member = self._members.get(id)
+        if member and member.run == sender.run:
+            # The launcher asks twice, as the response was late.
+            self._heard_from(member)
+            return Joined(position=state.generation_start)
         decision = decide(
-            self._terms, state, id, join, known=host, now=now,
-            unlisted=sum(not self._terms.lists(each) for each in self._hosts),
-        )  # fmt: skip
-        if decision.answer is Admission.RETRY and host:
-            return {"occupied": decision.reason, "beating": now - host.seen <= SILENT}
-        if decision.answer is Admission.REFUSE:
-            self._refuse(f"host {join.host}, {join.task}, was refused: {decision.reason}")
-            return {"refused": decision.reason}
+            self._spec,
+            state,
+            id,
+            join,
+            known=member,
+            now=now,
+            unlisted=sum(not self._spec.is_listed(each) for each in self._members),
+            timeouts=self._timeouts,
+        )
+        logger.debug("decided about %s: %s", id, decision.admission.value)
+        if decision.admission is Admission.RETRY and member:
+            alive = now - member.last_heartbeat <= self._timeouts.silent_after
+            return PlaceTaken(occupied=decision.reason, alive=alive)
+        if decision.admission is Admission.REFUSE:
+            self._note_refusal(f"host {join.host}, {join.task}, was refused: {decision.reason}")
+            return JoinRefused(refused=decision.reason)
         new = MemberState(
-            run=run, name=join.host, task=join.task, count=join.count, card=dict(join.card),
-            seen=now, ready=state.generation, settings=join.settings,
-        )  # fmt: skip
-        if decision.answer is Admission.DIFFERS:
-            state.judged_at = min(state.judged_at, now + GATHER, state.deadline)
-        elif host and state.started and not self._terms.spares(id):
-            reason = "its launcher was started a second time, so the first one has died"
-            self._fail(Failure(host=new.name, process=new.task, code=RETRY, reason=reason))
-        elif host and state.started:
-            self._tell("note", text=f"host {new.name}, {new.task}, is back")
-        self._hosts[id] = new
+            run=sender.run,
+            name=join.host,
+            task=join.task,
+            processes=join.processes,
+            metadata=join.metadata,
+            last_heartbeat=now,
+            ready_for=state.generation,
+            settings=join.settings,
+        )
+        if decision.admission is Admission.DIFFERS:
+            gathered = now + self._timeouts.gather
+            state.compare_at = min(state.compare_at, gathered, state.deadline)
+        elif member and state.started:
+            self._replace(id, new)
+        self._members[id] = new
         if origin:
             # What an accepted host has reached, others can.
             state.reached_at = state.reached_at or origin.reached_at
-            self._places.add((origin.address, origin.user))
+            self._origins.add(origin.place)
         self._start_when_complete()
-        # Who comes later begins with how the job began.
-        return {"seen": state.begins}
+        # A host that comes later begins to read with how the job began.
+        return Joined(position=state.generation_start)
 
-    def refused_rank(self, origin: Origin) -> None:
-        """Take note that a rank of Horovod was refused, as no host has joined from there."""
-        with self._changed:
-            why = "no host of the job has joined from there"
-            self._refuse(f"an address for Horovod from {origin.address} was refused: {why}")
-
-    def _refuse(self, text: str) -> None:
-        self._state.refused += 1
-        if self._state.refused <= _NOTES:
-            self._tell("note", text=text)
-
-    def _heard_from(self, host: MemberState) -> None:
-        if host.state == GONE:
-            host.state = JOINED
-            self._tell("note", text=f"host {host.name}, {host.task}, is back")
-        host.seen = self._clock()
-
-    def _line(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
-        if host.lines >= _LINES:
-            raise ValueError("too many connections")
-        host.lines += 1
-        return {}
-
-    def _beat(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
-        state = self._state
-        seen = whole(told["seen"], low=0, high=len(state.news))
-        self._heard_from(host)
-        self._changed.wait_for(lambda: len(state.news) > seen or host.leaving, HOLD)
-        return {
-            "news": state.news[seen:],
-            "seen": len(state.news),
-            "missing": [] if state.started else [str(member) for member in self._missing()],
-        }
-
-    def _report(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
-        state, kind, listed = self._state, told["kind"], self._terms.lists(id)
-        if kind == "failed":
-            cause = Failure.from_dict(told["cause"])
-            if listed:
-                self._fail(cause)
-            else:
-                # Nobody waits for it; the chief evaluates as well.
-                self._tell("note", text=f"{cause.line}; the job goes on without it")
-        elif kind == "broken" and listed:
-            cause = Failure.from_dict(told["cause"])
-            now = whole(told["generation"], low=0, high=state.generation) == state.generation
-            if now and state.started:
-                self._begin_anew(cause)
-        elif kind == "ready":
-            host.ready = whole(told["generation"], low=0, high=state.generation)
-            self._start_when_complete()
-        elif kind == "done" and id == self._chief:
-            code = whole(told["code"], low=0, high=255)
-            if state.done is None and self._verdict.cause is None:
-                state.done = code
-                self._tell("done", code=state.done)
-        elif kind == "told" and listed:
-            if not state.stopping:
-                state.stopping = True
-                self._tell("stopping", host=host.name)
+    def _replace(self, id: str, new: MemberState) -> None:
+        """Decide what the second start of a launcher means for the job that runs."""
+        if self._spec.is_optional(id):
+            self._broadcast(Note(text=f"host {new.name}, {new.task}, is back"))
         else:
-            raise ValueError("no such report")
-        host.seen = self._clock()
-        return {}
+            reason = "its launcher was started a second time, so the first one has died"
+            self._fail(Failure(host=new.name, process=new.task, code=RETRY, reason=reason))
 
-    def _leave(self, id: str, host: MemberState, told: Mapping[str, Any]) -> dict[str, Any]:
-        state, early = self._state, told["early"]
-        code = whole(told["code"], low=0, high=255)
-        if not isinstance(early, bool):
-            raise TypeError("expected a boolean")
-        if self._verdict.cause is None and state.done is None and early:
-            if self._terms.spares(id) and state.started:
-                self._tell("note", text=f"host {host.name}, {host.task}, was told to end")
-            else:
-                self._fail(
-                    Failure(
-                        host=host.name,
-                        process=host.task,
-                        code=code or RETRY,
-                        reason="was told to end before the job was done",
-                    )
-                )
-        host.leaving = True
+    def _open_keepalive(self, member: MemberState) -> Response:
+        if member.connections >= _MOST_CONNECTIONS:
+            raise ValueError("too many connections")
+        member.connections += 1
+        return Response()
+
+    def _heartbeat(self, member: MemberState, heartbeat: Heartbeat) -> Response:
+        broadcasts = self._state.broadcasts
+        position = whole(heartbeat.position, low=0, high=len(broadcasts))
+        self._heard_from(member)
+        # The response is held back until there is news, so that news arrives at once.
+        self._changed.wait_for(
+            lambda: len(broadcasts) > position or member.leaving, self._timeouts.heartbeat_hold
+        )
+        missing = () if self._state.started else self._missing()
+        return HeartbeatResponse(
+            broadcasts=tuple(broadcasts[position:]),
+            position=len(broadcasts),
+            missing=tuple(map(str, missing)),
+        )
+
+    def _report(self, id: str, member: MemberState, report: Report) -> Response:
+        state, listed = self._state, self._spec.is_listed(id)
+        match report.message:
+            case Failed(failure=failure):
+                if listed:
+                    self._fail(failure)
+                else:
+                    # Nobody waits for it; the chief evaluates as well.
+                    self._broadcast(Note(text=f"{failure.line}; the job goes on without it"))
+            case Broken(failure=failure, generation=generation) if listed:
+                whole(generation, low=0, high=state.generation)
+                if generation == state.generation and state.started:
+                    self._restart(failure)
+            case Ready(generation=generation):
+                member.ready_for = whole(generation, low=0, high=state.generation)
+                self._start_when_complete()
+            case Done() as done if id == self._chief:
+                if state.done is None and self._root_cause.failure is None:
+                    state.done = done.code
+                    self._broadcast(done)
+            case Stopping() if listed:
+                if not state.stopping:
+                    state.stopping = True
+                    self._broadcast(Stopping(host=member.name))
+            case _:
+                raise ValueError("no such report")
+        member.last_heartbeat = self._clock()
+        return Response()
+
+    def _leave(self, id: str, member: MemberState, leave: Leave) -> Response:
+        if self._root_cause.failure is None and self._state.done is None and leave.early:
+            self._leave_early(id, member, leave.code)
+        member.leaving = True
         self._changed.notify_all()
-        while (left := self._verdict.unsettled) > 0:
+        while (left := self._root_cause.unsettled) > 0:
             self._changed.wait(left)
-        self._verdict.blame_the_silent(
+        self._root_cause.blame_silent(
             other
-            for other_id, other in self._hosts.items()
+            for other_id, other in self._members.items()
             if other.state == JOINED and not other.leaving and other_id != self._chief
         )
-        cause = self._verdict.cause
-        return {"cause": cause.to_dict() if cause else None}
+        return LeaveResponse(failure=self._root_cause.failure)
 
-    def _known(self, id: str, run: str) -> MemberState | None:
-        host = self._hosts.get(id)
-        return host if host and host.run == run else None
+    def _leave_early(self, id: str, member: MemberState, code: int) -> None:
+        """Go on without an optional member that was stopped, or fail the job."""
+        if self._spec.is_optional(id) and self._state.started:
+            self._broadcast(Note(text=f"host {member.name}, {member.task}, was told to end"))
+            return
+        self._fail(
+            Failure(
+                host=member.name,
+                process=member.task,
+                code=code or RETRY,
+                reason="was told to end before the job was done",
+            )
+        )
+
+    # ---- members
+
+    def _known(self, sender: Sender) -> MemberState | None:
+        """Return the member that has joined with this run of its launcher."""
+        member = self._members.get(sender.member)
+        return member if member and member.run == sender.run else None
+
+    def _heard_from(self, member: MemberState) -> None:
+        if member.state == LOST:
+            member.state = JOINED
+            self._broadcast(Note(text=f"host {member.name}, {member.task}, is back"))
+        member.last_heartbeat = self._clock()
+
+    def _note_refusal(self, text: str) -> None:
+        self._state.refusals += 1
+        if self._state.refusals <= _MOST_REFUSALS:
+            self._broadcast(Note(text=text))

@@ -1,4 +1,4 @@
-"""Why a job ended: told by the process or host where it began to all others."""
+"""The failure that ends a job, reported by the host where it began to all others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from trainer.launch.printable import LONGEST, LONGEST_HOST, LONGEST_TASK, printable
 
-# What a process says when another one has gone: true, but not the cause.
-_ECHO = re.compile(
+# A process prints one of these when another one has ended: true, but not the root cause.
+_SECONDARY = re.compile(
     r"connection (was )?(reset|closed|refused|aborted)|closed by peer|broken pipe|socket closed|"
     r"HorovodInternalError|Horovod has been shut down|failed to connect to all addresses|"
     r"UnavailableError|AbortedError|Collective ops is aborted|heartbeat|GOAWAY|gloo/transport",
@@ -23,48 +23,49 @@ class Failure:
     """The failure that ends a job.
 
     Attributes:
-        host: Where.
-        process: Of what: `rank 3`, or the host's own role.
+        host: The name of the host where it happened.
+        process: The process that failed, `rank 3`, or the host's own role.
         code: The exit code of the whole job.
         reason: What happened, for people; secrets are masked.
-        echo: Whether it may only be what the failure of another one looks like from here.
+        secondary: Whether it may only be the consequence of another failure, as when a connection
+            to a process breaks that has ended.
     """
 
     host: str
     process: str
     code: int
     reason: str
-    echo: bool = False
+    secondary: bool = False
 
     @property
     def where(self) -> str:
-        """`host algo-2, rank 3`."""
+        """The host and the process, `host algo-2, rank 3`."""
         host = printable(self.host, longest=LONGEST_HOST)
         return f"host {host}, {printable(self.process, longest=LONGEST_TASK)}"
 
     @property
     def line(self) -> str:
-        """All in one line."""
+        """The place and the reason in one line."""
         return f"{self.where}: {printable('; '.join(self.reason.splitlines()))}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return an object for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Failure:
-        """Return the inverse of `to_dict`, whatever another host put in.
+        """Return the inverse of `to_dict`; each text is made printable and short.
 
-        A failure that says it has no exit code of a failure is one all the same.
+        A code that no failed process has becomes 1.
 
         Raises:
-            TypeError, ValueError, KeyError: It is not such a thing.
+            TypeError, ValueError, KeyError: The object is no failure.
         """
-        host, process, code, reason, echo = (
-            fields[name] for name in ("host", "process", "code", "reason", "echo")
+        host, process, code, reason, secondary = (
+            fields[name] for name in ("host", "process", "code", "reason", "secondary")
         )
         texts = host, process, reason
-        if not (all(isinstance(t, str) for t in texts) and isinstance(echo, bool)):
+        if not (all(isinstance(t, str) for t in texts) and isinstance(secondary, bool)):
             raise TypeError("expected three texts and a boolean")
         if not isinstance(code, int) or isinstance(code, bool):
             raise TypeError("expected a whole number")
@@ -73,10 +74,10 @@ class Failure:
             process=printable(process, longest=LONGEST_TASK),
             code=code if 1 <= code <= 255 else 1,
             reason="\n".join(printable(line) for line in reason[:LONGEST].splitlines()),
-            echo=echo,
+            secondary=secondary,
         )
 
 
 def is_secondary(reason: str) -> bool:
-    """Whether a reason speaks of a connection that broke rather than of what broke it."""
-    return bool(_ECHO.search(reason))
+    """Return whether a reason names a connection that broke rather than what broke it."""
+    return bool(_SECONDARY.search(reason))

@@ -1,8 +1,8 @@
-"""The small HTTP server on the chief's host where all others find it.
+"""HTTP server on the chief's host: the one port that all hosts must reach.
 
-Two things on one port: the roster of hosts (POST of JSON to `/job/VERB`), and the key-value store
-that Horovod's ranks read and write as they connect: PUT, GET and DELETE of `/scope/key`, 404 for
-what is not there (`horovod/common/gloo/http_store.cc`).
+It serves the coordinator (POST of JSON to `/job/VERB`) and the key-value store that Horovod's ranks
+read and write as they connect: PUT, GET and DELETE of `/scope/key`, 404 for what is not there
+(`horovod/common/gloo/http_store.cc`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from socketserver import TCPServer
 from typing import IO, Any
 
 from trainer.config import UserError
-from trainer.launch.rendezvous.connections import PATIENCE, Connections
+from trainer.launch.rendezvous.connections import Connections
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.keepalive import wait_for_close
 from trainer.launch.rendezvous.kv_store import KeyValueStore
+from trainer.launch.rendezvous.requests import Leave, OpenKeepalive, Sender
+from trainer.launch.rendezvous.responses import UnknownRun
 from trainer.launch.rendezvous.signing import HEADER, Checker
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 
-# Horovod's values are addresses, ours a page of text.
+# Bytes of a value of Horovod's, which is a list of addresses, or of a response, a page of text.
 LARGEST = 1 << 20
-# What a launcher asks: the longest is to join, with what its host states of the job.
+# Bytes of a launcher's request: the longest is to join, with what its host states of the job.
 _LARGEST_REQUEST = 256 << 10
-# The first line and all headers of a request.
+# Bytes of the first line and all headers of a request.
 _LARGEST_HEAD = 16 << 10
-_TICK = 0.25
 
-# Signs the status and body of an answer.
+# Signs the status and body of a response.
 Sign = Callable[[int, bytes], str]
 
 
@@ -44,16 +46,19 @@ class _RendezvousServer(ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        roster: Coordinator,
+        coordinator: Coordinator,
         *,
         store: KeyValueStore,
         checker: Checker | None,
-        patience: float,
+        timeouts: Timeouts,
     ) -> None:
         self.store = store
-        self.roster = roster
+        self.coordinator = coordinator
         self.checker = checker
-        self.connections = Connections(roster.has_joined_from, patience=patience)
+        self.timeouts = timeouts
+        self.connections = Connections(
+            coordinator.has_joined_from, read_timeout=timeouts.request_read
+        )
         self.ended = threading.Event()
         super().__init__(address, _Handler)
 
@@ -73,102 +78,103 @@ class _RendezvousServer(ThreadingHTTPServer):
 
     def service_actions(self) -> None:
         """Cut off clients that send nothing, now and then."""
-        self.connections.cut_slow()
+        self.connections.close_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news of ours: the roster sees who is lost."""
+        """Ignore clients that go away: the coordinator finds out by itself which host is lost."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _RendezvousServer
-    timeout = PATIENCE
 
     def setup(self) -> None:
         """Prepare to read a request whose head has a bound."""
         super().setup()
-        self.rfile: Any = _Head(self.rfile, room=_LARGEST_HEAD)
+        self.connection.settimeout(self.server.timeouts.request_read)
+        self.rfile: Any = _BoundedHead(self.rfile, room=_LARGEST_HEAD)
         self.origin = self.server.connections.origin(self.connection)
 
     def do_GET(self) -> None:
         """Read a value of Horovod's."""
         self.server.connections.received(self.connection)
         value = self.server.store.get(self.path) if self._is_trusted() else None
-        self._answer(404 if value is None else 200, value or b"")
+        self._respond(404 if value is None else 200, value or b"")
 
     def do_PUT(self) -> None:
         """Write a value of Horovod's."""
         trusted = self._is_trusted()
         if not trusted and not self.server.store.is_closed:
-            self.server.roster.refused_rank(self.origin)
+            self.server.coordinator.refuse_rank(self.origin)
         body = self._body(LARGEST if trusted else _LARGEST_REQUEST)
         if body is not None:
-            self._answer(self.server.store.put(self.path, body) if trusted else 403)
+            self._respond(self.server.store.put(self.path, body) if trusted else 403)
 
     def do_DELETE(self) -> None:
         """Forget a value of Horovod's."""
         self.server.connections.received(self.connection)
         if self._is_trusted():
             self.server.store.delete(self.path)
-        self._answer(200)
+        self._respond(200)
 
     def do_POST(self) -> None:
-        """Answer a launcher."""
+        """Respond to a launcher."""
         body = self._body(_LARGEST_REQUEST)
         if body is None:
             return
-        roster, checker = self.server.roster, self.server.checker
+        coordinator, checker = self.server.coordinator, self.server.checker
         verb, signature = self.path.removeprefix("/job/"), self.headers.get(HEADER, "")
         if checker and not checker.is_signed(verb, body, signature):
-            self._answer(401, json.dumps({"challenge": checker.challenge}).encode())
+            self._respond(401, json.dumps({"challenge": checker.challenge}).encode())
             return
         if signature and not checker:
-            # From a host that takes no answer that is not signed.
-            self._answer(400)
+            # This host has the secret and would believe no response without a signature.
+            self._respond(400)
             return
         sign = partial(checker.sign, signature) if checker else None
         try:
-            told = json.loads(body)
+            fields = json.loads(body)
             if checker:
-                checker.use(told)
-            answer = roster.handle(verb, told, self.origin)
-            known = "unknown" not in answer
+                checker.use(fields)
+            response = coordinator.handle(verb, fields, self.origin)
+            sender, known = Sender.from_dict(fields), not UnknownRun.matches(response)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self._answer(400, f"{type(error).__name__}\n".encode(), sign=sign)
+            self._respond(400, f"{type(error).__name__}\n".encode(), sign=sign)
             return
-        if verb == "line" and known:
-            wait_for_close(self.connection, ended=self.server.ended.is_set)
-            roster.line_broke(told["member"], told["run"])
+        if verb == OpenKeepalive.verb and known:
+            poll = self.server.timeouts.keepalive_poll
+            wait_for_close(self.connection, ended=self.server.ended.is_set, poll=poll)
+            coordinator.connection_closed(sender)
             return
         try:
-            self._answer(200, json.dumps(answer).encode(), sign=sign)
+            self._respond(200, json.dumps(response).encode(), sign=sign)
         finally:
-            # Gone it is, even if it did not wait for the answer.
-            if verb == "leave" and known:
-                roster.left(told["member"], told["run"])
+            # The host has left, even if it did not wait for the response.
+            if verb == Leave.verb and known:
+                coordinator.left(sender)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged: there are some each second."""
+        """Leave out the standard library's line a request: the coordinator logs those it takes."""
 
     def _is_trusted(self) -> bool:
         # Horovod's client cannot sign what it sends; where it comes from is all that is known.
         return self.server.connections.trusts(self.origin)
 
     def _body(self, largest: int) -> bytes | None:
-        """What the client sends; None if that was refused."""
+        """Return what the client sends; None if that was refused."""
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal() and len(length) < 20):
-            self._answer(411)
+            self._respond(411)
         elif int(length) > largest:
-            self._answer(413)
+            self._respond(413)
         else:
             body = self.rfile.read(int(length))
             self.server.connections.received(self.connection)
             if len(body) == int(length):
                 return body
-            self._answer(400)
+            self._respond(400)
         return None
 
-    def _answer(self, status: int, body: bytes = b"", *, sign: Sign | None = None) -> None:
+    def _respond(self, status: int, body: bytes = b"", *, sign: Sign | None = None) -> None:
         self.send_response_only(status)
         if sign:
             self.send_header(HEADER, sign(status, body))
@@ -177,8 +183,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class _Head:
-    """A file from which only so many bytes can be read in lines."""
+class _BoundedHead:
+    """File from which no more than some bytes can be read in lines.
+
+    Args:
+        file: The file to read from.
+        room: How many bytes its lines may have together.
+    """
 
     def __init__(self, file: IO[bytes], *, room: int) -> None:
         self._file = file
@@ -197,23 +208,23 @@ class _Head:
 
 @contextlib.contextmanager
 def serving(
-    roster: Coordinator,
+    coordinator: Coordinator,
     *,
     host: str,
     port: int,
     store: KeyValueStore | None = None,
     secret: str | None = None,
-    patience: float = PATIENCE,
+    timeouts: Timeouts = DEFAULTS,
 ) -> Iterator[int]:
     """Serve while a block runs.
 
     Args:
-        roster: Who answers `/job/`.
+        coordinator: Responds to the requests below `/job/`.
         host: The address to listen at; empty for all of this host.
         port: The port, 0 for any free one.
         store: What Horovod's ranks read and write; by default one that takes nothing.
-        secret: By which launchers sign what they ask; None if they do not.
-        patience: Seconds for a client to send its request.
+        secret: The secret by which launchers sign their requests; None if they do not.
+        timeouts: How long a client may take to send its request, and how often to look at clocks.
 
     Yields:
         The port.
@@ -223,7 +234,7 @@ def serving(
     """
     try:
         server = _RendezvousServer(
-            (host, port), roster, store=store or KeyValueStore(), patience=patience,
+            (host, port), coordinator, store=store or KeyValueStore(), timeouts=timeouts,
             checker=Checker(secret) if secret else None,
         )  # fmt: skip
     except (OSError, OverflowError) as error:
@@ -238,8 +249,11 @@ def serving(
     ended = server.ended
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.05,), name="rendezvous", daemon=True),
-        threading.Thread(target=_ticking, args=(roster.tick, ended), name="roster", daemon=True),
-    ]
+        threading.Thread(
+            target=_tick, args=(coordinator.tick, ended, timeouts.tick), name="coordinator",
+            daemon=True,
+        ),
+    ]  # fmt: skip
     for thread in threads:
         thread.start()
     try:
@@ -252,6 +266,6 @@ def serving(
             thread.join(timeout=5)
 
 
-def _ticking(tick: Callable[[], None], ended: threading.Event) -> None:
-    while not ended.wait(_TICK):
+def _tick(tick: Callable[[], None], ended: threading.Event, every: float) -> None:
+    while not ended.wait(every):
         tick()

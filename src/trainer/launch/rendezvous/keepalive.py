@@ -1,8 +1,8 @@
-"""An idle connection between two hosts, by which their kernels tell that both are there.
+"""Keepalive connection between two hosts: idle, so that their kernels say whether both are there.
 
-A launcher that gets no processor answers nobody, be it for ten seconds on a host whose processes
-poll for each other; it is not gone. Its kernel still answers TCP's probes, and it closes what a
-process leaves open that dies. Probes without an answer, on the other hand, mean that the host is
+A launcher starved of CPU stops sending heartbeats although its host is alive, so heartbeats alone
+would report false losses. Its kernel still acknowledges TCP's probes, and it closes the connections
+of a process that dies. Probes without an acknowledgement, on the other hand, mean that the host is
 gone, or the network to it.
 """
 
@@ -11,62 +11,66 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from trainer.launch.rendezvous.requests import OpenKeepalive, Sender
 from trainer.launch.rendezvous.signing import HEADER, Signer
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 
-# A probe each second, and after three without an answer the connection is broken: sooner than a
-# host without sign of life counts as lost (`roster.LOST`).
+# The kernel sends a probe each second, and after three without an acknowledgement the connection is
+# broken: sooner than a host without heartbeats counts as lost (`Timeouts.lost_after`).
 _IDLE, _INTERVAL, _PROBES = 1, 1, 3
 _OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES),
-    # The same where something is under way, as then no probes are sent.
+    # The same where data is under way, as then no probes are sent.
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * (_IDLE + _INTERVAL * _PROBES)),
 )
-# For the connection to be made.
-_ATTEMPT = 2.0
-# How often the other end looks whether it is to close.
-_LOOK = 0.5
 
 
 class Keepalive:
-    """This host's end.
+    """This host's end of the connection.
 
     Args:
-        address: The chief's.
-        port: There.
-        told: Who we are, as in all requests to the roster.
-        signer: Of the job's secret, if it has one.
+        address: The address of the coordinator's host.
+        port: The coordinator's port.
+        sender: The launcher that opens it.
+        signer: Signs with the job's secret, if it has one.
+        timeouts: How long an attempt to connect may take.
     """
 
     def __init__(
-        self, address: str, port: int, told: Mapping[str, Any], signer: Signer | None = None
+        self,
+        address: str,
+        port: int,
+        sender: Sender,
+        signer: Signer | None = None,
+        timeouts: Timeouts = DEFAULTS,
     ) -> None:
         self._socket: socket.socket | None = None
-        body, signature = signer.sign("line", told) if signer else (json.dumps(told).encode(), "")
+        verb, fields = OpenKeepalive.verb, sender.to_dict()
+        body, signature = signer.sign(verb, fields) if signer else (json.dumps(fields).encode(), "")
         signed = f"{HEADER}: {signature}\r\n" if signature else ""
-        head = f"POST /job/line HTTP/1.0\r\nContent-Length: {len(body)}\r\n{signed}\r\n".encode()
-        # Without it, silence is what it was: a host that is gone.
+        head = f"POST /job/{verb} HTTP/1.0\r\nContent-Length: {len(body)}\r\n{signed}\r\n"
+        # Without the connection, a coordinator that is silent counts as gone.
         with contextlib.suppress(OSError):
-            self._socket = socket.create_connection((address, port), timeout=_ATTEMPT)
-            _probe(self._socket)
-            self._socket.sendall(head + body)
+            self._socket = socket.create_connection((address, port), timeout=timeouts.request)
+            _send_probes(self._socket)
+            self._socket.sendall(head.encode() + body)
             self._socket.setblocking(False)
 
     @property
-    def up(self) -> bool:
-        """Whether the other end is there."""
-        line = self._socket
-        if line is None:
+    def is_open(self) -> bool:
+        """True if the other end is there."""
+        connection = self._socket
+        if connection is None:
             return False
-        # What can be read is the end, or a refusal.
+        # The other end never writes: what can be read is its end, or a refusal.
         with contextlib.suppress(OSError):
             try:
-                line.recv(1)
+                connection.recv(1)
             except BlockingIOError:
                 return True
         self.close()
@@ -74,31 +78,35 @@ class Keepalive:
 
     def close(self) -> None:
         """End the connection."""
-        line, self._socket = self._socket, None
-        if line is not None:
-            line.close()
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            connection.close()
 
 
-def wait_for_close(connection: socket.socket, *, ended: Callable[[], bool]) -> None:
-    """Return when a connection is broken, at the chief's end of it.
+def wait_for_close(
+    connection: socket.socket, *, ended: Callable[[], bool], poll: float = DEFAULTS.keepalive_poll
+) -> None:
+    """Wait at the coordinator's end until a connection is broken.
 
     Args:
-        connection: From another host.
-        ended: Whether the chief's launcher has ended.
+        connection: The connection from another host.
+        ended: Returns whether the coordinator's launcher has ended.
+        poll: Seconds between two calls of `ended`.
     """
     with contextlib.suppress(OSError):
-        _probe(connection)
-        connection.settimeout(_LOOK)
+        _send_probes(connection)
+        connection.settimeout(poll)
         while not ended():
             try:
                 if not connection.recv(1):
                     return
             except TimeoutError as error:
-                # The kernel's, for probes without an answer, has a number; Python's own has none.
+                # The kernel's, for probes without an acknowledgement, has a number; Python's has
+                # none.
                 if error.errno is not None:
                     return
 
 
-def _probe(connection: socket.socket) -> None:
+def _send_probes(connection: socket.socket) -> None:
     for level, option, value in _OPTIONS:
         connection.setsockopt(level, option, value)

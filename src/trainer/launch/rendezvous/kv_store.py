@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable
 from http import HTTPStatus
 
-# Of all values together: some kilobytes for each pair of ranks.
+# Bytes of all values together: some kilobytes for each pair of ranks.
 _ROOM = 256 << 20
 # Process sets: one of all ranks, and those of a script's own.
 _MOST_SETS = 64
@@ -31,7 +31,7 @@ class KeyValueStore:
     """Values by scope and rank; until it is opened it takes none.
 
     Args:
-        room: Bytes for all values together.
+        room: The size of all values together, in bytes.
     """
 
     def __init__(self, *, room: int = _ROOM) -> None:
@@ -48,7 +48,7 @@ class KeyValueStore:
         """Take values from now on.
 
         Args:
-            places: Of all ranks.
+            places: The scopes in which ranks connect, and as which rank each does.
             late_sets: Whether scripts may make process sets when all are connected.
         """
         with self._lock:
@@ -57,7 +57,7 @@ class KeyValueStore:
 
     @property
     def is_closed(self) -> bool:
-        """Whether all ranks are connected, or none is expected."""
+        """True if all ranks are connected, or none is expected."""
         done = sum(not connecting for connecting in self._connecting.values())
         return not self._places or (done > 1 and not self._connecting[""])
 
@@ -102,7 +102,7 @@ class KeyValueStore:
             self._connecting[process_set].discard(place)
 
     def _parse(self, name: str) -> tuple[str, Place, bool] | None:
-        """The process set, the place, and whether it is that of a host's name; None if neither."""
+        """Return the process set, the place, and whether it is that of a host's name."""
         match = _NAME.fullmatch(name)
         if match is None or (match["scope"], int(match["n"])) not in self._places:
             return None

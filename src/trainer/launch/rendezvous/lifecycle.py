@@ -1,129 +1,148 @@
-"""What becomes of a job: it starts when all hosts are there, begins anew, fails.
+"""Lifecycle of a job: it starts when all hosts are there, is restarted, fails.
 
-Requests of hosts (`roster.py`) and the clock lead to the steps below; each of them is told to all
-hosts in the list of news.
+Requests of hosts (`coordinator.py`) and the clock lead to the steps below. Each step is broadcast
+to all hosts.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from trainer.launch.differences import common_precision, difference, differs
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.failure import Failure
+from trainer.launch.rendezvous.messages import Failed, Message, Note, Restart, Start
+from trainer.launch.rendezvous.origin import Place
 from trainer.launch.rendezvous.root_cause import SILENCE, STUCK, RootCause, lost
-from trainer.launch.rendezvous.state import GONE, JOINED, JobSpec, JobState, MemberState
+from trainer.launch.rendezvous.state import JOINED, LOST, JobSpec, JobState, MemberState
+from trainer.launch.timeouts import DEFAULTS, Timeouts
+
+logger = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """The steps of a job; whoever calls them holds the lock.
+    """The steps of a job; whoever calls its methods holds the lock.
 
     Args:
-        terms: What the job can do without.
-        on_start: Called with the number of each host's processes before any host hears that the
+        spec: What is known of the job in advance.
+        on_start: Called with the number of each host's processes before any host receives that the
             job starts.
-        clock: Seconds, never going back.
+        clock: Returns seconds, never going back.
+        timeouts: How long to wait for hosts.
     """
 
     def __init__(
         self,
-        terms: JobSpec,
+        spec: JobSpec,
         *,
-        on_start: Callable[[Mapping[str, int]], None] = lambda counts: None,
+        on_start: Callable[[Mapping[str, int]], None] = lambda processes: None,
         clock: Callable[[], float] = time.monotonic,
+        timeouts: Timeouts = DEFAULTS,
     ) -> None:
-        self._chief = terms.expected[0].id
-        self._terms = terms
+        self._chief = spec.expected[0].id
+        self._spec = spec
         self._on_start = on_start
         self._clock = clock
+        self._timeouts = timeouts
         self._changed = threading.Condition()
-        self._hosts: dict[str, MemberState] = {}
-        self._places: set[tuple[str, int | None]] = set()
-        self._verdict = RootCause(clock)
-        self._state = JobState(deadline=clock() + terms.start_timeout)
+        self._members: dict[str, MemberState] = {}
+        self._origins: set[Place] = set()
+        self._root_cause = RootCause(clock, timeouts)
+        self._state = JobState(deadline=clock() + spec.start_timeout)
 
     def _missing(self) -> list[Member]:
-        def ready(id: str) -> bool:
-            host = self._hosts.get(id)
-            return bool(host and host.state == JOINED and host.ready == self._state.generation)
+        """Return the members for which the start of this generation is waiting."""
 
-        return [member for member in self._terms.expected if not ready(member.id)]
+        def is_ready(id: str) -> bool:
+            member, generation = self._members.get(id), self._state.generation
+            return bool(member and member.state == JOINED and member.ready_for == generation)
+
+        return [member for member in self._spec.expected if not is_ready(member.id)]
 
     def _start_when_complete(self) -> None:
         state = self._state
-        if state.started or self._verdict.cause or self._missing() or self._judge():
+        if state.started or self._root_cause.failure or self._missing():
+            return
+        if self._fail_if_settings_differ():
             return
         state.started, state.started_at = True, self._clock()
-        state.begins = len(state.news)
-        hosts = {member.id: self._hosts[member.id] for member in self._terms.expected}
-        precision, why = common_precision([host.settings for host in hosts.values()])
+        state.generation_start = len(state.broadcasts)
+        members = {member.id: self._members[member.id] for member in self._spec.expected}
+        precision, why = common_precision([member.settings for member in members.values()])
         if why:
-            self._tell("note", text=why)
-        counts = {id: host.count for id, host in hosts.items()}
-        self._on_start(counts)
-        self._tell(
-            "start",
-            generation=state.generation,
-            counts=counts,
-            cards={id: host.card for id, host in hosts.items()},
-            reached_at=state.reached_at,
-            precision=precision,
+            self._broadcast(Note(text=why))
+        processes = {id: member.processes for id, member in members.items()}
+        self._on_start(processes)
+        self._broadcast(
+            Start(
+                generation=state.generation,
+                processes=processes,
+                metadata={id: member.metadata for id, member in members.items()},
+                reached_at=state.reached_at,
+                precision=precision,
+            )
         )
 
-    def _judge(self) -> bool:
-        """End a job whose hosts do not all mean the same one; return whether it was ended."""
-        first = self._terms.settings
+    def _fail_if_settings_differ(self) -> bool:
+        """Fail a job whose hosts were given different settings; return whether it has failed."""
+        own = self._spec.settings
         others = [
-            host for id, host in self._hosts.items() if host.state == JOINED and id != self._chief
+            member
+            for id, member in self._members.items()
+            if member.state == JOINED and id != self._chief
         ]
-        wrong = difference([first, *(host.settings for host in others)])
-        self._state.judged_at = math.inf
-        if wrong is None:
+        reason = difference([own, *(member.settings for member in others)])
+        self._state.compare_at = math.inf
+        if reason is None:
             return False
-        # The coordinator's own problem is no difference from others.
-        blamed = next((h for h in others if differs(first, h.settings) and not first.problem), None)
-        host = blamed or self._hosts[self._chief]
-        self._fail(Failure(host=host.name, process=host.task, code=2, reason=wrong))
+        # A problem of the coordinator's own host is no difference from the others.
+        blamed = next((m for m in others if differs(own, m.settings) and not own.problem), None)
+        member = blamed or self._members[self._chief]
+        self._fail(Failure(host=member.name, process=member.task, code=2, reason=reason))
         return True
 
-    def _lose(self, id: str, host: MemberState) -> None:
-        host.state = GONE
+    def _lose(self, id: str, member: MemberState) -> None:
+        """Count a member as lost, and decide what that means for the job."""
+        member.state = LOST
         state = self._state
         self._changed.notify_all()
-        if not state.has_run or state.done is not None or self._verdict.cause:
-            # While all are waited for it may come again; at the end it is not waited for.
+        if not state.has_run or state.done is not None or self._root_cause.failure:
+            # Before the start it may come again; at the end nobody waits for it.
             return
-        if not state.started and self._terms.spares(id):
-            # The job begins anew, and this host may do so as well.
+        optional = self._spec.is_optional(id)
+        if not state.started and optional:
+            # The job is being restarted, and this host may join it again.
             return
-        cause = lost(host, STUCK if host.lines else SILENCE)
-        if self._terms.spares(id):
-            self._tell("note", text=f"{cause.line}; the job goes on without it")
+        failure = lost(member, STUCK if member.connections else SILENCE)
+        if optional:
+            self._broadcast(Note(text=f"{failure.line}; the job goes on without it"))
         else:
-            self._fail(cause)
+            self._fail(failure)
 
-    def _begin_anew(self, cause: Failure) -> None:
+    def _restart(self, failure: Failure) -> None:
+        """Restart the job after a failure that allows it, or fail it when it may not."""
         state = self._state
-        if state.done is not None or self._verdict.cause:
+        if state.done is not None or self._root_cause.failure:
             return
-        if state.generation >= self._terms.restarts or state.stopping:
-            self._fail(cause)
+        if state.generation >= self._spec.restarts or state.stopping:
+            self._fail(failure)
             return
         state.generation += 1
         state.started = False
-        state.deadline = self._clock() + self._terms.start_timeout
-        state.begins = len(state.news)
-        self._tell("again", generation=state.generation, cause=cause.to_dict())
+        state.deadline = self._clock() + self._spec.start_timeout
+        state.generation_start = len(state.broadcasts)
+        self._broadcast(Restart(generation=state.generation, failure=failure))
 
-    def _fail(self, cause: Failure) -> None:
+    def _fail(self, failure: Failure) -> None:
+        if self._state.done is None and self._root_cause.offer(failure):
+            self._broadcast(Failed(failure=failure))
+
+    def _broadcast(self, message: Message) -> None:
         state = self._state
-        if state.done is None and self._verdict.take(cause):
-            self._tell("failed", cause=cause.to_dict())
-
-    def _tell(self, kind: str, **what: Any) -> None:
-        self._state.news.append({"kind": kind, **what})
+        logger.debug("broadcast %s to all members, generation %d", message.kind, state.generation)
+        state.broadcasts.append(message)
         self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Where a connection comes from: the address of its other end, and on this machine its user."""
+"""Origin of a connection: the address of its other end, and on this machine its user."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _NLM_F_REQUEST = 1
 _NLMSG_ERROR = 2
 _HEADER = struct.Struct("=IHHII")
 _ANY = 0xFFFFFFFF
-# In the answer: behind the header and four bytes the socket's ports and addresses, then more of
+# In the kernel's response: the header, four bytes, the socket's ports and addresses, then more of
 # what identifies it, and three numbers.
 _SOCKET = slice(_HEADER.size + 4, _HEADER.size + 4 + 36)
 _OWNER = _HEADER.size + 4 + 48 + 12
+
+
+# The address and user by which hosts are told apart.
+Place = tuple[str, int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +53,18 @@ class Origin:
         try:
             user = _owner((address, port), (own, own_port))
         except (OSError, struct.error):
-            # A kernel that does not tell users apart; then all of this machine are one.
+            # The kernel cannot look up sockets: treat all users of this machine as one.
             user = os.geteuid() if ipaddress.ip_address(address).is_loopback else None
         return cls(address=address, user=user, reached_at=own)
 
     @property
+    def place(self) -> Place:
+        """The address and user, which connections of one host share."""
+        return self.address, self.user
+
+    @property
     def is_own(self) -> bool:
-        """Whether a process of this machine and user holds the other end."""
+        """True if a process of this machine and user holds the other end."""
         return self.user == os.geteuid()
 
 
@@ -88,20 +97,20 @@ def holder(source: tuple[str, int], target: tuple[str, int]) -> int | None:
     ports = struct.pack(">HH", source[1], target[1])
     ends = ports + b"".join(socket.inet_aton(ip).ljust(16, b"\0") for ip, _ in (source, target))
     kind = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY)
-    asked = kind + ends + struct.pack("=III", 0, _ANY, _ANY)
+    query = kind + ends + struct.pack("=III", 0, _ANY, _ANY)
     with contextlib.closing(
         socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG)
     ) as netlink:
         netlink.settimeout(1.0)
-        size = _HEADER.size + len(asked)
-        netlink.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0) + asked)
-        answer = netlink.recv(4096)
-    if _HEADER.unpack_from(answer)[1] == _NLMSG_ERROR:
-        number = -struct.unpack_from("=i", answer, _HEADER.size)[0]
+        size = _HEADER.size + len(query)
+        netlink.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0) + query)
+        reply = netlink.recv(4096)
+    if _HEADER.unpack_from(reply)[1] == _NLMSG_ERROR:
+        number = -struct.unpack_from("=i", reply, _HEADER.size)[0]
         if number == errno.ENOENT:
             return None
         raise OSError(number, os.strerror(number))
-    user, inode = struct.unpack_from("=II", answer, _OWNER)
+    user, inode = struct.unpack_from("=II", reply, _OWNER)
     # Where there is no such socket the kernel answers with one that listens at the port it came
     # from; and what its process has closed counts as root's.
-    return user if inode and answer[_SOCKET] == ends else None
+    return user if inode and reply[_SOCKET] == ends else None

@@ -1,4 +1,4 @@
-"""Why a job failed, as far as is known."""
+"""The root cause of a failed job, as far as the coordinator knows it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable
 from trainer.config import RETRY
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.state import MemberState
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 
-# For the real cause to come in, when what came first may only be an echo of it.
-SETTLE = 2.0
-# Who is silent for so long then is what the echo is of: the others beat within `roster.HOLD`.
-SILENT = 1.6
 SILENCE = "no sign of life any more; the host or its container has gone"
 # While its connection is not known to be broken, which takes seconds.
 DOUBTFUL = (
@@ -23,46 +20,48 @@ STUCK = "no sign of life of its launcher any more, though the host is there"
 
 
 class RootCause:
-    """The first cause that is told, or a better one that comes soon after its echo.
+    """The first failure that is reported, or a better one that follows a secondary failure soon.
 
     Args:
-        clock: Seconds, never going back.
+        clock: Returns seconds, never going back.
+        timeouts: How long to wait for a better one.
 
     Attributes:
-        cause: None while nothing has failed.
+        failure: None while nothing has failed.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.cause: Failure | None = None
+    def __init__(self, clock: Callable[[], float], timeouts: Timeouts = DEFAULTS) -> None:
+        self.failure: Failure | None = None
         self._clock = clock
+        self._timeouts = timeouts
         self._since = 0.0
 
-    def take(self, cause: Failure) -> bool:
-        """Hear a cause; return whether it counts from now on."""
-        if self.cause is None:
+    def offer(self, failure: Failure) -> bool:
+        """Consider a failure, and return whether it counts as the root cause from now on."""
+        if self.failure is None:
             self._since = self._clock()
-        elif cause.echo or not self.unsettled > 0:
+        elif failure.secondary or not self.unsettled > 0:
             return False
-        self.cause = cause
+        self.failure = failure
         return True
 
     @property
     def unsettled(self) -> float:
-        """Seconds for which another cause may take the place of this one, if that is an echo."""
-        if self.cause is None or not self.cause.echo:
+        """Seconds for which another failure may still replace this one, if it is secondary."""
+        if self.failure is None or not self.failure.secondary:
             return 0.0
-        return self._since + SETTLE - self._clock()
+        return self._since + self._timeouts.settle - self._clock()
 
-    def blame_the_silent(self, hosts: Iterable[MemberState]) -> None:
-        """Where there is but an echo, see whether a host has fallen silent meanwhile."""
-        now = self._clock()
-        silent = [host for host in hosts if now - host.seen > SILENT]
-        if self.cause and self.cause.echo and silent:
-            first = min(silent, key=lambda host: host.seen)
-            reason = DOUBTFUL if first.lines else SILENCE
-            self.cause = dataclasses.replace(lost(first, reason), code=self.cause.code)
+    def blame_silent(self, members: Iterable[MemberState]) -> None:
+        """Replace a secondary failure by the loss of the host that has been silent for longest."""
+        now, limit = self._clock(), self._timeouts.silent_after
+        silent = [member for member in members if now - member.last_heartbeat > limit]
+        if self.failure and self.failure.secondary and silent:
+            first = min(silent, key=lambda member: member.last_heartbeat)
+            reason = DOUBTFUL if first.connections else SILENCE
+            self.failure = dataclasses.replace(lost(first, reason), code=self.failure.code)
 
 
-def lost(host: MemberState, reason: str) -> Failure:
-    """The cause when a host does not answer."""
-    return Failure(host=host.name, process=host.task, code=RETRY, reason=reason)
+def lost(member: MemberState, reason: str) -> Failure:
+    """Return the failure of a job whose member does not answer."""
+    return Failure(host=member.name, process=member.task, code=RETRY, reason=reason)

@@ -1,9 +1,10 @@
-"""Signatures of what hosts ask and are answered, where all of them were given one secret.
+"""Signatures of requests and responses between hosts that were all given one secret.
 
 A request carries a random nonce and a number that its launcher uses once, and is signed together
 with a challenge that the coordinator made up when it started: what was recorded is of no use a
-second time, nor in another job with the same secret. An answer is signed together with the request.
-The first request of a launcher, which cannot know the challenge yet, is answered by it alone.
+second time, nor in another job with the same secret. A response is signed together with its
+request. The coordinator responds to the first request of a launcher, which cannot know the
+challenge yet, by the challenge alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.launch.rendezvous.requests import whole
+from trainer.launch.rendezvous.fields import whole
 
 HEADER = "X-Trainer-Signature"
 # Requests of one launcher may overtake each other, by fewer than these.
@@ -30,10 +31,10 @@ class RefusedError(OSError):
 
 
 class Signer:
-    """Signs what one launcher asks, and checks what it is answered.
+    """Signs the requests of one launcher, and checks the responses to them.
 
     Args:
-        secret: What all hosts were given.
+        secret: The secret that all hosts were given.
     """
 
     def __init__(self, secret: str) -> None:
@@ -47,21 +48,21 @@ class Signer:
         body = json.dumps({**fields, **once}).encode()
         return body, _request(self._key, verb, self.challenge, body)
 
-    def is_answer(self, request: str, status: int, body: bytes, signature: str) -> bool:
-        """Return whether an answer is the coordinator's, to the request of that signature."""
-        return _same(_answer(self._key, request, status, body), signature)
+    def is_response(self, request: str, status: int, body: bytes, signature: str) -> bool:
+        """Return whether a response is the coordinator's, to the request of that signature."""
+        return _same(_response(self._key, request, status, body), signature)
 
 
 class Checker:
-    """Checks what launchers ask, and signs what they are answered.
+    """Checks the requests of launchers, and signs the responses to them.
 
     Args:
-        secret: What all hosts were given.
+        secret: The secret that all hosts were given.
     """
 
     def __init__(self, secret: str) -> None:
         self._key = _key(secret)
-        self._used: dict[str, _Used] = {}
+        self._used: dict[str, _UsedNumbers] = {}
         self.challenge = secrets.token_hex(_SIZE)
 
     def is_signed(self, verb: str, body: bytes, signature: str) -> bool:
@@ -69,22 +70,22 @@ class Checker:
         return _same(_request(self._key, verb, self.challenge, body), signature)
 
     def use(self, fields: Mapping[str, Any]) -> None:
-        """Take note of a signed request's number.
+        """Use up the number of a signed request.
 
         Raises:
-            KeyError, TypeError, ValueError: It has none, or one that was used.
+            KeyError, TypeError, ValueError: It has no number, or one that was used.
         """
         number = whole(fields["number"], low=1, high=_HIGHEST)
-        if not self._used.setdefault(str(fields["run"]), _Used()).take(number):
+        if not self._used.setdefault(str(fields["run"]), _UsedNumbers()).take(number):
             raise ValueError("a request is sent a second time")
 
     def sign(self, request: str, status: int, body: bytes) -> str:
-        """Return the signature of an answer."""
-        return _answer(self._key, request, status, body)
+        """Return the signature of a response."""
+        return _response(self._key, request, status, body)
 
 
-class _Used:
-    """Numbers that were used; of old ones all count as such."""
+class _UsedNumbers:
+    """The numbers that one launcher has used; all old ones count as used."""
 
     def __init__(self) -> None:
         self._highest = 0
@@ -107,8 +108,8 @@ def _request(key: bytes, verb: str, challenge: str, body: bytes) -> str:
     return _mac(key, f"request\n{verb}\n{challenge}\n", body)
 
 
-def _answer(key: bytes, request: str, status: int, body: bytes) -> str:
-    return _mac(key, f"answer\n{request}\n{status}\n", body)
+def _response(key: bytes, request: str, status: int, body: bytes) -> str:
+    return _mac(key, f"response\n{request}\n{status}\n", body)
 
 
 def _mac(key: bytes, head: str, body: bytes) -> str:
@@ -116,5 +117,5 @@ def _mac(key: bytes, head: str, body: bytes) -> str:
 
 
 def _same(expected: str, signature: str) -> bool:
-    # Of texts it takes ASCII only.
+    # compare_digest takes text only if it is ASCII, but bytes of any kind.
     return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))

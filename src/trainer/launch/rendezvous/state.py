@@ -1,4 +1,4 @@
-"""What a job of several hosts is made of, for the one that keeps the roster."""
+"""State that the coordinator keeps: what the job needs, its members, how far it has come."""
 
 from __future__ import annotations
 
@@ -10,113 +10,109 @@ from typing import Any
 from trainer.launch.differences import difference
 from trainer.launch.host_settings import HostSettings
 from trainer.launch.plan import Member
+from trainer.launch.rendezvous.messages import Message
 
-# The states of a host.
-JOINED, LEFT, GONE = "joined", "left", "lost"
+# The states of a member.
+JOINED, LEFT, LOST = "joined", "left", "lost"
 
 
 @dataclass
 class MemberState:
-    """One host as the roster sees it.
+    """One member of the job, as the coordinator sees it.
 
     Attributes:
         run: Which start of its launcher it is.
-        name: For people.
+        name: The name of its host, for people.
         task: Its role, for people.
-        count: How many processes it has that train.
-        card: What the others are told of it when the job starts.
-        seen: When it was heard of last.
-        state: Whether it is there.
+        processes: How many processes it has that train.
+        metadata: What the other hosts receive of it when the job starts.
+        last_heartbeat: When it was last heard of, by the coordinator's clock.
+        state: `JOINED`, `LEFT` or `LOST`.
         leaving: Whether it has said goodbye.
-        lines: How many idle connections from it stand; see `lifeline`.
-        ready: For which beginning of the job it is ready.
+        connections: How many keepalive connections from it stand; see `keepalive`.
+        ready_for: The generation for which it is ready.
         settings: What it states of the job.
     """
 
     run: str
     name: str
     task: str
-    count: int
-    card: dict[str, Any]
-    seen: float
+    processes: int
+    metadata: Mapping[str, Any]
+    last_heartbeat: float
     state: str = JOINED
     leaving: bool = False
-    lines: int = 0
-    ready: int = 0
+    connections: int = 0
+    ready_for: int = 0
     settings: HostSettings = field(default_factory=HostSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """What a job can do without.
+    """What the coordinator knows of the job in advance.
 
     Attributes:
-        spec: What the coordinator states of the job; see `agreement.Settings`.
-        expected: Who has to come; the first of them keeps the roster.
-        spared: Ids of those without whom the job goes on, and who may come back.
-        restarts: How often it may begin anew.
+        settings: What the coordinator's host states of the job.
+        expected: The hosts that have to come; the coordinator runs on the first of them.
+        optional: Ids of those without which the job goes on, and which may come back.
+        restarts: How often the job may be restarted.
         start_timeout: Seconds for all to come.
-        unlisted_evaluators: Whether evaluators may join that `expected` does not have.
+        unlisted_evaluators: Whether evaluators may join that `expected` does not list.
         late_evaluators: Whether they may do so when the job runs already.
     """
 
-    spec: Mapping[str, Any]
+    settings: HostSettings = field(default_factory=HostSettings)
     expected: tuple[Member, ...]
-    spared: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     restarts: int = 0
     start_timeout: float = 600.0
     unlisted_evaluators: bool = False
     late_evaluators: bool = False
 
-    def disagreement(self, settings: HostSettings) -> str | None:
-        """What is wrong with a host that wants to join, in words; None if nothing is."""
+    def difference_from(self, settings: HostSettings) -> str | None:
+        """Return why a host with these settings cannot take part, or None if it can."""
         return difference([self.settings, settings])
 
-    @property
-    def settings(self) -> HostSettings:
-        """What the coordinator states of the job."""
-        return HostSettings.from_dict(self.spec)
-
-    def lists(self, id: str) -> bool:
-        """Whether a host is one of those that have to come."""
+    def is_listed(self, id: str) -> bool:
+        """Return whether a member is one of those that have to come."""
         return any(id == member.id for member in self.expected)
 
-    def spares(self, id: str) -> bool:
-        """Whether the job goes on without a host; evaluators that nobody lists come and go."""
-        return id in self.spared or not self.lists(id)
+    def is_optional(self, id: str) -> bool:
+        """Return whether the job goes on without a member, as without unlisted evaluators."""
+        return id in self.optional or not self.is_listed(id)
 
 
 @dataclass
 class JobState:
-    """What has come of the job.
+    """How far the job has come.
 
     Attributes:
-        generation: How often it has begun anew.
-        started: Whether all are there and it runs.
-        deadline: When all have to be there.
-        judged_at: When a job that cannot start ends, though some hosts have not come yet.
-        started_at: When it began, for the last time.
+        deadline: When all members have to be there.
+        compare_at: When members that have joined are compared, though others have not come yet.
+        generation: How often the job has been restarted.
+        started: Whether all are there and the processes run.
+        started_at: When it started, for the last time.
         done: The chief's exit code, once it has ended well.
-        stopping: Whether it was told to stop.
-        begins: Where in the news the generation begins.
-        reached_at: The address at which others reach this host.
-        refused: How many newcomers were refused.
-        news: All of it.
+        stopping: Whether the job is to stop.
+        generation_start: Where in `broadcasts` the generation begins.
+        reached_at: The address at which the other hosts reach the coordinator's.
+        refusals: How many newcomers were refused.
+        broadcasts: All messages to all members; each reads on from where it was.
     """
 
     deadline: float
-    judged_at: float = math.inf
+    compare_at: float = math.inf
     generation: int = 0
     started: bool = False
     started_at: float = 0.0
     done: int | None = None
     stopping: bool = False
-    begins: int = 0
+    generation_start: int = 0
     reached_at: str | None = None
-    refused: int = 0
-    news: list[dict[str, Any]] = field(default_factory=list)
+    refusals: int = 0
+    broadcasts: list[Message] = field(default_factory=list)
 
     @property
     def has_run(self) -> bool:
-        """Whether the job has started, be it that it begins anew just now."""
+        """True once the job has started, also while it is being restarted."""
         return self.started or self.generation > 0

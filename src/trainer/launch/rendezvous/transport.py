@@ -1,4 +1,4 @@
-"""The two ways to the roster: over HTTP, and directly in the process that keeps it."""
+"""Transports to the coordinator: over HTTP, or within the process that runs it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -14,9 +15,10 @@ from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import LARGEST
 from trainer.launch.rendezvous.signing import HEADER, RefusedError, Signer
 
-# Sends a verb and its JSON object to the roster, waits some seconds at most, returns its answer.
+# Sends a verb and its JSON object to the coordinator, waits some seconds at most, and returns the
+# response.
 Transport = Callable[[str, Mapping[str, Any], float], dict[str, Any]]
-# Called with the chief's IP and this host's own, as a connection shows them.
+# Called with the coordinator's IP and this host's own, as a connection shows them.
 Connected = Callable[[str, str], None]
 
 _SET_ALIKE = "set the same on all hosts"
@@ -25,93 +27,109 @@ _SET_ALIKE = "set the same on all hosts"
 def over_http(
     host: str, port: int, connected: Connected, signer: Signer | None = None
 ) -> Transport:
-    """A way to the roster on another host.
+    """Return the transport to the coordinator on another host.
 
     Args:
-        host: The chief's.
-        port: There.
-        connected: Called when the chief has answered.
-        signer: Of the job's secret, if it has one.
+        host: The name of the coordinator's host.
+        port: The coordinator's port.
+        connected: Called when the coordinator has responded.
+        signer: Signs with the job's secret, if it has one.
     """
 
-    def post(verb: str, told: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    def send(verb: str, fields: Mapping[str, Any], timeout: float) -> dict[str, Any]:
         # The name may be known only after a while, and lead elsewhere after a restart.
         *_, address = socket.getaddrinfo(
             host, port, family=socket.AF_INET, type=socket.SOCK_STREAM
         )[0]
-        chief = str(address[0])
+        server = _CoordinatorServer(address=str(address[0]), port=port, connected=connected)
         if signer is None:
-            return _unsigned(chief, port, verb, told, timeout, connected)
+            return server.send_unsigned(verb, fields, timeout)
         try:
-            return _signed(signer, chief, port, verb, told, timeout, connected)
+            return server.send_signed(signer, verb, fields, timeout)
         except _NewChallengeError:
-            # The first request, or the first one to a chief that was started again.
-            return _signed(signer, chief, port, verb, told, timeout, connected)
+            # The first request, or the first one to a coordinator that was restarted.
+            return server.send_signed(signer, verb, fields, timeout)
 
-    return post
+    return send
 
 
-def in_process(roster: Coordinator) -> Transport:
-    """The way to the roster in the process that keeps it."""
-    return lambda verb, told, _: roster.handle(verb, told)
+def in_process(coordinator: Coordinator) -> Transport:
+    """Return the transport to a coordinator in this process."""
+    return lambda verb, fields, _: coordinator.handle(verb, fields)
 
 
 class _NewChallengeError(OSError):
-    """The coordinator has told its challenge."""
+    """The coordinator has sent a challenge that is to be signed."""
 
 
-def _unsigned(
-    chief: str, port: int, verb: str, told: Mapping[str, Any], timeout: float, connected: Connected
-) -> dict[str, Any]:
-    status, text, _, own = _ask(chief, port, verb, json.dumps(told).encode(), {}, timeout)
-    if status == HTTPStatus.UNAUTHORIZED:
-        raise RefusedError(
-            f"TRAINER_SECRET is set on the chief's host and not on this one; {_SET_ALIKE}"
-        )
-    connected(chief, own)
-    return _parsed(status, text)
+@dataclass(frozen=True, kw_only=True)
+class _HTTPResponse:
+    status: int
+    body: bytes
+    signature: str
+    # This host's address.
+    own_address: str
 
 
-def _signed(
-    signer: Signer, chief: str, port: int, verb: str, told: Mapping[str, Any], timeout: float,
-    connected: Connected,
-) -> dict[str, Any]:  # fmt: skip
-    challenge = signer.challenge
-    body, signature = signer.sign(verb, told)
-    headers = {HEADER: signature}
-    status, text, answered, own = _ask(chief, port, verb, body, headers, timeout)
-    if status == HTTPStatus.UNAUTHORIZED:
-        signer.challenge = str(json.loads(text)["challenge"])
-        if signer.challenge == challenge:
-            raise RefusedError(f"another TRAINER_SECRET is set on the chief's host; {_SET_ALIKE}")
-        raise _NewChallengeError
-    if not answered:
-        raise RefusedError(
-            f"TRAINER_SECRET is set on this host and not on the chief's; {_SET_ALIKE}"
-        )
-    if not signer.is_answer(signature, status, text, answered):
-        raise OSError("an answer is not signed by who has TRAINER_SECRET")
-    connected(chief, own)
-    return _parsed(status, text)
+@dataclass(frozen=True, kw_only=True)
+class _CoordinatorServer:
+    """The coordinator's server at one address."""
+
+    address: str
+    port: int
+    connected: Connected
+
+    def send_unsigned(self, verb: str, fields: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        response = self._send(verb, json.dumps(fields).encode(), {}, timeout)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise RefusedError(
+                f"TRAINER_SECRET is set on the chief's host and not on this one; {_SET_ALIKE}"
+            )
+        self.connected(self.address, response.own_address)
+        return _parsed(response)
+
+    def send_signed(
+        self, signer: Signer, verb: str, fields: Mapping[str, Any], timeout: float
+    ) -> dict[str, Any]:
+        challenge = signer.challenge
+        body, signature = signer.sign(verb, fields)
+        response = self._send(verb, body, {HEADER: signature}, timeout)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            signer.challenge = str(json.loads(response.body)["challenge"])
+            if signer.challenge == challenge:
+                raise RefusedError(
+                    f"another TRAINER_SECRET is set on the chief's host; {_SET_ALIKE}"
+                )
+            raise _NewChallengeError
+        if not response.signature:
+            raise RefusedError(
+                f"TRAINER_SECRET is set on this host and not on the chief's; {_SET_ALIKE}"
+            )
+        if not signer.is_response(signature, response.status, response.body, response.signature):
+            raise OSError("an answer is not signed by who has TRAINER_SECRET")
+        self.connected(self.address, response.own_address)
+        return _parsed(response)
+
+    def _send(
+        self, verb: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> _HTTPResponse:
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request("POST", f"/job/{verb}", body, dict(headers))
+            own = connection.sock.getsockname()[0]
+            response = connection.getresponse()
+            return _HTTPResponse(
+                body=response.read(LARGEST),
+                status=response.status,
+                signature=response.getheader(HEADER, ""),
+                own_address=own,
+            )
 
 
-def _ask(
-    chief: str, port: int, verb: str, body: bytes, headers: Mapping[str, str], timeout: float
-) -> tuple[int, bytes, str, str]:
-    """Status, text and signature of an answer, and this host's address."""
-    line = http.client.HTTPConnection(chief, port, timeout=timeout)
-    with contextlib.closing(line):
-        line.request("POST", f"/job/{verb}", body, dict(headers))
-        own = line.sock.getsockname()[0]
-        response = line.getresponse()
-        text = response.read(LARGEST)
-        return response.status, text, response.getheader(HEADER, ""), own
-
-
-def _parsed(status: int, text: bytes) -> dict[str, Any]:
-    if status != HTTPStatus.OK:
-        raise OSError(f"what answers there is no trainer (HTTP {status})")
-    answer = json.loads(text)
-    if not isinstance(answer, dict):
+def _parsed(response: _HTTPResponse) -> dict[str, Any]:
+    if response.status != HTTPStatus.OK:
+        raise OSError(f"what answers there is no trainer (HTTP {response.status})")
+    fields = json.loads(response.body)
+    if not isinstance(fields, dict):
         raise ValueError("an answer is no object")
-    return answer
+    return fields

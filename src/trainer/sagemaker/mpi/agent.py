@@ -18,6 +18,7 @@ from trainer.launch import (
     Outcome,
     ProcessControl,
     ServerAgent,
+    Stopping,
     failure_file,
     is_secondary,
     mpi_output,
@@ -49,7 +50,7 @@ class MpiAgent(ServerAgent):
     def on_signal(self, control: ProcessControl, number: int) -> None:
         """React to a signal that asks this host to stop."""
         self._stop_requested = True
-        self._client.report("told")
+        self._client.report(Stopping(host=self._name))
         self._signal_ranks(control)
 
     def on_stopping(self, control: ProcessControl, host: str) -> None:
@@ -81,13 +82,13 @@ class MpiAgent(ServerAgent):
         number = mpi_output.signal_of(process.tail)
         ended = Outcome(code=process.code or 0, failed=name, signal=number, tail=lines)
         reason = failure_file.reason_from(ended)
-        echo = (
+        secondary = (
             process.signal is None
             and number is None
             and (is_secondary(reason) or (rank is None and mpi_output.lost(process.tail)))
         )
         host = self._name if rank is None else self._host_of(rank)
-        return Failure(host=host, process=name, code=code, reason=reason, echo=echo)
+        return Failure(host=host, process=name, code=code, reason=reason, secondary=secondary)
 
 
 def ranks() -> list[int]:

@@ -27,6 +27,7 @@ from trainer.launch import (
     HostCommands,
     HostSettings,
     LocalHost,
+    Start,
     Timeouts,
     free_ports,
     interface_of,
@@ -96,7 +97,7 @@ class MpiHost(LocalHost):
         )
 
     def make_keys(self) -> None:
-        """Make this host's key, and a card for the others.
+        """Make this host's key, and the metadata for the others.
 
         Raises:
             UserError: It cannot be made.
@@ -104,12 +105,12 @@ class MpiHost(LocalHost):
         if not self._others:
             return
         if self.member == self._first:
-            self.card = {"user": ssh.make(self._folder / "user")}
+            self.metadata = {"user": ssh.make(self._folder / "user")}
         else:
             key = ssh.make(self._folder / "host")
             (port,) = free_ports(1)
             server = ssh.Server(key=key, port=port)
-            self.card = {**server.to_dict(), "interface": self.job.cluster.interface}
+            self.metadata = {**server.to_dict(), "interface": self.job.cluster.interface}
 
     def agent(self, client: CoordinatorClient, timeouts: Timeouts) -> HostAgent:
         """Return what decides for the process of this host."""
@@ -123,7 +124,7 @@ class MpiHost(LocalHost):
             host_of=self._host_of,
         )
 
-    def commands(self, start: Mapping[str, Any], *, probe: bool = True) -> HostCommands:
+    def commands(self, start: Start, *, probe: bool = True) -> HostCommands:
         """Return the process of this host; its lines get no name, as mpirun puts ranks before them.
 
         Raises:
@@ -136,25 +137,27 @@ class MpiHost(LocalHost):
             process = _SshServerProcess(
                 role="worker", index=self.member.index, member=self.member.id
             )
-            command = self._server(start["cards"])
+            command = self._server(start.metadata)
         return HostCommands(commands=((process, command),), prefix=False)
 
-    def _server(self, cards: Mapping[str, Any]) -> Command:
-        client = ssh.public(cards[self._first.id].get("user"), host=self._first.host)
+    def _server(self, metadata: Mapping[str, Any]) -> Command:
+        client = ssh.public(metadata[self._first.id].get("user"), host=self._first.host)
         env = {**self.base.env, **_host_name()}
-        argv = ssh.serve(self._folder, port=self.card["port"], client=client, env=env)
+        argv = ssh.serve(self._folder, port=self.metadata["port"], client=client, env=env)
         return Command(argv=argv, env=self.base.env, name=_SERVER)
 
-    def _mpirun(self, start: Mapping[str, Any]) -> Command:
+    def _mpirun(self, start: Start) -> Command:
         # The toolkit has mpirun pass it on, which warns where there is none; an empty one is none.
         env = {"LD_LIBRARY_PATH": "", **self.base.env, **_host_name()}
         names = ["localhost"]
         if self._others:
-            cards = {member.host: start["cards"][member.id] for member in self._others}
-            servers = {host: ssh.Server.from_dict(card, host=host) for host, card in cards.items()}
+            metadata = {member.host: start.metadata[member.id] for member in self._others}
+            servers = {
+                host: ssh.Server.from_dict(each, host=host) for host, each in metadata.items()
+            }
             env[AGENT] = shlex.join(ssh.connect(self._folder, servers))
-            names = [self._first.host, *cards]
-            interface = self._interface(start, cards)
+            names = [self._first.host, *metadata]
+            interface = self._interface(start, metadata)
         else:
             interface = self.job.cluster.interface or "lo"
             # Else it fails where there is no ssh, though it has no use for it.
@@ -163,19 +166,19 @@ class MpiHost(LocalHost):
             self.base, argv=mpirun(self._mpi, self.base, names, interface), env=env, name="mpirun"
         )
 
-    def _interface(self, start: Mapping[str, Any], cards: Mapping[str, Any]) -> str:
+    def _interface(self, start: Start, metadata: Mapping[str, Any]) -> str:
         """The network interface between the hosts: mpirun wants one name for all.
 
         Raises:
             UserError: There is no such name.
         """
-        reached_at = start.get("reached_at")
+        reached_at = start.reached_at
         own = self.job.cluster.interface or (interface_of(reached_at) if reached_at else None)
-        for host, card in cards.items():
-            if not own or card.get("interface") not in (None, own):
+        for host, each in metadata.items():
+            if not own or each.get("interface") not in (None, own):
                 raise UserError(
                     subject="network interface",
-                    problem=f"{self._first.host} has {own}, {host} has {card.get('interface')}",
+                    problem=f"{self._first.host} has {own}, {host} has {each.get('interface')}",
                     remedy="mpirun needs one name on all hosts",
                 )
         return str(own)

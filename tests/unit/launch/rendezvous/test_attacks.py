@@ -11,35 +11,38 @@ from functools import partial
 import pytest
 from attacker import NOBODY, Mind, program
 
+from trainer.launch.host_settings import HostSettings
 from trainer.launch.plan import Member
-from trainer.launch.rendezvous import coordinator as roster_module, http_server
+from trainer.launch.rendezvous import http_server
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
+from trainer.launch.rendezvous.messages import Done, Note, Start
 from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import in_process, over_http
+from trainer.launch.timeouts import Timeouts
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
 PS = Member(role="ps", index=0, address="algo-3")
 
 
-def line(post, member, open_line=None):
+def client_of(transport, member, open_keepalive=None):
     return CoordinatorClient(
-        post, member=member, name=member.host, chief="algo-1", port=1, count=1, spec={},
-        start_timeout=30.0, open_line=open_line,
+        transport, member=member, name=member.host, chief="algo-1", port=1, processes=1,
+        settings=HostSettings(), start_timeout=30.0, open_keepalive=open_keepalive,
     )  # fmt: skip
 
 
-def wait_for(peers, kind):
-    """All news up to that of a kind."""
+def wait_for(client, kind):
+    """All messages up to that of a kind."""
     found = []
     for _ in range(3000):
-        found += peers.news()
-        if any(told["kind"] == kind for told in found):
+        found += client.messages()
+        if any(isinstance(message, kind) for message in found):
             return found
         threading.Event().wait(0.01)
     raise AssertionError(f"no {kind} among {found}")
@@ -54,85 +57,86 @@ def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, s
         http_server._RendezvousServer, "handle_error", lambda *_: raised.append(sys.exc_info()[0])
     )
     store = KeyValueStore()
-    terms = JobSpec(spec={}, expected=(CHIEF, WORKER), unlisted_evaluators=True)
-    roster = Coordinator(terms, on_start=lambda _: store.open([("global", 0), ("global", 1)]))
-    with serving(roster, host="127.0.0.1", port=0, store=store, secret=secret) as port:
+    spec = JobSpec(expected=(CHIEF, WORKER), unlisted_evaluators=True)
+    coordinator = Coordinator(spec, on_start=lambda _: store.open([("global", 0), ("global", 1)]))
+    with serving(coordinator, host="127.0.0.1", port=0, store=store, secret=secret) as port:
         signer = Signer(secret) if secret else None
         way = over_http("127.0.0.1", port, lambda *_: None, signer)
         # As on a machine that is busy: the worker is not lost while that stands.
         held = partial(Keepalive, "127.0.0.1", port, signer=signer)
-        with line(in_process(roster), CHIEF) as chief, line(way, WORKER, held) as worker:
-            heard = wait_for(worker, "start")
-            wait_for(chief, "start")
+        in_place = in_process(coordinator)
+        with client_of(in_place, CHIEF) as chief, client_of(way, WORKER, held) as worker:
+            heard = wait_for(worker, Start)
+            wait_for(chief, Start)
             assert store.put("/global/0", b"address") == 200
             # An evaluator that is not listed may be a little late.
-            roster._state.started_at -= 60
-            runs = {id: host.run for id, host in roster._hosts.items()}
+            coordinator._state.started_at -= 60
+            runs = {id: host.run for id, host in coordinator._members.items()}
             argv = program("127.0.0.1", port=port, count=count, seed=1, user=NOBODY)
             ran = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True)
             answers = json.loads(ran.stdout.removeprefix("attacked "))
-            assert {id: host.run for id, host in roster._hosts.items()} == runs
+            assert {id: host.run for id, host in coordinator._members.items()} == runs
             assert store.get("/global/0") == b"address"
             assert store.put("/global/1", b"another") == 200
-            chief.report("done", code=0)
-            heard += wait_for(worker, "done")
+            chief.report(Done(code=0))
+            heard += wait_for(worker, Done)
             for each in (worker, chief):
-                assert each.leave(code=0, early=False, cause=None) is None
-            assert roster.wait_for_leave(10) == []
+                assert each.leave(code=0, early=False, failure=None) is None
+            assert coordinator.wait_for_leave(10) == []
     assert sum(answers.values()) == count
     assert answers.get("401" if secret else "400", 0) > count / 4, answers
-    kinds = [told["kind"] for told in heard]
-    assert kinds[0] == "start"
-    assert kinds[-1] == "done"
-    assert set(kinds[1:-1]) <= {"note"}
-    assert len(kinds) <= 12
-    for told in heard[1:-1]:
-        assert told["text"].isprintable()
-        assert " was refused: " in told["text"], told
+    first, *notes, last = heard
+    assert isinstance(first, Start)
+    assert isinstance(last, Done)
+    assert len(notes) <= 10
+    for note in notes:
+        assert isinstance(note, Note)
+        assert note.text.isprintable()
+        assert " was refused: " in note.text, note
     assert all(issubclass(each, OSError) for each in raised), set(raised)
 
 
-def test_a_launcher_that_says_anything_at_all_is_refused_or_understood(monkeypatch):
+def test_a_launcher_that_says_anything_at_all_is_refused_or_understood():
     """Even one of the job's own hosts: what is malformed has no effect."""
-    monkeypatch.setattr(roster_module, "HOLD", 0.0)
     mind = Mind(2)
     done = refused = 0
     for _ in range(100):
         now = [0.0]
-        roster = Coordinator(
-            JobSpec(spec={}, expected=(CHIEF, WORKER, PS), restarts=2, spared=frozenset({PS.id})),
+        coordinator = Coordinator(
+            JobSpec(expected=(CHIEF, WORKER, PS), restarts=2, optional=frozenset({PS.id})),
             clock=lambda now=now: now[0],
+            timeouts=Timeouts(heartbeat_hold=0.0),
         )
         for member in (CHIEF, WORKER, PS):
-            roster.handle("join", {**join(member), "run": "1"})
+            coordinator.handle("join", {**join(member), "run": "1"})
         for _ in range(100):
             verb, fields = mind.request()
             fields["run"] = "1"
             if verb == "leave":
                 # Else it waits for another cause, on a clock that stands.
                 now[0] += 10
-            before = snapshot(roster)
+            before = snapshot(coordinator)
             try:
-                answer = roster.handle(verb, fields)
+                answer = coordinator.handle(verb, fields)
                 assert isinstance(answer, dict)
                 json.dumps(answer)
                 done += 1
             except (KeyError, TypeError, ValueError):
                 refused += 1
-                assert snapshot(roster) == before, (verb, fields)
-        roster.tick()
-        cause = roster._verdict.cause
+                assert snapshot(coordinator) == before, (verb, fields)
+        coordinator.tick()
+        cause = coordinator._root_cause.failure
         assert cause is None or 1 <= cause.code <= 255
-        assert roster._state.done in (None, *range(256))
+        assert coordinator._state.done in (None, *range(256))
     assert done > 1000
     assert refused > 1000
 
 
 def join(member):
-    told = {"member": member.id, "host": member.host, "task": member.task, "count": 1}
-    return {**told, "spec": {}, "card": {}}
+    fields = {"member": member.id, "host": member.host, "task": member.task, "processes": 1}
+    return {**fields, "settings": {}, "metadata": {}}
 
 
-def snapshot(roster):
-    hosts = {id: copy.deepcopy(vars(host)) for id, host in roster._hosts.items()}
-    return hosts, copy.deepcopy(vars(roster._state)), roster._verdict.cause
+def snapshot(coordinator):
+    members = {id: copy.deepcopy(vars(member)) for id, member in coordinator._members.items()}
+    return members, copy.deepcopy(vars(coordinator._state)), coordinator._root_cause.failure

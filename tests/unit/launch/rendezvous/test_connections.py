@@ -5,6 +5,7 @@ import pytest
 from trainer.launch.rendezvous import connections
 from trainer.launch.rendezvous.connections import Connections
 from trainer.launch.rendezvous.origin import Origin
+from trainer.launch.timeouts import DEFAULTS
 
 MEMBER, STRANGER = "10.0.0.2", "10.9.9.9"
 
@@ -36,7 +37,7 @@ def standing(monkeypatch, now):
 
 
 def test_strangers_have_a_share_of_their_own(standing):
-    limit = connections._STRANGER
+    limit = connections.MOST_OF_STRANGER
     lines = [Line(STRANGER) for _ in range(limit)]
     assert all(map(standing.accept, lines))
     assert not standing.accept(Line(STRANGER))
@@ -47,7 +48,7 @@ def test_strangers_have_a_share_of_their_own(standing):
     assert standing.accept(Line(STRANGER))
     # Of all addresses together, too.
     accepted = [standing.accept(Line(f"10.8.{i}.{j}")) for i in range(40) for j in range(10)]
-    assert accepted.count(True) == connections._STRANGERS - limit - 1
+    assert accepted.count(True) == connections._MOST_OF_STRANGERS - limit - 1
     assert standing.accept(Line(MEMBER))
 
 
@@ -57,9 +58,9 @@ def test_who_does_not_send_its_request_is_cut_off(standing, now):
         standing.accept(each)
     standing.received(quick)
     standing.end(ended)
-    now[0] += connections.PATIENCE - 0.5
-    standing.cut_slow()
+    now[0] += DEFAULTS.request_read - 0.5
+    standing.close_overdue()
     assert not slow.cut
     now[0] += 0.5
-    standing.cut_slow()
+    standing.close_overdue()
     assert (slow.cut, quick.cut, ended.cut) == (True, False, False)

@@ -5,20 +5,20 @@ import pytest
 from trainer.launch.rendezvous.failure import Failure, is_secondary
 
 
-def test_it_is_told_in_one_line_and_survives_json():
+def test_it_is_one_line_and_survives_json():
     cause = Failure(host="algo-2", process="rank 3", code=1, reason="ValueError: x\nat a.py line 7")
     assert cause.line == "host algo-2, rank 3: ValueError: x; at a.py line 7"
     assert Failure.from_dict(json.loads(json.dumps(cause.to_dict()))) == cause
 
 
 @pytest.mark.parametrize("broken", [{}, {"host": "a"}, {"host": "a", "code": "x"}])
-def test_what_is_no_cause_is_refused(broken):
+def test_what_is_no_failure_is_refused(broken):
     with pytest.raises((KeyError, ValueError)):
         Failure.from_dict(broken)
 
 
 @pytest.mark.parametrize(
-    ("reason", "echo"),
+    ("reason", "secondary"),
     [
         # As Horovod 0.28.1 and TensorFlow 2.21 say it.
         ("what():  [gloo/transport/tcp/pair.cc:598] Connection closed by peer [10.0.0.2]", True),
@@ -30,5 +30,5 @@ def test_what_is_no_cause_is_refused(broken):
         ("No space left on device", False),
     ],
 )
-def test_a_broken_connection_is_an_echo_of_something_else(reason, echo):
-    assert is_secondary(reason) == echo
+def test_a_broken_connection_is_the_consequence_of_another_failure(reason, secondary):
+    assert is_secondary(reason) == secondary

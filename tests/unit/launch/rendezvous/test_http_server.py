@@ -18,20 +18,21 @@ from trainer.launch.rendezvous.http_server import LARGEST, serving
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.origin import Origin
 from trainer.launch.rendezvous.state import JobSpec
+from trainer.launch.timeouts import Timeouts
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 
 
 @pytest.fixture
-def roster():
-    return Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
+def coordinator():
+    return Coordinator(JobSpec(expected=(CHIEF,)))
 
 
 @pytest.fixture
-def port(roster):
+def port(coordinator):
     store = KeyValueStore()
     store.open(("global", rank) for rank in range(64))
-    with serving(roster, host="127.0.0.1", port=0, store=store) as found:
+    with serving(coordinator, host="127.0.0.1", port=0, store=store) as found:
         yield found
 
 
@@ -84,10 +85,12 @@ print(line.getresponse().status)
 """
 
 
-def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port, nobody, roster):
+def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(
+    port, nobody, coordinator
+):
     assert nobody(port, "PUT", "/global/0", "x") == 403
-    told = roster._state.news[-1]["text"]
-    assert told.startswith("an address for Horovod from 127.0.0.1 was refused: no host of the job")
+    note = coordinator._state.broadcasts[-1].text
+    assert note.startswith("an address for Horovod from 127.0.0.1 was refused: no host of the job")
     assert ask(port, "PUT", "/global/0", b"address")[0] == 200
     assert nobody(port, "GET", "/global/0") == 404
     assert nobody(port, "DELETE", "/global/0") == 200
@@ -97,12 +100,12 @@ def test_another_user_of_this_machine_neither_reads_nor_writes_nor_deletes(port,
 def test_who_sends_nothing_takes_no_room_from_the_jobs_own_and_is_cut_off(monkeypatch):
     monkeypatch.setattr(Origin, "is_own", False)
     worker = Member(role="worker", index=0, address="algo-2")
-    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF, worker)))
-    server = serving(roster, host="127.0.0.1", port=0, patience=1.0)
+    coordinator = Coordinator(JobSpec(expected=(CHIEF, worker)))
+    server = serving(coordinator, host="127.0.0.1", port=0, timeouts=Timeouts(request_read=1.0))
     with server as port, contextlib.ExitStack() as stack:
         slow = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
-            for _ in range(connections._STRANGER)
+            for _ in range(connections.MOST_OF_STRANGER)
         ]
         for each in slow:
             each.sendall(b"POST /job/join HTTP/1.1\r\n")
@@ -167,7 +170,7 @@ def test_a_client_that_sends_a_part_and_waits_keeps_nobody_else_waiting(port, mo
         ("PUT", "/global/0", {"Content-Length": "-1"}, 411),
         ("PUT", "/global/0", {"Transfer-Encoding": "chunked"}, 411),
         ("GET", "/", {}, 404),
-        ("POST", "/job/beat", {"Content-Length": "0"}, 400),
+        ("POST", "/job/heartbeat", {"Content-Length": "0"}, 400),
         ("PATCH", "/global/0", {}, 501),
     ],
 )
@@ -181,30 +184,30 @@ def test_what_it_cannot_use_is_refused(port, method, path, headers, status):
         assert line.getresponse().status == status
 
 
-@pytest.mark.parametrize("told", [None, [], {}, {"member": 1}, {"member": "a", "run": "b"}, "x"])
-@pytest.mark.parametrize("verb", ["join", "beat", "report", "leave", "handle", "tick"])
-def test_words_that_no_launcher_says_are_refused_or_unknown(port, verb, told):
-    status, answer = ask(port, "POST", f"/job/{verb}", json.dumps(told))
+@pytest.mark.parametrize("fields", [None, [], {}, {"member": 1}, {"member": "a", "run": "b"}, "x"])
+@pytest.mark.parametrize("verb", ["join", "heartbeat", "report", "leave", "handle", "tick"])
+def test_words_that_no_launcher_says_are_refused_or_unknown(port, verb, fields):
+    status, answer = ask(port, "POST", f"/job/{verb}", json.dumps(fields))
     assert status == 400 or json.loads(answer) == {"unknown": True}
 
 
-def test_a_port_that_is_taken_is_told_in_one_line():
-    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
+def test_a_port_that_is_taken_is_named_in_one_line():
+    coordinator = Coordinator(JobSpec(expected=(CHIEF,)))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
             pytest.raises(UserError, match=f"^--port {port}: the hosts cannot meet there: another"),
-            serving(roster, host="127.0.0.1", port=port),
+            serving(coordinator, host="127.0.0.1", port=port),
         ):
             pass
-    with serving(roster, host="127.0.0.1", port=port) as found:
+    with serving(coordinator, host="127.0.0.1", port=port) as found:
         assert found == port
 
 
 def test_at_the_end_nobody_listens():
-    roster = Coordinator(JobSpec(spec={}, expected=(CHIEF,)))
-    with serving(roster, host="127.0.0.1", port=0) as port:
+    coordinator = Coordinator(JobSpec(expected=(CHIEF,)))
+    with serving(coordinator, host="127.0.0.1", port=0) as port:
         pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
-    assert not {"rendezvous", "roster"} & {thread.name for thread in threading.enumerate()}
+    assert not {"rendezvous", "coordinator"} & {thread.name for thread in threading.enumerate()}

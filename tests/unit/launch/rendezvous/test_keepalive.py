@@ -9,37 +9,31 @@ from trainer.launch.plan import Member
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
+from trainer.launch.rendezvous.requests import Sender
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import over_http
 
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
-ME = {"member": WORKER.id, "run": "1"}
+ME = Sender(WORKER.id, "1")
 
 
-class Seen(Coordinator):
-    """Takes note of how many lines there are."""
+class Counting(Coordinator):
+    """Shows how many keepalive connections of the worker stand."""
 
-    lines = 0
-
-    def _line(self, id, host, told):
-        answer = super()._line(id, host, told)
-        self.lines = host.lines
-        return answer
-
-    def line_broke(self, id, run):
-        super().line_broke(id, run)
-        self.lines = self._hosts[id].lines
+    @property
+    def connections(self):
+        return self._members[WORKER.id].connections
 
 
 @pytest.fixture
-def roster():
-    return Seen(JobSpec(spec={}, expected=(CHIEF, WORKER)))
+def coordinator():
+    return Counting(JobSpec(expected=(CHIEF, WORKER)))
 
 
 def join(port):
-    told = {**ME, "host": "algo-2", "task": "worker 0", "count": 1, "spec": {}}
-    over_http("127.0.0.1", port, lambda *_: None)("join", told, 5)
+    fields = {**ME.to_dict(), "host": "algo-2", "task": "worker 0", "processes": 1, "settings": {}}
+    over_http("127.0.0.1", port, lambda *_: None)("join", fields, 5)
 
 
 def wait_for(what, expected, seconds=10):
@@ -49,34 +43,34 @@ def wait_for(what, expected, seconds=10):
         time.sleep(0.01)
 
 
-def test_both_ends_see_that_the_other_is_there_and_that_it_goes(roster):
-    with serving(roster, host="127.0.0.1", port=0) as port:
+def test_both_ends_see_that_the_other_is_there_and_that_it_goes(coordinator):
+    with serving(coordinator, host="127.0.0.1", port=0) as port:
         join(port)
         line = Keepalive("127.0.0.1", port, ME)
-        wait_for(lambda: roster.lines, 1)
-        assert line.up
+        wait_for(lambda: coordinator.connections, 1)
+        assert line.is_open
         # Opened again, as after a fault of the network, before the first one is seen to be gone.
         with closing(Keepalive("127.0.0.1", port, ME)) as other:
-            wait_for(lambda: roster.lines, 2)
+            wait_for(lambda: coordinator.connections, 2)
             line.close()
-            assert not line.up
-            wait_for(lambda: roster.lines, 1)
-            assert other.up
-        wait_for(lambda: roster.lines, 0)
+            assert not line.is_open
+            wait_for(lambda: coordinator.connections, 1)
+            assert other.is_open
+        wait_for(lambda: coordinator.connections, 0)
         last = Keepalive("127.0.0.1", port, ME)
-        wait_for(lambda: roster.lines, 1)
-    wait_for(lambda: last.up, False)
+        wait_for(lambda: coordinator.connections, 1)
+    wait_for(lambda: last.is_open, False)
 
 
-def test_who_has_not_joined_gets_none(roster):
-    with serving(roster, host="127.0.0.1", port=0) as port:
+def test_who_has_not_joined_gets_none(coordinator):
+    with serving(coordinator, host="127.0.0.1", port=0) as port:
         line = Keepalive("127.0.0.1", port, ME)
-        wait_for(lambda: line.up, False)
+        wait_for(lambda: line.is_open, False)
 
 
-def test_where_nobody_listens_it_is_down(roster):
-    with serving(roster, host="127.0.0.1", port=0) as port:
+def test_where_nobody_listens_it_is_down(coordinator):
+    with serving(coordinator, host="127.0.0.1", port=0) as port:
         pass
     line = Keepalive("127.0.0.1", port, ME)
-    assert not line.up
+    assert not line.is_open
     line.close()

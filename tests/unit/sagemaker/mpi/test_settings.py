@@ -7,6 +7,7 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.launch.differences import difference
+from trainer.launch.rendezvous.messages import Start
 from trainer.launch.supervise.command import Command
 from trainer.platforms.base import Environment
 from trainer.sagemaker.mpi import settings as mpi_script
@@ -100,12 +101,10 @@ def host(tmp_path, current="algo-1", hosts=("algo-1", "algo-2"), **more):
     return MpiHost(read(hosts, current, **more), SCRIPT, tmp_path)
 
 
-START = {"reached_at": "127.0.0.1", "cards": {"chief-0": {"user": KEY}}}
-
-
-def start(**card):
-    told = {**Server(key=KEY, port=2222).to_dict(), "interface": None, **card}
-    return {**START, "cards": {**START["cards"], "worker-0": told}}
+def start(**more):
+    worker = {**Server(key=KEY, port=2222).to_dict(), "interface": None, **more}
+    metadata = {"chief-0": {"user": KEY}, "worker-0": worker}
+    return Start(processes={}, reached_at="127.0.0.1", metadata=metadata)
 
 
 def test_the_first_host_runs_mpirun_and_the_script_gets_its_arguments_as_they_are(tmp_path):
@@ -131,7 +130,7 @@ def test_the_first_host_runs_mpirun_and_the_script_gets_its_arguments_as_they_ar
 
 def test_another_host_serves_the_first(tmp_path):
     second = host(tmp_path, current="algo-2")
-    second.card = {"port": 2222}
+    second.metadata = {"port": 2222}
     [(process, command)] = second.commands(start()).commands
     assert process.name == "ssh server"
     assert command.argv[0].endswith("sshd")
@@ -147,7 +146,7 @@ def test_what_is_no_key_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"^host algo-2: expected a public key"):
         host(tmp_path).commands(start(key="x"))
     with pytest.raises(UserError, match=r"^host algo-1: expected a public key"):
-        host(tmp_path, current="algo-2").commands({"cards": {"chief-0": {}}})
+        host(tmp_path, current="algo-2").commands(Start(processes={}, metadata={"chief-0": {}}))
 
 
 def test_ranks_are_on_the_hosts_in_turn_unless_the_user_spreads_them(tmp_path):
@@ -162,7 +161,7 @@ def test_ranks_are_on_the_hosts_in_turn_unless_the_user_spreads_them(tmp_path):
 def test_a_host_that_is_alone_makes_no_keys(tmp_path):
     alone = host(tmp_path, hosts=("algo-1",))
     alone.make_keys()
-    [(_, command)] = alone.commands({"cards": {"chief-0": {}}}).commands
+    [(_, command)] = alone.commands(Start(processes={}, metadata={"chief-0": {}})).commands
     assert "localhost" in command.argv
     assert list(tmp_path.iterdir()) == []
 
@@ -170,20 +169,20 @@ def test_a_host_that_is_alone_makes_no_keys(tmp_path):
 @pytest.mark.skipif(
     not shutil.which("ssh-keygen") and not os.environ.get("CI"), reason="needs openssh-client"
 )
-def test_cards_hold_no_private_keys(tmp_path):
+def test_metadata_holds_no_private_keys(tmp_path):
     for name in ("algo-1", "algo-2"):
         (tmp_path / name).mkdir()
         made = host(tmp_path / name, current=name)
         made.make_keys()
         [private] = [p for p in (tmp_path / name).iterdir() if p.suffix != ".pub"]
         for line in private.read_text().splitlines()[1:-1]:
-            assert line not in json.dumps(made.card)
+            assert line not in json.dumps(made.metadata)
 
 
 def test_a_shell_script_needs_no_mpi4py(tmp_path):
     script = Command(argv=("/bin/bash", "./run.sh"), env={}, name="user script")
     alone = MpiHost(read(hosts=["algo-1"]), script, tmp_path)
-    [(_, command)] = alone.commands({"cards": {}}).commands
+    [(_, command)] = alone.commands(Start(processes={})).commands
     assert command.argv[-2:] == ("/bin/bash", "./run.sh")
     assert "mpi4py" not in command.argv
 
