@@ -1,7 +1,8 @@
-"""Work that may hang in the kernel, as on a network disk, beside a thread that can be ended."""
+"""Do work that may hang in the kernel, as on a network disk, without hanging this thread."""
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -9,18 +10,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trainer.config import UserError
-from trainer.runtime import output
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
 def run_bounded(work: Callable[[], T], *, text: str, slow: float, within: float) -> T:
-    """Return what some work returns, or raise what it raises.
+    """Call a function in a thread of its own; return what it returns, or raise what it raises.
 
     Args:
-        work: Called in a thread of its own, which is left behind if the wait is given up.
-        text: What is waited for.
-        slow: Seconds between lines that say so.
+        work: The function. Its thread is left behind if it takes too long.
+        text: What is waited for, for people.
+        slow: Seconds between log lines while it is waited for.
         within: Seconds after which it is given up.
 
     Raises:
@@ -46,7 +48,7 @@ def run_bounded(work: Callable[[], T], *, text: str, slow: float, within: float)
         try:
             found, error = results.get(timeout=min(slow, within - waited))
         except queue.Empty:
-            output.err(f"trainer: still waiting for {text}: {time.monotonic() - began:.0f} s")
+            logger.info("still waiting for %s: %.0f s", text, time.monotonic() - began)
             continue
         if error is not None:
             raise error

@@ -1,11 +1,13 @@
-"""The text that tells why a run failed, and the file a platform reads it from.
+"""The reason why a run failed, as text, and the file a platform reads it from.
 
 SageMaker shows the first 1024 characters of `/opt/ml/output/failure` as the job's FailureReason
-(reference/sagemaker.md §1.2, §1.6), so that the root cause comes first and the rest is short.
+("How Amazon SageMaker Signals Algorithm Success and Failure" in AWS's documentation), so the root
+cause comes first and the rest is short.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 from collections.abc import Sequence
@@ -16,10 +18,12 @@ from trainer.launch.supervise.api import Outcome
 from trainer.runtime import output
 from trainer.storage import local
 
+logger = logging.getLogger(__name__)
+
 LIMIT = 1024
-# Of these, so that what follows the cause always has room.
+# The longest cause, in characters: what follows it always has room.
 _CAUSE = 600
-# Lines in which it is looked for: what was said long before has nothing to do with it.
+# The last lines, in which the cause is looked for. What was printed long before is unrelated.
 _TAIL = 60
 _PLACE = 160
 
@@ -33,16 +37,16 @@ _SIGNALS: dict[int, str] = {
     signal.SIGKILL: "killed, most likely out of memory: take a larger instance or smaller batches",
     signal.SIGSEGV: "segmentation fault, in native code",
 }
-# What a process that is aborted says before is the cause; of the others' end it knows nothing.
+# Signals at which a process prints no reason of its own. One that aborts prints it before.
 _UNFORESEEN = frozenset(_SIGNALS) - {signal.SIGABRT}
 
 
 def clear(path: Path) -> None:
-    """Remove what an earlier run left, so that `write` can tell it from this run's."""
+    """Remove what an earlier run left, so that `write` can distinguish it from this run's."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        output.err(f"trainer: warning: cannot remove {path}: {error.strerror}")
+        logger.warning("cannot remove %s: %s", path, error.strerror)
 
 
 def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
@@ -53,8 +57,8 @@ def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
     Args:
         path: The file; `clear` removes an old one when a run begins.
         reason: What happened, the root cause first; secrets in it are masked.
-        host: Where.
-        process: In which one, as `rank 3`, or None if there is but one.
+        host: The host on which it happened.
+        process: The process, as `rank 3`; None if there is only one.
     """
     where = f"host {host}" if process is None else f"host {host}, {process}"
     text = _valid(compose(_clean(reason), where=where))
@@ -66,32 +70,32 @@ def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
     except OSError as error:
         why = error.strerror or error
         shown = " ".join(text.split())
-        output.err(f"trainer: cannot write {path}: {why}; it would say: {shown}")
+        logger.error("cannot write %s: %s; it would say: %s", path, why, shown)
 
 
 def compose(reason: str, *, where: str) -> str:
-    """`reason` and where it happened in at most 1024 characters, the end of `reason` cut off."""
+    """Return `reason` and `where` in at most 1024 characters; the end of `reason` is cut off."""
     end = f"\n{_cut(where, 200)}"
     return _cut(reason.strip() or "unknown", LIMIT - len(end)) + end
 
 
 def reason_from(outcome: Outcome) -> str:
-    """Why a run failed: the last exception, where it came from, how the process ended, a hint.
+    """Return why a run failed: the last exception, its place, how the process ended, and a hint.
 
     Args:
         outcome: How it ended; secrets in what it printed are masked.
     """
     tail: Sequence[str] = outcome.tail
     if mpi_output.is_tagged(tail):
-        # A script that runs mpirun itself.
+        # The script runs mpirun itself.
         _, tail = mpi_output.blame(tail)
-    told = failure_text.read(mpi_output.without_help(tail)[-_TAIL:])
-    lines = [_cut(_clean(told.cause), _CAUSE), _cut(_clean(told.place), _PLACE)]
+    found = failure_text.read(mpi_output.without_help(tail)[-_TAIL:])
+    lines = [_cut(_clean(found.cause), _CAUSE), _cut(_clean(found.place), _PLACE)]
     if outcome.signal == signal.SIGKILL:
-        # It had no time for a word of its own: what it wrote before has nothing to do with it.
+        # SIGKILL leaves no time to print a reason, so the last lines are unrelated.
         lines = [ending(outcome)]
     elif outcome.signal in _UNFORESEEN:
-        lines = [ending(outcome), *(lines if told.telling else [])]
+        lines = [ending(outcome), *(lines if found.is_failure else [])]
     else:
         lines = [*lines, ending(outcome)]
     return "\n".join(line for line in lines if line)
@@ -125,7 +129,7 @@ def ending(outcome: Outcome) -> str:
         hint = _SIGNALS.get(outcome.signal, "")
     else:
         status = f"{name} ended with exit code {outcome.code}"
-        # A shell says so of a program that it ran; no other program ends with these by chance.
+        # A shell ends with 128 + n if signal n ended its program; hardly any other program does.
         number = outcome.code - 128
         if number in _SIGNALS:
             hint = f"as of a program that was ended by signal {number}: {_SIGNALS[number]}"
@@ -135,7 +139,7 @@ def ending(outcome: Outcome) -> str:
 
 
 def _clean(text: str) -> str:
-    # Line by line: what hides too much takes no more than a line. The rest is cut off anyway.
+    # Line by line, so that a mask that hides too much hides only one line.
     return "\n".join(map(output.clean, text[: 8 * LIMIT].splitlines()))
 
 
@@ -144,5 +148,5 @@ def _cut(text: str, length: int) -> str:
 
 
 def _valid(text: str) -> str:
-    """The same text without what UTF-8 cannot hold."""
+    """Replace what UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Why a process failed, as the last lines that it wrote to standard error say it."""
+"""Find the reason of a failure in the last lines that a process wrote to standard error."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
-# What wraps a line of a traceback: mpirun's rank, the border of an exception group, and the host
-# and process that Open MPI and UCX put before what they say of a signal.
+# Put before a line of a traceback: mpirun's rank, the border of an exception group, and the host
+# and process that Open MPI and UCX print before their lines about a signal.
 _WRAPPING = re.compile(
     r"^(?:\[\d+,\d+\]<stderr>:? ?)?"
     r"(?:\[[\w.-]+:[\d :]+\] (?=\*\*\* |Signal|Failing|Caught|\[ ?\d+\]))?"
@@ -19,22 +19,23 @@ _TELLING = re.compile(
     r"|\*\*\* SIG[A-Z]|double free|corrupted|invalid pointer|stack smashing|Check failed",
     re.IGNORECASE,
 )
-# A traceback that ends nothing: the interpreter, or logging, goes on after it.
+# Headings of tracebacks after which the interpreter, or logging, goes on.
 _HARMLESS = re.compile(r"Exception ignored (?:in|on|while)|--- Logging error ---")
 _WITHIN = re.compile(r"\s|$|Traceback |Call stack:|Message: ")
-# Lines of loggers: glog's and TensorFlow's, Python's logging, NCCL's and Open MPI's, warnings.
+# Lines of loggers, of any level: glog's and TensorFlow's, Python's logging, NCCL's and Open
+# MPI's, warnings.
 _LOGGED = re.compile(
     r"[IWEF]\d{4,8} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[ T]\d\d:\d\d|\d\d:\d\d:\d\d\b"
     r"|\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL)\]?\s*[:|\[-]"
     r"|\[[\w.:, -]+\]\s*(?:DEBUG|INFO|WARN)|\S+:\d+:\d+ \[\d+\] NCCL "
     r"|\S+:\d+: \w*Warning: |[IWE]0000 "
 )
-# Of these, what tells of no failure.
+# Lines of loggers whose level is below an error.
 _QUIET = re.compile(
     r"[IW]\d{4,8} |\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN)\b|\[[\w.:, -]+\]\s*(?:DEBUG|INFO|WARN)"
     r"|\S+:\d+: \w*Warning: |\d[\d: .,TZ-]{7,40}[\[:]?\s*(?:[IW]|DEBUG|INFO|WARNING|WARN)\b"
 )
-# Stack traces of native code say where, but not to people.
+# Stack traces of native code, which people cannot read.
 _ADDRESS = re.compile(
     r"\s*(?:\[ ?\d+\]|@|#\d+)\s.*(?:0x[0-9a-fA-F]+|\(unknown\))|.*\[0x[0-9a-fA-F]+\]\s*$"
 )
@@ -48,17 +49,17 @@ _LINES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorText:
-    """What the last lines say.
+    """The reason found in the last lines.
 
     Attributes:
-        cause: The last exception, or else the line that tells most; empty for none.
-        place: Where it was raised; empty if that is not known.
-        telling: Whether the cause speaks of a failure, and is not just the last line.
+        cause: The last exception, or else the line that says most; empty if there is none.
+        place: Where the exception was raised; empty if that is not known.
+        is_failure: Whether the cause is about a failure, rather than just the last line.
     """
 
     cause: str = ""
     place: str = ""
-    telling: bool = False
+    is_failure: bool = False
 
 
 def read(tail: Sequence[str]) -> ErrorText:
@@ -70,7 +71,7 @@ def read(tail: Sequence[str]) -> ErrorText:
         frame = _FRAME.match(lines[index])
         if frame is None:
             continue
-        # After a frame come its source and marks under it, indented, and then the exception.
+        # A frame is followed by its source, indented, and by the exception.
         rest = lines[index + 1 :]
         while rest and (not rest[0] or rest[0][0].isspace()):
             rest.pop(0)
@@ -78,14 +79,14 @@ def read(tail: Sequence[str]) -> ErrorText:
         if rest:
             function = f" in {frame['function']}" if frame["function"] else ""
             place = f"at {frame['file']} line {frame['line']}{function}"
-            return ErrorText(cause=_own_words(rest) or _joined(rest), place=place, telling=True)
+            return ErrorText(cause=_own_words(rest) or _joined(rest), place=place, is_failure=True)
     spoken = [line.strip() for line in lines if line.strip()]
     telling = [index for index, line in enumerate(spoken) if _is_telling(line)]
     if not telling:
         return ErrorText(cause="".join(spoken[-1:]))
     first, *more = spoken[telling[-1] :]
     return ErrorText(
-        cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), telling=True
+        cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), is_failure=True
     )
 
 
@@ -100,17 +101,17 @@ def _is_telling(line: str) -> bool:
 
 
 def _own_words(lines: Sequence[str]) -> str:
-    """Return what the trainer says below a traceback that `--debug` shows."""
+    """Return the trainer's own line below a traceback that `--debug` prints."""
     return next((line.strip() for line in reversed(lines) if _OURS.match(line)), "")
 
 
 def _without_harmless(lines: Sequence[str]) -> list[str]:
-    """Leave out tracebacks of errors that Python only mentions, each up to its exception."""
+    """Return the lines without tracebacks of errors that the interpreter ignores."""
     kept: list[str] = []
     within, last = False, ""
     for line in lines:
         if _HARMLESS.match(line):
-            # Its own lines are indented, all but the first and the last.
+            # All lines of a traceback but the first and the last are indented.
             within, last = True, "Arguments: " if line.startswith("---") else ""
         elif within:
             within = not line.startswith(last) if last else bool(_WITHIN.match(line))
@@ -120,6 +121,6 @@ def _without_harmless(lines: Sequence[str]) -> list[str]:
 
 
 def _joined(lines: Sequence[str]) -> str:
-    """A message of several lines in one; what is printed after it may be part of it."""
+    """Join a message of several lines; lines printed after it may be taken as part of it."""
     spoken = (line.strip() for line in lines[:_LINES])
     return " ".join(line for line in spoken if line and not line.startswith("+-"))

@@ -1,4 +1,4 @@
-"""Addresses: what platforms write, which ports are free, which interface leads to a host."""
+"""Network addresses, free ports, and the interface that has an address."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import fcntl
 import random
 import socket
 import struct
+from collections.abc import Sequence
 
-# Below what Linux has in ip_local_port_range.
-_LISTENING = range(16384, 32768)
+# Below Linux's default ip_local_port_range: the kernel takes ports of outgoing connections from
+# that range, and one of them might be taken before the process that is to have it listens.
+LISTENING_PORTS = range(16384, 32768)
 # netdevice(7): all addresses of all interfaces, secondary ones too.
 _SIOCGIFCONF = 0x8912
 # `struct ifreq` on 64-bit Linux: a name of 16 bytes, and 24 for the address.
@@ -19,7 +21,7 @@ _ROOM = 256
 
 
 def split_address(address: str) -> tuple[str, int | None]:
-    """`host:port`, `host` or `[v6]:port` as host and port."""
+    """Split `host:port`, `host` or `[v6]:port` into host and port."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and ":" not in host.removeprefix("[").removesuffix("]"):
         return host, int(port)
@@ -29,23 +31,24 @@ def split_address(address: str) -> tuple[str, int | None]:
 
 
 def join_address(host: str, port: int) -> str:
-    """Return the inverse of `split`: an IPv6 address in brackets."""
+    """Return the inverse of `split_address`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on, all different.
+def free_ports(count: int, *, among: Sequence[int] = LISTENING_PORTS) -> list[int]:
+    """Return different ports of this machine on which nobody listens.
 
-    Not from the range out of which the kernel takes those of outgoing connections: one of them
-    might be gone before its process listens.
+    Args:
+        count: How many.
+        among: The ports to choose from.
 
     Raises:
-        OSError: There are not so many.
+        OSError: Fewer are free.
     """
     with contextlib.ExitStack() as stack:
         found: list[int] = []
-        for port in random.sample(_LISTENING, len(_LISTENING)):
-            # All are held until the last is found.
+        for port in random.sample(among, len(among)):
+            # Hold all until the last is found, so that none is found twice.
             with contextlib.suppress(OSError):
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
                 found.append(port)
@@ -55,7 +58,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def interface_of(ip: str) -> str | None:
-    """The network interface that has an IPv4 address; None if none has."""
+    """Return the network interface that has an IPv4 address; None if none has."""
     buffer = array.array("B", bytes(_ENTRY * _ROOM))
     address, length = buffer.buffer_info()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -67,7 +70,7 @@ def interface_of(ip: str) -> str | None:
     wanted = socket.inet_aton(ip)
     for start in range(0, filled, _ENTRY):
         entry = buffer[start : start + _ENTRY].tobytes()
-        # The address stands behind a family and a port of 2 bytes each.
+        # The address follows a family and a port of 2 bytes each.
         if entry[20:24] == wanted:
             return entry[:16].partition(b"\0")[0].decode()
     return None

@@ -1,7 +1,8 @@
-"""Installing what a user's sources need."""
+"""Install the packages that a user's sources need, with pip."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from trainer.config import UserError
 from trainer.launch import failure_file
 from trainer.launch.supervise.api import Command, run_step
-from trainer.runtime import Reporter
+
+logger = logging.getLogger(__name__)
 
 REQUIREMENTS = "requirements.txt"
 _ERROR = re.compile(r"\s*error: ", re.IGNORECASE)
@@ -27,17 +29,15 @@ def install(
     env: Mapping[str, str],
     python: str,
     timeout: float,
-    reporter: Reporter,
 ) -> None:
-    """Install what is named and what `requirements.txt` lists, if there is either.
+    """Install the named packages and those that `requirements.txt` lists, if there are any.
 
     Args:
-        what: What to install besides: `.` for the folder itself.
-        folder: Where `requirements.txt` is, and where pip runs.
-        env: Its environment; PIP_ variables in it are heeded.
+        what: Packages as pip takes them; `.` for the folder itself.
+        folder: The folder of `requirements.txt`, in which pip runs.
+        env: pip's environment, with the PIP_ variables that configure it.
         python: The interpreter to install for.
-        timeout: Seconds.
-        reporter: Where it is told.
+        timeout: Seconds until pip is terminated.
 
     Raises:
         UserError: pip failed or took too long.
@@ -47,10 +47,10 @@ def install(
     if not what and not listed:
         return
     if env.get("CA_REPOSITORY_ARN"):
-        reporter.warn("CA_REPOSITORY_ARN is not heeded: pip uses the index it is configured for")
+        logger.warning("CA_REPOSITORY_ARN is not heeded: pip uses the index it is configured for")
     name = REQUIREMENTS if listed else str(folder)
-    reporter.info(f"pip installs {' and '.join([*what, *listed[1:]])} in {folder}")
-    # -P: there may be a pip.py among the sources.
+    logger.info("pip installs %s in %s", " and ".join([*what, *listed[1:]]), folder)
+    # -P, as there may be a pip.py among the sources.
     argv = (python, "-P", "-m", "pip", "install", "--no-input", *what, *listed)
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     command = Command(argv=argv, env={**quiet, **env}, cwd=folder, name="pip")
@@ -63,7 +63,7 @@ def install(
     if outcome.code:
         problem = _problem(outcome.tail)
         if outcome.signal is not None or not problem:
-            # Compilers take the most memory of all.
+            # No message of pip's: a compiler that it ran may have been killed for memory.
             problem = failure_file.ending(outcome)
         line = _line(file, problem) if listed else ""
         offline = any(_NO_NETWORK.search(line) for line in outcome.tail)
@@ -77,7 +77,7 @@ def install(
 
 
 def _problem(tail: Sequence[str]) -> str:
-    """What pip says first, or the exception of the build that it ran."""
+    """Return pip's first error, or the exception of the build that it ran."""
     errors = [line.strip() for line in tail if _ERROR.match(line)]
     if not errors:
         return tail[-1].strip() if tail else ""
@@ -88,16 +88,16 @@ def _problem(tail: Sequence[str]) -> str:
 
 
 def _line(file: Path, problem: str) -> str:
-    """The line of the requirements that pip speaks of, as far as that can be told."""
+    """Return the line of the requirements that a problem of pip's is about, if it can be found."""
     best = ""
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
         text = line.partition(" #")[0].strip()
         name = re.match(r"[\w.-]+", text)
         if not text or text.startswith(("#", "-")) or name is None:
             continue
-        told = f" line {number} ({text})"
+        found = f" line {number} ({text})"
         if text.replace(" ", "") in problem.replace(" ", ""):
-            return told
+            return found
         if re.search(rf"(?<![\w.-]){re.escape(name[0])}(?![\w-])", problem, re.IGNORECASE):
-            best = best or told
+            best = best or found
     return best

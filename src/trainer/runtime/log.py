@@ -29,9 +29,9 @@ Verbosity = Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 
 ROOT = "trainer"
 # They write to standard error with `trainer: ` before each line, whatever the process does.
-_SUPERVISION = ("cli", "distribution", "launch", "sagemaker.mpi")
+_SUPERVISION = ("cli", "distribution", "launch", "sagemaker")
 # It works for a run or a server, and reports where that does.
-_NOT_SUPERVISION = ("launch.pip",)
+_NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 
 def begin(verbosity: str = "INFO", *, to: Literal["out", "err"] = "out", prefix: str = "") -> None:

@@ -1,7 +1,8 @@
 """Fetch one object of S3: `python -m trainer.sagemaker.fetch s3://bucket/key FILE`.
 
-A program of its own, as the toolkit changes the environment of whoever imports it, and as a
-process can be given a time and told to end.
+A program of its own, as the toolkit changes the environment of the process that imports it, and
+as a process can be terminated after a time. Its last line on standard error is the reason of a
+failure.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ def fetch(uri: str, to: Path) -> None:
 
 
 def main(uri: str, to: str) -> int:
-    """Fetch, and say in one line why not.
+    """Fetch, and print one line if that fails.
 
     Returns:
-        0; 200 for what a new try may cure, 1 for any other failure.
+        0; 200 for a failure that a new try may cure, 1 for any other.
     """
     output.begin(os.environ)
     try:
@@ -38,7 +39,7 @@ def main(uri: str, to: str) -> int:
     except ImportError as error:
         output.err(f"needs the package sagemaker-training: {error}")
     except Exception as error:
-        # botocore has some seventy kinds, without a common one.
+        # botocore has some seventy exceptions without a common base.
         error = _with_body(uri, error)
         output.err(" ".join(f"{type(error).__name__}: {error}".split()))
         return 1 if permanent_problem(error, lost="is not there") else RETRY
@@ -48,7 +49,7 @@ def main(uri: str, to: str) -> int:
 
 
 def _with_body(uri: str, error: Exception) -> Exception:
-    """Return an error with the store's own code, which the answer to a HEAD does not hold."""
+    """Return an error with the store's own error code, which the response to a HEAD lacks."""
     if not response_of(error).is_bare:
         return error
     bucket, _, key = uri.removeprefix("s3://").partition("/")

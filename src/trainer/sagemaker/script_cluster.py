@@ -33,7 +33,7 @@ SERVER = "parameter server"
 _MASTER_PORT, _PS_PORT, _WORKER_PORT = 2222, 2223, 8890
 # Seconds for the server to end once the script has ended: it has nothing to save.
 _SERVER_GRACE = 2.0
-# Seconds between two looks whether the master still listens, and for each of them.
+# Seconds between attempts to connect to the master, and for each attempt.
 _LOOK, _ATTEMPT = 1.0, 2.0
 
 
@@ -59,7 +59,7 @@ class ScriptCluster:
         return json.dumps({"cluster": self.cluster, "environment": "cloud", "task": task})
 
     def commands(self, script: Command) -> list[Command]:
-        """Return what runs on this host: the parameter server, if any, and the script.
+        """Return the commands of this host: the parameter server, if any, and the script.
 
         Args:
             script: The user's script, which has no TF_CONFIG yet.
@@ -115,10 +115,10 @@ def read(environment: Environment) -> ScriptCluster | None:
 
 
 class _ServerBesideScript(Policy):
-    """End the parameter server when nobody needs it any more.
+    """End the parameter server when no script needs it any more.
 
-    The master's script may use the servers of all hosts until it ends, so a worker's host keeps its
-    own while the master listens.
+    The master's script may use the servers of all hosts until it ends, so a worker's host keeps
+    its server running while the master listens.
 
     Args:
         master: Address of the master; None on its own host.

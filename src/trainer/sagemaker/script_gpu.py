@@ -1,6 +1,6 @@
-"""What to tell whose script would not find the GPU that is there.
+"""Warn the user of a script that TensorFlow will not find the GPU that is there.
 
-The trainer itself ends where it cannot use a GPU. A script may not want one: it is only warned.
+The trainer itself exits if it cannot use a GPU. A script may not want one, so it is only a warning.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from trainer.platforms import Environment, gpu_evidence, gpus_are_hidden
 
-# For NVIDIA's driver to answer.
+# Seconds for NVIDIA's driver to answer.
 SECONDS = 20.0
 
 
@@ -21,14 +21,14 @@ def gpu_warning(
     """Return why TensorFlow in a script would find no GPU; None if there is nothing to say.
 
     Args:
-        environment: What says that there is a GPU.
+        environment: What the platform gives, which may mention a GPU.
         env: The environment of the script.
         python: Its interpreter.
     """
     sign = gpu_evidence(environment)
     if sign is None or gpus_are_hidden(environment):
         return None
-    # A process of its own has the script's environment, and lets go of the driver again.
+    # In a process of its own: it has the script's environment, and releases the driver at its end.
     argv = [python, "-P", "-m", "trainer.runtime.cuda"]
     try:
         ran = subprocess.run(

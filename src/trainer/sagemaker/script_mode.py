@@ -1,14 +1,16 @@
 """SageMaker's script mode: the user's own program runs in the image.
 
 What is fetched, installed and run, and how hyperparameters become arguments, follows SageMaker's
-training toolkit (reference/sagemaker.md §1.3, §1.7) where that does not lose anything: sources are
-laid over what is in the code folder, and arguments reach the program as they are (§2.5, points 2
-and 4). A shell script gets its requirements installed too.
+training toolkit (`sagemaker_training/entry_point.py`, `mapping.py` and `process.py` in
+github.com/aws/sagemaker-training-toolkit), except where that loses something: sources are copied
+over what is in the code folder, which the toolkit may leave as it is, and arguments reach the
+program unchanged, without a shell. The requirements of a shell script are installed too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -21,15 +23,17 @@ from urllib.parse import unquote, urlsplit
 from trainer.config import RETRY, UserError
 from trainer.launch import Command, exiting_on_sigterm, failure_file, pip, run_step
 from trainer.platforms import is_secret
-from trainer.runtime import Reporter, cuda, log_waiting
+from trainer.runtime import cuda, log_waiting
 from trainer.sagemaker import source_dir
 from trainer.storage import StorageError, unpack
+
+logger = logging.getLogger(__name__)
 
 NAME = "user script"
 _PROGRAM = "sagemaker_program"
 _SOURCES = "sagemaker_submit_directory"
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-# Those that the toolkit keeps to itself, besides all that begin with sagemaker_.
+# Hyperparameters that the toolkit keeps to itself, besides all that begin with sagemaker_.
 _RESERVED = {"default_user_module_name", "_tuning_objective_metric"}
 
 
@@ -43,35 +47,33 @@ def prepare(
     python: str = sys.executable,
     fetch_timeout: float = 600,
     install_timeout: float = 1800,
-    reporter: Reporter | None = None,
 ) -> Command:
-    """Bring the sources, install what they need, and say what to run.
+    """Fetch the sources, install what they need, and return what to run.
 
-    To be called from the main thread, as signals are heard while it fetches and installs.
+    To be called from the main thread, as it handles signals while it fetches and installs.
 
     Args:
         program: A `.py` or `.sh` file among the sources, another executable file, or a module
             where they hold `setup.py` or `pyproject.toml`.
         submit_directory: `s3://` address of a tar file, a local tar file or a folder (as a path
             or `file://`); None if the sources are in `code_dir` already.
-        code_dir: Where they go, and where the program runs.
-        hyperparameters: What becomes arguments; values as parsed from JSON.
-        env: The environment of the program, of pip and of the fetching.
+        code_dir: The folder of the sources, in which the program runs.
+        hyperparameters: Become the program's arguments; values as parsed from JSON.
+        env: The environment of the program, of pip and of the process that fetches.
         python: The interpreter that runs all three.
         fetch_timeout: Seconds for fetching the sources.
         install_timeout: Seconds for pip.
-        reporter: Where progress is told.
 
     Raises:
-        UserError: A mistake in one of these, or in the sources.
-        SystemExit: This process was told to end by a signal; there is nothing to save yet.
+        UserError: An argument is wrong, or the sources are.
+        StorageError: The sources cannot be fetched now.
+        SystemExit: A signal asked this process to stop; there is nothing to save yet.
     """
-    reporter = reporter or Reporter()
     code_dir = code_dir.absolute()
     args = arguments(hyperparameters)
     with exiting_on_sigterm():
         if submit_directory:
-            _bring(submit_directory, code_dir, env, python, fetch_timeout, reporter)
+            _fetch_sources(submit_directory, code_dir, env, python, fetch_timeout)
         start, what = _start(program, code_dir, python)
         pip.install(
             what,
@@ -79,12 +81,11 @@ def prepare(
             env=env,
             python=python,
             timeout=install_timeout,
-            reporter=reporter,
         )
     paths = [str(code_dir), *filter(None, [env.get("PYTHONPATH")])]
     return Command(
         argv=(*start, *args),
-        # Lines are to be seen when they are printed, and not lost when it is killed.
+        # Unbuffered, so that lines appear at once and are not lost when the program is killed.
         env={
             "PYTHONUNBUFFERED": "1",
             **env,
@@ -97,7 +98,7 @@ def prepare(
 
 
 def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Hyperparameters as arguments, in the order and form of the toolkit.
+    """Return hyperparameters as arguments, in the order and form of the toolkit.
 
     `--key value` (`-k` for one letter) sorted by key; None is an empty string, a dict is
     `a=1,b=2`, a list and a boolean are as Python prints them. Reserved keys are left out.
@@ -132,19 +133,15 @@ def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(args)
 
 
-def _bring(
-    place: str,
-    code_dir: Path,
-    env: Mapping[str, str],
-    python: str,
-    timeout: float,
-    reporter: Reporter,
+def _fetch_sources(
+    place: str, code_dir: Path, env: Mapping[str, str], python: str, timeout: float
 ) -> None:
+    """Copy the sources from an object, a tar file or a folder over the code folder."""
     with tempfile.TemporaryDirectory(prefix="trainer-sources-") as folder:
         if place.startswith("s3://"):
             path = Path(folder, "sources.tar.gz")
             argv = (python, "-P", "-m", "trainer.sagemaker.fetch", place, str(path))
-            with log_waiting(f"{_SOURCES} {place}", reporter.info):
+            with log_waiting(f"{_SOURCES} {place}", logger.info):
                 outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
             if outcome.timed_out:
                 raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")
@@ -170,16 +167,16 @@ def _bring(
         elif code_dir.is_dir() and path.samefile(code_dir):
             return
         try:
-            laid = source_dir.copy_over(path, code_dir)
+            copied = source_dir.copy_over(path, code_dir)
         except OSError as error:
             what = error.filename or code_dir
             raise UserError(
                 subject=f"{_SOURCES} {place}",
                 problem=f"{what}: {error.strerror}",
             ) from None
-    over = f" over {laid.over}, {laid.replaced} replaced" if laid.over else ""
-    reporter.info(f"{laid.files} files of {place} laid in {code_dir}{over}")
-    if not laid.files:
+    over = f" over {copied.over}, {copied.replaced} replaced" if copied.over else ""
+    logger.info("%d files of %s laid in %s%s", copied.files, place, code_dir, over)
+    if not copied.files:
         raise UserError(
             subject=f"{_SOURCES} {place}",
             problem="holds no files",
@@ -199,7 +196,7 @@ def _local(place: str) -> Path:
 
 
 def interpreter(program: str, python: str) -> tuple[str, ...]:
-    """Return how a program starts by its name alone, before its sources are here.
+    """Return how a program is started, by its name alone, before its sources are fetched.
 
     Args:
         program: As SageMaker names it; without a suffix an executable file, or a module of a
@@ -212,19 +209,19 @@ def interpreter(program: str, python: str) -> tuple[str, ...]:
 
 
 def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[str]]:
-    """The beginning of the command line, and what pip has to install for it."""
-    told = f"{_PROGRAM} {program}".rstrip() if program.isprintable() else f"{_PROGRAM} {program!r}"
+    """Return the beginning of the command line, and what pip has to install for it."""
+    named = f"{_PROGRAM} {program}".rstrip() if program.isprintable() else f"{_PROGRAM} {program!r}"
     wanted = "expected the name of a .py or .sh file among the sources"
     path = code_dir / program
     name = os.path.relpath(path, code_dir)
     if not program or not program.isprintable() or name.startswith("-"):
         raise UserError(
-            subject=told,
+            subject=named,
             problem=wanted,
         )
     if not path.resolve().is_relative_to(code_dir.resolve()):
         raise UserError(
-            subject=told,
+            subject=named,
             problem=f"not in {code_dir}",
             remedy=wanted,
         )
@@ -242,14 +239,14 @@ def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[s
         return [python, "-m", program], ["."]
     if path.is_dir():
         raise UserError(
-            subject=told,
+            subject=named,
             problem="a folder without setup.py or pyproject.toml beside it",
             remedy=wanted,
         )
     there = sorted(p.name for p in code_dir.iterdir())[:10] if code_dir.is_dir() else []
     held = ", ".join(there) or "nothing"
     raise UserError(
-        subject=told,
+        subject=named,
         problem=f"not found in {code_dir}, which holds {held}",
         remedy=wanted,
     )

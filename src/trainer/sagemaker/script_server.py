@@ -6,11 +6,14 @@ TF_CONFIG names the cluster and this server. SIGTERM ends it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 
 from trainer.launch import end_with_parent
-from trainer.runtime import output
+from trainer.runtime import log, output
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -20,6 +23,7 @@ def main() -> int:
         The exit code: 200 if the address cannot be served, which a new try may cure.
     """
     output.begin(os.environ)
+    log.begin(to="err")
     end_with_parent()
     config = json.loads(os.environ["TF_CONFIG"])
     task = config["task"]
@@ -37,7 +41,7 @@ def main() -> int:
     except tf.errors.OpError as error:
         address = config["cluster"][task["type"]][task["index"]]
         why = str(error).partition("\n")[0]
-        output.err(f"trainer: parameter server: cannot serve {address}: {why}")
+        logger.error("parameter server: cannot serve %s: %s", address, why)
         return RETRY
     server.join()
     return 0

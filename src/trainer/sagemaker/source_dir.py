@@ -1,4 +1,4 @@
-"""A user's sources, laid over what an image has already."""
+"""Copy a user's sources over what the image has already."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trainer.config import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class CopyResult:
-    """What was laid over a folder.
+    """The result of copying a folder over another.
 
     Attributes:
-        files: How many files were laid.
-        over: How many were there before.
-        replaced: How many of these are gone.
+        files: The number of files copied.
+        over: The number of files that were there before.
+        replaced: How many of these were replaced or removed.
     """
 
     files: int
@@ -27,10 +27,10 @@ class CopyResult:
 
 
 def copy_over(source: Path, over: Path) -> CopyResult:
-    """Copy all that a folder holds into another; where both have a name, the copied one wins.
+    """Copy all that a folder holds into another, in place of what has the same name there.
 
-    A link in the other folder is replaced rather than followed: what it leads to is not part of
-    the folder.
+    A link in the other folder is replaced rather than followed, as its target is not part of the
+    folder.
 
     Raises:
         UserError: The source holds what is neither a file nor a folder (nothing was copied), or
@@ -64,13 +64,15 @@ def copy_over(source: Path, over: Path) -> CopyResult:
         else:
             target.unlink(missing_ok=True)
         shutil.copy2(source / path, target, follow_symlinks=False)
-    laid = _files(new)
+    copied = _files(new)
     gone = before - _files(_entries(over))
-    return CopyResult(files=len(laid), over=len(before), replaced=len(before & laid) + len(gone))
+    return CopyResult(
+        files=len(copied), over=len(before), replaced=len(before & copied) + len(gone)
+    )
 
 
 def _entries(folder: Path) -> dict[Path, int]:
-    """All that a folder holds, by its place in there, with its mode; folders before their own."""
+    """Return the mode of all in a folder by relative path, folders before their content."""
     found = {}
     for place, folders, files in os.walk(folder):
         for name in sorted([*folders, *files]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 from trainer.launch import Command, Outcome, run_supervised
 from trainer.platforms import Environment, missing_gpu_warning, sagemaker, sagemaker_files
-from trainer.runtime import output
 from trainer.sagemaker import script_cluster
 from trainer.sagemaker.mpi import settings
 from trainer.sagemaker.mpi.host import MpiSettings
@@ -18,6 +18,8 @@ from trainer.sagemaker.script_cluster import ScriptCluster
 from trainer.sagemaker.script_gpu import gpu_warning
 from trainer.sagemaker.script_mode import NAME, arguments, interpreter, prepare
 from trainer.sagemaker.script_model import model_warning
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,4 +144,4 @@ def find_script(environment: Environment) -> UserScript | None:
 
 def _warn(warning: str | None) -> None:
     if warning:
-        output.err(f"trainer: warning: {warning}")
+        logger.warning("%s", warning)

@@ -35,12 +35,18 @@ def test_a_run_reports_on_standard_output_and_who_supervises_on_standard_error(c
     TRAINING.warning("left out: %s", "a.csv")
     LAUNCH.info("host %s is back", "b")
     LAUNCH.warning("slow")
+    logging.getLogger("trainer.sagemaker.user_script").warning("no model")
     logging.getLogger("trainer.launch.pip").info("pip installs x")
+    logging.getLogger("trainer.sagemaker.script_mode").info("2 files of y laid in z")
     streams = capsys.readouterr()
     assert streams.out == (
         "step=10 test_accuracy=0.5000\nwarning: left out: a.csv\npip installs x\n"
+        "2 files of y laid in z\n"
     )
-    assert streams.err == "trainer: host b is back\ntrainer: warning: slow\n"
+    assert (
+        streams.err
+        == "trainer: host b is back\ntrainer: warning: slow\ntrainer: warning: no model\n"
+    )
 
 
 def test_a_server_writes_to_standard_error_with_its_name(capsys):

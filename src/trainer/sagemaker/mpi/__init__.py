@@ -1,4 +1,7 @@
-"""TODO."""
+"""Users' scripts under mpirun, on the hosts of a SageMaker job.
+
+Inside this package import from its modules.
+"""
 
 import lazy_loader
 

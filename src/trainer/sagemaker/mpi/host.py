@@ -109,7 +109,7 @@ class MpiHost(LocalHost):
         else:
             key = ssh.make(self._folder / "host")
             (port,) = free_ports(1)
-            server = ssh.Server(key=key, port=port)
+            server = ssh.SshServer(key=key, port=port)
             self.metadata = {**server.to_dict(), "interface": self.job.cluster.interface}
 
     def agent(self, client: CoordinatorClient, timeouts: Timeouts) -> HostAgent:
@@ -153,7 +153,7 @@ class MpiHost(LocalHost):
         if self._others:
             metadata = {member.host: start.metadata[member.id] for member in self._others}
             servers = {
-                host: ssh.Server.from_dict(each, host=host) for host, each in metadata.items()
+                host: ssh.SshServer.from_dict(each, host=host) for host, each in metadata.items()
             }
             env[AGENT] = shlex.join(ssh.connect(self._folder, servers))
             names = [self._first.host, *metadata]

@@ -3,8 +3,8 @@
     python -I -m trainer.sagemaker.mpi.mpirun --hosts algo-1,algo-2 … -- python -m mpi4py train.py
 
 The command is that of the toolkit's `MasterRunner` (`sagemaker_training/mpi.py`), and so are its
-options and their defaults. What the runner does around it is not: waiting for the other hosts
-without end, trusting any of them, half a minute of sleep at the end. A process of its own, as the
+options and their defaults. What the runner does around it is left out: waiting for the other hosts
+without end, trusting any of them, sleeping half a minute at the end. A process of its own, as the
 toolkit changes the environment when it is imported.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import logging
 import os
 import shlex
 import subprocess
@@ -21,10 +22,13 @@ from collections.abc import Sequence
 
 from sagemaker_training import environment, errors, mpi, process
 
-from trainer.runtime import masked_argv, output
+from trainer.runtime import log, masked_argv, output
 from trainer.sagemaker.mpi.host import AGENT, RESOURCES
 
-# For the other hosts' ssh servers: they were started just now.
+logger = logging.getLogger(__name__)
+
+# Seconds until the other hosts' ssh servers, which have just been started, must be reachable, and
+# for each attempt.
 _REACHED = 60.0
 _ATTEMPT = 15.0
 
@@ -47,7 +51,7 @@ class Mpirun(mpi.MasterRunner, _Script):
         return command
 
     def _setup(self) -> None:
-        """Wait until every other host lets us in."""
+        """Wait until every other host can be reached."""
         others = [host for host in self._hosts if host != self._master_hostname]
         if others:
             agent = shlex.split(os.environ[AGENT])
@@ -55,7 +59,7 @@ class Mpirun(mpi.MasterRunner, _Script):
                 list(pool.map(lambda host: reach(agent, host), others))
 
     def run(self, wait: bool = True, capture_error: bool = False) -> object:
-        """Run it to its end.
+        """Run mpirun to its end.
 
         Raises:
             ExecuteUserScriptError: It failed.
@@ -63,13 +67,13 @@ class Mpirun(mpi.MasterRunner, _Script):
         self._setup()
         command = self._create_command()
         script = 1 + len(self._args)
-        output.err(f"trainer: {shlex.join(masked_argv(command[:-script]))}")
+        logger.info("%s", shlex.join(masked_argv(command[:-script])))
         return process.check_error(
             command,
             [],
             self._processes_per_host,
             cwd=environment.code_dir,
-            # Lines are passed on as they are, and not read for names of errors.
+            # Lines are passed on unchanged, and not searched for names of errors.
             capture_error=False,
         )
 
@@ -108,21 +112,22 @@ def reach(agent: Sequence[str], host: str, *, within: float = _REACHED) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run it.
+    """Run mpirun as the arguments say.
 
     Args:
-        argv: See `parser`.
+        argv: See `_parser`.
 
     Returns:
         mpirun's exit code.
     """
     output.begin(os.environ, argv)
+    log.begin(to="err")
     given = _parser().parse_args(argv)
     hosts = given.hosts.split(",")
     runner = Mpirun(
         given.command[0],
         given.command[1:],
-        # Those of each host are there already; `SM_CURRENT_HOST` shall be its own.
+        # No variables: each host has its own already, such as SM_CURRENT_HOST.
         {},
         given.processes_per_host,
         hosts[0],
@@ -141,7 +146,7 @@ def main(argv: Sequence[str]) -> int:
         code = int(error.return_code)
         return code if code > 0 else 128 - code
     except OSError as error:
-        output.err(f"trainer: error: {error}")
+        logger.error("error: %s", error)
         return 1
     return 0
 

@@ -1,8 +1,8 @@
-"""Keys and settings of ssh for one run: made when it starts, gone when it ends.
+"""Keys and settings of ssh for one run, made when it starts and removed when it ends.
 
-Everything stands in a private folder. Neither the image nor the user's own `.ssh` holds or gets
-anything; private keys stay on the host that made them. A server takes one client's key, and a
-client knows exactly the servers whose keys it was given (sshd_config(5), ssh_config(5)).
+All files are in a private folder: none is in the image or the user's own `.ssh`, and private keys
+stay on the host that made them. A server accepts one client's key, and a client connects only to
+the servers whose keys it was given (sshd_config(5), ssh_config(5)).
 """
 
 from __future__ import annotations
@@ -25,49 +25,49 @@ from trainer.sagemaker.mpi import ssh_session
 from trainer.storage import local
 
 SSHD = Path("/usr/sbin/sshd")
-# Compiled into Debian's server, which insists on it when it runs as root.
+# Compiled into Debian's sshd, which requires this folder when it runs as root.
 RUN_SSHD = Path("/run/sshd")
 _KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/]{20,200}={0,2}")
 _SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    """What a client needs to know of a server.
+class SshServer:
+    """The key and port of a server, as a client needs them.
 
     Attributes:
         key: Its public key, `ssh-ed25519 AAAA…`.
-        port: Where it listens.
+        port: The port at which it listens.
     """
 
     key: str
     port: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the fields for JSON."""
         return {"key": self.key, "port": self.port}
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any], *, host: str) -> Server:
-        """The inverse of `to_dict`, for what came over the network.
+    def from_dict(cls, fields: Mapping[str, Any], *, host: str) -> SshServer:
+        """Return the inverse of `to_dict`, for fields that came over the network.
 
         Raises:
-            UserError: It is not such a thing.
+            UserError: The fields are not those of a server.
         """
-        port = told.get("port")
+        port = fields.get("port")
         if type(port) is not int or not 0 < port < 65536:
             raise UserError(
                 subject=f"host {host}",
                 problem=f"expected the port of its ssh server, found {port!r}",
             )
-        return cls(key=public(told.get("key"), host=host), port=port)
+        return cls(key=public(fields.get("key"), host=host), port=port)
 
 
 def public(key: Any, *, host: str) -> str:
-    """A public key that came over the network, and nothing else beside it.
+    """Check that a text from the network is a public key and nothing else, and return it.
 
     Raises:
-        UserError: It is something else.
+        UserError: It is not.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise UserError(
@@ -78,7 +78,7 @@ def public(key: Any, *, host: str) -> str:
 
 
 def make(path: Path) -> str:
-    """Make a pair of keys.
+    """Create a pair of keys.
 
     Args:
         path: The private one, mode 0600; the public one stands beside it.
@@ -107,24 +107,28 @@ def make(path: Path) -> str:
         ) from None
 
 
-def check_server() -> None:
-    """Look whether a server could be started here.
+def check_server(*, sshd: Path = SSHD, run_folder: Path = RUN_SSHD) -> None:
+    """Check that a server can be started here.
+
+    Args:
+        sshd: The server's program.
+        run_folder: The folder that it requires when it runs as root.
 
     Raises:
-        UserError: It could not.
+        UserError: It cannot.
     """
-    if not os.access(SSHD, os.X_OK):
+    if not os.access(sshd, os.X_OK):
         raise UserError(
-            subject=SSHD,
+            subject=sshd,
             problem="not found",
             remedy="install openssh-server",
         )
     if os.geteuid() == 0:
         try:
-            RUN_SSHD.mkdir(mode=0o755, parents=True, exist_ok=True)
+            run_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                subject=RUN_SSHD,
+                subject=run_folder,
                 problem=f"cannot be made: {error.strerror}",
                 remedy="sshd insists on this folder: make "
                 "it in the image, or docker run --tmpfs /run",
@@ -136,9 +140,9 @@ def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tu
 
     Args:
         folder: The private folder.
-        port: Where it listens.
-        client: The only public key that may come in.
-        env: The environment of what that client starts, instead of sshd's bare one.
+        port: The port at which it listens.
+        client: The only public key that is accepted.
+        env: The environment of the commands that the client runs, instead of sshd's own.
 
     Returns:
         The command that runs it in the foreground.
@@ -152,7 +156,7 @@ def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tu
             Port=port,
             HostKey=_quoted(folder / "host"),
             AuthorizedKeysFile=_quoted(folder / "authorized_keys"),
-            # The folder is private, but may stand in /tmp.
+            # The folder is private, but may be in /tmp, which sshd would refuse.
             StrictModes="no",
             PidFile="none",
             AuthenticationMethods="publickey",
@@ -169,12 +173,12 @@ def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tu
     return (str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config"))
 
 
-def connect(folder: Path, servers: Mapping[str, Server]) -> tuple[str, ...]:
+def connect(folder: Path, servers: Mapping[str, SshServer]) -> tuple[str, ...]:
     """Write the settings of a client whose key is `folder/user`.
 
     Args:
         folder: The private folder.
-        servers: The only hosts that it can go to, by name.
+        servers: The only hosts that it can connect to, by name.
 
     Returns:
         The command to which a host and what it shall run are added.
@@ -200,7 +204,7 @@ def connect(folder: Path, servers: Mapping[str, Server]) -> tuple[str, ...]:
         BatchMode="yes",
         PreferredAuthentications="publickey",
         ConnectTimeout=10,
-        # A host that is gone is noticed, though nothing is sent.
+        # Detects a lost host although nothing is sent.
         ServerAliveInterval=5,
         ServerAliveCountMax=3,
         LogLevel="ERROR",

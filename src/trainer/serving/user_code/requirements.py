@@ -19,7 +19,7 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.launch import pip
-from trainer.runtime import Reporter, StoppedError, output
+from trainer.runtime import StoppedError, log, output
 
 PIP_SECONDS = 600.0
 TICK = 0.5  # seconds between looks at whether to stop
@@ -69,12 +69,13 @@ def _wait(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> str | 
 def main() -> int:
     """Run pip; the exit code."""
     output.begin(os.environ, sys.argv)
+    log.begin()
     answer = os.dup(1)
     os.dup2(2, 1)
     try:
         pip.install(
             [], folder=Path(sys.argv[1]), env=os.environ, python=sys.executable,
-            timeout=PIP_SECONDS, reporter=Reporter(),
+            timeout=PIP_SECONDS,
         )  # fmt: skip
     except UserError as error:
         os.write(answer, output.clean(str(error)).encode())

@@ -12,7 +12,7 @@ from trainer.launch.supervise.command import Command
 from trainer.platforms.base import Environment
 from trainer.sagemaker.mpi import settings as mpi_script
 from trainer.sagemaker.mpi.host import MpiHost
-from trainer.sagemaker.mpi.ssh import Server
+from trainer.sagemaker.mpi.ssh import SshServer
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEeZ0b8mTnq9Vd0YQk4N0q3xXyK1cJ9o2p4s6u8w0y2A"
 SCRIPT = Command(
@@ -102,7 +102,7 @@ def host(tmp_path, current="algo-1", hosts=("algo-1", "algo-2"), **more):
 
 
 def start(**more):
-    worker = {**Server(key=KEY, port=2222).to_dict(), "interface": None, **more}
+    worker = {**SshServer(key=KEY, port=2222).to_dict(), "interface": None, **more}
     metadata = {"chief-0": {"user": KEY}, "worker-0": worker}
     return Start(processes={}, reached_at="127.0.0.1", metadata=metadata)
 

@@ -9,7 +9,7 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.sagemaker.mpi import ssh
-from trainer.sagemaker.mpi.ssh import Server
+from trainer.sagemaker.mpi.ssh import SshServer
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEeZ0b8mTnq9Vd0YQk4N0q3xXyK1cJ9o2p4s6u8w0y2A"
 needs_ssh = pytest.mark.skipif(
@@ -68,17 +68,20 @@ def test_what_is_no_public_key_is_refused_with_its_host(key):
 @pytest.mark.parametrize("port", [None, 0, 65536, "22", 22.0, True, "22\nHost *"])
 def test_what_is_no_port_is_refused_with_its_host(port):
     with pytest.raises(UserError, match=r"^host algo-2: expected the port"):
-        Server.from_dict({"key": KEY, "port": port}, host="algo-2")
+        SshServer.from_dict({"key": KEY, "port": port}, host="algo-2")
 
 
 def test_a_server_is_told_and_understood():
-    server = Server(key=KEY, port=2222)
-    assert Server.from_dict(json.loads(json.dumps(server.to_dict())), host="x") == server
+    server = SshServer(key=KEY, port=2222)
+    assert SshServer.from_dict(json.loads(json.dumps(server.to_dict())), host="x") == server
 
 
 @needs_ssh
 def test_a_client_knows_exactly_the_servers_it_was_told(tmp_path):
-    servers = {"algo-2": Server(key=KEY, port=2222), "algo-10": Server(key=KEY[:-1] + "B", port=23)}
+    servers = {
+        "algo-2": SshServer(key=KEY, port=2222),
+        "algo-10": SshServer(key=KEY[:-1] + "B", port=23),
+    }
     agent = ssh.connect(tmp_path, servers)
     assert (tmp_path / "known_hosts").read_text() == f"algo-2 {KEY}\nalgo-10 {KEY[:-1]}B\n"
 
@@ -123,17 +126,14 @@ def test_a_user_without_a_name_is_told(tmp_path, monkeypatch):
         ssh.connect(tmp_path, {})
 
 
-def test_a_server_that_is_missing_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(ssh, "SSHD", tmp_path / "sshd")
+def test_a_server_that_is_missing_is_an_error(tmp_path):
     with pytest.raises(UserError, match="install openssh-server"):
-        ssh.check_server()
+        ssh.check_server(sshd=tmp_path / "sshd")
 
 
-def test_a_folder_that_sshd_insists_on_and_cannot_have_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_sshd_insists_on_and_cannot_have_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "sshd").touch(mode=0o755)
     (tmp_path / "file").touch()
-    monkeypatch.setattr(ssh, "SSHD", tmp_path / "sshd")
-    monkeypatch.setattr(ssh, "RUN_SSHD", tmp_path / "file/sshd")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(UserError, match=r"file/sshd: cannot be made: .*--tmpfs /run"):
-        ssh.check_server()
+        ssh.check_server(sshd=tmp_path / "sshd", run_folder=tmp_path / "file/sshd")
