@@ -42,7 +42,7 @@ def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Itera
 
 def _examine_model(job: Job, probes: Probes) -> Finding:
     """Report the model that is to be imported."""
-    from trainer.packaging import choose, read_contents
+    from trainer.packaging import choose_model, read_contents
 
     if not job.input:
         return problem("--input", "not given", "name the model to import, or a channel `input`")
@@ -52,7 +52,9 @@ def _examine_model(job: Job, probes: Probes) -> Finding:
         )
         return replace(found, about="--input", text=f"{job.input}: {found.text}")
     try:
-        model = choose(read_contents(Path(local_path(job.input, flag="--input")), name=job.input))
+        model = choose_model(
+            read_contents(Path(local_path(job.input, flag="--input")), name=job.input)
+        )
     except UserError as error:
         return problem("--input", str(error), "trainer package --inspect tells more")
     place = f", {model.place}" if model.place else ""

@@ -1,19 +1,26 @@
 from . import package as package
-from .contents import plain as plain, read_contents as read_contents
+from .contents import printable as printable, read_contents as read_contents
 from .convert import check_loads as check_loads
 from .layout import (
     ARCHIVE as ARCHIVE,
     NUMBERED as NUMBERED,
-    copy as copy,
-    put as put,
+    SERVO as SERVO,
+    copy_files as copy_files,
+    put_model as put_model,
     versions_in as versions_in,
 )
-from .locate import CODE as CODE, GRAPH as GRAPH, choose as choose, version_of as version_of
+from .locate import (
+    CODE as CODE,
+    GRAPH as GRAPH,
+    choose_model as choose_model,
+    find_saved_models as find_saved_models,
+    version_of as version_of,
+)
 from .package_options import PackageOptions as PackageOptions
-from .prepare import ready as ready
+from .prepare import prepare_model as prepare_model
 from .row_independence import (
     Arrays as Arrays,
-    Verdict as Verdict,
+    RowBehavior as RowBehavior,
     read_mark as read_mark,
     try_rows as try_rows,
     write_mark as write_mark,

@@ -134,7 +134,7 @@ def files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Text from an artifact as a terminal may have it."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
@@ -189,7 +189,7 @@ def _keras(path: Path, name: str) -> Contents:
     if damaged:
         raise UserError(
             subject=name,
-            problem=f"not a whole .keras file: its {plain(damaged)} is damaged",
+            problem=f"not a whole .keras file: its {printable(damaged)} is damaged",
         )
 
     @contextlib.contextmanager

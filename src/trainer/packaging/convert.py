@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.models import loader
-from trainer.packaging.contents import plain
+from trainer.packaging.contents import printable
 from trainer.runtime import import_tensorflow
 from trainer.storage import plain_names
 
@@ -43,7 +43,7 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
         if missing:
             raise UserError(
                 subject=name,
-                problem=f"it needs {plain(missing[1])}, which Keras has not",
+                problem=f"it needs {printable(missing[1])}, which Keras has not",
                 remedy="name the module that registers it by --module",
             ) from None
         raise UserError(
@@ -80,4 +80,4 @@ def _first(error: Exception) -> str:
     # What comes after the first line are objects, and the operations that led there.
     lines = str(error).strip().splitlines()
     first = " ".join(lines[0].split())[:300] if lines else repr(error)
-    return plain(f"{type(error).__name__}: {first}")
+    return printable(f"{type(error).__name__}: {first}")

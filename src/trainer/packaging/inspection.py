@@ -10,9 +10,9 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.packaging import keras_file, mxnet, saved_model
-from trainer.packaging.contents import Contents, plain, read_contents
-from trainer.packaging.locate import CODE, GRAPH, Found, find, inside, instead
-from trainer.packaging.saved_model import Signature, Tensor
+from trainer.packaging.contents import Contents, printable, read_contents
+from trainer.packaging.locate import CODE, GRAPH, LocatedModel, inside, instead, locate_models
+from trainer.packaging.saved_model import SignatureDef, TensorInfo
 
 SAGEMAKER, SERVING, VERTEX, MXNET = (
     "SageMaker TensorFlow",
@@ -25,7 +25,7 @@ PACKED = "wants it as model.tar.gz: trainer package --source"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class InspectedModel:
     """A model in an artifact.
 
     Attributes:
@@ -43,12 +43,12 @@ class Model:
     version: int | None
     by: str
     tags: tuple[str, ...] = ()
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[SignatureDef, ...] = ()
     problem: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taker:
+class ServingTarget:
     """A container that serves models.
 
     Attributes:
@@ -79,10 +79,10 @@ class Artifact:
     form: str
     files: int
     size: int
-    models: tuple[Model, ...]
+    models: tuple[InspectedModel, ...]
     instead: str | None
     code: tuple[str, ...]
-    takers: tuple[Taker, ...]
+    takers: tuple[ServingTarget, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON has it; shapes have null for a size that is left open."""
@@ -99,7 +99,7 @@ def inspect(path: Path) -> Artifact:
         UserError: It is not there, damaged, or not safe to read.
     """
     of = read_contents(path)
-    models = tuple(_model(of, found) for found in find(of))
+    models = tuple(_model(of, found) for found in locate_models(of))
     return Artifact(
         form=of.form,
         files=len(of.sizes),
@@ -114,30 +114,32 @@ def inspect(path: Path) -> Artifact:
 def describe(artifact: Artifact, *, name: str) -> list[str]:
     """The same in lines for people."""
     size = artifact.size / 1e6
-    lines = [f"{plain(name)}: {artifact.form}, {artifact.files} files, {size:.2f} MB unpacked"]
+    lines = [f"{printable(name)}: {artifact.form}, {artifact.files} files, {size:.2f} MB unpacked"]
     for model in artifact.models:
-        place = plain(model.place) or "at the top"
+        place = printable(model.place) or "at the top"
         version = "" if model.version is None else f", version {model.version}"
-        tags = f", tags {plain(' '.join(model.tags))}" if model.tags else ""
-        lines.append(f"{model.kind} {place}{version}{tags}, by {plain(model.by)}")
+        tags = f", tags {printable(' '.join(model.tags))}" if model.tags else ""
+        lines.append(f"{model.kind} {place}{version}{tags}, by {printable(model.by)}")
         if model.problem:
-            lines.append(f"  problem: {plain(model.problem)}")
+            lines.append(f"  problem: {printable(model.problem)}")
         for signature in model.signatures:
             method = signature.method.rpartition("/")[2]
-            lines.append(f"  {plain(signature.name)}{f' ({plain(method)})' if method else ''}")
-            lines += [f"    in  {plain(str(tensor))}" for tensor in signature.inputs]
-            lines += [f"    out {plain(str(tensor))}" for tensor in signature.outputs]
+            lines.append(
+                f"  {printable(signature.name)}{f' ({printable(method)})' if method else ''}"
+            )
+            lines += [f"    in  {printable(str(tensor))}" for tensor in signature.inputs]
+            lines += [f"    out {printable(str(tensor))}" for tensor in signature.outputs]
     if not artifact.models:
-        lines.append(f"no model: {plain(artifact.instead or '')}")
+        lines.append(f"no model: {printable(artifact.instead or '')}")
     if artifact.code:
-        lines.append(f"code: {plain(' '.join(artifact.code))}")
+        lines.append(f"code: {printable(' '.join(artifact.code))}")
     for taker in artifact.takers:
         note = f" ({taker.note})" if taker.note else ""
         lines.append(f"{'taken by' if taker.takes else 'not by'} {taker.name}{note}")
     return lines
 
 
-def _model(of: Contents, found: Found) -> Model:
+def _model(of: Contents, found: LocatedModel) -> InspectedModel:
     told: dict[str, Any] = {"kind": found.kind, "place": found.place, "version": found.version}
     try:
         if found.kind == "saved_model":
@@ -147,11 +149,11 @@ def _model(of: Contents, found: Found) -> Model:
         if found.kind == "keras":
             return _keras(of, found, told)
     except UserError as error:
-        return Model(**told, by="unknown", problem=str(error).removeprefix(f"{of.name}: "))
-    return Model(**told, by="unknown", problem="inside another artifact: inspect that")
+        return InspectedModel(**told, by="unknown", problem=str(error).removeprefix(f"{of.name}: "))
+    return InspectedModel(**told, by="unknown", problem="inside another artifact: inspect that")
 
 
-def _saved_model(of: Contents, found: Found, told: dict[str, Any]) -> Model:
+def _saved_model(of: Contents, found: LocatedModel, told: dict[str, Any]) -> InspectedModel:
     name = f"{found.place}/{GRAPH}".lstrip("/")
     with of.open(name) as file:
         graph = saved_model.read(file, of.sizes[name], name=name)
@@ -161,19 +163,21 @@ def _saved_model(of: Contents, found: Found, told: dict[str, Any]) -> Model:
     except UserError as error:
         problem = str(error)
     by = f"TensorFlow {graph.tensorflow or 'of an unknown version'}"
-    return Model(**told, by=by, tags=graph.tags, signatures=graph.signatures, problem=problem)
+    return InspectedModel(
+        **told, by=by, tags=graph.tags, signatures=graph.signatures, problem=problem
+    )
 
 
-def _keras(of: Contents, found: Found, told: dict[str, Any]) -> Model:
+def _keras(of: Contents, found: LocatedModel, told: dict[str, Any]) -> InspectedModel:
     if found.place:
-        return Model(**told, by="Keras", problem="inside another artifact: inspect that")
+        return InspectedModel(**told, by="Keras", problem="inside another artifact: inspect that")
     model = keras_file.read(of)
-    call = Signature(name="call", method="", inputs=model.inputs, outputs=())
+    call = SignatureDef(name="call", method="", inputs=model.inputs, outputs=())
     by = f"Keras {model.keras or 'of an unknown version'}"
-    return Model(**told, by=by, signatures=(call,))
+    return InspectedModel(**told, by=by, signatures=(call,))
 
 
-def _mxnet(of: Contents, told: dict[str, Any]) -> Model:
+def _mxnet(of: Contents, told: dict[str, Any]) -> InspectedModel:
     missing = [name for name in (mxnet.PARAMS, mxnet.SHAPES) if name not in of.sizes]
     if missing:
         raise UserError(subject="", problem=f"{missing[0]} is missing")
@@ -182,14 +186,14 @@ def _mxnet(of: Contents, told: dict[str, Any]) -> Model:
     with of.open(mxnet.PARAMS) as file:
         params = mxnet.read_params(file, name=mxnet.PARAMS)
     mxnet.check(symbol, params, shapes, name=mxnet.SYMBOL)
-    inputs = [Tensor(name=n, dtype=params.dtype, shape=shape) for n, shape in shapes.items()]
-    outputs = [Tensor(name=n, dtype=params.dtype, shape=None) for n in symbol.outputs]
-    call = Signature(name="forward", method="", inputs=tuple(inputs), outputs=tuple(outputs))
+    inputs = [TensorInfo(name=n, dtype=params.dtype, shape=shape) for n, shape in shapes.items()]
+    outputs = [TensorInfo(name=n, dtype=params.dtype, shape=None) for n in symbol.outputs]
+    call = SignatureDef(name="forward", method="", inputs=tuple(inputs), outputs=tuple(outputs))
     by = f"MXNet, {len(params.names)} arrays of {params.numbers} numbers"
-    return Model(**told, by=by, signatures=(call,))
+    return InspectedModel(**told, by=by, signatures=(call,))
 
 
-def _takers(form: str, models: tuple[Model, ...]) -> Iterator[Taker]:
+def _takers(form: str, models: tuple[InspectedModel, ...]) -> Iterator[ServingTarget]:
     whole = [model for model in models if not model.problem]
     graphs = [model for model in whole if model.kind == "saved_model"]
     default = any(s.name == saved_model.DEFAULT for model in graphs for s in model.signatures)
@@ -198,38 +202,40 @@ def _takers(form: str, models: tuple[Model, ...]) -> Iterator[Taker]:
     yield _vertex(form, graphs, default) if graphs else _none(VERTEX, whole)
     if not any(model.kind == "mxnet" for model in whole):
         note = f"wants {mxnet.SYMBOL}, {mxnet.PARAMS} and {mxnet.SHAPES} at the top"
-        yield Taker(name=MXNET, takes=False, note=note)
+        yield ServingTarget(name=MXNET, takes=False, note=note)
     elif form != "tar.gz":
-        yield Taker(name=MXNET, takes=False, note=PACKED)
+        yield ServingTarget(name=MXNET, takes=False, note=PACKED)
     else:
-        yield Taker(name=MXNET, takes=True, note="")
+        yield ServingTarget(name=MXNET, takes=True, note="")
 
 
-def _none(name: str, whole: list[Model]) -> Taker:
+def _none(name: str, whole: list[InspectedModel]) -> ServingTarget:
     keras = any(model.kind == "keras" for model in whole)
     make = ", which trainer package --source makes of it" if keras else ""
-    return Taker(name=name, takes=False, note=f"wants a SavedModel{make}")
+    return ServingTarget(name=name, takes=False, note=f"wants a SavedModel{make}")
 
 
-def _sagemaker(form: str, graphs: list[Model], default: bool) -> Taker:
+def _sagemaker(form: str, graphs: list[InspectedModel], default: bool) -> ServingTarget:
     if all(model.version is None for model in graphs):
-        return Taker(name=SAGEMAKER, takes=False, note=NUMBERED)
+        return ServingTarget(name=SAGEMAKER, takes=False, note=NUMBERED)
     if form != "tar.gz":
-        return Taker(name=SAGEMAKER, takes=False, note=PACKED)
+        return ServingTarget(name=SAGEMAKER, takes=False, note=PACKED)
     note = "" if default else f"each request must name a signature: no {saved_model.DEFAULT}"
-    return Taker(name=SAGEMAKER, takes=True, note=note)
+    return ServingTarget(name=SAGEMAKER, takes=True, note=note)
 
 
-def _serving(form: str, graphs: list[Model]) -> Taker:
+def _serving(form: str, graphs: list[InspectedModel]) -> ServingTarget:
     versions = [model for model in graphs if model.version is not None]
     if not versions:
-        return Taker(name=SERVING, takes=False, note=NUMBERED)
+        return ServingTarget(name=SERVING, takes=False, note=NUMBERED)
     base = versions[0].place.rpartition("/")[0]
     unpacked = "" if form == "folder" else ", once unpacked"
-    return Taker(name=SERVING, takes=True, note=f"base path {plain(base) or 'the top'}{unpacked}")
+    return ServingTarget(
+        name=SERVING, takes=True, note=f"base path {printable(base) or 'the top'}{unpacked}"
+    )
 
 
-def _vertex(form: str, graphs: list[Model], default: bool) -> Taker:
+def _vertex(form: str, graphs: list[InspectedModel], default: bool) -> ServingTarget:
     note = ""
     if all(model.place for model in graphs):
         note = "wants saved_model.pb in the folder itself: trainer train --layout flat"
@@ -237,4 +243,4 @@ def _vertex(form: str, graphs: list[Model], default: bool) -> Taker:
         note = "wants it unpacked"
     elif not default:
         note = f"wants a signature {saved_model.DEFAULT}"
-    return Taker(name=VERTEX, takes=not note, note=note)
+    return ServingTarget(name=VERTEX, takes=not note, note=note)

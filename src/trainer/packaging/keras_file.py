@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.packaging.contents import Contents
-from trainer.packaging.saved_model import Tensor
+from trainer.packaging.saved_model import TensorInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class KerasModel:
 
     name: str
     keras: str
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[TensorInfo, ...]
 
 
 def read(of: Contents) -> KerasModel:
@@ -47,9 +47,9 @@ def read(of: Contents) -> KerasModel:
     return KerasModel(name=name, keras=version, inputs=inputs)
 
 
-def _input(config: dict[str, Any]) -> Tensor:
+def _input(config: dict[str, Any]) -> TensorInfo:
     dtype = config["dtype"]
     if isinstance(dtype, dict):
         dtype = dtype["config"]["name"]
     shape = tuple(None if size is None else int(size) for size in config["batch_shape"])
-    return Tensor(name=str(config["name"]), dtype=str(dtype), shape=shape)
+    return TensorInfo(name=str(config["name"]), dtype=str(dtype), shape=shape)

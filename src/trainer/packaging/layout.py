@@ -27,7 +27,7 @@ ARCHIVE = "model.tar.gz"
 PARTS = ("variables", "assets", "assets.extra")
 
 
-def put(
+def put_model(
     model_dir: Path, layout: str, write: Callable[[Path], None], *, code: Path | None = None
 ) -> Path:
     """Have a model written, and put it where the layout wants it; nothing is left if that fails.
@@ -84,7 +84,7 @@ def next_version(folder: Path) -> int:
     return max((number for number in there if number is not None), default=0) + 1
 
 
-def copy(found: dict[str, Path], to: Path) -> None:
+def copy_files(found: dict[str, Path], to: Path) -> None:
     """Copy files under the names that they have in a folder."""
     for name, file in found.items():
         place = to / name
@@ -103,7 +103,7 @@ def _put_code(code: Path, place: Path) -> None:
     if place.exists():
         local.remove_folder(place)
     with local.new_folder(place) as part:
-        copy(files(code), part)
+        copy_files(files(code), part)
 
 
 def _flatten(part: Path, model_dir: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer.config import UserError
 from trainer.packaging import mxnet
-from trainer.packaging.contents import Contents, plain
+from trainer.packaging.contents import Contents, printable
+from trainer.storage import links_to_ancestor
 
 GRAPH = "saved_model.pb"
 LONGEST = 255  # characters in a name of a folder
@@ -24,7 +27,7 @@ OTHERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class LocatedModel:
     """A model in an artifact.
 
     Attributes:
@@ -54,10 +57,10 @@ def version_of(name: str) -> int | None:
     return number if number < 2**63 else None
 
 
-def find(of: Contents) -> list[Found]:
+def locate_models(of: Contents) -> list[LocatedModel]:
     """All models in an artifact, the one nearest to the top first."""
     if of.form == "keras":
-        return [Found(kind="keras", place="")]
+        return [LocatedModel(kind="keras", place="")]
     models = []
     for name in of.sizes:
         folder, _, file = name.rpartition("/")
@@ -65,23 +68,45 @@ def find(of: Contents) -> list[Found]:
             continue
         if file == GRAPH:
             last = folder.rpartition("/")[2]
-            models.append(Found(kind="saved_model", place=folder, version=version_of(last)))
+            models.append(LocatedModel(kind="saved_model", place=folder, version=version_of(last)))
         elif file.endswith(".keras"):
-            models.append(Found(kind="keras", place=name))
+            models.append(LocatedModel(kind="keras", place=name))
         elif file == mxnet.SYMBOL and not folder:
-            models.append(Found(kind="mxnet", place=""))
+            models.append(LocatedModel(kind="mxnet", place=""))
         elif file.endswith((".tar.gz", ".tgz")) and of.form == "folder":
-            models.append(Found(kind="archive", place=name))
+            models.append(LocatedModel(kind="archive", place=name))
     return sorted(models, key=lambda m: (m.place.count("/"), m.base, m.version or 0))
 
 
-def choose(of: Contents, *, version: int | None = None) -> Found:
+def find_saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
+    """Yield the folders of SavedModels on disk, in the order of their names.
+
+    Args:
+        folder: It and what is below it is looked at, hidden folders and those in a model left out.
+        depth: How many folders down.
+    """
+    if (folder / GRAPH).is_file():
+        yield folder
+        return
+    if not depth:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except OSError:
+        return
+    for name in names:
+        if not links_to_ancestor(folder / name):
+            yield from find_saved_models(folder / name, depth=depth - 1)
+
+
+def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
     """The one model that is meant: of several versions the newest, or the one asked for.
 
     Raises:
         UserError: There is none, or there are several.
     """
-    models = find(of)
+    models = locate_models(of)
     if not models:
         raise UserError(
             subject=of.name,
@@ -91,7 +116,9 @@ def choose(of: Contents, *, version: int | None = None) -> Found:
     newest = {(model.kind, model.base, model.version is None): model for model in models}
     if len(newest) > 1:
         shown = list(newest.values())[:4]
-        names = ", ".join(f"{plain(model.place) or 'its top'} ({model.kind})" for model in shown)
+        names = ", ".join(
+            f"{printable(model.place) or 'its top'} ({model.kind})" for model in shown
+        )
         raise UserError(
             subject=of.name,
             problem=f"holds several models: {names}",
@@ -102,7 +129,7 @@ def choose(of: Contents, *, version: int | None = None) -> Found:
         if one.version is not None and one.version == other.version:
             raise UserError(
                 subject=of.name,
-                problem=f"{plain(one.place)} and {plain(other.place)} are both version "
+                problem=f"{printable(one.place)} and {printable(other.place)} are both version "
                 f"{one.version}",
                 remedy="name one of them",
             )
@@ -128,6 +155,8 @@ def instead(names: Mapping[str, int]) -> str:
     for name in names:
         for end, what in OTHERS.items():
             if name.endswith(end):
-                return f"{plain(name)} is {what}"
-    held = ", ".join(plain(n) for n in sorted({n.split("/")[0] for n in names})[:5]) or "nothing"
+                return f"{printable(name)} is {what}"
+    held = (
+        ", ".join(printable(n) for n in sorted({n.split("/")[0] for n in names})[:5]) or "nothing"
+    )
     return f"expected saved_model.pb, a .keras file or model.tar.gz, found {held}"

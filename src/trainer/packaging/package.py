@@ -20,7 +20,7 @@ from trainer.packaging.inspection import describe, inspect
 from trainer.packaging.layout import SERVO
 from trainer.packaging.locate import CODE, version_of
 from trainer.packaging.package_options import PackageOptions
-from trainer.packaging.prepare import ready
+from trainer.packaging.prepare import prepare_model
 from trainer.packaging.tarball import pack
 from trainer.packaging.user_code import code_files
 from trainer.runtime import output
@@ -47,7 +47,7 @@ def run(args: PackageOptions, *, as_json: bool) -> None:
                 subject=f"--inspect {args.inspect}, --source {args.source}",
                 problem="give one of them",
             )
-        tell(Path(args.inspect), as_json=as_json)
+        print_contents(Path(args.inspect), as_json=as_json)
         return
     if not args.source:
         raise UserError(
@@ -69,7 +69,7 @@ def run(args: PackageOptions, *, as_json: bool) -> None:
                     problem=f"is for --framework {framework} only",
                 )
     (_mxnet if args.framework == "mxnet" else _tensorflow)(args, args.source, out)
-    tell(out, as_json=False)
+    print_contents(out, as_json=False)
 
 
 def _local(args: PackageOptions) -> PackageOptions:
@@ -87,7 +87,7 @@ def _local(args: PackageOptions) -> PackageOptions:
     return dataclasses.replace(args, **paths)
 
 
-def tell(path: Path, *, as_json: bool) -> None:
+def print_contents(path: Path, *, as_json: bool) -> None:
     """Print what an artifact holds."""
     artifact = inspect(path)
     if as_json:
@@ -103,7 +103,7 @@ def _tensorflow(args: PackageOptions, source: str, out: Path) -> None:
             problem="expected a number of 0 or more, of 64 bits",
         )
     code = code_files(Path(args.code), handlers=True) if args.code else None
-    with ready(
+    with prepare_model(
         Path(source),
         name=f"--source {source}",
         version=args.version,

@@ -11,12 +11,12 @@ from trainer.config import UserError
 from trainer.packaging import saved_model
 from trainer.packaging.contents import ARCHIVE, files, read_contents
 from trainer.packaging.convert import convert
-from trainer.packaging.locate import CODE, GRAPH, choose, version_of
+from trainer.packaging.locate import CODE, GRAPH, choose_model, version_of
 from trainer.storage import unfinished, unpack
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
+class PreparedModel:
     """A SavedModel.
 
     Attributes:
@@ -29,20 +29,20 @@ class Ready:
 
     files: dict[str, Path]
     version: int | None
-    graph: saved_model.Graph
+    graph: saved_model.MetaGraph
     code: Path | None
     origin: str
 
 
 @contextlib.contextmanager
-def ready(
+def prepare_model(
     source: Path,
     *,
     name: str,
     version: int | None = None,
     module: str | None = None,
     scratch: Path | None = None,
-) -> Iterator[Ready]:
+) -> Iterator[PreparedModel]:
     """Bring a model to disk as a SavedModel, and check that servers can load and call it.
 
     Args:
@@ -62,7 +62,7 @@ def ready(
     with unfinished.temporary_folder(scratch) as folder:
         work, root, origin = Path(folder), source, source.name
         of = read_contents(root, name=name)
-        model = choose(of, version=version)
+        model = choose_model(of, version=version)
         if model.kind == "archive":
             root, name, origin = (
                 root / model.place,
@@ -70,7 +70,7 @@ def ready(
                 f"{origin}/{model.place}",
             )
             of = read_contents(root, name=name)
-            model = choose(of, version=version)
+            model = choose_model(of, version=version)
         if of.form in ("tar.gz", "tar"):
             unpack(root, work / "unpacked", name=name, limits=ARCHIVE)
             root = work / "unpacked"
@@ -100,7 +100,7 @@ def ready(
         graph = _graph(found[GRAPH], name)
         saved_model.check(graph, found, name=name)
         code = root / CODE
-        yield Ready(
+        yield PreparedModel(
             files=found,
             version=number,
             graph=graph,
@@ -109,7 +109,7 @@ def ready(
         )
 
 
-def _graph(file: Path, name: str) -> saved_model.Graph:
+def _graph(file: Path, name: str) -> saved_model.MetaGraph:
     try:
         with file.open("rb") as opened:
             size = file.stat().st_size

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.packaging.locate import GRAPH
+
 # TensorFlow Serving reads one file in there, by a name of its own.
 MARK = Path("assets.extra/row_independence.json")
-GRAPH = "saved_model.pb"
 # Kernels for another number of rows round otherwise. Of an output's largest value.
 SAME = 1e-4
 
 Arrays = Mapping[str, np.ndarray]
 
 
-class Verdict(Enum):
+class RowBehavior(Enum):
     """Result of a trial."""
 
     INDEPENDENT = "each row is computed by itself"
@@ -32,7 +33,7 @@ class Verdict(Enum):
     UNKNOWN = "all rows have the same answer"
 
 
-def try_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> Verdict:
+def try_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> RowBehavior:
     """Compare the answers for rows alone with those for the same rows together.
 
     Args:
@@ -48,12 +49,12 @@ def try_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> Verdict:
         for name, value in together.items():
             single = [answer[name] for answer in alone]
             if not value.ndim or len(value) != len(order) or {len(s) for s in single} != {1}:
-                return Verdict.DEPENDENT
+                return RowBehavior.DEPENDENT
             if not _same(value, np.concatenate([single[i] for i in order])):
-                return Verdict.DEPENDENT
+                return RowBehavior.DEPENDENT
     first = alone[0]
     varies = any(not np.array_equal(first[n], a[n]) for a in alone for n in first)
-    return Verdict.INDEPENDENT if varies else Verdict.UNKNOWN
+    return RowBehavior.INDEPENDENT if varies else RowBehavior.UNKNOWN
 
 
 def write_mark(folder: Path, signatures: Iterable[str]) -> None:

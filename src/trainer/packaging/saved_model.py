@@ -14,7 +14,7 @@ from typing import IO
 
 from trainer.config import UserError
 from trainer.data import BYTES, WireError, fields, pick, varint
-from trainer.packaging.contents import plain
+from trainer.packaging.contents import printable
 
 # One type, one entry: the formatter would give each a line.
 # fmt: off
@@ -34,7 +34,7 @@ SERVE, DEFAULT = "serve", "serving_default"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tensor:
+class TensorInfo:
     """An argument or a result of a signature.
 
     Attributes:
@@ -55,7 +55,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signature:
+class SignatureDef:
     """One way to call a model.
 
     Attributes:
@@ -67,12 +67,12 @@ class Signature:
 
     name: str
     method: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Graph:
+class MetaGraph:
     """What `saved_model.pb` says.
 
     Attributes:
@@ -84,11 +84,11 @@ class Graph:
 
     tags: tuple[str, ...]
     tensorflow: str
-    signatures: tuple[Signature, ...]
+    signatures: tuple[SignatureDef, ...]
     assets: tuple[str, ...] = ()
 
 
-def read(file: IO[bytes], size: int, *, name: str) -> Graph:
+def read(file: IO[bytes], size: int, *, name: str) -> MetaGraph:
     """Read a `saved_model.pb` without the operations in it, which may take 2 GB.
 
     Args:
@@ -109,7 +109,7 @@ def read(file: IO[bytes], size: int, *, name: str) -> Graph:
     return parse(raw, name=name)
 
 
-def parse(raw: bytes, *, name: str) -> Graph:
+def parse(raw: bytes, *, name: str) -> MetaGraph:
     """Read a `saved_model.pb`.
 
     Args:
@@ -136,7 +136,7 @@ def parse(raw: bytes, *, name: str) -> Graph:
     return min(graphs, key=lambda graph: (SERVE not in graph.tags, len(graph.tags)))
 
 
-def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
+def check(graph: MetaGraph, names: Iterable[str], *, name: str) -> None:
     """Raise a UserError unless a server can load and call the model.
 
     Args:
@@ -162,7 +162,7 @@ def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
         if f"assets/{asset}" not in names:
             raise UserError(
                 subject=name,
-                problem=f"its asset assets/{plain(asset)} is missing",
+                problem=f"its asset assets/{printable(asset)} is missing",
             )
     parts: dict[int, set[int]] = {}
     index = False
@@ -184,7 +184,7 @@ def check(graph: Graph, names: Iterable[str], *, name: str) -> None:
         )
 
 
-def _graph(raw: bytes, span: tuple[int, int]) -> Graph:
+def _graph(raw: bytes, span: tuple[int, int]) -> MetaGraph:
     tags: list[str] = []
     version = ""
     signatures = []
@@ -208,12 +208,12 @@ def _graph(raw: bytes, span: tuple[int, int]) -> Graph:
                 assets += _inside(raw, value, 5, 1, 2, 2)
     ordered = tuple(sorted(signatures, key=lambda signature: signature.name))
     files = tuple(_text(raw, span) for span in assets)
-    return Graph(tags=tuple(tags), tensorflow=version, signatures=ordered, assets=files)
+    return MetaGraph(tags=tuple(tags), tensorflow=version, signatures=ordered, assets=files)
 
 
-def _signature(raw: bytes, span: tuple[int, int], name: str) -> Signature:
+def _signature(raw: bytes, span: tuple[int, int], name: str) -> SignatureDef:
     method = ""
-    tensors: Mapping[int, dict[str, Tensor]] = {1: {}, 2: {}}
+    tensors: Mapping[int, dict[str, TensorInfo]] = {1: {}, 2: {}}
     for number, part in _messages(raw, span):
         if number in tensors:
             key, value = _entry(raw, part)
@@ -221,10 +221,10 @@ def _signature(raw: bytes, span: tuple[int, int], name: str) -> Signature:
         elif number == 3:
             method = _text(raw, part)
     inputs, outputs = (tuple(named[key] for key in sorted(named)) for named in tensors.values())
-    return Signature(name=name, method=method, inputs=inputs, outputs=outputs)
+    return SignatureDef(name=name, method=method, inputs=inputs, outputs=outputs)
 
 
-def _tensor(raw: bytes, span: tuple[int, int], name: str) -> Tensor:
+def _tensor(raw: bytes, span: tuple[int, int], name: str) -> TensorInfo:
     dtype = 0
     shape: tuple[int | None, ...] | None = None
     for number, wire, start, stop in fields(raw, *span):
@@ -234,7 +234,7 @@ def _tensor(raw: bytes, span: tuple[int, int], name: str) -> Tensor:
             shape = _shape(raw, (start, stop))
     # References to variables, as TensorFlow 1 has them, are 100 higher.
     known = DTYPES.get(dtype) or DTYPES.get(dtype - 100) or f"type {dtype}"
-    return Tensor(name=name, dtype=known, shape=shape)
+    return TensorInfo(name=name, dtype=known, shape=shape)
 
 
 def _shape(raw: bytes, span: tuple[int, int]) -> tuple[int | None, ...] | None:

@@ -15,10 +15,10 @@ from trainer.packaging import (
     DEFAULT,
     Arrays,
     Inputs,
-    Verdict,
+    RowBehavior,
     call_written,
     inputs_of,
-    put,
+    put_model,
     save_model,
     try_rows,
     write_mark,
@@ -85,7 +85,7 @@ def export(
         save_model(served, folder, signatures=signatures, device=device)
         _compare(folder, module=module, signatures=signatures, sample=sample)
 
-    return put(model_dir, layout, write)
+    return put_model(model_dir, layout, write)
 
 
 def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: Any) -> None:
@@ -145,7 +145,7 @@ def _independent(served: Any, inputs: Inputs) -> bool:
 
     try:
         rows = {name: np.asarray(value[:ROWS]) for name, value in inputs.items()}
-        return try_rows(call, rows) is Verdict.INDEPENDENT
+        return try_rows(call, rows) is RowBehavior.INDEPENDENT
     except (tf.errors.OpError, ValueError, TypeError):
         # It takes only certain numbers of rows.
         return False

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from trainer.config import Job, UserError
-from trainer.packaging import check_loads, copy, plain, put, ready
+from trainer.packaging import check_loads, copy_files, prepare_model, printable, put_model
 from trainer.runtime import Reporter, output
 from trainer.storage import local
 from trainer.training import preflight
@@ -44,20 +44,21 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     begun = time.monotonic()
     name = f"--input {job.input}"
     module = None if job.module == Job.module else job.module
-    with ready(Path(job.input), name=name, module=module) as model:
-        reporter.info(f"import: {plain(model.origin)}, {len(model.files)} files")
+    with prepare_model(Path(job.input), name=name, module=module) as model:
+        reporter.info(f"import: {printable(model.origin)}, {len(model.files)} files")
 
         def write(folder: Path) -> None:
-            copy(model.files, folder)
+            copy_files(model.files, folder)
             check_loads(folder, name=name)
 
-        path = put(Path(job.model_dir), job.layout, write, code=model.code)
+        path = put_model(Path(job.model_dir), job.layout, write, code=model.code)
         size = sum(file.stat().st_size for file in model.files.values())
     for signature in model.graph.signatures:
         takes = ", ".join(map(str, signature.inputs))
         gives = ", ".join(map(str, signature.outputs))
         reporter.info(
-            f"signature={plain(signature.name)} takes {plain(takes)}; gives {plain(gives)}"
+            f"signature={printable(signature.name)} takes {printable(takes)}; "
+            f"gives {printable(gives)}"
         )
     where = stage.destination.model_written(path)
     report = {

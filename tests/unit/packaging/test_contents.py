@@ -8,7 +8,7 @@ from trainer.config.errors import UserError
 from trainer.packaging import contents as module
 from trainer.packaging.contents import files, read_contents
 from trainer.packaging.keras_file import read as keras_model
-from trainer.packaging.prepare import ready
+from trainer.packaging.prepare import prepare_model
 
 
 def test_a_folder_an_archive_and_a_keras_file_are_read_alike(tmp_path):
@@ -116,7 +116,7 @@ def test_a_keras_file_with_a_damaged_or_cut_part_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     shutil.copy(path, tmp_path / "folder")
     for source in (archive, tmp_path / "folder"):
-        with pytest.raises(UserError, match=told), ready(source, name="--source x"):
+        with pytest.raises(UserError, match=told), prepare_model(source, name="--source x"):
             pass
     path.write_bytes(raw[:-10])
     with pytest.raises(UserError, match=r"not a whole \.keras file"):

@@ -8,7 +8,7 @@ from trainer.config.errors import UserError
 from trainer.packaging import mxnet
 from trainer.packaging.contents import files
 from trainer.packaging.inspection import MXNET, SAGEMAKER, SERVING, VERTEX, describe, inspect
-from trainer.packaging.prepare import ready
+from trainer.packaging.prepare import prepare_model
 from trainer.packaging.tarball import pack
 
 
@@ -65,7 +65,7 @@ def test_a_model_that_refers_to_a_file_that_is_missing_is_taken_by_nobody(tmp_pa
     assert inspect(place()).models[0].problem == "1: its asset assets/vocab.txt is missing"
     assert not takers(place())
     told = r"its asset assets/vocab\.txt is missing"
-    with pytest.raises(UserError, match=told), ready(place(), name="--source x"):
+    with pytest.raises(UserError, match=told), prepare_model(place(), name="--source x"):
         pass
     (model / "assets").mkdir()
     (model / "assets/vocab.txt").write_text("yes")

@@ -3,7 +3,7 @@ from made_models import checkpoint, keras_file, member, saved_model, tar
 
 from trainer.config.errors import UserError
 from trainer.packaging.contents import read_contents
-from trainer.packaging.locate import Found, choose, find, inside
+from trainer.packaging.locate import LocatedModel, choose_model, inside, locate_models
 from trainer.serving.models import discover
 
 
@@ -12,18 +12,18 @@ def test_the_newest_version_is_chosen_by_number(tmp_path, base):
     for version in ("9", "10"):
         saved_model(tmp_path / base / version)
     of = read_contents(tmp_path)
-    assert choose(of) == Found(kind="saved_model", place=f"{base}10", version=10)
-    assert choose(of, version=9).place == f"{base}9"
+    assert choose_model(of) == LocatedModel(kind="saved_model", place=f"{base}10", version=10)
+    assert choose_model(of, version=9).place == f"{base}9"
     with pytest.raises(UserError, match=r"--version 8: .* has 9, 10"):
-        choose(of, version=8)
+        choose_model(of, version=8)
 
 
 @pytest.mark.parametrize("name", ["0", "00000123", str(2**63 - 1), "20260131235959"])
 def test_what_servers_take_for_a_version_is_one(tmp_path, name):
     saved_model(tmp_path / name)
-    found = Found(kind="saved_model", place=name, version=int(name))
-    assert choose(read_contents(tmp_path)) == found
-    assert choose(read_contents(tmp_path), version=int(name)) == found
+    found = LocatedModel(kind="saved_model", place=name, version=int(name))
+    assert choose_model(read_contents(tmp_path)) == found
+    assert choose_model(read_contents(tmp_path), version=int(name)) == found
     assert discover.find(tmp_path, name="model") == {"model": {int(name): tmp_path / name}}
 
 
@@ -31,14 +31,16 @@ def test_two_folders_of_one_version_are_refused(tmp_path):
     for name in ("123", "00000123", "7"):
         saved_model(tmp_path / name)
     with pytest.raises(UserError, match="00000123 and 123 are both version 123; name one"):
-        choose(read_contents(tmp_path))
-    assert choose(read_contents(tmp_path), version=7).place == "7"
+        choose_model(read_contents(tmp_path))
+    assert choose_model(read_contents(tmp_path), version=7).place == "7"
 
 
 @pytest.mark.parametrize("name", ["1a", "v1", "-1", "1.0", "²", "٣", str(2**63), "9" * 250])
 def test_what_servers_do_not_take_for_a_version_is_none(tmp_path, name):
     saved_model(tmp_path / name)
-    assert choose(read_contents(tmp_path)) == Found(kind="saved_model", place=name, version=None)
+    assert choose_model(read_contents(tmp_path)) == LocatedModel(
+        kind="saved_model", place=name, version=None
+    )
 
 
 def test_each_kind_of_model_is_found(tmp_path):
@@ -46,17 +48,19 @@ def test_each_kind_of_model_is_found(tmp_path):
     keras_file(tmp_path / "a/net.keras")
     tar(tmp_path / "b/model.tar.gz", member("x"))
     checkpoint(tmp_path / "c", prefix="model")
-    kinds = {name: find(read_contents(tmp_path / name)) for name in "abc"}
+    kinds = {name: locate_models(read_contents(tmp_path / name)) for name in "abc"}
     assert [model.kind for model in kinds["a"]] == ["saved_model", "keras"]
-    assert kinds["b"] == [Found(kind="archive", place="model.tar.gz")]
-    assert kinds["c"] == [Found(kind="mxnet", place="")]
-    assert find(read_contents(tmp_path / "a/net.keras")) == [Found(kind="keras", place="")]
+    assert kinds["b"] == [LocatedModel(kind="archive", place="model.tar.gz")]
+    assert kinds["c"] == [LocatedModel(kind="mxnet", place="")]
+    assert locate_models(read_contents(tmp_path / "a/net.keras")) == [
+        LocatedModel(kind="keras", place="")
+    ]
 
 
 def test_what_is_in_the_code_folder_is_no_model(tmp_path):
     saved_model(tmp_path / "1")
     saved_model(tmp_path / "code/test/2")
-    assert [model.place for model in find(read_contents(tmp_path))] == ["1"]
+    assert [model.place for model in locate_models(read_contents(tmp_path))] == ["1"]
 
 
 def test_of_several_models_one_has_to_be_named(tmp_path):
@@ -66,7 +70,7 @@ def test_of_several_models_one_has_to_be_named(tmp_path):
         UserError,
         match=r"several models: digits/1 \(saved_model\), iris/1 \(saved_model\); name one",
     ):
-        choose(read_contents(tmp_path))
+        choose_model(read_contents(tmp_path))
 
 
 @pytest.mark.parametrize("place", ["", "net"])
@@ -77,7 +81,7 @@ def test_a_model_beside_versions_is_not_one_of_them(tmp_path, place, version):
     with pytest.raises(
         UserError, match=rf"several models: ({place}|its top) \(.*2 \(saved_model\)"
     ):
-        choose(read_contents(tmp_path), version=version)
+        choose_model(read_contents(tmp_path), version=version)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_what_holds_no_model_says_what_it_holds(tmp_path, name, told):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=f"holds no model: .*{told}") as caught:
-        choose(read_contents(tmp_path))
+        choose_model(read_contents(tmp_path))
     assert str(caught.value).isprintable()
 
 

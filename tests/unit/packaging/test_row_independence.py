@@ -6,7 +6,7 @@ import pytest
 from made_models import saved_model
 
 from trainer.cli import command_line
-from trainer.packaging.row_independence import MARK, Verdict, read_mark, try_rows, write_mark
+from trainer.packaging.row_independence import MARK, RowBehavior, read_mark, try_rows, write_mark
 from trainer.storage.archive import unpack
 
 ROWS = {"x": np.random.default_rng(0).random((6, 3)).astype(np.float32)}
@@ -34,7 +34,7 @@ DEPENDENT = {
 @pytest.mark.parametrize("model", INDEPENDENT.values(), ids=INDEPENDENT)
 def test_rows_that_are_computed_by_themselves_are_found_so(model):
     with np.errstate(invalid="ignore"):
-        assert try_rows(lambda rows: {"y": model(rows["x"])}, ROWS) is Verdict.INDEPENDENT
+        assert try_rows(lambda rows: {"y": model(rows["x"])}, ROWS) is RowBehavior.INDEPENDENT
 
 
 @pytest.mark.parametrize("model", DEPENDENT.values(), ids=DEPENDENT)
@@ -42,12 +42,12 @@ def test_an_answer_that_changes_with_the_rows_beside_it_is_found(model):
     def call(rows):
         return {"a": rows["x"], "y": model(rows["x"])}
 
-    assert try_rows(call, ROWS) is Verdict.DEPENDENT
+    assert try_rows(call, ROWS) is RowBehavior.DEPENDENT
 
 
 def test_a_model_that_answers_all_rows_alike_proves_nothing():
     call = lambda rows: {"y": 0 * rows["x"]}  # noqa: E731
-    assert try_rows(call, ROWS) is Verdict.UNKNOWN
+    assert try_rows(call, ROWS) is RowBehavior.UNKNOWN
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from made_models import entry, graph, number, tensor
 
 from trainer.config.errors import UserError
 from trainer.data.formats.protobuf import field
-from trainer.packaging.saved_model import Tensor, check, parse
+from trainer.packaging.saved_model import TensorInfo, check, parse
 
 WHOLE = ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
 
@@ -13,7 +13,7 @@ def test_signatures_are_read_with_types_and_shapes():
     found = parse(graph("serving_default", "other", shape=(-1, 28, 28, 1)), name="x")
     assert [s.name for s in found.signatures] == ["other", "serving_default"]
     (inputs,) = found.signatures[1].inputs
-    assert inputs == Tensor(name="inputs", dtype="float32", shape=(None, 28, 28, 1))
+    assert inputs == TensorInfo(name="inputs", dtype="float32", shape=(None, 28, 28, 1))
     assert str(inputs) == "inputs float32 [?, 28, 28, 1]"
     assert [str(tensor) for tensor in found.signatures[1].outputs] == ["classes int64 [?]"]
     assert found.signatures[1].method == "tensorflow/serving/predict"

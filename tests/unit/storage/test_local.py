@@ -205,13 +205,13 @@ with atomic.new_folder(Path(sys.argv[2])) as part:
 @pytest.mark.parametrize("at", ["variables.index", "saved_model.pb"])
 def test_a_folder_whose_moving_was_killed_is_not_there_for_readers_and_goes(tmp_path, at):
     from trainer.packaging.contents import read_contents
-    from trainer.packaging.locate import find
+    from trainer.packaging.locate import locate_models
     from trainer.serving.models import discover
 
     argv = [sys.executable, "-c", KILLED, "", str(tmp_path / "m/1"), at]
     assert subprocess.run(argv, check=False).returncode == 9
     assert (tmp_path / "m/1").is_dir()
-    assert find(read_contents(tmp_path / "m")) == []
+    assert locate_models(read_contents(tmp_path / "m")) == []
     assert discover.find(tmp_path / "m", name="m") == {}
     local.remove_leftovers(tmp_path / "m")
     assert names(tmp_path / "m") == []

@@ -13,7 +13,7 @@ from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.doctor.data import examine_data
 from trainer.doctor.probes import Probes
-from trainer.packaging.prepare import ready
+from trainer.packaging.prepare import prepare_model
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 from trainer.runtime.log import Reporter
@@ -182,7 +182,7 @@ def test_a_channel_with_one_archive_is_unpacked_with_its_code(tmp_path):
     parts = [member(f"export/Servo/17/{name}", raw) for name, raw in tree(source).items()]
     (tmp_path / "channel").mkdir()
     tar(tmp_path / "channel/model.tar.gz", *parts, member("code/inference.py", b"#"))
-    with ready(tmp_path / "channel", name="x", scratch=tmp_path) as model:
+    with prepare_model(tmp_path / "channel", name="x", scratch=tmp_path) as model:
         assert {name: file.read_bytes() for name, file in model.files.items()} == tree(source)
         assert model.version == 17
         assert model.origin == "channel/model.tar.gz/export/Servo/17"
@@ -193,19 +193,25 @@ def test_a_channel_with_one_archive_is_unpacked_with_its_code(tmp_path):
 
 def test_the_folder_that_is_named_tells_the_version_also_from_inside(tmp_path, monkeypatch):
     monkeypatch.chdir(saved_model(tmp_path / "5"))
-    with ready(Path(), name="x", version=5) as model:
+    with prepare_model(Path(), name="x", version=5) as model:
         assert model.version == 5
 
 
 def test_a_version_is_not_given_to_a_model_that_has_another(tmp_path):
     source = saved_model(tmp_path / "5")
-    with pytest.raises(UserError, match="--version 7: x has 5"), ready(source, name="x", version=7):
+    with (
+        pytest.raises(UserError, match="--version 7: x has 5"),
+        prepare_model(source, name="x", version=7),
+    ):
         pass
 
 
 def test_a_keras_file_by_another_name_is_told(tmp_path):
     source = keras_file(tmp_path / "net.zip")
-    with pytest.raises(UserError, match=r"^x: .*rename it to net\.keras"), ready(source, name="x"):
+    with (
+        pytest.raises(UserError, match=r"^x: .*rename it to net\.keras"),
+        prepare_model(source, name="x"),
+    ):
         pass
 
 
@@ -214,10 +220,10 @@ def test_a_folder_is_read_where_it_is(tmp_path, place):
     model_files = tree(saved_model(tmp_path / "model" / place))
     (tmp_path / "model/code").mkdir()
     (tmp_path / "model/code/inference.py").write_text("#")
-    with ready(tmp_path / "model", name="x") as model:
+    with prepare_model(tmp_path / "model", name="x") as model:
         found = {name.removeprefix(f"{place}/"): raw for name, raw in model_files.items()}
         assert set(model.files) == set(found)
         assert model.version == (5 if place else None)
         assert model.code == tmp_path / "model/code"
-    with ready(tmp_path / "model" / place, name="x") as model:
+    with prepare_model(tmp_path / "model" / place, name="x") as model:
         assert model.version == (5 if place else None)

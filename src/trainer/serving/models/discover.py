@@ -10,18 +10,14 @@ Two models of one name are refused: which of them a client means, nobody knows.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from trainer.config import UserError
-from trainer.packaging import version_of
-from trainer.storage import links_to_ancestor
+from trainer.packaging import GRAPH, SERVO, find_saved_models, version_of
 
-PROTO = "saved_model.pb"
 DEPTH = 5
-SERVO = ("export", "Servo")
+_SERVO = PurePath(SERVO).parts
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 
 # What changes when a file does: names, sizes and times.
@@ -40,7 +36,7 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
     """
     models: dict[str, dict[int, Path]] = {}
     homes: dict[str, Path] = {}
-    for path in _saved_models(folder, depth=DEPTH):
+    for path in find_saved_models(folder, depth=DEPTH):
         parts = path.relative_to(folder).parts
         version = version_of(parts[-1]) if parts else 1
         if version is None:
@@ -48,7 +44,7 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
             continue
         home = path.parent if parts else path
         above = home.relative_to(folder).parts if parts else ()
-        if above[-2:] == SERVO:
+        if above[-2:] == _SERVO:
             above = above[:-2]
         own = above[-1] if above else name
         first = homes.setdefault(own, home)
@@ -86,26 +82,10 @@ def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
     names = {name for name, _ in stats}
     shards = [m for m in map(_SHARD.fullmatch, (Path(n).name for n in names)) if m]
     index = "variables/variables.index"
-    whole = PROTO in names and (
+    whole = GRAPH in names and (
         partial
         or (index in names and bool(shards) and len(shards) == int(shards[0][1]))
         # A model without any variable has no such folder.
         or not (path / "variables").exists()
     )
     return tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats) if whole else None
-
-
-def _saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
-    if (folder / PROTO).is_file():
-        yield folder
-        return
-    if not depth:
-        return
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-    except OSError:
-        return
-    for name in names:
-        if not links_to_ancestor(folder / name):
-            yield from _saved_models(folder / name, depth=depth - 1)

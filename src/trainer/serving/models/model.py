@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.packaging import Verdict, read_mark, try_rows
+from trainer.packaging import GRAPH, RowBehavior, read_mark, try_rows
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
 from trainer.storage import plain
@@ -125,7 +125,7 @@ class ServedModel:
             except HTTPError as error:
                 lines.append(f"signature '{name}' is batched unchecked: {error.message}")
                 continue
-            if verdict is Verdict.DEPENDENT:
+            if verdict is RowBehavior.DEPENDENT:
                 self.signatures[name] = dataclasses.replace(signature, batched=False)
                 lines.append(f"signature '{name}' is not batched: {verdict.value}")
         return lines
@@ -194,7 +194,7 @@ def _served_graph(path: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
-    proto.ParseFromString((path / "saved_model.pb").read_bytes())
+    proto.ParseFromString((path / GRAPH).read_bytes())
     if not proto.meta_graphs:
         raise ValueError("its saved_model.pb holds no graph")
     return min(

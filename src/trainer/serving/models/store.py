@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.config import UserError
+from trainer.packaging import GRAPH
 from trainer.runtime import output
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models import discover
@@ -60,7 +61,7 @@ class ModelStore:
         if not discover.find(self.folder, name=self.name):
             raise UserError(
                 subject=f"--model-dir {self.folder}",
-                problem=f"no SavedModel there; expected {self.folder}/<number>/{discover.PROTO}",
+                problem=f"no SavedModel there; expected {self.folder}/<number>/{GRAPH}",
             )
 
     def get(self, name: str | None = None, number: int | None = None) -> Version:

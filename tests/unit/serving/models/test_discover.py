@@ -4,7 +4,7 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.packaging.contents import read_contents
-from trainer.packaging.locate import find as models_in
+from trainer.packaging.locate import locate_models as models_in
 from trainer.serving.models import discover
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from trainer.config.errors import UserError
+from trainer.packaging.locate import GRAPH
 from trainer.serving.http.errors import bad_request
 from trainer.serving.models import store
 from trainer.serving.models.store import ModelStore
@@ -22,7 +23,7 @@ def models(tmp_path, monkeypatch, lines) -> ModelStore:
     class Model:
         def __init__(self, path: Path, *, batching: bool | None) -> None:
             self.signatures = {"serving_default": None}
-            self._does = (path / store.discover.PROTO).read_text()
+            self._does = (path / GRAPH).read_text()
 
         def warm_up(self, sizes) -> None:
             if self._does == "refuse":
@@ -43,7 +44,7 @@ def models(tmp_path, monkeypatch, lines) -> ModelStore:
 
 def write(folder: Path, does: str = "work") -> None:
     folder.mkdir()
-    (folder / store.discover.PROTO).write_text(does)
+    (folder / GRAPH).write_text(does)
 
 
 def test_a_version_that_fails_at_its_first_call_is_not_shown_and_others_are(models, lines):
