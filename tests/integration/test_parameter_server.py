@@ -21,7 +21,7 @@ from trainer.training.tf_server import serve
 from trainer.config.job import Job
 from trainer.runtime.log import Reporter
 from trainer.runtime.stop import handling_stop_signals
-with handling_stop_signals(lambda _: None) as stopped:
+with handling_stop_signals(announce=False) as stopped:
     serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), Reporter(), stopped)
 """
 

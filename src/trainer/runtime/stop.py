@@ -1,48 +1,51 @@
-"""Being told to stop: once, and the run ends well; twice, and it ends at once."""
+"""Stop on SIGTERM or SIGINT: at the first signal the run saves and ends, at the second at once."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether this process has been told to stop."""
+    """A flag that the first SIGTERM or SIGINT sets; call it to ask whether it is set."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._requested = threading.Event()
 
     def __call__(self) -> bool:
-        """Whether a signal has come."""
-        return self._told.is_set()
+        """Return whether a stop has been requested."""
+        return self._requested.is_set()
 
     def wait(self, timeout: float) -> bool:
-        """Wait for a signal, `timeout` seconds at most; return whether it came."""
-        return self._told.wait(timeout)
+        """Wait up to `timeout` seconds; return whether a stop has been requested."""
+        return self._requested.wait(timeout)
 
     def set(self) -> None:
-        """Ask for a stop as a signal does."""
-        self._told.set()
+        """Request a stop, as a signal does."""
+        self._requested.set()
 
 
 def reinstall_stop_handlers() -> None:
-    """Take the signals back from a library that has put handlers of its own below Python's.
+    """Install Python's handlers again after a library has replaced them in C.
 
-    TensorFlow's coordination service does so for SIGTERM. To be called from the main thread.
+    TensorFlow's coordination service does so for SIGTERM. Call it from the main thread.
     """
     for number in SIGNALS:
         signal.signal(number, signal.getsignal(number))
 
 
 @contextlib.contextmanager
-def handling_stop_signals(tell: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Listen for SIGTERM and SIGINT while a block runs.
+def handling_stop_signals(*, announce: bool = True) -> Iterator[StopRequest]:
+    """Handle SIGTERM and SIGINT while a block runs.
 
     Python runs a signal's handler between two of its own instructions, but training spends its
     time inside TensorFlow: there, a second signal could wait for minutes. Python's C handler,
@@ -50,10 +53,12 @@ def handling_stop_signals(tell: Callable[[str], None]) -> Iterator[StopRequest]:
     That works as process 1 of a container too, where the kernel ignores default actions.
 
     Args:
-        tell: Called with one line when the first signal comes.
+        announce: Log a warning when the first signal comes; a process that only serves others has
+            no step to finish.
 
     Yields:
-        What is true from the first signal on. A second one ends the process with 128 + its number.
+        The request, which the first signal sets. A second one ends the process with 128 + its
+        number.
     """
     request = StopRequest()
     reader, writer = socket.socketpair()
@@ -69,7 +74,10 @@ def handling_stop_signals(tell: Callable[[str], None]) -> Iterator[StopRequest]:
             if request():
                 os._exit(128 + number[0])
             request.set()
-            tell(f"{name}: finishing this step, then saving; send it again to stop at once")
+            if announce:
+                logger.warning(
+                    "%s: finishing this step, then saving; send it again to stop at once", name
+                )
 
     thread = threading.Thread(target=watch, name="stop", daemon=True)
     thread.start()
@@ -85,4 +93,4 @@ def handling_stop_signals(tell: Callable[[str], None]) -> Iterator[StopRequest]:
 
 
 def _ignore(number: int, frame: object) -> None:
-    """A handler must be set for Python to catch the signal; the thread does the rest."""
+    """Do nothing: Python catches a signal only if it has a handler; the thread does the rest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,76 +11,92 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trainer.runtime import output
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
-TICK = 0.2  # seconds between looks at whether to stop
-FIRST, EVERY = 5.0, 30.0  # seconds until waiting is told, and between further lines
-
 
 @contextlib.contextmanager
-def log_waiting(what: str, tell: Tell) -> Iterator[None]:
-    """Tell that something is waited for while a block takes long."""
-    end = threading.Event()
+def log_waiting(what: str, *, first: float = 5.0, every: float = 30.0) -> Iterator[None]:
+    """Log that the process still waits, while a block takes long.
+
+    Args:
+        what: What the block waits for, in words.
+        first: Seconds until the first line.
+        every: Seconds between further lines.
+    """
+    ended = threading.Event()
 
     def run() -> None:
-        waited = step = FIRST
-        while not end.wait(step):
-            tell(f"{what}: waiting for an answer for {waited:.0f} s")
-            step = EVERY
+        waited = step = first
+        while not ended.wait(step):
+            logger.info("%s: waiting for an answer for %.0f s", what, waited)
+            step = every
             waited += step
 
-    thread = threading.Thread(target=run, name="telling", daemon=True)
+    thread = threading.Thread(target=run, name="log_waiting", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        end.set()
+        ended.set()
         thread.join()
 
 
 class StoppedError(Exception):
-    """The run was told to stop while it waited."""
+    """A stop was requested while the run waited."""
 
 
 def never_stopped() -> bool:
-    """Return False: for those who are not told to stop."""
+    """Return False: no stop is requested from a process that takes no signals."""
     return False
+
+
+def _info(text: str) -> None:
+    logger.info("%s", text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How somebody waits.
+    """How long a caller waits for an answer, and what ends its waiting.
 
     Attributes:
-        tell: Gets a line when it takes long.
-        stopped: Returns whether the run was told to stop.
-        seconds: How long something that does not answer is waited for in spite of that, as when
-            results are sent.
+        tell: Receives a line when the answer takes long; by default it is logged.
+        stopped: Returns True once the run has been asked to stop.
+        seconds: After a stop was requested, seconds without an answer until the caller gives up;
+            results that are being sent get some.
+        first: Seconds until the first line about the waiting.
+        every: Seconds between further lines.
+        tick: Seconds between looks at `stopped`.
     """
 
-    tell: Tell = output.out
+    tell: Tell = _info
     stopped: Callable[[], bool] = never_stopped
     seconds: float = 0.0
+    first: float = 5.0
+    every: float = 30.0
+    tick: float = 0.2
 
     def is_over(self, idle: float) -> bool:
-        """Return whether to give up what has not moved for so many seconds."""
+        """Return whether to give up what has not moved for `idle` seconds."""
         return idle >= self.seconds and self.stopped()
 
     def call(self, call: Callable[[], T], what: str) -> T:
-        """Call a function in a thread of its own, and wait for it.
+        """Call a function in a thread of its own, and wait for its result.
 
-        A library that hangs cannot be interrupted: its thread is left behind, and goes with the
+        A library that hangs cannot be interrupted. Its thread is left behind and ends with the
         process.
 
         Args:
-            call: What may take long.
-            what: What is waited for, in words.
+            call: A function that may take long.
+            what: What the caller waits for, in words.
+
+        Returns:
+            What the function returned; what it raised is raised here.
 
         Raises:
-            StoppedError: The run was told to stop.
+            StoppedError: A stop was requested before the function returned.
         """
         future: Future[T] = Future()
 
@@ -91,16 +108,16 @@ class Patience:
 
         threading.Thread(target=run, name="waiting", daemon=True).start()
         begun = time.monotonic()
-        told = FIRST
-        while not wait([future], timeout=TICK).done:
+        next_line = self.first
+        while not wait([future], timeout=self.tick).done:
             idle = time.monotonic() - begun
             if self.is_over(idle):
                 raise StoppedError(f"{what}: no answer when told to stop")
-            if idle >= told:
-                told += EVERY
+            if idle >= next_line:
+                next_line += self.every
                 self.tell(f"{what}: waiting for an answer for {idle:.0f} s")
         return future.result()
 
 
-# Of those who are not told to stop.
+# For processes that nobody asks to stop.
 ALWAYS_PATIENT = Patience()

@@ -141,7 +141,7 @@ def _fetch_sources(
         if place.startswith("s3://"):
             path = Path(folder, "sources.tar.gz")
             argv = (python, "-P", "-m", "trainer.sagemaker.fetch", place, str(path))
-            with log_waiting(f"{_SOURCES} {place}", logger.info):
+            with log_waiting(f"{_SOURCES} {place}"):
                 outcome = run_step(Command(argv=argv, env=env, name="fetch"), timeout=timeout)
             if outcome.timed_out:
                 raise StorageError(f"{_SOURCES} {place}: not fetched within {timeout:g} s")

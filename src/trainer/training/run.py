@@ -50,8 +50,7 @@ def run_job(resolved: ResolvedJob) -> int:
     alike = not coordinated and not job.cluster.is_chief
     reporter = Reporter("WARN" if alike and job.verbosity == "INFO" else job.verbosity)
     serves = coordinated and not job.cluster.is_chief
-    # What only serves has no step to finish.
-    with handling_stop_signals((lambda _: None) if serves else reporter.warn) as stopped:
+    with handling_stop_signals(announce=not serves) as stopped:
         if not PLATFORMS[resolved.platform].is_fallback:
             reporter.info(f"platform={resolved.platform} because {resolved.because}")
         for note in resolved.notes:

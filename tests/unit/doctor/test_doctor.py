@@ -219,7 +219,7 @@ def test_object_stores_are_reported_as_addresses(machine):
     assert finding.facts == {"kind": "address", "paths": ["s3://bucket/train"], **held}
     assert finding.text == "in an object store, 2 objects, 1.23 kB"
     assert "--model-dir gs://bucket/model: in an object store" in "\n".join(report.lines())
-    missing = [p for p in ("s3fs", "gcsfs") if doctor_packages.version(p) is None]
+    missing = [p for p in ("s3fs", "gcsfs") if doctor_packages.installed_version(p) is None]
     assert [f"problem  {p}: is not installed" in line for p, line in zip(
         missing, problems(report), strict=True)] == [True] * len(missing)  # fmt: skip
 
@@ -602,7 +602,9 @@ def test_the_temporary_folder_is_the_one_that_is_set(machine):
 def test_versions_are_reported_and_missing_ones_are_none(machine, monkeypatch):
     found = {"tensorflow-cpu": "2.21.0", "numpy": "2.0"}
     monkeypatch.setattr(
-        doctor_packages, "version", lambda *names: next(filter(None, map(found.get, names)), None)
+        doctor_packages,
+        "installed_version",
+        lambda *names: next(filter(None, map(found.get, names)), None),
     )
     report = machine.look()
     (finding,) = about(report, "versions")

@@ -10,8 +10,10 @@ from trainer.runtime.stop import handling_stop_signals
 # A process that is busy outside Python, as training is inside TensorFlow.
 BUSY = """
 import ctypes, sys
+from trainer.runtime import log
 from trainer.runtime.stop import handling_stop_signals
-with handling_stop_signals(lambda line: print(line, flush=True)) as stopped:
+log.begin()
+with handling_stop_signals() as stopped:
     print("ready", flush=True)
     libc = ctypes.CDLL(None)
     while not stopped():
@@ -52,7 +54,7 @@ def test_the_second_signal_ends_the_process_at_once_wherever_it_is():
 
 def test_afterwards_signals_do_what_they_did_before():
     before = signal.getsignal(signal.SIGTERM)
-    with handling_stop_signals(print) as stopped:
+    with handling_stop_signals() as stopped:
         assert not stopped()
         os.kill(os.getpid(), signal.SIGTERM)
         # Delivered before the call returns; the thread that reads it may take a moment.
