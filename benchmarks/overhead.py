@@ -63,8 +63,8 @@ def main() -> None:
     from trainer.models import mnist as models, recipes
     from trainer.runtime import POLICIES
     from trainer.training import (
-        Pace,
         Progress,
+        StepsPerCall,
         check_finite,
         make_optimizer,
         make_train_steps,
@@ -104,13 +104,17 @@ def main() -> None:
         steps(feed.take(STEPS), STEPS)
 
         def measure() -> float:
-            pace = Pace(STEPS)
-            with pace:
-                losses = reading(data, steps, feed.take(STEPS), STEPS)
+            call = StepsPerCall(STEPS)
+            with call:
+                losses = reading(data.stream, steps, feed.take(STEPS), STEPS)
             check_finite(
-                losses, losses, progress=Progress(), batch_size=hparams.batch_size, data=data
+                losses,
+                losses,
+                progress=Progress(),
+                batch_size=hparams.batch_size,
+                stream=data.stream,
             )
-            return STEPS * hparams.batch_size / pace.cpu_seconds
+            return STEPS * hparams.batch_size / call.cpu_seconds
 
         return measure
 

@@ -290,10 +290,11 @@ from trainer.distribution.mirrored_tf import Replicas
 from trainer.distribution.strategy import ALONE
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.runtime.log import Reporter
+from trainer.runtime import log
 from trainer.training.loop import train_and_evaluate
 
 data, folder, precision = sys.argv[1:]
+log.begin("ERROR")
 found = {}
 for name in ("alone", "mirrored"):
     strategy = ALONE
@@ -305,7 +306,7 @@ for name in ("alone", "mirrored"):
         hparams=hparams, train=(data,), steps=30, eval_batch_size=999, log_every=10,
         model_dir=f"{folder}/{name}/model", distribution="mirrored" if name != "alone" else "none",
     )
-    found[name] = train_and_evaluate(job, Reporter("ERROR"), strategy=strategy)
+    found[name] = train_and_evaluate(job, strategy=strategy)
 with both.scope():
     moving = tf.Variable([0.0, 0.0], trainable=False)
 for copy, seen in zip(moving.values, ([1.0, 2.0], [3.0, 8.0])):

@@ -19,10 +19,11 @@ import sys
 from trainer.config.cluster import Cluster
 from trainer.training.tf_server import serve
 from trainer.config.job import Job
-from trainer.runtime.log import Reporter
+from trainer.runtime import log
 from trainer.runtime.stop import handling_stop_signals
-with handling_stop_signals(announce=False) as stopped:
-    serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), Reporter(), stopped)
+log.begin()
+with handling_stop_signals(announce=False) as stop_request:
+    serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), stop_request)
 """
 
 # Does what it is told by lines, and answers each with one.
@@ -33,7 +34,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 from trainer.models import loader as modules
-from trainer.training.checkpoint import Checkpoints, Progress
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import Progress
 from trainer.config.cluster import Cluster
 from trainer.distribution.parameter_server_tf import make
 from trainer.config.errors import RetryableError

@@ -20,7 +20,7 @@ from .formats.protobuf import (
 from .formats.registry import titles as titles
 from .formats.table import BLOCK as BLOCK, CLASSES as CLASSES, IMAGE_SHAPE as IMAGE_SHAPE
 from .formats.tfrecord import TFRecordTable as TFRecordTable
-from .graph.dataset import graph_dataset as graph_dataset
+from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .mnist import download as download
 from .pipeline import Feed as Feed, dataset as dataset

@@ -7,7 +7,6 @@ from . import (
     precision as precision,
 )
 from .device import Device as Device, device_in_use as device_in_use
-from .log import Reporter as Reporter
 from .output_writer import (
     OutputWriter as OutputWriter,
     not_read as not_read,

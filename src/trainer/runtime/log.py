@@ -98,24 +98,3 @@ class LineHandler(logging.Handler):
 
 def _within(name: str, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
-class Reporter:
-    """Logs a run's lines. Modules that log by themselves have no need of it.
-
-    Args:
-        verbosity: The lowest level that is printed.
-    """
-
-    def __init__(self, verbosity: str = "INFO") -> None:
-        self._lowest = LEVELS[verbosity]
-
-    def info(self, text: str) -> None:
-        """Print progress."""
-        if self._lowest <= logging.INFO:
-            output.out(text)
-
-    def warn(self, text: str) -> None:
-        """Print what may be a mistake."""
-        if self._lowest <= logging.WARNING:
-            output.out(f"warning: {text}")

@@ -5,4 +5,4 @@ from .optimizers import make_optimizer as make_optimizer
 from .preflight import output_dir as output_dir
 from .run import run_job as run_job
 from .steps import make_train_steps as make_train_steps, reading as reading
-from .steps_per_call import Pace as Pace
+from .steps_per_call import StepsPerCall as StepsPerCall

@@ -1,34 +1,263 @@
-"""What platforms want to be told by the training loop, and what they tell it."""
+"""The side effects of a run, one class each, and the list of them in the order they run."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from trainer.config import Job
-from trainer.training import earlier_run
+from trainer.config import Job, Trial
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.controller import Callback
+from trainer.training.destination import Destination
+from trainer.training.hypertune import MetricFile
+from trainer.training.state import RunState
+from trainer.training.steps import Evaluation
+from trainer.training.summaries import Summaries
+
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hooks:
-    """Small callables that the loop calls; by default none does anything.
+def make_callbacks(
+    job: Job,
+    *,
+    epoch_steps: int,
+    steps: int,
+    evaluate: Callable[[], Evaluation | None],
+    checkpoints: Checkpoints | None,
+    summaries: Summaries,
+    destination: Destination,
+) -> list[Callback]:
+    """Return the callbacks of a training run, in the order in which they run.
 
-    Attributes:
-        stopped: Whether to end after the step under way; asked between calls.
-        evaluated: Called with step, accuracy and loss after each evaluation.
-        saved: Called after each checkpoint that was written, or by an evaluator evaluated.
-        exported: Called with the folder of the new model; returns where it finally is.
-        exported_before: Called with the job where nothing is left to train; returns the report of
-            an earlier run whose model is still there.
+    A checkpoint comes after the evaluation, so that it holds the best accuracy, and the copy to a
+    remote folder comes after the checkpoint and the TensorBoard file that it copies.
+
+    Args:
+        job: Says how often.
+        epoch_steps: Steps of an epoch, by default the interval of evaluations.
+        steps: Steps of the whole run.
+        evaluate: Evaluates the model in all processes.
+        checkpoints: Writes checkpoints; None on processes other than the chief, and without a
+            folder.
+        summaries: Writes for TensorBoard.
+        destination: Copies what is written.
+    """
+    eval_every = job.eval_every or epoch_steps
+    checkpoint_every = job.checkpoint_every or eval_every
+    if job.cluster.evaluator and job.target_accuracy is None:
+        # The evaluator evaluates the checkpoints, so the loop does so at the end only. A target
+        # accuracy, however, can end the run only if the loop itself evaluates.
+        eval_every = steps
+    return [
+        ProgressLine(job.log_every, target_accuracy=job.target_accuracy),
+        TrainingScalars(job.log_every, summaries),
+        Evaluate(eval_every, evaluate),
+        *evaluation_callbacks(summaries, job.trial),
+        BestModel(),
+        TargetAccuracy(job.target_accuracy),
+        SaveCheckpoint(checkpoint_every, checkpoints),
+        CopyCheckpoint(destination),
+    ]
+
+
+def evaluation_callbacks(summaries: Summaries, trial: Trial | None) -> list[Callback]:
+    """Return the callbacks that pass on an evaluation, whether of a run or of an evaluator.
+
+    Args:
+        summaries: Writes for TensorBoard.
+        trial: Of a tuning service that reads a metric file; None if there is none.
+    """
+    tuning = [TuningMetric(MetricFile(trial))] if trial else []
+    return [EvaluationLine(), EvaluationScalars(summaries), *tuning]
+
+
+class ProgressLine(Callback):
+    """Logs loss and speed, and why the run ends before its last step.
+
+    Args:
+        every: Steps between two lines.
+        target_accuracy: The test accuracy that ends the run, if one does.
     """
 
-    stopped: Callable[[], bool] = lambda: False
-    evaluated: Callable[[int, float, float], None] = lambda step, accuracy, loss: None
-    saved: Callable[[], None] = lambda: None
-    exported: Callable[[Path], str] = str
-    exported_before: Callable[[Job], dict[str, Any] | None] = earlier_run.find
+    def __init__(self, every: int, *, target_accuracy: float | None) -> None:
+        self.every, self._target_accuracy = every, target_accuracy
+
+    def run(self, state: RunState) -> None:
+        logger.info(
+            "step=%d of=%d loss=%.4f images_per_second=%.0f",
+            state.step,
+            state.steps,
+            state.train_loss,
+            state.images_per_second,
+        )
+
+    def end(self, state: RunState) -> None:
+        if state.target_reached:
+            target = self._target_accuracy
+            logger.info("step=%d reached target_accuracy=%g", state.step, target)
+        elif not state.is_complete:
+            logger.info("stopped at step=%d of=%d", state.step, state.steps)
 
 
-NO_HOOKS = Hooks()
+class TrainingScalars(Callback):
+    """Writes loss and speed for TensorBoard."""
+
+    def __init__(self, every: int, summaries: Summaries) -> None:
+        self.every, self._summaries = every, summaries
+
+    def run(self, state: RunState) -> None:
+        assert state.train_loss is not None
+        self._summaries.write(
+            state.step, loss=state.train_loss, images_per_second=state.images_per_second
+        )
+
+
+class Evaluate(Callback):
+    """Evaluates the model, after the last step in any case.
+
+    Args:
+        every: Steps between two evaluations.
+        evaluate: Returns None if any process was asked to stop meanwhile.
+    """
+
+    chief_only = False
+
+    def __init__(self, every: int, evaluate: Callable[[], Evaluation | None]) -> None:
+        self.every, self._evaluate = every, evaluate
+
+    def is_due(self, state: RunState) -> bool:
+        return super().is_due(state) or state.step == state.steps
+
+    def run(self, state: RunState) -> None:
+        state.evaluation = self._evaluate()
+        if state.evaluation is None:
+            state.stop_requested = True
+
+    def end(self, state: RunState) -> None:
+        # A run that goes on from its last checkpoint has not evaluated its weights yet.
+        if state.is_complete and state.evaluation is None:
+            state.evaluation = self._evaluate()
+
+
+class AfterEvaluation(Callback):
+    """Runs whenever the weights have just been evaluated."""
+
+    def is_due(self, state: RunState) -> bool:
+        return state.evaluation is not None
+
+    def run(self, state: RunState) -> None:
+        assert state.evaluation is not None
+        self.evaluated(state, state.evaluation)
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        """Do it, with what the evaluation found."""
+        raise NotImplementedError
+
+
+class EvaluationLine(AfterEvaluation):
+    """Logs test accuracy and loss."""
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        logger.info(
+            "step=%d test_accuracy=%.4f test_loss=%.4f",
+            state.step,
+            evaluation.accuracy,
+            evaluation.loss,
+        )
+
+
+class EvaluationScalars(AfterEvaluation):
+    """Writes test accuracy and loss for TensorBoard, and closes its file at the end."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self._summaries = summaries
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        self._summaries.write(
+            state.step, test_accuracy=evaluation.accuracy, test_loss=evaluation.loss
+        )
+
+    def end(self, state: RunState) -> None:
+        self._summaries.close()
+
+
+class TuningMetric(AfterEvaluation):
+    """Reports the test accuracy to a hyperparameter tuning service."""
+
+    def __init__(self, metric_file: MetricFile) -> None:
+        self._metric_file = metric_file
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        self._metric_file.report(state.step, evaluation.accuracy)
+
+
+class BestModel(AfterEvaluation):
+    """Notes the step of the best test accuracy, whose checkpoint is kept."""
+
+    chief_only = False
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        if evaluation.accuracy > state.progress.best_accuracy:
+            state.progress = dataclasses.replace(
+                state.progress, best_accuracy=evaluation.accuracy, best_step=state.step
+            )
+
+
+class TargetAccuracy(AfterEvaluation):
+    """Ends the run at `--target-accuracy`.
+
+    Args:
+        target: None never ends it.
+    """
+
+    chief_only = False
+
+    def __init__(self, target: float | None) -> None:
+        self._target = target
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        if self._target is not None:
+            state.target_reached = evaluation.accuracy >= self._target
+
+
+class SaveCheckpoint(Callback):
+    """Writes a checkpoint: at intervals, of the best model, and of the last step.
+
+    Args:
+        every: Steps between two checkpoints.
+        checkpoints: None writes none.
+    """
+
+    def __init__(self, every: int, checkpoints: Checkpoints | None) -> None:
+        self.every, self._checkpoints = every, checkpoints
+
+    def is_due(self, state: RunState) -> bool:
+        is_best = state.progress.best_step == state.step
+        return super().is_due(state) or is_best or state.is_complete
+
+    def run(self, state: RunState) -> None:
+        if self._checkpoints:
+            self._checkpoints.save(state.progress)
+            state.saved_step = state.step
+
+    def end(self, state: RunState) -> None:
+        if state.step and not state.is_complete:
+            self.run(state)
+
+
+class CopyCheckpoint(Callback):
+    """Copies a new checkpoint, and the TensorBoard file, to where the job wants them."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+
+    def is_due(self, state: RunState) -> bool:
+        return state.saved_step == state.step
+
+    def run(self, state: RunState) -> None:
+        self._destination.checkpoint_written()
+
+    def end(self, state: RunState) -> None:
+        if self.is_due(state) and not state.is_complete:
+            self.run(state)

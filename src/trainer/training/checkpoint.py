@@ -8,9 +8,9 @@ and what the variables are, so that another model's checkpoint is told from ours
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from trainer.training import checkpoint_state, trained_with
 from trainer.training.checkpoint_state import STATE, DamagedError, Progress
 from trainer.training.trained_with import History
 
-__all__ = ["Checkpoints", "Progress"]
+logger = logging.getLogger(__name__)
 
 VARIABLES = "variables"
 # Errors that lost servers or too little memory may cause: they do not prove that a file is damaged.
@@ -47,7 +47,6 @@ class Checkpoints:
         keep: How many of the newest stay; the best stays besides.
         device: Where files are read and written, if not where the variables are.
         alone: Whether no other process writes here, so that what is left unfinished is nobody's.
-        warn: Gets a line for each checkpoint that is passed over.
         history: What the steps are trained with; goes on from that of a checkpoint.
     """
 
@@ -60,11 +59,10 @@ class Checkpoints:
         keep: int,
         device: str | None = None,
         alone: bool = True,
-        warn: Callable[[str], None] = lambda text: None,
         history: History | None = None,
     ) -> None:
         self._history = history
-        self._folder, self._keep, self._alone, self._warn = folder, keep, alone, warn
+        self._folder, self._keep, self._alone = folder, keep, alone
         # The step of the one that was saved or restored last, which therefore is whole.
         self._current = -1
         # Those that are passed over, by what tells a folder from one that takes its place.
@@ -137,7 +135,9 @@ class Checkpoints:
             if (identity := _identity(path)) is not None:
                 self._passed[step] = identity
                 newest = newest or f"{path.name}: {why}"
-                self._warn(f"--checkpoint-dir {self._folder}: passed over {path.name}: {why}")
+                logger.warning(
+                    "--checkpoint-dir %s: passed over %s: %s", self._folder, path.name, why
+                )
         if self._alone and newest:
             if other is not None:
                 raise other

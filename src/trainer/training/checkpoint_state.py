@@ -19,7 +19,7 @@ import google_crc32c
 from trainer.config import UserError
 
 if TYPE_CHECKING:
-    from trainer.training.trained_with import Stretch
+    from trainer.training.trained_with import TrainedSteps
 
 STATE = "state.json"
 # What the state of a checkpoint of an earlier version holds, without any checksum.
@@ -60,7 +60,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class State:
+class CheckpointState:
     """What a checkpoint says of itself.
 
     Attributes:
@@ -80,7 +80,7 @@ def write(
     folder: Path,
     progress: Progress,
     variables: Sequence[Sequence[Any]],
-    trained: Sequence[Stretch] = (),
+    trained: Sequence[TrainedSteps] = (),
 ) -> None:
     """Describe all files that are in the folder of a checkpoint."""
     files = sorted(path for path in folder.iterdir() if path.name != STATE)
@@ -95,7 +95,7 @@ def write(
     (folder / STATE).write_text(json.dumps(state, indent=1))
 
 
-def read(folder: Path) -> State:
+def read(folder: Path) -> CheckpointState:
     """Read and check a checkpoint, all of its files included.
 
     Raises:
@@ -111,7 +111,7 @@ def read(folder: Path) -> State:
         raise DamagedError(f"{STATE}: its checksum differs")
     try:
         files, crcs = state["files"], state[_FILE_CRCS] if checked else {}
-        found = State(
+        found = CheckpointState(
             _progress(state["progress"]),
             _variables(state["variables"]),
             checked,

@@ -1,4 +1,4 @@
-"""What processes that share a run have to agree on before, and in, their steps."""
+"""Agreement between the processes of a run: on its settings, its position and its weights."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ import tensorflow as tf
 from trainer.config import Job, UserError
 from trainer.distribution import Strategy
 from trainer.launch import Value
-from trainer.training.checkpoint import Progress
+from trainer.training.checkpoint_state import Progress
 
-# Settings that are compared one by one where processes differ.
+# Numbers that each process sends where settings differ, one for each setting.
 _MOST = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """How large a step is.
+class GlobalBatch:
+    """The batch that all processes take together in one step.
 
     Attributes:
-        batch: Examples in a step of all processes together.
-        scale: What the learning rate is multiplied by for it.
-        scaling_epochs: Epochs in which it rises to that.
+        size: Examples in it.
+        rate_scale: The factor of the learning rate for a batch of this size.
+        scaling_epochs: Epochs in which the factor rises from 1.
     """
 
-    batch: int
-    scale: float
+    size: int
+    rate_scale: float
     scaling_epochs: float
 
     def scale_steps(self, steps: int, epoch: int) -> float:
-        """Steps in which the learning rate rises: at most half of the run's."""
+        """Return the steps in which the factor rises: at most half of the run's."""
         return min(self.scaling_epochs * epoch, steps / 2)
 
 
-def share(job: Job, *, replicas: int) -> Share:
+def global_batch(job: Job, *, replicas: int) -> GlobalBatch:
     """Divide a job's batch among replicas, or give each a whole one.
 
     Args:
@@ -53,7 +53,9 @@ def share(job: Job, *, replicas: int) -> Share:
     """
     size = job.hparams.batch_size
     if job.scaling == "linear":
-        return Share(batch=size * replicas, scale=replicas, scaling_epochs=job.scaling_epochs)
+        return GlobalBatch(
+            size=size * replicas, rate_scale=replicas, scaling_epochs=job.scaling_epochs
+        )
     if size % replicas:
         fitting = max(replicas, size // replicas * replicas)
         raise UserError(
@@ -61,20 +63,30 @@ def share(job: Job, *, replicas: int) -> Share:
             problem=f"cannot be divided among {replicas} replicas",
             remedy=f"take {fitting}, or --scaling linear to give each a whole batch",
         )
-    return Share(batch=size, scale=1.0, scaling_epochs=0.0)
+    return GlobalBatch(size=size, rate_scale=1.0, scaling_epochs=0.0)
 
 
 def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Progress, bool]:
-    """Where the run is, which the chief knows, and whether anyone was told to stop."""
+    """Tell all processes where the run is, which the chief knows, and whether to stop.
+
+    Args:
+        strategy: How the work is shared.
+        progress: What this process knows.
+        stopped: True if this process was asked to stop.
+
+    Returns:
+        The chief's progress, and True if any process was asked to stop.
+    """
     mine = dataclasses.astuple(progress) if strategy.is_chief else (0.0,) * 6
     *numbers, stops = strategy.sum([*mine, float(stopped)]).tolist()
     return Progress.of(numbers), stops > 0
 
 
 def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
-    """Compare what the processes were given, and what they have found in their data.
+    """Check that all processes have the same settings, and found as many examples.
 
-    Hosts have compared most of it when they met, but ranks that mpirun started did not meet.
+    The launchers of several hosts have compared most settings already; ranks that mpirun started
+    have no launcher.
 
     Args:
         strategy: How the work is shared.
@@ -83,13 +95,14 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
     Raises:
         UserError: They differ.
     """
-    # All at once first: what it takes to find which one differs grows with the processes.
+    # Compare one digest of everything first: to find which setting differs takes numbers of each
+    # setting from each process.
     digest = zlib.crc32(repr([(name, value.digest) for name, value in given.items()]).encode())
     if len({*_gather(strategy, [digest])[:, 0]}) == 1:
         return
     names = [*given]
     codes = [zlib.crc32(f"{name} {given[name].digest}".encode()) for name in names]
-    # Of hyperparameters of a module there may be more in one process than in another.
+    # One process may have more hyperparameters of a module than another: send equally many numbers.
     codes = (codes + [0] * _MOST)[:_MOST]
     found = _gather(strategy, codes)
     for rank, other in enumerate(found):
@@ -110,15 +123,15 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
 
 
 def _gather(strategy: Strategy, mine: Sequence[float]) -> np.ndarray:
-    """Return what each process has: [processes, numbers]."""
+    """Return the numbers of each process: float64 [processes, numbers]."""
     table = np.zeros((strategy.processes, len(mine)))
     table[strategy.rank] = mine
     return strategy.sum(table.ravel().tolist()).reshape(table.shape)
 
 
 def align(strategy: Strategy, model: keras.Model, optimizer: keras.Optimizer) -> None:
-    """Give all replicas what the chief has, but for the seeds: each drops other inputs."""
-    # The optimizer knows the model's trainable variables as well; once is enough.
+    """Give all replicas the chief's variables, but seeds of their own: each drops other inputs."""
+    # The optimizer lists the model's trainable variables as well; send each variable once.
     variables = {id(v): v.value for v in (*model.variables, *optimizer.variables)}
     strategy.broadcast(list(variables.values()))
     if strategy.replicas == 1:
@@ -138,8 +151,11 @@ def align(strategy: Strategy, model: keras.Model, optimizer: keras.Optimizer) ->
 SEED = "seed_generator_state"
 
 
-def moving(model: keras.Model) -> list[keras.Variable]:
-    """The moving averages of layers that train: each replica has seen other examples."""
+def moving_averages(model: keras.Model) -> list[keras.Variable]:
+    """Return the moving averages of layers that train, which differ between replicas.
+
+    Each replica has computed them from its own examples.
+    """
     return [
         variable
         for layer in model._flatten_layers()
@@ -157,7 +173,7 @@ def digest(model: keras.Model) -> str:
 
 
 def check_equal(strategy: Strategy, model: keras.Model) -> list[str]:
-    """Compare what the processes have learned, which has to be the same to the last bit.
+    """Check that all processes have the same weights, to the last bit.
 
     Returns:
         The CRC32C of each process's trainable weights, hexadecimal.

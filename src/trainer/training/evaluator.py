@@ -1,11 +1,11 @@
-"""The evaluator: beside a training, the test accuracy of each checkpoint that it writes.
+"""The evaluator: a process that evaluates the checkpoints of a run while that goes on.
 
-It is no member of the cluster of workers and servers, and shares but a folder with the chief.
+It is no member of the cluster of workers and servers; it shares only a folder with the chief.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -13,37 +13,40 @@ import keras
 from trainer.config import Job, UserError
 from trainer.distribution import ALONE
 from trainer.models import loader, recipes
-from trainer.runtime import POLICIES, Reporter, StopRequest
+from trainer.runtime import POLICIES, StopRequest
 from trainer.training import inputs
-from trainer.training.callbacks import Hooks
+from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.controller import Callback, run_due
+from trainer.training.destination import LOCAL, Destination
 from trainer.training.optimizers import make_optimizer
+from trainer.training.state import RunState
 from trainer.training.steps import make_evaluate, reading
 from trainer.training.summaries import Summaries
 
-# Between looks for a new checkpoint.
-LOOK = 1.0
+# Seconds between two looks for a new checkpoint.
+LOOK_SECONDS = 1.0
 
 
 def evaluate_checkpoints(
     job: Job,
-    reporter: Reporter,
     *,
-    stopped: StopRequest,
-    hooks: Hooks,
-    refresh: Callable[[], None],
+    stop_request: StopRequest,
+    refresh: Callable[[], None] = lambda: None,
+    destination: Destination = LOCAL,
+    callbacks: Sequence[Callback] = (),
 ) -> int:
-    """Evaluate each new checkpoint until told to stop, and then the last one.
+    """Evaluate each new checkpoint until the chief has ended, and then its last one.
 
     Args:
-        job: Its `checkpoint_dir` is what the chief writes to.
-        reporter: Where the accuracy goes.
-        stopped: True when the chief has written its last checkpoint.
-        hooks: What the platform wants to be told.
-        refresh: Brings what is new in a remote folder here.
+        job: Its `checkpoint_dir` is the folder that the chief writes to.
+        stop_request: Set once the chief has written its last checkpoint.
+        refresh: Fetches what is new in a remote folder.
+        destination: Copies the TensorBoard file.
+        callbacks: What else to do after each evaluation.
 
     Returns:
-        How many were evaluated.
+        The number of checkpoints that were evaluated.
 
     Raises:
         UserError: There is no folder of checkpoints, or they are of another model.
@@ -54,43 +57,45 @@ def evaluate_checkpoints(
             problem="not given, and an evaluator evaluates what the chief writes there",
             remedy="name a folder that both see",
         )
-    folder = Path(job.checkpoint_dir)
-    # What a GPU here would make of it may need other variables than the chief's processor.
+    checkpoint_dir = job.checkpoint_dir
+    # A GPU here would choose half precision, whose variables may differ from those of the chief.
     job = recipes.complete(job, precision="float32")
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
     data = inputs.test_data(job, module, ALONE)
     model = module.keras_model(job.hparams)
-    # Only so that it is told from another's: an optimizer has variables, too.
+    # The optimizer has variables in the checkpoint, too; only with them is it known to be ours.
     optimizer = make_optimizer(job.hparams, steps=1)
     optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(
-        folder,
+        Path(checkpoint_dir),
         model=model,
         optimizer=optimizer,
         keep=job.keep,
         alone=False,
-        warn=reporter.warn,
     )
     evaluate = make_evaluate(model)
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
-    seen, count = -1, 0
+    every = [
+        *evaluation_callbacks(summaries, job.trial),
+        CopyCheckpoint(destination),
+        *callbacks,
+    ]
+    step, count = -1, 0
     while True:
-        last = stopped()
+        # Asked first: a checkpoint that is written before the request is then found.
+        is_last = stop_request()
         refresh()
-        found = checkpoints.restore(after=seen)
-        if found:
-            seen, count = found.step, count + 1
-            tested = reading(data, evaluate, data)
-            assert tested is not None
-            reporter.info(
-                f"step={found.step} test_accuracy={tested.accuracy:.4f} test_loss={tested.loss:.4f}"
+        progress = checkpoints.restore(after=step)
+        if progress:
+            step, count = progress.step, count + 1
+            state = RunState(
+                steps=step, batch_size=0, log_every=1, progress=progress, saved_step=step
             )
-            summaries.write(found.step, test_accuracy=tested.accuracy, test_loss=tested.loss)
-            hooks.evaluated(found.step, tested.accuracy, tested.loss)
-            hooks.saved()
-        elif last:
+            state.evaluation = reading(data.stream, evaluate, data.dataset)
+            run_due(every, state)
+        elif is_last:
             summaries.close()
             return count
         else:
-            stopped.wait(LOOK)
+            stop_request.wait(LOOK_SECONDS)

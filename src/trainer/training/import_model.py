@@ -1,4 +1,4 @@
-"""The training job that trains nothing: it checks a model from elsewhere, and leaves it as its own.
+"""The job that imports: it checks a model that was trained elsewhere, and leaves it as its own.
 
 `estimator.deploy()` and Vertex AI's model upload start from what a job has left. With `--import`
 the job leaves a model that was trained before.
@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import time
 from pathlib import Path
 
 from trainer.config import Job, UserError
 from trainer.packaging import check_loads, copy_files, prepare_model, printable, put_model
-from trainer.runtime import Reporter, output
+from trainer.runtime import output
 from trainer.storage import local
 from trainer.training import preflight
 from trainer.training.staging import Stage
 
+logger = logging.getLogger(__name__)
+
 REPORT = "import.json"
 
 
-def import_model(stage: Stage, reporter: Reporter) -> None:
+def import_model(stage: Stage) -> None:
     """Put the model that `job.input` names into the model folder, and report on it.
 
     Args:
-        stage: The job on local paths, and how its results get to where they belong.
-        reporter: Where progress goes.
+        stage: The job on local paths, and the way of its results to where they belong.
 
     Raises:
         UserError: It is no model that a server could load; the model folder is as it was.
     """
     job = stage.job
     if not job.cluster.is_chief:
-        reporter.info("import: the first host does it")
+        logger.info("import: the first host does it")
         return
     if not job.input:
         raise UserError(
@@ -45,7 +47,7 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     name = f"--input {job.input}"
     module = None if job.module == Job.module else job.module
     with prepare_model(Path(job.input), name=name, module=module) as model:
-        reporter.info(f"import: {printable(model.origin)}, {len(model.files)} files")
+        logger.info(f"import: {printable(model.origin)}, {len(model.files)} files")
 
         def write(folder: Path) -> None:
             copy_files(model.files, folder)
@@ -56,7 +58,7 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     for signature in model.graph.signatures:
         takes = ", ".join(map(str, signature.inputs))
         gives = ", ".join(map(str, signature.outputs))
-        reporter.info(
+        logger.info(
             f"signature={printable(signature.name)} takes {printable(takes)}; "
             f"gives {printable(gives)}"
         )
@@ -76,4 +78,4 @@ def import_model(stage: Stage, reporter: Reporter) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     local.write_text(folder / REPORT, json.dumps(output.clean_value(report), indent=2) + "\n")
     stage.destination.finish()
-    reporter.info(f"model={where} bytes={size} report={REPORT}")
+    logger.info(f"model={where} bytes={size} report={REPORT}")

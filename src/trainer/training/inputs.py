@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,14 +14,108 @@ import google_crc32c
 import tensorflow as tf
 
 from trainer.config import Job, UserError
-from trainer.data import Feed, HostShare, Shard, SharedStream, Stream, dataset, selection
+from trainer.data import (
+    ExampleDataset,
+    Feed,
+    HostShare,
+    Shard,
+    SharedStream,
+    Stream,
+    TableSet,
+    dataset,
+    selection,
+)
 from trainer.distribution import Strategy
 from trainer.models import loader
 from trainer.storage import globs
 
+# Makes the training data of one worker: from its index, the number of workers, and how many steps
+# all of them have taken when it begins.
+DatasetFactory = Callable[[Any, int, Any], tf.data.Dataset]
 
-class Source:
-    """What training steps read: a feed, where the data has one, or an iterator.
+
+@dataclass(frozen=True, kw_only=True)
+class SplitData:
+    """The training or the test data of one process.
+
+    Attributes:
+        dataset: Batches of features and labels, and of weights where some rows weigh nothing.
+        stream: The tables behind it; None for the data of a module of one's own.
+        feed: Hands batches to the compiled step; None where tf.data does.
+        examples: Examples of all processes together; None if that is not known.
+        factory: Makes the same for any worker; None for test data.
+    """
+
+    dataset: tf.data.Dataset
+    stream: Stream | TableSet | None = None
+    feed: Feed | None = None
+    examples: int | None = None
+    factory: DatasetFactory | None = None
+
+    @classmethod
+    def of(
+        cls,
+        data: tf.data.Dataset,
+        *,
+        examples: int | None = None,
+        factory: DatasetFactory | None = None,
+    ) -> SplitData:
+        """Return what is known of a data set, which is little if a module made it itself.
+
+        Args:
+            data: From an `input_fn`.
+            examples: If not as many as the data set counts.
+            factory: See `SplitData`.
+        """
+        if not isinstance(data, ExampleDataset):
+            return cls(dataset=data, factory=factory)
+        return cls(
+            dataset=data,
+            stream=data.stream,
+            feed=data.feed,
+            examples=data.stream.total if examples is None else examples,
+            factory=factory,
+        )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Kind, count and files, for the log and `metrics.json`."""
+        if self.stream is None:
+            return {"kind": "module", "examples": None, "files": [], "damaged": []}
+        return {
+            "kind": self.stream.kind,
+            "examples": self.examples,
+            "files": [table.name for table in self.stream.tables if table.kind != "synthetic"],
+            "damaged": self.stream.damage,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """All the data of a run.
+
+    Attributes:
+        train: Its training data.
+        test: Its test data.
+        batch_size: Examples in a step of all processes together.
+        steps: Steps of the whole run.
+        epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
+    """
+
+    train: SplitData
+    test: SplitData
+    batch_size: int
+    steps: int
+    epoch_steps: int
+
+    @property
+    def descriptions(self) -> dict[str, dict[str, Any]]:
+        """The descriptions of both splits, by name."""
+        return {"train": self.train.description, "test": self.test.description}
+
+
+class BatchSource:
+    """Gives training steps their batches: from a feed, where the data has one, or an iterator.
 
     Args:
         feed: See `pipeline.Feed`.
@@ -39,13 +134,37 @@ class Source:
         self.most = most or (feed.most if feed else sys.maxsize)
 
     def take(self, count: int) -> Any:
-        """What the compiled function is given for so many steps."""
+        """Return the first argument of the compiled function for so many steps."""
         return self.feed.take(count) if self.feed else self._iterator
 
 
-def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
-    """What this process evaluates on: every example is some process's."""
-    data = _call(
+def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> RunData:
+    """Open the data of a run.
+
+    Args:
+        job: Names the data, and how long to train on it.
+        module: Its `input_fn` reads them.
+        strategy: How the work is shared.
+        batch_size: Of all processes together.
+
+    Raises:
+        DataError: A file is missing or damaged.
+        UserError: The data does not tell its size, and no `--steps` are given.
+    """
+    test = test_data(job, module, strategy)
+    train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
+    steps, epoch_steps = length(job, train, batch_size=batch_size)
+    return RunData(
+        train=train, test=test, batch_size=batch_size, steps=steps, epoch_steps=epoch_steps
+    )
+
+
+def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData:
+    """Open the part of the test data that this process evaluates on.
+
+    Every example is in the part of some process.
+    """
+    data = _call_input_fn(
         job,
         module,
         paths=selection.test_paths(job),
@@ -54,21 +173,29 @@ def test_data(job: Job, module: ModuleType, strategy: Strategy) -> Any:
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
     )
-    if _held_by_hosts(job, strategy, data):
-        counts = _counts(job, strategy, data.stream)
-        names = [(Path(t.name).name, len(t)) for t in data.stream.tables]
-        digest = google_crc32c.value(repr(names).encode())
-        # Where all hosts hold the same, each evaluates all of it: nothing is wrong but their sum.
-        if len({*_gathered(strategy, digest)}) > 1:
-            data.stream.total = round(sum(counts))
-    return data
+    stream = _stream_of_host(job, strategy, data)
+    if stream is None:
+        return SplitData.of(data)
+    counts = _counts(job, strategy, stream)
+    names = [(Path(table.name).name, len(table)) for table in stream.tables]
+    digest = google_crc32c.value(repr(names).encode())
+    # Where all hosts hold the same, each evaluates all of it: nothing is wrong but their sum.
+    differ = len({*_gathered(strategy, digest)}) > 1
+    return SplitData.of(data, examples=round(sum(counts)) if differ else None)
 
 
-def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> Any:
-    """What this process trains on, in batches of its own size."""
+def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> SplitData:
+    """Open the training data of this process.
 
-    def make(index: Any, count: int, begun: Any = 0) -> Any:
-        return _call(
+    Args:
+        job: Names the data.
+        module: Its `input_fn` reads them.
+        strategy: How the work is shared.
+        batch_size: Of one process.
+    """
+
+    def make(index: Any, count: int, begun: Any = 0) -> tf.data.Dataset:
+        return _call_input_fn(
             job,
             module,
             paths=job.train,
@@ -81,21 +208,21 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
         )
 
     data = make(strategy.rank, strategy.processes)
-    if _held_by_hosts(job, strategy, data):
+    stream = _stream_of_host(job, strategy, data)
+    if isinstance(stream, Stream):
         share = HostShare(
             batch=batch_size * strategy.processes,
-            mine=data.stream.total,
-            total=round(sum(_counts(job, strategy, data.stream))),
+            mine=stream.total,
+            total=round(sum(_counts(job, strategy, stream))),
             multiple=strategy.local,
         )
-        data = dataset(SharedStream(data.stream, share, _shard(job, 0, 1)))
-    # A data set that others read is made by them, each its own.
-    data.make = make
-    return data
+        data = dataset(SharedStream(stream, share, _shard(job, 0, 1)))
+    # Parameter-server workers build their own dataset, so keep the factory.
+    return SplitData.of(data, factory=make)
 
 
-def length(job: Job, train: Any, *, batch_size: int) -> tuple[int, int]:
-    """How many steps the run has, and how many an epoch has.
+def length(job: Job, train: SplitData, *, batch_size: int) -> tuple[int, int]:
+    """Return how many steps the run has, and how many an epoch has.
 
     Args:
         job: Says how long.
@@ -105,21 +232,20 @@ def length(job: Job, train: Any, *, batch_size: int) -> tuple[int, int]:
     Raises:
         UserError: The data does not tell its size, and no `--steps` are given.
     """
-    stream: Stream | None = getattr(train, "stream", None)
-    if stream is None:
+    if train.examples is None:
         if job.steps is None:
             raise UserError(
                 subject="--steps",
                 problem="not given, and the module's data does not tell its size",
             )
         return job.steps, job.steps
-    epoch = stream.total / batch_size
+    epoch = train.examples / batch_size
     steps = job.steps or math.ceil(epoch * (job.epochs or 1))
     return steps, math.ceil(epoch)
 
 
-def source(train: Any, strategy: Strategy, *, first: int) -> Source:
-    """What the steps read, from a batch on.
+def batch_source(train: SplitData, strategy: Strategy, *, first: int) -> BatchSource:
+    """Return the source of the batches from some batch on.
 
     Args:
         train: From `train_data`.
@@ -127,22 +253,24 @@ def source(train: Any, strategy: Strategy, *, first: int) -> Source:
         first: The batch that comes next.
     """
     if strategy.in_graph:
-        # Which batch comes next is not known there: each worker reads at its own speed. A run that
+        # Each worker reads at its own speed, so nobody knows which batch comes next. A run that
         # goes on has another order instead.
-        return Source(iterator=strategy.source(train.make))
-    feed: Feed | None = getattr(train, "feed", None)
-    if first and feed:
-        # Our own data goes on from any step without being read again.
-        feed = dataset(train.stream, step=first).feed
-    if feed:
+        assert train.factory is not None
+        return BatchSource(iterator=strategy.source(train.factory))
+    feed = train.feed
+    if feed and isinstance(train.stream, Stream):
+        if first:
+            # Our own data goes on from any step without being read again.
+            feed = dataset(train.stream, step=first).feed
+            assert feed is not None
         most = feed.most
         if isinstance(train.stream, SharedStream):
             # Hosts whose shares differ hand over other numbers of steps, but must step together.
             most = round(min(_gathered(strategy, most)))
-        return Source(feed=feed, most=most)
-    data: tf.data.Dataset = train.skip(first) if first else train
+        return BatchSource(feed=feed, most=most)
+    data: tf.data.Dataset = train.dataset.skip(first) if first else train.dataset
     iterator: Iterator[Any] = iter(data)
-    return Source(iterator=iterator)
+    return BatchSource(iterator=iterator)
 
 
 def _shard(job: Job, index: Any, count: int) -> Shard:
@@ -153,13 +281,17 @@ def _shard(job: Job, index: Any, count: int) -> Shard:
     return Shard(index, count, by=job.shard_by)
 
 
-def _held_by_hosts(job: Job, strategy: Strategy, data: Any) -> bool:
-    """Return whether hosts hold different data, whose size is known."""
+def _stream_of_host(
+    job: Job, strategy: Strategy, data: tf.data.Dataset
+) -> Stream | TableSet | None:
+    """Return this host's tables if hosts hold different data whose size is known, else None."""
     several = job.cluster.local_size < strategy.processes and not strategy.in_graph
-    return job.shard_by == "host" and several and getattr(data, "stream", None) is not None
+    if job.shard_by != "host" or not several or not isinstance(data, ExampleDataset):
+        return None
+    return data.stream
 
 
-def _counts(job: Job, strategy: Strategy, stream: Stream) -> list[float]:
+def _counts(job: Job, strategy: Strategy, stream: Stream | TableSet) -> list[float]:
     """Return how many examples each host holds; 0 for all but the first process of a host."""
     return _gathered(strategy, 0 if job.cluster.local_rank else stream.total)
 
@@ -171,7 +303,7 @@ def _gathered(strategy: Strategy, number: float) -> list[float]:
     return strategy.sum(mine).tolist()
 
 
-def _call(
+def _call_input_fn(
     job: Job,
     module: ModuleType,
     *,
@@ -181,7 +313,7 @@ def _call(
     shard: Shard,
     seed: Any,
     in_graph: bool = False,
-) -> Any:
+) -> tf.data.Dataset:
     if job.module != Job.module:
         # A module of one's own opens files; it need not know what a glob is.
         paths = globs.expanded(paths)

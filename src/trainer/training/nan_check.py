@@ -1,38 +1,40 @@
-"""A loss that is NaN or infinite: what led to it, before any of it is saved."""
+"""The check for a loss that is NaN or infinite, with the batch that led to it."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from trainer.config import PeerError, UserError
-from trainer.data import Stream
-from trainer.training.checkpoint import Progress
+from trainer.data import Stream, TableSet
+from trainer.training.checkpoint_state import Progress
 
 
 def check_finite(
-    losses: np.ndarray, mine: np.ndarray, *, progress: Progress, batch_size: int, data: Any
+    losses: np.ndarray,
+    own_losses: np.ndarray,
+    *,
+    progress: Progress,
+    batch_size: int,
+    stream: Stream | TableSet | None,
 ) -> None:
     """Stop a run whose loss is NaN or infinite, before that is saved.
 
     Args:
-        losses: Of all processes together.
-        mine: What this process added to them.
+        losses: Of each step, over all processes: float [steps].
+        own_losses: The part of this process in them: float [steps].
         progress: Where the run was before these steps.
-        batch_size: Of all processes together.
-        data: What this process reads.
+        batch_size: Examples in a step of all processes together.
+        stream: The training data of this process; None for that of a module of one's own.
 
     Raises:
-        UserError: A loss is not finite; the batch is named.
-        PeerError: So it is, by what another process read.
+        UserError: A loss is not finite; the error names the batch.
+        PeerError: A loss is not finite, but the part of this process in it is.
     """
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
         bad = int(wrong[0])
-        stream = getattr(data, "stream", None)
-        if np.isfinite(mine[bad]):
-            # The one that read it says more.
+        if np.isfinite(own_losses[bad]):
+            # The process that read the batch can name its files.
             raise PeerError(f"step {progress.step + bad + 1}: another process's loss is not finite")
         if isinstance(stream, Stream):
             origin = stream.origin(progress.examples // batch_size + bad)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import DataError, UserError
+from trainer.data import Stream, TableSet
 from trainer.distribution import ALONE, Strategy
 
 
@@ -89,7 +90,7 @@ def make_train_steps(
 
 
 @dataclass(frozen=True)
-class Tested:
+class Evaluation:
     """What an evaluation found.
 
     Attributes:
@@ -106,7 +107,7 @@ def make_evaluate(
     *,
     strategy: Strategy = ALONE,
     stopped: Callable[[], bool] = lambda: False,
-) -> Callable[[tf.data.Dataset], Tested | None]:
+) -> Callable[[tf.data.Dataset], Evaluation | None]:
     """Compile the evaluation.
 
     Args:
@@ -133,7 +134,7 @@ def make_evaluate(
             return totals(*batch)
         return strategy.on_replicas(lambda: totals(*_part(strategy, batch)))
 
-    def evaluate(data: tf.data.Dataset) -> Tested | None:
+    def evaluate(data: tf.data.Dataset) -> Evaluation | None:
         right = seen = loss = gave_up = 0.0
         for batch in data:
             if stopped():
@@ -149,7 +150,7 @@ def make_evaluate(
                 subject="--test",
                 problem="the data set has no examples",
             )
-        return Tested(right / seen, loss / seen)
+        return Evaluation(right / seen, loss / seen)
 
     return evaluate
 
@@ -182,11 +183,13 @@ def _part(strategy: Strategy, batch: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tensor[mine], batch)
 
 
-def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function that reads a data set; an error met while reading is raised as it was.
+def reading(stream: Stream | TableSet | None, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that reads data, and raise an error met while reading as it was.
+
+    TensorFlow turns an error of a Python generator into text; the stream keeps the error itself.
 
     Args:
-        data: The data set.
+        stream: The tables that are read; None for the data of a module of one's own.
         function: What to call.
         *args: What to call it with.
 
@@ -202,7 +205,6 @@ def reading(data: Any, function: Callable[..., Any], *args: Any) -> Any:
             remedy="input_fn must repeat it",
         ) from None
     except tf.errors.OpError:
-        stream = getattr(data, "stream", None)
         if stream is not None and stream.error is not None:
             raise stream.error from None
         raise

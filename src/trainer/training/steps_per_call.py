@@ -11,7 +11,7 @@ CALL_SECONDS = 2.0
 GROWTH = 8
 
 
-class Pace:
+class StepsPerCall:
     """Times calls of the compiled function, and says how many steps the next should take.
 
     Args:

@@ -1,24 +1,27 @@
-"""What workers and parameter servers run: a server of TensorFlow's, until they are told to end.
+"""TensorFlow's server, which workers and parameter servers run until the launcher ends them.
 
-What they do is decided by the chief, whose closures and variables come over gRPC. They end neither
-by themselves nor when the chief ends: the launcher tells them.
+The chief sends them closures and variables over gRPC. They end neither by themselves nor when the
+chief ends: the launcher sends them SIGTERM.
 """
 
 from __future__ import annotations
 
+import logging
+
 import tensorflow as tf
 
 from trainer.config import Job, RetryableError
-from trainer.runtime import Reporter, StopRequest
+from trainer.runtime import StopRequest
+
+logger = logging.getLogger(__name__)
 
 
-def serve(job: Job, reporter: Reporter, stopped: StopRequest) -> None:
+def serve(job: Job, stop_request: StopRequest) -> None:
     """Serve the chief.
 
     Args:
         job: Its cluster names this process's role and address.
-        reporter: Where it is said once the server answers.
-        stopped: True when it is time to end.
+        stop_request: Set when it is time to end.
 
     Raises:
         RetryableError: The address cannot be served.
@@ -26,9 +29,9 @@ def serve(job: Job, reporter: Reporter, stopped: StopRequest) -> None:
     cluster = job.cluster
     roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
     address = roles[cluster.role][cluster.index]
-    # Not those between operations: one that waits for another host would keep its thread.
+    # Threads between operations stay unlimited: an operation that waits for another host keeps one.
     config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=job.threads)
-    # As much memory of a GPU as is needed, not all of it.
+    # Take as much memory of a GPU as is needed, not all of it.
     config.gpu_options.allow_growth = True
     try:
         server = tf.distribute.Server(
@@ -41,7 +44,7 @@ def serve(job: Job, reporter: Reporter, stopped: StopRequest) -> None:
     except tf.errors.OpError as error:
         why = str(error).partition("\n")[0]
         raise RetryableError(f"{cluster.task}: cannot serve {address}: {why}") from None
-    reporter.info(f"{cluster.task} serves {address}")
-    while not stopped.wait(3600):
+    logger.info("%s serves %s", cluster.task, address)
+    while not stop_request.wait(3600):
         pass
     del server

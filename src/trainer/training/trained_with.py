@@ -15,7 +15,7 @@ from trainer.runtime import output
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class DataIdentity:
     """Training data, by what tells it from other data without reading it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class TrainedSteps:
     """Steps that were trained with the same settings.
 
     Attributes:
@@ -45,10 +45,10 @@ class Stretch:
     from_step: int = 0
     module: str
     hparams: Mapping[str, Any]
-    train: Data
+    train: DataIdentity
 
 
-def of(job: Job, described: Mapping[str, Any]) -> Stretch:
+def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
     """Return what a run trains with.
 
     Args:
@@ -67,10 +67,10 @@ def of(job: Job, described: Mapping[str, Any]) -> Stretch:
             # With parameter servers the chief need not see what workers read.
             pass
     hparams = json.loads(json.dumps(dataclasses.asdict(job.hparams)))
-    return Stretch(
+    return TrainedSteps(
         module=job.module,
         hparams=output.clean_value(hparams),
-        train=Data(
+        train=DataIdentity(
             kind=described["kind"],
             examples=described["examples"],
             text=output.clean(text),
@@ -79,15 +79,15 @@ def of(job: Job, described: Mapping[str, Any]) -> Stretch:
     )
 
 
-def read(written: Any) -> tuple[Stretch, ...]:
+def read(written: Any) -> tuple[TrainedSteps, ...]:
     """Return what a checkpoint says; empty if it says nothing, as those of earlier versions."""
     try:
         stretches = [
-            Stretch(
+            TrainedSteps(
                 from_step=int(one["from_step"]),
                 module=str(one["module"]),
                 hparams=dict(one["hparams"]),
-                train=Data(**one["train"]),
+                train=DataIdentity(**one["train"]),
             )
             for one in written or ()
         ]
@@ -96,7 +96,7 @@ def read(written: Any) -> tuple[Stretch, ...]:
     return tuple(stretches)
 
 
-def differences(before: Stretch, now: Stretch) -> list[str]:
+def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
     """Return which flags and data are others, each with what it was and what it is now."""
     found = []
     if before.module != now.module:
@@ -122,10 +122,10 @@ class History:
         now: What steps from here on are trained with.
     """
 
-    def __init__(self, now: Stretch) -> None:
-        self._now, self._past, self._step = now, tuple[Stretch, ...](), 0
+    def __init__(self, now: TrainedSteps) -> None:
+        self._now, self._past, self._step = now, tuple[TrainedSteps, ...](), 0
 
-    def resume(self, past: tuple[Stretch, ...], *, step: int) -> None:
+    def resume(self, past: tuple[TrainedSteps, ...], *, step: int) -> None:
         """Go on from a checkpoint.
 
         Args:
@@ -139,7 +139,7 @@ class History:
         """What differs from the steps before, see `differences`."""
         return differences(self._past[-1], self._now) if self._past else []
 
-    def at(self, step: int) -> tuple[Stretch, ...]:
+    def at(self, step: int) -> tuple[TrainedSteps, ...]:
         """Return what the weights after so many steps were trained with, as far as is known."""
         if step == self._step or (self._past and not self.changes):
             return self._past

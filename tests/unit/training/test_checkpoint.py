@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.training.checkpoint import Checkpoints, Progress
-from trainer.training.checkpoint_state import DamagedError, read
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import DamagedError, Progress, read
 from trainer.training.optimizers import FusedAdam
 
 pytestmark = pytest.mark.tensorflow
@@ -125,17 +125,18 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning_and_then_replaced(tmp_path, damage):
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning_and_then_replaced(
+    tmp_path, damage, capsys
+):
     model, optimizer = build()
     checkpoints = open_in(tmp_path, model, optimizer)
     checkpoints.save(Progress(step=1))
     newest = checkpoints.save(Progress(step=2))
     damage(newest / "variables.data-00000-of-00001")
-    warned: list[str] = []
-    again = open_in(tmp_path, model, optimizer, keep=1, warn=warned.append)
+    again = open_in(tmp_path, model, optimizer, keep=1)
     assert again.restore() == Progress(step=1)
-    (line,) = warned
-    assert line.startswith(f"--checkpoint-dir {tmp_path}: passed over ckpt-00000002: ")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"warning: --checkpoint-dir {tmp_path}: passed over ckpt-00000002: ")
     again.save(Progress(step=2))
     assert names(tmp_path) == ["ckpt-00000002"]
     assert open_in(tmp_path, model, optimizer).restore() == Progress(step=2)
@@ -143,7 +144,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning_and_then_replaced(tm
 
 def test_a_state_that_is_nested_too_deep_to_be_checked_is_damaged(tmp_path):
     model, optimizer = build()
-    checkpoints = open_in(tmp_path, model, optimizer, warn=lambda text: None)
+    checkpoints = open_in(tmp_path, model, optimizer)
     checkpoints.save(Progress(step=1))
     newest = checkpoints.save(Progress(step=2))
     # Somewhere in between Python reads what it cannot write.
@@ -192,14 +193,16 @@ def test_a_first_checkpoint_that_was_never_finished_does_not_block_a_restart(tmp
     assert checkpoints.restore() == Progress(step=5)
 
 
-def test_who_only_reads_is_warned_of_a_damaged_checkpoint_once_and_reads_its_successor(tmp_path):
+def test_who_only_reads_is_warned_of_a_damaged_checkpoint_once_and_reads_its_successor(
+    tmp_path, capsys
+):
     model, optimizer = build()
-    chief, warned = open_in(tmp_path, model, optimizer), []
+    chief = open_in(tmp_path, model, optimizer)
     damaged = chief.save(Progress(step=2))
     flip(damaged / "state.json")
-    reader = open_in(tmp_path, model, optimizer, alone=False, warn=warned.append)
+    reader = open_in(tmp_path, model, optimizer, alone=False)
     assert [reader.restore() for _ in range(3)] == [None] * 3
-    assert len(warned) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1
     open_in(tmp_path, model, optimizer).save(Progress(step=2, examples=7))
     assert reader.restore() == Progress(step=2, examples=7)
 
@@ -323,7 +326,7 @@ def damage_at_random(checkpoint, choose: random.Random) -> str:
 
 
 @pytest.mark.parametrize("earlier", [False, True], ids=["with checksums", "of earlier versions"])
-def test_none_of_300_random_damages_blocks_a_restart(tmp_path, earlier):
+def test_none_of_300_random_damages_blocks_a_restart(tmp_path, earlier, capsys):
     model, optimizer = build()
     first = model.trainable_variables[0]
     whole = open_in(tmp_path / "whole", model, optimizer)
@@ -339,9 +342,9 @@ def test_none_of_300_random_damages_blocks_a_restart(tmp_path, earlier):
         hit = choose.choice([[30], [30], [30, 20]])
         done = [damage_at_random(folder / f"ckpt-{step:08d}", choose) for step in hit]
         first.assign(np.full(first.shape, -1, np.float32))
-        warned: list[str] = []
-        checkpoints = open_in(folder, model, optimizer, warn=warned.append)
+        checkpoints = open_in(folder, model, optimizer)
         progress = checkpoints.restore()
+        warned = capsys.readouterr().out.splitlines()
         where = f"{number}: {done}: {warned}"
         assert progress is not None, where
         if not earlier:

@@ -13,7 +13,7 @@ from trainer.config.job import Job
 from trainer.distribution.strategy import ALONE, Strategy, needing_others
 from trainer.launch.host_settings import plain
 from trainer.training import consensus
-from trainer.training.checkpoint import Progress
+from trainer.training.checkpoint_state import Progress
 
 pytestmark = pytest.mark.tensorflow
 
@@ -36,15 +36,15 @@ def job(**fields) -> Job:
 
 
 def test_a_batch_is_shared_and_the_rate_stays():
-    share = consensus.share(job(), replicas=4)
-    assert (share.batch, share.scale) == (64, 1.0)
+    batch = consensus.global_batch(job(), replicas=4)
+    assert (batch.size, batch.rate_scale) == (64, 1.0)
 
 
 def test_scaling_gives_each_a_batch_and_raises_the_rate_over_some_epochs():
-    share = consensus.share(job(scaling="linear", scaling_epochs=2.0), replicas=4)
-    assert (share.batch, share.scale) == (256, 4)
-    assert share.scale_steps(steps=1000, epoch=100) == 200
-    assert share.scale_steps(steps=300, epoch=100) == 150
+    batch = consensus.global_batch(job(scaling="linear", scaling_epochs=2.0), replicas=4)
+    assert (batch.size, batch.rate_scale) == (256, 4)
+    assert batch.scale_steps(steps=1000, epoch=100) == 200
+    assert batch.scale_steps(steps=300, epoch=100) == 150
 
 
 @pytest.mark.parametrize(("size", "replicas", "fits"), [(64, 3, 63), (2, 4, 4)])
@@ -52,7 +52,7 @@ def test_a_batch_that_cannot_be_shared_names_one_that_can(size, replicas, fits):
     with pytest.raises(
         UserError, match=f"--batch-size {size}: .* {replicas} replicas; take {fits},"
     ):
-        consensus.share(Job(hparams=Hparams(batch_size=size)), replicas=replicas)
+        consensus.global_batch(Job(hparams=Hparams(batch_size=size)), replicas=replicas)
 
 
 def test_others_take_over_where_the_chief_is():
@@ -141,7 +141,7 @@ def network() -> keras.Model:
 
 
 def test_moving_averages_are_those_of_layers_that_train():
-    moving = consensus.moving(network())
+    moving = consensus.moving_averages(network())
     assert [variable.name for variable in moving] == ["moving_mean", "moving_variance"]
 
 

@@ -11,10 +11,11 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.models import loader
 from trainer.models.recipes import complete
-from trainer.runtime.log import Reporter
 from trainer.runtime.stop import StopRequest
-from trainer.training.callbacks import Hooks
-from trainer.training.checkpoint import Checkpoints, Progress
+from trainer.training.callbacks import AfterEvaluation
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import Progress
+from trainer.training.destination import Destination
 from trainer.training.evaluator import evaluate_checkpoints
 from trainer.training.optimizers import make_optimizer
 
@@ -70,9 +71,9 @@ def job(tmp_path, monkeypatch) -> Job:
 
 
 def test_each_checkpoint_is_evaluated_once_and_the_last_one_after_it_was_told_to_end(job, tmp_path):
-    chief, stopped = Chief(job), StopRequest()
-    told: list[tuple[int, float]] = []
-    saved: list[int] = []
+    chief, stop_request = Chief(job), StopRequest()
+    found: list[tuple[int, float]] = []
+    copied: list[int] = []
     looks = iter(range(100))
 
     def look() -> None:
@@ -84,18 +85,28 @@ def test_each_checkpoint_is_evaluated_once_and_the_last_one_after_it_was_told_to
                 chief.write(7, 1.0)
             case 5:
                 chief.write(9, 0.0)
-                stopped.set()
+                stop_request.set()
             case 50:
                 raise AssertionError("it does not end")
 
-    hooks = Hooks(
-        evaluated=lambda step, accuracy, _: told.append((step, accuracy)),
-        saved=lambda: saved.append(len(told)),
+    class NoteEvaluation(AfterEvaluation):
+        def evaluated(self, state, evaluation):
+            found.append((state.step, evaluation.accuracy))
+
+    class NoteCopies(Destination):
+        def checkpoint_written(self):
+            copied.append(len(found) + 1)
+
+    count = evaluate_checkpoints(
+        job,
+        stop_request=stop_request,
+        refresh=look,
+        destination=NoteCopies(),
+        callbacks=[NoteEvaluation()],
     )
-    count = evaluate_checkpoints(job, Reporter("ERROR"), stopped=stopped, hooks=hooks, refresh=look)
-    assert (count, told) == (3, [(3, 0.5), (7, 1.0), (9, 0.0)])
+    assert (count, found) == (3, [(3, 0.5), (7, 1.0), (9, 0.0)])
     # Its log follows each time.
-    assert saved == [1, 2, 3]
+    assert copied == [1, 2, 3]
     assert list((tmp_path / "logs/evaluator").iterdir())
 
 
@@ -103,20 +114,14 @@ def test_what_the_chief_is_writing_just_now_is_let_alone(job):
     Chief(job)
     part = Path(job.checkpoint_dir) / ".ckpt-00000003.77.part"
     part.mkdir()
-    stopped = StopRequest()
-    stopped.set()
-    found = evaluate_checkpoints(
-        job, Reporter("ERROR"), stopped=stopped, hooks=Hooks(), refresh=lambda: None
-    )
+    stop_request = StopRequest()
+    stop_request.set()
+    found = evaluate_checkpoints(job, stop_request=stop_request)
     assert (found, part.exists()) == (0, True)
 
 
 def test_without_a_folder_that_both_see_there_is_nothing_to_evaluate(job):
     with pytest.raises(UserError, match="--checkpoint-dir: not given, and an evaluator"):
         evaluate_checkpoints(
-            dataclasses.replace(job, checkpoint_dir=None),
-            Reporter("ERROR"),
-            stopped=StopRequest(),
-            hooks=Hooks(),
-            refresh=lambda: None,
+            dataclasses.replace(job, checkpoint_dir=None), stop_request=StopRequest()
         )

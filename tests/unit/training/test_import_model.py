@@ -16,7 +16,6 @@ from trainer.doctor.probes import Probes
 from trainer.packaging.prepare import prepare_model
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
-from trainer.runtime.log import Reporter
 from trainer.training.import_model import import_model
 from trainer.training.staging import staged
 
@@ -107,7 +106,7 @@ def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, to
 
 def run(job: Job) -> None:
     with staged(job) as stage:
-        import_model(stage, Reporter())
+        import_model(stage)
 
 
 def job(tmp_path, source, **more):

@@ -26,22 +26,22 @@ class Second(Strategy):
 
 
 def test_two_processes_take_the_halves_of_the_batches_of_one():
-    whole = inputs.source(inputs.train_data(JOB, OURS, ALONE, batch_size=8), ALONE, first=0).take(
-        3
-    )[0]
+    whole = inputs.batch_source(
+        inputs.train_data(JOB, OURS, ALONE, batch_size=8), ALONE, first=0
+    ).take(3)[0]
     halves = []
     for strategy in (ALONE, Second()):
         two = Second()
         two.rank = strategy.rank
         data = inputs.train_data(JOB, OURS, two, batch_size=4)
-        halves.append(inputs.source(data, two, first=0).take(3)[0])
+        halves.append(inputs.batch_source(data, two, first=0).take(3)[0])
     np.testing.assert_array_equal(np.concatenate(halves, axis=1), whole)
 
 
 def test_our_data_goes_on_from_a_batch():
     data = inputs.train_data(JOB, OURS, ALONE, batch_size=8)
-    whole = inputs.source(data, ALONE, first=0).take(5)[0]
-    rest = inputs.source(data, ALONE, first=3).take(2)[0]
+    whole = inputs.batch_source(data, ALONE, first=0).take(5)[0]
+    rest = inputs.batch_source(data, ALONE, first=3).take(2)[0]
     np.testing.assert_array_equal(rest, whole[3:])
 
 
@@ -51,7 +51,7 @@ def test_a_modules_own_data_goes_on_too():
 
     module = types.SimpleNamespace(input_fn=input_fn)
     data = inputs.train_data(JOB, module, ALONE, batch_size=8)
-    source = inputs.source(data, ALONE, first=2)
+    source = inputs.batch_source(data, ALONE, first=2)
     assert source.feed is None
     assert next(source.take(1)).numpy()[0] == 16
 
@@ -73,17 +73,19 @@ def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cach
     job = dataclasses.replace(JOB, shard_by="host", cache_mb=cache_mb)
     # It holds 10 examples, and hands over 3 steps at a time.
     strategy = BesideAnotherHost(10, 3)
-    source = inputs.source(inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0)
+    source = inputs.batch_source(
+        inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0
+    )
     assert source.most == 3
 
 
 def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
     data = inputs.train_data(JOB, OURS, Second(), batch_size=4)
-    examples = data.stream.total
+    examples = data.examples
     assert inputs.length(JOB, data, batch_size=8) == (5, -(-examples // 8))
 
 
 def test_data_that_tells_no_size_needs_steps():
-    data = tf.data.Dataset.range(3)
+    data = inputs.SplitData.of(tf.data.Dataset.range(3))
     with pytest.raises(UserError, match="--steps: not given"):
         inputs.length(Job(epochs=1.0), data, batch_size=8)

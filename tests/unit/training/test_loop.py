@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import math
 import shutil
 
@@ -15,8 +16,8 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.files import open_tables
-from trainer.runtime.log import Reporter
-from trainer.training.callbacks import Hooks
+from trainer.training import callbacks
+from trainer.training.callbacks import AfterEvaluation
 from trainer.training.loop import train_and_evaluate
 
 pytestmark = pytest.mark.tensorflow
@@ -40,7 +41,7 @@ def run(small, tmp_path, capsys):
     def run_job(name: str = "run", hparams: Hparams = HPARAMS, **fields) -> dict:
         folder = tmp_path / name
         fields = {"train": (str(small),), "steps": 40, "model_dir": str(folder / "model")} | fields
-        metrics = train_and_evaluate(Job(hparams=hparams, **fields), Reporter())
+        metrics = train_and_evaluate(Job(hparams=hparams, **fields))
         return metrics | {"log": capsys.readouterr().out.splitlines()}
 
     return run_job
@@ -278,21 +279,27 @@ def test_no_data_is_synthetic_and_says_so(run):
     assert [line for line in metrics["log"] if "SYNTHETIC" in line]
 
 
-def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path):
-    told, stop = [], []
+def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path, monkeypatch):
+    evaluated_at, stop = [], []
 
-    class StopAtStep20(Reporter):
-        def info(self, text: str) -> None:
-            # Printed before the evaluation of that step.
-            stop.extend([True] * text.startswith("step=20 of="))
+    class NoteEvaluation(AfterEvaluation):
+        def evaluated(self, state, evaluation):
+            evaluated_at.append(state.step)
 
-    hooks = Hooks(stopped=lambda: bool(stop), evaluated=lambda step, accuracy, _: told.append(step))
+    def stop_at_step_20(record: logging.LogRecord) -> bool:
+        # Logged before the evaluation of that step.
+        stop.extend([True] * record.getMessage().startswith("step=20 of="))
+        return True
+
+    monkeypatch.setattr(callbacks.logger, "filters", [stop_at_step_20])
     fields = {"steps": 40, "log_every": 20, "eval_every": 10, "model_dir": str(tmp_path / "m")}
     metrics = train_and_evaluate(
-        Job(hparams=HPARAMS, train=(str(small),), **fields), StopAtStep20(), hooks
+        Job(hparams=HPARAMS, train=(str(small),), **fields),
+        stop_requested=lambda: bool(stop),
+        callbacks=[NoteEvaluation()],
     )
     assert (metrics["stopped"], metrics["steps"]) == (True, 20)
-    assert told == [10]
+    assert evaluated_at == [10]
     # That of step 10 is of another model than the one that is exported.
     assert metrics["test_accuracy"] is None
     assert metrics["best_step"] == 10

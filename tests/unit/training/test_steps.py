@@ -111,4 +111,4 @@ def test_training_data_that_ends_says_what_to_do():
     steps = make_train_steps(net, optimizer, label_smoothing=0.0)
     finite = data().batch(2)
     with pytest.raises(UserError, match="must repeat"):
-        reading(finite, steps, iter(finite), 10)
+        reading(None, steps, iter(finite), 10)

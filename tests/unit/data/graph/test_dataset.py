@@ -324,12 +324,16 @@ def test_damaged_records_may_be_left_out(graph_dataset, data, tmp_path):
 
 def test_input_fn_tells_of_all_the_data_whatever_the_shard(tf, sources):
     from trainer.models.mnist import input_fn
-    from trainer.training.report import describe
+    from trainer.training.inputs import SplitData
 
     found = input_fn(sources["tfrecord"], "train", 32, Shard(1, 3), in_graph=True)
-    told = describe(found)
-    assert (told["kind"], told["examples"], told["damaged"]) == ("tfrecord", COUNT, [])
-    assert [name.rpartition("/")[2] for name in told["files"]] == [
+    description = SplitData.of(found).description
+    assert (description["kind"], description["examples"], description["damaged"]) == (
+        "tfrecord",
+        COUNT,
+        [],
+    )
+    assert [name.rpartition("/")[2] for name in description["files"]] == [
         f"{i}.tfrecords" for i in range(3)
     ]
     assert found.feed is None

@@ -1,0 +1,121 @@
+"""Going on from the checkpoint of an earlier run, or finding that it has left nothing to do."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from trainer.training import consensus
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import Progress
+from trainer.training.destination import Destination
+from trainer.training.state import RunState
+from trainer.training.trained_with import History
+from trainer.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def open_checkpoints(trainer: Trainer, history: History) -> tuple[Checkpoints | None, Progress]:
+    """Load the newest checkpoint, and log what differs from the run that wrote it.
+
+    Args:
+        trainer: Gets the weights of the checkpoint.
+        history: Gets what these were trained with.
+
+    Returns:
+        The checkpoints, or None if this process writes none, and where the run is.
+    """
+    job, batch_size = trainer.job, trainer.data.batch_size
+    if not job.checkpoint_dir or not trainer.strategy.is_chief:
+        return None, Progress()
+    checkpoints = Checkpoints(
+        Path(job.checkpoint_dir),
+        model=trainer.model,
+        optimizer=trainer.optimizer,
+        keep=job.keep,
+        device=trainer.strategy.io_device,
+        history=history,
+    )
+    progress = checkpoints.restore() or Progress()
+    if progress.step:
+        logger.info("resumed at step=%d", progress.step)
+    if history.changes:
+        logger.warning(
+            "--checkpoint-dir: its %d steps were trained with %s",
+            progress.step,
+            "; ".join(history.changes),
+        )
+    if progress.examples != progress.step * batch_size:
+        logger.warning(
+            "--checkpoint-dir: %d steps had %d examples, those to come have %d each; the number "
+            "of steps and the learning rate go by steps",
+            progress.step,
+            progress.examples,
+            batch_size,
+        )
+    return checkpoints, progress
+
+
+def initial_state(trainer: Trainer, progress: Progress) -> RunState:
+    """Agree with all processes on where the run is and whether it was asked to stop.
+
+    Args:
+        trainer: Knows the job and its data.
+        progress: What this process knows; that of the chief counts.
+    """
+    strategy, target = trainer.strategy, trainer.job.target_accuracy
+    progress, stop = consensus.agree(strategy, progress, stopped=trainer.stop_requested())
+    reached = False
+    if target is not None and progress.best_step == progress.step:
+        # These weights were evaluated: a run that had reached its target had ended.
+        reached = progress.best_accuracy >= target
+    return RunState(
+        steps=trainer.data.steps,
+        batch_size=trainer.data.batch_size,
+        log_every=trainer.job.log_every,
+        progress=progress,
+        stop_requested=stop,
+        target_reached=reached,
+    )
+
+
+def finished_before(
+    trainer: Trainer, state: RunState, destination: Destination
+) -> dict[str, Any] | None:
+    """Return the report of an earlier run that has done all of this one, model included.
+
+    Args:
+        trainer: Has the weights of the checkpoint.
+        state: Where the run is.
+        destination: Knows where an earlier run has left its model.
+
+    Returns:
+        None if there are steps left to train, or the model has to be exported again. On processes
+        other than the chief: the number of steps.
+    """
+    if not state.step or not state.is_complete or state.stop_requested:
+        return None
+    report = _exported_before(trainer, state, destination) if trainer.strategy.is_chief else None
+    # Only the chief has looked for the model.
+    if trainer.strategy.sum([float(report is not None)])[0]:
+        return report or {"stopped": False, "steps": state.step}
+    return None
+
+
+def _exported_before(
+    trainer: Trainer, state: RunState, destination: Destination
+) -> dict[str, Any] | None:
+    left = (
+        f"nothing left to train: the checkpoint has {state.step} steps, {state.steps} are asked for"
+    )
+    report = destination.earlier_report(trainer.job)
+    if report is None or (report["steps"], report["weights_crc32c"][:1]) != (
+        state.step,
+        [consensus.digest(trainer.model)],
+    ):
+        logger.info(left)
+        return None
+    logger.info("%s; their model is %s, and nothing new is exported", left, report["model_path"])
+    return report

@@ -1,0 +1,96 @@
+"""The position of a run and what its callbacks have found so far."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trainer.training.checkpoint_state import Progress
+from trainer.training.steps import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallResult:
+    """Some training steps, taken in one call of the compiled function.
+
+    Attributes:
+        losses: Of each step, over all processes: float64 [steps].
+        seconds: Time of the call, the mean over the processes.
+        cpu_seconds: Processor time of the call, the sum over the processes.
+        stop_requested: True if any process was asked to stop.
+    """
+
+    losses: np.ndarray
+    seconds: float
+    cpu_seconds: float
+    stop_requested: bool
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """Where a run is. The controller advances it, callbacks read it, and some set a field.
+
+    Attributes:
+        steps: Steps of the whole run.
+        batch_size: Examples in a step of all processes together.
+        log_every: Steps between two progress lines.
+        progress: Steps and examples done, and the best evaluation: what a checkpoint keeps.
+        stop_requested: True if any process was asked to stop: the run ends early.
+        target_reached: True if the test accuracy has reached `--target-accuracy`: it ends, too.
+        evaluation: Of the weights as they are now; None if these have not been evaluated.
+        saved_step: The step of the last checkpoint that this process has written; -1 before.
+        train_loss: Mean loss of the steps since the last progress line; None before any step.
+    """
+
+    steps: int
+    batch_size: int
+    log_every: int
+    progress: Progress
+    stop_requested: bool = False
+    target_reached: bool = False
+    evaluation: Evaluation | None = None
+    saved_step: int = -1
+    train_loss: float | None = None
+    _losses: list[float] = field(default_factory=list)
+    _seconds: float = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.progress.step
+
+    @property
+    def is_complete(self) -> bool:
+        """True if nothing is left to train."""
+        return self.step >= self.steps or self.target_reached
+
+    @property
+    def is_over(self) -> bool:
+        """True if no further step is to be taken."""
+        return self.is_complete or self.stop_requested
+
+    @property
+    def images_per_second(self) -> float:
+        """Examples in a second of the steps since the last progress line."""
+        return len(self._losses) * self.batch_size / self._seconds
+
+    def advance(self, result: CallResult) -> None:
+        """Count the steps of one call."""
+        if self.step % self.log_every == 0:
+            self._losses, self._seconds = [], 0.0
+        self._losses += result.losses.tolist()
+        self._seconds += result.seconds
+        self.train_loss = float(np.mean(self._losses))
+        count, progress = len(result.losses), self.progress
+        self.progress = dataclasses.replace(
+            progress,
+            step=progress.step + count,
+            examples=progress.examples + count * self.batch_size,
+            train_cpu_seconds=progress.train_cpu_seconds + result.cpu_seconds,
+            train_seconds=progress.train_seconds + result.seconds,
+        )
+        # An evaluation is of the weights as they were then.
+        self.evaluation = None
+        self.stop_requested = result.stop_requested

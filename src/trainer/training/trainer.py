@@ -1,0 +1,146 @@
+"""One run's model, optimizer and data, and the compiled functions that work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from trainer.config import Job
+from trainer.distribution import Strategy
+from trainer.launch import Value, flags, plain
+from trainer.models import loader
+from trainer.runtime import POLICIES
+from trainer.training import consensus, inputs
+from trainer.training.checkpoint_state import Progress
+from trainer.training.inputs import BatchSource
+from trainer.training.nan_check import check_finite
+from trainer.training.optimizers import make_optimizer
+from trainer.training.state import CallResult, RunState
+from trainer.training.steps import Evaluation, make_evaluate, make_train_steps, reading
+from trainer.training.steps_per_call import StepsPerCall
+
+
+class Trainer:
+    """The inner loop: takes training steps and evaluates. It writes and prints nothing.
+
+    Making one opens the data and builds the model; `start` compiles the steps.
+
+    Args:
+        job: Complete, see `recipes.complete`.
+        strategy: How the work is shared.
+        stop_requested: Returns True once this process has been asked to stop.
+
+    Attributes:
+        job: The same.
+        strategy: The same.
+        stop_requested: The same.
+        module: The job's model module.
+        data: See `RunData`.
+        model: What is trained.
+        optimizer: Built for the model's trainable variables.
+        device: What computes the steps.
+
+    Raises:
+        DataError: A data file is missing or damaged.
+        UserError: A setting does not fit, or processes were given different ones.
+    """
+
+    def __init__(self, job: Job, *, strategy: Strategy, stop_requested: Callable[[], bool]) -> None:
+        self.job, self.strategy, self.stop_requested = job, strategy, stop_requested
+        self.module = loader.load(job.module)
+        hparams = job.hparams
+        # Keras numbers names through the whole process. Start anew, so that the names are those
+        # that a checkpoint of an earlier run has.
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(hparams.seed)
+        keras.config.set_dtype_policy(POLICIES[hparams.precision])
+        batch = consensus.global_batch(job, replicas=strategy.replicas)
+        self.data = inputs.read_data(job, self.module, strategy, batch_size=batch.size)
+        if strategy.processes > 1:
+            consensus.check_alike(strategy, self._settings())
+        steps, epoch_steps = self.data.steps, self.data.epoch_steps
+        with strategy.scope():
+            self.model: keras.Model = self.module.keras_model(hparams)
+            self.optimizer = make_optimizer(
+                hparams,
+                steps=steps,
+                scale=batch.rate_scale,
+                scale_steps=batch.scale_steps(steps, epoch_steps),
+            )
+            self.optimizer.build(self.model.trainable_variables)
+        self.device = strategy.device()
+
+    def start(self, progress: Progress) -> None:
+        """Give all processes the chief's weights, and compile the steps.
+
+        Args:
+            progress: Where the run is; the next batch is the one after the last that was used.
+        """
+        strategy, data = self.strategy, self.data
+        consensus.align(strategy, self.model, self.optimizer)
+        strategy.start(progress.step)
+        first = progress.examples // data.batch_size
+        self._source: BatchSource = inputs.batch_source(data.train, strategy, first=first)
+        self._train_steps = make_train_steps(
+            self.model,
+            self.optimizer,
+            strategy=strategy,
+            label_smoothing=self.job.hparams.label_smoothing,
+            feed=self._source.feed,
+            batch_size=data.batch_size,
+        )
+        self._evaluate = make_evaluate(self.model, strategy=strategy, stopped=self.stop_requested)
+        self._moving_averages = [v.value for v in consensus.moving_averages(self.model)]
+        self._call = StepsPerCall(min(self.job.steps_per_call, self._source.most))
+
+    def train(self, most: int, state: RunState) -> CallResult:
+        """Take as many steps as one call of the compiled function should take.
+
+        Args:
+            most: Not more than these.
+            state: Where the run was before.
+
+        Raises:
+            UserError: A loss is not finite, or the training data is damaged or ends.
+            PeerError: Another process is gone, or its loss is not finite.
+        """
+        call, stream = self._call, self.data.train.stream
+        count = call.steps(most)
+        with call:
+            own_losses = reading(stream, self._train_steps, self._source.take(count), count)
+        # One exchange a call carries all that the processes have to agree on.
+        stop = float(self.stop_requested())
+        total = self.strategy.sum([*own_losses, call.seconds, call.cpu_seconds, stop])
+        losses, (seconds, cpu_seconds, stops) = total[:count], total[count:]
+        call.seconds = seconds / self.strategy.processes
+        check_finite(
+            losses,
+            own_losses,
+            progress=state.progress,
+            batch_size=self.data.batch_size,
+            stream=stream,
+        )
+        return CallResult(
+            losses=losses,
+            seconds=call.seconds,
+            cpu_seconds=cpu_seconds,
+            stop_requested=stops > 0,
+        )
+
+    def evaluate(self) -> Evaluation | None:
+        """Evaluate on the test data of all processes; None if one was asked to stop meanwhile."""
+        self.strategy.average(self._moving_averages)
+        test = self.data.test
+        evaluation: Evaluation | None = reading(test.stream, self._evaluate, test.dataset)
+        return evaluation
+
+    def _settings(self) -> dict[str, Value]:
+        """Return what all processes must have alike: settings, and the number of examples found."""
+        counts: dict[str, Any] = {
+            f"--{split}": f"{found['examples']} examples"
+            for split, found in self.data.descriptions.items()
+        }
+        counts["--precision"] = self.job.hparams.precision
+        return {name: plain(text) for name, text in counts.items()} | flags(self.job)
