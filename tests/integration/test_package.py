@@ -80,10 +80,10 @@ def test_signatures_are_those_that_tensorflow_reads(servo: Path):
         *("serving_default", "serving_bytes", "serving_examples")
     }
     for signature in found.signatures:
-        told = meta.signature_def[signature.name]
-        assert signature.method == told.method_name
-        same(signature.inputs, told.inputs)
-        same(signature.outputs, told.outputs)
+        expected = meta.signature_def[signature.name]
+        assert signature.method == expected.method_name
+        same(signature.inputs, expected.inputs)
+        same(signature.outputs, expected.outputs)
 
 
 def test_every_type_has_the_name_that_tensorflow_gives_it():
@@ -217,7 +217,7 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         ([], "--source: not given"),
         (["--source", "x", "--inspect", "y"], "give one of them"),
@@ -238,13 +238,13 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
         (["--source", "x", "--epoch", "0"], "--epoch: is for --framework mxnet only"),
     ],
 )
-def test_mistakes_are_one_line(argv, told, capsys, tmp_path, monkeypatch):
+def test_mistakes_are_one_line(argv, expected, capsys, tmp_path, monkeypatch):
     from trainer.cli.command_line import main
 
     monkeypatch.chdir(tmp_path)
     assert main(["package", *argv]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert expected in error
     assert error.count("\n") == 1
     assert tree(tmp_path) == {}
 
@@ -257,8 +257,8 @@ def test_inspecting_needs_no_tensorflow_and_prints_json(servo: Path):
     argv = [sys.executable, "-c", program, "package", "--json", "--inspect", str(servo)]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert [model["version"] for model in told["models"]] == [8, 17]
+    contents = json.loads(ran.stdout)
+    assert [model["version"] for model in contents["models"]] == [8, 17]
 
 
 def job(base: Path, source: Path) -> dict[str, str]:
@@ -267,8 +267,8 @@ def job(base: Path, source: Path) -> dict[str, str]:
         (base / folder).mkdir(parents=True)
     (base / "input/data/input").symlink_to(source)
     hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
-    told = {"hyperparameters": {"import": "true"}, "inputdataconfig": {"input": {}}}
-    for name, content in {**told, "resourceconfig": hosts}.items():
+    given = {"hyperparameters": {"import": "true"}, "inputdataconfig": {"input": {}}}
+    for name, content in {**given, "resourceconfig": hosts}.items():
         (base / "input/config" / f"{name}.json").write_text(json.dumps(content))
     return environment({"SAGEMAKER_BASE_DIR": str(base), "TRAINING_JOB_NAME": "a-job"})
 

@@ -319,16 +319,16 @@ def test_no_secret_is_in_anything_that_the_trainer_writes(name, box: Box, capfd)
     assert lines or written
 
 
-def test_what_is_no_secret_is_told(box: Box, capfd):
-    assert box.module("told", "--output-dir", str(box.out)) == 0
+def test_what_is_no_secret_is_shown(box: Box, capfd):
+    assert box.module("shown", "--output-dir", str(box.out)) == 0
     hp = json.loads((box.out / "metrics.json").read_text())["hparams"]["hp"]
     assert dict(hp) == {"db_password": "***", "api-key": "***", "width": "32"}
     assert box.module("model", where="keras_model") == 1
     assert "trainer: failed: RuntimeError: width=32 is ordinary" in capfd.readouterr().err
     assert box.script(f"{SHOUT}\nshout()") == 1
-    told = (box.out / "ml/output/failure").read_text()
-    assert told.startswith("RuntimeError: width=32 is ordinary")
-    assert told.endswith("user script ended with exit code 1\nhost algo-1")
+    failure = (box.out / "ml/output/failure").read_text()
+    assert failure.startswith("RuntimeError: width=32 is ordinary")
+    assert failure.endswith("user script ended with exit code 1\nhost algo-1")
 
 
 @pytest.mark.parametrize(

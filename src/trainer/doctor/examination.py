@@ -56,7 +56,7 @@ def examine(
             (flag, probes.disk_seconds, partial(room.examine_folder, flag, folder, probes))
             for flag, folder in room.folders(job, environment)
         ),
-        ("versions", 5.0, partial(packages.examine_packages, job)),
+        ("versions", 5.0, partial(packages.examine_packages, job, probes)),
         ("clock", 5.0, partial(packages.examine_clock, probes)),
     ]
     for about, seconds, part in parts:

@@ -12,7 +12,7 @@ from trainer.config import Job
 from trainer.distribution import strategy_packages
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
-from trainer.runtime import install_command, installed_version
+from trainer.runtime import install_command
 
 # The names under which each may be installed.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -29,11 +29,11 @@ STORES = {("s3://",): "s3fs", ("gs://", "gcs://"): "gcsfs"}
 CLOCK_SECONDS = 86_400.0
 
 
-def examine_packages(job: Job) -> Iterator[Finding]:
+def examine_packages(job: Job, probes: Probes) -> Iterator[Finding]:
     """Report the versions of packages, and those that this job needs and that are not there."""
     found: dict[str, str | None] = {"trainer": trainer.__version__}
     found["python"] = platform.python_version()
-    found |= {name: installed_version(*names) for name, names in PACKAGES.items()}
+    found |= {name: probes.installed_version(*names) for name, names in PACKAGES.items()}
     text = ", ".join(f"{name} {value or 'none'}" for name, value in found.items())
     yield Finding(about="versions", text=text, facts=found)
     for name in ("tensorflow", "keras"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.doctor import stores
-from trainer.runtime import cuda
+from trainer.runtime import cuda, installed_version
 
 
 def usable_cores() -> int:
@@ -38,6 +38,8 @@ class Probes:
         cores: Returns the number of cores that this process may run on.
         look_up: Resolves a host's name, or raises an OSError.
         now: Returns the time since the epoch in seconds.
+        installed_version: Returns the version of the first of some packages that is installed, or
+            None.
         gpu_causes: Returns what keeps TensorFlow from using the GPUs.
         unlinked: Returns the folder of the library that TensorFlow does not look for, if any.
         list_store: See `stores.list_data`.
@@ -56,6 +58,7 @@ class Probes:
     cores: Callable[[], int] = usable_cores
     look_up: Callable[[str], Any] = look_up
     now: Callable[[], float] = time.time
+    installed_version: Callable[..., str | None] = installed_version
     gpu_causes: Callable[[], Sequence[cuda.Cause]] = cuda.causes
     unlinked: Callable[[], Path | None] = cuda.unlinked
     list_store: stores.ListStore = stores.list_data

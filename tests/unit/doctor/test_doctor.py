@@ -16,11 +16,11 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.formats.idx import pack
-from trainer.doctor import packages as doctor_packages
 from trainer.doctor.examination import examine
 from trainer.doctor.probes import Probes
 from trainer.platforms.base import Environment
 from trainer.runtime.cuda import Cause
+from trainer.runtime.versions import installed_version
 from trainer.storage.errors import StorageError
 
 GIB = 1 << 30
@@ -219,7 +219,7 @@ def test_object_stores_are_reported_as_addresses(machine):
     assert finding.facts == {"kind": "address", "paths": ["s3://bucket/train"], **held}
     assert finding.text == "in an object store, 2 objects, 1.23 kB"
     assert "--model-dir gs://bucket/model: in an object store" in "\n".join(report.lines())
-    missing = [p for p in ("s3fs", "gcsfs") if doctor_packages.installed_version(p) is None]
+    missing = [p for p in ("s3fs", "gcsfs") if installed_version(p) is None]
     assert [f"problem  {p}: is not installed" in line for p, line in zip(
         missing, problems(report), strict=True)] == [True] * len(missing)  # fmt: skip
 
@@ -599,12 +599,10 @@ def test_the_temporary_folder_is_the_one_that_is_set(machine):
     assert about(report, f"TMPDIR {other}")[0].level == "ok"
 
 
-def test_versions_are_reported_and_missing_ones_are_none(machine, monkeypatch):
+def test_versions_are_reported_and_missing_ones_are_none(machine):
     found = {"tensorflow-cpu": "2.21.0", "numpy": "2.0"}
-    monkeypatch.setattr(
-        doctor_packages,
-        "installed_version",
-        lambda *names: next(filter(None, map(found.get, names)), None),
+    machine.answers["installed_version"] = lambda *names: next(
+        filter(None, map(found.get, names)), None
     )
     report = machine.look()
     (finding,) = about(report, "versions")
