@@ -114,12 +114,13 @@ def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
 
 
 HANGING = """
+import functools
 import threading
 import tensorflow as tf
 from trainer.distribution import mirrored_tf as replicas
 from trainer.models.mnist import keras_model, serving_input_fn
 
-replicas.HANGS = 15.0
+replicas.make_multi_worker = functools.partial(replicas.make_multi_worker, stuck_after=15.0)
 
 def input_fn(paths, mode, batch_size, shard):
     training = mode == "train"
@@ -286,7 +287,7 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from trainer.distribution.mirrored_tf import Replicas
+from trainer.distribution.mirrored_tf import MirroredStrategy
 from trainer.distribution.strategy import ALONE
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job

@@ -2,8 +2,8 @@
 
     trainer train --distribution horovod --processes-per-host 2
 
-The environment says who the others are: the launcher sets it, or `mpirun`, or `horovodrun`. Only
-operations are used, none of Horovod's Keras classes, so that any release of Keras does.
+The environment lists the other processes: the launcher sets it, or `mpirun`, or `horovodrun`. Only
+operations are used, none of Horovod's Keras classes, so that any release of Keras works.
 
 Source: "Horovod with TensorFlow" in Horovod's documentation: one GPU a process, broadcast after the
 optimizer is built, the first rank writes.
@@ -19,15 +19,15 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import Job, UserError
-from trainer.distribution.strategy import Strategy, needing_others
+from trainer.distribution.strategy import Strategy, raising_peer_error
 
 
-class Horovod(Strategy):
+class HorovodStrategy(Strategy):
     """One replica a process.
 
     Args:
-        hvd: The module `horovod.tensorflow`, initialised.
-        compression: `fp16` sends gradients in 16 bits.
+        hvd: The module `horovod.tensorflow`, after `init`.
+        compression: `fp16` to send gradients in 16 bits, or `none`.
     """
 
     def __init__(self, hvd: Any, *, compression: str) -> None:
@@ -35,7 +35,7 @@ class Horovod(Strategy):
         self._compression = getattr(hvd.Compression, compression)
         self.rank, self.processes = hvd.rank(), hvd.size()
         self.is_chief = self.rank == 0
-        # In the compiled step an unknown error, for TensorFlow does not know Horovod's.
+        # The compiled step raises an unknown error, as TensorFlow does not know Horovod's.
         self._lost = (
             importlib.import_module("horovod.common.exceptions").HorovodInternalError,
             tf.errors.UnknownError,
@@ -44,10 +44,10 @@ class Horovod(Strategy):
     def sum_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
         if self.processes == 1:
             return gradients
-        # Those of an embedding come as rows; a variable that the loss does not use has none.
+        # An embedding's gradient comes as rows; a variable that the loss does not use has none.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
-        # One operation for all, so that they are sent together whatever order they come in; with a
-        # name of its own, as the tensors' names may differ between ranks.
+        # One operation for all sends them together, whatever order they come in; it has a name, as
+        # the tensors' own names may differ between ranks.
         summed = iter(
             self._hvd.grouped_allreduce(
                 dense, op=self._hvd.Sum, compression=self._compression, name="gradients"
@@ -56,22 +56,22 @@ class Horovod(Strategy):
         return [None if gradient is None else next(summed) for gradient in gradients]
 
     def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
-        with needing_others(*self._lost):
+        with raising_peer_error(*self._lost):
             return super().call(function, source, count)
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
         mine = tf.constant(numbers, tf.float64)
-        with needing_others(*self._lost):
+        with raising_peer_error(*self._lost):
             total: np.ndarray = self._hvd.allreduce(mine, op=self._hvd.Sum, name="sum").numpy()
         return total
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        with needing_others(*self._lost):
+        with raising_peer_error(*self._lost):
             self._hvd.broadcast_variables(list(variables), root_rank=0)
 
     def average(self, variables: Sequence[tf.Variable]) -> None:
         if variables:
-            with needing_others(*self._lost):
+            with raising_peer_error(*self._lost):
                 mean = self._hvd.grouped_allreduce(
                     list(variables), op=self._hvd.Average, name="moving"
                 )
@@ -82,11 +82,11 @@ class Horovod(Strategy):
         self._hvd.shutdown()
 
 
-def make(job: Job) -> Horovod:
-    """Meet the others.
+def make(job: Job) -> HorovodStrategy:
+    """Meet the other ranks.
 
     Raises:
-        UserError: Horovod is not installed, or not as it has to be for these GPUs.
+        UserError: Horovod is not installed, or was built without NCCL where there is a GPU.
     """
     try:
         hvd = importlib.import_module("horovod.tensorflow")
@@ -103,4 +103,4 @@ def make(job: Job) -> Horovod:
             remedy="use the GPU image, or --distribution multi_worker_mirrored",
         )
     hvd.init()
-    return Horovod(hvd, compression=job.compression)
+    return HorovodStrategy(hvd, compression=job.compression)

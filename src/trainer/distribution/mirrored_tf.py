@@ -1,4 +1,4 @@
-"""Mirrored and MultiWorkerMirrored: TensorFlow's own synchronous strategies.
+"""TensorFlow's own synchronous strategies: Mirrored and MultiWorkerMirrored.
 
 Every replica has a copy of each variable. Keras' optimizer sums the gradients over all replicas,
 within a process and between them, so that the copies stay equal.
@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import Job
-from trainer.distribution.strategy import Strategy, needing_others, within
+from trainer.distribution.strategy import Strategy, exit_if_stuck, raising_peer_error
 from trainer.runtime import default_precision
 
-# What the collective operations of a process end with when another one is gone.
+# The errors with which collective operations end when another process is gone.
 LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -29,26 +29,34 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
-# Seconds; as long as Horovod's ranks wait. The chief may be sending a checkpoint.
-HANGS = 1800.0
+# Seconds without an answer of all processes; as long as Horovod's ranks wait. The chief may be
+# sending a checkpoint.
+STUCK_AFTER = 1800.0
 SUM = tf.distribute.ReduceOp.SUM
 
 
-class Replicas(Strategy):
+class MirroredStrategy(Strategy):
     """Replicas kept equal by a strategy of TensorFlow's.
 
     Args:
-        strategy: Which.
-        rank: Of this process.
-        processes: How many there are.
-        presum: Whether gradients are summed before the optimizer sees them: one that scales the
-            loss looks for infinities in them, and all replicas have to find the same.
+        strategy: TensorFlow's strategy.
+        rank: The number of this process.
+        processes: The number of processes.
+        presum: True if gradients are summed before the optimizer gets them: an optimizer that
+            scales the loss looks for infinities in them, and all replicas have to find the same.
+        stuck_after: Seconds after which a process that hangs ends the job.
     """
 
     def __init__(
-        self, strategy: tf.distribute.Strategy, *, rank: int, processes: int, presum: bool
+        self,
+        strategy: tf.distribute.Strategy,
+        *,
+        rank: int,
+        processes: int,
+        presum: bool,
+        stuck_after: float = STUCK_AFTER,
     ) -> None:
-        self._strategy, self._presum = strategy, presum
+        self._strategy, self._presum, self._stuck_after = strategy, presum, stuck_after
         self.rank, self.processes, self.is_chief = rank, processes, rank == 0
         self.local = strategy.num_replicas_in_sync // processes
         self._totals = tf.function(self._total, autograph=False, reduce_retracing=True)
@@ -76,26 +84,26 @@ class Replicas(Strategy):
         return [gradient / self.replicas for gradient in summed]
 
     def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
-        with self._needing_others():
+        with self._checking_peers():
             return super().call(function, source, count)
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        with self._needing_others():
+        with self._checking_peers():
             total: np.ndarray = self._totals(tf.constant(numbers, tf.float64)).numpy()
         return total
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
         if self.processes == 1:
-            # What is assigned to a variable is assigned to all its copies.
+            # An assignment to a variable reaches all its copies.
             return
-        with self._needing_others():
+        with self._checking_peers():
             for variable in variables:
                 number = tf.cast(variable, tf.float64)
                 whole = self._totals(number if self.is_chief else tf.zeros_like(number))
                 variable.assign(tf.cast(whole, variable.dtype))
 
     def average(self, variables: Sequence[tf.Variable]) -> None:
-        with self._needing_others():
+        with self._checking_peers():
             for variable in variables:
                 copies = self._strategy.experimental_local_results(variable)
                 mine = tf.add_n([tf.cast(copy, tf.float64) for copy in copies])
@@ -103,11 +111,11 @@ class Replicas(Strategy):
                 variable.assign(tf.cast(mean, variable.dtype))
 
     @contextlib.contextmanager
-    def _needing_others(self) -> Iterator[None]:
+    def _checking_peers(self) -> Iterator[None]:
         if self.processes == 1:
             yield
             return
-        with needing_others(*LOST), within(HANGS):
+        with raising_peer_error(*LOST), exit_if_stuck(self._stuck_after):
             yield
 
     def _total(self, numbers: tf.Tensor) -> tf.Tensor:
@@ -118,20 +126,24 @@ class Replicas(Strategy):
         return self._strategy.experimental_local_results(self._strategy.run(on_replica))[0]
 
 
-def make_mirrored(job: Job) -> Replicas:
+def make_mirrored(job: Job) -> MirroredStrategy:
     """Return the strategy of one process with all its GPUs."""
     strategy = tf.distribute.MirroredStrategy()
-    return Replicas(strategy, rank=0, processes=1, presum=_presum(job))
+    return MirroredStrategy(strategy, rank=0, processes=1, presum=_presum(job))
 
 
-def make_multi_worker(job: Job) -> Replicas:
+def make_multi_worker(job: Job, *, stuck_after: float = STUCK_AFTER) -> MirroredStrategy:
     """Return the strategy of all workers with all their GPUs.
 
-    It waits until all workers are there; the launcher watches over that.
+    It waits until all workers are there; the launcher ends a job whose workers do not come.
+
+    Args:
+        job: Its `cluster` lists the workers.
+        stuck_after: Seconds after which a worker that hangs ends the job.
     """
     cluster = job.cluster
     processes = max(1, len(cluster.trainers))
-    # One alone meets nobody: TensorFlow would serve at its address, which may have no port.
+    # Where it lists workers, TensorFlow serves at this one's address; one alone may have no port.
     roles = ("chief", "worker") if processes > 1 else ()
     workers = {name: list(getattr(cluster, name)) for name in roles}
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
@@ -141,7 +153,13 @@ def make_multi_worker(job: Job) -> Replicas:
         rpc_layer="grpc",
     )
     strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    return Replicas(strategy, rank=max(0, cluster.rank), processes=processes, presum=_presum(job))
+    return MirroredStrategy(
+        strategy,
+        rank=max(0, cluster.rank),
+        processes=processes,
+        presum=_presum(job),
+        stuck_after=stuck_after,
+    )
 
 
 def _presum(job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""Parameter servers: workers that do not wait for each other, variables on servers of their own.
+"""Parameter servers: workers that do not wait for each other, and servers that hold variables.
 
 The chief runs the loop. It hands closures of several steps to whichever worker is free; a worker
 reads variables from the servers, computes gradients on a batch of its own share of the data, and
@@ -25,16 +25,17 @@ from trainer.config import Job, RetryableError
 from trainer.distribution.strategy import Strategy
 from trainer.runtime import Device, device_in_use
 
-# A closure that is lost with its worker is computed again as a whole: not too many steps each.
+# When a worker is lost, another computes its closure again as a whole: not too many steps each.
 MOST_STEPS = 32
-# Without a step, in seconds: no worker is there, and none comes back.
+# Seconds without a step, after which no worker is expected to come back.
 STALLED = 300.0
+# Seconds between two looks at the number of steps.
 LOOK = 5.0
 
 
 @contextlib.contextmanager
-def needing_servers() -> Iterator[None]:
-    """Tell an error that comes of a lost server as what it is."""
+def raising_retryable_error() -> Iterator[None]:
+    """Raise RetryableError in place of the errors that a lost server causes."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -42,15 +43,15 @@ def needing_servers() -> Iterator[None]:
         raise RetryableError(f"a parameter server is gone: {why}") from None
 
 
-def reach(addresses: Mapping[str, str], *, within: float) -> None:
-    """Wait until all of them accept connections.
+def wait_until_reachable(addresses: Mapping[str, str], *, within: float) -> None:
+    """Wait until all processes accept connections.
 
     Args:
-        addresses: `host:port`, by what they are called.
+        addresses: `host:port`, by the name of the process.
         within: Seconds for all of them together.
 
     Raises:
-        RetryableError: One does not.
+        RetryableError: One does not accept any in time.
     """
     until = time.monotonic() + within
     for name, address in addresses.items():
@@ -70,16 +71,16 @@ def reach(addresses: Mapping[str, str], *, within: float) -> None:
                 time.sleep(min(0.1, left))
 
 
-class ParameterServer(Strategy):
-    """The coordinator.
+class ParameterServerStrategy(Strategy):
+    """The chief's side: it hands steps to workers, which read and update variables on servers.
 
     Args:
-        strategy: Connected to workers and servers.
-        workers: How many workers there are.
+        strategy: TensorFlow's strategy, connected to workers and servers.
+        workers: The number of workers.
     """
 
     in_graph = True
-    # The servers' disks are others, and nobody keeps what is on them.
+    # Servers may be on other hosts, whose disks nobody keeps.
     io_device = "/job:chief/replica:0/task:0/device:CPU:0"
     counts_cpu = False
 
@@ -92,7 +93,7 @@ class ParameterServer(Strategy):
             self._count = tf.Variable(0, dtype=tf.int64, trainable=False, name="steps_applied")
 
     def device(self) -> Device:
-        # Nothing more is known here of what other processes have; they say so themselves.
+        # The chief knows no more of the workers' devices; each worker logs its own.
         gpus = [d for d in tf.config.list_logical_devices("GPU") if "/job:worker/" in d.name]
         if gpus:
             return Device(kind="gpu", name="of the workers", count=len(gpus))
@@ -103,8 +104,8 @@ class ParameterServer(Strategy):
         return scope
 
     def around(self) -> AbstractContextManager[None]:
-        # Not only steps need them: an evaluation reads the weights, a checkpoint does too.
-        return needing_servers()
+        # Not only steps need the servers: evaluations and checkpoints read the weights from them.
+        return raising_retryable_error()
 
     def on_replicas(self, function: Callable[[], Any]) -> Any:
         # A worker sees one device: the launcher gives each of them one GPU.
@@ -113,7 +114,8 @@ class ParameterServer(Strategy):
     def source(self, make: Callable[[Any, int, Any], tf.data.Dataset]) -> Any:
         def on_worker() -> tf.data.Dataset:
             index = tf.distribute.coordinator.experimental_get_current_worker_index()
-            # Run again when a worker comes back: not to begin with what it has read before.
+            # TensorFlow calls this again when a worker comes back, which must not begin with the
+            # examples that it has read before.
             return make(index, self._workers, self._count.read_value())
 
         function = tf.function(on_worker, autograph=False)
@@ -132,14 +134,14 @@ class ParameterServer(Strategy):
     def call(self, function: Callable[..., Any], source: Any, count: int) -> np.ndarray:
         most = max(1, min(MOST_STEPS, count // self._workers))
         sizes = [most] * (count // most) + ([count % most] if count % most else [])
-        # Here too: an error of TensorFlow's would be looked for in the data.
-        with needing_servers():
+        # Else the loop would take an error of a lost server for one in the data.
+        with raising_retryable_error():
             closures = [
                 self._coordinator.schedule(function, args=(source, tf.constant(size)))
                 for size in sizes
             ]
             self._wait()
-            # What two workers assigned at once may be one too many or too few.
+            # Two workers that assigned it at once may have left it one too high or too low.
             counter = self._optimizer.iterations
             counter.assign(tf.cast(self._count, counter.dtype))
             return np.concatenate([closure.fetch() for closure in closures])
@@ -161,16 +163,16 @@ class ParameterServer(Strategy):
                 raise RetryableError(f"no worker has taken a step for {STALLED:g} s")
 
 
-def make(job: Job) -> ParameterServer:
-    """Connect to all workers and servers; the launcher watches over them.
+def make(job: Job) -> ParameterServerStrategy:
+    """Connect to all workers and servers.
 
     Raises:
         RetryableError: One of them does not answer.
     """
     cluster = job.cluster
     roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
-    # TensorFlow would wait for ever for one whose host has gone since the job was started.
-    reach(
+    # TensorFlow would wait for ever for a process whose host has gone since the job was started.
+    wait_until_reachable(
         {
             f"{role} {index}": address
             for role in ("ps", "worker")
@@ -181,6 +183,6 @@ def make(job: Job) -> ParameterServer:
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(roles), task_type="chief", task_id=0, rpc_layer="grpc"
     )
-    with needing_servers():
+    with raising_retryable_error():
         strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
-        return ParameterServer(strategy, workers=len(cluster.worker))
+        return ParameterServerStrategy(strategy, workers=len(cluster.worker))

@@ -1,4 +1,4 @@
-"""What the loop asks of a way to share the work; here for one process and one device."""
+"""The half of a strategy that the training loop calls; the base class is for one process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from trainer.runtime import Device, device_in_use, output
 
 
 @contextlib.contextmanager
-def needing_others(*errors: type[Exception]) -> Iterator[None]:
-    """Tell an error of the kinds that come of another process's end as what it is."""
+def raising_peer_error(*errors: type[Exception]) -> Iterator[None]:
+    """Raise PeerError in place of the errors that the end of another process causes."""
     try:
         yield
     except errors as error:
@@ -32,11 +32,14 @@ def needing_others(*errors: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """End this process where the block takes longer, and with it the job.
+def exit_if_stuck(seconds: float) -> Iterator[None]:
+    """End this process, and with it the job, if the block takes longer.
 
-    The collective operations of TensorFlow wait without end for a process that is there but hangs,
-    and cannot be interrupted; a time limit of theirs takes a thread for every operation.
+    TensorFlow's collective operations wait without end for a process that is alive but hangs, and
+    cannot be interrupted; a time limit of their own would take a thread for every operation.
+
+    Args:
+        seconds: Time for the block.
     """
 
     def give_up() -> None:
@@ -56,25 +59,25 @@ def within(seconds: float) -> Iterator[None]:
 
 
 _WHERE = ("Graph execution error", "Detected at", "File ", "Node:", "Stack trace", "<stack traces")
-# What a user's Python raises while examples are read has its kind of error from TensorFlow.
+# TensorFlow reports what the user's own Python raises as it reads examples by the same errors.
 _OWN = ("\nTraceback (most recent call last):", "{{node IteratorGetNext}}")
 
 
 class Strategy:
-    """One process with one device.
+    """One process with one device; a subclass overrides what is otherwise in several.
 
     A replica is a copy of the model that computes gradients; a process has one for each of its
     devices. All replicas take the same step at the same time, each on its part of the batch.
 
     Attributes:
-        rank: Which of the processes this is.
-        processes: How many there are.
-        local: Replicas of this process.
-        is_chief: Whether this process writes checkpoints, the model and the report.
-        in_graph: Whether data has to be read by TensorFlow's operations alone, as they run in
+        rank: The number of this process.
+        processes: The number of processes.
+        local: The replicas of this process.
+        is_chief: True in the process that writes checkpoints, the model and the report.
+        in_graph: True if TensorFlow's operations alone have to read the data, as they run in
             other processes.
-        io_device: Where checkpoints are read and written, if not where the variables are.
-        counts_cpu: Whether the processor time of the steps is that of the processes here.
+        io_device: The device that reads and writes checkpoints, if not that of the variables.
+        counts_cpu: True if this process's processor time is that of the steps.
     """
 
     rank = 0
@@ -87,49 +90,49 @@ class Strategy:
 
     @property
     def replicas(self) -> int:
-        """How many replicas all processes have."""
+        """Replicas of all processes together."""
         return self.processes * self.local
 
     def device(self) -> Device:
-        """What computes the steps."""
+        """Return the device that computes the steps."""
         return device_in_use(tf)
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Where model and optimizer are made."""
+        """Return the context in which model and optimizer have to be made."""
         return contextlib.nullcontext()
 
     def around(self) -> AbstractContextManager[None]:
-        """Around the whole run: tells an error that comes of another process's end as such."""
+        """Return a context for the whole run, which names the error that a lost process causes."""
         return contextlib.nullcontext()
 
     # In the compiled step.
 
     def on_replicas(self, function: Callable[[], Any]) -> Any:
-        """Call on each replica of this process; the sum of what they return."""
+        """Call a function on each replica of this process, and return the sum of the results."""
         return function()
 
     def replica(self) -> int | tf.Tensor:
-        """Which of this process's replicas calls; only from within `on_replicas`."""
+        """Return the number of the calling replica within this process; only in `on_replicas`."""
         return 0
 
     def sum_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-        """Of one replica: the sums over all replicas, unless the optimizer makes them."""
+        """Return one replica's gradients summed over all, unless the optimizer sums them."""
         return gradients
 
     def start(self, step: int) -> None:
-        """Called before the first step, with how many were done before."""
+        """Prepare for the first step, after so many steps of earlier runs."""
 
     def count_step(self, optimizer: keras.Optimizer) -> None:
-        """Called on each replica before each step."""
+        """Count a step; each replica calls this before it takes one."""
 
     # Between calls.
 
     def source(self, make: Callable[[Any, int, Any], tf.data.Dataset]) -> Any:
-        """Where `in_graph`: an iterator on each worker, over its own share of the data.
+        """Return an iterator on each worker over its own share of the data, if `in_graph`.
 
         Args:
-            make: A data set of TensorFlow's operations, from a worker's index, their number, and
-                how many steps all have done when it begins.
+            make: Makes a data set of TensorFlow's operations, given a worker's index, the number
+                of workers, and the steps that all have done when it begins.
         """
         raise NotImplementedError
 
@@ -137,28 +140,28 @@ class Strategy:
         """Take steps.
 
         Args:
-            function: Compiled, of a source and a number of steps.
-            source: Arrays with a row a step, or an iterator over this process's batches.
-            count: How many steps.
+            function: The compiled steps, given a source and a number of steps.
+            source: Arrays with a row for each step, or an iterator over this process's batches.
+            count: The number of steps.
 
         Returns:
-            What this process adds to the loss of each step: float32 [count].
+            This process's share of the loss of each step, float32 [count].
         """
         losses: np.ndarray = function(source, tf.constant(count)).numpy()
         return losses
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        """Sum over all processes, each of which must call this: float64, as many as given."""
+        """Return sums over all processes, float64, one for each number; all processes call it."""
         return np.asarray(numbers, np.float64)
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
-        """Give all replicas the values that the chief's have."""
+        """Give all replicas the values of the chief's variables."""
 
     def average(self, variables: Sequence[tf.Variable]) -> None:
-        """Give all replicas the mean of the values that they have: moving averages differ."""
+        """Give all replicas the mean of their values, as their moving averages differ."""
 
     def close(self) -> None:
-        """Leave the others; nothing is called afterwards."""
+        """Leave the other processes; the last call."""
 
 
 ALONE = Strategy()

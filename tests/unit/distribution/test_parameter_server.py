@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import RetryableError
-from trainer.distribution.parameter_server_tf import needing_servers, reach
+from trainer.distribution.parameter_server_tf import raising_retryable_error, wait_until_reachable
 
 pytestmark = pytest.mark.tensorflow
 
@@ -26,7 +26,7 @@ def test_one_that_does_not_answer_is_named_at_the_deadline():
         with pytest.raises(
             RetryableError, match=rf"^worker 3 does not answer at localhost:{port} "
         ):
-            reach(addresses, within=0.3)
+            wait_until_reachable(addresses, within=0.3)
         assert 0.3 <= time.monotonic() - began < 5
 
 
@@ -35,7 +35,7 @@ def test_one_that_comes_late_is_waited_for():
 
     def wait() -> None:
         refused.set()
-        reach({"worker 0": f"127.0.0.1:{port}"}, within=60)
+        wait_until_reachable({"worker 0": f"127.0.0.1:{port}"}, within=60)
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
@@ -49,8 +49,8 @@ def test_one_that_comes_late_is_waited_for():
 def test_an_error_of_a_lost_server_is_worth_another_try_and_one_line(error):
     with (
         pytest.raises(RetryableError, match=r"^a parameter server is gone: Socket closed$"),
-        needing_servers(),
+        raising_retryable_error(),
     ):
         raise error(None, None, "Socket closed\nAdditional GRPC error information")
-    with pytest.raises(tf.errors.InvalidArgumentError), needing_servers():
+    with pytest.raises(tf.errors.InvalidArgumentError), raising_retryable_error():
         raise tf.errors.InvalidArgumentError(None, None, "corrupted record")

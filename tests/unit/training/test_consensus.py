@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer.config.errors import PeerError, UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.distribution.strategy import ALONE, Strategy, needing_others
+from trainer.distribution.strategy import ALONE, Strategy, raising_peer_error
 from trainer.launch.host_settings import plain
 from trainer.training import consensus
 from trainer.training.checkpoint_state import Progress
@@ -171,10 +171,10 @@ def test_different_weights_at_the_end_are_an_error():
 def test_an_error_of_a_lost_process_says_so_without_where_it_happened():
     with (
         pytest.raises(PeerError, match=r"is gone: connection reset by peer$"),
-        needing_others(OSError),
+        raising_peer_error(OSError),
     ):
         raise OSError("Graph execution error:\n\nDetected at node x\nconnection reset by peer")
-    with pytest.raises(KeyError), needing_others(OSError):
+    with pytest.raises(KeyError), raising_peer_error(OSError):
         raise KeyError("mine")
 
 
@@ -187,6 +187,6 @@ def test_an_error_of_a_users_data_is_not_taken_for_a_lost_process():
     total = tf.function(lambda source: source.reduce(0.0, lambda a, b: a + b))
     with (
         pytest.raises(tf.errors.OpError, match="row 2 is empty"),
-        needing_others(tf.errors.OpError),
+        raising_peer_error(tf.errors.OpError),
     ):
         total(data)
