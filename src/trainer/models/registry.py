@@ -25,5 +25,9 @@ from trainer.config import Registry
 
 MODELS: Registry[ModuleType] = Registry(
     "trainer.models",
-    {"cnn": "cnn", "fast": "fast", "sagemaker-cnn": "sagemaker_cnn"},
+    {
+        "cnn": "cnn",
+        "fast": "fast",
+        "sagemaker-cnn": "sagemaker_cnn",
+    },
 )
