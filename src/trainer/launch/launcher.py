@@ -34,7 +34,7 @@ from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.messages import Start
-from trainer.launch.rendezvous.requests import Sender
+from trainer.launch.rendezvous.requests import Join, Sender
 from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import Transport, in_process, over_http
@@ -151,14 +151,17 @@ def _client(
     chief = plan.members(host.job)[0].host
     return CoordinatorClient(
         in_process(coordinator) if coordinator else host.transport_to(chief),
-        member=host.member,
-        name=host.name,
+        id=host.member.id,
+        join=Join(
+            host=host.name,
+            task=host.member.task,
+            processes=plan.training_processes(host.job),
+            settings=host.stated_settings,
+            metadata=host.metadata,
+        ),
         chief=host.name if coordinator else chief,
         port=host.port,
-        processes=plan.training_processes(host.job),
-        settings=host.stated_settings,
         start_timeout=host.job.start_timeout,
-        metadata=host.metadata,
         open_keepalive=None if coordinator else partial(host.open_keepalive, timeouts=timeouts),
         timeouts=timeouts,
     )

@@ -6,26 +6,22 @@ One receives broadcasts and wakes the loop by a byte in a pipe; the other sends 
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import logging
-import os
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from trainer.config import RETRY
-from trainer.launch.host_settings import HostSettings
-from trainer.launch.plan import Member
 from trainer.launch.printable import printable
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.joining import GiveUp, Joining, Progress
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.liveness import Liveness
+from trainer.launch.rendezvous.mailbox import Mailbox
 from trainer.launch.rendezvous.messages import Failed, Message, Note, Refused, Restart, Start
 from trainer.launch.rendezvous.requests import Heartbeat, Join, Leave, Report, Request, Sender
 from trainer.launch.rendezvous.responses import (
@@ -44,7 +40,6 @@ logger = logging.getLogger(__name__)
 # Opens an idle connection to the coordinator's host, in the name of this launcher.
 OpenConnection = Callable[[Sender], Keepalive]
 
-_NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 # The exit code of a user's mistake.
 USER_MISTAKE = 2
 # The coordinator is not there, or what responds is no coordinator.
@@ -57,15 +52,12 @@ class CoordinatorClient:
 
     Args:
         transport: The way to the coordinator.
-        member: This host's place among the members.
-        name: The name of this host.
+        id: The id of this host's member.
+        join: The request by which this host joins.
         chief: The name of the chief's host.
         port: The coordinator's port there.
-        processes: How many processes this host has that train.
-        settings: What this host states of the job.
         start_timeout: Seconds for the coordinator to take this host.
-        metadata: What the other hosts receive of this one when the job starts.
-        open_keepalive: Opens the connection by which a coordinator that is starved of CPU is told
+        open_keepalive: Opens the connection by which a coordinator starved of CPU differs
             from one that is gone; None in the coordinator's own process.
         timeouts: How long to wait for the coordinator.
 
@@ -77,36 +69,30 @@ class CoordinatorClient:
         self,
         transport: Transport,
         *,
-        member: Member,
-        name: str,
+        id: str,
+        join: Join,
         chief: str,
         port: int,
-        processes: int,
-        settings: HostSettings,
         start_timeout: float,
-        metadata: Mapping[str, Any] = _NO_METADATA,
         open_keepalive: OpenConnection | None = None,
         timeouts: Timeouts = DEFAULTS,
     ) -> None:
         self._transport = transport
-        self._member = member
-        self._name = name
+        self._id = id
+        self._join_request = join
         self._chief = chief
         self._port = port
-        self._settings = settings
-        self._metadata = metadata
-        self._processes = processes
         self._start_timeout = start_timeout
         self._open_keepalive = open_keepalive
         self._timeouts = timeouts
         self._keepalive: Keepalive | None = None
-        self._sender = Sender(member.id, uuid.uuid4().hex)
+        self._sender = Sender(id, uuid.uuid4().hex)
         self._generation = 0
-        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._mailbox = Mailbox()
+        self.fd = self._mailbox.fd
         self._reports: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._given_up = False
-        self.fd, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
             for work, name in ((self._receive, "heartbeats"), (self._send_reports, "reports"))
@@ -125,19 +111,11 @@ class CoordinatorClient:
         if self._keepalive:
             self._keepalive.close()
         if not any(thread.is_alive() for thread in self._threads):
-            os.close(self.fd)
-            os.close(self._wake)
+            self._mailbox.close()
 
     def messages(self) -> list[Message]:
         """Return what was received since the last call, the client's own notes among it."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self.fd, 65536)
-        found = []
-        while True:
-            try:
-                found.append(self._messages.get_nowait())
-            except queue.Empty:
-                return found
+        return self._mailbox.take()
 
     def report(self, message: Message) -> None:
         """Report something to the coordinator; it is sent later, in order."""
@@ -210,17 +188,10 @@ class CoordinatorClient:
             self._connect()
             if response.missing and progress.is_due(now):
                 who = ", ".join(response.missing)
-                self._put(Note(text=f"waiting for {who}: {progress.seconds(now):.0f} s"))
+                self._mailbox.put(Note(text=f"waiting for {who}: {progress.seconds(now):.0f} s"))
 
     def _join(self) -> Joined | None:
         """Join, and return where in the broadcasts to begin; None if that cannot be."""
-        request = Join(
-            host=self._name,
-            task=self._member.task,
-            processes=self._processes,
-            settings=self._settings,
-            metadata=dict(self._metadata),
-        )
         joining = Joining(
             chief=self._chief,
             port=self._port,
@@ -230,18 +201,18 @@ class CoordinatorClient:
         )
         while not self._closing.is_set():
             try:
-                answer = self._request(request, timeout=self._timeouts.request)
+                answer = self._request(self._join_request, timeout=self._timeouts.request)
                 step = joining.on_response(join_response_from(answer), time.monotonic())
             except _UNANSWERED as error:
                 step = joining.on_error(error, time.monotonic())
-            logger.debug("attempt of %s to join: %s", self._member.id, type(step).__name__)
+            logger.debug("attempt of %s to join: %s", self._id, type(step).__name__)
             if isinstance(step, Joined):
                 return step
             if isinstance(step, GiveUp):
                 self._give_up(step)
                 return None
             if step.note:
-                self._put(Note(text=step.note))
+                self._mailbox.put(Note(text=step.note))
             self._closing.wait(step.pause)
         return None
 
@@ -269,7 +240,7 @@ class CoordinatorClient:
         fields = {**self._sender.to_dict(), **request.to_dict()}
         logger.debug(
             "sent %s from %s to %s:%d, generation %d",
-            request.name, self._member.id, self._chief, self._port, self._generation,
+            request.name, self._id, self._chief, self._port, self._generation,
         )  # fmt: skip
         return self._transport(request.verb, fields, timeout)
 
@@ -287,7 +258,7 @@ class CoordinatorClient:
     def _lose(self, reason: str) -> None:
         """Count the coordinator as lost."""
         self._given_up = True
-        self._put(Failed(failure=self._chief_lost(reason)))
+        self._mailbox.put(Failed(failure=self._chief_lost(reason)))
 
     def _give_up(self, step: GiveUp) -> None:
         if not step.refused:
@@ -297,12 +268,12 @@ class CoordinatorClient:
         self._given_up = True
         where = f"{self._chief}:{self._port}"
         failure = Failure(
-            host=self._name,
-            process=self._member.task,
+            host=self._join_request.host,
+            process=self._join_request.task,
             code=USER_MISTAKE,
             reason=f"refused by the chief at {where}: {printable(step.reason)}",
         )
-        self._put(Refused(failure=failure))
+        self._mailbox.put(Refused(failure=failure))
 
     def _chief_lost(self, reason: str) -> Failure:
         return Failure(host=self._chief, process="chief", code=RETRY, reason=reason)
@@ -313,12 +284,6 @@ class CoordinatorClient:
             self._generation = message.generation
         logger.debug(
             "received %s from %s:%d for %s, generation %d",
-            message.kind, self._chief, self._port, self._member.id, self._generation,
+            message.kind, self._chief, self._port, self._id, self._generation,
         )  # fmt: skip
-        self._put(message)
-
-    def _put(self, message: Message) -> None:
-        self._messages.put(message)
-        # A full pipe wakes as well.
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._wake, b"x")
+        self._mailbox.put(message)

@@ -20,6 +20,7 @@ from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.messages import Done, Note, Start
+from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import in_process, over_http
@@ -32,8 +33,8 @@ PS = Member(role="ps", index=0, address="algo-3")
 
 def client_of(transport, member, open_keepalive=None):
     return CoordinatorClient(
-        transport, member=member, name=member.host, chief="algo-1", port=1, processes=1,
-        settings=HostSettings(), start_timeout=30.0, open_keepalive=open_keepalive,
+        transport, id=member.id, join=request(member), chief="algo-1", port=1,
+        start_timeout=30.0, open_keepalive=open_keepalive,
     )  # fmt: skip
 
 
@@ -108,7 +109,9 @@ def test_a_launcher_that_says_anything_at_all_is_refused_or_understood():
             timeouts=Timeouts(heartbeat_hold=0.0),
         )
         for member in (CHIEF, WORKER, PS):
-            coordinator.handle("join", {**join(member), "run": "1"})
+            coordinator.handle(
+                "join", {"member": member.id, "run": "1", **request(member).to_dict()}
+            )
         for _ in range(100):
             verb, fields = mind.request()
             fields["run"] = "1"
@@ -132,9 +135,8 @@ def test_a_launcher_that_says_anything_at_all_is_refused_or_understood():
     assert refused > 1000
 
 
-def join(member):
-    fields = {"member": member.id, "host": member.host, "task": member.task, "processes": 1}
-    return {**fields, "settings": {}, "metadata": {}}
+def request(member):
+    return Join(host=member.host, task=member.task, processes=1, settings=HostSettings())
 
 
 def snapshot(coordinator):

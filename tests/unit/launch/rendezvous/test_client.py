@@ -1,3 +1,4 @@
+import logging
 import queue
 import select
 import threading
@@ -12,7 +13,9 @@ from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.http_server import serving
 from trainer.launch.rendezvous.messages import Done, Failed, Note, Ready, Start
+from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.root_cause import STUCK
+from trainer.launch.rendezvous.signing import Signer
 from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import in_process, over_http
 from trainer.launch.timeouts import DEFAULTS, Timeouts
@@ -38,10 +41,13 @@ class Connection:
         self.is_open = False
 
 
-def client_of(transport, member=CHIEF, **more):
-    given = {"chief": "algo-1", "port": 7117, "processes": 1, "settings": HostSettings()}
-    given |= {"start_timeout": 5.0, **more}
-    return CoordinatorClient(transport, member=member, name=member.host, **given)
+def client_of(transport, member=CHIEF, metadata=None, **more):
+    join = Join(
+        host=member.host, task=member.task, processes=1, settings=HostSettings(),
+        metadata=metadata or {},
+    )  # fmt: skip
+    given = {"chief": "algo-1", "port": 7117, "start_timeout": 5.0, **more}
+    return CoordinatorClient(transport, id=member.id, join=join, **given)
 
 
 def coordinator_of(*expected):
@@ -257,3 +263,39 @@ def test_at_the_end_nothing_is_left_of_it():
     # It does not wait for the next heartbeat.
     assert time.monotonic() - began < DEFAULTS.heartbeat_hold / 2
     assert threading.active_count() == before
+
+
+def test_each_message_between_hosts_is_logged_at_debug_without_what_it_holds(caplog, monkeypatch):
+    caplog.set_level("DEBUG", logger="trainer.launch")
+    monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
+    secret = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: hunter2")
+    coordinator = coordinator_of()
+    with serving(coordinator, host="127.0.0.1", port=0, secret="s3cret") as port:
+        transport = over_http("127.0.0.1", port, lambda *_: None, Signer("s3cret"))
+        in_place = in_process(coordinator)
+        metadata = {"key": "swordfish"}
+        with (
+            client_of(in_place) as chief,
+            client_of(transport, WORKER, metadata=metadata) as worker,
+        ):
+            receive(worker, Start)
+            worker.report(Failed(failure=secret))
+            receive(chief, Failed)
+            worker.leave(code=1, early=False, failure=secret)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "DEBUG"]
+    for line in (
+        "sent join from worker-0 to algo-1:7117, generation 0",
+        "received join from worker-0, generation 0",
+        "decided about worker-0: accept",
+        "broadcast start to all members, generation 0",
+        "sent heartbeat from worker-0 to algo-1:7117, generation 0",
+        "received heartbeat from chief-0, generation 0",
+        "received start from algo-1:7117 for worker-0, generation 0",
+        "sent report failed from worker-0 to algo-1:7117, generation 0",
+        "received report failed from worker-0, generation 0",
+        "received failed from algo-1:7117 for chief-0, generation 0",
+        "sent leave from worker-0 to algo-1:7117, generation 0",
+        "received leave from worker-0, generation 0",
+    ):
+        assert line in lines
+    assert not [line for line in lines if any(w in line for w in ("hunter2", "s3cret", "swordf"))]
