@@ -202,7 +202,7 @@ def handler(box: Box) -> int:
     handlers.load(box.given)
     user = handlers.of("model")
     assert user is not None
-    answer = asyncio.run(user.answer(context, Version("model", 1, nothing, nothing), b""))
+    answer = asyncio.run(user.respond(context, Version("model", 1, nothing, nothing), b""))
     (box.out / "answer").write_bytes(bytes(answer.body))
     return answer.status_code
 

@@ -27,9 +27,10 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    log.begin(to="err", prefix="trainer: ")
     if args.streams:
         args.streams.never_wait()
+    # Standard output is for the access log alone.
+    log.begin("DEBUG" if args.debug else "INFO", to="err", prefix="trainer: ")
     asked = settings.from_flags(vars(args), env=os.environ)
     host_limits.check_temporary()
     host_limits.check_threads(asked.threads or len(os.sched_getaffinity(0)))

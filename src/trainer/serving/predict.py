@@ -1,4 +1,4 @@
-"""From the bytes of a request to those of its answer."""
+"""Predictions: from the bytes of a request's body to those of the response's."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TypeVar
 from trainer.serving.formats import response
 from trainer.serving.formats.large import LARGE
 from trainer.serving.formats.request import PredictRequest, RequestReader
-from trainer.serving.http.body import BodyReader, unpacked
+from trainer.serving.http.body import BodyReader, unpack
 from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.http.errors import overloaded
 from trainer.serving.models.version import Version
 
 T = TypeVar("T")
-# The most that gzip makes of one byte.
-RATIO = 1032
+# gzip makes at most so many bytes of one.
+GZIP_RATIO = 1032
 
 
 class Predictor:
-    """Answers requests.
+    """Reads bodies, has the models answer them, and writes responses.
 
     Args:
-        max_payload: Bytes of a body.
+        max_payload: Most bytes of a body.
     """
 
     def __init__(self, max_payload: int) -> None:
@@ -35,10 +35,14 @@ class Predictor:
 
     @contextlib.asynccontextmanager
     async def body(self, context: RequestContext, version: Version) -> AsyncIterator[bytes]:
-        """Read a request's body, which counts as held while the block runs.
+        """Read a request's body, and keep its room in memory while the block runs.
+
+        Args:
+            context: The request.
+            version: The model that it asks.
 
         Raises:
-            HTTPError: It is too large, or the model has enough to do.
+            HTTPError: The body is too large, or the model's queue is full.
         """
         headers = context.request.headers
         if version.batcher.full:
@@ -51,7 +55,9 @@ class Predictor:
         try:
             encoding = headers.get("content-encoding", "")
             if encoding not in ("", "identity"):
-                plain = await self._run(size * RATIO, lambda: unpacked(body, encoding, self._limit))
+                plain = await self._run(
+                    size * GZIP_RATIO, lambda: unpack(body, encoding, self._limit)
+                )
                 self._body_reader.hold(len(plain))
                 size += len(plain)
                 body = plain
@@ -59,7 +65,7 @@ class Predictor:
         finally:
             self._body_reader.release(size)
 
-    async def answer(
+    async def predict(
         self,
         context: RequestContext,
         version: Version,
@@ -69,18 +75,18 @@ class Predictor:
         accept: str,
         signature: str | None = None,
     ) -> bytes:
-        """Answer a body.
+        """Return the body of the response.
 
         Args:
             context: The request.
-            version: Which model is asked.
-            body: What it is asked.
-            reader: Reads it.
+            version: The model that it asks.
+            body: Of the request.
+            reader: Reads the body.
             accept: The media type of the response, from `registry.accepted`.
-            signature: The signature, if the body names none.
+            signature: Name of the signature that is called if the body names none.
 
         Raises:
-            HTTPError: It cannot be answered.
+            HTTPError: The request or the outputs do not fit, or the model refused the values.
         """
         model = version.model
         request: PredictRequest = await self._run(
@@ -95,7 +101,7 @@ class Predictor:
         )
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:
-        # Larger ones take longer than others should wait for; in a thread they do not have to.
+        # A large body keeps the event loop, and with it all other requests, waiting: use a thread.
         if size < LARGE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)

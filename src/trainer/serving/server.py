@@ -1,4 +1,4 @@
-"""One server process: it listens at once, loads its models beside, and ends well at SIGTERM."""
+"""The server process: it listens at once, loads models in a thread, and drains at SIGTERM."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from trainer.serving.http.endpoint import ServerState
 from trainer.serving.http.errors import shown
 from trainer.serving.http.limits import ConnectionLimits
 from trainer.serving.http.metrics import Metrics
-from trainer.serving.http.uvicorn_server import GracefulServer, tell
+from trainer.serving.http.uvicorn_server import GracefulServer
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.model import ServedModel
-from trainer.serving.models.source import fetched, local
+from trainer.serving.models.source import fetch_folder, local_folder
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import AVAILABLE, END, VersionState
 from trainer.serving.predict import Predictor
@@ -43,56 +43,63 @@ from trainer.serving.user_code import handlers
 from trainer.serving.user_code.handlers import Handlers
 from trainer.storage import is_remote
 
-# Longer than what stands before such a server keeps its connections, so that it is never the
-# server that closes one just when the next request comes.
+logger = logging.getLogger(__name__)
+
+# Seconds. Longer than load balancers keep idle connections, so that the server never closes one
+# just when a balancer sends the next request on it.
 KEEP_ALIVE = 75
 BACKLOG = 2048
-# Files that are no connections: models that load, libraries, pipes.
+# Open files that are kept for models, libraries and pipes, and are not for connections.
 OWN_FILES = 256
-# Seconds for transfers and for pip when they have been told to stop.
+# Seconds in which downloads and pip have to stop.
 PREPARING_STOP = 10.0
-# Python lets a thread run this long before another that waits for it. By default 5 ms: longer
-# than a model takes, so that its answer would wait for the parsing of many requests.
+# Python lets a thread run for so long before another thread gets its turn. With the default of
+# 5 ms, which is longer than a call of a small model, responses would wait for the parsing of other
+# requests.
 SWITCH_SECONDS = 0.0005
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop.
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: The server's.
 
     Returns:
-        0 when told to stop by SIGTERM or SIGINT.
+        0, after SIGTERM or SIGINT.
 
     Raises:
-        UserError: There is no model, the port is taken, or a user's code cannot be imported.
+        UserError: There is no model, the port is taken, or the user's code cannot be imported.
     """
-    # As process 1 of a container, signals without a handler would be ignored.
+    # As process 1 of a container, the process would ignore signals that have no handler.
     with (
         exiting_on_sigterm(),
-        local(settings.model_dir) as folder,
+        local_folder(settings.model_dir) as folder,
         _listen(settings.host, settings.port) as listener,
     ):
         serving = Serving(settings, folder, listener.getsockname()[1])
         serving.run(listener)
     sys.stdout.flush()
     if serving.busy:
-        # Python would wait for a user's code, and take away what TensorFlow's threads still use.
+        # Python would wait for the user's code, and unload what TensorFlow's threads still use.
         os._exit(0)
     return 0
 
 
 class Serving:
-    """The parts of one server.
+    """The parts of one server, and how it starts and ends.
 
     Args:
         settings: The server's.
-        folder: The model folder on local disk, or where to fetch it to.
-        port: That it listens at.
+        folder: The model folder on local disk, or an empty one to fetch it into.
+        port: The port that it listens at.
     """
 
     def __init__(self, settings: Settings, folder: Path, port: int) -> None:
         self._settings, self._folder, self._port = settings, folder, port
         self._stop = threading.Event()
         self._failure: Exception | None = None
+        # What keeps the server from answering requests; None when nothing does.
         self._missing: str | None = "loading"
         self._preparing = True
         registry.load()
@@ -103,11 +110,10 @@ class Serving:
             folder=folder,
             name=settings.model_name,
             keep=settings.versions,
-            make_batcher=self._batcher,
+            make_batcher=self._make_batcher,
             batching=settings.may_batch,
             sizes=tuple(sorted({1, min(2, settings.max_batch), settings.max_batch})),
             drain=settings.timeout,
-            tell=tell,
         )
         if not is_remote(settings.model_dir):
             self._store.check()
@@ -120,13 +126,18 @@ class Serving:
 
     @property
     def busy(self) -> bool:
-        """Whether something is still at work, be it for somebody who has gone."""
+        """True if a model, the user's code or the loader is still at work."""
         return self._loader.is_alive() or self._store.calling or self._handlers.calling
 
     def run(self, listener: socket.socket) -> None:
-        """Answer until told to stop; see `run`."""
-        # Before anything is imported beside: an exception out of a handler, as `ending` raises one,
-        # can leave the lock of an import taken for good. For good, as this process then ends.
+        """Serve until SIGTERM or SIGINT.
+
+        Args:
+            listener: The listening socket.
+        """
+        # Replace the handlers of `ending` before the loader imports anything: an exception raised
+        # by a handler can leave an import's lock taken for ever. They are not restored, as the
+        # process ends after this.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._server.handle_exit)
         self._loader.start()
@@ -136,13 +147,13 @@ class Serving:
             self._stop.set()
             if self._log is not None:
                 self._log.close()
-            # What is being fetched is taken away next, and nothing may outlive this process.
+            # The folder that is being fetched into is removed next, and no child may outlive us.
             self._loader.join(timeout=PREPARING_STOP if self._preparing else 1)
         if self._failure is not None:
             raise self._failure
 
     def _load(self) -> None:
-        """Load the models, then look for new versions until the server ends."""
+        """Load the models, then look for new versions until the server ends; runs in a thread."""
         settings = self._settings
         begun = time.monotonic()
         try:
@@ -150,7 +161,7 @@ class Serving:
             tf = import_tensorflow(threads=settings.threads)
             unused = device.why_gpu_unused(tf, settings.gpu_expected)
             if unused:
-                tell(f"warning: {unused}; requests are computed on the CPU")
+                logger.warning("%s; requests are computed on the CPU", unused)
             sys.setswitchinterval(SWITCH_SECONDS)
             self._handlers.load(self._folder)
             self._store.refresh(first=True)
@@ -164,29 +175,31 @@ class Serving:
             return
         self._missing = None
         names = ", ".join(self._store.names())
-        tell(f"serving {names} at port {self._port} after {time.monotonic() - begun:.2f} s")
+        seconds = time.monotonic() - begun
+        logger.info("serving %s at port %d after %.2f s", names, self._port, seconds)
         while settings.poll and not self._stop.wait(settings.poll):
             try:
                 self._store.refresh()
             except Exception as error:
-                # The models that are loaded go on, and so does the look-out for others.
-                tell(f"warning: {self._folder}: {type(error).__name__}: {shown(error, 300)}")
+                # The loaded models are served on, and the next look may succeed.
+                kind = type(error).__name__
+                logger.warning("%s: %s: %s", self._folder, kind, shown(error, 300))
 
     def _prepare(self) -> None:
-        """Bring here what is not: only now, as platforms restart what does not listen soon."""
+        """Fetch models and install packages; platforms restart a server that listens late."""
 
         def stopped() -> bool:
             return self._server.should_exit
 
         if is_remote(self._settings.model_dir):
             url = self._settings.model_dir
-            self._folder = fetched(url, self._folder, tell=tell, stopped=stopped)
+            self._folder = fetch_folder(url, self._folder, stopped=stopped)
             self._store.folder = self._folder
             self._store.check()
         handlers.install(self._folder, stopped=stopped)
         self._preparing = False
 
-    def _batcher(self, name: str, model: ServedModel) -> Batcher:
+    def _make_batcher(self, name: str, model: ServedModel) -> Batcher:
         settings = self._settings
         return Batcher(
             model.call,
@@ -205,7 +218,7 @@ class Serving:
         )  # fmt: skip
         self._metrics.gauge(
             "trainer_model_available", "1 for each version that is loaded", ("model", "version"),
-            # Those that have been let go of would be more and more.
+            # Unloaded versions are left out, as their number only grows.
             lambda: [
                 (key, 1.0 if s.state == AVAILABLE else 0.0)
                 for key, s in store.states()
@@ -217,7 +230,7 @@ class Serving:
             store=store,
             predictor=self._predictor,
             state=self._state,
-            ready=lambda: self._missing,
+            missing=lambda: self._missing,
             handlers=self._handlers,
         )
         app = make_app(
@@ -234,7 +247,7 @@ class Serving:
             header_seconds=settings.header_timeout,
             stalled_seconds=max(settings.timeout, KEEP_ALIVE),
         )
-        # uvicorn calls it as it calls a class of protocols.
+        # uvicorn takes a class here, and only calls it.
         protocol: Any = functools.partial(Connection, limits=limits)
         config = uvicorn.Config(
             app, http=protocol, loop="uvloop", ws="none", lifespan="off", log_config=None,
@@ -245,7 +258,11 @@ class Serving:
 
 
 def open_files() -> int:
-    """Raise the limit of open files to what the system allows; return it."""
+    """Raise the limit of open files as far as the system allows.
+
+    Returns:
+        The limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

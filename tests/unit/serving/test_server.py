@@ -42,7 +42,7 @@ def test_it_listens_while_remote_models_are_fetched(monkeypatch, settings):
         answers.append(ping(settings))
         raise UserError(subject="--model-dir", problem="no such bucket")
 
-    monkeypatch.setattr(server, "fetched", fetched)
+    monkeypatch.setattr(server, "fetch_folder", fetched)
     with pytest.raises(UserError, match="no such bucket"):
         server.serve(settings)
     assert answers == [(503, b'{"error":"loading"}')]
@@ -63,12 +63,12 @@ def test_told_to_stop_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypat
         (into / "part").write_bytes(b"part")
         raise StoppedError("told to stop")
 
-    monkeypatch.setattr(server, "fetched", fetched)
+    monkeypatch.setattr(server, "fetch_folder", fetched)
     assert server.serve(settings) == 0
     assert [folder.exists() for folder in folders] == [False]
 
 
 def test_a_remote_folder_without_a_model_is_a_mistake(monkeypatch, settings):
-    monkeypatch.setattr(server, "fetched", lambda url, into, **more: into)
+    monkeypatch.setattr(server, "fetch_folder", lambda url, into, **more: into)
     with pytest.raises(UserError, match="no SavedModel there"):
         server.serve(settings)

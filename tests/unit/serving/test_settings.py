@@ -88,7 +88,7 @@ def test_no_number_of_requests_in_batch_transform_is_left_to_the_server():
 def test_batch_transform_is_never_told_that_there_is_no_limit(env, expected):
     unused: Any = None
     made = SageMaker(
-        settings=told(env=env), store=unused, predictor=unused, state=unused, ready=lambda: None,
+        settings=told(env=env), store=unused, predictor=unused, state=unused, missing=lambda: None,
         handlers=unused,
     )  # fmt: skip
     found = json.loads(asyncio.run(made.execution_parameters(unused)).body)

@@ -17,11 +17,11 @@ from trainer.serving.formats.request import Form, PredictRequest, checked, choos
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
-# Rows of text that are read at a time.
+# Rows of strings that are read at a time.
 AT_ONCE = 4096
-# Rows of outputs that are written at a time: while C code works, other threads wait.
+# Rows of outputs that are written at a time, as a call into C stops all other threads.
 WRITTEN_AT_ONCE = 512
-# NumPy counts lines from 0 in some of its messages and tells what it was given in most.
+# The place that NumPy names in its messages; it counts lines from 0 in some of them.
 _AT = re.compile(r"at row (\d+)(, column \d+)?")
 
 
@@ -30,11 +30,11 @@ def read(
 ) -> PredictRequest:
     """Read a body of the type text/csv.
 
-    A line has one column for each value of an instance, row after row where it has several
-    dimensions. Lines of a single column are instances that are single values.
+    A line has one column for each value of an instance, in row-major order where an instance has
+    several dimensions. Lines of a single column are instances that are single values.
 
     Raises:
-        HTTPError: It is not as the signature has it.
+        HTTPError: The values do not fit the signature.
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("CSV")
@@ -54,7 +54,7 @@ def _text(body: bytes, at: int) -> str:
 def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
     if len(body) <= large.LARGE:
         return _table(_text(body, 0), tensor, first=0)
-    # NumPy keeps all other threads waiting until it has read what it was given.
+    # NumPy holds the GIL, and so stops all other threads, until it has read what it was given.
     parts: list[np.ndarray] = []
     at = line = 0
     for piece in large.lines(body):
@@ -71,15 +71,15 @@ def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
 
 
 def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
-    """Lines of numbers; `first` is the number of lines before them."""
-    # Read as the widest of its kind: a number out of the type's range must not wrap around.
+    """Return lines of numbers as a table; `first` is the number of lines before them."""
+    # Read as the widest type of its kind, so that a number out of range does not wrap around.
     kind = {"f": np.float64, "b": np.int64}.get(tensor.dtype.kind, tensor.dtype)
     try:
         table = np.loadtxt(
             io.StringIO(text), kind, delimiter=",", ndmin=2, comments=None, quotechar='"'
         )
     except (ValueError, OverflowError) as error:
-        # What follows is advice for callers of NumPy.
+        # NumPy adds advice for its callers, which clients cannot use.
         reason = str(error).partition("; use `usecols`")[0]
         reason = _AT.sub(lambda match: _place(match, first), reason)
         raise bad_request(
@@ -93,7 +93,7 @@ def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
 def _strings(body: bytes) -> np.ndarray:
     parts: list[np.ndarray] = []
     count = width = 0
-    # A field may go over several lines, so that only the reader knows where a row ends.
+    # A quoted field may hold line ends, so that only the csv reader knows where a row ends.
     text = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
     rows = (row for row in csv.reader(text) if row)
     try:
@@ -110,7 +110,7 @@ def _strings(body: bytes) -> np.ndarray:
     except csv.Error as error:
         raise bad_request(f"CSV: {shown(error)}") from None
     except UnicodeDecodeError:
-        # The reader has seen but a part of it.
+        # Decode the whole body to find the place; the csv reader decodes it in parts.
         _text(body, 0)
         raise
     if not parts:
@@ -119,10 +119,10 @@ def _strings(body: bytes) -> np.ndarray:
 
 
 def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """The columns of a line as the dimensions of an instance."""
+    """Return a table with its columns as the dimensions of an instance."""
     size, row = tensor.row_size, tensor.row
     if size is None or row is None:
-        # As SageMaker's container has it: one column is a value, several are a list.
+        # SageMaker's container does the same: one column is a value, several are a list.
         single = table.shape[1] == 1 and (row is None or row == ())
         return table[:, 0] if single else tensor.fitted(table)
     if table.shape[1] != size:
@@ -133,7 +133,7 @@ def _shaped(table: np.ndarray, tensor: Tensor) -> np.ndarray:
 def _place(match: re.Match[str], first: int) -> str:
     if match[2]:
         return f"in line {first + int(match[1]) + 1}{match[2]}"
-    # Of changed numbers of columns, from 1.
+    # NumPy counts from 1 when it reports another number of columns.
     return f"in line {first + int(match[1])}"
 
 
@@ -151,7 +151,7 @@ def _write(outputs: Arrays, form: Form) -> bytes:
 def _cells(table: np.ndarray) -> list[list[str]]:
     if table.dtype == object:
         return [[value.decode(errors="replace") for value in row] for row in table.tolist()]
-    # Each as short as its own type allows.
+    # NumPy writes each number with as few digits as its type needs.
     cells: list[list[str]] = table.astype(str).tolist()
     return cells
 

@@ -1,4 +1,4 @@
-"""A PNG or JPEG file as it is, for models that have a signature for such."""
+"""PNG and JPEG files as they are, for models that have a signature for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainer.serving.formats.request import Form, PredictRequest, checked, choos
 from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models.signature import Signature
 
-BEGINS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
 def _read(
@@ -22,11 +22,11 @@ def _read(
     Args:
         body: The file.
         signatures: The model's.
-        name: Which is asked; by default the first that takes images.
-        kind: Its media type.
+        name: Of the signature; by default the first that takes images.
+        kind: The media type.
 
     Raises:
-        HTTPError: It is no such file, or the model takes none.
+        HTTPError: The body is no such file, or the model takes none.
     """
     able = sorted(key for key, signature in signatures.items() if signature.takes_images)
     if (name is None and not able) or (name is not None and name not in able):
@@ -36,7 +36,7 @@ def _read(
             "_bytes; expected application/json"
         )  # fmt: skip
     signature = choose(signatures, name or able[0])
-    if not body.startswith(BEGINS[kind]):
+    if not body.startswith(MAGIC[kind]):
         raise bad_request(f"the body is no {kind.partition('/')[2].upper()} file")
     (tensor,) = signature.inputs
     alone = tensor.shape == ()

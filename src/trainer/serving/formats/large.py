@@ -1,9 +1,9 @@
-"""Large JSON, read piece by piece.
+"""Large JSON, parsed in pieces.
 
-A parser written in C keeps all other threads waiting until it has read everything: for 100 MB more
-than a second, in which the server answers nobody. Here only the places where elements of an array
-end are looked for, by NumPy, and the elements are parsed some at a time. It takes less memory, too,
-as the lists of one piece become an array before the next one is read.
+A parser written in C holds the GIL until it has read everything: for 100 MB more than a second, in
+which the server answers no request. This module has NumPy find the ends of an array's elements, and
+parses some elements at a time. That takes less memory, too, as the lists of one piece become an
+array before the next piece is parsed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import orjson
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Tensor, shape_text
 
-# Smaller bodies are read at once.
+# Smaller bodies are parsed at once.
 LARGE = 2**20
+# Bytes that are parsed in one call.
 PIECE = 2**16
 DEEPEST = 32
 LONGEST_KEY = 2**16
@@ -33,26 +34,28 @@ class Array:
     """An array of JSON that has not been parsed yet.
 
     Attributes:
-        text: All of it, brackets included.
-        at: Where in the body it begins.
-        level: How many arrays and objects it is in.
+        text: The whole array, with its brackets.
+        at: The place in the body where it begins.
+        level: The number of arrays and objects around it.
+        piece: Bytes that are parsed in one call.
     """
 
     text: memoryview
     at: int
     level: int
+    piece: int = PIECE
 
     def groups(self) -> Iterator[tuple[bytes, int]]:
-        """Yield arrays of some elements each, and where in the body their elements begin.
+        """Yield arrays of some elements each, with the place in the body where they begin.
 
-        One that is longer than a piece has a single element.
+        An array that is longer than a piece has a single element.
 
         Raises:
-            HTTPError: This is no array.
+            HTTPError: The text is no JSON array.
         """
         begin = 1
-        for commas, end in _separators(self.text, self.at):
-            # The first too, so that a long element before it is alone.
+        for commas, end in _separators(self.text, self.at, self.piece):
+            # Cut at the first comma too, so that a long element before it comes alone.
             places = [commas[0], commas[-1]] if len(commas) > 1 else list(commas)
             for place in [*places, *([] if end is None else [end])]:
                 group = self.text[begin:place]
@@ -67,43 +70,51 @@ class Array:
         """Yield the elements some at a time; a long one comes alone, and not parsed yet.
 
         Raises:
-            HTTPError: This is no array.
+            HTTPError: The text is no JSON array.
         """
         for group, at in self.groups():
             yield self.load(group, at)
 
     def load(self, group: bytes, at: int) -> list[Any]:
-        """Parse what `groups` gave; a long element is not parsed yet.
+        """Parse elements that `groups` yielded; a long element is not parsed yet.
+
+        Args:
+            group: The elements in brackets.
+            at: The place in the body where they begin.
 
         Raises:
-            HTTPError: It is no JSON.
+            HTTPError: They are no JSON.
         """
-        if len(group) <= PIECE + 2:
+        if len(group) <= self.piece + 2:
             return loads(group, at - 1)
-        return [_load(memoryview(group)[1:-1], at, self.level + 1)]
+        return [_load(memoryview(group)[1:-1], at, self.level + 1, self.piece)]
 
     @property
     def of_objects(self) -> bool:
-        """Whether its first element is an object."""
+        """True if the first element is an object."""
         return bytes(self.text[1:64]).lstrip(_SPACE).startswith(b"{")
 
 
-def parse(body: bytes) -> Any:
-    """Parse JSON, but for arrays that are long.
+def parse(body: bytes, *, piece: int = PIECE) -> Any:
+    """Parse JSON, except for long arrays, for which an `Array` stands.
+
+    Args:
+        body: The document.
+        piece: Bytes that are parsed in one call; longer arrays are not parsed yet.
 
     Raises:
-        HTTPError: It is none, as far as it has been parsed.
+        HTTPError: The part that was parsed is no JSON.
     """
-    return _load(memoryview(body), 0, 0)
+    return _load(memoryview(body), 0, 0, piece)
 
 
 def is_blank(body: bytes) -> bool:
-    """Return whether a body holds nothing; one that does is not copied."""
+    """Return whether a body holds spaces at most, without a copy of one that holds more."""
     return not body[:64].strip() and not body.strip()
 
 
 def lines(body: bytes) -> Iterator[bytes]:
-    """Yield some lines of a body at a time, blank ones aside."""
+    """Yield a body in pieces of whole lines; pieces of blank lines are left out."""
     begin = 0
     while begin < len(body):
         end = body.find(b"\n", min(begin + PIECE, len(body))) + 1 or len(body)
@@ -114,10 +125,14 @@ def lines(body: bytes) -> Iterator[bytes]:
 
 
 def loads(text: bytes | memoryview, at: int) -> Any:
-    """Parse JSON that begins at this place of a body.
+    """Parse JSON at once.
+
+    Args:
+        text: The JSON.
+        at: The place in the body where it begins, for errors.
 
     Raises:
-        HTTPError: It is none; in TensorFlow Serving's words.
+        HTTPError: It is no JSON; in TensorFlow Serving's words.
     """
     try:
         return orjson.loads(text)
@@ -131,7 +146,11 @@ def loads(text: bytes | memoryview, at: int) -> Any:
 
 
 def joined(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
-    """Put arrays of rows of an input together.
+    """Concatenate arrays of rows.
+
+    Args:
+        parts: The arrays.
+        tensor: The input that they are for.
 
     Raises:
         HTTPError: Their rows have different shapes.
@@ -145,34 +164,34 @@ def joined(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _load(text: memoryview, at: int, level: int) -> Any:
+def _load(text: memoryview, at: int, level: int, piece: int) -> Any:
     if level > DEEPEST:
         raise bad_request(f"JSON has more than {DEEPEST} levels; expected the values of tensors")
     head = bytes(text[:64])
     skipped = len(head) - len(head.lstrip(_SPACE))
-    if len(text) <= PIECE or skipped == len(head) or head[skipped] not in _CLOSED_BY:
+    if len(text) <= piece or skipped == len(head) or head[skipped] not in _CLOSED_BY:
         return loads(text, at)
     text, at = text[skipped:], at + skipped
     if text[0] == ord("["):
-        return Array(text, at, level)
+        return Array(text, at, level, piece)
     found: dict[str, Any] = {}
     begin = 1
-    for commas, end in _separators(text, at):
+    for commas, end in _separators(text, at, piece):
         for place in [*commas, *([] if end is None else [end])]:
             member = text[begin:place]
             if place == end and begin == 1 and not bytes(member).strip(_SPACE):
                 return {}
             key, value, where = _member(member, at + begin)
-            found[key] = _load(value, where, level + 1)
+            found[key] = _load(value, where, level + 1, piece)
             begin = int(place) + 1
     return found
 
 
 def _member(text: memoryview, at: int) -> tuple[str, memoryview, int]:
-    """The key of a member of an object, its value, and where that begins."""
+    """Return the key of an object's member, its value, and the place where the value begins."""
     quotes = np.flatnonzero(np.frombuffer(text[:LONGEST_KEY], np.uint8) == _QUOTE)
     for close in quotes[1:]:
-        # Up to the first quote that is not escaped, which the parser knows.
+        # The key ends at the first quote that is not escaped; the parser knows which that is.
         try:
             key = orjson.loads(text[: close + 1])
         except ValueError:
@@ -186,16 +205,16 @@ def _member(text: memoryview, at: int) -> tuple[str, memoryview, int]:
     raise _wrong("expected a key and its value", at)
 
 
-def _separators(text: memoryview, at: int) -> Iterator[tuple[np.ndarray, int | None]]:
-    """Yield the places of the commas between the elements of an array or object, by pieces.
+def _separators(text: memoryview, at: int, piece: int) -> Iterator[tuple[np.ndarray, int | None]]:
+    """Yield the places of the commas between the elements of an array or object.
 
-    With the last ones comes the place of its end.
+    They come piece by piece; the last ones come with the place of the end.
     """
     depth = quoted = escapes = 0
-    for start in range(0, len(text), PIECE):
-        block = np.frombuffer(text[start : start + PIECE], np.uint8)
+    for start in range(0, len(text), piece):
+        block = np.frombuffer(text[start : start + piece], np.uint8)
         inside, quoted, escapes = _strings(block, quoted, escapes)
-        # Upper and lower brackets: [ and { are 91 and 123, ] and } are 93 and 125.
+        # The mask maps { to [ (91) and } to ] (93), which differ from them by one bit.
         alike = block & 0xDF
         steps = ((alike == 91) & ~inside).astype(np.int32) - ((alike == 93) & ~inside)
         depths = depth + np.cumsum(steps)
@@ -214,15 +233,15 @@ def _separators(text: memoryview, at: int) -> Iterator[tuple[np.ndarray, int | N
 
 
 def _strings(block: np.ndarray, quoted: int, escapes: int) -> tuple[np.ndarray, int, int]:
-    """Tell which bytes are inside of strings.
+    """Return which bytes of a text are inside of strings.
 
     Args:
-        block: Some of a text.
-        quoted: Whether the text before ends inside of one.
-        escapes: How many backslashes it ends with.
+        block: The next bytes of the text.
+        quoted: Whether the text before them ends inside of a string.
+        escapes: The number of backslashes that it ends with.
 
     Returns:
-        That, and what is so at the end of this block.
+        A mask of the block, and `quoted` and `escapes` for the block after it.
     """
     quotes = block == _QUOTE
     slashes = block == _BACKSLASH

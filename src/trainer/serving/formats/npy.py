@@ -1,4 +1,4 @@
-"""npy: one array, its first dimension the instances."""
+"""npy: NumPy's format of one array, whose first dimension is the instances."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def read(
 ) -> PredictRequest:
     """Read a body of the type application/x-npy.
 
-    An array may also be a single instance, or have flat rows, where its size leaves no doubt.
+    An array may also be a single instance, or have flat rows, where its size allows one reading.
 
     Raises:
-        HTTPError: It is no npy file, or not as the signature has it.
+        HTTPError: The body is no npy file, or does not fit the signature.
     """
     signature = choose(signatures, name)
     tensor = signature.only_input("npy")
     array = _array(body)
     made = tensor.fitted(_typed(array, tensor), single=True)
-    # Where there are no rows, there are none in the answer.
+    # A request without rows gets a response without rows.
     form = Form.ROWS if made.ndim else Form.COLUMNS
     return checked(signature, {tensor.name: made}, form)
 
@@ -42,7 +42,7 @@ def _array(body: bytes) -> np.ndarray:
     dtype, shape, start = header.dtype, header.shape, header.offset
     if dtype.hasobject or not dtype.itemsize or any(size < 0 for size in shape):
         raise bad_request(f"npy: an array of {dtype} {list(shape)}; expected numbers")
-    # Before anything is made in memory: a header can claim any shape.
+    # Checked before any memory is allocated, as a header can claim any shape.
     if len(body) - start != header.size:
         raise bad_request(
             f"npy: {len(body) - start} bytes of values; the header calls for {header.size}"
@@ -51,7 +51,7 @@ def _array(body: bytes) -> np.ndarray:
     try:
         return flat.reshape(shape, order="F" if header.is_fortran else "C")
     except (ValueError, TypeError) as error:
-        # More dimensions than NumPy has, or larger ones where another is 0.
+        # More dimensions than NumPy supports, or huge ones beside one of size 0.
         raise bad_request(f"npy: no array has this shape ({shown(error)})") from None
 
 
@@ -64,7 +64,7 @@ def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
         made = np.empty(len(flat), object)
         made[:] = flat
         return made.reshape(array.shape)
-    # Numbers may become others that hold less of them, but not of another kind.
+    # float64 may become float32, say, but floats never become integers.
     if tensor.is_text or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         raise bad_request(f"npy: an array of {array.dtype}; expected {tensor.type_name}")
     if tensor.dtype.kind in "iu" and array.size:
@@ -76,7 +76,7 @@ def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:
 
 
 def _write(outputs: Arrays, form: Form) -> bytes:
-    """Write an only output as it is, several side by side in the order of their names."""
+    """Write a single output as it is; several side by side, in the order of their names."""
     if len(outputs) == 1:
         (table,) = outputs.values()
     else:

@@ -1,10 +1,10 @@
 """Nested lists of numbers, read several times faster than by a JSON parser alone.
 
-A parser makes a Python list for each pair of brackets: for an image of 28×28×1 that is 813 of
-them, which costs more than the numbers. But where a model has said what shape a row has, there is
-only one way that brackets and commas can stand. So these are compared with what they should be,
-and the numbers are read as one flat list. Whatever is unusual is left to `tf_json`, which also
-finds the words for what is wrong.
+A parser makes a Python list for each pair of brackets: 813 lists for an image of 28×28×1, which
+costs more than the numbers. But where the model declares the shape of a row, the brackets and
+commas of a valid request are known in advance. This module compares them with the expected ones
+and has the numbers parsed as one flat list. It leaves everything unusual to `tf_json`, which also
+words the errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBER = b"0123456789+-.eE"
 # Longer texts are read in pieces, see `large`.
 MOST = 2**20
 _SPACE = b" \t\r\n"
-# Every character of a number looks alike; brackets become spaces.
+# One table turns every character of a number into 0, the other brackets into spaces.
 _ALIKE = bytes.maketrans(_NUMBER, b"0" * len(_NUMBER))
 _FLAT = bytes.maketrans(b"[]", b"  ")
 _spellings = functools.lru_cache(maxsize=64)(shapes.spellings)
@@ -34,10 +34,10 @@ def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
 
     Args:
         text: A JSON array of rows.
-        tensor: Floating point, with a row of known shape; else nothing is read.
+        tensor: The input; None is returned unless it is of floats, with rows of known shape.
 
     Returns:
-        The rows, of the tensor's type and shape; None if they are to be read in another way.
+        The rows, of the tensor's type and shape; None if `tf_json` has to read them.
     """
     row = tensor.row
     if tensor.dtype.kind != "f" or row is None or None in row or 0 in row or len(text) > MOST:
@@ -55,7 +55,7 @@ def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
         return None
     try:
         numbers = orjson.loads(b"[" + text.translate(_FLAT) + b"]")
-        # Numbers too large for float32 become infinite here, and are told of later.
+        # Numbers too large for float32 become infinite here; `Tensor.check` refuses them later.
         with np.errstate(over="ignore"):
             return np.fromiter(numbers, tensor.dtype, len(numbers)).reshape(count, *sizes)
     except (ValueError, OverflowError):
@@ -63,7 +63,7 @@ def read(text: bytes, tensor: Tensor) -> np.ndarray | None:
 
 
 def _outside(skeleton: bytes) -> bool:
-    """Whether a number stands before or after brackets: without numbers, `1[2]` is like `[2]`."""
+    """Return whether a number stands before or after brackets, as in `1[2]`."""
     marks = np.frombuffer(skeleton, np.uint8)
     number = marks == ord("0")
     before = number[:-1] & (marks[1:] == ord("["))
@@ -73,7 +73,7 @@ def _outside(skeleton: bytes) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _row(shape: tuple[int, ...]) -> bytes:
-    """The brackets and commas of one row."""
+    """Return the brackets and commas of one row."""
     text = b""
     for size in reversed(shape):
         text = b"[" + b",".join([text] * size) + b"]"
@@ -86,7 +86,7 @@ def _few_rows(row: bytes, count: int) -> bytes:
 
 
 def _rows(row: bytes, count: int) -> bytes:
-    # Kept for the usual sizes only: the others may be large, and many.
+    # Only small requests are cached, as there may be many large ones of different sizes.
     make = _few_rows if count <= 16 else _few_rows.__wrapped__
     return make(row, count)
 
@@ -95,13 +95,13 @@ def split(body: bytes) -> tuple[bytes, bytes] | None:
     """Cut the instances out of a JSON object that has no other array.
 
     Returns:
-        The object with a 0 in their place, and the array; None if there is no such.
+        The object with a 0 in their place, and the array; None if the body is not such an object.
     """
     begin, end = body.find(b"["), body.rfind(b"]") + 1
     if begin < 0 or end <= begin:
         return None
     rest = body[:begin] + b"0" + body[end:]
-    # An array under another name, or deeper down, is not what is asked for.
+    # The array must be the value of "instances", and that key must be there only once.
     if not _INSTANCES.search(body, 0, begin) or rest.count(b'"instances"') != 1:
         return None
     return rest, body[begin:end]

@@ -1,4 +1,4 @@
-"""What a request comes down to, whatever its format was."""
+"""Prediction requests, whatever format they came in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.serving.models.signature import DEFAULT, Signature
 
 
 class Form(Enum):
-    """TensorFlow Serving's two forms of JSON, in which the answer follows the request."""
+    """TensorFlow Serving's two forms of JSON; a response has the form of its request."""
 
     ROWS = "predictions"
     COLUMNS = "outputs"
@@ -24,9 +24,9 @@ class PredictRequest:
     """Values for one signature.
 
     Attributes:
-        signature: Which.
-        arrays: For each input, checked.
-        form: Of an answer in JSON.
+        signature: The signature that is called.
+        arrays: The values of each input, checked against its shape.
+        form: The form of the response.
     """
 
     signature: Signature
@@ -34,15 +34,19 @@ class PredictRequest:
     form: Form = Form.ROWS
 
 
-# Of a body, by the signatures of a model and the name of the one that is asked if it names none.
+# Reads a body, given a model's signatures and the name of the one that is called by default.
 RequestReader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 
 def choose(signatures: Mapping[str, Signature], name: str | None) -> Signature:
-    """The signature of this name; the default one, if none is given.
+    """Return the signature of a name, or the default one.
+
+    Args:
+        signatures: The model's.
+        name: None for the default one.
 
     Raises:
-        HTTPError: There is none, in TensorFlow Serving's words.
+        HTTPError: There is no such signature; in TensorFlow Serving's words.
     """
     name = name or (DEFAULT if DEFAULT in signatures else next(iter(signatures)))
     if name not in signatures:
@@ -66,8 +70,8 @@ def checked(
     if signature.has_rows:
         counts = {len(array) for array in arrays.values()}
         if len(counts) > 1 and signature.batched:
-            told = ", ".join(f"'{name}' {len(array)}" for name, array in arrays.items())
-            raise bad_request(f"the inputs have different numbers of rows: {told}")
+            counts_text = ", ".join(f"'{name}' {len(array)}" for name, array in arrays.items())
+            raise bad_request(f"the inputs have different numbers of rows: {counts_text}")
         if 0 in counts:
             raise bad_request("the request has no instances; expected one or more")
     return PredictRequest(signature=signature, arrays=arrays, form=form)

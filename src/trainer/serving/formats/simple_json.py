@@ -5,7 +5,7 @@
     {"a": [1], "b": [2]}         one instance of a model with the inputs a and b
     [1, 2] [3, 4]                one instance after the other, on lines of their own or not
 
-Which a list is, is told by its shape.
+The shape of a list decides whether it is one instance or several.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read(
     """Read a body of the type application/json.
 
     Raises:
-        HTTPError: It is no JSON, or not as the signature has it.
+        HTTPError: The body is no JSON, or does not fit the signature.
     """
     if len(body) > large.LARGE:
         return _read_large(body, signatures, name, (_document, _read_many))
@@ -49,7 +49,7 @@ def read(
             if rows is not None:
                 return checked(signature, {tensor.name: rows})
     elif begin == b"{" and b'"instances"' in body:
-        # The usual case; what else it may be is looked into where this is not what it says.
+        # The usual case. If it is no JSON as a whole, it may be several documents in a row.
         try:
             return tf_json.read(body, signatures, name)
         except HTTPError as error:
@@ -68,7 +68,7 @@ def read(
 def _from_document(
     document: Any, signatures: Mapping[str, Signature], name: str | None
 ) -> PredictRequest:
-    """Read what has been parsed: TensorFlow Serving's form, or values without any."""
+    """Read a parsed document: TensorFlow Serving's form, or values without any form."""
     if isinstance(document, dict) and FORMS & document.keys():
         return tf_json.from_object(document, signatures, name)
     signature = choose(signatures, name)
@@ -90,7 +90,7 @@ def read_lines(
     """Read a body of the type application/jsonlines or application/jsons.
 
     Raises:
-        HTTPError: It is not as the signature has it.
+        HTTPError: The values do not fit the signature.
     """
     if len(body) > large.LARGE:
         return _read_large(body, signatures, name, (_read_many, _document))
@@ -105,15 +105,15 @@ def read_lines(
 
 
 def _read_each(lines: list[bytes], signature: Signature) -> PredictRequest:
-    """Read lines that are an instance each.
+    """Read lines, each of which is an instance.
 
     Raises:
-        ValueError: One of them is no JSON.
-        HTTPError: They are not as the signature has it.
+        ValueError: A line is no JSON.
+        HTTPError: The values do not fit the signature.
     """
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        # One array of all: the values need not be looked at twice.
+        # Made one array of, all lines are parsed in one go.
         rows = numbers.read(b"[" + b",".join(lines) + b"]", tensor)
         if rows is not None:
             return checked(signature, {tensor.name: rows})
@@ -126,7 +126,7 @@ def _read_large(
     name: str | None,
     ways: tuple[RequestReader, RequestReader],
 ) -> PredictRequest:
-    """Read a body piece by piece: in the first way, or in the other if it is no JSON in that."""
+    """Read a body in pieces by the first reader, or by the second if the first finds no JSON."""
     try:
         return ways[0](body, signatures, name)
     except HTTPError as error:
@@ -150,7 +150,7 @@ def _read_many(
     pieces = large.lines(body)
     for piece in pieces:
         if len(piece) == len(body):
-            # There is but one line.
+            # The body is a single line.
             return _document(body, signatures, name)
         try:
             found = _read_each([line for line in piece.splitlines() if line.strip()], signature)
@@ -165,9 +165,9 @@ def _read_many(
 def _read_line(
     line: bytes, signatures: Mapping[str, Signature], name: str | None
 ) -> PredictRequest:
-    """Read the only line: an instance, unless it has a form of its own or is a batch to the letter.
+    """Read a single line as one instance, unless it has a form or exactly the shape of a batch.
 
-    Flat values are no batch here: a client that sends one line counts on one prediction.
+    Flat values are no batch here, as a client that sends one line expects one prediction.
     """
     try:
         value = orjson.loads(line)
@@ -186,7 +186,7 @@ def _read_line(
 
 
 def _several(body: bytes) -> list[Any] | None:
-    """The JSON values that follow one another; None if that is not what there is."""
+    """Return the JSON values of a body that holds several in a row, else None."""
     try:
         several = list(_values(body.decode()))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's JSON, and what SageMaker's container makes of other JSON.
+"""TensorFlow Serving's JSON, to which SageMaker's container converts all other JSON.
 
     {"signature_name": …, "instances": [row, row]}      rows; several inputs: objects by name
     {"signature_name": …, "inputs": values}             columns; several inputs: an object by name
@@ -33,14 +33,14 @@ def read(
     Args:
         body: The request's.
         signatures: The model's.
-        name: The signature that is asked if the body names none.
+        name: The signature that is called if the body names none.
 
     Raises:
-        HTTPError: It is not as TensorFlow Serving would have it.
+        HTTPError: TensorFlow Serving would refuse the body.
     """
     parts = numbers.split(body) if len(body) <= large.LARGE else None
     if parts is not None:
-        # Without the array, the rest is a small object.
+        # The object without the array is small, and parsed at once.
         try:
             rest = orjson.loads(parts[0])
         except ValueError:
@@ -59,7 +59,7 @@ def parse(body: bytes) -> Any:
     """Parse JSON; of a large body the long arrays are `large.Array`.
 
     Raises:
-        HTTPError: It is none; in TensorFlow Serving's words.
+        HTTPError: The body is no JSON; in TensorFlow Serving's words.
     """
     if large.is_blank(body):
         raise bad_request("JSON Parse error: The document is empty")
@@ -79,14 +79,14 @@ def parse(body: bytes) -> Any:
 def from_object(
     document: Any, signatures: Mapping[str, Signature], name: str | None = None
 ) -> PredictRequest:
-    """Read a document of TensorFlow Serving's form.
+    """Read a parsed document of TensorFlow Serving's form.
 
     Raises:
-        HTTPError: It is not.
+        HTTPError: It does not have that form, or does not fit the signature.
     """
     if not isinstance(document, dict):
         raise bad_request(
-            f"JSON Value: {values.told(document)} Is not object; expected "
+            f"JSON Value: {values.brief(document)} Is not object; expected "
             '{"instances": […]} or {"inputs": …}'
         )
     if "instances" in document and "inputs" in document:
@@ -105,7 +105,7 @@ def from_rows(rows: Any, signature: Signature) -> PredictRequest:
     """Read the row form: a value, or an object of values, for each instance.
 
     Raises:
-        HTTPError: A row is not as the others, or not as the signature has it.
+        HTTPError: A row differs from the others, or does not fit the signature.
     """
     if isinstance(rows, large.Array):
         return _from_long(rows, signature)
@@ -117,7 +117,7 @@ def from_rows(rows: Any, signature: Signature) -> PredictRequest:
 
 
 def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
-    """The same of an array that is too long to be parsed at once."""
+    """Read the row form of an array that is too long to be parsed at once."""
     if not rows.of_objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
         return checked(signature, {tensor.name: values.array(rows, tensor)})
@@ -132,7 +132,7 @@ def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
 
 
 def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[str, np.ndarray]:
-    """Rows as an array for each input; `first` is the number of the first of them."""
+    """Return rows as an array for each input; `first` is the number of the first row."""
     tensors = {tensor.name: tensor for tensor in signature.inputs}
     named = _is_named(rows[0])
     if not named and len(tensors) > 1:

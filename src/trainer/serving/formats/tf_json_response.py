@@ -1,4 +1,4 @@
-"""Answers in JSON: TensorFlow Serving's two forms, or a line for each instance."""
+"""Responses in JSON: TensorFlow Serving's two forms, or a line for each instance."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _rows(outputs: Arrays) -> Iterator[Any]:
 
 
 def _column(name: str, array: np.ndarray) -> Any:
-    """An output as JSON can hold it: an array of numbers as it is, strings as lists."""
+    """Return an output as orjson can write it: numbers as an array, strings as lists."""
     if array.dtype != object and not array.ndim:
         return array[()]
     if array.dtype != object:
@@ -79,7 +79,10 @@ def _texts(value: Any, *, as_bytes: bool) -> Any:
 
 
 def _dump_all(rows: Iterator[Any], finite: bool) -> bytes:
-    """The elements of an array, some at a time: while C code writes, other threads wait."""
+    """Return the elements of a JSON array, written some at a time.
+
+    A call into C stops all other threads, so a call is kept short.
+    """
     parts = []
     while some := list(itertools.islice(rows, AT_ONCE)):
         parts.append(_dump(some, finite)[1:-1])
@@ -89,7 +92,7 @@ def _dump_all(rows: Iterator[Any], finite: bool) -> bytes:
 def _dump(document: Any, finite: bool) -> bytes:
     if finite:
         return orjson.dumps(document, option=_OPTIONS)
-    # As TensorFlow Serving writes NaN and Infinity, though JSON has no such numbers.
+    # TensorFlow Serving writes NaN and Infinity too, though JSON has no such numbers.
     return json.dumps(document, default=_listed).encode()
 
 

@@ -1,4 +1,4 @@
-"""Values of JSON as arrays of a tensor's type: each number, string or boolean checked."""
+"""Conversion of JSON values to arrays of a tensor's type, with each value checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.serving.formats.large import DEEPEST, Array
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Tensor
 
-# Of base64 that are decoded in one call; four make three bytes.
+# Characters of base64 that are decoded in one call; a multiple of four, which make three bytes.
 CHARACTERS = 2**18
 _ALPHABET = bytes.maketrans(b"-_", b"+/")
 _WANTED = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,), "O": (str, dict)}
@@ -25,12 +25,12 @@ _KINDS = {
 
 
 def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
-    """A value of JSON as an array of the tensor's type and rank; its sizes are checked later.
+    """Return a JSON value as an array of the tensor's type and rank; sizes are checked later.
 
     Args:
-        value: Nested lists, or a value alone.
-        tensor: What is wanted.
-        single: Whether it may be one row without the dimension of rows.
+        value: Nested lists, or a single value.
+        tensor: The input.
+        single: Whether the value may be one row without the dimension of rows.
     """
     made = _rows(value, tensor) if isinstance(value, Array) else typed(value, tensor)
     made = tensor.fitted(made, single=single)
@@ -43,7 +43,7 @@ def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
 
 
 def typed(value: Any, tensor: Tensor) -> np.ndarray:
-    """A value of JSON as an array of the tensor's type, whatever its shape."""
+    """Return a JSON value as an array of the tensor's type, of any shape."""
     if isinstance(value, Array):
         return large.joined([typed(each, tensor) for each in value.chunks()], tensor)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Array):
@@ -63,7 +63,7 @@ def typed(value: Any, tensor: Tensor) -> np.ndarray:
 
 
 def _rows(array: Array, tensor: Tensor) -> np.ndarray:
-    """A long array of JSON as one of the tensor's type, its rows as the tensor wants them."""
+    """Return a long JSON array as one of the tensor's type, its rows in the tensor's shape."""
     if tensor.shape is None or tensor.shape[:1] != (None,):
         return typed(array, tensor)
     parts = []
@@ -76,7 +76,7 @@ def _rows(array: Array, tensor: Tensor) -> np.ndarray:
 
 
 def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
-    """Gather the values of nested lists, all of which must be as long as the first."""
+    """Gather the values of nested lists; all lists of a level must have the same length."""
     if level == len(shape):
         if isinstance(value, list):
             raise bad_request(
@@ -86,7 +86,7 @@ def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
         return
     if not isinstance(value, list):
         raise bad_request(
-            f"JSON Value: {told(value)} found at incorrect level: {level + 1} in the "
+            f"JSON Value: {brief(value)} found at incorrect level: {level + 1} in the "
             f"JSON DOM. Expected at level: {len(shape)}"
         )
     if len(value) != shape[level]:
@@ -121,13 +121,13 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
         return leaf.encode("utf-8", "surrogatepass")
     if leaf.keys() != {"b64"} or not isinstance(leaf["b64"], str):
         raise bad_request(
-            f"JSON Value: {told(leaf)} not formatted correctly for base64 data; "
+            f"JSON Value: {brief(leaf)} not formatted correctly for base64 data; "
             'expected {"b64": "…"}'
         )
-    # With or without the filling at the end, as TensorFlow Serving takes it.
+    # TensorFlow Serving takes base64 with and without the padding at the end.
     text = leaf["b64"].rstrip("=")
     try:
-        # Piece by piece, as other threads wait for each.
+        # Decode in pieces, as each call stops all other threads.
         pieces = range(0, len(text), CHARACTERS)
         return b"".join(_decoded(text[start : start + CHARACTERS]) for start in pieces)
     except (binascii.Error, ValueError):
@@ -137,23 +137,25 @@ def _text(leaf: str | dict[str, Any]) -> bytes:
 def _decoded(text: str) -> bytes:
     if "=" in text:
         raise ValueError
-    # Both alphabets.
+    # Both alphabets, the usual and the one for urls.
     plain = text.encode("ascii", "replace").translate(_ALPHABET)
     return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
 
 
-def told(value: Any) -> str:
-    """A value as an error shows it; of what may be large only how much it is."""
+def brief(value: Any) -> str:
+    """Return a value as an error shows it; of a list or object only its length."""
     if isinstance(value, (list, dict)):
         return f"{kind(value)} of {len(value)}"
     return shown(json.dumps(value))
 
 
 def kind(value: Any) -> str:
+    """Return TensorFlow Serving's name of a JSON value's type."""
     return _KINDS.get(type(value), "value")
 
 
 def _wrong_type(value: Any, tensor: Tensor) -> HTTPError:
     return bad_request(
-        f"JSON Value: {told(value)} Type: {kind(value)} is not of expected type: {tensor.type_name}"
+        f"JSON Value: {brief(value)} Type: {kind(value)} is not of expected type: "
+        f"{tensor.type_name}"
     )

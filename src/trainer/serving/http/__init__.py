@@ -1,1 +1,1 @@
-"""TODO."""
+"""HTTP: connections, bodies, endpoints, errors, the access log and the metrics."""

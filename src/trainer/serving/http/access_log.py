@@ -1,4 +1,4 @@
-"""One line of JSON for each request, on standard output."""
+"""Access log: one line of JSON for each request, on standard output."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Any, BinaryIO
 
 import orjson
 
-EVERY = 0.2  # seconds
-MOST = 20_000  # lines that wait for a reader who has stopped reading
-
 
 class AccessLog:
-    """Writes from a thread of its own: a log that nobody reads holds up no request.
+    """Writes lines from a thread of its own, so that a reader who stops reading delays no request.
 
     Args:
-        stream: Where to; standard output by default.
+        stream: Gets the lines; standard output by default.
+        every: Seconds between writes.
+        most: Lines that are kept for a reader who has stopped reading. Later ones are counted, and
+            their number is written in their place.
     """
 
-    def __init__(self, stream: BinaryIO | None = None) -> None:
+    def __init__(
+        self, stream: BinaryIO | None = None, *, every: float = 0.2, most: int = 20_000
+    ) -> None:
         self._stream = stream or sys.stdout.buffer
+        self._every, self._most = every, most
         self._lines: list[dict[str, Any]] = []
         self._lost = 0
         self._end = threading.Event()
@@ -29,7 +32,7 @@ class AccessLog:
 
     def add(self, line: dict[str, Any]) -> None:
         """Have a line written soon; called from the event loop alone."""
-        if len(self._lines) < MOST:
+        if len(self._lines) < self._most:
             self._lines.append(line)
         else:
             self._lost += 1
@@ -42,7 +45,7 @@ class AccessLog:
     def _write(self) -> None:
         ended = False
         while not ended:
-            ended = self._end.wait(EVERY)
+            ended = self._end.wait(self._every)
             lines, self._lines = self._lines, []
             lost, self._lost = self._lost, 0
             if lost:
@@ -52,5 +55,5 @@ class AccessLog:
                     self._stream.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
                     self._stream.flush()
                 except (OSError, ValueError):
-                    # Whoever read our output has gone; the requests go on.
+                    # The reader of standard output has closed its end; requests are served on.
                     return

@@ -1,4 +1,4 @@
-"""The ASGI application: which path is answered by what."""
+"""The ASGI application: the endpoint of each path."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import functools
 from collections.abc import Mapping
 from importlib import resources
 
-import orjson
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from trainer.serving.http import openapi
-from trainer.serving.http.endpoint import JSON, Endpoint, Handler, RequestContext, ServerState
+from trainer.serving.http.endpoint import (
+    Endpoint,
+    Handler,
+    RequestContext,
+    ServerState,
+    json_response,
+)
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.store import ModelStore
 from trainer.serving.protocols.sagemaker import SageMaker
 from trainer.serving.protocols.tf_serving import TfServing
 from trainer.serving.settings import Settings
 
-# A page that is all here needs nothing from elsewhere, and may not fetch it.
+# The page holds all that it needs, so the browser may fetch nothing for it from elsewhere.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
 img-src 'self' blob: data:; connect-src 'self'"
 
@@ -32,12 +37,12 @@ def make_app(
     sagemaker: SageMaker,
     tf_serving: TfServing,
 ) -> ASGIApp:
-    """Put the endpoints together.
+    """Return the application with all endpoints.
 
     Args:
-        settings: The server's, for Vertex AI's routes.
-        store: The models, for the description of the interface.
-        state: What all endpoints share.
+        settings: The server's; it has Vertex AI's routes.
+        store: The models, which the OpenAPI document describes.
+        state: Shared by all endpoints.
         sagemaker: Endpoints of SageMaker and Vertex AI.
         tf_serving: Endpoints of TensorFlow Serving.
     """
@@ -47,7 +52,7 @@ def make_app(
         return Response(_page(), 200, headers, "text/html; charset=utf-8")
 
     async def description(context: RequestContext) -> Response:
-        return Response(orjson.dumps(openapi.document(store)), media_type=JSON)
+        return json_response(openapi.document(store))
 
     async def metrics(context: RequestContext) -> Response:
         return Response(state.metrics.text(), media_type=state.metrics.content_type)
@@ -61,14 +66,14 @@ def make_app(
     def route(path: str, name: str, **methods: Handler) -> Route:
         return Route(path, _endpoint(name, state, methods))
 
-    # Vertex AI's two may be the same path.
+    # Vertex AI may name the same path for health and for predictions.
     vertex: dict[str, dict[str, Handler]] = {}
     if settings.health_route:
         vertex.setdefault(settings.health_route, {})["get"] = sagemaker.ping
     if settings.predict_route:
         vertex.setdefault(settings.predict_route, {})["post"] = sagemaker.invocations
     others = dict.fromkeys(("put", "delete", "patch"), malformed)
-    # The busiest first: they are tried in this order.
+    # The busiest first, as they are tried in this order.
     routes = [
         route("/invocations", "invocations", post=sagemaker.invocations),
         *(Route(path, _endpoint("vertex", state, m)) for path, m in vertex.items()),
@@ -85,7 +90,7 @@ def make_app(
 
 
 def _endpoint(name: str, state: ServerState, methods: Mapping[str, Handler]) -> Endpoint:
-    return Endpoint(name, state, {method.upper(): do for method, do in methods.items()})
+    return Endpoint(name, state, {method.upper(): handler for method, handler in methods.items()})
 
 
 @functools.cache

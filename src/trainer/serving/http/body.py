@@ -1,4 +1,4 @@
-"""A request's body: read up to a limit, and unpacked up to the same."""
+"""Bodies of requests: read and unpacked up to a limit, each and all together."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from trainer.serving.http.errors import HTTPError, bad_request, overloaded, show
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 CLOSE = {"connection": "close"}
-# Of the largest bodies, how many may be in memory at a time.
-LARGEST = 4
-# The part of the largest that is small: there is always room for a hundred of these.
-SMALL = 100
-# Of a body that is too large, what is read all the same: a client that is still sending when the
-# connection ends may never see the answer.
-DISCARDED = 2**26  # bytes
+# Bodies of the largest size that may be in memory at a time.
+LARGEST_AT_A_TIME = 4
+# A body is small below this part of the limit. Small bodies have room of their own, so that they
+# are answered while a few large ones arrive slowly.
+SMALL_PART = 100
 
 
-class GoneError(Exception):
-    """The client hung up before it had sent all."""
+class ClientDisconnectedError(Exception):
+    """The client hung up before it had sent the whole body."""
 
 
 class BodyReader:
-    """Reads bodies, and knows how much of them there is at the moment.
+    """Reads bodies, and bounds what all of them take of memory.
 
     Args:
         limit: Bytes of one body.
+        discard_limit: Bytes that are still read of a body that is too large. A client that is
+            still sending when the connection ends may never see the response.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, discard_limit: int = 2**26) -> None:
         self._limit = limit
+        self._discard_limit = discard_limit
         self._held = 0
 
     async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
@@ -46,89 +47,93 @@ class BodyReader:
 
         Raises:
             HTTPError: It is larger than one may be, or than all together may be.
-            GoneError: The client hung up.
+            ClientDisconnectedError: The client hung up.
         """
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._limit:
-            # A client that asks first has not sent anything yet.
+            # A client that sent `Expect: 100-continue` has not sent anything of the body yet.
             if "expect" not in headers:
-                await _discard(receive)
+                await self._discard(receive)
             raise self._too_large()
         message = await receive()
         first: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body"):
-            self._take(len(first), 0)
+            self._hold_part(len(first), 0)
             return first
-        # Its value is what was written, not a copy, for which all others would wait.
-        parts, size = io.BytesIO(), 0
+        return await self._read_parts(receive, message)
+
+    async def _read_parts(self, receive: Receive, message: MutableMapping[str, Any]) -> bytes:
+        """Read a body that comes in several parts, of which the first is here."""
+        # Its value is the very bytes that were written; a copy would delay all other requests.
+        whole, size = io.BytesIO(), 0
         try:
-            self._take(len(first), size)
-            size += len(first)
-            parts.write(first)
-            while message.get("more_body"):
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise GoneError
+            while True:
                 part = message.get("body", b"")
-                self._take(len(part), size)
+                self._hold_part(len(part), size)
                 size += len(part)
-                parts.write(part)
-            if message["type"] == "http.disconnect":
-                raise GoneError
+                whole.write(part)
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnectedError
+                if not message.get("more_body"):
+                    return whole.getvalue()
+                message = await receive()
         except HTTPError:
             self.release(size)
-            await _discard(receive, message)
+            await self._discard(receive, message)
             raise
         except BaseException:
             self.release(size)
             raise
-        return parts.getvalue()
 
     def release(self, size: int) -> None:
-        """Forget a body of this size."""
+        """Give back the room of a body of this size."""
         self._held -= size
 
     def hold(self, size: int, *, small: bool = False) -> None:
-        """Count what a body has become, until `release` is called for it.
+        """Take room for a body, until `release` is called for it.
 
         Args:
             size: Bytes.
-            small: Whether it may have the room that is kept for small ones.
+            small: Whether it may take the room that is kept for small bodies.
 
         Raises:
-            HTTPError: All together are too large.
+            HTTPError: All bodies together are too large.
         """
-        if self._held + size > (LARGEST + small) * self._limit:
+        if self._held + size > (LARGEST_AT_A_TIME + small) * self._limit:
             raise overloaded("too many large requests at a time; try again")
         self._held += size
 
-    def _take(self, more: int, size: int) -> None:
+    def _hold_part(self, more: int, size: int) -> None:
+        """Take room for another part of a body of which `size` bytes are held already."""
         if size + more > self._limit:
             raise self._too_large()
         try:
-            # While a few large ones arrive slowly, small ones are answered.
-            self.hold(more, small=size + more <= self._limit // SMALL)
+            self.hold(more, small=size + more <= self._limit // SMALL_PART)
         except HTTPError as error:
             error.headers |= CLOSE
             raise
 
     def _too_large(self) -> HTTPError:
-        # What is still to come of it is not read.
+        # The connection ends, as the rest of the body may not have been read.
         return HTTPError(
             413, f"the body is too large; expected at most {self._limit / 2**20:g} MiB", CLOSE
         )
 
+    async def _discard(self, receive: Receive, message: Mapping[str, Any] | None = None) -> None:
+        """Read the rest of a body, up to the limit for that."""
+        discarded = 0
+        while (message is None or message.get("more_body")) and discarded < self._discard_limit:
+            message = await receive()
+            discarded += len(message.get("body", b""))
 
-async def _discard(receive: Receive, message: Mapping[str, Any] | None = None) -> None:
-    """Read what is still to come of a body, as long as that is not too much."""
-    seen = 0
-    while (message is None or message.get("more_body")) and seen < DISCARDED:
-        message = await receive()
-        seen += len(message.get("body", b""))
 
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return a body without its Content-Encoding.
 
-def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
-    """A body without its Content-Encoding.
+    Args:
+        body: As it was sent.
+        encoding: The header's value.
+        limit: Most bytes of the result.
 
     Raises:
         HTTPError: The encoding is unknown, the body is not in it, or is too large without it.
@@ -138,7 +143,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding.lower() not in ("gzip", "x-gzip"):
         raise HTTPError(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
     try:
-        # Of as many parts as there are: what is packed piece by piece is valid gzip too.
+        # gzip's format allows several members one after the other, which GzipFile reads as one.
         plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(limit + 1)
     except EOFError:
         raise bad_request("Content-Encoding: gzip, but the body ends too early") from None

@@ -1,7 +1,7 @@
-"""Giving up a request whose client has hung up: nobody waits for its answer.
+"""Giving up a request whose client has hung up.
 
-Clients that give up after a while ask again. A queue full of what they no longer wait for would
-keep the model from ever answering in time again.
+Clients that time out ask again. A queue full of requests whose clients are gone would keep the
+model from ever answering in time again.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-# Most requests have been answered by then, and never pay for being watched.
-PATIENCE = 0.1  # seconds
-# Between looks whether a body that arrives slowly has been read: there may be thousands of those.
-LONGEST = 2.0
+# Seconds between looks whether a body that arrives slowly has been read, as there may be thousands
+# of such bodies; the first looks are closer together.
+LONGEST_PAUSE = 2.0
 
 
 class ReadProgress(Protocol):
-    """What is to be known of a request."""
+    """A request, and whether its body has been read."""
 
     request: Request
     body_read: bool
@@ -28,19 +27,21 @@ class Disconnect:
     """Cancels the task that it is made in when the client hangs up.
 
     Args:
-        context: The request; until its body has been read, whoever reads it finds out.
+        context: The request. Until its body has been read, whoever reads it notices a client that
+            hangs up.
+        patience: Seconds before the client is watched.
 
     Attributes:
         happened: Whether the client has hung up.
     """
 
-    def __init__(self, context: ReadProgress) -> None:
+    def __init__(self, context: ReadProgress, *, patience: float) -> None:
         self.happened = False
         self._context = context
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
-        self._pause = PATIENCE
-        self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._look)
+        self._pause = patience
+        self._timer = asyncio.get_running_loop().call_later(patience, self._look)
 
     def close(self) -> None:
         """Watch no longer; nothing is cancelled after that."""
@@ -53,7 +54,7 @@ class Disconnect:
         if self._context.body_read:
             self._watcher = loop.create_task(self._watch())
         else:
-            self._pause = min(2 * self._pause, LONGEST)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
             self._timer = loop.call_later(self._pause, self._look)
 
     async def _watch(self) -> None:

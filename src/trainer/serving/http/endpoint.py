@@ -1,8 +1,9 @@
-"""One path of the server: which methods it takes, how errors look, and what is told of requests."""
+"""ASGI application of one path: its methods, the form of its errors, its line in the access log."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,24 +17,26 @@ from starlette.types import Receive, Scope, Send
 
 from trainer.runtime import output
 from trainer.serving.http.access_log import AccessLog
-from trainer.serving.http.body import CLOSE, GoneError
+from trainer.serving.http.body import CLOSE, ClientDisconnectedError
 from trainer.serving.http.disconnect import Disconnect
 from trainer.serving.http.errors import HTTPError, overloaded
 from trainer.serving.http.metrics import Metrics
 
+logger = logging.getLogger(__name__)
+
 JSON = "application/json"
-# nginx's number for a client that hung up.
-GONE = 499
+# nginx's status for a client that hung up.
+CLIENT_CLOSED_REQUEST = 499
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """A request, and what is to be told of it.
+    """A request, and what its handler has found out about it.
 
     Attributes:
         request: Starlette's.
         body_read: Whether the body has been read.
-        log_fields: Further fields of its line in the log.
+        log_fields: Further fields of its line in the access log.
     """
 
     request: Request
@@ -54,16 +57,19 @@ class ServerState:
     """What all endpoints share.
 
     Attributes:
-        metrics: Counts answers.
+        metrics: Counts responses.
         log: Gets a line for each; None for none.
         timeout: Seconds for a request.
         draining: Whether the server is about to end.
+        patience: Seconds after which a client is watched for hanging up. Most requests have been
+            answered by then, and never pay for being watched.
     """
 
     metrics: Metrics
     log: AccessLog | None
     timeout: float
     draining: bool = False
+    patience: float = 0.1
 
 
 class Endpoint:
@@ -71,8 +77,8 @@ class Endpoint:
 
     Args:
         name: Of the route, for the metrics.
-        state: See there.
-        methods: What answers each method; HEAD is answered as GET.
+        state: Shared with the other endpoints.
+        methods: The handler of each HTTP method; HEAD is handled as GET.
     """
 
     def __init__(self, name: str, state: ServerState, methods: Mapping[str, Handler]) -> None:
@@ -82,17 +88,17 @@ class Endpoint:
             self._methods.setdefault("HEAD", methods["GET"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         begun = time.perf_counter()
         context = RequestContext(Request(scope, receive))
-        status = GONE
+        status = CLIENT_CLOSED_REQUEST
         try:
             response = await self._response(context)
             if self._state.draining:
                 response.headers["connection"] = "close"
             status = response.status_code
             await response(scope, receive, send)
-        except GoneError:
+        except ClientDisconnectedError:
             pass
         finally:
             self._record(context, status, time.perf_counter() - begun)
@@ -105,11 +111,12 @@ class Endpoint:
                 405, f"{context.request.method} is not allowed here; expected {allowed}",
                 {"allow": allowed} | CLOSE,
             )  # fmt: skip
-        disconnect = Disconnect(context)
+        disconnect = Disconnect(context, patience=self._state.patience)
         try:
             async with asyncio.timeout(self._state.timeout):
                 return await handler(context)
         except HTTPError as error:
+            logger.debug("%s: %d: %s", context.path, error.status, error.message)
             return error_response(error.status, error.message, error.headers)
         except TimeoutError:
             limit = f"{self._state.timeout:g} s"
@@ -118,12 +125,12 @@ class Endpoint:
             return error_response(408, f"the body did not arrive within {limit}", CLOSE)
         except asyncio.CancelledError:
             if disconnect.happened:
-                raise GoneError from None
+                raise ClientDisconnectedError from None
             if not self._state.draining:
                 raise
             ended = overloaded("the server has ended before the answer")
             return error_response(ended.status, ended.message, ended.headers | CLOSE)
-        except GoneError:
+        except ClientDisconnectedError:
             raise
         except Exception as problem:
             # A mistake of ours, or of a user's handler: the server goes on.
@@ -133,9 +140,10 @@ class Endpoint:
             disconnect.close()
 
     def _record(self, context: RequestContext, status: int, seconds: float) -> None:
+        """Count a response, and write its line to the access log."""
         state = self._state
-        state.metrics.answered(self._name, status, seconds)
-        # Platforms and Prometheus look every few seconds; that all is well is no news.
+        state.metrics.count_response(self._name, status, seconds)
+        # Platforms and Prometheus ask every few seconds; a line for each would hide the others.
         if state.log is None or (context.request.method == "GET" and status == 200):
             return
         request = context.request
@@ -152,8 +160,19 @@ class Endpoint:
         )
 
 
+def json_response(document: object, *, indent: bool = False) -> Response:
+    """Return a response that is a JSON document.
+
+    Args:
+        document: What it holds.
+        indent: Whether it is written for people to read.
+    """
+    option = orjson.OPT_INDENT_2 if indent else None
+    return Response(orjson.dumps(document, option=option), media_type=JSON)
+
+
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer as TensorFlow Serving gives errors."""
-    # A path or value of the client's may hold what is no text.
+    """Return an error in the form that TensorFlow Serving gives it."""
+    # A path or value of the client's may hold bytes that are no text.
     safe = output.clean(message).encode("utf-8", "backslashreplace").decode()
     return Response(orjson.dumps({"error": safe}), status, headers, JSON)

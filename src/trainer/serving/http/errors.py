@@ -1,4 +1,4 @@
-"""An answer that is not the one asked for: a status and one line that says why."""
+"""HTTP errors that handlers raise: a status and one line that says why."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ RETRY_SECONDS = "1"
 
 
 class HTTPError(Exception):
-    """What the client gets instead of predictions.
+    """A request that gets an error in place of predictions.
 
     Args:
-        status: Of HTTP.
-        message: One line: what came, what was expected.
-        headers: Further headers of the answer.
+        status: HTTP's.
+        message: One line that names what came and what was expected.
+        headers: Further headers of the response.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -26,17 +26,22 @@ class HTTPError(Exception):
 
 
 def bad_request(message: str) -> HTTPError:
-    """What TensorFlow Serving calls INVALID_ARGUMENT."""
+    """Return the error 400, which TensorFlow Serving calls INVALID_ARGUMENT."""
     return HTTPError(400, message)
 
 
 def overloaded(message: str) -> HTTPError:
-    """There is more to do than may wait; a client does well to come back."""
+    """Return the error 503 of a server that has enough to do; it asks the client to retry."""
     return HTTPError(503, message, {"retry-after": RETRY_SECONDS})
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """A value of a request as an error shows it: short, and on one line."""
-    # Before it is cut, as half a secret is not found.
+    """Return a value of a request as an error shows it: on one line, and cut.
+
+    Args:
+        value: The value.
+        limit: Most characters.
+    """
+    # Masked before it is cut, as the mask does not recognise half a secret.
     text = " ".join(output.clean(str(value)[: 20 * limit]).split())
     return text if len(text) <= limit else text[:limit] + "…"

@@ -1,4 +1,4 @@
-"""What Prometheus reads at `/metrics`."""
+"""Metrics of one server, in Prometheus' format at `/metrics`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
-# Label values and a number.
+# The values of the labels, and the number.
 Sample = tuple[tuple[str, ...], float]
 
 
@@ -36,32 +36,47 @@ class Metrics:
             "trainer_batch_rows", "Instances in one call of a model", ("model",), buckets=ROWS,
             registry=self._registry,
         )  # fmt: skip
-        # Looking labels up takes longer than counting; there are few of them.
+        # Looking up a label's counter takes longer than counting; there are few label values.
         self._count = functools.cache(lambda route, status: requests.labels(route, status).inc)
         self._observe = functools.cache(lambda route: seconds.labels(route).observe)
         self._rows = rows
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+    def count_response(self, route: str, status: int, seconds: float) -> None:
+        """Count a response.
+
+        Args:
+            route: Name of the endpoint.
+            status: HTTP's.
+            seconds: From the headers of the request to the response.
+        """
         self._count(route, status)()
         self._observe(route)(seconds)
 
     def rows_of(self, model: str) -> Callable[[float], None]:
-        """What to call with the rows of each call of a model."""
+        """Return the function that counts a call of a model, given the rows of its batch."""
         return self._rows.labels(model).observe
 
     def gauge(
         self, name: str, help: str, labels: tuple[str, ...], read: Callable[[], Iterable[Sample]]
     ) -> None:
-        """Show what `read` gives whenever somebody looks."""
+        """Add a gauge.
+
+        Args:
+            name: Of the metric.
+            help: One line about it.
+            labels: Their names.
+            read: Returns the current samples; called for each request of `/metrics`.
+        """
         self._registry.register(_Gauge(name, help, labels, read))
 
     def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class _Gauge:
+    """A gauge whose samples are read when Prometheus asks."""
+
     def __init__(
         self, name: str, help: str, labels: tuple[str, ...], read: Callable[[], Iterable[Sample]]
     ) -> None:

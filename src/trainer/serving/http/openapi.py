@@ -1,4 +1,4 @@
-"""The description of the interface, with the inputs and outputs of the models that are loaded."""
+"""OpenAPI document of the server, with the inputs and outputs of the loaded models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ _B64 = {
 
 
 def document(store: ModelStore) -> dict[str, Any]:
-    """OpenAPI 3.1 of this server."""
+    """Return the OpenAPI 3.1 document of this server.
+
+    Args:
+        store: The models.
+    """
     paths: dict[str, Any] = {
         "/ping": {
             "get": _operation("Whether requests should be sent here", {"200": {}, "503": {}})
@@ -41,14 +45,14 @@ def document(store: ModelStore) -> dict[str, Any]:
         base = f"/v1/models/{name}"
         paths[base] = {"get": _operation("States of the versions", _json({}))}
         paths[f"{base}/metadata"] = {"get": _operation("Signatures", _json({}))}
-        post = _operation(f"Ask {name}", _answers(default)) | _body({JSON: {"schema": body}})
+        post = _operation(f"Ask {name}", _responses(default)) | _body({JSON: {"schema": body}})
         paths[f"{base}:predict"] = {"post": post}
         if name == store.known(None):
-            kinds: dict[str, Any] = {kind: {"schema": {}} for kind in READERS} | {
+            bodies: dict[str, Any] = {media_type: {"schema": {}} for media_type in READERS} | {
                 JSON: {"schema": body}
             }
             paths["/invocations"] = {
-                "post": _operation(f"Ask {name} in any format", _answers(default)) | _body(kinds)
+                "post": _operation(f"Ask {name} in any format", _responses(default)) | _body(bodies)
             }
     return {
         "openapi": "3.1.0",
@@ -58,29 +62,29 @@ def document(store: ModelStore) -> dict[str, Any]:
     }
 
 
-def _operation(summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+def _operation(summary: str, contents: dict[str, Any]) -> dict[str, Any]:
     responses = {
         status: {"description": status} | ({"content": content} if content else {})
-        for status, content in answers.items()
+        for status, content in contents.items()
     }
     return {"summary": summary, "responses": responses}
 
 
-def _body(kinds: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": kinds}}
+def _body(contents: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": contents}}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"200": {JSON: {"schema": schema}}}
 
 
-def _answers(signature: Signature) -> dict[str, Any]:
+def _responses(signature: Signature) -> dict[str, Any]:
     rows = {"type": "array", "items": _rows(signature.outputs)}
-    answer: dict[str, Any] = {media_type: {} for media_type in WRITERS}
-    answer[JSON] = {"schema": _object({"predictions": rows})}
+    content: dict[str, Any] = {media_type: {} for media_type in WRITERS}
+    content[JSON] = {"schema": _object({"predictions": rows})}
     error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
     codes = ("400", "404", "406", "408", "413", "415", "503", "504")
-    return {"200": answer} | dict.fromkeys(codes, error)
+    return {"200": content} | dict.fromkeys(codes, error)
 
 
 def _request(signature: Signature) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def _request(signature: Signature) -> dict[str, Any]:
 
 
 def _rows(tensors: tuple[Tensor, ...]) -> dict[str, Any]:
-    """One instance: a value, or an object of several by name."""
+    """Return the schema of one instance: a value, or an object of several by name."""
     if len(tensors) == 1:
         return _values(tensors[0])
     return _object({tensor.name: _values(tensor) for tensor in tensors})

@@ -1,19 +1,21 @@
-"""uvicorn's server, ending as platforms want it."""
+"""uvicorn's server with the shutdown that platforms expect."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from types import FrameType
 
 import uvicorn
 
-from trainer.runtime import output
 from trainer.serving.http.endpoint import ServerState
+
+logger = logging.getLogger(__name__)
 
 
 class GracefulServer(uvicorn.Server):
-    """A server that first says that it is about to end.
+    """A server that lets load balancers know before it ends.
 
     Args:
         config: uvicorn's.
@@ -34,15 +36,11 @@ class GracefulServer(uvicorn.Server):
         self._state.draining = True
         linger = self._linger if sig == signal.SIGTERM else 0.0
         self._until = time.monotonic() + linger
-        tell(f"{signal.Signals(sig).name}: answering what is under way, then ending")
+        name = signal.Signals(sig).name
+        logger.info("%s: answering what is under way, then ending", name)
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second."""
+        """End the server when the linger is over; uvicorn calls this ten times a second."""
         if self._until is not None and time.monotonic() >= self._until:
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-def tell(line: str) -> None:
-    """Print what happens to the server itself; standard output is for the access log alone."""
-    output.err(f"trainer: {line}")

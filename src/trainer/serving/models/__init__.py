@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models in memory: found, loaded, called in batches, replaced."""

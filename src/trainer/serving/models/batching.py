@@ -1,13 +1,14 @@
-"""Answering several requests with one call of the model.
+"""Batching: several requests are answered by one call of the model.
 
-While the model is busy, requests gather; when it is free, those that fit together go in one call.
-What the event loop finds on its connections at one time is handed over at one time. Nothing waits
-for more than that unless told to, so that a single client pays for the hand-over alone.
+Requests queue while the model is busy; when it is free, those that fit together go into one call.
+Requests that the event loop receives in one turn are queued together. By default no request waits
+for others to come, so that a single client pays for handing its request to a thread and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -19,39 +20,39 @@ import numpy as np
 from trainer.serving.http.errors import HTTPError, overloaded
 from trainer.serving.models.signature import Signature
 
+logger = logging.getLogger(__name__)
+
 Arrays = Mapping[str, np.ndarray]
-Call = Callable[[Signature, Arrays], dict[str, np.ndarray]]
+ModelCall = Callable[[Signature, Arrays], dict[str, np.ndarray]]
 
 
 @dataclass(slots=True)
-class _Item:
+class _QueuedRequest:
     signature: Signature
     arrays: Arrays
     rows: int
-    # What requests of one call have in common.
+    # Requests can share a call if they have the same signature and the same shapes of rows.
     key: tuple[object, ...]
     future: asyncio.Future[dict[str, np.ndarray]]
-    # Set in the event loop, read in the threads: who asked has gone.
+    # Nobody waits for the outputs any more. Set in the event loop, read in the threads.
     dropped: bool = field(default=False)
 
 
 class Batcher:
-    """The queue before one model.
-
-    To be used from one event loop.
+    """The queue of one model, and the threads that call it; used from one event loop.
 
     Args:
-        call: Runs the model; called in this object's threads.
-        max_batch: Most rows in one call; a request with more is answered in several.
+        call: Runs the model; called in the threads.
+        max_batch: Most rows in one call; a request with more is answered by several calls.
         max_queue: Most requests that wait.
         wait: Seconds that a batch that is not full waits for more.
         threads: Calls at a time.
-        observe: Gets the rows of each call, in the event loop.
+        observe: Called with the rows of each call, in the event loop.
     """
 
     def __init__(
         self,
-        call: Call,
+        call: ModelCall,
         *,
         max_batch: int,
         max_queue: int,
@@ -61,15 +62,15 @@ class Batcher:
     ) -> None:
         self._call, self._observe = call, observe
         self._max_batch, self._max_queue, self._wait = max_batch, max_queue, wait
-        # Of the event loop alone: what this turn of it has brought.
-        self._fresh: list[_Item] = []
+        # Requests of this turn of the event loop, which alone uses the list.
+        self._arrived: list[_QueuedRequest] = []
         self.waiting = 0
-        # Of all threads, under the lock of `_changed`.
-        self._queue: deque[_Item] = deque()
+        # Used by all threads, under the lock of `_changed`.
+        self._queue: deque[_QueuedRequest] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        # Each written by its own thread.
-        self._calling = [False] * threads
+        # Whether each thread is in a call of the model; each writes its own.
+        self._in_call = [False] * threads
         self._loop: asyncio.AbstractEventLoop | None = None
         for i in range(threads):
             name = f"model-{i}"
@@ -77,20 +78,20 @@ class Batcher:
 
     @property
     def full(self) -> bool:
-        """Whether the next request will be refused."""
+        """True if the next request will be refused."""
         return self.waiting >= self._max_queue
 
     @property
     def calling(self) -> bool:
-        """Whether the model is at work, be it for somebody who has gone."""
-        return any(self._calling)
+        """True if the model is being called, be it for a client that has hung up."""
+        return any(self._in_call)
 
     async def submit(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
-        """Have a request answered.
+        """Queue a request, and wait for its outputs.
 
         Args:
-            signature: What is asked.
-            arrays: Its inputs; where it is `batched`, all with the same number of rows.
+            signature: The signature that is called.
+            arrays: Its inputs; where it is `batched`, all have the same number of rows.
 
         Returns:
             The outputs for these rows alone.
@@ -103,11 +104,13 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         rows = len(next(iter(arrays.values()))) if signature.batched else 0
         shapes = [value.shape[1:] for value in arrays.values()]
-        item = _Item(signature, arrays, rows, (signature.name, *shapes), self._loop.create_future())
+        item = _QueuedRequest(
+            signature, arrays, rows, (signature.name, *shapes), self._loop.create_future()
+        )
         self.waiting += 1
-        if not self._fresh:
+        if not self._arrived:
             self._loop.call_soon(self._hand_over)
-        self._fresh.append(item)
+        self._arrived.append(item)
         try:
             return await item.future
         finally:
@@ -115,7 +118,7 @@ class Batcher:
             self.waiting -= 1
 
     def close(self) -> None:
-        """End the threads when what is queued has been answered."""
+        """End the threads once they have answered the requests that are queued."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -123,40 +126,43 @@ class Batcher:
     def _hand_over(self) -> None:
         with self._changed:
             if not self._closed:
-                self._queue.extend(self._fresh)
+                self._queue.extend(self._arrived)
                 self._changed.notify()
         if self._closed:
-            self._deliver(self._fresh, overloaded("the model has been let go of; try again"))
-        self._fresh.clear()
+            self._deliver(self._arrived, overloaded("the model has been let go of; try again"))
+        self._arrived.clear()
 
     def _work(self, number: int) -> None:
-        while items := self._next():
-            self._calling[number] = True
-            self._answer(items)
-            self._calling[number] = False
+        while items := self._next_batch():
+            self._in_call[number] = True
+            if logger.isEnabledFor(logging.DEBUG):
+                rows = sum(item.rows or 1 for item in items)
+                logger.debug("batch of %d rows from %d requests", rows, len(items))
+            self._run_batch(items)
+            self._in_call[number] = False
 
-    def _next(self) -> list[_Item]:
-        """Wait for the next batch; empty when there will be none."""
-        items: list[_Item] = []
+    def _next_batch(self) -> list[_QueuedRequest]:
+        """Wait for the next batch; return an empty one when there will be none."""
+        items: list[_QueuedRequest] = []
         with self._changed:
             while not items:
                 self._changed.wait_for(lambda: self._queue or self._closed)
                 if not self._queue:
                     return []
-                self._take(items)
+                self._fill(items)
             until = time.monotonic() + self._wait if items[0].rows else 0.0
             while not self._closed and self._room(items) > 0:
                 left = until - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
-                self._take(items)
+                self._fill(items)
             if self._queue:
                 self._changed.notify()
         return items
 
-    def _take(self, items: list[_Item]) -> None:
-        """Move what fits together from the queue to a batch; the rest keeps its order."""
-        left: list[_Item] = []
+    def _fill(self, items: list[_QueuedRequest]) -> None:
+        """Move requests that fit from the queue to a batch; the others keep their order."""
+        left: list[_QueuedRequest] = []
         room = self._room(items)
         while self._queue:
             item = self._queue.popleft()
@@ -172,27 +178,28 @@ class Batcher:
                 break
         self._queue.extendleft(reversed(left))
 
-    def _room(self, items: list[_Item]) -> int:
-        """How many more rows fit in a batch."""
+    def _room(self, items: list[_QueuedRequest]) -> int:
+        """Return how many more rows fit in a batch."""
         if items and not items[0].rows:
             return 0
         return self._max_batch - sum(item.rows for item in items)
 
-    def _answer(self, items: Sequence[_Item]) -> None:
+    def _run_batch(self, items: Sequence[_QueuedRequest]) -> None:
         try:
-            results = self._run(items)
+            results = self._call_model(items)
         except Exception as error:
             if len(items) > 1:
-                # One request's values must not spoil the others' answers.
+                # Find the request whose values failed: it must not fail the others.
+                logger.debug("a batch of %d requests failed; each is tried alone", len(items))
                 for item in items:
                     if not item.dropped:
-                        self._answer([item])
+                        self._run_batch([item])
                 return
-            self._tell(items, error)
+            self._send_back(items, error)
         else:
-            self._tell(items, results)
+            self._send_back(items, results)
 
-    def _run(self, items: Sequence[_Item]) -> list[dict[str, np.ndarray]]:
+    def _call_model(self, items: Sequence[_QueuedRequest]) -> list[dict[str, np.ndarray]]:
         signature = items[0].signature
         if len(items) == 1 and items[0].rows <= self._max_batch:
             return [self._call(signature, items[0].arrays)]
@@ -222,19 +229,19 @@ class Batcher:
             start = stop
         return results
 
-    def _tell(
-        self, items: Sequence[_Item], results: Sequence[dict[str, np.ndarray]] | Exception
+    def _send_back(
+        self, items: Sequence[_QueuedRequest], results: Sequence[dict[str, np.ndarray]] | Exception
     ) -> None:
         loop = self._loop
         assert loop is not None
         try:
             loop.call_soon_threadsafe(self._deliver, items, results)
         except RuntimeError:
-            # The server has ended meanwhile, and with it those who asked.
+            # The event loop has ended, and with it the connections of the clients.
             return
 
     def _deliver(
-        self, items: Sequence[_Item], results: Sequence[dict[str, np.ndarray]] | Exception
+        self, items: Sequence[_QueuedRequest], results: Sequence[dict[str, np.ndarray]] | Exception
     ) -> None:
         self._observe(sum(item.rows or 1 for item in items))
         for i, item in enumerate(items):

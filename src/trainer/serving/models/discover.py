@@ -1,11 +1,11 @@
-"""Where the models of a folder are: each `…/<number>/saved_model.pb`, as TensorFlow Serving has it.
+"""Models of a folder: each `…/<number>/saved_model.pb`, as TensorFlow Serving has them.
 
 DIR/1/saved_model.pb                 one model, named by --model-name
 DIR/saved_model.pb                   the same, as version 1
 DIR/export/Servo/1/saved_model.pb    the same, as SageMaker's estimators write it
 DIR/digits/1/…  DIR/iris/3/…         several models, named by their folders
 
-Two models of one name are refused: which of them a client means, nobody knows.
+Two models of one name are refused, as a client could not say which of them it means.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ DEPTH = 5
 _SERVO = PurePath(SERVO).parts
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 
-# What changes when a file does: names, sizes and times.
+# Names, sizes and times of a folder's files, which change when a file does.
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
-    """The models of a folder, and the folders of their versions by number.
+    """Return the models of a folder: for each name, the folders of its versions by number.
 
     Args:
-        folder: What to look through; hidden folders are left out.
-        name: What to call a model that has no folder of its own.
+        folder: The folder, which is searched without hidden folders.
+        name: Of a model that has no folder of its own.
 
     Raises:
-        UserError: Two of them have one name, or two folders are one version.
+        UserError: Two models have one name, or two folders are the same version.
     """
     models: dict[str, dict[int, Path]] = {}
     homes: dict[str, Path] = {}
@@ -40,7 +40,7 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
         parts = path.relative_to(folder).parts
         version = version_of(parts[-1]) if parts else 1
         if version is None:
-            # A SavedModel without a number is one that nobody can ask for.
+            # No client could ask for a SavedModel that has no version number.
             continue
         home = path.parent if parts else path
         above = home.relative_to(folder).parts if parts else ()
@@ -65,14 +65,14 @@ def find(folder: Path, *, name: str) -> dict[str, dict[int, Path]]:
 
 
 def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
-    """What tells this state of a SavedModel's files from another; None if some are missing.
+    """Return the state of a SavedModel's files; None if some are missing.
 
     A folder that is being copied has its `saved_model.pb` long before it has its weights.
 
     Args:
         path: The folder.
-        partial: Whether one that may lack its weights will do. Models that TensorFlow 1 has frozen
-            look so for ever.
+        partial: Whether weights may be missing. A frozen model of TensorFlow 1 never has any, and
+            cannot be told from one that is being copied.
     """
     try:
         files = sorted(p for p in path.rglob("*") if p.is_file())
@@ -85,7 +85,7 @@ def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
     whole = GRAPH in names and (
         partial
         or (index in names and bool(shards) and len(shards) == int(shards[0][1]))
-        # A model without any variable has no such folder.
+        # A model without variables has no such folder.
         or not (path / "variables").exists()
     )
     return tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats) if whole else None

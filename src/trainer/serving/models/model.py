@@ -1,4 +1,4 @@
-"""One loaded version of a model: plain `tf.saved_model.load`, and calls of its signatures."""
+"""A SavedModel in memory, loaded by `tf.saved_model.load`, and calls of its signatures."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from trainer.storage import plain
 
 Arrays = Mapping[str, np.ndarray]
 
-# A PNG of one black pixel, to try out a model that takes pictures.
+# A PNG of one black pixel, with which a model that takes images is warmed up.
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 )
-# TensorFlow's codes as TensorFlow Serving translates them; all others are 500.
+# HTTP's status for TensorFlow's error codes, as TensorFlow Serving has them; others get 500.
 STATUSES = {
     3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401
 }  # fmt: skip
-# Rows that are made up to see whether batching changes answers.
+# Rows with which a signature is tried, to see whether batching changes its outputs.
 TRIAL_ROWS = 5
 _NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
 
@@ -42,7 +42,7 @@ class ServedModel:
             row-independent, True for all, False for none.
 
     Attributes:
-        signatures: By name, those that can be asked over HTTP.
+        signatures: By name, those that can be called over HTTP.
         metadata: Its signatures as TensorFlow Serving's metadata has them.
 
     Raises:
@@ -57,7 +57,7 @@ class ServedModel:
         for asset in _assets(graph):
             if not (path / "assets" / asset).is_file():
                 raise ValueError(f"its asset assets/{asset} is missing")
-        # Kept: the signatures hold only weak references to the variables.
+        # Keep a reference: the signatures have only weak ones to the variables.
         self._loaded = tf.saved_model.load(str(plain(path)), tags=list(graph.meta_info_def.tags))
         self._functions: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
@@ -93,11 +93,14 @@ class ServedModel:
             status = STATUSES.get(error.error_code, 500)
             raise HTTPError(status, _reason(error.message)) from None
         except UnicodeDecodeError as error:
-            # TensorFlow quotes the bytes that it cannot read, and then cannot read its own message.
+            # TensorFlow's message quotes bytes that are no UTF-8, and Python fails to decode it.
             raise HTTPError(400, _reason(error.object.decode(errors="replace"))) from None
 
     def warm_up(self, sizes: tuple[int, ...]) -> None:
-        """Run each signature once for each number of rows: first calls take many times as long.
+        """Run each signature once for each number of rows, as first calls take many times as long.
+
+        Args:
+            sizes: The numbers of rows.
 
         Raises:
             HTTPError: The default signature fails on zeros.
@@ -105,13 +108,13 @@ class ServedModel:
         for signature in self.signatures.values():
             for rows in sizes if signature.has_rows else sizes[:1]:
                 made = {t.name: _blank(t, rows) for t in signature.inputs}
-                # Nobody can make up what any string input takes.
+                # A made-up string may fail a model that parses it.
                 text = any(t.is_text for t in signature.inputs)
                 with contextlib.suppress(HTTPError) if text else contextlib.nullcontext():
                     self.call(signature, made)
 
     def check_batching(self) -> list[str]:
-        """Try out what is batched without a mark, and end batching that changes answers.
+        """Try signatures that are batched without a mark, and end batching that changes outputs.
 
         Returns:
             A line for each signature that is not batched any more, or that could not be tried.
@@ -148,7 +151,7 @@ def _tensor(name: str, spec: Any) -> Tensor:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """NumPy's own types: half precisions of machine learning become float32."""
+    """Return an output in one of NumPy's own types: bfloat16 and its like become float32."""
     if isinstance(array, bytes):
         return np.array(array, dtype=object)
     array = np.asarray(array)
@@ -163,7 +166,7 @@ def _blank(tensor: Tensor, rows: int) -> np.ndarray:
 
 
 def _trial(signature: Signature) -> dict[str, np.ndarray]:
-    """Make up rows that differ, as far as nothing is known of what the model takes."""
+    """Return made-up rows that differ, of the types and shapes of the inputs."""
     generator = np.random.default_rng(0)
     rows: dict[str, np.ndarray] = {}
     for tensor in signature.inputs:
@@ -175,14 +178,14 @@ def _trial(signature: Signature) -> dict[str, np.ndarray]:
         elif tensor.dtype.kind == "f":
             made = generator.random(shape).astype(tensor.dtype)
         else:
-            # Any vocabulary has a 0 and a 1.
+            # 0 and 1 are valid whatever the integers are indices of.
             made = generator.integers(0, 2, shape).astype(tensor.dtype)
         rows[tensor.name] = made
     return rows
 
 
 def _reason(message: str) -> str:
-    """What TensorFlow says is wrong, without where in the graph."""
+    """Return TensorFlow's message without the place in the graph."""
     message = _NOISE.sub("", message)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "<"))]
@@ -190,7 +193,7 @@ def _reason(message: str) -> str:
 
 
 def _served_graph(path: Path) -> Any:
-    """The graph for serving; TensorFlow 1 may have written others, for training or for GPUs."""
+    """Return the graph for serving, of several that TensorFlow 1 may have written."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
@@ -206,7 +209,7 @@ def _assets(graph: Any) -> list[str]:
     from tensorflow.core.protobuf import meta_graph_pb2
 
     listed = list(graph.asset_file_def)
-    # As TensorFlow 1 lists them.
+    # TensorFlow 1 lists them here.
     for packed in graph.collection_def["saved_model_assets"].any_list.value:
         listed.append(meta_graph_pb2.AssetFileDef.FromString(packed.value))
     return [asset.filename for asset in listed]

@@ -1,4 +1,4 @@
-"""Shapes that are another spelling of the one that is wanted: flat rows, dimensions of size 1."""
+"""Shapes that mean the same as the wanted one: flat rows, dimensions of size 1 more or less."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ Wanted = tuple[int | None, ...]
 
 
 def read_as(given: tuple[int, ...], wanted: Wanted) -> tuple[int, ...] | None:
-    """Return the shape that values of one shape are read in where another is wanted.
+    """Return the shape in which values are read where another shape is wanted.
 
     Args:
         given: Of the values.
         wanted: None for a dimension of any size.
 
     Returns:
-        A shape that fits what is wanted; None where the values cannot be read so, or in two ways:
-        3×32×32 values are no 32×32×3, though they are as many.
+        A shape that fits the wanted one; None where the values cannot be read so, or in more than
+        one way: 3×32×32 values are not 32×32×3, though their number is the same.
     """
     if 0 in given:
         return None
     if None not in wanted:
         sizes = tuple(size for size in wanted if size is not None)
         return sizes if _same_order(_larger(given), _larger(sizes)) else None
-    # Dimensions of size 1 that are left out or too many leave no doubt.
+    # Dimensions of size 1 can be added and left out without changing the order of values.
     for core in (given, tuple(size for size in given if size != 1)):
         filled = _filled(core, wanted)
         if filled is not None:
@@ -39,7 +39,7 @@ def spellings(row: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 def _filled(core: tuple[int, ...], wanted: Wanted) -> tuple[int, ...] | None:
-    """Put the sizes where something else than 1 is wanted; None if they do not fit there."""
+    """Return the sizes with a 1 where 1 is wanted; None if they do not fit there."""
     if len(core) == len(wanted):
         row: tuple[int, ...] = core
     elif len(core) == sum(size != 1 for size in wanted):
@@ -52,7 +52,7 @@ def _filled(core: tuple[int, ...], wanted: Wanted) -> tuple[int, ...] | None:
 
 
 def _same_order(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    """Return whether one shape is the other with neighbouring dimensions taken together."""
+    """Return whether one shape is the other with neighbouring dimensions merged."""
     return _joins(a, b) or _joins(b, a)
 
 

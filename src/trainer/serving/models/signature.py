@@ -1,4 +1,4 @@
-"""What a model takes and gives: the tensors of one of its signatures, without TensorFlow."""
+"""Signatures of a model and their tensors, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.serving.models import shapes
 DEFAULT = "serving_default"
 # TensorFlow Serving's convention for strings that hold bytes.
 BYTES_SUFFIX = "_bytes"
-# What JSON, CSV and npy bring is checked against these; other types cannot be asked for.
+# NumPy's kinds of types that requests can hold; a signature with other inputs is not served.
 SERVED = frozenset("biufO")
 
 
@@ -35,7 +35,7 @@ class Tensor:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds strings or bytes."""
+        """True if it holds strings or bytes."""
         return self.dtype == np.dtype(object)
 
     @property
@@ -45,7 +45,7 @@ class Tensor:
 
     @property
     def row_size(self) -> int | None:
-        """How many values one instance has, if it is always the same number."""
+        """The number of values of one instance, if it is always the same."""
         row = self.row
         if row is None or None in row:
             return None
@@ -55,10 +55,10 @@ class Tensor:
         return f"{self.type_name} {shape_text(self.shape)}"
 
     def check(self, array: np.ndarray) -> None:
-        """Refuse what the graph could not take.
+        """Check that the graph can take an array.
 
-        TensorFlow itself does not check what a loaded signature is called with: a wrong rank can
-        end the whole process.
+        TensorFlow does not check the inputs of a loaded signature: a wrong rank can crash the
+        process.
 
         Raises:
             HTTPError: Shape or values are not those of the signature.
@@ -74,12 +74,12 @@ class Tensor:
             )
 
     def fitted(self, array: np.ndarray, *, single: bool = False) -> np.ndarray:
-        """Return values in the shape that is wanted, where their number leaves one reading.
+        """Return values in the tensor's shape, if they can be read in only one way.
 
-        An array that can be read in no way, or is right already, comes back as it is.
+        An array that fits already, or that cannot be read so, comes back as it is.
 
         Args:
-            array: Rows, in this shape or another.
+            array: Rows, of this shape or another.
             single: Whether it may be one row without the dimension of rows.
         """
         if not self.shape or not array.ndim or self.fits(array.shape):
@@ -96,7 +96,7 @@ class Tensor:
         return array
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether an array of this shape may be given."""
+        """Return whether an array of this shape may be given."""
         if self.shape is None:
             return True
         return len(shape) == len(self.shape) and all(
@@ -106,13 +106,13 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """One way to ask a model.
+    """A function of a model that can be called over HTTP.
 
     Attributes:
         name: Of the signature.
         inputs: In the order of their names.
         outputs: In the order of their names.
-        batched: Whether requests may be answered together, and a large one in pieces.
+        batched: Whether requests may be answered by one call together, and a large one by several.
     """
 
     name: str
@@ -122,24 +122,27 @@ class Signature:
 
     @property
     def has_rows(self) -> bool:
-        """Whether inputs and outputs have one row for each instance, as far as shapes tell.
+        """True if the shapes of inputs and outputs have one row for each instance.
 
-        That says nothing of whether the answer for a row depends on the others.
+        The outputs for a row may depend on other rows all the same.
         """
         tensors = self.inputs + self.outputs
         return bool(self.inputs) and all(t.shape and t.shape[0] is None for t in tensors)
 
     @property
     def takes_images(self) -> bool:
-        """Whether it takes PNG or JPEG files as they are."""
+        """True if it takes PNG or JPEG files as they are."""
         if len(self.inputs) != 1:
             return False
         (only,) = self.inputs
         one = only.fits((1,)) or only.fits(())
         return only.is_text and only.name.endswith(BYTES_SUFFIX) and one
 
-    def only_input(self, what: str) -> Tensor:
-        """The single input, for formats that have no names.
+    def only_input(self, format_name: str) -> Tensor:
+        """Return the single input, for formats that cannot name several.
+
+        Args:
+            format_name: Of the format, for the error.
 
         Raises:
             HTTPError: There are several.
@@ -147,14 +150,14 @@ class Signature:
         if len(self.inputs) != 1:
             names = ", ".join(tensor.name for tensor in self.inputs)
             raise HTTPError(
-                415, f"signature '{self.name}' has the inputs {names}: {what} has no names for "
-                "them; expected application/json"
+                415, f"signature '{self.name}' has the inputs {names}: {format_name} has no names "
+                "for them; expected application/json"
             )  # fmt: skip
         return self.inputs[0]
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
-    """A shape as TensorFlow Serving prints it: -1 for any size."""
+    """Return a shape as TensorFlow Serving prints it: -1 for any size."""
     if shape is None:
         return "[?]"
     return "[" + ",".join("-1" if size is None else str(size) for size in shape) + "]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,12 +12,14 @@ from pathlib import Path
 from trainer.config import UserError
 from trainer.storage import fetch, is_remote, local_path
 
+logger = logging.getLogger(__name__)
+
 FLAG = "--model-dir"
 
 
 @contextlib.contextmanager
-def local(model_dir: str) -> Iterator[Path]:
-    """The folder itself, or a temporary one for what is remote.
+def local_folder(model_dir: str) -> Iterator[Path]:
+    """Yield the folder itself, or a temporary one to fetch a remote folder into.
 
     Raises:
         UserError: There is no such folder.
@@ -37,25 +40,22 @@ def local(model_dir: str) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def fetched(
-    model_dir: str, into: Path, *, tell: Callable[[str], None], stopped: Callable[[], bool]
-) -> Path:
-    """Bring a remote folder here.
+def fetch_folder(model_dir: str, into: Path, *, stopped: Callable[[], bool]) -> Path:
+    """Download a remote folder.
 
     Args:
         model_dir: Its url.
-        into: A folder of ours.
-        tell: Gets a line every few seconds.
-        stopped: Asked every second whether to give up.
+        into: The local folder that gets it.
+        stopped: Called every second; True gives up.
 
     Returns:
-        The folder that is here now.
+        The local folder that holds the same.
 
     Raises:
         UserError: Nothing is there, access is denied, or the disk is too small.
         StorageError: The store failed again and again.
-        StoppedError: `stopped` said so.
+        StoppedError: `stopped` returned True.
     """
     url = model_dir.rstrip("/") + "/"
-    (folder,) = fetch([url], into, tell=tell, stopped=stopped, flag=FLAG, patterns=False)
+    (folder,) = fetch([url], into, tell=logger.info, stopped=stopped, flag=FLAG, patterns=False)
     return Path(folder)

@@ -1,4 +1,4 @@
-"""One version of a model: in use by requests, and in one of TensorFlow Serving's states."""
+"""One version of a model, and its state in TensorFlow Serving's words."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from trainer.serving.http.errors import bad_request
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.model import ServedModel
 
-# TensorFlow Serving's words.
+# States, as TensorFlow Serving names them.
 AVAILABLE, LOADING, UNLOADING, END = "AVAILABLE", "LOADING", "UNLOADING", "END"
 DIGITS = 19  # of the largest int64
 
 
 class Version:
-    """One version of a model, ready to be asked.
+    """One version of a model, loaded and ready for requests.
 
     Attributes:
         name: Of the model.
@@ -33,7 +33,7 @@ class Version:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[Version]:
-        """Keep it loaded while a block runs."""
+        """Keep the version loaded while a block runs."""
         with self._lock:
             self._users += 1
         try:
@@ -44,13 +44,19 @@ class Version:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody uses it."""
+        """True if no request uses it."""
         return self._users == 0
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """What TensorFlow Serving's status says of a version."""
+    """State of a version in TensorFlow Serving's status.
+
+    Attributes:
+        state: One of the four above.
+        code: `OK`, or the name of an error.
+        message: Of the error.
+    """
 
     state: str
     code: str = "OK"
@@ -58,10 +64,10 @@ class VersionState:
 
 
 def number_of(text: str | None) -> int | None:
-    """A version as a request has it.
+    """Return the version number that a request has as text; None if it has none.
 
     Raises:
-        HTTPError: It is no number that a version can have.
+        HTTPError: The text is not a number that a version can have.
     """
     if text is None:
         return None

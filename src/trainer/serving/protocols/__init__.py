@@ -1,1 +1,1 @@
-"""TODO."""
+"""Endpoints of SageMaker, Vertex AI and TensorFlow Serving."""

@@ -1,4 +1,4 @@
-"""SageMaker's header for what an application wants to add to a request."""
+"""SageMaker's header of custom attributes, by which a request chooses model and version."""
 
 from __future__ import annotations
 
@@ -10,5 +10,9 @@ _ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
 
 
 def parse(headers: Mapping[str, str]) -> dict[str, str]:
-    """What a request asks of TensorFlow Serving: `tfs-model-name=…,tfs-model-version=…`."""
+    """Return the attributes for TensorFlow Serving, as `tfs-model-name=…,tfs-model-version=…`.
+
+    Args:
+        headers: Of the request.
+    """
     return {k: v.strip() for k, v in _ATTRIBUTE.findall(headers.get(HEADER, ""))}

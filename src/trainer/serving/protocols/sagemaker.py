@@ -1,4 +1,4 @@
-"""SageMaker's endpoints, and Vertex AI's, which are the same under names of its own.
+"""SageMaker's endpoints, which Vertex AI has too, under paths of its own.
 
     GET  /ping                    200 once all models have answered a first call
     POST /invocations             predictions
@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import orjson
 from starlette.responses import Response
 
 from trainer.serving.formats import registry
-from trainer.serving.http.endpoint import JSON, RequestContext, ServerState, error_response
+from trainer.serving.http.endpoint import RequestContext, ServerState, error_response, json_response
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
@@ -35,10 +34,10 @@ class SageMaker:
     Args:
         settings: The server's.
         store: The models.
-        predictor: Answers requests.
-        state: Knows whether the server is about to end.
-        ready: Says what it still waits for; None when it can be asked.
-        handlers: A user's own code before and after the model.
+        predictor: Runs the models on requests.
+        state: Of the server, which may be about to end.
+        missing: Returns what the server still waits for, None when it can be asked.
+        handlers: The user's own code before and after the models.
     """
 
     def __init__(
@@ -48,36 +47,36 @@ class SageMaker:
         store: ModelStore,
         predictor: Predictor,
         state: ServerState,
-        ready: Callable[[], str | None],
+        missing: Callable[[], str | None],
         handlers: Handlers,
     ) -> None:
         self._settings, self._store, self._predictor = settings, store, predictor
-        self._state, self._ready, self._handlers = state, ready, handlers
+        self._state, self._missing, self._handlers = state, missing, handlers
 
     async def ping(self, context: RequestContext) -> Response:
-        """Whether requests should be sent here."""
-        missing = "the server is about to end" if self._state.draining else self._ready()
+        """Respond with 200 if requests should be sent here, else with 503."""
+        missing = "the server is about to end" if self._state.draining else self._missing()
         return Response(b"", 200) if missing is None else error_response(503, missing)
 
     async def execution_parameters(self, context: RequestContext) -> Response:
-        """What suits this server in batch transform."""
-        told = {
+        """Respond with the parameters that suit this server in batch transform."""
+        parameters = {
             "MaxConcurrentTransforms": self._settings.max_concurrent,
             "BatchStrategy": self._settings.batch_strategy,
-            # All that is under way at a time may be 100 MB; 0 would be no limit.
+            # SageMaker allows 100 MB for all requests at a time; 0 would mean no limit.
             "MaxPayloadInMB": max(
                 1, int(min(self._settings.max_payload_mb, 100 // self._settings.max_concurrent))
             ),
         }
-        return Response(orjson.dumps(told), media_type=JSON)
+        return json_response(parameters)
 
     async def invocations(self, context: RequestContext) -> Response:
-        """Predictions, in any of the formats, by way of the user's own code if there is any."""
+        """Respond with predictions in any format, by way of the user's own code if there is any."""
         headers = context.request.headers
-        asked = attributes.parse(headers)
-        name = asked.get("tfs-model-name")
-        version = self._store.get(name, number_of(asked.get("tfs-model-version")))
-        method = asked.get("tfs-method", "predict")
+        wanted = attributes.parse(headers)
+        name = wanted.get("tfs-model-name")
+        version = self._store.get(name, number_of(wanted.get("tfs-model-version")))
+        method = wanted.get("tfs-method", "predict")
         if method not in METHODS:
             raise bad_request(f"tfs-method={shown(method)}: expected one of {', '.join(METHODS)}")
         check_method(method)
@@ -85,12 +84,12 @@ class SageMaker:
         with version.in_use():
             if handler is not None:
                 async with self._predictor.body(context, version) as body:
-                    return await handler.answer(context, version, body)
+                    return await handler.respond(context, version, body)
             reader = registry.reader(headers.get("content-type"))
             media_type = registry.accepted(headers.get("accept"))
             async with self._predictor.body(context, version) as body:
-                content = await self._predictor.answer(
+                content = await self._predictor.predict(
                     context, version, body, reader=reader, accept=media_type,
-                    signature=asked.get("tfs-signature-name"),
+                    signature=wanted.get("tfs-signature-name"),
                 )  # fmt: skip
         return Response(content, media_type=media_type)

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import re
 
-import orjson
 from starlette.responses import Response
 
 from trainer.serving.formats import registry
-from trainer.serving.http.endpoint import JSON, RequestContext
+from trainer.serving.http.endpoint import RequestContext, json_response
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
@@ -31,14 +30,14 @@ class TfServing:
 
     Args:
         store: The models.
-        predictor: Answers requests.
+        predictor: Runs the models on requests.
     """
 
     def __init__(self, store: ModelStore, predictor: Predictor) -> None:
         self._store, self._predictor = store, predictor
 
     async def post(self, context: RequestContext) -> Response:
-        """Predictions; a body in a type of its own is read as such, any other as JSON."""
+        """Respond with predictions; a body of no media type of ours is read as JSON."""
         request = context.request
         match = _POST.fullmatch(context.path)
         if match is None:
@@ -50,13 +49,13 @@ class TfServing:
         with version.in_use():
             async with self._predictor.body(context, version) as body:
                 reader = registry.tf_reader(request.headers.get("content-type"))
-                content = await self._predictor.answer(
+                content = await self._predictor.predict(
                     context, version, body, reader=reader, accept=media_type
                 )
         return Response(content, media_type=media_type)
 
     async def get(self, context: RequestContext) -> Response:
-        """States of versions, or the signatures of one."""
+        """Respond with the states of versions, or the signatures of one."""
         path = context.path
         if path.rstrip("/").lower() == "/v1/models":
             raise bad_request("Missing model name in request.")
@@ -66,7 +65,7 @@ class TfServing:
         name, version_text, metadata = match.groups()
         number = number_of(version_text)
         content = self._metadata(name, number) if metadata else self._status(name, number)
-        return Response(orjson.dumps(content, option=orjson.OPT_INDENT_2), media_type=JSON)
+        return json_response(content, indent=True)
 
     def _status(self, name: str, number: int | None) -> dict[str, object]:
         return {
@@ -88,7 +87,7 @@ class TfServing:
 
 
 def check_method(method: str) -> None:
-    """Refuse what this server does not serve.
+    """Raise an error for a method that this server does not serve.
 
     Raises:
         HTTPError: The method is not `predict`.

@@ -1,12 +1,12 @@
-"""A user's own code before and after the model: `code/inference.py`.
+"""The user's own code before and after the model: `code/inference.py`.
 
     input_handler(data, context) -> body for TensorFlow Serving's REST
     output_handler(response, context) -> (body, content type)
   or
     handler(data, context) -> (body, content type)
 
-As SageMaker's TensorFlow Serving container has it: `data` is a file of the request's body,
-`response` what `requests.post(context.rest_uri, …)` would give.
+The interface is that of SageMaker's TensorFlow Serving container: `data` is a file of the request's
+body, `response` is like the result of `requests.post(context.rest_uri, …)`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ HandlerContext = namedtuple(
 
 @dataclass(frozen=True)
 class RestResponse:
-    """What `output_handler` finds of a `requests.Response`.
+    """The attributes of a `requests.Response` that `output_handler` gets.
 
     Attributes:
-        status_code: Of HTTP.
+        status_code: HTTP's.
         content: The body.
         headers: With Content-Type.
     """
@@ -60,7 +60,7 @@ class RestResponse:
 
     @property
     def ok(self) -> bool:
-        """Whether the model has answered."""
+        """True if the model has answered."""
         return self.status_code < 400
 
     @property
@@ -69,12 +69,12 @@ class RestResponse:
         return self.content.decode()
 
     def json(self) -> Any:
-        """The body as what it says."""
+        """Return the document that the body holds."""
         return json.loads(self.content)
 
 
 class CodeError(Exception):
-    """The user's code failed; the message is one line."""
+    """An error of the user's code; the message is one line."""
 
 
 class UserCode:
@@ -82,9 +82,9 @@ class UserCode:
 
     Args:
         path: The file.
-        predictor: Answers what it makes of requests.
+        predictor: Runs the models on what `input_handler` returns.
         port: Of this server.
-        max_queue: Most requests that wait or are under way.
+        max_queue: Most requests that wait or are running.
     """
 
     def __init__(self, path: Path, *, predictor: Predictor, port: int, max_queue: int) -> None:
@@ -105,11 +105,16 @@ class UserCode:
 
     @property
     def calling(self) -> bool:
-        """Whether it is at work, be it for somebody who has gone."""
+        """True if it is running, be it for a client that has hung up."""
         return self._running > 0
 
-    async def answer(self, context: RequestContext, version: Version, body: bytes) -> Response:
-        """Answer a request by way of the user's functions.
+    async def respond(self, context: RequestContext, version: Version, body: bytes) -> Response:
+        """Respond to a request by way of the user's functions.
+
+        Args:
+            context: The request.
+            version: The model that it asks.
+            body: Of the request.
 
         Raises:
             HTTPError: There are too many requests.
@@ -124,7 +129,7 @@ class UserCode:
                 result = await self._run(self._handler, data, handler_context)
             else:
                 made = await self._run(self._input, data, handler_context)
-                response = await self._ask(context, version, _content(made, "input_handler"))
+                response = await self._predict(context, version, _content(made, "input_handler"))
                 result = await self._run(self._output, response, handler_context)
             return _response(result, handler_context.accept_header)
         except CodeError as problem:
@@ -141,18 +146,20 @@ class UserCode:
             try:
                 return function(*given)
             except BaseException as problem:
-                # SystemExit would end the server, and StopIteration never leave the thread.
+                # SystemExit would end the server, and a future cannot hold StopIteration.
                 output.err_traceback(problem)
-                raise CodeError(_told(problem)) from None
+                raise CodeError(_one_line(problem)) from None
             finally:
                 with self._lock:
                     self._running -= 1
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _ask(self, context: RequestContext, version: Version, body: bytes) -> RestResponse:
+    async def _predict(
+        self, context: RequestContext, version: Version, body: bytes
+    ) -> RestResponse:
         try:
-            content = await self._predictor.answer(
+            content = await self._predictor.predict(
                 context, version, body, reader=tf_json.read, accept=JSON
             )
             status = 200
@@ -162,8 +169,8 @@ class UserCode:
 
     def _context(self, context: RequestContext, version: Version, length: int) -> HandlerContext:
         headers = context.request.headers
-        asked = attributes.parse(headers)
-        number = asked.get("tfs-model-version")
+        wanted = attributes.parse(headers)
+        number = wanted.get("tfs-model-version")
         uri = f"http://localhost:{self._port}/v1/models/{version.name}"
         if number is not None:
             uri += f"/versions/{number}"
@@ -171,7 +178,7 @@ class UserCode:
         return HandlerContext(
             model_name=version.name,
             model_version=number,
-            method=asked.get("tfs-method"),
+            method=wanted.get("tfs-method"),
             rest_uri=f"{uri}:predict",
             # There is no gRPC here.
             grpc_port=None,
@@ -184,7 +191,7 @@ class UserCode:
 
 
 def _import(path: Path) -> Any:
-    """A module from a file; what lies beside it can be imported by it."""
+    """Import a module from a file; it can import the modules in its folder."""
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -192,23 +199,23 @@ def _import(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Data classes, pickles and type hints look their module up there.
+    # Data classes, pickle and type hints look a module up in sys.modules.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:
         raise UserError(
             subject=path,
-            problem=f"{_told(problem)}",
+            problem=f"{_one_line(problem)}",
         ) from None
     return module
 
 
 def _response(result: Any, accept: str) -> Response:
-    """What a handler gave, as an answer.
+    """Return the response for what a handler returned.
 
     Raises:
-        CodeError: It is nothing that can be sent.
+        CodeError: It cannot be sent.
     """
     body, kind = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     content = _content(body, "the handler")
@@ -217,8 +224,8 @@ def _response(result: Any, accept: str) -> Response:
     return Response(content, media_type=kind)
 
 
-def _content(value: Any, giver: str) -> bytes:
-    """A body that a user's function gave.
+def _content(value: Any, function: str) -> bytes:
+    """Return the body that a user's function returned.
 
     Raises:
         CodeError: It is neither text nor bytes.
@@ -227,8 +234,8 @@ def _content(value: Any, giver: str) -> bytes:
         return value.encode("utf-8", "backslashreplace")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    raise CodeError(f"{giver} gave {shown(repr(value))}; expected text or bytes")
+    raise CodeError(f"{function} gave {shown(repr(value))}; expected text or bytes")
 
 
-def _told(problem: BaseException) -> str:
+def _one_line(problem: BaseException) -> str:
     return f"{type(problem).__name__}: {shown(problem, 300)}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""Where a user's own code is, and what it needs.
+"""The user's own code in a model folder: found, imported, and given the packages it needs.
 
 `code/inference.py` in the model folder is for all models, `<model>/code/inference.py` for one.
 `code/lib` is on the path; without it, `code/requirements.txt` is installed when the server starts.
@@ -34,13 +34,13 @@ class Handlers:
         self._own: dict[str, UserCode] = {}
 
     def load(self, folder: Path) -> None:
-        """Import what there is.
+        """Import all code of a model folder.
 
         Args:
-            folder: The model folder; `code` in it is for all models that have none of their own.
+            folder: The model folder; its `code` is for all models that have none of their own.
 
         Raises:
-            UserError: It cannot be imported, or lacks the functions.
+            UserError: A file cannot be imported, or lacks the functions.
         """
         for code in (folder / "code", *sorted(folder.glob("*/code"))):
             path = code / "inference.py"
@@ -54,24 +54,24 @@ class Handlers:
 
     @property
     def calling(self) -> bool:
-        """Whether any of it is at work."""
+        """True if any of the code is running."""
         return any(user.calling for user in (self._all, *self._own.values()) if user)
 
     def of(self, model: str) -> UserCode | None:
-        """The code for a model."""
+        """Return the code for a model; None if it has none."""
         return self._own.get(model, self._all)
 
 
 def install(folder: Path, *, stopped: Callable[[], bool]) -> None:
-    """Put in place what the code of a model folder needs.
+    """Make the packages importable that the code of a model folder needs.
 
     Args:
         folder: The model folder.
-        stopped: Asked again and again whether to give up.
+        stopped: Called again and again; True gives up.
 
     Raises:
         UserError: pip failed.
-        StoppedError: `stopped` said so.
+        StoppedError: `stopped` returned True.
     """
     for code in (folder / "code", *sorted(folder.glob("*/code"))):
         lib = code / "lib"

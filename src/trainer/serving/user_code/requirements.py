@@ -1,6 +1,7 @@
-"""Installing what a user's code needs, beside a server that listens already.
+"""Installing what the user's code needs, beside a server that listens already.
 
-What runs pip hears signals, for which it needs the main thread of a process of its own:
+The function that runs pip handles signals, which Python allows in a main thread only. The server's
+main thread is busy, so pip is run by a process of its own:
 
     python -m trainer.serving.user_code.requirements FOLDER
 
@@ -32,27 +33,27 @@ def install(folder: Path, *, stopped: Callable[[], bool]) -> None:
 
     Args:
         folder: Where it is.
-        stopped: Asked again and again whether to give up.
+        stopped: Called again and again; True gives up.
 
     Raises:
         UserError: pip failed.
-        StoppedError: `stopped` said so.
+        StoppedError: `stopped` returned True.
     """
     command = [sys.executable, "-P", "-m", __name__, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        said = _wait(process, stopped)
-    if said is None:
+        problem = _wait(process, stopped)
+    if problem is None:
         raise StoppedError(f"{folder}: told to stop while pip ran")
     if process.returncode:
-        if said.strip():
-            raise UserError.from_text(said.strip())
+        if problem.strip():
+            raise UserError.from_text(problem.strip())
         raise UserError(subject=folder / pip.REQUIREMENTS, problem="pip could not be run")
-    # What is new in folders that have been looked at already.
+    # Python remembers the contents of folders that it has searched.
     importlib.invalidate_caches()
 
 
 def _wait(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> str | None:
-    """What a process says until it ends; None if it has been told to stop."""
+    """Return what a process writes until it ends; None if `stopped` returned True before."""
     while not stopped():
         try:
             return process.communicate(timeout=TICK)[0]
@@ -67,7 +68,11 @@ def _wait(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> str | 
 
 
 def main() -> int:
-    """Run pip; the exit code."""
+    """Run pip.
+
+    Returns:
+        The exit code: 2 if pip failed.
+    """
     output.begin(os.environ, sys.argv)
     log.begin()
     answer = os.dup(1)

@@ -208,13 +208,11 @@ JSONS = st.recursive(
 @given(JSONS, st.integers(2, 9), st.sampled_from([None, 1]))
 @settings(deadline=None)
 def test_any_document_is_parsed_as_by_a_parser(document, piece, indent):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(large, "PIECE", piece)
-        body = json.dumps(document, indent=indent).encode()
-        try:
-            assert plain(large.parse(body)) == document
-        except HTTPError as refusal:
-            assert "levels" in refusal.message or not json.loads(body)
+    body = json.dumps(document, indent=indent).encode()
+    try:
+        assert plain(large.parse(body, piece=piece)) == document
+    except HTTPError as refusal:
+        assert "levels" in refusal.message or not json.loads(body)
 
 
 def plain(value: object) -> object:

@@ -2,7 +2,6 @@ import io
 import json
 import threading
 
-from trainer.serving.http import access_log
 from trainer.serving.http.access_log import AccessLog
 
 
@@ -28,10 +27,9 @@ class Stuck(io.BytesIO):
         return super().write(data)
 
 
-def test_a_reader_that_stops_holds_nothing_up_and_what_was_lost_is_told(monkeypatch):
-    monkeypatch.setattr(access_log, "MOST", 10)
+def test_a_reader_that_stops_holds_nothing_up_and_what_was_lost_is_counted():
     stream = Stuck()
-    log = AccessLog(stream)
+    log = AccessLog(stream, most=10)
     log.add({"status": 0})
     assert stream.reached.wait(30)
     for i in range(25):

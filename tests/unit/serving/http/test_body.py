@@ -9,8 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from trainer.serving import predict
-from trainer.serving.http import body
-from trainer.serving.http.body import BodyReader, GoneError, unpacked
+from trainer.serving.http.body import BodyReader, ClientDisconnectedError, unpack
 from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.predict import LARGE, Predictor
@@ -67,14 +66,12 @@ def test_a_client_that_asks_first_is_refused_before_it_sends():
     assert asyncio.run(receive())["body"]
 
 
-def test_a_body_without_an_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(body, "DISCARDED", 1000)
-
+def test_a_body_without_an_end_is_given_up():
     async def receive():
         return {"type": "http.request", "body": b"a" * 100, "more_body": True}
 
     with pytest.raises(HTTPError):
-        asyncio.run(asyncio.wait_for(BodyReader(10).read(receive, {}), 30))
+        asyncio.run(asyncio.wait_for(BodyReader(10, discard_limit=1000).read(receive, {}), 30))
 
 
 def test_all_bodies_together_have_a_limit_too():
@@ -111,27 +108,27 @@ def test_a_refused_body_is_not_held():
 def test_a_client_that_hangs_up_is_told_apart(parts):
     body_reader = BodyReader(10)
     for _ in range(30):
-        with pytest.raises(GoneError):
+        with pytest.raises(ClientDisconnectedError):
             read(body_reader, *parts, end=END)
 
 
 def test_gzip_is_unpacked_up_to_the_limit():
-    assert unpacked(gzip.compress(b"hello"), "gzip", 5) == b"hello"
-    assert unpacked(b"hello", "identity", 5) == b"hello"
+    assert unpack(gzip.compress(b"hello"), "gzip", 5) == b"hello"
+    assert unpack(b"hello", "identity", 5) == b"hello"
     with pytest.raises(HTTPError, match="too large unpacked") as caught:
-        unpacked(gzip.compress(bytes(10**6)), "gzip", 1000)
+        unpack(gzip.compress(bytes(10**6)), "gzip", 1000)
     assert caught.value.status == 413
 
 
 def test_gzip_of_several_parts_is_unpacked_to_its_end():
     packed = gzip.compress(b"one\n") + gzip.compress(b"two\n")
-    assert unpacked(packed, "gzip", 8) == b"one\ntwo\n"
+    assert unpack(packed, "gzip", 8) == b"one\ntwo\n"
     with pytest.raises(HTTPError, match="too large unpacked"):
-        unpacked(packed, "gzip", 7)
+        unpack(packed, "gzip", 7)
     with pytest.raises(HTTPError, match="ends too early"):
-        unpacked(packed[:-1], "gzip", 8)
+        unpack(packed[:-1], "gzip", 8)
     with pytest.raises(HTTPError, match="is not gzipped"):
-        unpacked(packed[:-8] + bytes(8), "gzip", 8)
+        unpack(packed[:-8] + bytes(8), "gzip", 8)
 
 
 def packed_body(predictor: Predictor, packed: bytes):
@@ -162,7 +159,7 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
 
     def spy(*args):
         threads.append(threading.current_thread().name)
-        return unpacked(*args)
+        return unpack(*args)
 
     async def main():
         predictor = Predictor(2 * LARGE)
@@ -171,7 +168,7 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
             async with packed_body(predictor, packed) as plain:
                 assert len(plain) == size
 
-    monkeypatch.setattr(predict, "unpacked", spy)
+    monkeypatch.setattr(predict, "unpack", spy)
     asyncio.run(main())
     assert [name.startswith("formats") for name in threads] == [False, True]
 
@@ -187,5 +184,5 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
 )
 def test_what_is_not_packed_so_is_refused(packed, encoding, status):
     with pytest.raises(HTTPError) as caught:
-        unpacked(packed, encoding, 1000)
+        unpack(packed, encoding, 1000)
     assert caught.value.status == status

@@ -4,22 +4,14 @@ import asyncio
 import time
 from typing import Any
 
-import pytest
-
-from trainer.serving.http import disconnect
 from trainer.serving.http.endpoint import Endpoint, RequestContext, ServerState
 from trainer.serving.http.metrics import Metrics
 
 SECONDS = 30
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(disconnect, "PATIENCE", 0.001)
-
-
 class Client:
-    """Sends a request, and hangs up when told to."""
+    """Sends a request, and hangs up when `gone` is set."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -37,7 +29,9 @@ class Client:
 
 def endpoint(answer, timeout: float = SECONDS) -> tuple[Endpoint, Metrics]:
     metrics = Metrics()
-    return Endpoint("test", ServerState(metrics, None, timeout), {"POST": answer}), metrics
+    return Endpoint(
+        "test", ServerState(metrics, None, timeout, patience=0.001), {"POST": answer}
+    ), metrics
 
 
 SCOPE = {"type": "http", "method": "POST", "path": "/", "headers": []}

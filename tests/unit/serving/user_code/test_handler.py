@@ -23,7 +23,7 @@ SECONDS = 30
 class Predictor:
     """Gives back what it is asked, or refuses it."""
 
-    async def answer(self, context, version, body: bytes, **more) -> bytes:
+    async def predict(self, context, version, body: bytes, **more) -> bytes:
         if body == b"bad":
             raise bad_request("no such shape")
         return b"answered " + body
@@ -42,7 +42,7 @@ async def ask(user: UserCode, body: bytes = b"", accept: str = "text/plain") -> 
         Request({"type": "http", "method": "POST", "path": "/", "headers": headers})
     )
     nothing: Any = None
-    return await user.answer(context, Version("model", 1, nothing, nothing), body)
+    return await user.respond(context, Version("model", 1, nothing, nothing), body)
 
 
 def asked(user: UserCode, body: bytes = b"") -> tuple[int, bytes, str | None]:
