@@ -26,13 +26,14 @@ BOTH = ("libcuda.so.1", "libnvidia-ml.so.1")
 # Which GPUs a process uses, as TensorFlow lists them.
 USED = """
 import sys
-from trainer.runtime import device, tensorflow as runtime
+from trainer.runtime import device, precision, tensorflow as runtime
 gpu = int(sys.argv[1]) if sys.argv[1:] else None
 tf = runtime.import_tensorflow(gpu=gpu, start=False)
 gpus = tf.config.get_visible_devices("GPU")
 details = [tf.config.experimental.get_device_details(one) for one in gpus]
 growth = [tf.config.experimental.get_memory_growth(one) for one in gpus]
-print(*(d["device_name"].split()[-1] for d in details), all(growth), runtime.default_precision(tf))
+names = (d["device_name"].split()[-1] for d in details)
+print(*names, all(growth), precision.default_precision(tf))
 """
 LIST = 'import tensorflow as tf; print(len(tf.config.list_physical_devices("GPU")))'
 

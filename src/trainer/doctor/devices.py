@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +14,11 @@ from trainer.platforms import (
     PLATFORMS,
     Environment,
     gpu_evidence,
+    gpu_files,
     gpus_are_hidden,
     missing_gpu_warning,
 )
-from trainer.runtime import BF16_FLAGS, cuda, precision
+from trainer.runtime import BF16_FLAGS, NvidiaSmiError, cuda, precision, query_gpus, read_processor
 
 QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
 
@@ -51,41 +49,23 @@ def find_gpus(environment: Environment, *, seconds: float) -> Gpus:
     """
     cards: list[dict[str, str]] = []
     failure = ""
-    program = shutil.which("nvidia-smi", path=environment.env.get("PATH", ""))
-    if program:
-        # Drivers before 510 do not know the last field.
-        for names in (QUERY, QUERY[:-1]):
-            cards, failure = _ask(program, names, env=environment.env, seconds=seconds)
-            if not failure.startswith("Field "):
-                break
+    # Drivers before 510 do not know the last field.
+    for names in (QUERY, QUERY[:-1]):
+        try:
+            cards, failure = query_gpus(names, env=environment.env, seconds=seconds), ""
+        except NvidiaSmiError as error:
+            failure = str(error)
+        if not failure.startswith("Field "):
+            break
     searched = [environment.path(folder) for folder in cuda.DRIVER_FOLDERS]
     searched += [Path(p) for p in environment.env.get("LD_LIBRARY_PATH", "").split(":") if p]
     found = (str(path / "libcuda.so.1") for path in searched if (path / "libcuda.so.1").exists())
-    device = any(environment.path("/dev").glob("nvidia[0-9]*"))
-    return Gpus(cards=cards, failure=failure, device=device, library=next(found, None))
+    return Gpus(
+        cards=cards, failure=failure, device=bool(gpu_files(environment)), library=next(found, None)
+    )
 
 
-def _ask(
-    program: str, names: tuple[str, ...], *, env: Mapping[str, str], seconds: float
-) -> tuple[list[dict[str, str]], str]:
-    command = [program, f"--query-gpu={','.join(names)}", "--format=csv,noheader,nounits"]
-    try:
-        ran = subprocess.run(
-            command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", timeout=seconds, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return [], f"no answer within {seconds:g} seconds"
-    except OSError as error:
-        return [], f"{program}: {error.strerror}"
-    if ran.returncode:
-        said = (ran.stdout + ran.stderr).strip().splitlines() or [f"exit code {ran.returncode}"]
-        return [], said[0]
-    rows = [line.split(", ") for line in ran.stdout.splitlines() if line.strip()]
-    return [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)], ""
-
-
-def default_precision(gpus: Gpus, flags: set[str]) -> str:
+def default_precision(gpus: Gpus, flags: Collection[str]) -> str:
     """Return the precision of `runtime.default_precision`, without TensorFlow.
 
     Args:
@@ -93,11 +73,7 @@ def default_precision(gpus: Gpus, flags: set[str]) -> str:
         flags: The feature flags of its processor.
     """
     if gpus.cards:
-        try:
-            capability = float(gpus.cards[0].get("compute_cap", ""))
-        except ValueError:
-            return "by the GPU's generation"
-        return precision.of_gpu(capability)
+        return precision.of_cards(gpus.cards[:1]) or "by the GPU's generation"
     return precision.of_processor(flags)
 
 
@@ -175,24 +151,6 @@ def _examine_usable(
         yield Finding(about="gpu", text=text, level="note", remedy=remedy)
 
 
-def cpu_info(environment: Environment) -> tuple[str, int, set[str]]:
-    """Return the processor's model, the number of processors and the feature flags."""
-    model, flags, count = os.uname().machine, set[str](), 0
-    try:
-        lines = environment.path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            model = value.strip()
-        elif name.strip() in ("flags", "Features"):
-            flags = set(value.split())
-        elif name.strip() == "processor":
-            count += 1
-    return model, count, flags
-
-
 def examine_cpu(
     environment: Environment, probes: Probes, *, threads: int, precision: str
 ) -> Iterator[Finding]:
@@ -204,7 +162,8 @@ def examine_cpu(
         threads: As `Job` has it.
         precision: The precision that is fastest on this host.
     """
-    model, count, flags = cpu_info(environment)
+    cpu = read_processor(environment.root)
+    model, count, flags = cpu.model, cpu.count, cpu.flags
     usable, quota = probes.cores(), cgroup.cores(environment)
     found = sorted(flags & (BF16_FLAGS | {"avx512f", "avx2"}))
     facts = {"model": model, "cores": usable, "quota": quota, "of": count, "flags": found}

@@ -14,7 +14,7 @@ from trainer.doctor import data, devices, packages, room, setup
 from trainer.doctor.findings import Finding, Report, bounded, without_secrets
 from trainer.doctor.probes import Probes
 from trainer.platforms import Environment
-from trainer.runtime import known_secrets
+from trainer.runtime import known_secrets, read_processor
 
 
 def examine(
@@ -32,9 +32,8 @@ def examine(
     settings = setup.set_up(environment, flags)
     job = settings.resolved.job
     gpus, gpu_findings = _gpus(environment, probes, device=job.device)
-    _, _, features = devices.cpu_info(environment)
     used = devices.Gpus() if job.device == "cpu" else gpus
-    precision = devices.default_precision(used, features)
+    precision = devices.default_precision(used, read_processor(environment.root).flags)
     about_job = partial(setup.examine_job, settings, env=environment.env, precision=precision)
     about_data = partial(data.examine_data, job, probes, unknown=settings.unknown)
     about_cpu = partial(

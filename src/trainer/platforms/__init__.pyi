@@ -5,15 +5,16 @@ from .base import (
     PlatformSettings as PlatformSettings,
 )
 from .coerce import coerce_value as coerce_value, field_of as field_of
+from .gpus import (
+    gpu_evidence as gpu_evidence,
+    gpu_files as gpu_files,
+    gpus_are_hidden as gpus_are_hidden,
+    missing_gpu_warning as missing_gpu_warning,
+)
 from .job_secret import (
     SECRET_VARIABLE as SECRET_VARIABLE,
     is_secret as is_secret,
     read_secret as read_secret,
-)
-from .process_env import (
-    gpu_evidence as gpu_evidence,
-    gpus_are_hidden as gpus_are_hidden,
-    missing_gpu_warning as missing_gpu_warning,
 )
 from .registry import PLATFORMS as PLATFORMS, detect_platform as detect_platform
 from .resolve import ResolvedJob as ResolvedJob, resolve_job as resolve_job

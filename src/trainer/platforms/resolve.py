@@ -24,13 +24,9 @@ from trainer.config import (
 from trainer.distribution import default_strategy, spec_named, strategies_where
 from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.coerce import coerce_value, field_of, known_options, option_aliases, text
+from trainer.platforms.gpus import count_gpus, gpu_evidence, gpus_are_hidden
 from trainer.platforms.job_secret import is_secret, read_secret
-from trainer.platforms.process_env import (
-    count_gpus,
-    gpu_evidence,
-    gpus_are_hidden,
-    read_started_process,
-)
+from trainer.platforms.process_env import read_started_process
 from trainer.platforms.registry import detect_platform
 
 # What `--job-dir` stands for, as long as nothing names these folders themselves.

@@ -7,12 +7,18 @@ from . import (
     precision as precision,
 )
 from .device import Device as Device, device_in_use as device_in_use
+from .nvidia_smi import NvidiaSmiError as NvidiaSmiError, query_gpus as query_gpus
 from .output_writer import (
     OutputWriter as OutputWriter,
     not_read as not_read,
     output_writers as output_writers,
 )
-from .precision import BF16_FLAGS as BF16_FLAGS, POLICIES as POLICIES
+from .precision import (
+    BF16_FLAGS as BF16_FLAGS,
+    POLICIES as POLICIES,
+    default_precision as default_precision,
+)
+from .processor import read_processor as read_processor
 from .secrets import mask as mask
 from .secrets.collect import known_secrets as known_secrets
 from .secrets.mask import (
@@ -28,10 +34,7 @@ from .stop import (
     handling_stop_signals as handling_stop_signals,
     reinstall_stop_handlers as reinstall_stop_handlers,
 )
-from .tensorflow import (
-    default_precision as default_precision,
-    import_tensorflow as import_tensorflow,
-)
+from .tensorflow import import_tensorflow as import_tensorflow
 from .versions import install_command as install_command, installed_version as installed_version
 from .waiting import (
     ALWAYS_PATIENT as ALWAYS_PATIENT,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from trainer.config import Job, UserError
 from trainer.runtime import cuda
+from trainer.runtime.processor import read_processor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def device_in_use(tf: Any) -> Device:
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return Device(kind="cpu", name=_cpu_model(), count=cores or 1)
+        return Device(kind="cpu", name=read_processor().model, count=cores or 1)
     details = tf.config.experimental.get_device_details(gpus[0])
     capability = details.get("compute_capability")
     return Device(
@@ -137,12 +137,3 @@ def _least(tf: Any) -> tuple[int, int]:
     built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities") or ()
     numbers = [int(name.rpartition("_")[2]) for name in built]
     return divmod(min(numbers), 10) if numbers else (0, 0)
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, os.uname().machine)

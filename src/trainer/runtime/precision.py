@@ -1,39 +1,43 @@
-"""The arithmetic that a device has in hardware, which is what `--precision` is where nobody says.
+"""The default of `--precision`: the fastest arithmetic that a device has in hardware.
 
-float16 and bfloat16 are fast only where there are instructions for them.
+bfloat16 on GPUs of compute capability 8.0 (Ampere) and up and on processors with instructions for
+it, float16 on GPUs from 7.0 (Volta) on, else float32.
 """
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from typing import Any
+
+from trainer.runtime.nvidia_smi import NvidiaSmiError, query_gpus
+from trainer.runtime.processor import read_processor
 
 # Keras' name of each.
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-# For nvidia-smi, which may have to wake the driver first.
-_SECONDS = 10.0
 
 
 def of_gpu(capability: float) -> str:
-    """Return the fastest on a GPU: bfloat16 from Ampere (8.0) on, float16 from Volta (7.0) on."""
+    """Return the default on a GPU of a compute capability, such as 8.0."""
     return "bfloat16" if capability >= 8 else "float16" if capability >= 7 else "float32"
 
 
 def of_processor(flags: Collection[str]) -> str:
-    """Return the fastest on a processor with these feature flags."""
+    """Return the default on a processor with these feature flags."""
     return "bfloat16" if BF16_FLAGS & set(flags) else "float32"
 
 
-def processor_flags() -> set[str]:
-    """Return the feature flags of this machine's processor."""
+def of_cards(cards: Collection[Mapping[str, str]]) -> str | None:
+    """Return the default on each of some GPUs, or None if it is unknown or differs.
+
+    Args:
+        cards: The GPUs, each with the field `compute_cap` of `nvidia-smi`.
+    """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    named = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
-    return set(next(named, "").split())
+        found = {of_gpu(float(card.get("compute_cap", ""))) for card in cards}
+    except ValueError:
+        return None
+    return found.pop() if len(found) == 1 else None
 
 
 def of_host(*, gpus: int, env: Mapping[str, str]) -> str | None:
@@ -44,19 +48,24 @@ def of_host(*, gpus: int, env: Mapping[str, str]) -> str | None:
         env: The environment in which `nvidia-smi` is looked for.
 
     Returns:
-        The precision, or None where there are GPUs and nothing says of which generation.
+        The precision, or None where there are GPUs and their generation is unknown.
     """
     if not gpus:
-        return of_processor(processor_flags())
-    argv = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+        return of_processor(read_processor().flags)
     try:
-        ran = subprocess.run(
-            argv, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=_SECONDS, check=True,
-        )  # fmt: skip
-        capabilities = [float(line) for line in ran.stdout.split()]
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return of_cards(query_gpus(("compute_cap",), env=env))
+    except NvidiaSmiError:
         return None
-    # Whichever of them the process gets.
-    found = {of_gpu(capability) for capability in capabilities}
-    return found.pop() if len(found) == 1 else None
+
+
+def default_precision(tf: Any) -> str:
+    """Return the default of this process.
+
+    Args:
+        tf: TensorFlow, with the GPUs chosen.
+    """
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return of_gpu(float("{}.{}".format(*capability)) if capability else 0.0)
+    return of_processor(read_processor().flags)

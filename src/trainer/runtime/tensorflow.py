@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from trainer.runtime import cuda, keras_settings, precision
+from trainer.runtime import cuda, keras_settings
 
 
 def import_tensorflow(
@@ -119,16 +119,3 @@ def choose_gpus(tf: Any, *, device: str, gpu: int | None, deterministic: bool) -
         tf.config.experimental.set_memory_growth(one, True)
     if chosen and deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def default_precision(tf: Any) -> str:
-    """The fastest arithmetic that the device has in hardware.
-
-    bfloat16 on GPUs of compute capability 8.0 (Ampere) and up and on CPUs with instructions for
-    it, float16 on GPUs from 7.0 (Volta), else float32.
-    """
-    gpus = tf.config.get_visible_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        return precision.of_gpu(float("{}.{}".format(*capability)) if capability else 0.0)
-    return precision.of_processor(precision.processor_flags())

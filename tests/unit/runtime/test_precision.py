@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from trainer.runtime import precision
+from trainer.runtime.processor import read_processor
 
 
 @pytest.mark.parametrize(
@@ -34,5 +35,5 @@ def test_without_the_drivers_program_it_is_not_known(tmp_path, monkeypatch):
 
 
 def test_a_host_without_gpus_has_what_its_processor_has():
-    here = precision.of_processor(precision.processor_flags())
+    here = precision.of_processor(read_processor().flags)
     assert precision.of_host(gpus=0, env={}) == here

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.runtime import precision, tensorflow
+from trainer.runtime.processor import Processor
 
 pytestmark = pytest.mark.tensorflow
 
@@ -108,8 +109,9 @@ def test_garbage_is_collected_again_afterwards():
     [({"avx2", "avx512_bf16"}, "bfloat16"), ({"amx_bf16"}, "bfloat16"), ({"avx2"}, "float32")],
 )
 def test_a_processor_with_bfloat16_uses_it(monkeypatch, flags, expected):
-    monkeypatch.setattr(precision, "processor_flags", lambda: flags)
-    assert tensorflow.default_precision(tf) == expected
+    processor = Processor(model="x", flags=frozenset(flags))
+    monkeypatch.setattr(precision, "read_processor", lambda: processor)
+    assert precision.default_precision(tf) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_gpu_uses_what_its_generation_has(monkeypatch, capability, expected):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["gpu"])
     details = {"compute_capability": capability}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
-    assert tensorflow.default_precision(tf) == expected
+    assert precision.default_precision(tf) == expected
 
 
 @pytest.mark.parametrize(
