@@ -12,6 +12,7 @@ from typing import Any
 
 from trainer.config import Job, UserError
 from trainer.models import recipes
+from trainer.runtime import log
 
 FUNCTIONS = ("keras_model", "input_fn", "serving_input_fn")
 
@@ -45,6 +46,7 @@ def load(name: str) -> ModuleType:
             subject=f"--module {name}",
             problem=str(error),
         ) from None
+    log.enable()
     missing = [f for f in FUNCTIONS if not callable(getattr(module, f, None))]
     if missing:
         raise UserError(

@@ -59,6 +59,17 @@ def end() -> None:
     logger.propagate = True
 
 
+def enable() -> None:
+    """Undo that a user's module has disabled the trainer's loggers.
+
+    `logging.config.dictConfig` and `fileConfig` disable every logger that they find, unless asked
+    not to. Call this after code of a user's has run.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and _within(name, (ROOT,)):
+            logger.disabled = False
+
+
 def is_set_up() -> bool:
     """Return whether somebody has chosen what becomes of the trainer's records."""
     return logging.getLogger(ROOT).hasHandlers()

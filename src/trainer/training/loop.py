@@ -69,6 +69,8 @@ def train_and_evaluate(
         log.begin(job.verbosity)
     job = recipes.complete(job, precision=default_precision(tf))
     trainer = Trainer(job, strategy=strategy, stop_requested=stop_requested)
+    # The functions of a user's module have run.
+    log.enable()
     data = trainer.data
     if strategy.is_chief:
         log_start(trainer)

@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 
 from trainer.config.errors import UserError
@@ -22,6 +24,15 @@ def test_a_module_in_a_package_is_found(folder):
     (folder / "my_pkg_b").mkdir()
     (folder / "my_pkg_b" / "my_model.py").write_text(WHOLE)
     assert loader.load("my_pkg_b.my_model").__name__ == "my_pkg_b.my_model"
+
+
+def test_a_module_that_sets_up_logging_for_itself_disables_none_of_ours(folder, capsys):
+    config = 'import logging.config\nlogging.config.dictConfig({"version": 1})\n'
+    (folder / "my_model_d.py").write_text(config + WHOLE)
+    ours = logging.getLogger("trainer.training.loop")
+    loader.load("my_model_d")
+    ours.info("step=1")
+    assert capsys.readouterr().out == "step=1\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import logging
+import logging.config
 
 import pytest
 
@@ -79,3 +80,14 @@ def test_beginning_twice_prints_once(capsys):
     log.begin()
     TRAINING.info("once")
     assert capsys.readouterr().out == "once\n"
+
+
+def test_what_a_users_module_disables_is_enabled_again(capsys):
+    log.begin()
+    logging.config.dictConfig({"version": 1})
+    try:
+        assert TRAINING.disabled
+    finally:
+        log.enable()
+    TRAINING.info("step=1")
+    assert capsys.readouterr().out == "step=1\n"

@@ -27,7 +27,7 @@ from typing import Any
 from starlette.responses import Response
 
 from trainer.config import UserError
-from trainer.runtime import output
+from trainer.runtime import log, output
 from trainer.serving.formats import tf_json
 from trainer.serving.http.endpoint import JSON, RequestContext, error_response
 from trainer.serving.http.errors import HTTPError, overloaded, shown
@@ -208,6 +208,8 @@ def _import(path: Path) -> Any:
             subject=path,
             problem=f"{_one_line(problem)}",
         ) from None
+    finally:
+        log.enable()
     return module
 
 
