@@ -9,12 +9,12 @@ from .agreement import flags as flags
 from .announce import announcing as announcing, announcing_flags as announcing_flags
 from .host_settings import HostSettings as HostSettings, Value as Value, plain as plain
 from .launcher import (
-    LocalHost as LocalHost,
     check as check,
     launch as launch,
     preview as preview,
     run_host as run_host,
 )
+from .local_host import HostGroup as HostGroup, LocalHost as LocalHost
 from .network import free_ports as free_ports, interface_of as interface_of
 from .plan import needs_launcher as needs_launcher
 from .rendezvous.client import CoordinatorClient as CoordinatorClient

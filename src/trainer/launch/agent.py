@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainer.config import PEER, RETRY, Job, UserError
+from trainer.config import PEER, RETRY, UserError
 from trainer.distribution import PlannedProcess
 from trainer.launch import failure_file
 from trainer.launch.host_result import HostResult
@@ -58,11 +58,11 @@ class HostAgent(Policy):
     """Decides for the processes of this host.
 
     Args:
-        job: As this host sees it.
         member: This host.
         name: This host's name, for people.
         client: Exchanges messages with the coordinator.
         make_commands: Makes this host's processes and their commands when the job starts.
+        stopped_code: The exit code of a process that has stopped as it was asked to.
         timeouts: How long processes have to end.
         clock: Seconds, never going back.
 
@@ -73,19 +73,19 @@ class HostAgent(Policy):
 
     def __init__(
         self,
-        job: Job,
         *,
         member: Member,
         name: str,
         client: CoordinatorClient,
         make_commands: MakeCommands,
+        stopped_code: int = 128 + signal.SIGTERM,
         timeouts: Timeouts = DEFAULTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fd = client.fd
         self.failure: Failure | None = None
         self.result = HostResult()
-        self._stopped_code = job.stopped_code
+        self._stopped_code = stopped_code
         self._member = member
         self._name = name
         self._client = client

@@ -14,8 +14,9 @@ from trainer.config import Job, RetryableError, UserError
 from trainer.distribution import strategy_to_meet
 from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
-from trainer.launch.launcher import LocalHost, run_host
+from trainer.launch.launcher import run_host
 from trainer.launch.supervise.command import Command
+from trainer.launch.trainer_host import TrainerHost
 from trainer.platforms import PLATFORMS, Environment, resolve_job
 from trainer.runtime import output
 
@@ -103,7 +104,7 @@ def _announce(job: Job, base: Command, mistake: str) -> str | None:
     return None
 
 
-class _Mistaken(LocalHost):
+class _Mistaken(TrainerHost):
     """A host that cannot take part."""
 
     stated = HostSettings()

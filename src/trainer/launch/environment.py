@@ -1,4 +1,4 @@
-"""What each process of a job is told by its environment."""
+"""The environment variables of each process of a job."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def environment(
     meeting: RendezvousAddress,
     env: Mapping[str, str],
 ) -> dict[str, str]:
-    """The whole environment of a process.
+    """Return the whole environment of a process.
 
     Args:
-        process: Which one.
-        planned: All of them.
+        process: The process.
+        planned: All processes of the job.
         job: As this host sees it.
-        cluster: Their addresses.
-        meeting: Where Horovod's ranks find each other.
-        env: The launcher's own environment; settings of Horovod and NCCL in it count.
+        cluster: The addresses of all processes.
+        meeting: The address at which Horovod's ranks find each other.
+        env: The launcher's own environment; the user's settings of Horovod and NCCL in it stay.
     """
-    # Several of them may have one address, so that it does not tell them apart.
+    # By member and not by address, as several hosts may be listed with one address.
     hosts = list(dict.fromkeys(p.member for p in planned if p.role in ("chief", "worker")))
     training = process.member in hosts
     task = Cluster(
         chief=cluster.chief,
         worker=cluster.worker,
         ps=cluster.ps,
-        # So that the chief knows whether somebody else evaluates.
+        # The chief evaluates by itself if there is no evaluator.
         evaluator=job.cluster.evaluator,
         role=process.role,
         index=process.index,
@@ -46,23 +46,23 @@ def environment(
         host_index=hosts.index(process.member) if training else 0,
         hosts=len(hosts) if training else 0,
     )
-    # The secret is for launchers.
-    told = {name: value for name, value in env.items() if name != SECRET_VARIABLE}
-    told |= {TASK_VARIABLE: task.to_json(), "PYTHONUNBUFFERED": "1"}
+    # Only launchers need the secret.
+    variables = {name: value for name, value in env.items() if name != SECRET_VARIABLE}
+    variables |= {TASK_VARIABLE: task.to_json(), "PYTHONUNBUFFERED": "1"}
     if "TF_CONFIG" in env:
-        told["TF_CONFIG"] = _without_cluster(env["TF_CONFIG"])
-    return spec_of(job).environment(process, planned, job, meeting=meeting, env=told)
+        variables["TF_CONFIG"] = _without_cluster(env["TF_CONFIG"])
+    return spec_of(job).environment(process, planned, job, meeting=meeting, env=variables)
 
 
 def _without_cluster(text: str) -> str:
-    """A TF_CONFIG from which TensorFlow's own resolvers take no hosts.
+    """Return a TF_CONFIG in which TensorFlow's own resolvers find no hosts.
 
-    The platform is still known by it, and the number of the tuning trial.
+    It keeps what identifies the platform, and the number of the tuning trial.
     """
     try:
-        told = json.loads(text)
-        task = told.get("task") or {}
-        kept = {"environment": told.get("environment"), "task": {"trial": task.get("trial")}}
+        config = json.loads(text)
+        task = config.get("task") or {}
+        kept = {"environment": config.get("environment"), "task": {"trial": task.get("trial")}}
     except (ValueError, AttributeError):
         kept = {}
     return json.dumps(kept)

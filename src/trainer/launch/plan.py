@@ -1,7 +1,8 @@
-"""Which processes a job has, on which hosts, and what each is told.
+"""Plan the processes of a job: their roles, ranks, hosts and addresses.
 
-A platform lists hosts; some of them start several processes. Nothing here looks at anything but its
-arguments: every host comes to the same list by itself, once all have said how many they start.
+A platform lists hosts, and a host may start several processes. All functions depend on their
+arguments only, so each host computes the same plan by itself, once the hosts have told each other
+how many processes they start.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ SERVING: tuple[Role, ...] = ("ps", "evaluator")
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A host that takes part, with a launcher of its own.
+    """A host that takes part in a job, with a launcher of its own.
 
     Attributes:
-        role: As the platform says; a server may stand beside it.
-        index: Which one of its role.
-        address: As the platform lists it; empty where it lists none.
+        role: Its role as the platform lists it; it may run a parameter server besides.
+        index: Its number among the hosts of its role.
+        address: Its address as the platform lists it; empty if it lists none.
     """
 
     role: Role
@@ -34,7 +35,7 @@ class Member:
 
     @property
     def id(self) -> str:
-        """What the others know it by."""
+        """Its name in messages between hosts."""
         return f"{self.role}-{self.index}"
 
     @property
@@ -52,10 +53,10 @@ class Member:
 
 
 def needs_launcher(job: Job) -> bool:
-    """Whether a job needs more than the process that it was read by.
+    """Return whether the job must be started through the multi-process launcher.
 
     Raises:
-        UserError: It has several hosts or processes, and a way to share the work that has not.
+        UserError: The job has hosts or processes that its strategy does not use.
     """
     if job.launched or job.import_model:
         return False
@@ -69,18 +70,26 @@ def needs_launcher(job: Job) -> bool:
 
 
 def training_processes(job: Job) -> int:
-    """How many processes train on this host."""
+    """Return how many processes train on this host."""
     return job.processes_per_host or spec_of(job).default_processes(job)
 
 
 def members(job: Job) -> tuple[Member, ...]:
-    """The hosts that have to come, the one where they meet first.
+    """Return the hosts that have to join; the coordinator runs on the first.
 
     Raises:
-        UserError: There is a host that this way to share the work has no use for.
+        UserError: There is a host that the job's strategy has no use for.
     """
-    cluster = job.cluster
     _check_roles(job)
+    return members_of(job.cluster)
+
+
+def members_of(cluster: Cluster) -> tuple[Member, ...]:
+    """Return the hosts of a cluster, whatever they do; as `members`.
+
+    Raises:
+        UserError: There is neither a chief nor a worker among several hosts.
+    """
     found = [
         Member(role=role, index=index, address=address)
         for role in ("chief", "worker", "ps", "evaluator")
@@ -97,30 +106,30 @@ def members(job: Job) -> tuple[Member, ...]:
 
 
 def training_hosts(job: Job) -> tuple[Member, ...]:
-    """The hosts on which processes train, or the chief coordinates them."""
+    """Return the hosts on which processes train, or the chief coordinates them."""
     return tuple(m for m in members(job) if m.role in ("chief", "worker"))
 
 
-def this_host(job: Job) -> Member:
-    """This host. Google leaves evaluators out of the list: then it comes on top of it."""
-    role, index = job.cluster.role, job.cluster.index
-    mine = [m for m in members(job) if (m.role, m.index) == (role, index)]
+def this_host(cluster: Cluster) -> Member:
+    """Return this host; it may be an evaluator that the list leaves out, as on AI Platform."""
+    role, index = cluster.role, cluster.index
+    mine = [m for m in members_of(cluster) if (m.role, m.index) == (role, index)]
     return mine[0] if mine else Member(role=role, index=index)
 
 
 def is_single_host(job: Job) -> bool:
-    """Whether this host is the only one, so that nobody has to find it."""
+    """Return whether this host is the only one, so that no other host has to reach it."""
     lists = PLATFORMS[job.platform].lists_evaluators
     unlisted = spec_of(job).coordinated and not lists
     return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
 
 
 def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess, ...]:
-    """All processes of the job, those who train first, in the order of their ranks.
+    """Return all processes of the job; first those that train, in the order of their ranks.
 
     Args:
         job: As this host sees it.
-        counts: For each member, how many it has that train.
+        counts: For each member, how many processes it has that train.
     """
     strategy = spec_of(job)
     equals = not strategy.coordinated
@@ -133,7 +142,7 @@ def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess,
                 found.append(
                     PlannedProcess(role="chief", index=0, member=member.id, local_size=count)
                 )
-            # With hosts for the work, the coordinator has its own for itself.
+            # If there are hosts of workers, the chief's host runs only the chief.
             if place == 0 and len(hosts) > 1:
                 continue
         for local in range(count):
@@ -156,7 +165,7 @@ def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess,
 
 
 def processes_on(member: Member, planned: Sequence[PlannedProcess]) -> tuple[PlannedProcess, ...]:
-    """The processes that a host starts."""
+    """Return the processes that a host starts."""
     if member.role == "evaluator":
         return (PlannedProcess(role="evaluator", index=member.index, member=member.id),)
     return tuple(process for process in planned if process.member == member.id)
@@ -165,16 +174,16 @@ def processes_on(member: Member, planned: Sequence[PlannedProcess]) -> tuple[Pla
 def cluster_of(
     job: Job, planned: Sequence[PlannedProcess], *, ports: Sequence[int] = ()
 ) -> Cluster:
-    """The addresses of all processes.
+    """Return the addresses of all processes.
 
     Args:
         job: As this host sees it.
-        planned: What `plan` returned.
-        ports: Of a host that is alone, one for each process; else those that the platform lists,
-            and for what it does not list those after the port where the hosts meet.
+        planned: The processes, as `plan_processes` returns them.
+        ports: A port for each process, if all are on this host. By default a process gets the
+            port that the platform lists, or else one of those after the coordinator's.
 
     Raises:
-        UserError: Two processes would have one address.
+        UserError: Two processes would have the same address.
     """
     hosts = {member.id: member for member in members(job)}
     meeting = job.port or PORT
@@ -185,7 +194,7 @@ def cluster_of(
         member = hosts[process.member]
         host, port = split_address(member.address)
         if (member.role == "ps") != (process.role == "ps") or member.id in listed:
-            # The host's own address belongs to the first process of its kind.
+            # The address that the platform lists belongs to the first such process of the host.
             port = None
         else:
             listed.add(member.id)
@@ -209,7 +218,7 @@ def cluster_of(
 
 
 def _check_single(job: Job) -> None:
-    """Raise a UserError if there is more than the one process that can train."""
+    """Raise a UserError if the job has more than the one process that its strategy uses."""
     cluster, how = job.cluster, job.distribution
     several = _or(strategies_where(lambda strategy: not strategy.single_process))
     if cluster.size > 1 or cluster.role in ("ps", "evaluator"):
@@ -227,7 +236,7 @@ def _check_single(job: Job) -> None:
 
 
 def _check_roles(job: Job) -> None:
-    """Raise a UserError if a host is listed that this way to share the work has no use for."""
+    """Raise a UserError if a host is listed that the job's strategy has no use for."""
     cluster, how = job.cluster, job.distribution
     roles = {role for role in SERVING if getattr(cluster, role) or cluster.role == role}
     if not roles <= set(spec_of(job).roles):

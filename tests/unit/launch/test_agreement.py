@@ -45,7 +45,7 @@ def state(
     job = Job(
         cluster=cluster, distribution=distribution, hparams=Hparams(**(hparams or {})), **fields
     )
-    member = plan.this_host(job)
+    member = plan.this_host(job.cluster)
     found = settings_of(job, member, name=member.host, env={})
     return HostSettings.from_dict(json.loads(json.dumps(found.to_dict())))
 
@@ -221,7 +221,7 @@ def test_workers_of_parameter_servers_need_the_data_where_the_chief_has_it(tmp_p
 
 def test_a_host_that_is_alone_states_nothing():
     job = Job(distribution="horovod", train=("/nowhere",))
-    found = settings_of(job, plan.this_host(job), name="a", env={})
+    found = settings_of(job, plan.this_host(job.cluster), name="a", env={})
     assert (dict(found.values), found.problem) == ({}, None)
 
 

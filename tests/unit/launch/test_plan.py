@@ -84,9 +84,9 @@ def test_horovod_has_a_process_for_each_gpu():
 
 
 def test_an_evaluator_that_nobody_lists_is_one_more():
-    found = tasks.this_host(job("parameter_server", google("evaluator", ps=["p:2222"])))
+    found = tasks.this_host(google("evaluator", ps=["p:2222"]))
     assert (found.id, found.host) == ("evaluator-0", "evaluator-0")
-    assert tasks.this_host(job("horovod", hosts(2, "worker"))).host == "algo-2"
+    assert tasks.this_host(hosts(2, "worker")).host == "algo-2"
 
 
 def test_who_is_alone_need_not_be_found():

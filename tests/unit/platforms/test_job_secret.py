@@ -34,7 +34,7 @@ def test_the_secret_is_a_variable_or_a_hyperparameter(
     tmp_path, env, hyperparameters, secret, source
 ):
     found = resolve_job(seen(tmp_path, env=env, **hyperparameters), {})
-    assert found.job.secret == secret
+    assert found.group.secret == secret
     assert found.sources.get("secret") == source
     assert "hp" not in found.sources
 
@@ -67,4 +67,4 @@ def test_a_users_script_gets_no_argument_of_it(tmp_path):
         seen(tmp_path, trainer_secret="x", sagemaker_mpi_enabled=True, sagemaker_program="x.py"), {}
     )
     assert found is not None
-    assert found.job.secret == "x"
+    assert found.group.secret == "x"

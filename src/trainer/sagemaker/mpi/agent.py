@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Job
 from trainer.distribution import PlannedProcess
 from trainer.launch import (
     Failure,
@@ -42,8 +41,8 @@ class MpiAgent(ServerAgent):
         parts: As of `ServerAgent`.
     """
 
-    def __init__(self, job: Job, *, host_of: Callable[[int], str], **parts: Any) -> None:
-        super().__init__(job, **parts)
+    def __init__(self, *, host_of: Callable[[int], str], **parts: Any) -> None:
+        super().__init__(**parts)
         self._host_of = host_of
         self._signalled = False
 

@@ -1,8 +1,8 @@
-"""The part of one host in a job that mpirun starts.
+"""This host in a job whose processes mpirun starts.
 
-The first host runs mpirun, each other one a server for ssh, through which mpirun starts its
-processes there. The hosts meet as those of any other job (`launcher.py`): there they tell each
-other their public keys, hear of failures, and learn that mpirun is done.
+The first host runs mpirun. Each other host runs an ssh server, through which mpirun starts its
+ranks there. The launchers of the hosts meet as in any other job (`launch/launcher.py`): that way
+they exchange public keys, learn of failures, and learn that mpirun is done.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from trainer import __version__
-from trainer.config import Job, UserError
+from trainer.config import UserError
 from trainer.distribution import PlannedProcess
 from trainer.launch import (
     Command,
     CoordinatorClient,
     HostAgent,
     HostCommands,
+    HostGroup,
     HostSettings,
     LocalHost,
     Start,
@@ -32,35 +33,33 @@ from trainer.launch import (
     free_ports,
     interface_of,
     plain,
-    plan,
 )
 from trainer.platforms import SECRET_VARIABLE
 from trainer.sagemaker.mpi import ssh
 from trainer.sagemaker.mpi.agent import MpiAgent
 
 AGENT = "OMPI_MCA_plm_rsh_agent"
-# Read by what the toolkit preloads, which does not look whether it is there.
+# Read by the library that the toolkit preloads, which fails if the file does not exist.
 RESOURCES = Path("/opt/ml/input/config/resourceconfig.json")
 _SERVER = "ssh server"
-# Of mpirun's options: --map-by, --rankfile, --hostfile, -npernode and so on.
+# Matches mpirun's options that spread the ranks: --map-by, --rankfile, --hostfile, -npernode …
 _SPREADING = re.compile(r"map|rank|host|node|-H\b|ppr")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MpiSettings:
-    """What the user says of mpirun.
+    """The user's settings for mpirun.
 
     Attributes:
-        job: Who takes part. Its way to share the work is that of parameter servers: the chief's
-            process counts, those of the others serve it.
-        processes_per_host: How many mpirun starts on each host.
-        num_processes: How many it starts in all; None for that on every host.
+        group: The hosts that take part.
+        processes_per_host: How many ranks mpirun starts on each host.
+        num_processes: How many it starts in all; None for `processes_per_host` on every host.
         options: More options of mpirun's, separated by blanks.
-        instance_type: The hosts', by which the toolkit sets options for the network.
+        instance_type: The type of the hosts, for which the toolkit sets options for the network.
     """
 
-    job: Job
+    group: HostGroup
     processes_per_host: int
     num_processes: int | None = None
     options: str = ""
@@ -68,54 +67,53 @@ class MpiSettings:
 
 
 class MpiHost(LocalHost):
-    """This host: what it tells of its keys, and which process it starts.
+    """This host: its keys for ssh, and mpirun or the ssh server.
 
     Args:
-        mpi: What the user says.
+        mpi: The user's settings.
         script: The user's script.
         folder: A private folder for keys and settings.
     """
 
     def __init__(self, mpi: MpiSettings, script: Command, folder: Path) -> None:
-        # mpirun gives them terminals, on which Python writes line by line anyway; without a buffer
-        # it writes less than lines, and mpirun's tags would stand within them.
+        # mpirun gives ranks a terminal, to which Python writes whole lines. Unbuffered it would
+        # write parts of lines, and mpirun would put its tags between them.
         left_out = ("PYTHONUNBUFFERED", SECRET_VARIABLE)
         env = {k: v for k, v in script.env.items() if k not in left_out}
-        super().__init__(mpi.job, dataclasses.replace(script, env=env))
+        super().__init__(mpi.group, dataclasses.replace(script, env=env))
         self._mpi = mpi
         self._folder = folder
-        self._first, *self._others = plan.members(mpi.job)
+        self._first, *self._others = mpi.group.members
 
     def settings(self) -> HostSettings:
-        """Return what has to be the same for mpirun; flags of the trainer are not for a script."""
+        """Return what has to be the same on all hosts; the trainer's flags are not for a script."""
         return HostSettings(
             host=f"{self.name} ({self.member.task})",
             values={
                 "trainer": plain(__version__),
-                "hosts": plain(len(plan.members(self.job))),
+                "hosts": plain(len(self.group.members)),
             },
         )
 
     def make_keys(self) -> None:
-        """Make this host's key, and the metadata for the others.
+        """Create this host's key, and the metadata for the others.
 
         Raises:
             UserError: It cannot be made.
         """
         if not self._others:
             return
-        if self.member == self._first:
+        if self.group.is_first:
             self.metadata = {"user": ssh.make(self._folder / "user")}
         else:
             key = ssh.make(self._folder / "host")
             (port,) = free_ports(1)
             server = ssh.SshServer(key=key, port=port)
-            self.metadata = {**server.to_dict(), "interface": self.job.cluster.interface}
+            self.metadata = {**server.to_dict(), "interface": self.group.interface}
 
     def agent(self, client: CoordinatorClient, timeouts: Timeouts) -> HostAgent:
         """Return what decides for the process of this host."""
         return MpiAgent(
-            self.job,
             member=self.member,
             name=self.name,
             client=client,
@@ -128,9 +126,9 @@ class MpiHost(LocalHost):
         """Return the process of this host; its lines get no name, as mpirun puts ranks before them.
 
         Raises:
-            UserError: What another host tells of itself is not as it should be.
+            UserError: The metadata of another host is malformed.
         """
-        if self.member == self._first:
+        if self.group.is_first:
             process: PlannedProcess = _MpirunProcess(role="chief", index=0, member=self.member.id)
             command = self._mpirun(start)
         else:
@@ -147,7 +145,7 @@ class MpiHost(LocalHost):
         return Command(argv=argv, env=self.base.env, name=_SERVER)
 
     def _mpirun(self, start: Start) -> Command:
-        # The toolkit has mpirun pass it on, which warns where there is none; an empty one is none.
+        # The toolkit has mpirun pass this variable on, and mpirun warns if it is not set.
         env = {"LD_LIBRARY_PATH": "", **self.base.env, **_host_name()}
         names = ["localhost"]
         if self._others:
@@ -159,21 +157,21 @@ class MpiHost(LocalHost):
             names = [self._first.host, *metadata]
             interface = self._interface(start, metadata)
         else:
-            interface = self.job.cluster.interface or "lo"
-            # Else it fails where there is no ssh, though it has no use for it.
+            interface = self.group.interface or "lo"
+            # Otherwise mpirun fails if there is no ssh, although it does not need it here.
             env.setdefault("OMPI_MCA_plm", "isolated")
         return dataclasses.replace(
             self.base, argv=mpirun(self._mpi, self.base, names, interface), env=env, name="mpirun"
         )
 
     def _interface(self, start: Start, metadata: Mapping[str, Any]) -> str:
-        """The network interface between the hosts: mpirun wants one name for all.
+        """Return the network interface between the hosts; mpirun needs one name for all.
 
         Raises:
-            UserError: There is no such name.
+            UserError: The names differ.
         """
         reached_at = start.reached_at
-        own = self.job.cluster.interface or (interface_of(reached_at) if reached_at else None)
+        own = self.group.interface or (interface_of(reached_at) if reached_at else None)
         for host, each in metadata.items():
             if not own or each.get("interface") not in (None, own):
                 raise UserError(
@@ -184,7 +182,7 @@ class MpiHost(LocalHost):
         return str(own)
 
     def _host_of(self, rank: int) -> str:
-        """Where a rank runs, if the user's options leave it to the toolkit's to spread them."""
+        """Return the host of a rank; it is known unless the user's options spread the ranks."""
         if not self._others:
             return self.name
         if _SPREADING.search(self._mpi.options):
@@ -208,15 +206,15 @@ class _SshServerProcess(PlannedProcess):
 def mpirun(
     mpi: MpiSettings, script: Command, hosts: Sequence[str], interface: str
 ) -> tuple[str, ...]:
-    """The command of the process that runs mpirun.
+    """Return the command of the process that runs mpirun.
 
     Args:
-        mpi: What the user says.
+        mpi: The user's settings.
         script: The user's script.
-        hosts: By name, this one first.
-        interface: The network interface between them.
+        hosts: The names of the hosts, this one first.
+        interface: The network interface between the hosts.
     """
-    # So that an exception in one of them ends all.
+    # Makes an exception in one rank end all ranks.
     python = ("-m", "mpi4py") if is_python(script) else ()
     total = () if mpi.num_processes is None else ("--num-processes", str(mpi.num_processes))
     return (
@@ -225,7 +223,7 @@ def mpirun(
         *("--interface", interface),
         *("--processes-per-host", str(mpi.processes_per_host)),
         *total,
-        # Together, as they may begin like options of its own.
+        # With `=`, as the values may begin with a dash.
         f"--options={mpi.options}",
         f"--instance-type={mpi.instance_type}",
         "--",
@@ -234,10 +232,10 @@ def mpirun(
 
 
 def _host_name() -> dict[str, str]:
-    """What makes a process believe that its host has the name which SageMaker gives it.
+    """Return the variables by which a process takes SageMaker's name for the name of its host.
 
-    Containers may all have one name of their own. The toolkit tells the script's processes so; but
-    mpirun and its daemons have to agree with them on who is on which host.
+    All containers may have the same name. The toolkit sets these variables for the ranks; mpirun
+    and its daemons need them too, to agree with the ranks about which host each rank is on.
     """
     library = importlib.util.find_spec("gethostname")
     if library is None or not library.origin or not RESOURCES.exists():
@@ -246,13 +244,13 @@ def _host_name() -> dict[str, str]:
 
 
 def is_python(script: Command) -> bool:
-    """Whether a script is run by Python, rather than a shell or by itself."""
+    """Return whether a script is run by Python, rather than by a shell or by itself."""
     return script.argv[0] == sys.executable
 
 
-def check_names(job: Job) -> None:
-    """Raise a UserError for a host that has a name which ssh and mpirun cannot take."""
-    for member in plan.members(job):
+def check_names(group: HostGroup) -> None:
+    """Raise a UserError for a host whose name ssh and mpirun cannot take."""
+    for member in group.members:
         if member.address and not _NAME.fullmatch(member.host):
             raise UserError(
                 subject="SM_HOSTS",

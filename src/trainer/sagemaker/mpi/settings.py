@@ -1,7 +1,8 @@
-"""A user's script under mpirun: what SageMaker's `sagemaker_mpi_enabled` means in script mode.
+"""Run a user's script under mpirun, as SageMaker's `sagemaker_mpi_enabled` asks for.
 
-The hyperparameters are those of the training toolkit (reference/sagemaker.md §2.3). Keys for ssh
-are made when a container starts, where there are several hosts at all.
+The hyperparameters are those of SageMaker's training toolkit (`sagemaker_training/params.py` in
+github.com/aws/sagemaker-training-toolkit). If there are several hosts, keys for ssh are created
+when their containers start.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Cluster, Job, UserError
-from trainer.distribution import strategies_where
-from trainer.launch import Command, Outcome, plan, run_host
+from trainer.config import Cluster, Job, UserError, flag, options_of
+from trainer.launch import Command, HostGroup, Outcome, run_host
 from trainer.platforms import (
     Environment,
     coerce_value,
@@ -41,34 +41,34 @@ _SECONDS = 60.0
 
 
 def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | None:
-    """What the job says of mpirun; None if this host's script runs without.
+    """Return the job's settings for mpirun, or None if this host's script runs without it.
 
     Args:
-        environment: What the platform says, with the SM_ variables.
-        given: Flags by field name: `port` and `start_timeout` count here too.
+        environment: What the platform gives, with the SM_ variables.
+        given: Flags by field name, of which `port` and `start_timeout` are used.
 
     Raises:
-        UserError: A hyperparameter or variable is malformed.
+        UserError: A flag, hyperparameter or variable is malformed.
     """
     parameters = framework_parameters(environment)
     if str(parameters.get(ENABLED)).lower() != "true":
         return None
     cluster = sagemaker.read_cluster(environment)
     if environment.env.get("SM_HOSTS") and not cluster.chief:
-        # It is in none of the instance groups that mpirun is for.
+        # This host is in none of the instance groups that mpirun is for.
         return None
-    known = {name: given[name] for name in ("port", "start_timeout") if name in given}
-    job = Job(
-        platform=sagemaker.PLATFORM.name,
-        cluster=cluster if cluster.chief else Cluster(),
-        distribution=strategies_where(lambda strategy: strategy.coordinated)[0],
+    flags = {name: given[name] for name in ("port", "start_timeout") if name in given}
+    for name, value in flags.items():
+        options_of(Job)[name].check(flag(name), value)
+    group = HostGroup.of_cluster(
+        cluster if cluster.chief else Cluster(),
         grace=sagemaker.GRACE,
         secret=read_secret(environment.env, hyperparameters(environment))[0],
-        **known,
+        **flags,
     )
-    mpi.check_names(job)
+    mpi.check_names(group)
     return MpiSettings(
-        job=job,
+        group=group,
         processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(environment),
         num_processes=_number(parameters, TOTAL),
         options=str(parameters.get(OPTIONS) or ""),
@@ -77,14 +77,14 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
 
 
 def check(settings: MpiSettings) -> None:
-    """Look whether all programs are there, before anything is fetched or started.
+    """Check that all programs are there, before anything is fetched or started.
 
-    On all hosts for what any of them needs, so that none waits for one that cannot come.
+    Each host checks what any host needs, so that no host waits for one that cannot join.
 
     Raises:
-        UserError: One is missing.
+        UserError: A program is missing.
     """
-    several = settings.job.cluster.size > 1
+    several = not settings.group.is_single
     for program, package in _PROGRAMS.items():
         if (several or program == "mpirun") and shutil.which(program) is None:
             raise UserError(
@@ -97,16 +97,16 @@ def check(settings: MpiSettings) -> None:
 
 
 def launch(settings: MpiSettings, script: Command) -> Outcome:
-    """Run this host's part to its end.
+    """Run mpirun, or the ssh server for it, to its end.
 
     To be called from the main thread.
 
     Args:
-        settings: What `read` found.
+        settings: As `read` returns them.
         script: The script, with its sources in place.
 
     Returns:
-        How it ended, with the first cause of a failure, on whichever host that was.
+        How the job ended, with the root cause of a failure on whichever host.
 
     Raises:
         UserError: mpi4py is missing, keys cannot be made, or the hosts cannot meet.
@@ -128,19 +128,19 @@ def launch(settings: MpiSettings, script: Command) -> Outcome:
 
 
 def preview(settings: MpiSettings, script: Command) -> Command:
-    """What would be started on this host; mpirun's own command is not put together for it."""
-    hosts = [member.host for member in plan.members(settings.job)]
-    if settings.job.cluster.role != "chief":
+    """Return what would be started on this host; it does not put together mpirun's own command."""
+    group = settings.group
+    if not group.is_first:
         argv: tuple[str, ...] = (str(ssh.SSHD), "-D")
     else:
-        interface = settings.job.cluster.interface or "lo"
-        names = hosts if len(hosts) > 1 else ["localhost"]
+        interface = group.interface or "lo"
+        names = ["localhost"] if group.is_single else [member.host for member in group.members]
         argv = mpi.mpirun(settings, script, names, interface)
     return Command(argv=argv, env=script.env, cwd=script.cwd, name=script.name)
 
 
 def _check_mpi4py(script: Command) -> None:
-    # With the script's own interpreter and folders: its requirements may have brought it.
+    # With the script's own interpreter and folders, as its requirements may have installed it.
     argv = [script.argv[0], "-c", _LOOK]
     ran = subprocess.run(argv, env=script.env, cwd=script.cwd, timeout=_SECONDS, check=False)
     if ran.returncode:
@@ -159,7 +159,7 @@ def _number(parameters: Mapping[str, Any], name: str) -> int | None:
 
 
 def _devices(environment: Environment) -> int:
-    """As many as there are accelerators, like the toolkit; one where there are none."""
+    """Return the number of accelerators as the toolkit counts them, or 1 if there are none."""
     for name in ("SM_NUM_GPUS", "SM_NUM_NEURONS"):
         number = coerce_value("threads", environment.env.get(name), where=name)
         if number:

@@ -64,7 +64,7 @@ def test_it_is_asked_for(value):
     assert settings.processes_per_host == 1
     assert settings.num_processes is None
     assert settings.options == ""
-    assert settings.job.cluster.trainers == ("algo-1", "algo-2")
+    assert [member.host for member in settings.group.members] == ["algo-1", "algo-2"]
 
 
 def test_a_host_in_none_of_the_groups_runs_its_script_without():
@@ -74,7 +74,7 @@ def test_a_host_in_none_of_the_groups_runs_its_script_without():
         "SM_DISTRIBUTION_INSTANCE_GROUPS": '["gpu"]',
     }
     assert read(current="algo-2", env=env) is None
-    assert read(current="algo-1", env=env).job.cluster.size == 1
+    assert read(current="algo-1", env=env).group.is_single
 
 
 def test_the_number_of_processes_is_that_of_the_job_else_of_the_gpus():
@@ -87,8 +87,10 @@ def test_the_number_of_processes_is_that_of_the_job_else_of_the_gpus():
 
 
 def test_flags_tell_where_and_how_long_hosts_wait():
-    job = read(given={"port": 7200, "start_timeout": 5.0, "steps": 3}).job
-    assert (job.port, job.start_timeout, job.steps) == (7200, 5.0, None)
+    group = read(given={"port": 7200, "start_timeout": 5.0, "steps": 3}).group
+    assert (group.port, group.start_timeout) == (7200, 5.0)
+    with pytest.raises(UserError, match="--port 0"):
+        read(given={"port": 0})
 
 
 @pytest.mark.parametrize("name", ["-oProxyCommand=x", "a b", "a\nHost *", "a,b"])
