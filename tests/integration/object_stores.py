@@ -29,9 +29,11 @@ from trainer.config.options import flag
 from trainer.data.create import create_anywhere
 from trainer.data.files import open_tables
 from trainer.data.formats.idx import pack
-from trainer.storage import globs, remote, transfer
+from trainer.storage import globs
+from trainer.storage.drivers import PIECE
 from trainer.storage.errors import StorageError
-from trainer.storage.remote import PIECE, children, remove, versions
+from trainer.storage.remote import children, remove, versions
+from trainer.storage.store_options import StorageLimits, StorageOptions
 from trainer.storage.transfer import StoppedError, fetch, push
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_mirror import CheckpointMirror
@@ -138,8 +140,8 @@ class Store:
     """A bucket of an emulator, reached through a proxy.
 
     Attributes:
-        options: Settings of a driver that goes through the proxy.
-        straight: Settings of one that does not.
+        options: Arguments of a driver that goes through the proxy, and no waits between tries.
+        straight: Those of one that does not.
         sends: The method of a request that sends an object.
         looks: The method of one that asks for an object's size.
         times: How often a request must fail for the driver to give up, but not for us.
@@ -157,8 +159,10 @@ class Store:
 
     def __init__(self, proxy: Proxy, fs: Any, settings: Callable[[int], dict[str, Any]]) -> None:
         self.proxy, self.fs = proxy, fs
-        self.options = {self.scheme: settings(proxy.server_address[1])}
-        self.straight = {self.scheme: settings(proxy.upstream)}
+        through, past = settings(proxy.server_address[1]), settings(proxy.upstream)
+        limits = StorageLimits(backoff=0)
+        self.options = StorageOptions(limits=limits, **{self.scheme: through})
+        self.straight = StorageOptions(limits=limits, **{self.scheme: past})
         self.bucket = f"bucket-{next(self._numbers)}"
         self.url = f"{self.scheme}://{self.bucket}"
         self.reset()
@@ -231,6 +235,10 @@ MODEL = {
     "variables/variables.index": b"index",
     "variables/variables.data-00000-of-00001": b"data" * 1000,
 }
+
+
+def with_limits(options: StorageOptions, **limits: float) -> StorageOptions:
+    return dataclasses.replace(options, limits=dataclasses.replace(options.limits, **limits))
 
 
 class Contract:
@@ -464,8 +472,8 @@ class Contract:
             self.fetch(store, ["d"], tmp_path)
         assert not list(tmp_path.rglob("*.part"))
 
-    def test_a_store_that_does_not_answer_is_given_up(self, store, tmp_path, monkeypatch):
-        monkeypatch.setattr(remote, "LISTING", 0.2)
+    def test_a_store_that_does_not_answer_is_given_up(self, store, tmp_path):
+        store.options = with_limits(store.options, listing=0.2)
         store.write_all({"d/a": b"a"})
         store.spoil("hang", part=store.listing)
         with pytest.raises(
@@ -496,13 +504,11 @@ class Contract:
             self.fetch(store, ["d/"], tmp_path, stopped=stopped)
         assert hung.is_set()
 
-    def test_results_are_sent_though_told_to_stop_unless_nothing_moves(
-        self, store, tmp_path, monkeypatch
-    ):
+    def test_results_are_sent_though_told_to_stop_unless_nothing_moves(self, store, tmp_path):
         here = write(tmp_path, {"a": b"1"})
         push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
         assert store.read_all() == {"d/a": b"1"}
-        monkeypatch.setattr(transfer, "SENDING", 0.5)
+        store.options = with_limits(store.options, sending=0.5)
         store.spoil("hang", method=store.sends)
         with pytest.raises(StorageError, match="--model-dir sent 0 of 1 files when told to stop"):
             push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)

@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("object_stores")
 from object_stores import Contract, Store, files, serving
 
 from trainer.config.errors import UserError
-from trainer.storage import remote
+from trainer.storage.store_options import StorageOptions
 from trainer.storage.transfer import fetch
 
 pytest.importorskip("gcsfs")
@@ -53,7 +53,6 @@ def new_store(server, monkeypatch):
         """Wait for nothing between the driver's own tries."""
 
     monkeypatch.setattr(gcsfs.retry, "asyncio", types.SimpleNamespace(sleep=go_on))
-    monkeypatch.setattr(remote, "BACKOFF", 0)
 
     def settings(port: int) -> dict:
         return {"token": "anon", "endpoint_url": f"http://127.0.0.1:{port}"}
@@ -102,5 +101,5 @@ def test_no_credentials_are_told_in_one_line(store, tmp_path):
 def test_the_endpoint_of_the_environment_is_found(store, tmp_path, monkeypatch):
     store.write_all({"d/a": b"a"})
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.proxy.url)
-    fetch([f"{store.url}/d"], tmp_path, options={"gs": {"token": "anon"}})
+    fetch([f"{store.url}/d"], tmp_path, options=StorageOptions(gs={"token": "anon"}))
     assert list(files(tmp_path)) == [f"gs/{store.bucket}/d/a"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from urllib.parse import unquote
 
@@ -15,8 +16,8 @@ pytest.register_assert_rewrite("object_stores")
 from object_stores import SECRET, Contract, Store, files, serving, write
 
 from trainer.config.errors import UserError
-from trainer.storage import remote
 from trainer.storage.errors import StorageError
+from trainer.storage.store_options import StorageOptions
 from trainer.storage.transfer import fetch, push
 
 pytest.importorskip("s3fs")
@@ -48,8 +49,6 @@ def server():
 @pytest.fixture
 def new_store(server, monkeypatch):
     import s3fs
-
-    monkeypatch.setattr(remote, "BACKOFF", 0)
 
     def settings(port: int) -> dict:
         return {
@@ -122,7 +121,7 @@ def test_no_credentials_are_told_in_one_line(store, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    options = {"s3": {"endpoint_url": store.proxy.url}}
+    options = StorageOptions(s3={"endpoint_url": store.proxy.url})
     with pytest.raises(UserError) as caught:
         fetch([f"{store.url}/d"], tmp_path, options=options)
     assert str(caught.value) == (
@@ -131,11 +130,12 @@ def test_no_credentials_are_told_in_one_line(store, tmp_path, monkeypatch):
     )
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(UserError, match=r"no valid credentials were found \(ProfileNotFound\)"):
-        fetch([f"{store.url}/e"], tmp_path, options={"s3": {"use_ssl": False}})
+        fetch([f"{store.url}/e"], tmp_path, options=StorageOptions(s3={"use_ssl": False}))
 
 
 def test_nobody_listening_is_told_in_one_line(store, tmp_path):
-    options = {"s3": store.options["s3"] | {"endpoint_url": "http://127.0.0.1:1"}}
+    settings = {**store.options.s3, "endpoint_url": "http://127.0.0.1:1"}
+    options = dataclasses.replace(store.options, s3=settings)
     with pytest.raises(StorageError) as caught:
         fetch([f"{store.url}/d"], tmp_path, options=options)
     assert str(caught.value) == (

@@ -17,9 +17,9 @@ from trainer.data.formats.table import Table
 from trainer.runtime import Patience, Tell, output
 from trainer.storage import (
     NO_OPTIONS,
-    DriverOptions,
     RemotePath,
     StorageError,
+    StorageOptions,
     fetch,
     is_remote,
     local_path,
@@ -38,7 +38,7 @@ def create_anywhere(
     source: str | None,
     out: str,
     shards: int = 1,
-    options: DriverOptions = NO_OPTIONS,
+    options: StorageOptions = NO_OPTIONS,
     tell: Tell = output.out,
 ) -> list[str]:
     """Write a data set as `create` does, from and to folders on disk or in object stores.

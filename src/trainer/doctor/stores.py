@@ -25,7 +25,7 @@ def list_data(url: str, flag: str, among: Among | None) -> Mapping[str, int]:
         UserError: There are none, or the store refuses.
         StorageError: The store gives no answer in time.
     """
-    return _place(url, flag, LIST_SECONDS).find(among=among)
+    return _place(url, flag, LIST_SECONDS).find(name_filter=among)
 
 
 def check_folder(url: str, flag: str) -> None:

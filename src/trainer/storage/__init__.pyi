@@ -21,10 +21,7 @@ from .globs import links_to_ancestor as links_to_ancestor
 from .local import move_file as move_file
 from .locking.folder import exclusive as exclusive
 from .plain_names import plain as plain
-from .remote import (
-    NO_OPTIONS as NO_OPTIONS,
-    DriverOptions as DriverOptions,
-    RemotePath as RemotePath,
-)
-from .transfer import SENDING as SENDING, fetch as fetch, push as push
+from .remote_path import RemotePath as RemotePath
+from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions
+from .transfer import fetch as fetch, push as push
 from .urls import is_remote as is_remote, local_path as local_path

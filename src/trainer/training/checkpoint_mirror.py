@@ -11,10 +11,9 @@ from trainer.config import UserError
 from trainer.runtime import Patience, Tell, never_stopped, output
 from trainer.storage import (
     NO_OPTIONS,
-    SENDING,
-    DriverOptions,
     RemotePath,
     StorageError,
+    StorageOptions,
     fetch,
     local,
     push,
@@ -42,7 +41,7 @@ class CheckpointMirror:
         folder: Path,
         url: str,
         *,
-        options: DriverOptions = NO_OPTIONS,
+        options: StorageOptions = NO_OPTIONS,
         tell: Tell = output.out,
         stopped: Callable[[], bool] = never_stopped,
         alone: bool = True,
@@ -50,7 +49,7 @@ class CheckpointMirror:
         self._folder, self._url = folder, url.rstrip("/")
         self._more: dict[str, Any] = {"options": options, "flag": "--checkpoint-dir"}
         self._reading = self._more | {"patience": Patience(tell=tell, stopped=stopped)}
-        sending = Patience(tell=tell, stopped=stopped, seconds=SENDING)
+        sending = Patience(tell=tell, stopped=stopped, seconds=options.limits.sending)
         self._removing = self._more | {"patience": sending}
         self._transfer: dict[str, Any] = {"tell": tell, "stopped": stopped}
         self._tell, self._alone = tell, alone

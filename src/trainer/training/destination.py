@@ -10,7 +10,7 @@ from typing import Any
 from trainer.config import Job, flag as flag_of
 from trainer.packaging import CODE, NUMBERED, versions_in
 from trainer.runtime import Patience, Tell
-from trainer.storage import SENDING, DriverOptions, push, remote as storage
+from trainer.storage import StorageOptions, push, remote as storage
 from trainer.training import earlier_run
 from trainer.training.checkpoint_mirror import CheckpointMirror
 
@@ -63,7 +63,7 @@ class RemoteDestination(Destination):
     sent: Mapping[str, str]
     layout: str
     mirror: CheckpointMirror | None
-    options: DriverOptions
+    options: StorageOptions
     tell: Tell
     stopped: Callable[[], bool]
 
@@ -108,7 +108,7 @@ class RemoteDestination(Destination):
 
     @property
     def _sending(self) -> Patience:
-        return Patience(tell=self.tell, stopped=self.stopped, seconds=SENDING)
+        return Patience(tell=self.tell, stopped=self.stopped, seconds=self.options.limits.sending)
 
     def _send(self, field: str) -> None:
         folder = Path(self.local.get(field, ""))

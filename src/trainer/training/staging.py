@@ -22,8 +22,8 @@ from trainer.distribution import spec_of
 from trainer.runtime import Patience, Tell, never_stopped, output
 from trainer.storage import (
     NO_OPTIONS,
-    DriverOptions,
     RemotePath,
+    StorageOptions,
     fetch,
     globs,
     is_remote,
@@ -73,7 +73,7 @@ def staged(
     *,
     host: tuple[int, int] = (0, 1),
     scratch: Path | None = None,
-    options: DriverOptions = NO_OPTIONS,
+    options: StorageOptions = NO_OPTIONS,
     tell: Tell = output.out,
     stopped: Callable[[], bool] = never_stopped,
 ) -> Iterator[Stage]:
@@ -164,7 +164,7 @@ def _mirror(
     remote: _Remote,
     work: Path,
     *,
-    options: DriverOptions,
+    options: StorageOptions,
     tell: Tell,
     stopped: Callable[[], bool],
 ) -> CheckpointMirror | None:
@@ -190,7 +190,7 @@ def _fetch_inputs(
     work: Path,
     *,
     host: tuple[int, int],
-    options: DriverOptions,
+    options: StorageOptions,
     tell: Tell,
     stopped: Callable[[], bool],
 ) -> Job:
@@ -202,12 +202,12 @@ def _fetch_inputs(
         patience = Patience(tell=tell, stopped=stopped)
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
-    among = data_among if job.module == Job.module else None
+    name_filter = data_among if job.module == Job.module else None
     train = fetch(
         train_paths,
         train_folder,
         shard=host,
-        among=among,
+        name_filter=name_filter,
         options=options,
         tell=tell,
         stopped=stopped,
@@ -218,7 +218,7 @@ def _fetch_inputs(
         job.test,
         test_folder,
         flag="--test",
-        among=among,
+        name_filter=name_filter,
         options=options,
         tell=tell,
         stopped=stopped,
@@ -245,7 +245,7 @@ def _fetch_inputs(
     )
 
 
-def _folder_on_all_hosts(paths: Sequence[str], options: DriverOptions, patience: Patience) -> Path:
+def _folder_on_all_hosts(paths: Sequence[str], options: StorageOptions, patience: Patience) -> Path:
     """Return a folder that has the same path on every host, for the same data.
 
     The chief of a parameter-server job names the files that workers read, so they must be at the

@@ -1,4 +1,5 @@
 import errno
+import re
 import subprocess
 import sys
 import threading
@@ -11,15 +12,21 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
-from trainer.storage import globs, remote, transfer
+from trainer.runtime import log
+from trainer.storage import drivers, globs, transfer
 from trainer.storage.errors import StorageError
-from trainer.storage.remote import RemotePath, remove
+from trainer.storage.remote import remove
+from trainer.storage.remote_path import RemotePath
+from trainer.storage.store_options import StorageLimits, StorageOptions
 from trainer.storage.transfer import fetch, push
 from trainer.storage.urls import is_remote, local_path
 from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.staging import staged
 
 pytest.importorskip("fsspec")
+
+# Without waits between tries.
+AT_ONCE = StorageOptions(limits=StorageLimits(backoff=0))
 
 
 class Driver:
@@ -52,6 +59,12 @@ class Driver:
         self._call("put", path)
         self.objects[path] = Path(file).read_bytes()
 
+    def cat_file(self, path, *, timeout):
+        self._call("cat", path)
+        if path not in self.objects:
+            raise FileNotFoundError(path)
+        return self.objects[path]
+
     def pipe_file(self, path, data, *, timeout):
         self._call("pipe", path)
         self.objects[path] = data
@@ -64,8 +77,7 @@ class Driver:
 @pytest.fixture
 def driver(monkeypatch):
     driver = Driver({"bucket/d/a": b"aa", "bucket/d/b": b"bb"})
-    monkeypatch.setattr(remote, "BACKOFF", 0)
-    monkeypatch.setattr(remote, "DRIVERS", {"s3": ("fake_driver", "Driver", {})})
+    monkeypatch.setattr(drivers, "DRIVERS", {"s3": ("fake_driver", "Driver", {})})
     module = types.SimpleNamespace(Driver=lambda **settings: driver)
     monkeypatch.setitem(sys.modules, "fake_driver", module)
     return driver
@@ -162,9 +174,9 @@ assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
 def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
     driver.error = RuntimeError("at https://host/d?X-Amz-Signature=s3cr3t\nand more")
     with pytest.raises(StorageError) as caught:
-        fetch(["s3://bucket/d"], tmp_path)
+        fetch(["s3://bucket/d"], tmp_path, options=AT_ONCE)
     assert str(caught.value) == ("--train s3://bucket/d: failed 4 times, at last with RuntimeError")
-    assert len(driver.calls) == remote.TRIES
+    assert len(driver.calls) == StorageLimits().tries
 
 
 def test_what_no_further_try_mends_is_told_at_once(driver, tmp_path):
@@ -174,13 +186,13 @@ def test_what_no_further_try_mends_is_told_at_once(driver, tmp_path):
     assert len(driver.calls) == 1
 
 
-def test_waits_grow_between_tries(driver, tmp_path, monkeypatch):
+def test_waits_grow_between_tries(driver):
     waits = []
-    monkeypatch.setattr(remote, "BACKOFF", 1.0)
     stop = types.SimpleNamespace(is_set=lambda: False, wait=waits.append)
     driver.error = ConnectionResetError()
+    options = StorageOptions(limits=StorageLimits(backoff=1.0))
     with pytest.raises(StorageError, match="at last with ConnectionResetError"):
-        RemotePath("s3://bucket/d", flag="--train", stop=stop).contents()
+        RemotePath("s3://bucket/d", flag="--train", options=options, stop=stop).contents()
     assert waits == [1.0, 2.0, 4.0]
 
 
@@ -191,9 +203,9 @@ def test_transfers_are_bounded_in_time_by_their_size(driver, tmp_path):
         given.append(timeout)
         get(*args, timeout=timeout, **more)
 
-    driver.objects, driver.get_file = {"bucket/d": bytes(remote.SLOWEST * 3)}, note
+    driver.objects, driver.get_file = {"bucket/d": bytes(StorageLimits().slowest * 3)}, note
     fetch(["s3://bucket/d"], tmp_path)
-    assert given == [remote.ANSWER + 3]
+    assert given == [StorageLimits().answer + 3]
 
 
 def test_a_transfer_that_fails_ends_those_under_way(driver, tmp_path):
@@ -262,12 +274,10 @@ def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
         fetch(["s3://bucket/d/a"], tmp_path)
 
 
-def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path, monkeypatch):
+def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path):
     lines = []
-    monkeypatch.setattr(transfer, "TELL_EVERY", 0)
-    monkeypatch.setattr(transfer, "WORKERS", 1)
-    monkeypatch.setattr(transfer, "TICK", 0)
-    fetch(["s3://bucket/d"], tmp_path, tell=lines.append)
+    options = StorageOptions(limits=StorageLimits(progress=0, workers=1, poll=0))
+    fetch(["s3://bucket/d"], tmp_path, options=options, tell=lines.append)
     assert lines[-1].startswith("--train fetched files=2 of=2 mb=")
     assert all(line.startswith("--train fetched files=") for line in lines)
 
@@ -303,7 +313,7 @@ def test_the_temporary_folder_goes_even_when_training_fails(driver, tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_sent_is_an_error(driver, tmp_path):
-    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt")
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE)
     (tmp_path / "ckpt-00000001").mkdir()
     (tmp_path / "ckpt-00000001" / "state.json").write_text("{}")
     driver.error = ConnectionError()
@@ -386,7 +396,7 @@ def test_a_checkpoint_that_goes_while_it_is_fetched_is_passed_over(driver, tmp_p
         get(path, to, **more)
 
     driver.get_file = slow
-    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt")
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE)
     mirror.restore()
     assert [path.name for path in tmp_path.iterdir()] == ["ckpt-00000002"]
     # One that was fetched and is kept no longer goes here as well.
@@ -404,7 +414,7 @@ def test_a_damaged_checkpoint_is_fetched_once_and_replaced_when_the_run_gets_the
     driver.objects["bucket/ckpt/ckpt-00000002/data"] = b"12"
     driver.objects["bucket/ckpt/ckpt-00000002/more"] = b"3"
     told: list[str] = []
-    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", tell=told.append)
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE, tell=told.append)
     mirror.restore()
     mirror.restore()
     warnings = [line for line in told if line.startswith("warning: ")]
@@ -427,7 +437,7 @@ def test_remote_checkpoints_that_are_all_damaged_are_told_to_who_writes_them(
     for step in (1, 2):
         checkpoint(driver, step)
         driver.objects[f"bucket/ckpt/ckpt-{step:08d}/state.json"] = b"{"
-    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", alone=alone)
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE, alone=alone)
     if not alone:
         mirror.restore()
         assert list(tmp_path.iterdir()) == []
@@ -441,7 +451,7 @@ def test_what_cannot_be_fetched_though_it_is_there_is_an_error(driver, tmp_path)
     checkpoint(driver, 1)
     driver.get_file = lambda *_, **__: (_ for _ in ()).throw(ConnectionError())
     with pytest.raises(StorageError):
-        CheckpointMirror(tmp_path, "s3://bucket/ckpt").restore()
+        CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE).restore()
 
 
 def test_an_evaluator_fetches_the_last_checkpoint_though_told_to_end_and_sends_its_log(
@@ -482,3 +492,37 @@ def test_a_file_that_is_still_written_is_sent_again(driver, tmp_path):
     driver.put_file = grows
     push(file, "s3://bucket/logs")
     assert driver.objects["bucket/logs/events"] == b"111"
+
+
+def test_each_request_is_one_debug_line_of_verb_url_and_result(driver, tmp_path, capsys):
+    log.begin("DEBUG")
+    fetch(["s3://bucket/d"], tmp_path)
+    place = RemotePath("s3://bucket/d", flag="--model-dir")
+    assert place.read_small("none") is None
+    place.write_small("c", b"ccc")
+    place.delete("c")
+    lines = re.findall(
+        r"trainer: debug: storage\.retries: (.*) in \d+\.\d\d s", capsys.readouterr().err
+    )
+    assert sorted(lines[2:4]) == ["GET s3://bucket/d/a 2 bytes", "GET s3://bucket/d/b 2 bytes"]
+    assert lines[:2] + lines[4:] == [
+        "HEAD s3://bucket/d was not there",
+        "LIST s3://bucket/d/* 2 objects",
+        "GET s3://bucket/d/none was not there",
+        "PUT s3://bucket/d/c 3 bytes",
+        "DELETE s3://bucket/d/c done",
+    ]
+
+
+def test_each_try_is_a_debug_line_that_says_nothing_of_what_the_driver_says(driver, capsys):
+    log.begin("DEBUG")
+    driver.error = ConnectionResetError("https://host/x?signature=s3cr3t")
+    with pytest.raises(StorageError):
+        RemotePath("s3://bucket/d", flag="--train", options=AT_ONCE).contents()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == AT_ONCE.limits.tries
+    failed = re.compile(
+        r"trainer: debug: storage\.retries: "
+        r"LIST s3://bucket/d/\* failed with ConnectionResetError in \d+\.\d\d s"
+    )
+    assert all(map(failed.fullmatch, lines))

@@ -14,7 +14,7 @@ from trainer.config import Job, UserError
 from trainer.runtime import Patience, Tell
 from trainer.storage.locking import heartbeat, owner
 from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile, RemoteLockFile
-from trainer.storage.remote import RemotePath
+from trainer.storage.remote_path import RemotePath
 from trainer.storage.urls import is_remote, local_path
 
 # File systems of which all users are on this machine.
@@ -78,7 +78,7 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
         heartbeat.take(beating, tell=tell, stopped=stopped)
         for place in places:
             # Heartbeats go on when the run is told to stop, and the last one removes the file.
-            place.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
+            place.bucket.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
         yield
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from trainer.config import RetryableError, UserError
 from trainer.runtime import StoppedError, Tell, output
 from trainer.storage.locking import owner
-from trainer.storage.remote import RemotePath
+from trainer.storage.remote_path import RemotePath
 
 LOCK = ".trainer-lock"
 # Seconds between heartbeats, and in which one is seen if there are any.
