@@ -34,7 +34,7 @@ def test_the_secret_is_a_variable_or_a_hyperparameter(
     tmp_path, env, hyperparameters, secret, source
 ):
     found = resolve_job(seen(tmp_path, env=env, **hyperparameters), {})
-    assert found.group.secret == secret
+    assert found.job.secret == secret
     assert found.sources.get("secret") == source
     assert "hp" not in found.sources
 
