@@ -14,18 +14,20 @@ import numpy as np
 def edge_bank(
     *, size: int = 5, edges: int = 8, lines: int = 4, sigma: float = 1.0, norm: float = 1.3
 ) -> np.ndarray:
-    """Derivatives of a Gaussian in evenly spaced directions.
+    """Return derivatives of a Gaussian in evenly spaced directions.
 
     Args:
-        size: Of a filter, in pixels.
-        edges: First derivatives, all around the circle: half of them see dark turn to bright.
-        lines: Second derivatives, around half the circle; each comes with its negative.
-        sigma: Of the Gaussian, in pixels.
-        norm: Euclidean length of each filter, as of a trained layer's.
+        size: The width and height of a filter, in pixels.
+        edges: The number of first derivatives, all around the circle: half of them respond where
+            dark turns to bright.
+        lines: The number of second derivatives, around half the circle; each comes with its
+            negative.
+        sigma: The Gaussian's standard deviation, in pixels.
+        norm: The Euclidean length of each filter, that of a trained layer's.
 
     Returns:
         Convolution kernels, float32 [size, size, 1, edges + 2 * lines]; each sums to zero, so
-        that a flat area gives zero.
+        that a flat area of the image gives zero.
     """
     across = np.arange(size) - (size - 1) / 2
     y, x = np.meshgrid(across, across, indexing="ij")
@@ -36,7 +38,7 @@ def edge_bank(
     for angle in np.pi * np.arange(lines) / lines:
         along = x * np.cos(angle) + y * np.sin(angle)
         line = (along**2 / sigma**2 - 1) * gauss
-        # The window cuts the Gaussian's tails off: what they held is taken from all of it.
+        # The window cuts off the Gaussian's tails, so that the filter no longer sums to zero.
         line -= gauss * line.sum() / gauss.sum()
         bank += [line, -line]
     kernels = [norm * kernel / np.linalg.norm(kernel) for kernel in bank]

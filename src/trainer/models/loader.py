@@ -1,4 +1,4 @@
-"""Model modules: ours, or a user's own with the same three functions."""
+"""Loading of model modules: the built-in one, or a user's own with the same three functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(name: str) -> ModuleType:
     """Import a model module.
 
     Args:
-        name: As in an import statement; found in the current folder too.
+        name: As in an import statement; the current folder is searched, too.
 
     Raises:
         UserError: There is no such module, or one of its three functions is missing.
@@ -60,9 +60,9 @@ def load(name: str) -> ModuleType:
 
 
 def call_with_known(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a function with those of the options that it takes by name.
+    """Call a function with its arguments and with those options that it has a parameter for.
 
-    A user's `input_fn` need not know of `seed` or `cache_mb` to run.
+    A user's `input_fn` runs without parameters for `seed` or `cache_mb`.
     """
     takes = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in takes.values()):

@@ -1,11 +1,12 @@
-"""The MNIST models: the three functions that any model module has.
+"""MNIST: the three functions that any model module has, for the built-in models.
 
     keras_model(hparams)                           what is trained
     input_fn(paths, mode, batch_size, shard)       what it is trained on
     serving_input_fn(model)                        how it is asked, once served
 
-A module of your own with these three runs by `--module my_package.my_model`. A fourth may help to
-check what is exported: `serving_samples(features)`, the same features as each signature takes them.
+A module of your own with these three runs by `--module my_package.my_model`. A fourth helps to
+check the exported model: `serving_samples(features)` gives the same features to each of its
+signatures. An optional `RECIPE` holds its hyperparameters, see `recipes.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def keras_model(hparams: Hparams) -> keras.Model:
         hparams: Complete; `model` and `dropout` are used.
 
     Returns:
-        An unbuilt-loss functional model: `image_input`, float32 [batch, 28, 28, 1] of values from
+        A functional model without a loss: `image_input`, float32 [batch, 28, 28, 1] of values from
         0 to 1, to logits, float32 [batch, 10].
     """
     model: keras.Model = MODELS[hparams.model].keras_model(hparams)
@@ -99,10 +100,10 @@ def input_fn(
 
 
 def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-    """The signatures of the SavedModel.
+    """Return the signatures of the SavedModel.
 
     Args:
-        model: From `keras_model`, or any other from such images to logits.
+        model: From `keras_model`, or another one from such images to logits.
 
     Returns:
         `serving_default`: `image_input`, float32 [n, 28, 28, 1] from 0 to 1.
@@ -153,13 +154,13 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
 
 
 def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The same images in the words of each signature, to compare what these answer.
+    """Return the same images as each signature takes them, to compare their results.
 
     Args:
         features: Images as `serving_default` takes them; they are rounded to 8 bits.
 
     Returns:
-        The argument of each signature; all of them should give the same.
+        The argument of each signature; all of them should give the same results.
     """
     pixels = tf.saturate_cast(tf.round(features * 255), tf.uint8)
     messages = encode(pixels.numpy(), np.zeros(len(pixels), np.int64))

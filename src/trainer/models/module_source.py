@@ -1,4 +1,4 @@
-"""The source files of a model module, found without importing it."""
+"""Search for the source files of a model module, which is not imported for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-# Enough for any module with what it imports beside itself; a loop over more would only take time.
+# The most files of one module; any real one has fewer, and a whole environment would take minutes.
 MOST = 500
 
 
@@ -17,7 +17,7 @@ def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, P
 
     Args:
         name: As in an import statement.
-        path: Where modules are looked for; by default as `python -m trainer` would, started here.
+        path: Folders to search; by default those of `python -m trainer`, started here.
 
     Returns:
         Files by their names below the folder in which the module was found; none if there is no
@@ -27,12 +27,12 @@ def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, P
     if origin is None:
         return {}
     root, own = origin.parent, name.partition(".")[0]
-    # Beside an installed package lie all others, which versions tell apart.
+    # In site-packages every other package lies beside it; hosts compare those by their versions.
     alone = root.name in ("site-packages", "dist-packages")
     found: dict[str, Path] = {}
     waiting = [file for module in _prefixes(name) for file in _files(root, module)]
     if not waiting and origin.is_file():
-        # Compiled.
+        # A compiled module.
         waiting = [origin]
     while waiting and len(found) < MOST:
         file = waiting.pop()
@@ -49,7 +49,9 @@ def source_files(name: str, *, path: Sequence[str] | None = None) -> dict[str, P
 def module_file(name: str, *, path: Sequence[str] | None = None) -> Path | None:
     """Return the source file of a module, or None if there is none.
 
-    Args, as of `source_files`.
+    Args:
+        name: As in an import statement.
+        path: As of `source_files`.
     """
     origin = _origin(name, [str(Path.cwd()), *sys.path] if path is None else path)
     return next(iter(_files(origin.parent, name)), None) if origin else None

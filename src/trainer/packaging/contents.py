@@ -1,6 +1,6 @@
-"""The files of an artifact, be it a folder, an archive or a `.keras` file, and how to read one.
+"""Read the files of an artifact, which may be a folder, an archive or a `.keras` file.
 
-An archive is read without being unpacked; what it may hold is bounded, see `ARCHIVE`.
+An archive is not unpacked for it; `ARCHIVE` limits what it may hold.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ZIP_SIZE = 16 * 2**30
 MOST = 2**30
 # Read as a whole, JSON takes twenty times its size; no model's is a tenth of this.
 MOST_JSON = 2**25
-# What Python's reader is known to raise on damaged zip files.
+# The exceptions that Python's reader raises on damaged zip files.
 DAMAGED_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
@@ -39,13 +39,13 @@ DAMAGED_ZIP = (
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What an artifact holds.
+    """The files of an artifact.
 
     Attributes:
         form: `folder`, `tar.gz`, `tar` or `keras`.
-        sizes: Bytes of each file, by its name relative to the top; hidden ones are left out.
+        sizes: Bytes of each file, by its name relative to the top; hidden files are left out.
         open: Opens a file by its name.
-        name: What errors call the artifact.
+        name: The artifact's name for errors.
     """
 
     form: str
@@ -53,14 +53,18 @@ class Contents:
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
     name: str
 
-    def read(self, name: str) -> bytes:
-        """All bytes of a file that is no larger than 1 GiB, or 32 MiB if it is JSON.
+    def read(self, name: str, *, most: int = MOST) -> bytes:
+        """Return all bytes of a file.
+
+        Args:
+            name: The file.
+            most: Bytes that it may have; JSON may have 32 MiB at most.
 
         Raises:
             UserError: It is larger, or damaged.
         """
         size = self.sizes[name]
-        if size > (MOST_JSON if name.endswith(".json") else MOST):
+        if size > (min(most, MOST_JSON) if name.endswith(".json") else most):
             raise UserError(
                 subject=self.name,
                 problem=f"its {name} of {size / 1e6:.0f} MB is too large to read",
@@ -70,11 +74,11 @@ class Contents:
 
 
 def read_contents(path: Path, *, name: str | None = None) -> Contents:
-    """Look into an artifact.
+    """Return the files of an artifact.
 
     Args:
         path: A folder, a tar file or a `.keras` file.
-        name: What errors call it; by default the path.
+        name: The artifact's name for errors; by default the path.
 
     Raises:
         UserError: It is not there, is no such file, is damaged or is not safe to read.
@@ -111,8 +115,8 @@ def read_contents(path: Path, *, name: str | None = None) -> Contents:
     return _tar(path, name, form="tar.gz" if begins.startswith(b"\x1f\x8b") else "tar")
 
 
-def files(folder: Path) -> dict[str, Path]:
-    """The files of a folder to any depth, links followed, hidden ones left out, by name.
+def files(folder: Path, *, limits: ArchiveLimits = ARCHIVE) -> dict[str, Path]:
+    """Return the files of a folder at any depth, by name; links are followed, hidden ones left out.
 
     Raises:
         UserError: There are too many.
@@ -125,17 +129,17 @@ def files(folder: Path) -> dict[str, Path]:
             path = Path(place, name)
             if path.is_file():
                 found[path.relative_to(folder).as_posix()] = path
-        if len(found) > ARCHIVE.members:
+        if len(found) > limits.members:
             raise UserError(
                 subject=folder,
-                problem=f"has more than {ARCHIVE.members} files",
+                problem=f"has more than {limits.members} files",
                 remedy="name the model's",
             )
     return found
 
 
 def printable(text: str) -> str:
-    """Text from an artifact as a terminal may have it."""
+    """Return text from an artifact without what would control a terminal."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

@@ -1,4 +1,4 @@
-"""What needs TensorFlow: making a SavedModel of a `.keras` file, and loading one to see it work."""
+"""Make a SavedModel of a `.keras` file, and try to load one, both with TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
     """Make a SavedModel of a `.keras` file.
 
     Args:
-        file: What `model.save` wrote. Code in it, such as a lambda's, is not run.
-        folder: Where the SavedModel goes.
-        module: A model module, for the signatures and for layers of its own; None for those that
+        file: A file that `model.save` wrote. Code in it, such as a lambda's, is not run.
+        folder: The folder for the SavedModel.
+        module: A model module, for its signatures and its own layers; None for the signatures that
             Keras gives any model: `serving_default` and `serve`, from the model's inputs.
-        name: What errors call the file.
+        name: The file's name for errors.
 
     Raises:
         UserError: The file is damaged, needs code that is not there, or cannot be exported.
@@ -38,7 +38,7 @@ def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
     try:
         model = keras.models.load_model(file, compile=False)
     except Exception as error:
-        # Keras raises whatever the layers do.
+        # Keras passes on any exception of a layer.
         missing = re.search(r"Could not locate (?:class|function) '(.*?)'", str(error))
         if missing:
             raise UserError(
@@ -77,7 +77,7 @@ def check_loads(folder: Path, *, name: str) -> None:
 
 
 def _first(error: Exception) -> str:
-    # What comes after the first line are objects, and the operations that led there.
+    # The lines after the first list objects and operations.
     lines = str(error).strip().splitlines()
     first = " ".join(lines[0].split())[:300] if lines else repr(error)
     return printable(f"{type(error).__name__}: {first}")

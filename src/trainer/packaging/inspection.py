@@ -1,4 +1,4 @@
-"""`trainer package --inspect`: what an artifact holds, how it is called, and what serves it."""
+"""Inspect an artifact: its models, their signatures, and the containers that serve it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class InspectedModel:
     """A model in an artifact.
 
     Attributes:
-        kind: `saved_model`, `keras`, `mxnet`, or `archive` for a packed one in a folder.
+        kind: `saved_model`, `keras`, `mxnet`, or `archive` for an archive in a folder.
         place: Its folder or file in the artifact; empty for the top.
-        version: The number of its folder, if that is one.
-        by: What wrote it.
-        tags: Of a SavedModel.
-        signatures: How it is called; of an MXNet model the shapes that it is bound to.
-        problem: Why servers do not load it; None where nothing is known against it.
+        version: The number that is its folder's name, if it is one.
+        by: The library that wrote it.
+        tags: The tags of a SavedModel.
+        signatures: Its signatures; for an MXNet model the shapes that it is bound to.
+        problem: The reason why servers do not load it; None if there is none.
     """
 
     kind: str
@@ -52,9 +52,9 @@ class ServingTarget:
     """A container that serves models.
 
     Attributes:
-        name: What it is.
-        takes: Whether it serves this artifact.
-        note: What it wants, where it does not, or how it has it.
+        name: The container's name for people.
+        takes: True if it serves this artifact.
+        note: What it wants instead, or how it has to get it.
     """
 
     name: str
@@ -64,16 +64,16 @@ class ServingTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """What is known of an artifact.
+    """An artifact, as `trainer package --inspect` prints it.
 
     Attributes:
         form: `folder`, `tar.gz`, `tar` or `keras`.
-        files: How many.
-        size: Bytes of all of them, unpacked.
-        models: In it.
-        instead: Where none is, what there is and what was expected.
+        files: The number of its files.
+        size: Bytes of all files, unpacked.
+        models: The models in it.
+        instead: Where it has no model, a text on its files and on what was expected.
         code: Files in `code/`, which serve the model.
-        takers: One for each container that is known here.
+        takers: Each container that serves models, whether it serves this artifact or not.
     """
 
     form: str
@@ -85,12 +85,12 @@ class Artifact:
     takers: tuple[ServingTarget, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON has it; shapes have null for a size that is left open."""
+        """Return the artifact for JSON; in shapes null is a size that is left open."""
         return dataclasses.asdict(self)
 
 
 def inspect(path: Path) -> Artifact:
-    """Look into an artifact, without TensorFlow and without unpacking it.
+    """Inspect an artifact without TensorFlow and without unpacking it.
 
     Args:
         path: A folder, a tar file or a `.keras` file.
@@ -112,7 +112,7 @@ def inspect(path: Path) -> Artifact:
 
 
 def describe(artifact: Artifact, *, name: str) -> list[str]:
-    """The same in lines for people."""
+    """Return the lines that describe an artifact to people."""
     size = artifact.size / 1e6
     lines = [f"{printable(name)}: {artifact.form}, {artifact.files} files, {size:.2f} MB unpacked"]
     for model in artifact.models:
@@ -140,20 +140,22 @@ def describe(artifact: Artifact, *, name: str) -> list[str]:
 
 
 def _model(of: Contents, found: LocatedModel) -> InspectedModel:
-    told: dict[str, Any] = {"kind": found.kind, "place": found.place, "version": found.version}
+    fields: dict[str, Any] = {"kind": found.kind, "place": found.place, "version": found.version}
     try:
         if found.kind == "saved_model":
-            return _saved_model(of, found, told)
+            return _saved_model(of, found, fields)
         if found.kind == "mxnet":
-            return _mxnet(of, told)
+            return _mxnet(of, fields)
         if found.kind == "keras":
-            return _keras(of, found, told)
+            return _keras(of, found, fields)
     except UserError as error:
-        return InspectedModel(**told, by="unknown", problem=str(error).removeprefix(f"{of.name}: "))
-    return InspectedModel(**told, by="unknown", problem="inside another artifact: inspect that")
+        return InspectedModel(
+            **fields, by="unknown", problem=str(error).removeprefix(f"{of.name}: ")
+        )
+    return InspectedModel(**fields, by="unknown", problem="inside another artifact: inspect that")
 
 
-def _saved_model(of: Contents, found: LocatedModel, told: dict[str, Any]) -> InspectedModel:
+def _saved_model(of: Contents, found: LocatedModel, fields: dict[str, Any]) -> InspectedModel:
     name = f"{found.place}/{GRAPH}".lstrip("/")
     with of.open(name) as file:
         graph = saved_model.read(file, of.sizes[name], name=name)
@@ -164,20 +166,20 @@ def _saved_model(of: Contents, found: LocatedModel, told: dict[str, Any]) -> Ins
         problem = str(error)
     by = f"TensorFlow {graph.tensorflow or 'of an unknown version'}"
     return InspectedModel(
-        **told, by=by, tags=graph.tags, signatures=graph.signatures, problem=problem
+        **fields, by=by, tags=graph.tags, signatures=graph.signatures, problem=problem
     )
 
 
-def _keras(of: Contents, found: LocatedModel, told: dict[str, Any]) -> InspectedModel:
+def _keras(of: Contents, found: LocatedModel, fields: dict[str, Any]) -> InspectedModel:
     if found.place:
-        return InspectedModel(**told, by="Keras", problem="inside another artifact: inspect that")
+        return InspectedModel(**fields, by="Keras", problem="inside another artifact: inspect that")
     model = keras_file.read(of)
     call = SignatureDef(name="call", method="", inputs=model.inputs, outputs=())
     by = f"Keras {model.keras or 'of an unknown version'}"
-    return InspectedModel(**told, by=by, signatures=(call,))
+    return InspectedModel(**fields, by=by, signatures=(call,))
 
 
-def _mxnet(of: Contents, told: dict[str, Any]) -> InspectedModel:
+def _mxnet(of: Contents, fields: dict[str, Any]) -> InspectedModel:
     missing = [name for name in (mxnet.PARAMS, mxnet.SHAPES) if name not in of.sizes]
     if missing:
         raise UserError(subject="", problem=f"{missing[0]} is missing")
@@ -190,7 +192,7 @@ def _mxnet(of: Contents, told: dict[str, Any]) -> InspectedModel:
     outputs = [TensorInfo(name=n, dtype=params.dtype, shape=None) for n in symbol.outputs]
     call = SignatureDef(name="forward", method="", inputs=tuple(inputs), outputs=tuple(outputs))
     by = f"MXNet, {len(params.names)} arrays of {params.numbers} numbers"
-    return InspectedModel(**told, by=by, signatures=(call,))
+    return InspectedModel(**fields, by=by, signatures=(call,))
 
 
 def _takers(form: str, models: tuple[InspectedModel, ...]) -> Iterator[ServingTarget]:

@@ -1,4 +1,4 @@
-"""What a `.keras` file says of itself, read without Keras."""
+"""Read the configuration in a `.keras` file without Keras."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class KerasModel:
     """A model as Keras saves it.
 
     Attributes:
-        name: The model's own.
-        keras: The version that wrote it, or an empty text.
-        inputs: As far as its configuration tells them.
+        name: The name that its author gave it.
+        keras: The version of Keras that wrote it, or an empty text.
+        inputs: The inputs that its configuration lists.
     """
 
     name: str

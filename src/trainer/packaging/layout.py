@@ -1,11 +1,11 @@
-"""How a model lies in its folder, and putting it there whole.
+"""Put a model into its folder, in one of several layouts, whole or not at all.
 
     version   DIR/3/saved_model.pb                 TensorFlow Serving, SageMaker
     servo     DIR/export/Servo/3/saved_model.pb    SageMaker's TensorFlow container of old
     flat      DIR/saved_model.pb                   Vertex AI
     tar       DIR/model.tar.gz, with 1/ in it      to be uploaded for SageMaker
 
-The name of the layout, as `--layout` has it, comes first.
+The first column is the value of `--layout`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainer.packaging.locate import CODE, GRAPH, version_of
 from trainer.packaging.tarball import pack
 from trainer.storage import local, unfinished
 
-# Those that add a version to the ones there.
+# The layouts that add a version to those in the folder.
 NUMBERED = ("version", "servo")
 SERVO = "export/Servo"
 ARCHIVE = "model.tar.gz"
@@ -30,13 +30,13 @@ PARTS = ("variables", "assets", "assets.extra")
 def put_model(
     model_dir: Path, layout: str, write: Callable[[Path], None], *, code: Path | None = None
 ) -> Path:
-    """Have a model written, and put it where the layout wants it; nothing is left if that fails.
+    """Write a model and put it where the layout wants it; leave nothing if that fails.
 
     Args:
         model_dir: The model folder.
-        layout: Its name.
+        layout: The value of `--layout`.
         write: Fills a folder with a SavedModel.
-        code: A folder that goes beside the model, as `code`; it replaces the one there.
+        code: A folder to put beside the model as `code`, in place of the one there.
 
     Returns:
         The model's folder, or the archive. That of a new version has one more than the highest
@@ -74,18 +74,18 @@ def put_model(
 
 
 def versions_in(layout: str) -> str:
-    """The folder of versions, relative to the model folder; empty for that itself."""
+    """Return the folder of versions, relative to the model folder; empty for that folder itself."""
     return SERVO if layout == "servo" else ""
 
 
 def next_version(folder: Path) -> int:
-    """One more than the highest version in the folder; 1 in an empty one."""
+    """Return the version after the highest in a folder, or 1."""
     there = (version_of(path.name) for path in folder.iterdir())
     return max((number for number in there if number is not None), default=0) + 1
 
 
 def copy_files(found: dict[str, Path], to: Path) -> None:
-    """Copy files under the names that they have in a folder."""
+    """Copy files into a folder, each under its name in there."""
     for name, file in found.items():
         place = to / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def copy_files(found: dict[str, Path], to: Path) -> None:
 
 def _fill(part: Path, write: Callable[[Path], None], model_dir: Path, code: Path | None) -> None:
     write(part)
-    # Before the model is seen, so that it is never served without.
+    # Before the model appears, so that no server loads it without its code.
     if code:
         _put_code(code, model_dir / CODE)
 
@@ -108,7 +108,7 @@ def _put_code(code: Path, place: Path) -> None:
 
 def _flatten(part: Path, model_dir: Path) -> None:
     """Move a model's files up into the model folder, the one that makes it a model last."""
-    # First, so that it is never seen with the variables of another; the rest is the old model's.
+    # First, so that no server loads the old graph with the new variables.
     (model_dir / GRAPH).unlink(missing_ok=True)
     for name in PARTS:
         shutil.rmtree(model_dir / name, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Which models an artifact holds, and the one that is meant."""
+"""Locate the models in an artifact or a folder, and choose the one that is meant."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from trainer.packaging.contents import Contents, printable
 from trainer.storage import links_to_ancestor
 
 GRAPH = "saved_model.pb"
-LONGEST = 255  # characters in a name of a folder
-# Beside a model, the code that serves it.
+# Characters in the name of a folder.
+LONGEST = 255
+# The folder beside a model with the code that serves it.
 CODE = "code"
 OTHERS = {
     "saved_model.pbtxt": "a SavedModel as text; load it and save it as saved_model.pb",
@@ -31,9 +32,9 @@ class LocatedModel:
     """A model in an artifact.
 
     Attributes:
-        kind: `saved_model`, `keras`, `mxnet`, or `archive` for one that is packed in a folder.
+        kind: `saved_model`, `keras`, `mxnet`, or `archive` for an archive in a folder.
         place: Its folder or file, relative to the top; empty for the top itself.
-        version: The number of its folder, if that is one.
+        version: The number that is its folder's name, if it is one.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class LocatedModel:
 
 
 def version_of(name: str) -> int | None:
-    """Return the version for which servers take a folder of this name; `00000123` is 123.
+    """Return the version that servers see in a folder of this name; `00000123` is 123.
 
     TensorFlow Serving reads a number of 64 bits, and SageMaker's container takes leading zeros off.
     """
@@ -58,7 +59,7 @@ def version_of(name: str) -> int | None:
 
 
 def locate_models(of: Contents) -> list[LocatedModel]:
-    """All models in an artifact, the one nearest to the top first."""
+    """Return all models in an artifact, those nearest to the top first."""
     if of.form == "keras":
         return [LocatedModel(kind="keras", place="")]
     models = []
@@ -82,8 +83,8 @@ def find_saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
     """Yield the folders of SavedModels on disk, in the order of their names.
 
     Args:
-        folder: It and what is below it is looked at, hidden folders and those in a model left out.
-        depth: How many folders down.
+        folder: The folder to search; hidden folders below it and those within a model are left out.
+        depth: Levels of folders to go down.
     """
     if (folder / GRAPH).is_file():
         yield folder
@@ -101,7 +102,7 @@ def find_saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
 
 
 def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
-    """The one model that is meant: of several versions the newest, or the one asked for.
+    """Return the model that is meant: the newest version, or the one asked for.
 
     Raises:
         UserError: There is none, or there are several.
@@ -112,7 +113,7 @@ def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
             subject=of.name,
             problem=f"holds no model: {instead(of.sizes)}",
         )
-    # Versions are those of one model, but not of one that lies in their own folder.
+    # Models in numbered folders side by side are versions of one; a model beside them is another.
     newest = {(model.kind, model.base, model.version is None): model for model in models}
     if len(newest) > 1:
         shown = list(newest.values())[:4]
@@ -145,13 +146,13 @@ def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
 
 
 def inside(of: Contents, place: str) -> dict[str, int]:
-    """The files in a folder of an artifact, by their names in there, with their sizes."""
+    """Return the sizes of the files in a folder of an artifact, by their names in there."""
     prefix = f"{place}/" if place else ""
     return {n.removeprefix(prefix): size for n, size in of.sizes.items() if n.startswith(prefix)}
 
 
 def instead(names: Mapping[str, int]) -> str:
-    """What is there where no model is, and what was expected."""
+    """Return a text on the files of an artifact without a model, and on what was expected."""
     for name in names:
         for end, what in OTHERS.items():
             if name.endswith(end):

@@ -22,7 +22,7 @@ from trainer.config import UserError
 SYMBOL, PARAMS, SHAPES = "model-symbol.json", "model-0000.params", "model-shapes.json"
 LIST = 0x112
 ARRAY = {0xF993FAC8, 0xF993FAC9, 0xF993FACA}
-# With numpy's shapes (the last of the three) a scalar has no sizes; before, none was no array.
+# With NumPy's shapes (the last of the three) an array without sizes is a scalar, before it is none.
 V1, NUMPY = 0xF993FAC8, 0xF993FACA
 BYTES = {0: 4, 1: 8, 2: 2, 3: 1, 4: 4, 5: 1, 6: 8, 7: 1, 8: 2, 9: 2, 10: 4, 11: 8, 12: 2}
 DTYPES = {0: "float32", 1: "float64", 2: "float16", 12: "bfloat16"}
@@ -47,9 +47,9 @@ class Params:
     """Weights.
 
     Attributes:
-        names: Such as `arg:fc1_weight` or `aux:bn_moving_mean`.
-        numbers: How many they are together.
-        dtype: Of the first of them.
+        names: Names such as `arg:fc1_weight` or `aux:bn_moving_mean`.
+        numbers: The count of numbers in all arrays.
+        dtype: The type of the first array.
     """
 
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class Params:
 
 
 class _DamagedError(Exception):
-    """The bytes are no such file."""
+    """Bytes that are not those of an MXNet file."""
 
 
 def read_symbol(raw: bytes, *, name: str) -> Symbol:
@@ -144,11 +144,11 @@ def check(symbol: Symbol, params: Params, shapes: Mapping[str, Any], *, name: st
 
 
 def checkpoint(prefix: Path, *, epoch: int | None) -> tuple[Path, Path]:
-    """The two files of a checkpoint.
+    """Return the two files of a checkpoint: symbol and parameters.
 
     Args:
-        prefix: What both names begin with.
-        epoch: Which one; None for the last.
+        prefix: The path with which both names begin.
+        epoch: The epoch that the parameters are from; None for the last.
 
     Raises:
         UserError: They are not there.
@@ -176,7 +176,7 @@ def checkpoint(prefix: Path, *, epoch: int | None) -> tuple[Path, Path]:
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """`data=1,28,28,1` as names and shapes, or a UserError."""
+    """Return names and shapes from texts such as `data=1,28,28,1`, or raise a UserError."""
     shapes: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, equals, sizes = text.partition("=")
@@ -196,12 +196,12 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def shapes_json(shapes: Mapping[str, Sequence[int]]) -> str:
-    """What `model-shapes.json` holds."""
+    """Return the text of `model-shapes.json`."""
     return json.dumps([{"name": name, "shape": list(shape)} for name, shape in shapes.items()])
 
 
 def _skip_array(file: IO[bytes]) -> tuple[int, str]:
-    """How many numbers an array has, and of what type."""
+    """Return the count of numbers in an array, and their type, and go on to its end."""
     (magic,) = _numbers(file, "<I")
     if magic not in ARRAY:
         raise _DamagedError

@@ -1,10 +1,10 @@
-"""`trainer package`: makes the `model.tar.gz` of a model, or tells what one holds.
+"""Pack a model as `model.tar.gz`, or print what an artifact holds: `trainer package`.
 
     trainer package --source runs/mnist/model --out model.tar.gz --code my_code
     trainer package --framework mxnet --source mlp --input-shape data=1,28,28,1
     trainer package --inspect model.tar.gz
 
-Only a `.keras` file needs TensorFlow.
+TensorFlow is imported for a `.keras` file only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trainer.packaging.user_code import code_files
 from trainer.runtime import output
 from trainer.storage import is_remote, local_path
 
-# Flags that mean nothing for the other framework.
+# Flags that only one framework has.
 ONLY = {"tensorflow": ("version", "layout", "module"), "mxnet": ("epoch", "input_shape")}
 
 
@@ -34,8 +34,8 @@ def run(args: PackageOptions, *, as_json: bool) -> None:
     """Pack a model, or print what an artifact holds.
 
     Args:
-        args: What to do.
-        as_json: Print an inspected artifact as JSON.
+        args: The parsed options.
+        as_json: True to print an inspected artifact as JSON.
 
     Raises:
         UserError: An option or the model is not as it should be; nothing was written.

@@ -1,4 +1,4 @@
-"""The options of `trainer package`, apart from the modules that carry them out."""
+"""The options of `trainer package`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL, ARCHIVE, MXNET = "model", "archive", "MXNet"
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
 class PackageOptions:
-    """What to pack, or what to inspect."""
+    """A model to pack, or an artifact to inspect."""
 
     source: str | None = option(
         None, "SavedModel, folder of versions, export/Servo, .keras file or model.tar.gz; for "

@@ -1,4 +1,4 @@
-"""From whatever holds a model to a SavedModel on disk that servers load."""
+"""Prepare a SavedModel on disk that servers load, from whatever holds a model."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from trainer.storage import unfinished, unpack
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedModel:
-    """A SavedModel.
+    """A SavedModel on disk.
 
     Attributes:
         files: Its files, by their names in its folder.
-        version: The number it had, if it had one.
-        graph: What it says of itself.
-        code: The folder of what serves it, if that is beside it.
-        origin: What it was made of, for people.
+        version: The number that its folder had as a name, if it had one.
+        graph: The graph that servers load.
+        code: The folder of the code that serves it, if there is one beside it.
+        origin: The artifact that it was made of, for people.
     """
 
     files: dict[str, Path]
@@ -48,10 +48,10 @@ def prepare_model(
     Args:
         source: A SavedModel folder, a folder of versions, `export/Servo`, a `.keras` file, a
             `model.tar.gz` with one of these in it, or a folder that holds just one of all these.
-        name: What errors call it.
-        version: Which of several versions; None for the newest.
+        name: The source's name for errors.
+        version: The version to take; None for the newest.
         module: See `convert`.
-        scratch: Where a temporary folder is made, if one is needed.
+        scratch: The folder in which a temporary folder is made, if one is needed.
 
     Yields:
         The SavedModel, as long as the block lasts.
@@ -82,11 +82,11 @@ def prepare_model(
             )
         if model.kind == "keras":
             if of.form != "keras":
-                # Keras reads what it needs of it, and sees no damage elsewhere.
+                # Keras reads only the parts that it needs, and misses damage elsewhere.
                 read_contents(place, name=f"{name}: {model.place}")
             convert(place, work / "saved_model", module=module, name=name)
             place = work / "saved_model"
-        # Named by itself, also as `.`
+        # The source may be a numbered folder itself, also as `.`.
         if number is None:
             number = version_of(place.absolute().name)
         if version is not None and number is not None and number != version:

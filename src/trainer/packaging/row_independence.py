@@ -1,8 +1,8 @@
-"""Whether a model computes each row by itself, found by trying, and the mark that says so.
+"""Try whether a model computes each row by itself, and mark its SavedModel if it does.
 
 Only then may a server put the rows of several requests into one call, or cut a request in pieces.
-The mark is a file in the SavedModel's folder that other servers pass over; it names the graph that
-was tried, so that it says nothing of another graph that is put in its place.
+The mark is a file in the SavedModel's folder, which other servers ignore. It holds the digest of
+the graph that was tried, so that it does not count for another graph that is put in its place.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ import numpy as np
 
 from trainer.packaging.locate import GRAPH
 
-# TensorFlow Serving reads one file in there, by a name of its own.
+# TensorFlow Serving reads one file in assets.extra, which has another name.
 MARK = Path("assets.extra/row_independence.json")
-# Kernels for another number of rows round otherwise. Of an output's largest value.
+# Tolerated difference relative to an output's largest value: kernels for another number of rows
+# round differently.
 SAME = 1e-4
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class RowBehavior(Enum):
-    """Result of a trial."""
+    """Result of trying rows alone and together."""
 
     INDEPENDENT = "each row is computed by itself"
     DEPENDENT = "the answer for a row changes with the rows beside it"
@@ -34,15 +35,15 @@ class RowBehavior(Enum):
 
 
 def try_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> RowBehavior:
-    """Compare the answers for rows alone with those for the same rows together.
+    """Compare the results for rows alone with those for the same rows together.
 
     Args:
         call: The model.
-        rows: For each input, as many rows; they should differ.
+        rows: Rows for each input, for all as many; they should differ from each other.
     """
     count = len(next(iter(rows.values())))
     alone = [call({name: value[i : i + 1] for name, value in rows.items()}) for i in range(count)]
-    # In another order and each twice, as a rank or a count of equal rows would not show otherwise.
+    # Also in reverse and each twice, which shows models that rank rows or count equal ones.
     orders = [list(range(count)), [*range(count), *reversed(range(count))]]
     for order in orders:
         together = call({name: value[order] for name, value in rows.items()})

@@ -14,10 +14,10 @@ def save_model(
 ) -> None:
     """Write a SavedModel with these signatures, from a device whose files are this machine's."""
     holder = tf.Module()
-    # What the signatures compute with must hang on the object that is saved.
+    # TensorFlow saves only the variables that the saved object refers to.
     holder.model = model
     options = tf.saved_model.SaveOptions(experimental_io_device=device)
     tf.saved_model.save(holder, str(folder), signatures=signatures, options=options)
-    # TensorFlow makes this for assets; an empty one says nothing.
+    # TensorFlow makes this folder even if there are no assets.
     if not any((folder / "assets").glob("*")):
         shutil.rmtree(folder / "assets", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a SavedModel says of itself, read without TensorFlow.
+"""Read the signatures, tags and assets of a SavedModel without TensorFlow.
 
 TensorFlow's own classes for these messages cost its whole import, 2.3 s; the few fields that
 matter are read here in a millisecond. Their numbers are those of tensorflow/core/protobuf:
@@ -24,9 +24,9 @@ DTYPES = {
     19: "float16", 20: "resource", 21: "variant", 22: "uint32", 23: "uint64",
 }
 # fmt: on
-# No model's signatures take a hundredth of this.
+# Bytes to read at most; no model's signatures take a hundredth of this.
 MOST = 2**26
-# What the loader calls for itself.
+# Signatures that TensorFlow's loader calls for itself begin with this.
 INTERNAL = "__saved_model_"
 # The collection in which TensorFlow 1 lists assets, each in an AnyList.
 ASSETS = "saved_model_assets"
@@ -38,9 +38,9 @@ class TensorInfo:
     """An argument or a result of a signature.
 
     Attributes:
-        name: What callers name it.
+        name: Its name for callers.
         dtype: Its type, `string` for bytes.
-        shape: None for a size that is left open; None itself if even the rank is.
+        shape: Its sizes, None for one that is left open; None if even the rank is.
     """
 
     name: str
@@ -73,11 +73,11 @@ class SignatureDef:
 
 @dataclass(frozen=True, kw_only=True)
 class MetaGraph:
-    """What `saved_model.pb` says.
+    """The graph in `saved_model.pb` that servers load.
 
     Attributes:
-        tags: Of the graph that is served: `serve`, if there is one.
-        tensorflow: The version that wrote it, or an empty text.
+        tags: Its tags, among them `serve` if servers are to load it.
+        tensorflow: The version of TensorFlow that wrote it, or an empty text.
         signatures: Sorted by name.
         assets: The files in `assets/` that the graph refers to.
     """
@@ -93,8 +93,8 @@ def read(file: IO[bytes], size: int, *, name: str) -> MetaGraph:
 
     Args:
         file: The file, at its begin.
-        size: Of the file.
-        name: What errors call it.
+        size: The file's size in bytes.
+        name: The file's name for errors.
 
     Raises:
         UserError: It is no SavedModel, or a damaged one.
@@ -113,8 +113,8 @@ def parse(raw: bytes, *, name: str) -> MetaGraph:
     """Read a `saved_model.pb`.
 
     Args:
-        raw: The file.
-        name: What errors call it.
+        raw: The bytes of the file.
+        name: The file's name for errors.
 
     Raises:
         UserError: It is no SavedModel, or a damaged one.
@@ -140,9 +140,9 @@ def check(graph: MetaGraph, names: Iterable[str], *, name: str) -> None:
     """Raise a UserError unless a server can load and call the model.
 
     Args:
-        graph: From its `saved_model.pb`.
+        graph: The graph in its `saved_model.pb`.
         names: The files in the folder of that file.
-        name: What errors call the folder.
+        name: The folder's name for errors.
     """
     if SERVE not in graph.tags:
         tags = ", ".join(graph.tags) or "none"
@@ -253,20 +253,20 @@ def _shape(raw: bytes, span: tuple[int, int]) -> tuple[int | None, ...] | None:
 
 
 def _entry(raw: bytes, span: tuple[int, int]) -> tuple[str, tuple[int, int]]:
-    """Key and value of an entry of a map."""
+    """Return key and value of an entry of a map."""
     found = dict(_messages(raw, span))
     return _text(raw, found.get(1, (0, 0))), found.get(2, (0, 0))
 
 
 def _messages(raw: bytes, span: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The fields that are messages or texts: number and span."""
+    """Yield number and span of each field that is a message or a text."""
     for number, wire, start, stop in fields(raw, *span):
         if wire == BYTES:
             yield number, (start, stop)
 
 
 def _inside(raw: bytes, span: tuple[int, int], *path: int) -> list[tuple[int, int]]:
-    """The fields of this path, from the outermost message to the innermost."""
+    """Return the spans of the fields that a path of numbers leads to, outermost number first."""
     spans = [span]
     for number in path:
         spans = [part for at in spans for key, part in _messages(raw, at) if key == number]

@@ -17,8 +17,8 @@ def inputs_of(exported: Any, features: Any, *, written: Any = None) -> Inputs | 
     Args:
         exported: The signature of a loaded SavedModel, which takes inputs by name.
         features: A tensor, or a dictionary, list or tuple of tensors.
-        written: The function that the signature was made of; it tells the order of its inputs,
-            which a list or tuple of features needs.
+        written: The function that the signature was made of; a list or tuple of features is
+            matched with its inputs in their order there.
     """
     specs: Mapping[str, tf.TensorSpec] = exported.structured_input_signature[1]
     if isinstance(features, Mapping):

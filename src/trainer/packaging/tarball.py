@@ -1,4 +1,4 @@
-"""Writing `model.tar.gz`: the same bytes for the same files, and whole or not there at all."""
+"""Write `model.tar.gz`: the same bytes for the same files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path, PurePosixPath
 from trainer.config import UserError
 from trainer.storage import move_file, unfinished
 
-# 9, Python's default, takes three times as long for weights, and saves nothing.
+# Python's default, 9, takes three times as long for weights and makes no smaller file.
 LEVEL = 6
-# The first of 1980: of what is as old as 1970, tar warns.
+# The first day of 1980; tar warns of files from 1970.
 TIME = 315_532_800
 
 
 def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
     """Write a gzipped tar file.
 
-    Names are sorted; times, owners and the order of the disk leave no trace in it.
+    Names are sorted; times, owners and the order on disk leave no trace in it.
 
     Args:
-        out: Where; a file there is replaced.
-        files: What goes in, by name: a file, or bytes.
+        out: The file to write, or to replace.
+        files: A file or bytes for each name in the archive.
 
     Returns:
         `out`.

@@ -1,4 +1,4 @@
-"""What goes into `code/` of an artifact, checked as far as can be without running it."""
+"""Check the code that goes into an artifact, without running it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SCRIPT = "inference.py"
 
 
 def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
-    """The files of a code folder, by name.
+    """Return the files of a code folder, by name.
 
     Args:
-        folder: What `--code` names.
-        handlers: Whether it is for SageMaker's TensorFlow container, which wants an inference.py
-            with `handler`, or `input_handler` and `output_handler`.
+        folder: The folder that `--code` names.
+        handlers: True for SageMaker's TensorFlow container, which wants an inference.py with
+            `handler`, or `input_handler` and `output_handler`.
 
     Raises:
         UserError: It is no folder, is empty, or the container would not start with it.
@@ -55,7 +55,7 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
             subject=f"--code {folder}",
             problem=f"{SCRIPT}: {error.strerror}",
         ) from None
-    # What a star brings is known only once it runs.
+    # The names that a star imports are known only once the module runs.
     both = {"input_handler", "output_handler"}
     if not names & {"handler", "*"} and not both <= names:
         raise UserError(
@@ -66,7 +66,7 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """What a module defines or imports, at its top or under an `if`, `try` or `with` there."""
+    """Yield the names that a module defines at its top level, also under `if`, `try` or `with`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name

@@ -5,10 +5,10 @@ import pytest
 from made_models import keras_file, member, saved_model, tar
 
 from trainer.config.errors import UserError
-from trainer.packaging import contents as module
 from trainer.packaging.contents import files, read_contents
 from trainer.packaging.keras_file import read as keras_model
 from trainer.packaging.prepare import prepare_model
+from trainer.storage.archive import ArchiveLimits
 
 
 def test_a_folder_an_archive_and_a_keras_file_are_read_alike(tmp_path):
@@ -60,18 +60,17 @@ def test_a_link_to_the_folder_itself_is_not_followed(tmp_path):
     assert list(files(tmp_path)) == ["a"]
 
 
-def test_links_that_lead_to_each_other_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "ARCHIVE", module.ArchiveLimits(members=30))
+def test_links_that_lead_to_each_other_end(tmp_path):
     for name, other in (("x", "y"), ("y", "x")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text("")
         (tmp_path / name / "to").symlink_to(tmp_path / other)
     with pytest.raises(UserError, match="has more than 30 files"):
-        files(tmp_path)
+        files(tmp_path, limits=ArchiveLimits(members=30))
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "expected"),
     [
         (b"BZh91AY", "expected a tar file packed with gzip"),
         (b"\xfd7zXZ\0", "expected a tar file packed with gzip"),
@@ -81,9 +80,9 @@ def test_links_that_lead_to_each_other_end(tmp_path, monkeypatch):
         (b"", "not a whole tar file"),
     ],
 )
-def test_what_is_no_artifact_is_told_in_one_line(tmp_path, raw, told):
+def test_what_is_no_artifact_is_an_error_of_one_line(tmp_path, raw, expected):
     (tmp_path / "model.tar.gz").write_bytes(raw)
-    with pytest.raises(UserError, match=told) as caught:
+    with pytest.raises(UserError, match=expected) as caught:
         read_contents(tmp_path / "model.tar.gz", name="--source x")
     assert str(caught.value).startswith("--source x: ")
     assert "\n" not in str(caught.value)
@@ -109,14 +108,14 @@ def test_a_keras_file_with_a_damaged_or_cut_part_is_refused(tmp_path):
     raw = path.read_bytes()
     place = raw.index(b"weightsw") + 50
     path.write_bytes(raw[:place] + b"#" + raw[place + 1 :])
-    told = r"not a whole \.keras file: its model\.weights\.h5 is damaged"
-    with pytest.raises(UserError, match=told):
+    expected = r"not a whole \.keras file: its model\.weights\.h5 is damaged"
+    with pytest.raises(UserError, match=expected):
         read_contents(path)
     archive = tar(tmp_path / "packed/a.tar.gz", member("net.keras", path.read_bytes()))
     (tmp_path / "folder").mkdir()
     shutil.copy(path, tmp_path / "folder")
     for source in (archive, tmp_path / "folder"):
-        with pytest.raises(UserError, match=told), prepare_model(source, name="--source x"):
+        with pytest.raises(UserError, match=expected), prepare_model(source, name="--source x"):
             pass
     path.write_bytes(raw[:-10])
     with pytest.raises(UserError, match=r"not a whole \.keras file"):
@@ -130,11 +129,10 @@ def test_a_zip_file_without_a_model_is_told_apart(tmp_path):
         read_contents(tmp_path / "a.keras")
 
 
-def test_a_file_that_is_too_large_to_be_read_is_not_read(tmp_path, monkeypatch):
+def test_a_file_that_is_too_large_to_be_read_is_not_read(tmp_path):
     archive = tar(tmp_path / "a.tar.gz", member("saved_model.pb", bytes(1000)))
-    monkeypatch.setattr(module, "MOST", 999)
     with pytest.raises(UserError, match="too large to read"):
-        read_contents(archive).read("saved_model.pb")
+        read_contents(archive).read("saved_model.pb", most=999)
 
 
 def test_json_that_would_fill_memory_is_not_read(tmp_path):

@@ -64,8 +64,8 @@ def test_a_model_that_refers_to_a_file_that_is_missing_is_taken_by_nobody(tmp_pa
 
     assert inspect(place()).models[0].problem == "1: its asset assets/vocab.txt is missing"
     assert not takers(place())
-    told = r"its asset assets/vocab\.txt is missing"
-    with pytest.raises(UserError, match=told), prepare_model(place(), name="--source x"):
+    expected = r"its asset assets/vocab\.txt is missing"
+    with pytest.raises(UserError, match=expected), prepare_model(place(), name="--source x"):
         pass
     (model / "assets").mkdir()
     (model / "assets/vocab.txt").write_text("yes")
@@ -109,16 +109,16 @@ def test_an_mxnet_model_is_told_with_its_inputs(net, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "raw", "told"),
+    ("name", "raw", "expected"),
     [
         ("model-0000.params", MXNET_PARAMS[:90], "model-0000.params: damaged"),
         ("model-shapes.json", b"{", "model-shapes.json: expected"),
         ("model-shapes.json", b'[{"name": "x", "shape": [1]}]', "the inputs of"),
     ],
 )
-def test_what_is_wrong_with_an_mxnet_model_is_told(net, name, raw, told):
+def test_what_is_wrong_with_an_mxnet_model_is_named(net, name, raw, expected):
     (net / name).write_bytes(raw)
-    assert told in inspect(net).models[0].problem
+    assert expected in inspect(net).models[0].problem
 
 
 def test_an_mxnet_model_without_its_shapes_is_not_whole(net):
@@ -146,12 +146,12 @@ def test_code_and_several_models_are_told_and_all_of_it_is_json(tmp_path):
     (tmp_path / "code").mkdir()
     (tmp_path / "code/inference.py").write_text("")
     artifact = inspect(tmp_path)
-    told = json.loads(json.dumps(artifact.as_dict()))
-    assert [model["place"] for model in told["models"]] == ["a/1", "a/2", "b/1"]
-    assert told["models"][0]["signatures"][0]["inputs"] == [
+    expected = json.loads(json.dumps(artifact.as_dict()))
+    assert [model["place"] for model in expected["models"]] == ["a/1", "a/2", "b/1"]
+    assert expected["models"][0]["signatures"][0]["inputs"] == [
         {"name": "inputs", "dtype": "float32", "shape": [None, 4]}
     ]
-    assert told["code"] == ["inference.py"]
+    assert expected["code"] == ["inference.py"]
     assert "code: inference.py" in describe(artifact, name="x")
 
 

@@ -38,6 +38,6 @@ def test_a_model_without_input_layers_tells_none(tmp_path):
     "config",
     ["{", [], {}, {"config": []}, {"config": {"layers": [{"class_name": "InputLayer"}]}}],
 )
-def test_a_damaged_configuration_is_told_in_one_line(tmp_path, config):
+def test_a_damaged_configuration_is_an_error_of_one_line(tmp_path, config):
     with pytest.raises(UserError, match="damaged: its configuration is not that of Keras"):
         read(written(tmp_path / "a.keras", config))

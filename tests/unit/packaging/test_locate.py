@@ -85,7 +85,7 @@ def test_a_model_beside_versions_is_not_one_of_them(tmp_path, place, version):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("readme.txt", r"expected saved_model\.pb, a \.keras file or model\.tar\.gz, found readme"),
         ("1/saved_model.pbtxt", r"1/saved_model\.pbtxt is a SavedModel as text"),
@@ -96,10 +96,10 @@ def test_a_model_beside_versions_is_not_one_of_them(tmp_path, place, version):
         ("a\n.h5", r"a\\n\.h5 is a Keras HDF5 file"),
     ],
 )
-def test_what_holds_no_model_says_what_it_holds(tmp_path, name, told):
+def test_what_holds_no_model_says_what_it_holds(tmp_path, name, expected):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")
-    with pytest.raises(UserError, match=f"holds no model: .*{told}") as caught:
+    with pytest.raises(UserError, match=f"holds no model: .*{expected}") as caught:
         choose_model(read_contents(tmp_path))
     assert str(caught.value).isprintable()
 

@@ -37,15 +37,15 @@ def test_scalars_of_numpy_shapes_are_read():
 
 
 @pytest.mark.parametrize(
-    ("shapes", "told"),
+    ("shapes", "expected"),
     [
         ({}, "neither a weight nor an --input-shape for data"),
         ({"dat": (1, 3)}, "--input-shape dat: the inputs of m are data"),
         ({"data": (1, 3), "fc_bias": (2,)}, "--input-shape fc_bias: the inputs of m are data"),
     ],
 )
-def test_inputs_that_do_not_fit_the_network_are_told(shapes, told):
-    with pytest.raises(UserError, match=told):
+def test_inputs_that_do_not_fit_the_network_are_refused(shapes, expected):
+    with pytest.raises(UserError, match=expected):
         check(SYMBOL, PARAMS, shapes, name="m")
 
 

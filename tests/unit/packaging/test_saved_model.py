@@ -46,11 +46,11 @@ def test_references_of_tensorflow_1_and_new_types_have_names():
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "expected"),
     [(b"", "no graph"), (b"text of some kind", "not its protocol"), (number(1, 1), "no graph")],
 )
-def test_what_is_no_saved_model_is_told_in_one_line(raw, told):
-    with pytest.raises(UserError, match=f"^m: damaged, or no SavedModel: .*{told}"):
+def test_what_is_no_saved_model_is_an_error_of_one_line(raw, expected):
+    with pytest.raises(UserError, match=f"^m: damaged, or no SavedModel: .*{expected}"):
         parse(raw, name="m")
 
 
@@ -68,7 +68,7 @@ def test_damaged_graphs_are_read_or_refused(data):
 
 
 @pytest.mark.parametrize(
-    ("raw", "names", "told"),
+    ("raw", "names", "expected"),
     [
         (graph("s", tags=("train", "gpu")), WHOLE, "its tags are train, gpu; servers load what"),
         (graph("s", tags=()), WHOLE, "its tags are none"),
@@ -82,8 +82,8 @@ def test_damaged_graphs_are_read_or_refused(data):
         ),
     ],
 )
-def test_what_no_server_loads_is_refused(raw, names, told):
-    with pytest.raises(UserError, match=f"^m: .*{told}"):
+def test_what_no_server_loads_is_refused(raw, names, expected):
+    with pytest.raises(UserError, match=f"^m: .*{expected}"):
         check(parse(raw, name="m"), names, name="m")
 
 

@@ -27,7 +27,7 @@ def test_handlers_are_found_however_they_are_defined(tmp_path, script):
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         ("def input_handler(data, context): ...\n", "has no function handler, nor input_handler"),
         ("def handler(:\n", r"inference\.py: invalid syntax"),
@@ -38,10 +38,10 @@ def test_handlers_are_found_however_they_are_defined(tmp_path, script):
     ],
 )
 def test_a_script_that_the_container_could_not_use_is_refused_without_running_it(
-    tmp_path, script, told
+    tmp_path, script, expected
 ):
     (tmp_path / "inference.py").write_text(script)
-    with pytest.raises(UserError, match=f"--code {tmp_path}: .*{told}") as caught:
+    with pytest.raises(UserError, match=f"--code {tmp_path}: .*{expected}") as caught:
         code_files(tmp_path, handlers=True)
     assert "\n" not in str(caught.value)
     assert list(code_files(tmp_path, handlers=False)) == ["inference.py"]
