@@ -1,4 +1,4 @@
-"""The settings that all hosts of a job must have alike, as each of them states them to the others.
+"""Settings that all hosts of a job must have alike, as each of them states them to the others.
 
 Every field of `Job` and `Hparams` is in one of the four lists below; a test sees to that. What a
 host states is text for people, and digests to compare: a secret is neither sent nor printed.
@@ -24,24 +24,25 @@ from trainer.runtime import installed_version, output, precision
 if TYPE_CHECKING:
     from trainer.config import Split
 
-# What all must have alike: the loop is the same in every process, and whoever steps, reads,
-# evaluates or saves at another time than the others makes them wait for ever, or learns otherwise.
+# Fields that all hosts must have alike: every process runs the same loop. A process that steps,
+# reads, evaluates or saves at another time than the others makes them wait for ever, or learns
+# something else.
 ALIKE = (
-    # Of the model and how it learns.
+    # The model and how it learns.
     *("model", "dropout", "batch_size", "optimizer", "learning_rate", "schedule", "warmup"),
     *("momentum", "beta_1", "beta_2", "epsilon", "weight_decay", "label_smoothing", "seed"),
-    # How long, and when they meet.
+    # How long it trains, and when the processes meet.
     *("steps", "epochs", "target_accuracy", "eval_every", "checkpoint_every", "log_every"),
     *("steps_per_call", "keep", "restarts"),
-    # The order of examples: data that is kept in memory is read in another one.
+    # The order of examples: data that is kept in memory is read in another order.
     *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
-    # How the work is shared.
+    # How the processes share the work.
     *("distribution", "scaling", "scaling_epochs", "compression", "autotune", "deterministic"),
     "import_model",
 )
-# What is compared by what it holds or comes to: hosts may name it otherwise.
+# Fields that are compared by their content, as hosts may use other names for the same.
 BY_CONTENT = ("module", "hp", "train", "test", "precision", "cluster", "gpus")
-# What only the chief's host acts upon, or what is each host's own.
+# Fields that only the chief's host acts upon, or that are each host's own.
 PER_HOST = (
     # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
@@ -50,37 +51,47 @@ PER_HOST = (
     *("threads", "processes_per_host", "verbosity", "device", "gpu_expected"),
     # The platform, and what it makes of signals and failures.
     *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
-    # Hosts that have another port never meet; those with another secret are refused, and it is
-    # never stated.
+    # Hosts with different ports never meet. The coordinator refuses hosts with another secret,
+    # which is never stated.
     *("port", "start_timeout", "secret"),
 )
-# A field that is made of other fields.
+# A field that consists of other fields.
 GROUPS = ("hparams",)
 
 HP = "--hp "
 VERSIONS = ("trainer", "TensorFlow", "Keras", *strategy_packages(), "Python")
-LISTS = ("hosts that train", "parameter servers", "ports of the hosts")
+TRAINING_HOSTS, PARAMETER_SERVERS, PORTS = "training_hosts", "parameter_servers", "ports"
+GPUS_PER_PROCESS = "gpus_per_process"
+CLUSTER = (TRAINING_HOSTS, PARAMETER_SERVERS, PORTS)
 DATA = ("--train", "--test")
+# The words by which people read of settings that no flag sets.
+LABELS = {
+    TRAINING_HOSTS: "hosts that train",
+    PARAMETER_SERVERS: "parameter servers",
+    PORTS: "ports of the hosts",
+    GPUS_PER_PROCESS: "GPUs for each process",
+}
 
 
 def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) -> HostSettings:
-    """Return what this host has to state.
+    """Return what this host states of the job.
 
     Args:
-        job: As this host sees it.
-        member: This host.
-        name: What it is called.
+        job: The job, as this host sees it.
+        member: This host's place among the members.
+        name: The name of this host.
         env: The environment of its processes.
     """
     host = f"{name} ({member.task})"
     if plan.is_single_host(job):
         return HostSettings(host=host)
     values = versions(spec_of(job))
-    counts = plain(len(plan.training_hosts(job))), plain(len(job.cluster.ps))
-    values |= dict(zip(LISTS, (*counts, _ports(job)), strict=True))
-    # Compared apart: hosts may have other devices.
+    values[TRAINING_HOSTS] = plain(len(plan.training_hosts(job)))
+    values[PARAMETER_SERVERS] = plain(len(job.cluster.ps))
+    values[PORTS] = _ports(job)
+    # The default precision is compared apart, as hosts may have other devices.
     values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
-    values["GPUs for each process"] = _gpus(job)
+    values[GPUS_PER_PROCESS] = _gpus(job)
     values["--precision"] = None
     if job.hparams.precision and member.role != "evaluator":
         values["--precision"] = plain(job.hparams.precision)
@@ -92,8 +103,8 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
         values |= dict.fromkeys(DATA)
     own = job.hparams.precision or member.role in ("ps", "evaluator")
     if member.role == "ps":
-        # It holds variables; what they are for is the chief's to know.
-        kept = ("--distribution", *LISTS, *VERSIONS)
+        # A parameter server only holds variables: what they are for is the chief's business.
+        kept = ("--distribution", *CLUSTER, *VERSIONS)
         values = {key: value if key in kept else None for key, value in values.items()}
     return HostSettings(
         host=host,
@@ -104,7 +115,7 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
 
 
 def flags(job: Job) -> dict[str, Value]:
-    """Return what a complete job says by the flags that all must have alike, and its module."""
+    """Return the flags of a complete job that all hosts must have alike, and its module."""
     values: dict[str, Value] = {}
     for each in ALIKE:
         held = job if hasattr(job, each) else job.hparams
@@ -116,7 +127,7 @@ def flags(job: Job) -> dict[str, Value]:
 
 
 def versions(strategy: StrategySpec) -> dict[str, Value | None]:
-    """Return the versions that count."""
+    """Return the versions of the packages that must be alike on all hosts."""
     found: dict[str, str | None] = {
         "trainer": __version__,
         "TensorFlow": installed_version("tensorflow", "tensorflow-cpu"),
@@ -130,7 +141,7 @@ def versions(strategy: StrategySpec) -> dict[str, Value | None]:
 
 
 def _ports(job: Job) -> Value | None:
-    """Return where the list of hosts has TensorFlow's servers; names may lead there otherwise."""
+    """Return the ports of TensorFlow's servers; the hosts' names may differ from list to list."""
     if not spec_of(job).has_tf_servers:
         return None
     found = [(each.task, str(network.split_address(each.address)[1])) for each in plan.members(job)]
@@ -139,7 +150,7 @@ def _ports(job: Job) -> Value | None:
 
 
 def _gpus(job: Job) -> Value | None:
-    """Return the GPUs of a process: those that sum gradients need the same kind of device."""
+    """Return the GPUs of a process: processes that sum gradients need the same kind of device."""
     count = spec_of(job).gpus_per_process(job, plan.training_processes(job))
     return None if count is None else plain(count)
 
@@ -158,27 +169,27 @@ def _module(job: Job) -> Value:
 
 
 def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
-    """Yield the data that this host reads, and None for what only others read.
+    """Yield the data that this host reads, and None for data that only others read.
 
     Raises:
-        UserError: It is not there.
+        UserError: There is no such data.
     """
     served = spec_of(job).coordinated
     first = member.id == plan.members(job)[0].id
     trains = member.role in ("chief", "worker")
-    # Hosts that have each a share of the data have each other files.
+    # Where each host has a share of the data, each has different files.
     yield "--train", _files(job, "train") if trains and job.shard_by != "host" else None
     tests = first or member.role == "evaluator" or (trains and not served)
     yield "--test", _files(job, "test") if tests and job.shard_by != "host" else None
 
 
 def _files(job: Job, split: Split) -> Value:
-    """Return what is known of a split's files.
+    """Return the fingerprint of a split's files.
 
     Raises:
         UserError: There are none.
     """
-    # With NumPy, which only a job on several hosts needs here.
+    # Imported late: it imports NumPy, which only a job on several hosts needs here.
     from trainer.data import fingerprint_of, selection
     from trainer.storage import is_remote, local_path
 
@@ -189,7 +200,7 @@ def _files(job: Job, split: Split) -> Value:
     job = dataclasses.replace(job, train=given["train"], test=given["test"])
     paths: Sequence[str] = job.train
     if split == "test":
-        # What is in a store is looked for the split when it is here.
+        # Data in a store is searched for the split once it has been copied here.
         away = any(map(is_remote, job.train)) and not job.test
         paths = job.train if away else selection.test_paths(job)
     own = job.module != Job.module
@@ -202,7 +213,7 @@ def _files(job: Job, split: Split) -> Value:
 
 
 def _default_precision(job: Job, member: Member, env: Mapping[str, str]) -> str | None:
-    # The coordinator of parameter servers and workers sees no GPU.
+    # The chief that coordinates parameter servers and workers gets no GPU.
     first = member.id == plan.members(job)[0].id
-    seen = 0 if spec_of(job).coordinated and first else job.gpus
-    return precision.of_host(gpus=seen, env=env)
+    gpus = 0 if spec_of(job).coordinated and first else job.gpus
+    return precision.of_host(gpus=gpus, env=env)

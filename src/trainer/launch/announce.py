@@ -1,4 +1,4 @@
-"""A mistake that one host finds by itself, announced to the others, who would else wait for it."""
+"""Announcement of a mistake that one host finds by itself to the others, which wait for it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from trainer.launch.differences import DISTRIBUTION
 from trainer.launch.host_settings import HostSettings, masked
 from trainer.launch.launcher import run_host
 from trainer.launch.supervise.command import Command
+from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.launch.trainer_host import TrainerHost
 from trainer.platforms import PLATFORMS, Environment, resolve_job
 from trainer.runtime import output
 
-# Seconds for hosts that are started together to hear of it.
-_TOGETHER = 10.0
-
 
 @contextlib.contextmanager
-def announcing(job: Job, base: Command) -> Iterator[None]:
+def announcing(job: Job, base: Command, *, timeouts: Timeouts = DEFAULTS) -> Iterator[None]:
     """Tell the other hosts of a job why it cannot start, if a block raises a UserError.
 
     Args:
-        job: As this host sees it; where it is alone nobody is told.
+        job: The job, as this host sees it; where this is the only host, nothing is announced.
         base: The command of one process.
+        timeouts: How long to wait for the other hosts.
 
     Raises:
         UserError: That of the block, or in words that name what the other hosts have.
@@ -41,22 +40,24 @@ def announcing(job: Job, base: Command) -> Iterator[None]:
         same = PLATFORMS[job.platform].same_on_all_hosts
         if job.launched or job.cluster.size < 2 or same:
             raise
-        output.err(
-            f"trainer: this host cannot start; telling the others why, for {_TOGETHER:g} s at most"
-        )
-        reason = _announce(job, base, output.clean(str(mistake)))
+        limit = f"{timeouts.announcement:g} s at most"
+        output.err(f"trainer: this host cannot start; telling the others why, for {limit}")
+        reason = _announce(job, base, output.clean(str(mistake)), timeouts)
         if reason:
             raise UserError.from_text(reason) from mistake
         raise
 
 
 @contextlib.contextmanager
-def announcing_flags(environment: Environment, base: Command) -> Iterator[None]:
+def announcing_flags(
+    environment: Environment, base: Command, *, timeouts: Timeouts = DEFAULTS
+) -> Iterator[None]:
     """Tell the other hosts which flag of this one is wrong, if a block raises a UserError.
 
     Args:
-        environment: What this process finds; it may say who the others are all the same.
+        environment: What this process finds; it may name the other hosts nevertheless.
         base: The command of one process.
+        timeouts: How long to wait for the other hosts.
 
     Raises:
         UserError: As of `announcing`.
@@ -71,7 +72,7 @@ def announcing_flags(environment: Environment, base: Command) -> Iterator[None]:
             job = resolve_job(Environment(env=environment.env, root=environment.root), given).job
         except (UserError, ValueError):
             raise mistake from None
-        with announcing(job, base):
+        with announcing(job, base, timeouts=timeouts):
             raise
 
 
@@ -85,29 +86,29 @@ def _given(argv: Sequence[str], *names: str) -> dict[str, Any]:
     return found
 
 
-def _announce(job: Job, base: Command, mistake: str) -> str | None:
-    """Return what else the hosts have found, as they met."""
+def _announce(job: Job, base: Command, mistake: str, timeouts: Timeouts) -> str | None:
+    """Meet the other hosts, and return a better reason than the mistake if they find one."""
     stated = masked(DISTRIBUTION, job.distribution)
     how = strategy_to_meet(job.cluster)
-    job = dataclasses.replace(job, distribution=how, start_timeout=_TOGETHER)
+    job = dataclasses.replace(job, distribution=how, start_timeout=timeouts.announcement)
     with (
         contextlib.suppress(UserError, RetryableError, OSError),
         Path(os.devnull).open("wb") as nowhere,
     ):
-        host = _Mistaken(job, base)
+        host = _MistakenHost(job, base)
         name = f"{host.name} ({host.member.task})"
-        host.stated = HostSettings(host=name, values={DISTRIBUTION: stated}, problem=mistake)
-        outcome = run_host(host, out=nowhere.fileno(), err=nowhere.fileno())
-        cause = outcome.failure
-        if cause and cause.reason.startswith(f"{DISTRIBUTION}: "):
-            return cause.reason
+        host.statement = HostSettings(host=name, values={DISTRIBUTION: stated}, problem=mistake)
+        fd = nowhere.fileno()
+        failure = run_host(host, out=fd, err=fd, timeouts=timeouts).failure
+        if failure and failure.reason.startswith(f"{DISTRIBUTION}: "):
+            return failure.reason
     return None
 
 
-class _Mistaken(TrainerHost):
-    """A host that cannot take part."""
+class _MistakenHost(TrainerHost):
+    """This host, which cannot take part."""
 
-    stated = HostSettings()
+    statement = HostSettings()
 
     def settings(self) -> HostSettings:
-        return self.stated
+        return self.statement

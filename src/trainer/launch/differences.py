@@ -1,4 +1,4 @@
-"""Words for the differences between the hosts of a job, and a precision that suits all."""
+"""Differences between the hosts of a job, in words, and a precision that suits all hosts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from trainer.config import flag
-from trainer.launch.agreement import DATA, HP, VERSIONS
+from trainer.launch.agreement import DATA, HP, LABELS, VERSIONS
 from trainer.launch.host_settings import HostSettings, Value
 from trainer.models import recipes
 
-# Differences that are named; one that is mended may have been the cause of others.
+# How many differences are named; once one is mended, others that followed from it are gone.
 MOST = 5
 DISTRIBUTION = "--distribution"
 _NAMED = 2
@@ -21,17 +21,17 @@ def difference(hosts: Sequence[HostSettings]) -> str | None:
     """Return why the job cannot start, or None if all hosts mean the same job.
 
     Args:
-        hosts: What each states, the coordinator first.
+        hosts: The settings that each host states, the coordinator's first.
     """
     problems = [one.problem for one in hosts if one.problem]
     if problems:
-        # What cannot start here may only be that this host shares the work otherwise.
+        # The problem may only follow from another strategy that this host was given.
         how = {one.host: held for one in hosts if (held := one.values.get(DISTRIBUTION))}
         if len({value.digest for value in how.values()}) > 1:
             return f"{DISTRIBUTION}: {_grouped(how)}; {_remedy([DISTRIBUTION])}"
         return problems[0]
     found = [each for each in _each(hosts) if each]
-    # Another trainer may well have other fields and defaults.
+    # A trainer of another version may well have other fields and defaults.
     old = [(name, text) for name, text in found if name == "trainer"]
     found = old or _without_recipes(found)
     if not found:
@@ -51,10 +51,10 @@ def common_precision(hosts: Sequence[HostSettings]) -> tuple[str | None, str | N
     """Return the precision for all processes, and a line about it where hosts differ.
 
     Args:
-        hosts: What each states.
+        hosts: The settings that each host states.
 
     Returns:
-        None and None where `--precision` is given, or a host does not know what is fast there.
+        None and None where `--precision` is given, or no host knows which precision is fast there.
     """
     said = [one for one in hosts if one.values.get("--precision")]
     found = [one for one in hosts if one.precision]
@@ -63,7 +63,7 @@ def common_precision(hosts: Sequence[HostSettings]) -> tuple[str | None, str | N
         return None, None
     if len(kinds) == 1:
         return kinds[0], None
-    # The only one that all of them have in hardware.
+    # float32 is the only precision that all devices have in hardware.
     best = " and ".join(_held(kind, [o for o in found if o.precision == kind]) for kind in kinds)
     return "float32", (
         f"precision float32 on all hosts, as the fastest is {best}; --precision sets another"
@@ -71,10 +71,11 @@ def common_precision(hosts: Sequence[HostSettings]) -> tuple[str | None, str | N
 
 
 def _each(hosts: Sequence[HostSettings]) -> Iterator[tuple[str, str]]:
-    """Yield each setting that differs, and who has what."""
+    """Yield each setting that differs, with the hosts of each value."""
     names = dict.fromkeys(name for one in hosts for name in one.values)
     for name in names:
-        # None says that a host has no use for it; what is not there, that it does not know it.
+        # The value None means that a host has no use for the setting, a missing one that it does
+        # not know the setting.
         holding = [one for one in hosts if one.values.get(name, _UNSET) is not None]
         values = {one.host: one.values.get(name) or _UNSET for one in holding}
         if name == "--precision":
@@ -82,11 +83,11 @@ def _each(hosts: Sequence[HostSettings]) -> Iterator[tuple[str, str]]:
         unknown = [one for one in hosts if name not in one.values]
         if unknown and not name.startswith(HP):
             known = [one.host for one in hosts if name in one.values]
-            text = f"trainer: only that on host {known[0]} knows {name}, that on host "
-            yield "trainer", f"{text}{unknown[0].host} is of another version"
+            text = f"trainer: only that on host {known[0]} knows {LABELS.get(name, name)}, "
+            yield "trainer", f"{text}that on host {unknown[0].host} is of another version"
             return
         if len({value.digest for value in values.values()}) > 1:
-            yield name, f"{name}: {_grouped(values)}"
+            yield name, f"{LABELS.get(name, name)}: {_grouped(values)}"
 
 
 def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -99,7 +100,7 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
-    """Return what hosts compute with, where one of them is given it; else nothing."""
+    """Return the precision of each host, where one of them is given it; else nothing."""
     said = {one.host: one.values.get("--precision") for one in hosts}
     if not any(said.values()):
         return {}
@@ -113,15 +114,15 @@ def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
 
 
 def _grouped(values: dict[str, Value]) -> str:
-    """Return `64 on host b (worker 0), 100 on host a (chief 0)`, what fewer have first."""
+    """Return `64 on host b (worker 0), 100 on host a (chief 0)`, the rarest value first."""
     groups: dict[str, list[str]] = {}
     for host, value in values.items():
         groups.setdefault(value.digest, []).append(host)
-    # The coordinator's comes last among equals.
+    # The coordinator's value comes last among values that are equally frequent.
     first = next(iter(values))
     ordered = sorted(groups.values(), key=lambda group: (len(group), first in group))
     texts = [values[group[0]].text for group in ordered]
-    # What is masked, or has been cut off, may look the same.
+    # Values that are masked, or have been cut off, may look the same.
     shown = [f"another {text}" if text in texts[:i] else text for i, text in enumerate(texts)]
     groups_shown = [
         f"{text} on {_hosts(group)}" for text, group in zip(shown, ordered, strict=True)

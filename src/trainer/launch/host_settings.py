@@ -1,6 +1,6 @@
-"""The statement of one host of a job to the others: texts for people and digests to compare.
+"""Settings that one host of a job states to the others: texts for people, digests to compare.
 
-A secret is neither sent nor printed. What comes from another host is made one short line.
+A secret is neither sent nor printed. A text from another host is made one short line.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from trainer.launch.printable import printable
 from trainer.runtime import mask, output
 
-# Of what a value is made of, the first parts are sent.
+# How many parts of a value are sent.
 _PARTS = 64
 _LONGEST, _LONGEST_PROBLEM = 100, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """One setting.
+    """The value of one setting.
 
     Attributes:
-        text: For people, secrets masked.
-        digest: What is compared.
-        parts: What it is made of, the first of them: files with what is known of each.
+        text: The value for people, secrets masked.
+        digest: Compared between hosts.
+        parts: The first parts of the value, as files with what is known of each.
     """
 
     text: str
@@ -36,13 +36,15 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class HostSettings:
-    """The statement of one host.
+    """The settings that one host states.
 
     Attributes:
         host: Its name and role, for people.
-        values: By the flag that sets them; None where this host has no use for it.
-        precision: What its processes compute fastest with, where `--precision` is not given.
-        problem: Why the job cannot start here, though the others' might.
+        values: The values by the flag that sets them, or by a name of `agreement`; None where this
+            host has no use for the setting.
+        precision: The precision in which its processes compute fastest, where `--precision` is not
+            given.
+        problem: Why the job cannot start on this host.
     """
 
     host: str = ""
@@ -59,7 +61,7 @@ class HostSettings:
         """Return the inverse of `to_dict`; a trainer of another version may state less.
 
         Raises:
-            TypeError, ValueError, KeyError, AttributeError: It is not such a thing.
+            TypeError, ValueError, KeyError, AttributeError: It is not such an object.
         """
         values: dict[str, Value | None] = {}
         for name, value in dict(fields.get("values") or {}).items():
@@ -78,27 +80,27 @@ class HostSettings:
 
 
 def plain(value: Any) -> Value:
-    """Return a value that holds no secret as it is stated."""
+    """Return the statement of a value that holds no secret."""
     text = _text(value)
     return Value(text=_short(text), digest=_digest(text))
 
 
 def masked(name: str, value: Any) -> Value:
-    """Return the value of a flag or hyperparameter as it is stated."""
+    """Return the statement of a flag or hyperparameter, masked where it may be a secret."""
     text = _text(value)
-    # Masked as a whole: of a secret that is cut off its beginning would stay.
+    # Mask before the text is cut: else the beginning of a secret would stay.
     secret = mask.looks_secret(name) and not mask.is_figure(name, text)
     shown = mask.MASK if secret else output.clean(text)
     return Value(text=_short(shown), digest=_digest(text))
 
 
 def described(text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str] = ()) -> Value:
-    """Return what is compared by its parts.
+    """Return the statement of a value that is compared by its parts.
 
     Args:
-        text: What it is called.
-        parts: What it is made of; too many to send them all.
-        more: What else counts.
+        text: The value for people.
+        parts: All parts, of which the first are sent.
+        more: What else is compared, but not sent.
     """
     digest = _digest(repr((text, list(parts), list(more))))
     first = tuple((_short(name), _short(known)) for name, known in parts[:_PARTS])
@@ -106,11 +108,11 @@ def described(text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str
 
 
 def _text(value: Any) -> str:
-    """Return a number by what it is worth, nothing as `none`."""
+    """Return a value as text, equal numbers alike, and None as `none`."""
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "none"}[value]
     if isinstance(value, (int, float)):
-        # 1024 and 1024.0 are one.
+        # 1024 and 1024.0 are the same number.
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return str(value)
 

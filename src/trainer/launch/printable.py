@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# Of a whole line.
+# Characters of a whole line.
 LONGEST = 4000
-# Of a host's name, as DNS has it, and of a process's.
+# Characters of a host's name, as DNS limits it, and of a process's.
 LONGEST_HOST, LONGEST_TASK = 255, 64
 
 
@@ -12,7 +12,7 @@ def printable(text: str, *, longest: int = LONGEST) -> str:
     r"""Return text as one bounded line: line ends, terminal codes and the like become `\n`, `\x1b`.
 
     Args:
-        text: Whatever another host sent.
+        text: Any text that another host sent.
         longest: How many of its characters are kept.
     """
     kept = text if len(text) <= longest else text[: longest - 1] + "…"
