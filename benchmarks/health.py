@@ -1,8 +1,8 @@
-"""How soon `/ping` is answered while a server reads the largest bodies that it takes.
+"""Latency of `/ping` while a server reads the largest bodies that it takes.
 
     python -m benchmarks health
 
-A balancer that has no answer in time sends requests elsewhere, or has the server started anew.
+A load balancer that gets no response in time sends requests elsewhere, or restarts the server.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOADS = {
 
 
 def measure(*, data: Path) -> Table:
-    """Measure the time of `/ping` under each load, and the most memory that the server took.
+    """Measure the latency of `/ping` under each load, and the server's peak memory.
 
     Args:
         data: The folder of the original MNIST.
@@ -82,14 +82,14 @@ def _pings(port: int) -> list[float]:
 
 
 def _peak(pid: int) -> int:
-    """The most memory that a process has had, in bytes."""
+    """Return the peak memory of a process, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 @contextlib.contextmanager
 def _under(load: str, port: int) -> Iterator[None]:
-    """Have a process of its own send while a block runs."""
+    """Have another process send the load while a block runs."""
     if load == "none":
         yield
         return
@@ -99,7 +99,7 @@ def _under(load: str, port: int) -> Iterator[None]:
     )
     try:
         assert process.stdout is not None
-        # When the first bodies are on their way.
+        # It prints a line once it sends the first body.
         process.stdout.readline()
         yield
     finally:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.load --port 8080 --path /invocations --body one.json --connections 64
 
-It does as little as it can: on a machine of few cores, what it takes is taken from the server.
+It does as little as possible, as on a machine of few cores it takes its time from the server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-WARM_UP = 0.2  # of the time; what comes in it is not counted
+WARM_UP = 0.2  # part of the time; its responses are not counted
 PIECE = 2**18
 
 
@@ -24,7 +24,7 @@ class Load:
 
     Args:
         port: Of this machine.
-        request: As it goes over the wire.
+        request: The bytes of the request.
     """
 
     def __init__(self, port: int, request: bytes) -> None:
@@ -37,7 +37,7 @@ class Load:
         self.statuses: Counter[str] = Counter()
 
     def run(self, connections: int, seconds: float) -> None:
-        """Send for some seconds."""
+        """Send requests for some seconds."""
         for _ in range(connections):
             self._connect()
         end = time.perf_counter() + seconds
@@ -68,7 +68,7 @@ class Load:
         made.sendall(self._request)
 
     def _read(self, number: int) -> bytes | None:
-        """Read what has come; return an answer's headers when all of it is there."""
+        """Read what has come; return a response's headers when all of it is there."""
         more = self._sockets[number].recv(PIECE)
         if not more:
             raise SystemExit(f"port {self._port}: it hung up before it answered")

@@ -41,15 +41,15 @@ RIVALS = os.environ.get("RIVALS_PYTHON", sys.executable)
 
 @dataclass(frozen=True)
 class Server:
-    """How one is started and asked.
+    """A server that is measured.
 
     Attributes:
-        name: In the table.
-        argv: With {port}.
-        path: Of predictions.
-        health: Answers 200 when it is ready.
+        name: Its name in the table.
+        argv: The command that starts it, with {port}.
+        path: The path of predictions.
+        health: The path that answers 200 when the server is ready.
         bodies: Files of requests, by the number of images.
-        cwd: Where it runs.
+        cwd: The folder that it runs in.
     """
 
     name: str
@@ -65,7 +65,7 @@ def measure(*, data: Path, rounds: int) -> list[Table]:
 
     Args:
         data: The folder of the original MNIST.
-        rounds: How often each figure is taken; the median counts.
+        rounds: Number of measurements of each figure; the table has their median.
     """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -113,7 +113,7 @@ def _table(figures: dict, names: list[str]) -> Table:
 
 
 def _startup(model: Path, rounds: int) -> Table:
-    """From the start of the process to the first 200, against import and load alone."""
+    """Measure from the start of the process to the first 200, against import and load alone."""
     code = f"import tensorflow as tf; tf.saved_model.load({str(model)!r})"
     bare, ready = [], []
     server = _ours(model.parent, {})
@@ -159,9 +159,12 @@ def _servers(work: Path, data: Path) -> list[Server]:
     if _has("mlserver"):
         folder = work / "mlserver"
         folder.mkdir()
-        told = {"name": "digits", "implementation": "benchmarks.rivals.mlserver_model.Digits"}
+        model_settings = {
+            "name": "digits",
+            "implementation": "benchmarks.rivals.mlserver_model.Digits",
+        }
         batching = {"max_batch_size": 64, "max_batch_time": 0.002}
-        (folder / "model-settings.json").write_text(json.dumps(told | batching))
+        (folder / "model-settings.json").write_text(json.dumps(model_settings | batching))
         argv = (RIVALS, "-m", "benchmarks.rivals.mlserver_model", "{port}")
         path, health = "/v2/models/digits/infer", "/v2/health/ready"
         servers.append(Server("MLServer", argv, path, health, tensors, folder))
@@ -175,7 +178,7 @@ def _ours(folder: Path, bodies: dict[int, Path]) -> Server:
 
 @contextlib.contextmanager
 def up(server: Server, model: Path) -> Iterator[tuple[int, int]]:
-    """Run a server while a block runs; gives its port and process when it is ready."""
+    """Run a server while a block runs; yield its port and process id when it is ready."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -195,7 +198,7 @@ def up(server: Server, model: Path) -> Iterator[tuple[int, int]]:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
-        # With whatever it has started: some leave their workers behind.
+        # Its whole process group, as some servers leave their workers behind.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
@@ -232,7 +235,7 @@ def run(argv: list[str]) -> str:
 
 def all_cores() -> None:
     """Let this process use all cores."""
-    # Whoever started the benchmarks may have kept them to one.
+    # The caller may have bound the benchmarks to one core.
     os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
 
 
@@ -247,7 +250,7 @@ def _images(data: Path) -> np.ndarray:
 
 
 def _bare(model: str, images: np.ndarray) -> dict[str, float]:
-    """The signature alone, called again and again in this process."""
+    """Measure calls of the signature alone, in this process."""
     from trainer.runtime import import_tensorflow
 
     tf = import_tensorflow()

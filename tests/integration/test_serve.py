@@ -64,14 +64,14 @@ def test_a_tensorflow_serving_client_is_answered(server, expected):
     assert columns["outputs"]["classes"] == expected.argmax(-1).tolist()
 
 
-def test_states_and_signatures_are_told_as_tensorflow_serving_does(server):
+def test_states_and_signatures_are_as_tensorflow_serving_does(server):
     available = {"version": "1", "state": "AVAILABLE"}
     ok = {"status": {"error_code": "OK", "error_message": ""}}
     for path in ("/v1/models/model", "/v1/models/model/versions/1"):
         assert server.get(path).json == {"model_version_status": [available | ok]}
-    told = server.get("/v1/models/model/metadata").json
-    assert told["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
-    signature = told["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    metadata = server.get("/v1/models/model/metadata").json
+    assert metadata["model_spec"] == {"name": "model", "signature_name": "", "version": "1"}
+    signature = metadata["metadata"]["signature_def"]["signature_def"]["serving_default"]
     shape = signature["inputs"]["image_input"]["tensor_shape"]
     assert [dim["size"] for dim in shape["dim"]] == ["-1", "28", "28", "1"]
     assert signature["inputs"]["image_input"]["dtype"] == "DT_FLOAT"
@@ -202,7 +202,7 @@ def test_a_mistake_has_the_status_that_tensorflow_serving_gives(
         ("/invocations", 405, "expected POST"),
     ],
 )
-def test_a_mistake_in_a_path_is_told(server, path, status, message):
+def test_a_mistake_in_a_path_is_named(server, path, status, message):
     reply = server.get(path)
     assert (reply.status, message in reply.json["error"]) == (status, True), reply.body
 
@@ -218,7 +218,7 @@ def test_a_mistake_in_a_path_is_told(server, path, status, message):
         ("image/gif", b"GIF89a", 415, "Unsupported Media Type: image/gif"),
     ],
 )
-def test_a_mistake_in_a_format_is_told(server, kind, body, status, message):
+def test_a_mistake_in_a_format_is_named(server, kind, body, status, message):
     reply = server.post("/invocations", body, kind)
     assert (reply.status, message in reply.json["error"]) == (status, True), reply.body
 
@@ -255,15 +255,17 @@ def test_requests_are_counted_and_logged(server):
 
 
 def test_the_interface_is_described(server):
-    told = server.get("/openapi.json").json
-    assert told["openapi"].startswith("3.1")
-    schema = told["paths"][PREDICT]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    document = server.get("/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    schema = document["paths"][PREDICT]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
     names = [each["properties"]["signature_name"]["const"] for each in schema["oneOf"]]
     assert names == ["serving_bytes", "serving_default", "serving_examples"] or set(names) == {
         "serving_bytes", "serving_default", "serving_examples",
     }  # fmt: skip
-    for path in told["paths"]:
-        if "get" in told["paths"][path]:
+    for path in document["paths"]:
+        if "get" in document["paths"][path]:
             assert server.get(path).status == 200, path
 
 
@@ -447,7 +449,7 @@ def test_a_model_that_tensorflow_1_has_frozen_is_served(tmp_path):
         assert server.post(PREDICT, {"instances": [[1, 2]]}).json == {"predictions": [[3, 6]]}
 
 
-def test_a_model_without_its_weights_is_told(tmp_path):
+def test_a_model_without_its_weights_is_reported(tmp_path):
     write_model(tmp_path / "1", factor=3)
     shutil.rmtree(tmp_path / "1/variables")
     (tmp_path / "1/variables").mkdir()
@@ -502,8 +504,8 @@ def test_an_answer_does_not_change_with_what_others_ask(tmp_path, argv, env, joi
         calls = server.get("/metrics").body.decode().partition("trainer_batch_rows_count")[2]
         count = float(calls.split("\n")[0].split()[1])
         assert (count < len(asked)) is joined
-        told = [line for line in server.log if "is not batched" in line]
-        assert len(told) == (3 if joined else 0)
+        lines = [line for line in server.log if "is not batched" in line]
+        assert len(lines) == (3 if joined else 0)
 
 
 def test_a_full_queue_is_503_and_says_when_to_come_back(slow_model):
@@ -548,7 +550,7 @@ def test_a_request_that_takes_too_long_is_504_and_a_slow_body_408(slow_model):
         server.process.kill()
 
 
-def test_told_to_stop_it_answers_what_is_under_way_and_ends_well(slow_model):
+def test_at_sigterm_it_answers_what_is_under_way_and_ends_well(slow_model):
     with serving(slow_model, "--linger", "1") as server:
         ping = server.connect()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -706,7 +708,7 @@ def test_requirements_that_cannot_be_had_are_the_users_mistake(tmp_path, monkeyp
     assert "Traceback" not in ran.stderr
 
 
-def test_told_to_stop_while_pip_runs_it_ends_pip_too(tmp_path):
+def test_stopped_while_pip_runs_it_ends_pip_too(tmp_path):
     model = model_that_requires(tmp_path, ENDLESS)
     command = [sys.executable, "-m", "trainer", "serve", "--model-dir", str(model)]
     process = subprocess.Popen(
@@ -720,8 +722,8 @@ def test_told_to_stop_while_pip_runs_it_ends_pip_too(tmp_path):
             time.sleep(0.02)
         process.terminate()
         # Whatever could still write to it has ended when this is at its end.
-        told, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, told
+        text, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, text
     finally:
         process.kill()
         process.wait()
@@ -754,7 +756,7 @@ def test_a_folder_of_broken_models_is_a_failure(tmp_path):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 1.0, 2.0])
-def test_told_to_stop_while_it_starts_it_ends_well(digits_model, seconds):
+def test_stopped_while_it_starts_it_ends_well(digits_model, seconds):
     argv = [sys.executable, "-m", "trainer", "serve", "--model-dir", str(digits_model)]
     process = subprocess.Popen([*argv, "--port", "0", "--linger", "0"], env=environment())
     with pytest.raises(subprocess.TimeoutExpired):
@@ -812,7 +814,7 @@ def test_the_documented_commands_work(server, tmp_path, png, command):
     assert ran.stdout or "/ping" in command
 
 
-def test_a_gpu_that_is_there_and_not_used_is_told_and_requests_are_answered(digits_model):
+def test_a_gpu_that_is_there_and_not_used_is_reported_and_requests_are_answered(digits_model):
     with serving(digits_model, env={"NVIDIA_VISIBLE_DEVICES": "0"}) as server:
         line = server.wait_for("trainer: warning: ")
         assert "a GPU is there (NVIDIA_VISIBLE_DEVICES=0), but TensorFlow finds none: " in line

@@ -167,11 +167,11 @@ def test_no_request_makes_it_fail_or_grow(server: Server, counts: Counter):
     )
     def ask(method, path, body, headers):
         kind, content = body
-        told = {k: v.encode("latin-1") for k, v in headers.items()}
+        encoded = {k: v.encode("latin-1") for k, v in headers.items()}
         try:
-            reply = server.ask(method, path, content, {"Content-Type": kind} | told, connection)
+            reply = server.ask(method, path, content, {"Content-Type": kind} | encoded, connection)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            # It ends connections after some errors, as it says.
+            # The server closes connections after some errors, with `connection: close`.
             connection.close()
             return
         if reply.headers.get("connection") == "close":

@@ -116,8 +116,8 @@ def test_an_image_that_is_dropped_is_recognized(page):
     wait(page, lambda: shares(page) and best(page) == "1")
 
 
-def test_a_file_that_is_no_image_is_told(page, tmp_path: Path):
+def test_a_file_that_is_no_image_is_reported(page, tmp_path: Path):
     path = tmp_path / "words.txt"
     path.write_text("words")
     page.find_element("id", "file").send_keys(str(path))
-    wait(page, lambda: "no image" in page.find_element("id", "told").text)
+    wait(page, lambda: "no image" in page.find_element("id", "message").text)

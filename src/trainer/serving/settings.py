@@ -1,8 +1,7 @@
-"""What the server is told: by flags, and by the variables of SageMaker and Vertex AI.
+"""Settings of the server, from flags and from the variables of SageMaker and Vertex AI.
 
-    flag, else the platform's variable, else the default
-
-Nothing behind this file reads the environment.
+A flag counts more than a platform's variable, and that more than the default. Nothing behind this
+file reads the environment.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ WHERE, LOAD, LIMITS, RUN = "what and where", "batching", "limits", "running"
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One server.
+    """Settings of one server.
 
-    Attributes that are no flags are told by the platform alone.
+    Attributes without an option have no flag: only platforms set them.
     """
 
     model_dir: str = option(
@@ -90,10 +89,10 @@ class Settings:
     )
     access_log: bool = option(True, "print a line of JSON for each request", RUN)
 
-    # Vertex AI's routes besides ours.
+    # Vertex AI's paths for /ping and /invocations.
     health_route: str | None = None
     predict_route: str | None = None
-    # What says that there is a GPU.
+    # The sign of a GPU on this machine: the server warns if TensorFlow does not use it.
     gpu_expected: str | None = None
     # SageMaker's batch transform.
     batch_strategy: str = "MULTI_RECORD"
@@ -106,16 +105,16 @@ class Settings:
 
     @property
     def max_payload(self) -> int:
-        """Bytes."""
+        """The largest body of a request, in bytes."""
         return int(self.max_payload_mb * 2**20)
 
     @property
     def may_batch(self) -> bool | None:
-        """Whether signatures are batched; None for those that are marked."""
+        """True to batch all signatures, False for none, None for those that the export marked."""
         return False if self.max_batch == 1 else self.batching
 
 
-# Which variable says what; of several the first that is set.
+# The variables of each field; of several that are set the first counts.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "model_dir": ("AIP_STORAGE_URI",),
     "model_name": ("SAGEMAKER_TFS_DEFAULT_MODEL_NAME",),
@@ -136,7 +135,7 @@ STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD", "MULTIRECORD", "SINGLERECORD")
 def from_flags(
     values: Mapping[str, Any], *, env: Mapping[str, str], sagemaker_dir: Path = SAGEMAKER_DIR
 ) -> Settings:
-    """Put together what flags and variables say.
+    """Return the settings that flags and variables make.
 
     Args:
         values: Flags that were given, by field name; others are ignored.
@@ -147,68 +146,68 @@ def from_flags(
         UserError: A value is not of its type, or out of its range.
     """
     hints = typing.get_type_hints(Settings)
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if sagemaker_dir.is_dir():
-        told["model_dir"] = str(sagemaker_dir)
+        fields["model_dir"] = str(sagemaker_dir)
     for name, variables in VARIABLES.items():
         found = next((v for v in variables if env.get(v, "") not in ("", "None")), None)
         if found is not None:
-            told[name] = _typed(env[found], hints[name], where=found)
-            if name == "max_payload_mb" and told[name] == 0:
-                # Batch transform's way to say that there is no limit.
-                told[name] = MOST_PAYLOAD
+            fields[name] = _typed(env[found], hints[name], where=found)
+            if name == "max_payload_mb" and fields[name] == 0:
+                # Batch transform sets 0 for no limit.
+                fields[name] = MOST_PAYLOAD
             limits = options_of(Settings).get(name)
             if limits:
-                limits.check(found, told[name])
-    _batch_transform(told, env)
-    _tfs_batching(told, env)
-    told["batch_strategy"] = _strategy(told.get("batch_strategy", "MULTI_RECORD"))
+                limits.check(found, fields[name])
+    _batch_transform(fields, env)
+    _tfs_batching(fields, env)
+    fields["batch_strategy"] = _strategy(fields.get("batch_strategy", "MULTI_RECORD"))
     for name in ("health_route", "predict_route"):
-        route = told.get(name)
+        route = fields.get(name)
         if route is not None and (not route.startswith("/") or set(route) & set("{}?#")):
             raise UserError(
                 subject=f"{VARIABLES[name][0]} {route}",
                 problem="expected a path such as /health",
             )
-    told |= {name: values[name] for name in options_of(Settings) if name in values}
-    return Settings(**told)
+    fields |= {name: values[name] for name in options_of(Settings) if name in values}
+    return Settings(**fields)
 
 
-def _batch_transform(told: dict[str, Any], env: Mapping[str, str]) -> None:
-    """In batch transform it is the service that says how many requests come, and how long."""
+def _batch_transform(fields: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Set the limits of batch transform, where the service bounds requests and their time."""
     (variable,) = VARIABLES["max_concurrent"]
-    asked = told.get("max_concurrent", 1)
+    asked = fields.get("max_concurrent", 1)
     if asked < 0:
         raise UserError(
             subject=f"{variable} {asked}",
             problem="expected a number of 0 or more",
         )
     if asked == 0:
-        # The service leaves it to `/execution-parameters`.
-        del told["max_concurrent"]
+        # The service asks `/execution-parameters` for the number.
+        del fields["max_concurrent"]
     if _typed(env.get("SAGEMAKER_BATCH", ""), bool, where="SAGEMAKER_BATCH"):
-        told.setdefault("timeout", BATCH_SECONDS)
-        told["max_queue"] = max(Settings.max_queue, told.get("max_concurrent", 0))
+        fields.setdefault("timeout", BATCH_SECONDS)
+        fields["max_queue"] = max(Settings.max_queue, fields.get("max_concurrent", 0))
 
 
-def _tfs_batching(told: dict[str, Any], env: Mapping[str, str]) -> None:
-    """The variables of SageMaker's container whose units or sense are not ours."""
+def _tfs_batching(fields: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Convert variables of SageMaker's container that have other units or another meaning."""
     enable = "SAGEMAKER_TFS_ENABLE_BATCHING"
     if env.get(enable, "") not in ("", "None"):
-        told["batching"] = {"1": True, "0": False}.get(env[enable], convert(env[enable], bool))
-        if not isinstance(told["batching"], bool):
+        fields["batching"] = {"1": True, "0": False}.get(env[enable], convert(env[enable], bool))
+        if not isinstance(fields["batching"], bool):
             raise UserError(
                 subject=f"{enable} {env[enable]}",
                 problem=f"expected {KIND_NAMES[bool]}",
             )
     wait = "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS"
     if env.get(wait):
-        told["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000
-        options_of(Settings)["batch_wait_ms"].check(wait, told["batch_wait_ms"])
+        fields["batch_wait_ms"] = _typed(env[wait], float, where=wait) / 1000
+        options_of(Settings)["batch_wait_ms"].check(wait, fields["batch_wait_ms"])
     batches = "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES"
     if env.get(batches):
-        size = told.get("max_batch", Settings.max_batch)
-        told["max_queue"] = max(1, min(10**8, _typed(env[batches], int, where=batches) * size))
+        size = fields.get("max_batch", Settings.max_batch)
+        fields["max_queue"] = max(1, min(10**8, _typed(env[batches], int, where=batches) * size))
 
 
 def _strategy(text: str) -> str:
@@ -222,7 +221,7 @@ def _strategy(text: str) -> str:
 
 
 def _typed(text: str, kind: Any, *, where: str) -> Any:
-    """The text of a variable as a field's type."""
+    """Return the text of a variable as a value of a field's type."""
     if kind is bool:
         return text.strip().lower() in ("true", "1")
     if kind in (int, float):

@@ -48,7 +48,7 @@ def test_it_listens_while_remote_models_are_fetched(monkeypatch, settings):
     assert answers == [(503, b'{"error":"loading"}')]
 
 
-def test_told_to_stop_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypatch, settings):
+def test_stopped_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypatch, settings):
     folders: list[Path] = []
 
     def fetched(url: str, into: Path, *, stopped, **more) -> Path:
@@ -61,7 +61,7 @@ def test_told_to_stop_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypat
             assert time.monotonic() < until
             time.sleep(0.01)
         (into / "part").write_bytes(b"part")
-        raise StoppedError("told to stop")
+        raise StoppedError("stopped")
 
     monkeypatch.setattr(server, "fetch_folder", fetched)
     assert server.serve(settings) == 0

@@ -14,7 +14,7 @@ from trainer.serving.protocols.sagemaker import SageMaker
 from trainer.serving.settings import Settings, from_flags
 
 
-def told(*argv: str, env=None, tmp="/nowhere") -> Settings:
+def settings_from(*argv: str, env=None, tmp="/nowhere") -> Settings:
     parser = Parser(prog="trainer serve", allow_abbrev=False)
     add_flags(parser, Settings)
     from pathlib import Path
@@ -23,13 +23,17 @@ def told(*argv: str, env=None, tmp="/nowhere") -> Settings:
 
 
 def test_without_anything_the_defaults_hold():
-    assert told() == Settings()
-    assert (told().port, told().model_dir, told().model_name) == (8080, "model", "model")
+    assert settings_from() == Settings()
+    assert (settings_from().port, settings_from().model_dir, settings_from().model_name) == (
+        8080,
+        "model",
+        "model",
+    )
 
 
 def test_sagemakers_folder_is_served_where_it_is(tmp_path):
-    assert told(tmp=tmp_path).model_dir == str(tmp_path)
-    assert told("--model-dir", "m", tmp=tmp_path).model_dir == "m"
+    assert settings_from(tmp=tmp_path).model_dir == str(tmp_path)
+    assert settings_from("--model-dir", "m", tmp=tmp_path).model_dir == "m"
 
 
 def test_vertex_says_where_the_model_is_and_what_the_routes_are():
@@ -39,11 +43,11 @@ def test_vertex_says_where_the_model_is_and_what_the_routes_are():
         "AIP_HEALTH_ROUTE": "/v1/endpoints/1/deployedModels/2",
         "AIP_PREDICT_ROUTE": "/v1/endpoints/1/deployedModels/2:predict",
     }
-    found = told(env=env)
+    found = settings_from(env=env)
     assert (found.port, found.model_dir) == (9000, "gs://bucket/model")
     assert found.health_route == env["AIP_HEALTH_ROUTE"]
     assert found.predict_route == env["AIP_PREDICT_ROUTE"]
-    assert told(env=env | {"AIP_STORAGE_URI": ""}).model_dir == "model"
+    assert settings_from(env=env | {"AIP_STORAGE_URI": ""}).model_dir == "model"
 
 
 def test_sagemaker_says_port_payload_and_batch_transform():
@@ -56,23 +60,23 @@ def test_sagemaker_says_port_payload_and_batch_transform():
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
         "SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "digits",
     }
-    found = told(env=env)
+    found = settings_from(env=env)
     assert (found.port, found.max_payload, found.timeout) == (8081, 6 * 2**20, 3600)
     assert (found.batch_strategy, found.max_concurrent) == ("SINGLE_RECORD", 3)
     assert found.model_name == "digits"
-    assert told(env={"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "None"}).model_name == "model"
+    assert settings_from(env={"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "None"}).model_name == "model"
 
 
 def test_batch_transform_says_itself_how_many_requests_come():
     env = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1000"}
-    assert told(env=env).max_queue == 1000
-    assert told(env=env | {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "90"}).timeout == 90
-    assert told(env=env | {"SAGEMAKER_BATCH": "false"}).max_queue == Settings().max_queue
+    assert settings_from(env=env).max_queue == 1000
+    assert settings_from(env=env | {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "90"}).timeout == 90
+    assert settings_from(env=env | {"SAGEMAKER_BATCH": "false"}).max_queue == Settings().max_queue
 
 
 def test_no_number_of_requests_in_batch_transform_is_left_to_the_server():
     env = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}
-    assert told(env=env) == told(env={"SAGEMAKER_BATCH": "true"})
+    assert settings_from(env=env) == settings_from(env={"SAGEMAKER_BATCH": "true"})
 
 
 @pytest.mark.parametrize(
@@ -88,15 +92,15 @@ def test_no_number_of_requests_in_batch_transform_is_left_to_the_server():
 def test_batch_transform_is_never_told_that_there_is_no_limit(env, expected):
     unused: Any = None
     made = SageMaker(
-        settings=told(env=env), store=unused, predictor=unused, state=unused, missing=lambda: None,
-        handlers=unused,
+        settings=settings_from(env=env), store=unused, predictor=unused, state=unused,
+        missing=lambda: None, handlers=unused,
     )  # fmt: skip
     found = json.loads(asyncio.run(made.execution_parameters(unused)).body)
     assert (found["MaxConcurrentTransforms"], found["MaxPayloadInMB"]) == expected
 
 
 def test_no_limit_in_batch_transform_is_the_largest_there_is():
-    assert told(env={"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).max_payload_mb == 2048
+    assert settings_from(env={"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).max_payload_mb == 2048
 
 
 def test_batching_is_told_in_the_words_of_sagemakers_container():
@@ -106,7 +110,7 @@ def test_batching_is_told_in_the_words_of_sagemakers_container():
         "SAGEMAKER_TFS_NUM_BATCH_THREADS": "2",
         "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES": "4",
     }
-    found = told(env=env)
+    found = settings_from(env=env)
     assert (found.max_batch, found.batch_wait_ms, found.batch_threads) == (8, 1.5, 2)
     assert found.max_queue == 32
     # These alone ask for nothing: SageMaker's container batches only where that is enabled.
@@ -126,13 +130,13 @@ def test_batching_is_told_in_the_words_of_sagemakers_container():
     ],
 )
 def test_batching_is_asked_for_by_flag_or_variable(argv, env, expected):
-    found = told(*argv, env=env)
+    found = settings_from(*argv, env=env)
     assert found.may_batch is expected
     assert found.max_queue == Settings().max_queue
 
 
 def test_a_flag_wins_over_a_variable():
-    assert told("--port", "1234", env={"AIP_HTTP_PORT": "9000"}).port == 1234
+    assert settings_from("--port", "1234", env={"AIP_HTTP_PORT": "9000"}).port == 1234
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_a_flag_wins_over_a_variable():
 )
 def test_a_mistake_names_the_flag_or_variable(argv, env, message):
     with pytest.raises(UserError, match=message):
-        told(*argv, env=env)
+        settings_from(*argv, env=env)
 
 
 def test_the_command_line_tells_of_a_missing_folder_before_anything_is_imported(tmp_path):

@@ -67,7 +67,7 @@ class Running:
     def ask(self, request: bytes) -> bytes:
         """Send on a connection of its own; all that comes until the server hangs up."""
         with self.connect() as connection:
-            return told(connection, request)
+            return exchange(connection, request)
 
     def stop(self) -> None:
         self.app.go.set()
@@ -75,7 +75,7 @@ class Running:
         self._thread.join(SECONDS)
 
 
-def told(connection: socket.socket, request: bytes = b"") -> bytes:
+def exchange(connection: socket.socket, request: bytes = b"") -> bytes:
     """Send, and read until the end."""
     sender = threading.Thread(target=send, args=(connection, request))
     sender.start()
@@ -205,7 +205,7 @@ def test_a_header_that_does_not_end_is_408(begin, status):
         # Also where one was answered on the connection before, and where some comes now and then.
         with server.connect() as connection:
             connection.sendall(GET + b"GET /")
-            assert told(connection).count(b"HTTP/1.1 ") == 2
+            assert exchange(connection).count(b"HTTP/1.1 ") == 2
         with server.connect() as connection:
             connection.settimeout(0.05)
             reply, until = b"", time.monotonic() + SECONDS
@@ -228,14 +228,14 @@ def test_a_body_may_take_longer_than_a_header():
         connection.sendall(b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
         assert server.app.begun.acquire(timeout=SECONDS)
         time.sleep(0.3)
-        assert told(connection, b"123456789").endswith(b"9")
+        assert exchange(connection, b"123456789").endswith(b"9")
 
 
 def test_requests_that_are_sent_ahead_are_answered_in_order_up_to_a_limit(server):
     with server.connect() as connection:
         post = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"
         request = b"".join(post % (size, b"b" * size) for size in range(PIPELINED))
-        reply = told(connection, request + close(GET))
+        reply = exchange(connection, request + close(GET))
         sizes = [part.split(b"\r\n\r\n")[1] for part in reply.split(b"HTTP/1.1 200")[1:]]
         assert [int(size) for size in sizes] == [*range(PIPELINED), 0]
     server.app.go.clear()
@@ -281,7 +281,7 @@ def test_where_all_connections_are_busy_another_is_503():
             assert server.app.begun.acquire(timeout=SECONDS)
         assert server.ask(b"").startswith(b"HTTP/1.1 503")
         server.app.go.set()
-        assert all(told(connection).startswith(b"HTTP/1.1 200") for connection in busy)
+        assert all(exchange(connection).startswith(b"HTTP/1.1 200") for connection in busy)
 
 
 def test_bodies_that_do_not_come_make_room_for_others():
@@ -307,5 +307,5 @@ def test_a_client_that_does_not_read_its_answer_is_given_up():
         ):
             assert time.monotonic() < until
             time.sleep(0.02)
-        found = told(connection)
+        found = exchange(connection)
         assert len(found) < 2**27

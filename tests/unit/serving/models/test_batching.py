@@ -79,8 +79,8 @@ async def first(model: Doubling, made: Batcher) -> asyncio.Task:
 def test_what_comes_while_the_model_is_busy_is_answered_together():
     async def main():
         model = Doubling()
-        seen = []
-        with batcher(model, observe=seen.append) as made:
+        counted = []
+        with batcher(model, observe=counted.append) as made:
             busy = await first(model, made)
             tasks = [asyncio.create_task(made.submit(DOUBLE, rows(i, -0.0))) for i in (1, 2, 3)]
             await until(lambda: made.waiting == 4)
@@ -90,7 +90,7 @@ def test_what_comes_while_the_model_is_busy_is_answered_together():
         assert [shape for _, shape in model.calls] == [(1, 2), (6, 2)]
         for i, found in zip((1, 2, 3), answers, strict=True):
             np.testing.assert_array_equal(found["y"], [[2 * i] * 2, [0, 0]])
-        assert seen == [1, 6]
+        assert counted == [1, 6]
 
     asyncio.run(main())
 
@@ -219,7 +219,7 @@ def test_who_has_gone_is_not_computed_for_again_after_a_failure():
     asyncio.run(main())
 
 
-def test_a_batch_waits_for_more_if_told_to():
+def test_a_batch_waits_for_more_if_it_is_set_to():
     async def main():
         model = Doubling()
         model.go.set()
@@ -233,7 +233,7 @@ def test_a_batch_waits_for_more_if_told_to():
     asyncio.run(main())
 
 
-def test_a_batch_does_not_wait_longer_than_told():
+def test_a_batch_does_not_wait_longer_than_set():
     async def main():
         model = Doubling()
         model.go.set()

@@ -41,7 +41,7 @@ def test_folders_of_models_are_named_by_their_folders(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("places", "told"),
+    ("places", "problem"),
     [
         (("teamA/net/1", "teamB/net/1"), "teamA/net and .*teamB/net are both called 'net'"),
         (("teamA/net/1", "teamB/net/2"), "are both called 'net'"),
@@ -53,10 +53,10 @@ def test_folders_of_models_are_named_by_their_folders(tmp_path):
         (("net/1", "net/001"), "net/001 and .*net/1 are both version 1 of 'net'"),
     ],
 )
-def test_two_models_of_one_name_are_refused(tmp_path, places, told):
+def test_two_models_of_one_name_are_refused(tmp_path, places, problem):
     for place in places:
         saved_model(tmp_path / place)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=problem):
         discover.find(tmp_path, name="model")
 
 

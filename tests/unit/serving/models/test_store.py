@@ -1,4 +1,4 @@
-"""Looking for versions, with models that load and fail as they are told."""
+"""Looking for versions, with models that load and fail as their files say."""
 
 import shutil
 from pathlib import Path
