@@ -1,4 +1,4 @@
-"""How every benchmark measures: one core, one thread, processor seconds, medians."""
+"""The way every benchmark measures: one core, one thread, processor seconds, medians."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Table:
     rows: Sequence[tuple[str, ...]]
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """Return the table in Markdown."""
         lines = [self.head, ("---",) * len(self.head), *self.rows]
         return f"### {self.title}\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
@@ -60,7 +60,7 @@ def last_json(argv: Sequence[str]) -> dict:
 
 
 def python(*argv: str) -> list[str]:
-    """A command of this environment's Python."""
+    """Return a command of this environment's Python."""
     return [sys.executable, *argv]
 
 

@@ -1,4 +1,4 @@
-"""What the training loop costs on top of the bare compiled step.
+"""The cost of the training loop on top of the bare compiled step.
 
 The bare step is the same compiled function, called again and again with the same arguments: either
 one fixed batch, or the numbers of the same 100 batches, which it gathers from the data in memory.

@@ -1,4 +1,4 @@
-"""What a second process brings: 2 against 1, on as many cores, whole jobs side by side.
+"""The gain of a second process: 2 against 1, on as many cores, whole jobs side by side.
 
     MNIST_DIR=DIR python -m benchmarks scaling
 
@@ -24,11 +24,11 @@ from pathlib import Path
 from benchmarks.common import Table
 
 TRAIN = (sys.executable, "-m", "trainer", "train", "--threads", "1")
-# What is learned does not matter, but it has to be finite.
+# It does not matter what the model learns, but the loss has to stay finite.
 RATE = ("--learning-rate", "0.001")
 TWO = ("--processes-per-host", "2")
 APART = "two that have nothing to do with each other"
-# How each is told, and how many processes take a step of a batch each.
+# The flags of each, and the number of processes that take a step of a batch each.
 WAYS: dict[str, tuple[tuple[str, ...], int]] = {
     "one process": ((), 1),
     # What this machine has to give.

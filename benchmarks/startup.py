@@ -1,4 +1,4 @@
-"""What a run costs before and after its steps: a whole 1-step run against `import tensorflow`."""
+"""The cost of a run before and after its steps: a 1-step run against `import tensorflow`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Mnist(NamedTuple):
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Returns the uint8 array of a gzipped IDX file, writable because torch asks for that."""
+    """Return the uint8 array of a gzipped IDX file, writable because torch asks for that."""
     raw = gzip.decompress(path.read_bytes())
     # Two zero bytes, the type code (8 is uint8), the rank, then one big-endian size per axis.
     if raw[:3] != b"\x00\x00\x08":
@@ -30,7 +30,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def load_mnist(directory: Path) -> Mnist:
-    """Returns MNIST from a directory that holds the four files under their original names."""
+    """Return MNIST from a directory that holds the four files under their original names."""
     return Mnist(
         read_idx(directory / "train-images-idx3-ubyte.gz"),
         read_idx(directory / "train-labels-idx1-ubyte.gz"),

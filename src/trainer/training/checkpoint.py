@@ -1,8 +1,9 @@
 """Checkpoints: everything a killed run needs to end as if it had never been killed.
 
-A checkpoint is a folder `ckpt-00000469` that appears whole: TensorFlow's own checkpoint files of
-the model, the optimizer and the dropout generators, and `state.json` with the position in the data
-and what the variables are, so that another model's checkpoint is told from ours before it is read.
+A checkpoint is a folder `ckpt-00000469` that appears whole. It holds TensorFlow's own checkpoint
+files of the model, the optimizer and the dropout generators, and `state.json` with the position in
+the data and the names of the variables, so that a checkpoint of another model is recognised before
+it is read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from trainer.training.trained_with import History
 logger = logging.getLogger(__name__)
 
 VARIABLES = "variables"
-# Errors that lost servers or too little memory may cause: they do not prove that a file is damaged.
+# Lost servers or too little memory may cause these errors: they do not prove a file to be damaged.
 _NOT_OF_FILES = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -42,12 +43,12 @@ class Checkpoints:
 
     Args:
         folder: Made if it is not there.
-        model: What is trained.
+        model: The model that is trained.
         optimizer: With its variables built.
-        keep: How many of the newest stay; the best stays besides.
+        keep: Number of the newest checkpoints that stay; the best stays besides.
         device: Where files are read and written, if not where the variables are.
-        alone: Whether no other process writes here, so that what is left unfinished is nobody's.
-        history: What the steps are trained with; goes on from that of a checkpoint.
+        alone: True if no other process writes here, so that unfinished folders are nobody's.
+        history: The settings that the steps are trained with; continued from a checkpoint's.
     """
 
     def __init__(
@@ -63,13 +64,15 @@ class Checkpoints:
     ) -> None:
         self._history = history
         self._folder, self._keep, self._alone = folder, keep, alone
-        # The step of the one that was saved or restored last, which therefore is whole.
+        # The step of the checkpoint that was saved or restored last, which therefore is whole.
         self._current = -1
-        # Those that are passed over, by what tells a folder from one that takes its place.
+        # Checkpoints that are passed over: a folder that takes the place of one has another
+        # identity.
         self._passed: dict[int, tuple[int, int]] = {}
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
         variables = [*model.variables, *optimizer.variables]
-        # Listed one by one: found through the model, the states of dropout would be left out.
+        # List the variables one by one: TensorFlow, looking for them in the model, would leave out
+        # the states of dropout.
         self._objects = tf.train.Checkpoint(variables=[v.value for v in variables])
         self._shapes = [[v.path, list(v.shape)] for v in variables]
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ class Checkpoints:
         path = self._path(step)
         if step != self._current:
             if os.path.lexists(path):
-                # A damaged one, which must not stay the newest.
+                # A damaged checkpoint is there. It must not stay the newest.
                 local.remove_folder(path)
             with local.new_folder(path) as part:
                 self._objects.write(str(part / VARIABLES), self._options)
@@ -94,7 +97,7 @@ class Checkpoints:
         whole = [other for other in steps if other not in self._passed]
         kept = {*whole[-self._keep :], progress.best_step}
         for other in steps:
-            # A damaged one that is newer is replaced when the run gets there.
+            # A newer damaged checkpoint stays, and is replaced when the run gets to its step.
             if other not in kept and (other in whole or other < step):
                 local.remove_folder(self._path(other))
                 self._passed.pop(other, None)
@@ -104,14 +107,14 @@ class Checkpoints:
         """Load the newest whole checkpoint; damaged ones are passed over with a warning.
 
         Args:
-            after: Only one of a later step.
+            after: Load only a checkpoint of a later step.
 
         Returns:
-            Where it was made, or None if there is none.
+            The position of the run when it was written, or None if there is no checkpoint.
 
         Raises:
-            UserError: It was made by another model or optimizer, or all of them are damaged, which
-                only who writes them is to know.
+            UserError: It is of another model or optimizer; or all checkpoints are damaged, and
+                this process is the one that writes them.
         """
         steps = [step for step in self._steps() if step > after]
         other: UserError | None = None
@@ -131,7 +134,7 @@ class Checkpoints:
             else:
                 self._current = step
                 return progress
-            # The chief keeps the newest only, and may have removed it meanwhile.
+            # The chief keeps the newest only, and may have removed this one meanwhile.
             if (identity := _identity(path)) is not None:
                 self._passed[step] = identity
                 newest = newest or f"{path.name}: {why}"
@@ -141,7 +144,7 @@ class Checkpoints:
         if self._alone and newest:
             if other is not None:
                 raise other
-            # A single one without its state, which is written last, was never finished.
+            # The state is written last: a single checkpoint without it was never finished.
             if len(steps) > 1 or os.path.lexists(self._path(steps[0]) / STATE):
                 raise checkpoint_state.all_damaged(self._folder, len(steps), newest)
         return None
@@ -154,7 +157,7 @@ class Checkpoints:
         except _NOT_OF_FILES:
             raise
         except Exception as error:
-            # TensorFlow has many for a file without checksum that is not what it expects.
+            # TensorFlow has many errors for a file without checksum that is not what it expects.
             first = str(error).strip().partition("\n")[0]
             raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
         if self._history:
@@ -179,7 +182,7 @@ class Checkpoints:
 
     def _steps(self) -> list[int]:
         names = (re.fullmatch("ckpt-([0-9]{8,15})", path.name) for path in self._folder.iterdir())
-        # Only as they are written here: two spellings of one step are two folders.
+        # Take only names as they are written here: two spellings of one step are two folders.
         return sorted(
             int(match[1]) for match in names if match and match[0] == self._path(int(match[1])).name
         )
@@ -189,14 +192,14 @@ class _OtherModelError(UserError):
     """A checkpoint has other variables than the model.
 
     Attributes:
-        certain: Whether a checksum proves that the names and shapes in it are those written.
+        certain: True if a checksum proves that the names and shapes in it are those written.
     """
 
     certain = True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from one that takes its place, or None if there is none."""
+    """Return inode and time of a folder, which one in its place would not have; None if none."""
     try:
         found = path.lstat()
     except OSError:

@@ -113,7 +113,7 @@ class CheckpointMirror:
         """Send what is new here, then delete remotely what has been deleted here, or is damaged."""
         for name in sorted(self._local_names() - self._known):
             if self._damaged.pop(name, None):
-                # Not to be seen with files of both.
+                # Remove the damaged checkpoint first, so that nobody reads files of both.
                 storage.remove(f"{self._url}/{name}", **self._removing)
             push(self._folder / name, f"{self._url}/{name}", **self._transfer, **self._more)
             self._known.add(name)

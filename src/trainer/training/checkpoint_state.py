@@ -1,7 +1,7 @@
-"""`state.json` of a checkpoint: where the run was, and by what damage to its files is found.
+"""`state.json` of a checkpoint: the position of the run, and the checksums of all files.
 
 It holds a CRC32C of each file and of itself, so that a flipped bit is found before TensorFlow reads
-it. Checkpoints of earlier versions have sizes only, and are read as far as those go.
+it. Checkpoints of earlier versions have sizes only, and are checked as far as those go.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainer.training.trained_with import TrainedSteps
 
 STATE = "state.json"
-# What the state of a checkpoint of an earlier version holds, without any checksum.
+# The keys in a checkpoint of an earlier version, which has no checksums.
 _UNCHECKED = {"progress", "files", "variables"}
 _CRC, _FILE_CRCS = "crc32c", "files_crc32c"
 _PIECE = 2**20
@@ -34,13 +34,13 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is.
+    """The position of a run.
 
     Attributes:
         step: Steps done.
-        examples: Training examples seen by all processes, which is the position in the data.
+        examples: Training examples used by all processes, which is the position in the data.
         best_step: The step of the best evaluation; -1 before the first.
-        best_accuracy: On the test set, then.
+        best_accuracy: Test accuracy of that evaluation.
         train_cpu_seconds: Processor time of the steps done.
         train_seconds: Time of the steps done.
     """
@@ -54,20 +54,20 @@ class Progress:
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> Progress:
-        """The inverse of `dataclasses.astuple`, where all numbers have become floats."""
+        """Invert `dataclasses.astuple`, where all numbers have become floats."""
         kinds = (int, int, int, float, float, float)
         return cls(*(kind(number) for kind, number in zip(kinds, numbers, strict=True)))
 
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What a checkpoint says of itself.
+    """The contents of `state.json`.
 
     Attributes:
-        progress: Where the run was.
+        progress: The position of the run.
         variables: Path and shape of each variable.
-        checked: Whether checksums prove it; those of earlier versions have none.
-        trained: What the steps were trained with, see `trained_with.read`.
+        checked: True if checksums prove it; checkpoints of earlier versions have none.
+        trained: The settings that the steps were trained with, see `trained_with.read`.
     """
 
     progress: Progress
@@ -141,7 +141,7 @@ def _check_file(path: Path, size: int, crc: str | None) -> None:
         there = path.stat().st_size
         if there != size:
             raise DamagedError(f"{path.name}: has {there} bytes, {size} were written")
-        # Anything but a file could make its reader wait.
+        # Open nothing but a file: a reader of a pipe, for one, would wait for ever.
         if crc is not None and (not path.is_file() or f"{_crc_of(path):08x}" != crc):
             raise DamagedError(f"{path.name}: its checksum differs")
     except OSError as error:
@@ -149,7 +149,7 @@ def _check_file(path: Path, size: int, crc: str | None) -> None:
 
 
 def _progress(numbers: dict[str, Any]) -> Progress:
-    """Check types and ranges, as what has no checksum may hold anything."""
+    """Check types and ranges, as a state without a checksum may hold anything."""
     names = [field.name for field in dataclasses.fields(Progress)]
     progress = Progress(**{name: numbers[name] for name in names if name in numbers})
     whole = (progress.step, progress.examples, progress.best_step)
@@ -171,7 +171,7 @@ def _variables(listed: Any) -> list[list[Any]]:
 
 
 def _own_crc(state: dict[str, Any]) -> str:
-    """The checksum of all but itself, whatever the spaces between."""
+    """Return the checksum of everything but itself, whatever the spaces between."""
     rest = {name: value for name, value in state.items() if name != _CRC}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return f"{google_crc32c.value(text.encode()):08x}"

@@ -50,7 +50,7 @@ def run_due(callbacks: Iterable[Callback], state: RunState) -> None:
 
 
 class InnerLoop(Protocol):
-    """What the controller asks of a trainer."""
+    """The part of a trainer that the controller needs."""
 
     def train(self, most: int, state: RunState) -> CallResult:
         """Take some steps, `most` at most."""

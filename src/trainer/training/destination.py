@@ -1,4 +1,4 @@
-"""Where the results of a run go: the local folders that the job names, and object stores."""
+"""The destinations of a run's results: the local folders that the job names, and object stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an earlier run of the same job has left: its report, and the model that it is about."""
+"""The report that an earlier run of the same job has left, if its model is still there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find(job: Job) -> dict[str, Any] | None:
 
 def output_dir(job: Job) -> Path:
     """See `preflight.output_dir`."""
-    # With NumPy, which whoever only moves files does not need.
+    # Imported late: it needs NumPy, which a process that only moves files does without.
     from trainer.training import preflight
 
     return preflight.output_dir(job)
@@ -41,10 +41,10 @@ def checked(
     """Return a report that is whole and about a model that is there.
 
     Args:
-        text: What `metrics.json` holds.
+        text: The contents of `metrics.json`.
         model_dir: Path or url of the model folder.
         layout: How a model lies in it.
-        is_there: Whether a file or an object is.
+        is_there: Returns whether a file or an object exists.
     """
     try:
         metrics: dict[str, Any] = json.loads(text)

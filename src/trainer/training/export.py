@@ -1,7 +1,8 @@
-"""The SavedModel: written whole or not at all, and proven to answer before it is called done."""
+"""The export of a SavedModel: written whole or not at all, and compared before it is kept."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,19 +26,29 @@ from trainer.packaging import (
 )
 from trainer.storage import plain
 
-# A reloaded model runs the same operations; only their fusing may differ. Of the largest output, or
-# of 1 where that is more.
-SAME = 1e-4
-# Of classes that are as probable as each other, either may come first.
-TIES = 0.05
-# Outputs in half precision are off by rounding: on average this share of their size at most.
-CLOSE = 0.05
 # Rows that are asked for one by one and together.
 ROWS = 8
 
 
 class ExportError(Exception):
     """The exported model does not answer as the trained one does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """The differences from the trained model that an exported one may have.
+
+    Attributes:
+        outputs: Largest difference of a float output, as a share of the largest output, or of 1 if
+            that is more. A reloaded model runs the same operations; only their fusing may differ.
+        classes: Share of the rows whose class may differ: two classes may be equally probable.
+        precision: Mean difference between outputs in float32 and in the half precision of the
+            training, as a share of the mean output.
+    """
+
+    outputs: float = 1e-4
+    classes: float = 0.05
+    precision: float = 0.05
 
 
 def export(
@@ -49,6 +60,7 @@ def export(
     sample: Any,
     layout: str = "version",
     device: str | None = None,
+    tolerances: Tolerances = Tolerances(),
 ) -> Path:
     """Write `model_dir/<version>/saved_model.pb`, or what the layout wants, and check it.
 
@@ -57,13 +69,14 @@ def export(
 
     Args:
         model: The trained model.
-        module: Its module, for the signatures; if it has `serving_samples`, those that this tells
-            are compared, else those that take features.
-        hparams: What it was built from.
+        module: Its module, which makes the signatures. If it has `serving_samples`, the signatures
+            that this names are compared, else those that take features.
+        hparams: The hyperparameters that it was built with.
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on: a tensor, or a structure of tensors.
         layout: See `trainer.packaging.layout`.
         device: Where files are written, if not where the variables are.
+        tolerances: How far the exported model's outputs may be off.
 
     Returns:
         The model's folder, or the archive; that of a new version has one more than the highest
@@ -78,23 +91,29 @@ def export(
         keras.config.set_dtype_policy("float32")
         served = module.keras_model(hparams)
         served.set_weights(model.get_weights())
-        _check_rounding(model(sample, training=False), served(sample, training=False))
+        _check_rounding(
+            model(sample, training=False),
+            served(sample, training=False),
+            tolerance=tolerances.precision,
+        )
     signatures = module.serving_input_fn(served)
 
     def write(folder: Path) -> None:
         save_model(served, folder, signatures=signatures, device=device)
-        _compare(folder, module=module, signatures=signatures, sample=sample)
+        _compare(folder, module=module, signatures=signatures, sample=sample, tolerances=tolerances)
 
     return put_model(model_dir, layout, write)
 
 
-def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: Any) -> None:
+def _compare(
+    path: Path, *, module: ModuleType, signatures: dict, sample: Any, tolerances: Tolerances
+) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
-    # Kept: the signatures hold only weak references to the variables.
+    # Keep a reference: the signatures hold only weak ones to the variables.
     loaded = tf.saved_model.load(str(plain(path)))
     asked: dict[str, Inputs] = {}
     if hasattr(module, "serving_samples"):
-        # All are asked the same, so that one answer of the model is that of all.
+        # All signatures get the same examples, so that one output of the model is that of all.
         given = module.serving_samples(sample)
         asked = {name: _inputs(loaded, name, argument) for name, argument in given.items()}
         answer = call_written(signatures[DEFAULT], asked[DEFAULT])
@@ -109,11 +128,13 @@ def _compare(path: Path, *, module: ModuleType, signatures: dict, sample: Any) -
         try:
             answered = loaded.signatures[name](**inputs)
         except Exception as error:
-            # TensorFlow tells the operations that led there after the first line.
+            # TensorFlow lists the operations that led there after the first line.
             first = str(error).strip().partition("\n")[0]
             raise ExportError(f"the SavedModel's {name} does not answer: {first}") from None
         for key, value in _named(expected[name]).items():
-            problem = _difference(value, answered[key]) if key in answered else "are not there"
+            problem: str | None = "are not there"
+            if key in answered:
+                problem = _difference(value, answered[key], tolerances)
             if problem:
                 raise ExportError(f"the SavedModel's {name}: {key} {problem}")
     independent = [n for n, inputs in asked.items() if _independent(loaded.signatures[n], inputs)]
@@ -147,36 +168,40 @@ def _independent(served: Any, inputs: Inputs) -> bool:
         rows = {name: np.asarray(value[:ROWS]) for name, value in inputs.items()}
         return try_rows(call, rows) is RowBehavior.INDEPENDENT
     except (tf.errors.OpError, ValueError, TypeError):
-        # It takes only certain numbers of rows.
+        # The signature takes only certain numbers of rows.
         return False
 
 
 def _named(outputs: Any) -> dict[str, tf.Tensor]:
-    """Outputs by the names that a SavedModel gives them."""
+    """Return outputs by the names that a SavedModel gives them."""
     if isinstance(outputs, dict):
         return outputs
     several = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     return {f"output_{i}": output for i, output in enumerate(several)}
 
 
-def _difference(expected: tf.Tensor, answered: tf.Tensor) -> str | None:
-    """What is wrong with an output, in words."""
+def _difference(
+    expected: tf.Tensor, answered: tf.Tensor, tolerances: Tolerances = Tolerances()
+) -> str | None:
+    """Return how an output differs from the trained model's, in words; None if it does not."""
     if expected.shape != answered.shape:
         return f"have shape {answered.shape}, the model's {expected.shape}"
     if expected.dtype.is_floating:
         largest = _largest(expected, answered)
         size = max(1.0, _largest(expected, tf.zeros_like(expected)))
-        return None if largest <= SAME * size else f"differ from the model's by {largest:.2g}"
+        if largest <= tolerances.outputs * size:
+            return None
+        return f"differ from the model's by {largest:.2g}"
     share = float(np.mean(expected.numpy() != answered.numpy()))
-    return None if share <= TIES else f"are others than the model's for {share:.0%}"
+    return None if share <= tolerances.classes else f"are others than the model's for {share:.0%}"
 
 
-def _check_rounding(trained: Any, served: Any) -> None:
+def _check_rounding(trained: Any, served: Any, *, tolerance: float) -> None:
     """Raise an ExportError unless float32 outputs are close to those of the trained precision."""
     for before, after in zip(tf.nest.flatten(trained), tf.nest.flatten(served), strict=True):
         before, after = tf.cast(before, tf.float32), tf.cast(after, tf.float32)
         off = float(tf.reduce_mean(tf.abs(before - after)) / tf.reduce_mean(tf.abs(after)))
-        if not off <= CLOSE:
+        if not off <= tolerance:
             raise ExportError(f"in float32 the model's outputs are off by {off:.1%}")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,90 +27,7 @@ from trainer.data import (
 from trainer.distribution import Strategy
 from trainer.models import loader
 from trainer.storage import globs
-
-# Makes the training data of one worker: from its index, the number of workers, and how many steps
-# all of them have taken when it begins.
-DatasetFactory = Callable[[Any, int, Any], tf.data.Dataset]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitData:
-    """The training or the test data of one process.
-
-    Attributes:
-        dataset: Batches of features and labels, and of weights where some rows weigh nothing.
-        stream: The tables behind it; None for the data of a module of one's own.
-        feed: Hands batches to the compiled step; None where tf.data does.
-        examples: Examples of all processes together; None if that is not known.
-        factory: Makes the same for any worker; None for test data.
-    """
-
-    dataset: tf.data.Dataset
-    stream: Stream | TableSet | None = None
-    feed: Feed | None = None
-    examples: int | None = None
-    factory: DatasetFactory | None = None
-
-    @classmethod
-    def of(
-        cls,
-        data: tf.data.Dataset,
-        *,
-        examples: int | None = None,
-        factory: DatasetFactory | None = None,
-    ) -> SplitData:
-        """Return what is known of a data set, which is little if a module made it itself.
-
-        Args:
-            data: From an `input_fn`.
-            examples: If not as many as the data set counts.
-            factory: See `SplitData`.
-        """
-        if not isinstance(data, ExampleDataset):
-            return cls(dataset=data, factory=factory)
-        return cls(
-            dataset=data,
-            stream=data.stream,
-            feed=data.feed,
-            examples=data.stream.total if examples is None else examples,
-            factory=factory,
-        )
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Kind, count and files, for the log and `metrics.json`."""
-        if self.stream is None:
-            return {"kind": "module", "examples": None, "files": [], "damaged": []}
-        return {
-            "kind": self.stream.kind,
-            "examples": self.examples,
-            "files": [table.name for table in self.stream.tables if table.kind != "synthetic"],
-            "damaged": self.stream.damage,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunData:
-    """All the data of a run.
-
-    Attributes:
-        train: Its training data.
-        test: Its test data.
-        batch_size: Examples in a step of all processes together.
-        steps: Steps of the whole run.
-        epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
-    """
-
-    train: SplitData
-    test: SplitData
-    batch_size: int
-    steps: int
-    epoch_steps: int
-
-    @property
-    def descriptions(self) -> dict[str, dict[str, Any]]:
-        """The descriptions of both splits, by name."""
-        return {"train": self.train.description, "test": self.test.description}
+from trainer.training.run_data import RunData, SplitData
 
 
 class BatchSource:

@@ -23,9 +23,9 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         kind: `constant`; `cosine`: half a cosine down to zero; `one-cycle`: a straight line up to
             the peak and another down.
         peak: The highest rate.
-        steps: Of the whole run.
+        steps: Steps of the whole run.
         warmup: Share of the steps in which the rate rises, in a straight line.
-        scale: What the rate is multiplied by for the larger batch of several processes.
+        scale: Factor of the rate, for the larger batch of several processes.
         scale_steps: Steps in which that factor rises from 1, in a straight line: P. Goyal et al.,
             "Accurate, Large Minibatch SGD" (2017), §2.2.
     """
@@ -44,7 +44,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.scale, self.scale_steps = scale, scale_steps
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """The rate at `step`: a float32 scalar."""
+        """Return the rate at a step: a float32 scalar."""
         now, rising = tf.cast(step, tf.float32), self.warmup * self.steps
         down = tf.clip_by_value((now - rising) / max(1.0, self.steps - rising), 0.0, 1.0)
         rate = tf.constant(1.0)
@@ -61,7 +61,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * rate
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make this schedule again."""
+        """Return the arguments that make this schedule again."""
         names = ("kind", "peak", "steps", "warmup", "scale", "scale_steps")
         return {name: getattr(self, name) for name in names}
 
@@ -70,11 +70,11 @@ class FusedAdam(keras.optimizers.Adam):
     """Keras' Adam with TensorFlow's one-kernel update in place of a dozen small operations.
 
     The formula is the same; on a small model the step is a sixth shorter (docs/performance.md).
-    With parameter servers it is also what keeps the state right, see `_one_each`.
+    With parameter servers it also keeps the optimizer's state right, see `_is_unreplicated`.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if not _one_each():
+        if not _is_unreplicated():
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
@@ -98,7 +98,7 @@ class FusedSGD(keras.optimizers.SGD):
     """Keras' SGD with one kernel for the momentum and the variable, for the same reasons."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if not self.momentum or not _one_each():
+        if not self.momentum or not _is_unreplicated():
             super().update_step(gradient, variable, learning_rate)
             return
         tf.raw_ops.ResourceApplyKerasMomentum(
@@ -119,7 +119,7 @@ def make_optimizer(
 
     Args:
         hparams: Complete, see `recipes.complete`.
-        steps: Of the whole run, for the schedule.
+        steps: Steps of the whole run, for the schedule.
         scale: See `Schedule`.
         scale_steps: See `Schedule`.
 
@@ -148,13 +148,13 @@ def make_optimizer(
     return keras.optimizers.LossScaleOptimizer(made) if hparams.precision == "float16" else made
 
 
-def _one_each() -> bool:
-    """Whether a variable is one, on one device, which is what a kernel can update.
+def _is_unreplicated() -> bool:
+    """Return whether variables are unreplicated, so that a fused kernel may update them in place.
 
-    On a parameter server it must be a kernel's work. Keras reads, computes and then adds the
-    difference, each an operation of its own: where a worker is held up in between while others go
-    on, what it adds no longer belongs to what is there, a second moment becomes negative, and its
-    root a NaN. A kernel reads and writes under the variables' locks.
+    On a parameter server a kernel has to do it. Keras reads, computes and then adds the difference
+    in three operations. If other workers update the variable between these, the difference no
+    longer belongs to its value: a second moment becomes negative, and its root a NaN. A kernel
+    reads and writes under the variables' locks.
     """
     if not tf.distribute.has_strategy():
         return True
@@ -163,5 +163,5 @@ def _one_each() -> bool:
 
 
 def _handle(variable: Any) -> tf.Tensor:
-    """The resource behind a variable, Keras' own or the one that it wraps."""
+    """Return the resource of a variable, be it Keras' own or the one that this wraps."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -1,4 +1,4 @@
-"""What can be found wrong with a job before TensorFlow is imported."""
+"""Checks of a job that need no TensorFlow, so that a mistake is found in the first second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trainer.storage import unfinished
 
 
 def output_dir(job: Job) -> Path:
-    """Where `metrics.json` goes: beside the model folder unless another place is named."""
+    """Return the folder of `metrics.json`: beside the model folder unless another is named."""
     return Path(job.output_dir) if job.output_dir else Path(job.model_dir).absolute().parent
 
 

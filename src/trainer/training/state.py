@@ -30,7 +30,7 @@ class CallResult:
 
 @dataclass(kw_only=True)
 class RunState:
-    """Where a run is. The controller advances it, callbacks read it, and some set a field.
+    """The state of a run. The controller advances it, callbacks read it, and some set a field.
 
     Attributes:
         steps: Steps of the whole run.

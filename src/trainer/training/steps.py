@@ -91,10 +91,10 @@ def make_train_steps(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
-        accuracy: Share of the examples that are right.
+        accuracy: Share of the examples whose class is right.
         loss: Mean cross-entropy.
     """
 
@@ -125,8 +125,8 @@ def make_evaluate(
         outputs = model(features, training=False)
         found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
         right = tf.math.count_nonzero(found == tf.cast(labels, tf.int32), dtype=tf.float32)
-        seen = tf.cast(tf.shape(labels)[0], tf.float32)
-        return tf.stack([right, seen, tf.reduce_sum(loss_of(labels, outputs))])
+        count = tf.cast(tf.shape(labels)[0], tf.float32)
+        return tf.stack([right, count, tf.reduce_sum(loss_of(labels, outputs))])
 
     @tf.function(autograph=False, reduce_retracing=True)
     def on_batch(*batch: Any) -> tf.Tensor:
@@ -135,22 +135,22 @@ def make_evaluate(
         return strategy.on_replicas(lambda: totals(*_part(strategy, batch)))
 
     def evaluate(data: tf.data.Dataset) -> Evaluation | None:
-        right = seen = loss = gave_up = 0.0
+        right = count = loss = gave_up = 0.0
         for batch in data:
             if stopped():
                 gave_up = 1.0
                 break
             more = on_batch(*batch).numpy().tolist()
-            right, seen, loss = right + more[0], seen + more[1], loss + more[2]
-        right, seen, loss, gave_up = strategy.sum((right, seen, loss, gave_up)).tolist()
+            right, count, loss = right + more[0], count + more[1], loss + more[2]
+        right, count, loss, gave_up = strategy.sum((right, count, loss, gave_up)).tolist()
         if gave_up:
             return None
-        if not seen:
+        if not count:
             raise DataError(
                 subject="--test",
                 problem="the data set has no examples",
             )
-        return Evaluation(right / seen, loss / seen)
+        return Evaluation(right / count, loss / count)
 
     return evaluate
 
@@ -158,7 +158,15 @@ def make_evaluate(
 def make_loss(
     model: keras.Model, *, label_smoothing: float = 0.0
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The cross-entropy of labels, int [n], and the model's outputs [n, classes]: float32 [n]."""
+    """Return a function from labels and a model's outputs to the cross-entropy of each example.
+
+    Args:
+        model: Gives logits, or probabilities if its last activation is a softmax.
+        label_smoothing: Share of each label's weight that is spread over all classes.
+
+    Returns:
+        A function of labels, int [n], and outputs, float [n, classes]: float32 [n].
+    """
     last = getattr(model.layers[-1], "activation", None) if model.layers else None
     # A softmax in the model is undone, so that one loss serves models of either kind.
     undo = tf.math.log if last is keras.activations.softmax else lambda outputs: outputs
@@ -176,7 +184,7 @@ def make_loss(
 
 
 def _part(strategy: Strategy, batch: Any) -> Any:
-    """What one replica takes of its process's batch; the batches of training divide evenly."""
+    """Return one replica's part of its process's batch; training batches divide evenly."""
     if strategy.local == 1:
         return batch
     mine = slice(strategy.replica(), None, strategy.local)

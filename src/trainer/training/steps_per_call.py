@@ -1,10 +1,10 @@
-"""How many steps one call of the compiled function takes, and what they cost."""
+"""The number of steps that one call of the compiled function takes, and their cost."""
 
 from __future__ import annotations
 
 import time
 
-# A call should return this often, in seconds, so that Python can report and be told to stop.
+# Seconds that a call should take at most, so that Python can report progress and handle SIGTERM.
 CALL_SECONDS = 2.0
 
 # A call takes at most this many times the steps of the one before.
@@ -12,14 +12,14 @@ GROWTH = 8
 
 
 class StepsPerCall:
-    """Times calls of the compiled function, and says how many steps the next should take.
+    """Times calls of the compiled function, and chooses the number of steps of the next.
 
     Args:
         longest: Most steps in one call.
 
     Attributes:
-        seconds: What the last call took. Where several processes take the same steps, all set it to
-            the same, so that they go on alike.
+        seconds: Duration of the last call. Where several processes take the same steps, all of them
+            set it to the mean, so that all choose the same number.
         cpu_seconds: Processor time of this process during the last call.
     """
 
@@ -28,17 +28,17 @@ class StepsPerCall:
         self.seconds = self.cpu_seconds = 0.0
 
     def steps(self, left: int) -> int:
-        """Steps for the next call, `left` at most: as many as fit in `CALL_SECONDS`.
+        """Return the steps of the next call, `left` at most: as many as fit in `CALL_SECONDS`.
 
-        Calls begin with one step and grow, so that a slow model can be told to stop as well.
+        Calls begin with one step and grow, so that a run of a slow model stops in time as well.
         """
         self._steps = max(1, min(left, self._longest, self._fitting()))
         return self._steps
 
     def _fitting(self) -> int:
         if self._calls < 2:
-            # The first call also compiles: its time says nothing, but how long a step takes is
-            # not known before the second.
+            # The first call also compiles, so that the time of a step is not known before the
+            # second.
             return 1
         fitting = int(CALL_SECONDS * self._steps / self.seconds) if self.seconds else self._longest
         return min(fitting, GROWTH * self._steps)

@@ -1,4 +1,4 @@
-"""What the steps of a run were trained with: kept in its checkpoints, compared when it goes on."""
+"""The settings and data that steps were trained with: kept in checkpoints, compared on resuming."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from trainer.runtime import output
 
 @dataclass(frozen=True, kw_only=True)
 class DataIdentity:
-    """Training data, by what tells it from other data without reading it.
+    """Marks by which training data is known again without being read.
 
     Attributes:
-        kind: `tfrecord`, `idx`, `npy`, `synthetic` or `module`.
-        examples: How many there are, if that is known.
-        text: For people.
+        kind: The data format, `synthetic` or `module`.
+        examples: Number of examples, if that is known.
+        text: A description for people.
         digest: Of names, sizes and last bytes of its files; empty if they are not known.
     """
 
@@ -36,9 +36,9 @@ class TrainedSteps:
     """Steps that were trained with the same settings.
 
     Attributes:
-        from_step: How many steps came before.
-        module: Of the model.
-        hparams: As JSON has them, without secrets.
+        from_step: Number of steps before these.
+        module: The model module.
+        hparams: The hyperparameters as JSON has them, without secrets.
         train: The training data.
     """
 
@@ -49,14 +49,15 @@ class TrainedSteps:
 
 
 def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
-    """Return what a run trains with.
+    """Return the settings and data that a run trains with.
 
     Args:
         job: With all hyperparameters.
-        described: Its training data, from `report.describe`.
+        described: Its training data, from `SplitData.description`.
     """
     text = digest = ""
-    # Only for whoever goes on from here. Hosts that hold a part each may then hold another one.
+    # Read the files' marks only for a run that may be resumed. Hosts that hold a part each may then
+    # hold another part.
     if job.checkpoint_dir and job.shard_by != "host":
         try:
             own = job.module != Job.module
@@ -64,7 +65,7 @@ def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
             text, entries = found.text, repr(found.entries)
             digest = hashlib.sha256(entries.encode(errors="surrogateescape")).hexdigest()[:16]
         except UserError:
-            # With parameter servers the chief need not see what workers read.
+            # With parameter servers the chief need not have the files that workers read.
             pass
     hparams = json.loads(json.dumps(dataclasses.asdict(job.hparams)))
     return TrainedSteps(
@@ -80,7 +81,7 @@ def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
 
 
 def read(written: Any) -> tuple[TrainedSteps, ...]:
-    """Return what a checkpoint says; empty if it says nothing, as those of earlier versions."""
+    """Return the history in a checkpoint; empty in one of an earlier version, which has none."""
     try:
         stretches = [
             TrainedSteps(
@@ -97,12 +98,12 @@ def read(written: Any) -> tuple[TrainedSteps, ...]:
 
 
 def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
-    """Return which flags and data are others, each with what it was and what it is now."""
+    """Return the flags and data that differ, each with its value then and now."""
     found = []
     if before.module != now.module:
         found.append(f"--module {before.module} (now {now.module})")
     for name, value in now.hparams.items():
-        # One that another version of the trainer does not know has not been changed.
+        # A hyperparameter that another version of the trainer did not know has not been changed.
         other = before.hparams.get(name, value)
         if other != value:
             found.append(f"{flag(name)} {_shown(other)} (now {_shown(value)})")
@@ -116,10 +117,10 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
 
 
 class History:
-    """What the weights of a run were trained with, from its first step on.
+    """The settings that the weights of a run were trained with, from its first step on.
 
     Args:
-        now: What steps from here on are trained with.
+        now: The settings of the steps from here on.
     """
 
     def __init__(self, now: TrainedSteps) -> None:
@@ -129,18 +130,18 @@ class History:
         """Go on from a checkpoint.
 
         Args:
-            past: What it says.
-            step: Of how many steps it is.
+            past: The history in it.
+            step: The number of steps it has.
         """
         self._past, self._step = past, step
 
     @property
     def changes(self) -> list[str]:
-        """What differs from the steps before, see `differences`."""
+        """The differences from the steps before, see `differences`."""
         return differences(self._past[-1], self._now) if self._past else []
 
     def at(self, step: int) -> tuple[TrainedSteps, ...]:
-        """Return what the weights after so many steps were trained with, as far as is known."""
+        """Return the settings that the weights after so many steps were trained with, if known."""
         if step == self._step or (self._past and not self.changes):
             return self._past
         return (*self._past, dataclasses.replace(self._now, from_step=self._step))
@@ -149,8 +150,8 @@ class History:
         """Return a description of the data that the weights after so many steps were trained on.
 
         Args:
-            train: That of the data there is now.
-            step: How many.
+            train: The description of the data that there is now.
+            step: The number of steps.
         """
         last = self.at(step)[-1:]
         if last and last[0].train == self._now.train:

@@ -10,7 +10,7 @@ from trainer.config.hparams import Hparams
 from trainer.models import mnist as models
 from trainer.packaging.row_independence import read_mark
 from trainer.training import export as exporting
-from trainer.training.export import ExportError, export
+from trainer.training.export import ExportError, Tolerances, export
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,7 +29,7 @@ def images(count: int = 8) -> tf.Tensor:
 
 
 def run(
-    folder, precision: str = "float32", model: keras.Model | None = None, module=models, **layout
+    folder, precision: str = "float32", model: keras.Model | None = None, module=models, **more
 ):
     return export(
         model or build(precision),
@@ -37,7 +37,7 @@ def run(
         hparams=dataclasses.replace(HPARAMS, precision=precision),
         model_dir=folder,
         sample=images(),
-        **layout,
+        **more,
     )
 
 
@@ -90,10 +90,9 @@ def test_what_a_killed_export_left_behind_is_removed(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["1"]
 
 
-def test_a_model_that_answers_otherwise_is_not_exported(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "SAME", -1.0)
+def test_a_model_that_answers_otherwise_is_not_exported(tmp_path):
     with pytest.raises(ExportError, match="serving_default: probabilities differ"):
-        run(tmp_path)
+        run(tmp_path, tolerances=Tolerances(outputs=-1.0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,16 +185,15 @@ def test_a_missing_signature_is_told(tmp_path):
         run(tmp_path, module=module)
 
 
-def test_a_module_need_have_neither_samples_nor_a_default_signature(tmp_path, monkeypatch):
+def test_a_module_need_have_neither_samples_nor_a_default_signature(tmp_path):
     module = SimpleNamespace(keras_model=models.keras_model)
     module.serving_input_fn = lambda model: {
         "scores": tf.function(lambda x: model(x, training=False), input_signature=[IMAGES]),
         "names": tf.function(lambda x: tf.strings.length(x), input_signature=[STRINGS]),
     }
     assert run(tmp_path, module=module) == tmp_path / "1"
-    monkeypatch.setattr(exporting, "SAME", -1.0)
     with pytest.raises(ExportError, match="scores: output_0 differ"):
-        run(tmp_path, module=module)
+        run(tmp_path, module=module, tolerances=Tolerances(outputs=-1.0))
 
 
 def test_all_signatures_agree_on_their_samples(tmp_path):
@@ -211,10 +209,9 @@ def test_all_signatures_agree_on_their_samples(tmp_path):
         )
 
 
-def test_a_model_that_loses_too_much_in_float32_is_not_exported(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "CLOSE", -1.0)
+def test_a_model_that_loses_too_much_in_float32_is_not_exported(tmp_path):
     with pytest.raises(ExportError, match="in float32"):
-        run(tmp_path, precision="bfloat16")
+        run(tmp_path, precision="bfloat16", tolerances=Tolerances(precision=-1.0))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.distribution.strategy import ALONE, Strategy
 from trainer.models import loader
-from trainer.training import inputs
+from trainer.training import inputs, run_data
 
 pytestmark = pytest.mark.tensorflow
 
@@ -86,6 +86,6 @@ def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
 
 
 def test_data_that_tells_no_size_needs_steps():
-    data = inputs.SplitData.of(tf.data.Dataset.range(3))
+    data = run_data.SplitData.of(tf.data.Dataset.range(3))
     with pytest.raises(UserError, match="--steps: not given"):
         inputs.length(Job(epochs=1.0), data, batch_size=8)

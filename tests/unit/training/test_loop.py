@@ -5,6 +5,8 @@ import json
 import logging
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -277,6 +279,33 @@ def test_no_data_is_synthetic_and_says_so(run):
     metrics = run(train=(), steps=3)
     assert metrics["data"]["train"]["kind"] == "synthetic"
     assert [line for line in metrics["log"] if "SYNTHETIC" in line]
+
+
+NOTEBOOK = """
+import sys
+from trainer import Hparams, Job, train_and_evaluate
+
+job = Job(
+    hparams=Hparams(model="fast"), train=(sys.argv[1],), steps=2, model_dir=sys.argv[2] + "/model"
+)
+metrics = train_and_evaluate(job)
+print("returned", metrics["steps"], metrics["hparams"]["learning_rate"])
+"""
+
+
+def test_a_notebook_passes_the_job_alone_and_sees_the_lines_of_a_run(small, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK, str(small), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert [line for line in lines if line.startswith("step=2 test_accuracy=")]
+    assert lines[-1] == "returned 2 0.01"
+    assert (tmp_path / "model/1/saved_model.pb").exists()
 
 
 def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path, monkeypatch):

@@ -324,7 +324,7 @@ def test_damaged_records_may_be_left_out(graph_dataset, data, tmp_path):
 
 def test_input_fn_tells_of_all_the_data_whatever_the_shard(tf, sources):
     from trainer.models.mnist import input_fn
-    from trainer.training.inputs import SplitData
+    from trainer.training.run_data import SplitData
 
     found = input_fn(sources["tfrecord"], "train", 32, Shard(1, 3), in_graph=True)
     description = SplitData.of(found).description
