@@ -47,7 +47,6 @@ def _main(argv: Sequence[str]) -> int:
             program = prepare(environment)
         if isinstance(program, TrainerProgram):
             report.path = program.job.failure_file
-            log.begin(program.job.verbosity)
         outcome = program.run()
     except Exception as error:
         ending = ending_of(error)

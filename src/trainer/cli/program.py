@@ -28,7 +28,7 @@ from trainer.platforms import (
     missing_gpu_warning,
     resolve_job,
 )
-from trainer.runtime import output
+from trainer.runtime import log, output
 
 logger = logging.getLogger(__name__)
 
@@ -95,15 +95,20 @@ def prepare(environment: Environment) -> PreparedProgram:
     output.protect(environment.env)
     program = _find_program(platform, environment)
     if program is not None:
+        logger.debug("platform %s: runs a user's program", platform.name)
         return program.prepare(parse(_flags(environment.argv)))
     base = command(environment)
     with announcing_flags(environment, base):
-        job = resolve_job(environment, parse(environment.argv)).job
+        resolved = resolve_job(environment, parse(environment.argv))
+    job = resolved.job
     output.protect(dict(job.hparams.hp))
+    log.begin(job.verbosity)
+    logger.debug("platform %s: %s", resolved.platform, resolved.because)
     with announcing(job, base):
         many = needs_launcher(job)
         if many:
             check(job)
+    logger.debug("trains in %s", "processes of the launcher" if many else "one process")
     return TrainerProgram(environment=environment, command=base, job=job, is_launched=many)
 
 

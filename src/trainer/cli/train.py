@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 
 from trainer.config import Hparams, Job, Parser, add_flags as add_options
 from trainer.runtime import host_limits, log, output
+
+logger = logging.getLogger(__name__)
 
 HELP = "train, evaluate and export a model"
 EXAMPLES = """\
@@ -45,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
     log.begin(resolved.job.verbosity)
+    logger.debug("platform %s: %s", resolved.platform, resolved.because)
     if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
         with announcing(resolved.job, command(environment)):
             many = needs_launcher(resolved.job)
