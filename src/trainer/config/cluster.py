@@ -1,4 +1,4 @@
-"""Who takes part in a job, and which of them this process is."""
+"""The hosts or processes of a job, and the place of this process among them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Cluster:
     """The processes or hosts of a job, by role.
 
     Attributes:
-        chief: Its address, `host` or `host:port`; empty only where there is nobody else.
-        worker: Addresses of those who train beside the chief.
+        chief: The chief's address, `host` or `host:port`; empty in a job of one process.
+        worker: Addresses of the workers, which train beside the chief.
         ps: Addresses of the parameter servers.
         evaluator: Addresses of the evaluators; platforms may leave them out.
-        role: What this process is.
-        index: Which one of its role.
-        interface: The network interface to the others, or None for the system's choice.
-        local_rank: Which of those who train on this host it is.
-        local_size: How many train on this host.
-        host_index: Which of the hosts that train this is, where `hosts` says how many they are.
-        hosts: 0 where nobody says, so that they are told apart by their addresses.
+        role: The role of this process.
+        index: The number of this process in its role, from 0.
+        interface: The network interface to the other hosts, or None for the system's choice.
+        local_rank: The number of this process among those that train on its host, from 0.
+        local_size: How many processes train on this host.
+        host_index: The number of this host among those that train, where `hosts` is given.
+        hosts: How many hosts train; 0 where it is unknown, and follows from the addresses.
     """
 
     chief: tuple[str, ...] = ()
@@ -49,19 +49,19 @@ class Cluster:
 
     @property
     def rank(self) -> int:
-        """This process's place among `trainers`; -1 if it is none."""
+        """The number of this process among `trainers`, from 0; -1 if it does not train."""
         if self.role == "chief":
             return 0
         return len(self.chief) + self.index if self.role == "worker" else -1
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes checkpoints, the model and the report."""
+        """True if this process writes checkpoints, the model and the report."""
         return self.role == "chief" or (not self.chief and self.rank == 0)
 
     @property
     def host(self) -> tuple[int, int]:
-        """Which of the hosts that train this is, from 0, and how many they are."""
+        """The number of this host among those that train, from 0, and how many they are."""
         if self.hosts:
             return self.host_index, self.hosts
         names = [address.rpartition(":")[0] or address for address in self.trainers]
@@ -69,27 +69,27 @@ class Cluster:
         if self.rank < 0 or not names:
             return 0, 1
         if len(hosts) == len(names) and self.local_size > 1:
-            # Ranks that mpirun started have no addresses: it numbers them host by host.
+            # Processes that mpirun started have no addresses; mpirun numbers them host by host.
             return self.rank // self.local_size, -(-len(names) // self.local_size)
         return hosts.index(names[self.rank]), len(hosts)
 
     @property
     def size(self) -> int:
-        """How many take part, this one included."""
+        """The number of processes or hosts of the job, this one included."""
         return max(1, sum(len(getattr(self, role)) for role in ROLES))
 
     @property
     def task(self) -> str:
-        """What it is called: `worker 1`."""
+        """Role and number of this process: `worker 1`."""
         return f"{self.role} {self.index}"
 
     def to_json(self) -> str:
-        """As text, for the environment of a process that is started as a part of it."""
+        """Return the cluster as text, for the environment of a process that is started in it."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Cluster:
-        """The inverse of `to_json`."""
+        """Return the cluster that `to_json` has written."""
         fields: dict[str, Any] = json.loads(text)
         fields |= {role: tuple(fields[role]) for role in ROLES}
         return cls(**fields)

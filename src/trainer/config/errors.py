@@ -1,9 +1,9 @@
-"""Errors by who can mend them; each is printed as one line."""
+"""Errors by who can correct them; each is printed as one line."""
 
 from __future__ import annotations
 
-# Exit codes of RetryableError and PeerError. Platforms that distinguish such failures (Kubeflow's
-# `restartPolicy: ExitCode`) do it by codes of 128 and up; these are of no signal.
+# Exit codes of RetryableError and PeerError. Platforms that tell such failures from others
+# (Kubeflow's `restartPolicy: ExitCode`) take codes of 128 and up for them. No signal has these.
 RETRY = 200
 PEER = 201
 
@@ -14,10 +14,10 @@ class UserError(Exception):
     `trainer.cli` prints it as one line without a traceback: `subject: problem; remedy`.
 
     Attributes:
-        subject: The flag, variable or file, with its value where it has one: `--steps 0`. Empty
-            where the problem names several.
-        problem: What is wrong with it, and what was expected.
-        remedy: What to do, as an imperative; None where the problem says it.
+        subject: The flag, variable or file, with its value where it has one: `--steps 0`. Empty if
+            the problem names several.
+        problem: What is wrong with the subject, and what was expected.
+        remedy: What to do, as an imperative; None if the problem says it.
     """
 
     def __init__(self, *, subject: object, problem: str, remedy: str | None = None) -> None:
@@ -28,10 +28,10 @@ class UserError(Exception):
 
     @classmethod
     def from_text(cls, text: str) -> UserError:
-        """Return an error whose line another program wrote.
+        """Return the error that a line describes, written by another process or by argparse.
 
         Args:
-            text: `subject: problem; remedy`, of which there may be the problem alone.
+            text: `subject: problem; remedy`; subject and remedy may be missing.
         """
         subject, colon, rest = text.partition(": ")
         if not colon:
@@ -49,8 +49,8 @@ class DataError(UserError):
 
 
 class RetryableError(Exception):
-    """A failure that a new try may cure, such as a store that does not answer; code 200."""
+    """A failure that may not recur, such as a store that does not answer; exit code 200."""
 
 
 class PeerError(RetryableError):
-    """Another process of the job is gone; code 201, as that is a consequence and not the cause."""
+    """Another process of the job has ended; exit code 201, as that process has the cause."""

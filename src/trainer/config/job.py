@@ -1,7 +1,8 @@
-"""What a run is told, whatever platform tells it: the one thing that every other part reads.
+"""The description of one training run, which every other package reads.
 
-Each field is also a flag of `trainer train`, with the same name, default, range and help text:
-`flags.py` builds the command line from here, so that there is one list of knobs, this one.
+Most fields are options: each is also a flag of `trainer train`, a hyperparameter and a key of the
+report, with the same name, default, range and help text. They are listed here and in `hparams.py`
+only; `flags.py` makes the command line from them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from trainer.config.options import flag, option, options_of
 from trainer.config.registry import NamesOf
 from trainer.config.trial import Trial
 
-DATA, OUTPUT, RUN = "data", "output", "running"
-SHARED = "several processes"
-
-
-# Where hosts meet, unless told otherwise: in the range that IANA leaves to users.
+DATA, OUTPUT, RUN = "data", "output", "hardware and logging"
+SHARED = "several processes or hosts"
+# The port at which hosts meet by default, in the range that IANA leaves to users.
 PORT = 7117
 
 
@@ -29,32 +28,38 @@ PORT = 7117
 class Job:
     """One training run.
 
-    Every platform's way of saying things is turned into a Job, and nothing behind it reads the
+    Each platform's variables, files and flags are turned into a Job. No code behind it reads the
     environment, the command line or a platform's files.
+
+    Attributes:
+        hparams: The hyperparameters.
+        platform: The name of the platform that started this process, as in `PLATFORMS`.
+        cluster: The hosts of the job, or its processes where `launched`.
+        launched: True in a process that was started as one of several, so that `cluster` lists
+            processes; False where it lists hosts.
+        gpus: How many GPUs of this host its processes may use.
+        gpu_expected: The file or variable that shows that this host has a GPU, or None.
+        trial: The trial of a tuning job that this run is; None on processes that report nothing.
+        stopped_code: The exit code of a run that stopped on SIGTERM and has saved its state. The
+            default is that of a process ended by SIGTERM, so that a scheduler that expects a
+            finished model starts the run again.
+        grace: Seconds from SIGTERM to SIGKILL.
+        late_evaluators: True if evaluators that `cluster` does not list may join a running job.
+        secret: The key with which the launchers of the hosts sign their messages.
+        failure_file: The file in which the platform looks for the reason of a failure, or None.
     """
 
     hparams: Hparams = field(default_factory=Hparams)
-
-    # What only a platform can say.
     platform: str = "local"
     cluster: Cluster = field(default_factory=Cluster)
-    # Whether `cluster` lists processes, this being one that was started as such; else hosts.
     launched: bool = False
-    # Of this host, for this process and those that it starts.
     gpus: int = 0
-    # What says that there is one.
     gpu_expected: str | None = None
     trial: Trial | None = None
-    # The exit code of a run that was told to stop and has saved what it had. By default that of a
-    # process ended by SIGTERM, so that whoever counts on a finished model starts it again.
     stopped_code: int = 128 + 15
-    # Seconds between being told to stop and being killed.
     grace: float = 120.0
-    # Whether evaluators that `cluster` does not list may come when the job runs already.
     late_evaluators: bool = False
-    # By which the launchers of the hosts sign what they tell each other.
     secret: str | None = field(default=None, repr=False)
-    # Where the platform looks for the reason of a failure.
     failure_file: str | None = None
 
     module: str = option(
@@ -71,13 +76,17 @@ class Job:
         "(default: none)", MODEL, metavar="PATH",
     )
 
-    steps: int | None = option(None, "train for N steps", TRAINING, low=1, metavar="N")
+    steps: int | None = option(
+        None, "train for N steps, in place of --epochs (default: none)", TRAINING, low=1,
+        metavar="N",
+    )
     epochs: float | None = option(
         None, "train for N passes over the data, rounded up to whole steps (default: the model's "
         "recipe)", TRAINING, low=0, above=True, metavar="N",
     )
     target_accuracy: float | None = option(
-        None, "stop when this share of the test set is right", TRAINING, low=0, above=True, high=1
+        None, "stop when this share of the test set is right (default: none)", TRAINING, low=0,
+        above=True, high=1,
     )
     eval_every: int | None = option(
         None, "steps between evaluations (default: an epoch; there is one at the end anyway)",
@@ -153,41 +162,46 @@ class Job:
         SHARED, choices=("none", "linear"),
     )
     scaling_epochs: float = option(
-        5.0, "with --scaling linear, epochs in which it rises; at most half of the run", SHARED,
-        low=0,
+        5.0, "with --scaling linear, epochs in which the learning rate rises; at most half of the "
+        "run", SHARED, low=0,
     )
     compression: str = option(
         "none", "fp16: horovod sends gradients in 16 bits", SHARED, choices=("none", "fp16")
     )
     shard_by: str = option(
-        "auto", "how they share the data: whole files, or each a part of every batch; auto: files "
-        "where all get as many examples; host: each host holds other data, or fetches every n-th "
-        "object", SHARED, choices=("auto", "file", "record", "host"),
+        "auto", "how processes share the data. file: whole files; record: each a part of every "
+        "batch; auto: files where all get equally many examples, else records; host: each host "
+        "holds other data, or fetches every n-th object", SHARED,
+        choices=("auto", "file", "record", "host"),
     )
     start_timeout: float = option(
-        600.0, "seconds for all hosts to come", SHARED, low=0, above=True, high=86400,
+        600.0, "seconds for all hosts to join", SHARED, low=0, above=True, high=86400,
         metavar="SECONDS",
     )
     port: int | None = option(
-        None, f"of the chief, where the hosts meet (default: {PORT}; on one host any free one)",
+        None, f"port of the chief, at which the hosts meet (default: {PORT}; on one host any free "
+        "one)",
         SHARED, low=1, high=65535,
     )
     timeline: str | None = option(
-        None, "horovod writes what it does when to this file, for chrome://tracing "
-        "(default: none)", SHARED,
+        None, "file for horovod's timeline of its operations, for chrome://tracing (default: "
+        "none)", SHARED, metavar="FILE",
+    )
+    autotune: bool = option(False, "let horovod tune its own settings in the first steps", SHARED)
+    autotune_log: str | None = option(
+        None, "file for the settings that --autotune has tried (default: none)", SHARED,
         metavar="FILE",
     )
-    autotune: bool = option(False, "horovod tries out its own settings in the first steps", SHARED)
-    autotune_log: str | None = option(
-        None, "and writes to this file what it tried (default: none)", SHARED, metavar="FILE"
-    )
     restarts: int = option(
-        3, "with parameter_server, times to go on from the newest checkpoint when a server is "
+        3, "with parameter_server, how often to go on from the newest checkpoint after a server is "
         "lost", SHARED, low=0, high=1000,
     )
 
     verbosity: str = option(
-        "INFO", "what to report; DEBUG includes TensorFlow's own log", RUN,
+        "INFO", "the least severe lines to print. INFO: progress and results; WARN: only what may "
+        "be a mistake; ERROR: only failures; FATAL: only the error that ends the process; DEBUG: "
+        "also messages between hosts, storage requests, the supervisor's decisions, and "
+        "TensorFlow's own log", RUN,
         choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
     )
 
@@ -197,7 +211,7 @@ class Job:
             for name, limits in options_of(type(part)).items():
                 limits.check(flag(name), getattr(part, name))
         for name in ("timeline", "autotune_log"):
-            # Horovod writes these itself, as it runs.
+            # Horovod itself opens these files while it runs.
             if "://" in (getattr(self, name) or ""):
                 raise UserError(
                     subject=f"{flag(name)} {getattr(self, name)}",

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from trainer.config.errors import UserError
 from trainer.config.suggest import hint
 
-# Where parsed arguments hold the parser of their verb.
+# The attribute of parsed arguments that holds the parser of their verb.
 VERB = "verb_parser"
 
 
@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are `UserError`s of one line."""
 
     def set_verb(self, run: Any) -> None:
-        """Have `run` called with the arguments of this verb, and its flags suggested in errors."""
+        """Make `run` the function of this verb, and suggest the verb's flags in errors."""
         self.set_defaults(**{"run": run, VERB: self})
 
     def error(self, message: str) -> NoReturn:
@@ -27,17 +27,17 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
         args = [_hyphens(a) for a in args]
         if self._subparsers and args and args[0].startswith("-"):
-            # Else argparse says only that there is no verb.
+            # argparse would only say that the verb is missing.
             name = args[0].partition("=")[0]
             if name not in self._option_string_actions:
                 self.error(f"unknown argument {name}{hint(name, self._option_string_actions)}")
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown and getattr(parsed, "module", None):
-            # A model of the user's own has hyperparameters of its own; tuning services name them
-            # as flags.
+            # A user's model has hyperparameters of its own, and tuning services pass them as
+            # flags.
             parsed.hp = (*_own(unknown, self), *getattr(parsed, "hp", ()))
         elif unknown:
-            # The parser of the verb knows its flags; the one above it knows only its own.
+            # Only the parser of the verb knows the flags among which the right one may be.
             verb: Parser = getattr(parsed, VERB, self)
             name = unknown[0].partition("=")[0]
             verb.error(f"unknown argument {name}{hint(name, verb._option_string_actions)}")
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _own(arguments: Sequence[str], parser: Parser) -> Iterator[tuple[str, str]]:
-    """Flags that only the user's module knows, as names and values."""
+    """Yield name and value of each flag that only the user's module knows."""
     left = list(arguments)
     while left:
         name, equals, value = left.pop(0).partition("=")

@@ -1,4 +1,4 @@
-"""Tables of names and what implements them, imported when it is first used.
+"""Tables from names to what implements them, imported when it is first used.
 
     PLATFORMS: Registry[Platform] = Registry(
         "trainer.platforms",
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """What is known by name; looking at the names alone imports nothing.
+    """A table from names to objects; looking at the names alone imports nothing.
 
     Args:
         package: The package that the modules are in.

@@ -1,4 +1,4 @@
-"""Which part of a data set a file belongs to, by the words in its name and its folders' names."""
+"""The part of a data set that a file belongs to, by the words in its path."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-# What a run reads: data to train on, and data to evaluate on.
+# The two parts that a run reads: one to train on, one to evaluate on.
 Split = Literal["train", "test"]
-# What data is called. A run evaluates on one part: the first of `TESTS` that is there.
+# The parts that a data set may have. A run evaluates on the first of `TESTS` that is there.
 Part = Literal["train", "test", "eval", "validation"]
 TESTS: tuple[Part, ...] = ("test", "eval", "validation")
 WORDS: dict[str, Part] = {
@@ -20,7 +20,7 @@ WORDS: dict[str, Part] = {
 
 
 def part_of(names: Sequence[str]) -> Part | None:
-    """Return the part that the last of some names says, or else the one before it."""
+    """Return the part that a path names; the last name that has such a word decides."""
     for name in reversed(names):
         for word in re.split(r"[^a-z0-9]+", name.lower()):
             if word in WORDS:

@@ -1,12 +1,12 @@
-"""Suggest the name that somebody meant who wrote one that does not exist."""
+"""Suggest an existing name for one that was misspelt."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-# The names of other tools, whose letters resemble ours too little: Keras, PyTorch's examples,
-# Hugging Face's Trainer, Lightning, torchrun, horovodrun, TensorFlow Serving, MLflow.
+# Names of the same flags in other tools, spelt too differently to resemble ours: Keras, PyTorch's
+# examples, Hugging Face's Trainer, Lightning, torchrun, horovodrun, TensorFlow Serving, MLflow.
 ELSEWHERE = {
     "lr": "learning-rate",
     "eta": "learning-rate",
@@ -61,11 +61,11 @@ ELSEWHERE = {
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that `name` most likely stands for.
+    """Return the one of `names` that was most likely meant by `name`.
 
     Args:
-        name: As somebody wrote it: with hyphens or underscores, with or without leading ones.
-        names: The names that exist, likewise.
+        name: The misspelt name, with hyphens or underscores, with or without leading ones.
+        names: The names that exist, in any of these forms.
 
     Returns:
         The name as it stands in `names`, or None if none resembles it.

@@ -1,4 +1,4 @@
-"""The trial of a tuning job that a run is."""
+"""One trial of a hyperparameter tuning job."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DEFAULT_TAG = "training/hptuning/metric"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One trial of a tuning job.
+    """The trial that a run is, and where the tuning service expects its metric.
 
     Attributes:
-        number: Its name, `1` and so on.
-        tag: What the tuned metric is called.
-        file: Where the service looks for it.
+        number: The name of the trial, `1` and so on.
+        tag: The name of the tuned metric.
+        file: The file in which the service looks for the metric.
     """
 
     number: str

@@ -1,4 +1,4 @@
-"""Read numbers and booleans as people, platforms and tuning services write them.
+"""Convert text to numbers and booleans, in all spellings that people and platforms use.
 
 Vertex AI's and AI Platform's tuning pass whole numbers as `50.0`, SageMaker's as `"50.0"`, scripts
 write `1e3` and `True`. A flag, a hyperparameter and a variable accept the same spellings, because
@@ -17,15 +17,15 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def convert(value: Any, kind: type) -> Any:
-    """Return a value as a `kind`, or as something else if it is none.
+    """Convert a value to a type, or return something of another type if it is not one.
 
     Args:
         value: Text, or a number or boolean already.
         kind: `int`, `float` or `bool`.
 
     Returns:
-        A `kind` where the value is one. A whole number may be written as 64, 64.0 or 6.4e1; where
-        `int` is asked for, 64.5 comes back as a float, and text that is no number as text.
+        A `kind` if the value is one. A whole number may be written as 64, 64.0 or 6.4e1; for `int`,
+        64.5 is returned as a float, and text that is no number as text.
     """
     if kind is bool:
         return _BOOLEANS.get(str(value).strip().lower(), value)
@@ -35,14 +35,14 @@ def convert(value: Any, kind: type) -> Any:
         number = float(value)
     except (ValueError, OverflowError):
         return str(value)
-    # Larger ones are no counts of anything, and fill an error.
+    # A larger integer would make an error message of hundreds of digits.
     if kind is float or not number.is_integer() or abs(number) >= 2**63:
         return number
     return value if type(value) is int else int(number)
 
 
 def unquoted(value: Any) -> Any:
-    """Return text without the quotes of JSON, None for what says nothing, all else as it is."""
+    """Return text without the quotes of JSON, None for an empty value, all else unchanged."""
     if not isinstance(value, str):
         return value
     if value in ("", "null", "None"):
