@@ -52,6 +52,17 @@ def test_what_was_asked_for_is_not_the_recipes():
     assert job["batch_size"] == {"value": 128, "from": "recipe fast"}
 
 
+def test_a_modules_own_recipe_and_neutral_defaults_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dry_model.py").write_text('RECIPE = {"batch_size": 7, "steps": 50}')
+    job = preview({}, {"module": "dry_model", "optimizer": "sgd"})["job"]
+    assert job["batch_size"] == {"value": 7, "from": "recipe dry_model"}
+    assert job["steps"] == {"value": 50, "from": "recipe dry_model"}
+    assert job["learning_rate"] == {"value": 0.001, "from": "neutral default"}
+    assert job["optimizer"] == {"value": "sgd", "from": "--optimizer"}
+    assert job["epochs"]["value"] is None
+
+
 def test_what_a_platform_says_is_named_by_its_variable(tmp_path):
     env = sagemaker(tmp_path, SM_HPS='{"learning-rate": "0.1"}')
     got = preview(env, root=tmp_path)
