@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from trainer.launch.supervise.api import TIMED_OUT, Command, run_step, run_super
 from trainer.launch.supervise.line_reader import LONGEST, LineReader
 from trainer.launch.supervise.signals import exiting_on_sigterm
 from trainer.launch.timeouts import Timeouts
+from trainer.runtime import log
 from trainer.runtime.output_writer import OutputWriter, output_writers
 
 
@@ -250,6 +252,23 @@ def test_one_that_ends_well_does_not_end_the_others(tmp_path, capfd):
     staying = sh(f"cat {tmp_path}/fifo; echo done", "b")
     assert run_supervised([ending, staying], grace=1, prefix=False, timeout=30).code == 0
     assert capfd.readouterr().out == "done\n"
+
+
+def test_at_debug_each_process_and_signal_is_logged_without_secrets(capfd):
+    log.begin("DEBUG")
+    failing = Command(argv=("/bin/bash", "-c", "exit 7", "--api-token=x7Fq2"), env={}, name="a")
+    run_supervised(
+        [sh("trap 'exit 0' TERM; sleep 1000 & wait", "b"), failing], grace=9, prefix=True
+    )
+    lines = [line for line in capfd.readouterr().err.splitlines() if ": debug: " in line]
+    found = [re.sub(r"process \d+", "process N", line.split(": ", 3)[3]) for line in lines]
+    assert found == [
+        "b: started as process N: /bin/bash -c 'trap '\"'\"'exit 0'\"'\"' TERM; sleep 1000 & wait'",
+        "a: started as process N: /bin/bash -c 'exit 7' '--api-token=***'",
+        "a: ended with exit code 7",
+        "SIGTERM to b, SIGKILL within 9 s",
+        "b: ended with exit code 0",
+    ]
 
 
 # ---- the process that calls it
