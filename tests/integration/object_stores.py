@@ -276,18 +276,18 @@ class Contract:
         if store.scheme == "s3":
             assert again[0] == first[0]
 
-    def test_a_folder_goes_there_and_comes_back(self, store, tmp_path):
-        lines = []
+    def test_a_folder_goes_there_and_comes_back(self, store, tmp_path, capsys):
         here = write(tmp_path / "here", {"a": b"1", "b/c": b"", "b/d/e": b"x" * 100_000})
         write(here, {".ckpt-1.77.part/x": b"unfinished", ".metrics.json.1.part": b"{"})
         url = f"{store.url}/deep/down"
-        push(here, url, options=store.options, tell=lines.append)
+        push(here, url, options=store.options)
         expected = {"a": b"1", "b/c": b"", "b/d/e": b"x" * 100_000}
         assert store.read_all() == {f"deep/down/{k}": v for k, v in expected.items()}
-        (back,) = fetch([url], tmp_path / "back", options=store.options, tell=lines.append)
+        (back,) = fetch([url], tmp_path / "back", options=store.options)
         assert back == str(tmp_path / "back" / store.scheme / store.bucket / "deep/down")
         assert files(Path(back)) == expected
-        assert [line.partition(" mb_per_second=")[0] for line in lines] == [
+        printed = capsys.readouterr().out.splitlines()
+        assert [line.partition(" mb_per_second=")[0] for line in printed] == [
             "--model-dir sent files=3 of=3 mb=0.1",
             "--train fetched files=3 of=3 mb=0.1",
         ]
@@ -354,9 +354,8 @@ class Contract:
             for name, array in (("images", np.zeros((count, 28, 28), np.uint8)),
                                 ("labels", np.arange(count, dtype=np.uint8))):  # fmt: skip
                 store.write_all({f"raw/{split}-{name}": pack(array)})
-        lines: list[str] = []
         more: dict[str, Any] = {"source": f"{store.url}/raw", "out": f"{store.url}/x[1]/"}
-        more |= {"shards": 2, "options": store.options, "tell": lines.append}
+        more |= {"shards": 2, "options": store.options}
         store.spoil("403", method=store.sends, part="test-00001")
         with pytest.raises(UserError, match=r"^--out .*test-00001.*: access is denied"):
             create_anywhere(**more)
@@ -575,7 +574,7 @@ class Contract:
 
     def test_checkpoints_are_mirrored(self, store, tmp_path):
         url = f"{store.url}/run/checkpoints"
-        here, more = tmp_path / "here", {"options": store.options, "tell": lambda line: None}
+        here, more = tmp_path / "here", {"options": store.options}
         mirror = CheckpointMirror(here, url, **more)
         mirror.restore()
         assert files(here) == {}

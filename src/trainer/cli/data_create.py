@@ -50,5 +50,5 @@ def run(args: argparse.Namespace) -> None:
         )
     from trainer.data import create_anywhere
 
-    written = create_anywhere(source=args.source, out=args.out, shards=args.shards, tell=output.err)
+    written = create_anywhere(source=args.source, out=args.out, shards=args.shards)
     output.out("\n".join(written))

@@ -56,11 +56,10 @@ def run(args: argparse.Namespace) -> None:
         return
     # Standard output has the names of the files alone.
     log.begin(to="err")
-    from trainer.runtime import Patience
     from trainer.storage import RemotePath, push
 
-    RemotePath(args.out, flag="--out", patience=Patience(tell=output.err)).check_writable()
+    RemotePath(args.out, flag="--out").check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, limits=limits)
-        push(Path(work), args.out, flag="--out", tell=output.err)
+        push(Path(work), args.out, flag="--out")
     output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from trainer.data.folders import data_among, scan_path
 from trainer.data.formats import example
 from trainer.data.formats.framing import frame
 from trainer.data.formats.table import Table
-from trainer.runtime import Patience, Tell, output
 from trainer.storage import (
     NO_OPTIONS,
     RemotePath,
@@ -28,6 +28,8 @@ from trainer.storage import (
     unfinished,
 )
 
+logger = logging.getLogger(__name__)
+
 SPLITS: tuple[Split, Split] = ("train", "test")
 # Records written at a time: 13 MB.
 RUN = 16_384
@@ -39,7 +41,6 @@ def create_anywhere(
     out: str,
     shards: int = 1,
     options: StorageOptions = NO_OPTIONS,
-    tell: Tell = output.out,
 ) -> list[str]:
     """Write a data set as `create` does, from and to folders on disk or in object stores.
 
@@ -48,7 +49,6 @@ def create_anywhere(
         out: The folder to write to, or its url.
         shards: Files for each split.
         options: Settings of the stores' drivers.
-        tell: Gets lines of progress.
 
     Returns:
         The paths or urls of the files written.
@@ -61,22 +61,22 @@ def create_anywhere(
         if not is_remote(out):
             folder = Path(local_path(out, flag="--out"))
         else:
-            place = RemotePath(out, flag="--out", options=options, patience=Patience(tell=tell))
+            place = RemotePath(out, flag="--out", options=options)
             place.check_writable()
             _refuse_others(place, out=out, shards=shards)
             folder = Path(stack.enter_context(_scratch()))
         if source is not None:
             into = Path(stack.enter_context(_scratch())) if is_remote(source) else Path()
-            (source,) = fetch([source], into, flag="--source", options=options, tell=tell)
+            (source,) = fetch([source], into, flag="--source", options=options)
         written = create_dataset(source=source, out=folder, shards=shards)
         for note in notes([source], [source]) if source else []:
-            tell(note)
+            logger.info("%s", note)
         files = [path for split in SPLITS for path in written[split]]
         if not is_remote(out):
             return [str(path) for path in files]
         names = [path.relative_to(folder).as_posix() for path in files]
         with _taken_back(place, names):
-            push(folder, out, flag="--out", options=options, tell=tell)
+            push(folder, out, flag="--out", options=options)
         return [f"{out.rstrip('/')}/{name}" for name in names]
 
 

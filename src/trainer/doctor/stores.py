@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -86,5 +87,5 @@ def _place(url: str, flag: str, seconds: float) -> RemotePath:
     from trainer.runtime import Patience
     from trainer.storage import RemotePath
 
-    patience = Patience(tell=lambda _: None, stopped=lambda: True, seconds=seconds)
+    patience = Patience(stopped=lambda: True, seconds=seconds, first=math.inf)
     return RemotePath(url, flag=flag, patience=patience)

@@ -40,7 +40,6 @@ from .waiting import (
     ALWAYS_PATIENT as ALWAYS_PATIENT,
     Patience as Patience,
     StoppedError as StoppedError,
-    Tell as Tell,
     log_waiting as log_waiting,
     never_stopped as never_stopped,
 )

@@ -14,7 +14,6 @@ from typing import TypeVar
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
 
 
 @contextlib.contextmanager
@@ -53,16 +52,11 @@ def never_stopped() -> bool:
     return False
 
 
-def _info(text: str) -> None:
-    logger.info("%s", text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Patience:
     """How long a caller waits for an answer, and what ends its waiting.
 
     Attributes:
-        tell: Receives a line when the answer takes long; by default it is logged.
         stopped: Returns True once the run has been asked to stop.
         seconds: After a stop was requested, seconds without an answer until the caller gives up;
             results that are being sent get some.
@@ -71,7 +65,6 @@ class Patience:
         tick: Seconds between looks at `stopped`.
     """
 
-    tell: Tell = _info
     stopped: Callable[[], bool] = never_stopped
     seconds: float = 0.0
     first: float = 5.0
@@ -115,7 +108,7 @@ class Patience:
                 raise StoppedError(f"{what}: no answer when told to stop")
             if idle >= next_line:
                 next_line += self.every
-                self.tell(f"{what}: waiting for an answer for {idle:.0f} s")
+                logger.info("%s: waiting for an answer for %.0f s", what, idle)
         return future.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import shutil
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from trainer.config import UserError, part_of
-from trainer.runtime import Patience, StoppedError, Tell, never_stopped, output
+from trainer.runtime import Patience, StoppedError, never_stopped
 from trainer.storage import unfinished
 from trainer.storage.errors import StorageError
 from trainer.storage.listing import NameFilter
@@ -21,6 +22,8 @@ from trainer.storage.store_options import NO_OPTIONS, StorageLimits, StorageOpti
 from trainer.storage.transfer_pool import TransferPool
 from trainer.storage.urls import is_remote, local_path
 
+logger = logging.getLogger(__name__)
+
 
 def fetch(
     paths: Sequence[str],
@@ -28,7 +31,6 @@ def fetch(
     *,
     shard: tuple[int, int] = (0, 1),
     options: StorageOptions = NO_OPTIONS,
-    tell: Tell = output.out,
     stopped: Callable[[], bool] = never_stopped,
     flag: str = "--train",
     patterns: bool = True,
@@ -42,7 +44,6 @@ def fetch(
         shard: `(i, n)` takes the i-th of every n objects, counted over all paths, and all of the
             test data among them.
         options: Arguments of the drivers, and limits.
-        tell: Gets a line every few seconds.
         stopped: Asked every second whether to give up.
         flag: The flag that named the paths, for errors.
         patterns: True if a url may be a glob.
@@ -58,7 +59,7 @@ def fetch(
         StoppedError: `stopped` said so.
     """
     stop, number = threading.Event(), itertools.count()
-    patience = Patience(tell=tell, stopped=stopped)
+    patience = Patience(stopped=stopped)
     local: list[str] = []
     shared: list[str] = []
     wanted: dict[Path, tuple[RemotePath, str, int]] = {}
@@ -124,7 +125,6 @@ def push(
     *,
     last: Sequence[str] = MARKERS,
     options: StorageOptions = NO_OPTIONS,
-    tell: Tell = output.out,
     stopped: Callable[[], bool] = never_stopped,
     flag: str = "--model-dir",
 ) -> None:
@@ -136,7 +136,6 @@ def push(
         last: Names of files that make a folder whole: they are sent when all others have arrived,
             and older ones are deleted before.
         options: Arguments of the drivers, and limits.
-        tell: Gets a line every few seconds.
         stopped: Returns whether to stop: a store that then does not answer is soon given up.
         flag: The flag that named the url, for errors.
 
@@ -144,7 +143,7 @@ def push(
         UserError: There is no such bucket, or access is denied.
         StorageError: The store failed again and again, or does not keep what it is sent.
     """
-    patience = Patience(tell=tell, stopped=stopped, seconds=options.limits.sending)
+    patience = Patience(stopped=stopped, seconds=options.limits.sending)
     place = RemotePath(url, flag=flag, options=options, patience=patience)
     base = folder if folder.is_dir() else folder.parent
     files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
@@ -187,8 +186,8 @@ def _transfer(
                 if done == total or now - reported > limits.progress:
                     reported, mb = now, moved / 1e6
                     rate = mb / max(now - begun, 1e-3)
-                    files = f"files={done} of={total}"
-                    patience.tell(f"{what} {files} mb={mb:.1f} mb_per_second={rate:.1f}")
+                    line = "%s files=%d of=%d mb=%.1f mb_per_second=%.1f"
+                    logger.info(line, what, done, total, mb, rate)
         except BaseException:
             for place in places:
                 place.bucket.stop.set()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
-from trainer.runtime import Patience, Tell, never_stopped, output
+from trainer.runtime import Patience, never_stopped
 from trainer.storage import (
     NO_OPTIONS,
     RemotePath,
@@ -23,6 +24,8 @@ from trainer.storage import (
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_state import DamagedError
 
+logger = logging.getLogger(__name__)
+
 
 class CheckpointMirror:
     """Keeps a local folder of checkpoints and a remote one alike.
@@ -31,7 +34,6 @@ class CheckpointMirror:
         folder: The local one, as `trainer.training.checkpoint` fills it.
         url: The remote one.
         options: Settings of the drivers.
-        tell: Gets lines of progress.
         stopped: Asked every second whether to give up restoring.
         alone: True if no other process writes to the remote one.
     """
@@ -42,17 +44,16 @@ class CheckpointMirror:
         url: str,
         *,
         options: StorageOptions = NO_OPTIONS,
-        tell: Tell = output.out,
         stopped: Callable[[], bool] = never_stopped,
         alone: bool = True,
     ) -> None:
         self._folder, self._url = folder, url.rstrip("/")
         self._more: dict[str, Any] = {"options": options, "flag": "--checkpoint-dir"}
-        self._reading = self._more | {"patience": Patience(tell=tell, stopped=stopped)}
-        sending = Patience(tell=tell, stopped=stopped, seconds=options.limits.sending)
+        self._reading = self._more | {"patience": Patience(stopped=stopped)}
+        sending = Patience(stopped=stopped, seconds=options.limits.sending)
         self._removing = self._more | {"patience": sending}
-        self._transfer: dict[str, Any] = {"tell": tell, "stopped": stopped}
-        self._tell, self._alone = tell, alone
+        self._transfer: dict[str, Any] = {"stopped": stopped}
+        self._alone = alone
         # Damaged remote checkpoints and the tags of their objects: an object with another tag in
         # the same place may be whole.
         self._damaged: dict[str, str] = {}
@@ -98,7 +99,7 @@ class CheckpointMirror:
                 except DamagedError as error:
                     self._damaged[folder.name] = self._tags(folder.name)
                     newest = f"{folder.name}: {error}"
-                    self._tell(f"warning: --checkpoint-dir {self._url}: passed over {newest}")
+                    logger.warning("--checkpoint-dir %s: passed over %s", self._url, newest)
                 else:
                     local.move_folder(folder, self._folder / folder.name)
         return newest

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.config import Job, flag as flag_of
 from trainer.packaging import CODE, NUMBERED, versions_in
-from trainer.runtime import Patience, Tell
+from trainer.runtime import Patience
 from trainer.storage import StorageOptions, push, remote as storage
 from trainer.training import earlier_run
 from trainer.training.checkpoint_mirror import CheckpointMirror
@@ -54,7 +54,6 @@ class RemoteDestination(Destination):
         layout: How a model lies in its folder, see `trainer.packaging.layout`.
         mirror: Keeps the checkpoints alike, if they are remote.
         options: Settings of the drivers.
-        tell: Gets lines of progress.
         stopped: True if the run was asked to stop, so that it waits less for a store.
     """
 
@@ -64,7 +63,6 @@ class RemoteDestination(Destination):
     layout: str
     mirror: CheckpointMirror | None
     options: StorageOptions
-    tell: Tell
     stopped: Callable[[], bool]
 
     def checkpoint_written(self) -> None:
@@ -108,7 +106,7 @@ class RemoteDestination(Destination):
 
     @property
     def _sending(self) -> Patience:
-        return Patience(tell=self.tell, stopped=self.stopped, seconds=self.options.limits.sending)
+        return Patience(stopped=self.stopped, seconds=self.options.limits.sending)
 
     def _send(self, field: str) -> None:
         folder = Path(self.local.get(field, ""))
@@ -116,4 +114,4 @@ class RemoteDestination(Destination):
             self._push(folder, self.sent[field], flag=flag_of(field))
 
     def _push(self, folder: Path, url: str, *, flag: str = "--model-dir") -> None:
-        push(folder, url, flag=flag, options=self.options, tell=self.tell, stopped=self.stopped)
+        push(folder, url, flag=flag, options=self.options, stopped=self.stopped)

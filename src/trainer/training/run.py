@@ -71,8 +71,8 @@ def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] 
     """Train, import or serve on local paths; return what a training reports."""
     host = job.cluster.host if job.shard_by == "host" else (0, 1)
     with (
-        exclusive(job, tell=logger.info, stopped=stop_request),
-        staged(job, host=host, tell=logger.info, stopped=stop_request) as stage,
+        exclusive(job, stopped=stop_request),
+        staged(job, host=host, stopped=stop_request) as stage,
     ):
         if job.import_model:
             import_model(stage)

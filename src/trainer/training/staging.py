@@ -19,7 +19,7 @@ from typing import Any
 from trainer.config import Job, UserError, flag as flag_of
 from trainer.data import data_among
 from trainer.distribution import spec_of
-from trainer.runtime import Patience, Tell, never_stopped, output
+from trainer.runtime import Patience, never_stopped
 from trainer.storage import (
     NO_OPTIONS,
     RemotePath,
@@ -74,7 +74,6 @@ def staged(
     host: tuple[int, int] = (0, 1),
     scratch: Path | None = None,
     options: StorageOptions = NO_OPTIONS,
-    tell: Tell = output.out,
     stopped: Callable[[], bool] = never_stopped,
 ) -> Iterator[Stage]:
     """Bring a job's remote data and checkpoints to local disk, and let its results follow.
@@ -88,7 +87,6 @@ def staged(
             data.
         scratch: Where the temporary folder is made; by default where the system has such.
         options: Settings of the drivers.
-        tell: Gets lines of progress.
         stopped: Asked every second whether to give up fetching.
 
     Yields:
@@ -104,12 +102,12 @@ def staged(
         work = Path()
         if remote.outputs or remote.any_input:
             work = Path(stack.enter_context(_scratch_folder(scratch)))
-        reading = Patience(tell=tell, stopped=stopped)
+        reading = Patience(stopped=stopped)
         for field, url in remote.sent.items():
             # A folder that cannot be written is found now, not after hours of training.
             place = RemotePath(url, flag=flag_of(field), options=options, patience=reading)
             place.check_writable()
-        mirror = _mirror(job, remote, work, options=options, tell=tell, stopped=stopped)
+        mirror = _mirror(job, remote, work, options=options, stopped=stopped)
         if mirror:
             mirror.restore()
         local: dict[str, Any] = _local_paths(job, remote, work)
@@ -120,12 +118,9 @@ def staged(
             layout=job.layout,
             mirror=mirror,
             options=options,
-            tell=tell,
             stopped=stopped,
         )
-        inputs = _fetch_inputs(
-            job, remote, work, host=host, options=options, tell=tell, stopped=stopped
-        )
+        inputs = _fetch_inputs(job, remote, work, host=host, options=options, stopped=stopped)
         yield Stage(
             job=dataclasses.replace(inputs, **local),
             destination=destination,
@@ -165,7 +160,6 @@ def _mirror(
     work: Path,
     *,
     options: StorageOptions,
-    tell: Tell,
     stopped: Callable[[], bool],
 ) -> CheckpointMirror | None:
     """Return the mirror of remote checkpoints, on hosts that read or write them."""
@@ -177,7 +171,6 @@ def _mirror(
         remote.outputs["checkpoint_dir"],
         alone=not evaluates,
         options=options,
-        tell=tell,
         # An evaluator is asked to stop so that it evaluates the last checkpoint, which it has yet
         # to fetch.
         stopped=never_stopped if evaluates else stopped,
@@ -191,7 +184,6 @@ def _fetch_inputs(
     *,
     host: tuple[int, int],
     options: StorageOptions,
-    tell: Tell,
     stopped: Callable[[], bool],
 ) -> Job:
     """Fetch the data, or the model to import; return the job with local paths of these."""
@@ -199,7 +191,7 @@ def _fetch_inputs(
     train_paths = () if job.cluster.role == "ps" else job.train
     train_folder = work / "train"
     if spec_of(job).coordinated and any(map(is_remote, train_paths)):
-        patience = Patience(tell=tell, stopped=stopped)
+        patience = Patience(stopped=stopped)
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
     name_filter = data_among if job.module == Job.module else None
@@ -209,7 +201,6 @@ def _fetch_inputs(
         shard=host,
         name_filter=name_filter,
         options=options,
-        tell=tell,
         stopped=stopped,
     )
     # Often the same folder as --train, which is then not fetched again.
@@ -220,7 +211,6 @@ def _fetch_inputs(
         flag="--test",
         name_filter=name_filter,
         options=options,
-        tell=tell,
         stopped=stopped,
     )
     fetched = fetch(
@@ -228,7 +218,6 @@ def _fetch_inputs(
         work / "input",
         flag="--input",
         options=options,
-        tell=tell,
         stopped=stopped,
     )
     models = globs.expanded(fetched)

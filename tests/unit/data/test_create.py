@@ -209,12 +209,11 @@ def test_a_source_that_does_not_tell_the_splits_apart_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path):
-    lines = []
+def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path, capsys):
     (source / "validation.tfrecord").write_bytes(b"")
     (source / "validation-images").write_bytes(pack(np.zeros((1, 28, 28), np.uint8)))
-    create_anywhere(source=str(source), out=str(tmp_path / "out"), tell=lines.append)
-    assert lines == [
+    create_anywhere(source=str(source), out=str(tmp_path / "out"))
+    assert capsys.readouterr().out.splitlines() == [
         f"not used: {source}/validation-images",
         f"without a record: {source}/validation.tfrecord",
     ]

@@ -18,7 +18,7 @@ HOLDER = """
 import os, sys, time
 from trainer.config.job import Job
 from trainer.storage.locking.folder import exclusive
-with exclusive(Job(model_dir=sys.argv[1]), tell=print, stopped=lambda: False):
+with exclusive(Job(model_dir=sys.argv[1]), stopped=lambda: False):
     if os.fork() == 0:
         # A child that outlives it.
         os.setsid()
@@ -50,7 +50,7 @@ def test_a_second_job_in_a_folder_is_refused_with_who_is_there(holder, tmp_path,
     (tmp_path / "link").symlink_to(tmp_path / "model")
     job = Job(**({"model_dir": str(tmp_path / "other")} | {flag: f"{tmp_path}/link/"}))
     told = rf"^--{flag.replace('_', '-')} .*link/: in use by another job: process {holder.pid} on "
-    with pytest.raises(UserError, match=told), exclusive(job, tell=print, stopped=never):
+    with pytest.raises(UserError, match=told), exclusive(job, stopped=never):
         pytest.fail("it is let in")
     # What was made for it is gone again.
     assert {path.name for path in tmp_path.iterdir()} == {"link", "model"}
@@ -65,16 +65,16 @@ def test_the_lock_of_a_job_that_ended_keeps_nobody_out(holder, tmp_path, how):
     holder.wait(60)
     # One that was killed has left its file behind.
     assert (tmp_path / "model" / LOCK).exists() == (how == "is killed")
-    with exclusive(Job(model_dir=str(tmp_path / "model")), tell=print, stopped=never):
+    with exclusive(Job(model_dir=str(tmp_path / "model")), stopped=never):
         assert owner.parse((tmp_path / "model" / LOCK).read_bytes())["pid"] == str(os.getpid())
     assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_folders_of_one_job_may_be_the_same_and_need_not_be_writable(tmp_path):
     same = str(tmp_path / "a")
-    with exclusive(Job(model_dir=same, output_dir=same), tell=print, stopped=never):
+    with exclusive(Job(model_dir=same, output_dir=same), stopped=never):
         pass
-    with exclusive(Job(model_dir="/proc/nowhere"), tell=print, stopped=never):
+    with exclusive(Job(model_dir="/proc/nowhere"), stopped=never):
         pass
 
 
@@ -87,26 +87,18 @@ def test_the_file_systems_of_this_machine_are_told_from_others(tmp_path):
 def lock(tmp_path):
     """Makes locks that beat fast, on one file."""
     made: list[HeartbeatLock] = []
-    warned: list[str] = []
 
     def make(beat: float = 0.05) -> HeartbeatLock:
-        made.append(
-            HeartbeatLock(
-                LocalLockFile(tmp_path / LOCK), name="--model-dir X", tell=warned.append, beat=beat
-            )
-        )
+        made.append(HeartbeatLock(LocalLockFile(tmp_path / LOCK), name="--model-dir X", beat=beat))
         return made[-1]
 
-    make.warned = warned
     yield make
     for one in made:
         one.stop()
 
 
-def take(*locks: HeartbeatLock, watch: float = 30.0, stopped=never) -> list[str]:
-    told: list[str] = []
-    heartbeat.take(locks, tell=told.append, stopped=stopped, watch=watch, settle=0.05)
-    return told
+def take(*locks: HeartbeatLock, watch: float = 30.0, stopped=never) -> None:
+    heartbeat.take(locks, stopped=stopped, watch=watch, settle=0.05)
 
 
 def on_another_host(tmp_path) -> bytes:
@@ -115,28 +107,34 @@ def on_another_host(tmp_path) -> bytes:
     return data
 
 
-def test_a_heartbeat_keeps_a_second_job_out_and_ends_with_the_first(lock, tmp_path):
+def test_a_heartbeat_keeps_a_second_job_out_and_ends_with_the_first(lock, tmp_path, capsys):
     first = lock()
     take(first)
     with pytest.raises(UserError, match="--model-dir X: in use by another job: process"):
         take(lock())
     first.stop()
     assert not (tmp_path / LOCK).exists()
-    assert take(lock()) == []
+    capsys.readouterr()
+    take(lock())
+    assert capsys.readouterr().out == ""
 
 
-def test_what_a_killed_job_on_another_host_left_keeps_nobody_out_for_long(lock, tmp_path):
+def test_what_a_killed_job_on_another_host_left_keeps_nobody_out_for_long(lock, tmp_path, capsys):
     on_another_host(tmp_path)
-    (line,) = take(lock(), watch=0.3)
+    take(lock(), watch=0.3)
+    (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("--model-dir X: another job has written there; waiting 0.3 s")
 
 
-def test_what_a_killed_job_on_this_host_left_keeps_nobody_out_at_all(lock, holder, tmp_path):
+def test_what_a_killed_job_on_this_host_left_keeps_nobody_out_at_all(
+    lock, holder, tmp_path, capsys
+):
     left = tmp_path / "model" / LOCK
     holder.kill()
     holder.wait(60)
     left.rename(tmp_path / LOCK)
-    assert take(lock()) == []
+    take(lock())
+    assert capsys.readouterr().out == ""
 
 
 def test_waiting_for_a_sign_of_life_ends_when_the_job_is_stopped(lock, tmp_path):
@@ -158,13 +156,14 @@ def test_of_two_that_start_at_the_same_time_one_goes_on(lock, tmp_path):
     assert (tmp_path / LOCK).exists()
 
 
-def test_who_is_pushed_out_all_the_same_is_warned_and_leaves_the_other_alone(lock, tmp_path):
+def test_who_is_pushed_out_all_the_same_is_warned_and_leaves_the_other_alone(
+    lock, tmp_path, capsys
+):
     first = lock()
     take(first)
     data = on_another_host(tmp_path)
-    while not lock.warned:
-        first._thread.join(0.05)
-    assert lock.warned == [lock.warned[0]]
-    assert lock.warned[0].startswith("warning: --model-dir X: in use by another job")
+    first._thread.join(30)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("warning: --model-dir X: in use by another job")
     first.stop()
     assert (tmp_path / LOCK).read_bytes() == data

@@ -274,10 +274,10 @@ def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
         fetch(["s3://bucket/d/a"], tmp_path)
 
 
-def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path):
-    lines = []
+def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path, capsys):
     options = StorageOptions(limits=StorageLimits(progress=0, workers=1, poll=0))
-    fetch(["s3://bucket/d"], tmp_path, options=options, tell=lines.append)
+    fetch(["s3://bucket/d"], tmp_path, options=options)
+    lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("--train fetched files=2 of=2 mb=")
     assert all(line.startswith("--train fetched files=") for line in lines)
 
@@ -407,17 +407,17 @@ def test_a_checkpoint_that_goes_while_it_is_fetched_is_passed_over(driver, tmp_p
 
 
 def test_a_damaged_checkpoint_is_fetched_once_and_replaced_when_the_run_gets_there(
-    driver, tmp_path
+    driver, tmp_path, capsys
 ):
     for step in (1, 2):
         checkpoint(driver, step)
     driver.objects["bucket/ckpt/ckpt-00000002/data"] = b"12"
     driver.objects["bucket/ckpt/ckpt-00000002/more"] = b"3"
-    told: list[str] = []
-    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE, tell=told.append)
+    mirror = CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE)
     mirror.restore()
     mirror.restore()
-    warnings = [line for line in told if line.startswith("warning: ")]
+    lines = capsys.readouterr().out.splitlines()
+    warnings = [line for line in lines if line.startswith("warning: ")]
     assert warnings == [
         "warning: --checkpoint-dir s3://bucket/ckpt: passed over ckpt-00000002: data: has 2 bytes, "
         "1 were written"

@@ -57,5 +57,5 @@ def fetch_folder(model_dir: str, into: Path, *, stopped: Callable[[], bool]) -> 
         StoppedError: `stopped` returned True.
     """
     url = model_dir.rstrip("/") + "/"
-    (folder,) = fetch([url], into, tell=logger.info, stopped=stopped, flag=FLAG, patterns=False)
+    (folder,) = fetch([url], into, stopped=stopped, flag=FLAG, patterns=False)
     return Path(folder)

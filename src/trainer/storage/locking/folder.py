@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trainer.config import Job, UserError
-from trainer.runtime import Patience, Tell
+from trainer.runtime import Patience
 from trainer.storage.locking import heartbeat, owner
 from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile, RemoteLockFile
 from trainer.storage.remote_path import RemotePath
@@ -28,14 +28,13 @@ _LAST_SECONDS = 3.0
 
 
 @contextlib.contextmanager
-def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[None]:
+def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
     """Keep other jobs out of this one's folders while a block runs.
 
     Of the processes of a job only the chief writes there; the others are let in.
 
     Args:
         job: As the platform has it, with paths and urls.
-        tell: Gets a line where it has to wait for a heartbeat.
         stopped: Whether to give up.
 
     Raises:
@@ -70,15 +69,15 @@ def exclusive(job: Job, *, tell: Tell, stopped: Callable[[], bool]) -> Iterator[
             if path:
                 file: LocalLockFile | RemoteLockFile = LocalLockFile(path / LOCK)
             else:
-                patience = Patience(tell=tell, stopped=stopped)
+                patience = Patience(stopped=stopped)
                 places.append(RemotePath(folder, flag=flag, patience=patience))
                 file = RemoteLockFile(places[-1])
-            beating.append(HeartbeatLock(file, name=name, tell=tell))
+            beating.append(HeartbeatLock(file, name=name))
         stack.callback(_stop, beating)
-        heartbeat.take(beating, tell=tell, stopped=stopped)
+        heartbeat.take(beating, stopped=stopped)
         for place in places:
             # Heartbeats go on when the run is told to stop, and the last one removes the file.
-            place.bucket.patience = Patience(tell=tell, stopped=stopped, seconds=_LAST_SECONDS)
+            place.bucket.patience = Patience(stopped=stopped, seconds=_LAST_SECONDS)
         yield
 
 

@@ -7,6 +7,7 @@ run. Clocks are not compared.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 import uuid
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 from trainer.config import RetryableError, UserError
-from trainer.runtime import StoppedError, Tell, output
+from trainer.runtime import StoppedError
 from trainer.storage.locking import owner
 from trainer.storage.remote_path import RemotePath
+
+logger = logging.getLogger(__name__)
 
 LOCK = ".trainer-lock"
 # Seconds between heartbeats, and in which one is seen if there are any.
@@ -78,17 +81,14 @@ class HeartbeatLock:
     Args:
         store: The file.
         name: Of the folder, for messages.
-        tell: Gets a line if another job takes the folder all the same.
         beat: Seconds between two writes.
 
     Attributes:
         taken: Whether it could be written; not all who may write there may read.
     """
 
-    def __init__(
-        self, store: LockFile, *, name: str, tell: Tell = output.out, beat: float = BEAT
-    ) -> None:
-        self._store, self.name, self._tell, self._beat = store, name, tell, beat
+    def __init__(self, store: LockFile, *, name: str, beat: float = BEAT) -> None:
+        self._store, self.name, self._beat = store, name, beat
         # Without, whoever checks that the folder can be written says why.
         self.taken = False
         self._token, self._count = uuid.uuid4().hex, 0
@@ -142,7 +142,7 @@ class HeartbeatLock:
                 self.confirm()
                 self.write()
             except UserError as error:
-                self._tell(f"warning: {error}")
+                logger.warning("%s", error)
                 return
             except RetryableError:
                 # A store that does not answer now does next time, or ends the run elsewhere.
@@ -158,7 +158,6 @@ class HeartbeatLock:
 def take(
     locks: Sequence[HeartbeatLock],
     *,
-    tell: Tell,
     stopped: Callable[[], bool],
     watch: float = WATCH,
     settle: float = SETTLE,
@@ -167,7 +166,6 @@ def take(
 
     Args:
         locks: Where others may be.
-        tell: Gets a line if it has to wait.
         stopped: Whether to give up.
         watch: Seconds to look for a heartbeat where another job has written.
         settle: Seconds in which another job that starts at the same time writes.
@@ -179,7 +177,8 @@ def take(
     found = {lock: seen for lock in locks if (seen := lock.look())}
     if found:
         names = ", ".join(lock.name for lock in found)
-        tell(f"{names}: another job has written there; waiting {watch:g} s for a sign of life")
+        text = "%s: another job has written there; waiting %g s for a sign of life"
+        logger.info(text, names, watch)
     until = time.monotonic() + watch
     while found and time.monotonic() < until:
         if stopped():
