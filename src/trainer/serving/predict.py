@@ -46,7 +46,7 @@ class Predictor:
         """
         headers = context.request.headers
         if version.batcher.full:
-            # Before the body is read, so that a flood takes no memory.
+            # Refuse before the body is read, so that a flood of requests takes no memory.
             raise overloaded(f"{version.batcher.waiting} requests are waiting already; try again")
         body = await self._body_reader.read(context.request.receive, headers)
         size = len(body)

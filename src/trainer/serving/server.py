@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from trainer.config import UserError
 from trainer.launch import exiting_on_sigterm
 from trainer.runtime import StoppedError, device, import_tensorflow
 from trainer.serving.formats import registry
@@ -28,6 +24,7 @@ from trainer.serving.http.connection import Connection
 from trainer.serving.http.endpoint import ServerState
 from trainer.serving.http.errors import shown
 from trainer.serving.http.limits import ConnectionLimits
+from trainer.serving.http.listener import BACKLOG, listen, open_files
 from trainer.serving.http.metrics import Metrics
 from trainer.serving.http.uvicorn_server import GracefulServer
 from trainer.serving.models.batching import Batcher
@@ -48,7 +45,6 @@ logger = logging.getLogger(__name__)
 # Seconds. Longer than load balancers keep idle connections, so that the server never closes one
 # just when a balancer sends the next request on it.
 KEEP_ALIVE = 75
-BACKLOG = 2048
 # Open files that are kept for models, libraries and pipes, and are not for connections.
 OWN_FILES = 256
 # Seconds in which downloads and pip have to stop.
@@ -75,7 +71,7 @@ def serve(settings: Settings) -> int:
     with (
         exiting_on_sigterm(),
         local_folder(settings.model_dir) as folder,
-        _listen(settings.host, settings.port) as listener,
+        listen(settings.host, settings.port) as listener,
     ):
         serving = Serving(settings, folder, listener.getsockname()[1])
         serving.run(listener)
@@ -255,30 +251,3 @@ class Serving:
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=max(1, round(settings.grace)),
         )  # fmt: skip
         return GracefulServer(config, self._state, settings.linger)
-
-
-def open_files() -> int:
-    """Raise the limit of open files as far as the system allows.
-
-    Returns:
-        The limit.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-@contextlib.contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise UserError(
-            subject=f"--port {port}",
-            problem=f"cannot listen at {host}: {error.strerror}",
-        ) from None
-    with listener:
-        yield listener

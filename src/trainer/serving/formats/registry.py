@@ -46,7 +46,7 @@ READERS: Registry[RequestReader] = Registry(
         "image/jpeg": "image:read_jpeg",
     },
 )
-# The first is what a client gets that accepts anything, `text/*` and its like the first of theirs.
+# `*/*` in an Accept header means the first, `text/*` the first whose type begins with `text/`.
 WRITERS: Registry[ResponseFormat] = Registry(
     "trainer.serving.formats",
     {
@@ -56,7 +56,7 @@ WRITERS: Registry[ResponseFormat] = Registry(
         "application/x-npy": "npy:RESPONSE",
     },
 )
-# Two look-ups a request, each of which would go through the import system.
+# Cached, as each request makes two look-ups, which would go through the import system.
 _reader = functools.cache(READERS.__getitem__)
 writer = functools.cache(WRITERS.__getitem__)
 

@@ -113,7 +113,7 @@ def _read_each(lines: list[bytes], signature: Signature) -> PredictRequest:
     """
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        # Made one array of, all lines are parsed in one go.
+        # Lines that are joined to one array are parsed by one call.
         rows = numbers.read(b"[" + b",".join(lines) + b"]", tensor)
         if rows is not None:
             return checked(signature, {tensor.name: rows})

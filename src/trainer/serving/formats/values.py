@@ -1,4 +1,4 @@
-"""Conversion of JSON values to arrays of a tensor's type, with each value checked."""
+"""Conversion of JSON values to arrays of a tensor's type, which checks each value."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class _PipelineFlow(FlowControl):
     held = False
 
     def resume_reading(self) -> None:
+        """Resume reading unless requests wait."""
         if not self.held:
             super().resume_reading()
 
@@ -52,7 +53,7 @@ class Connection(HttpToolsProtocol):
         server_state: uvicorn's.
         app_state: uvicorn's.
         _loop: uvicorn's.
-        limits: What the client may take.
+        limits: The limits of all connections.
     """
 
     def __init__(

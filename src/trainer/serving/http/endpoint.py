@@ -54,7 +54,7 @@ Handler = Callable[[RequestContext], Awaitable[Response]]
 
 @dataclass
 class ServerState:
-    """What all endpoints share.
+    """State of the server that all its endpoints share.
 
     Attributes:
         metrics: Counts responses.

@@ -1,4 +1,4 @@
-"""What clients may take of the server by their connections."""
+"""Limits of clients' connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """What clients may take of the server.
+    """Limits of what clients may take of the server by their connections.
 
     Attributes:
         connections: Connections at a time, of all clients.

@@ -1,4 +1,4 @@
-"""What a client has sent of one message, counted against the limits of headers and chunks."""
+"""Count of a message that a client is sending, against the limits of headers and chunks."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from trainer.runtime import StoppedError, log, output
 
 PIP_SECONDS = 600.0
 TICK = 0.5  # seconds between looks at whether to stop
-# pip gets 5 s to end.
+# Longer than the 5 s that `launch.pip` gives pip to end.
 STOP_SECONDS = 8.0
 
 
