@@ -158,13 +158,13 @@ class Hosts:
         _ip("netns", "add", self._switch)
         _ip("-n", self._switch, "link", "add", "switch", "type", "bridge")
         _ip("-n", self._switch, "link", "set", "switch", "up")
-        told = "".join(f"{a} {n}\n" for a, n in zip(self.addresses, self.names, strict=True))
+        others = "".join(f"{a} {n}\n" for a, n in zip(self.addresses, self.names, strict=True))
         for i, (space, address) in enumerate(zip(self._spaces, self.addresses, strict=True)):
             folder = _NAMES / space
             folder.mkdir(parents=True)
             # As on a Debian machine, its own name leads nowhere that others could follow.
             own = f"127.0.0.1 localhost\n127.0.1.1 {socket.gethostname()}\n"
-            (folder / "hosts").write_text(own + told)
+            (folder / "hosts").write_text(own + others)
             # Unknown names are known to be so at once.
             (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
             _ip("netns", "add", space)

@@ -66,13 +66,13 @@ class Pair:
         self.running.append(Running(argv, environment(more)))
         return self.running[-1]
 
-    def ends_with(self, *told: str) -> None:
+    def ends_with(self, *parts: str) -> None:
         """Wait until all have ended with 2, each for the same reason, without having trained."""
         for each in self.running:
             assert each.wait(SOON) == 2, each.text()
             assert " step=" not in each.text()
             (last,) = [line for line in each.lines if line.startswith("trainer: failed: ")]
-            for part in told:
+            for part in parts:
                 assert part in last, last
         assert not list(self.folder.glob("*/model/*"))
 
@@ -107,18 +107,18 @@ def test_a_strategy_without_other_hosts_that_one_host_alone_is_given_ends_all(pa
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "reason"),
     [
         (("--batch-size", "abc"), "argument --batch-size: expected a whole number, found 'abc'"),
         (("--hp", "width=2"), "--hp width: only a model of your own"),
     ],
 )
-def test_flags_that_one_host_cannot_read_end_all(pair: Pair, flags, told):
+def test_flags_that_one_host_cannot_read_end_all(pair: Pair, flags, reason):
     pair.start("worker", *flags)
     pair.start("chief")
     for each in pair.running:
         assert each.wait(SOON) == 2, each.text()
-        assert told in each.lines[-1]
+        assert reason in each.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_modules_of_one_name_with_other_sources_are_told_apart(pair: Pair, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("how", "change", "told"),
+    ("how", "change", "reason"),
     [
         ("multi_worker_mirrored", "name", "2 files, "),
         ("parameter_server", "size", "the first that differs is part-1.tfrecord"),
         pytest.param("horovod", "missing", "1 file, ", marks=needs_horovod),
     ],
 )
-def test_other_data_is_found_at_the_start(pair: Pair, tmp_path: Path, how, change, told):
+def test_other_data_is_found_at_the_start(pair: Pair, tmp_path: Path, how, change, reason):
     for role in ("chief", "worker"):
         for split, count in (("train", 2), ("test", 1)):
             folder = tmp_path / role / "data" / split
@@ -180,7 +180,7 @@ def test_other_data_is_found_at_the_start(pair: Pair, tmp_path: Path, how, chang
         part.unlink()
     for role in ("chief", "worker"):
         pair.start(role, "--distribution", how, "--train", str(tmp_path / role / "data"))
-    pair.ends_with("--train: ", WORKER, CHIEF, told, "; give all hosts the same data")
+    pair.ends_with("--train: ", WORKER, CHIEF, reason, "; give all hosts the same data")
 
 
 def test_other_addresses_in_a_store_are_other_data_without_asking_the_store(pair: Pair):

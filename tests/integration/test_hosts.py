@@ -195,8 +195,8 @@ def net_child(net: Hosts, host: int) -> int:
 
 
 def rank_pid(net: Hosts, host: int, *, rank: int) -> int:
-    told = f"HOROVOD_RANK={rank}".encode()
-    return next(pid for pid in net.pids(host) if told in environ(pid).split(b"\0"))
+    variable = f"HOROVOD_RANK={rank}".encode()
+    return next(pid for pid in net.pids(host) if variable in environ(pid).split(b"\0"))
 
 
 def environ(pid: int) -> bytes:

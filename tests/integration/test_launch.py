@@ -35,7 +35,7 @@ except ChildProcessError:
 sys.exit(outcome.code)
 """
 
-# Says that it is there, waits for one line in the pipe that has its name, and does what that says.
+# Prints that it is there, waits for one line in the pipe that has its name, and obeys it.
 PROCESS = """
 import json, os, signal, sys
 folder, stubborn = sys.argv[1], sys.argv[2]
@@ -95,7 +95,7 @@ HASTY = {"lost_after": 2.5}
 
 
 class Jobs:
-    """Starts launchers on hosts, and tells the processes that they start what to do."""
+    """Starts launchers on hosts, and instructs the processes that they start."""
 
     def __init__(self, folder: Path, net: Hosts) -> None:
         self.net = net
@@ -114,7 +114,7 @@ class Jobs:
         for pipe in self._pipes.values():
             os.close(pipe)
 
-    def tell(self, name: str, what: str) -> None:
+    def instruct(self, name: str, what: str) -> None:
         os.write(self._pipes[name], f"{what}\n".encode())
 
     def start(
@@ -183,7 +183,7 @@ def test_each_host_starts_its_own_and_all_know_all(jobs):
             assert match[2] in ranks
             assert match[3] == everyone
     for name in ("worker2", "worker1", "worker0", "chief0"):
-        job.tell(name, "exit 0")
+        job.instruct(name, "exit 0")
     assert [running.wait(SOON) for running in (first, second)] == [0, 0]
     assert all_gone(job.net, 2)
 
@@ -197,7 +197,7 @@ def test_a_host_that_comes_late_is_waited_for(jobs):
     pids(first, 1)
     pids(second, 1)
     for name in ("chief0", "worker0"):
-        job.tell(name, "exit 0")
+        job.instruct(name, "exit 0")
     assert (first.wait(SOON), second.wait(SOON)) == (0, 0)
 
 
@@ -210,7 +210,7 @@ def test_a_chief_that_comes_late_is_waited_for(jobs):
     pids(first, 1)
     pids(second, 1)
     for name in ("chief0", "worker0"):
-        job.tell(name, "exit 0")
+        job.instruct(name, "exit 0")
     assert (first.wait(SOON), second.wait(SOON)) == (0, 0)
 
 
@@ -252,7 +252,7 @@ def test_a_port_that_is_taken_is_named_with_its_flag(jobs):
     )
 
 
-def test_hosts_that_contradict_each_other_are_told_so(jobs):
+def test_hosts_that_contradict_each_other_all_fail(jobs):
     job = jobs(2)
     chief, worker = equals(2)
     running = [job.start(0, chief, **MIRRORED), job.start(1, worker, **SERVED)]
@@ -265,7 +265,7 @@ def test_hosts_that_contradict_each_other_are_told_so(jobs):
         )
 
 
-def test_told_to_end_while_it_waits_a_host_leaves_and_the_others_do_not_wait_on(jobs):
+def test_a_host_that_is_stopped_while_it_waits_leaves_and_the_others_do_not_wait_on(jobs):
     job = jobs(3)
     chief, worker, _ = equals(3)
     first = job.start(0, chief, timeouts={"progress": 0.2}, **MIRRORED)
@@ -304,15 +304,15 @@ def test_a_rank_that_is_killed_ends_all_hosts_and_is_named_by_all(jobs):
     assert all_gone(job.net, 2)
 
 
-def test_the_cause_counts_and_not_its_echo_that_came_first(jobs):
+def test_the_root_cause_counts_and_not_the_secondary_failure_that_came_first(jobs):
     job = jobs(2)
     running = [job.start(i, c, stubborn="worker0", **MIRRORED) for i, c in enumerate(equals(2))]
     for each in running:
         pids(each, 1)
     # The worker has closed its connections already, but not yet ended.
-    job.tell("chief0", "peer")
+    job.instruct("chief0", "peer")
     running[0].line("rank 0 failed")
-    job.tell("worker0", "raise bad label 11")
+    job.instruct("worker0", "raise bad label 11")
     for each in running:
         assert each.wait(SOON) == 1
         assert each.lines[-1].startswith(
@@ -320,12 +320,12 @@ def test_the_cause_counts_and_not_its_echo_that_came_first(jobs):
         )
 
 
-def test_an_echo_counts_where_nothing_else_comes(jobs):
+def test_a_secondary_failure_counts_where_nothing_else_comes(jobs):
     job = jobs(2)
     running = [job.start(i, c, **MIRRORED) for i, c in enumerate(equals(2))]
     for each in running:
         pids(each, 1)
-    job.tell("chief0", "peer")
+    job.instruct("chief0", "peer")
     for each in running:
         assert each.wait(SOON) == 200
         assert "host host-1, rank 0: trainer: failed: another process is gone" in each.lines[-1]
@@ -353,7 +353,7 @@ def test_a_host_that_is_lost_is_named_though_others_only_see_a_broken_connection
     for each in running:
         pids(each, 1)
     job.net.lose(2)
-    job.tell("worker0", "peer")
+    job.instruct("worker0", "peer")
     for each in running[:2]:
         assert each.wait(SOON) == 200
         assert "host host-3, worker 1: no sign of life any more" in each.lines[-1]
@@ -365,7 +365,7 @@ def test_a_chief_that_is_lost_is_named_though_others_only_see_a_broken_connectio
     for each in running:
         pids(each, 1)
     job.net.lose(0)
-    job.tell("worker0", "peer")
+    job.instruct("worker0", "peer")
     assert running[1].wait(SOON) == 200
     assert "host host-1, chief: no sign of life any more" in running[1].lines[-1]
 
@@ -402,15 +402,15 @@ def test_whoever_comes_to_a_running_job_is_refused_and_the_job_goes_on(jobs):
         (job.start(2, unlisted, **MIRRORED), "worker 5: .*worker-5 is none of those whom"),
         (job.start(2, place("evaluator", **ps), **SERVED), "evaluator 0: .*evaluator-0 is none"),
     ]
-    for newcomer, told in newcomers:
+    for newcomer, reason in newcomers:
         assert newcomer.wait(2 * SOON) == 2
         (line,) = newcomer.lines
-        assert re.match(f"trainer: failed: host .*, {told}", line), line
+        assert re.match(f"trainer: failed: host .*, {reason}", line), line
         assert ": refused by the chief at host-1:7117: " in line
     # All have heard of them, and nothing else has become of it.
     running[1].line("^trainer: host .*, evaluator 0, was refused: ")
     for name in ("chief0", "worker0"):
-        job.tell(name, "exit 0")
+        job.instruct(name, "exit 0")
     assert [each.wait(SOON) for each in running] == [0, 0]
     assert "sign of life" not in running[0].text()
 
@@ -427,7 +427,7 @@ def test_who_is_not_listed_is_refused_while_all_are_waited_for(jobs):
     for each in (first, second):
         pids(each, 1)
     for name in ("chief0", "worker0"):
-        job.tell(name, "exit 0")
+        job.instruct(name, "exit 0")
     assert [each.wait(SOON) for each in (first, second)] == [0, 0]
 
 
@@ -444,7 +444,7 @@ def test_hosts_with_one_secret_are_a_job_that_no_other_joins(jobs):
     running.append(job.start(2, clusters[2], secret="s3cret", **MIRRORED))
     for each in running:
         pids(each, 1)
-    job.tell("worker1", "raise no such luck")
+    job.instruct("worker1", "raise no such luck")
     assert [each.wait(SOON) for each in running] == [1, 1, 1]
     for each in running:
         assert "host host-3, rank 2: ValueError: no such luck" in each.text()
@@ -467,7 +467,7 @@ def test_a_job_ends_as_always_whoever_reaches_its_port(jobs):
     for each in attackers:
         assert each.wait(90) == 0, each.text()
     slow.kill()
-    job.tell("worker0", "raise no such luck")
+    job.instruct("worker0", "raise no such luck")
     for each in running:
         assert each.wait(SOON) == 1
         assert "host host-2, rank 1: ValueError: no such luck" in each.lines[-1]
@@ -484,7 +484,7 @@ def test_a_port_of_ones_own_at_the_other_end_makes_nobody_this_user(hosts):  # n
     assert "address='10.77.0.2', user=None" in server.line("Origin").string
 
 
-def test_a_program_that_cannot_be_started_is_told_on_all_hosts(jobs, tmp_path):
+def test_a_program_that_cannot_be_started_is_named_on_all_hosts(jobs, tmp_path):
     job = jobs(2)
     chief, worker = equals(2)
     first = job.start(0, chief, **MIRRORED)
@@ -510,13 +510,13 @@ def test_the_chiefs_host_ends_last(jobs):
     ]
     for each in running:
         pids(each, 2)
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert running[1].wait(SOON) == 0
     until = time.monotonic() + 1
     while time.monotonic() < until:
         # A worker of the last host takes its time.
         assert running[0].runs()
-    job.tell("worker1", "exit 0")
+    job.instruct("worker1", "exit 0")
     assert [each.wait(SOON) for each in running] == [0, 0, 0]
     # Servers and workers had their signal.
     assert [sum("told to end" in line for line in each.lines) for each in running] == [1, 2, 1]
@@ -527,7 +527,7 @@ def test_the_chiefs_code_is_that_of_hosts_that_only_help(jobs):
     running = [job.start(i, c, **SERVED) for i, c in enumerate(equals(2))]
     for each in running:
         pids(each, 2)
-    job.tell("chief0", "exit 143")
+    job.instruct("chief0", "exit 143")
     assert [each.wait(SOON) for each in running] == [143, 143]
     assert "failed" not in running[0].text() + running[1].text()
 
@@ -540,7 +540,7 @@ def test_a_rank_that_does_not_end_after_the_chief_is_ended_and_no_failure(jobs):
     ]
     for each in running:
         pids(each, 1)
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [each.wait(SOON) for each in running] == [0, 0]
     assert "trainer: not ended in time, killed: host-2 rank 1" in running[1].lines
 
@@ -555,7 +555,7 @@ def test_one_host_alone_has_all_roles(jobs):
         "worker 0",
         "worker 1",
     ]
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert running.wait(SOON) == 0
 
 
@@ -571,22 +571,22 @@ def test_an_evaluator_that_nobody_lists_may_look_at_the_last_checkpoint(jobs):
     running = [job.start(i, c, **SERVED) for i, c in clusters]
     for each in running:
         pids(each, 1)
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     evaluator = running[3]
     evaluator.line(r"^\[\S+ evaluator 0\] told to end")
     # The chief's host waits for it, all others have gone.
     assert [each.wait(SOON) for each in running[1:3]] == [0, 0]
     assert running[0].runs()
-    job.tell("go", "")
+    job.instruct("go", "")
     assert evaluator.wait(SOON) == 0
     assert "evaluated the last" in evaluator.text()
     assert running[0].wait(SOON) == 0
 
 
-# ---- being told to end
+# ---- SIGTERM
 
 
-def test_equals_are_told_by_their_own_launcher_and_end_with_their_own_code(jobs):
+def test_equals_are_stopped_by_their_own_launcher_and_end_with_their_own_code(jobs):
     job = jobs(2)
     running = [job.start(i, c, stopped_code=143, **MIRRORED) for i, c in enumerate(equals(2))]
     for each in running:
@@ -594,7 +594,7 @@ def test_equals_are_told_by_their_own_launcher_and_end_with_their_own_code(jobs)
     running[0].send_signal(signal.SIGTERM)
     running[0].line(r"^\[host-1 rank 0\] told to end")
     # The ranks agree to stop.
-    job.tell("worker0", "exit 143")
+    job.instruct("worker0", "exit 143")
     assert [each.wait(SOON) for each in running] == [143, 143]
     assert not any("failed" in line for each in running for line in each.lines)
 
@@ -608,12 +608,12 @@ def test_servers_stay_until_the_chief_has_saved(jobs):
     running[1].send_signal(signal.SIGTERM)
     running[0].line("^trainer: host host-2 was told to end; so is the chief")
     assert "told to end" not in "".join(line for line in running[1].lines if line[0] == "[")
-    job.tell("chief0", "exit 143")
+    job.instruct("chief0", "exit 143")
     assert [each.wait(SOON) for each in running] == [143, 143]
     assert sum(line.endswith("] told to end") for line in running[1].lines) == 2
 
 
-def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
+def test_a_workers_host_that_alone_is_stopped_goes_alone(jobs):
     job = jobs(3)
     running = start_served(job, timeouts={"chief_stop": 0.3})
     for each in running:
@@ -621,11 +621,11 @@ def test_a_workers_host_that_alone_is_told_goes_alone(jobs):
     running[1].send_signal(signal.SIGTERM)
     assert running[1].wait(SOON) == 143
     running[0].line("^trainer: host host-2, worker 0, was told to end$")
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [running[0].wait(SOON), running[2].wait(SOON)] == [0, 0]
 
 
-def test_a_workers_host_that_is_told_with_the_chiefs_stays_until_it_has_saved(jobs):
+def test_a_workers_host_that_is_stopped_with_the_chiefs_stays_until_it_has_saved(jobs):
     job = jobs(3)
     running = start_served(job, timeouts={"chief_stop": 0.3}, stubborn="chief0")
     for each in running:
@@ -636,7 +636,7 @@ def test_a_workers_host_that_is_told_with_the_chiefs_stays_until_it_has_saved(jo
     running[1].line("^trainer: SIGTERM")
     with pytest.raises(BaseException, match="told to end"):
         running[1].line("told to end", timeout=1.0)
-    job.tell("chief0", "exit 143")
+    job.instruct("chief0", "exit 143")
     assert [each.wait(SOON) for each in running] == [143, 143, 143]
 
 
@@ -662,7 +662,7 @@ def test_a_worker_that_is_killed_is_started_again_and_the_job_goes_on(jobs):
         os.kill(pids(running[1], 1)["host-2 worker 0"], signal.SIGKILL)
         running[1].line("^trainer: host-2 worker 0 ended with 137; it is started again")
     pids(running[1], 1)
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [each.wait(SOON) for each in running] == [0, 0, 0]
 
 
@@ -671,7 +671,7 @@ def test_a_worker_that_ends_again_and_again_ends_the_job(jobs):
     running = start_served(job)
     for _ in range(4):
         pids(running[1], 1)
-        job.tell("worker0", "raise no such luck")
+        job.instruct("worker0", "raise no such luck")
     for each in running:
         assert each.wait(SOON) == 1
         assert "host host-2, worker 0: ValueError: no such luck" in each.lines[-1]
@@ -690,7 +690,7 @@ def test_a_workers_host_may_go_and_come_back(jobs):
     back = job.start(1, place("worker", **served()), **SERVED)
     pids(back, 1)
     running[0].line("^trainer: host host-2, worker 0, is back")
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [each.wait(SOON) for each in (running[0], back, running[2])] == [0, 0, 0]
 
 
@@ -706,7 +706,7 @@ def test_a_workers_host_that_is_cut_off_for_a_while_goes_on(jobs):
     running[0].line("^trainer: host host-2, worker 0: no sign of life")
     job.net.plug(1)
     running[0].line("^trainer: host host-2, worker 0, is back")
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [each.wait(SOON) for each in running] == [0, 0, 0]
 
 
@@ -726,7 +726,7 @@ def test_a_launcher_that_gets_no_processor_for_a_while_is_not_lost(jobs):
     # By then the other one has been silent for as long.
     running[0].line("^trainer: host host-3, worker 1: no sign of life any more")
     running[1].send_signal(signal.SIGCONT)
-    job.tell("chief0", "exit 0")
+    job.instruct("chief0", "exit 0")
     assert [running[i].wait(SOON) for i in (0, 1, 3)] == [0, 0, 0]
     assert not [line for line in running[0].lines if "host host-2" in line]
 
@@ -755,7 +755,7 @@ def test_a_server_that_is_lost_makes_all_begin_anew(jobs, tmp_path):
         each.line("host host-3, ps 0: .*; all begin anew from the last checkpoint$", timeout=SOON)
         pids(each, 1)
     # The chief may see it first.
-    job.tell("chief0", "exit 200")
+    job.instruct("chief0", "exit 200")
     for each in running:
         assert each.wait(SOON) == 200
         assert "host host-1, chief: " in each.lines[-1]
@@ -770,7 +770,7 @@ def test_a_chief_that_cannot_reach_a_server_makes_all_begin_anew(jobs, tmp_path)
     for again in (False, True):
         for each in running:
             pids(each, 2)
-        job.tell("chief0", "exit 0" if again else "exit 200")
+        job.instruct("chief0", "exit 0" if again else "exit 200")
     assert [each.wait(SOON) for each in running] == [0, 0]
 
 

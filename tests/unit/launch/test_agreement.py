@@ -85,7 +85,7 @@ def test_a_default_that_is_spelled_out_is_the_default():
     assert against(**recipe, epochs=1, cache_mb=1024.0, eval_batch_size=1000) is None
 
 
-def test_of_another_model_the_recipe_is_not_told_as_well():
+def test_of_another_model_the_recipe_is_not_named_as_well():
     assert against(model="fast") == (
         "--model: fast on host b (worker 0), cnn on host a (chief 0); set the same on all hosts"
     )
@@ -101,20 +101,20 @@ def test_of_another_module_only_what_its_recipe_does_not_set_is_named(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "told"),
+    ("mine", "theirs", "reason"),
     [
         ({"rate": "2"}, {"rate": "1"}, "--hp rate: 2 on host b (worker 0), 1 on host a (chief 0)"),
         ({}, {"rate": "1"}, "--hp rate: not given on host b (worker 0), 1 on host a (chief 0)"),
         ({"b": "2", "a": "1"}, {"a": "1", "b": "2"}, None),
     ],
 )
-def test_hyperparameters_of_a_module_are_compared_one_by_one(mine, theirs, told):
+def test_hyperparameters_of_a_module_are_compared_one_by_one(mine, theirs, reason):
     chief = state(hparams={"hp": tuple(theirs.items())})
     worker = state("worker", hparams={"hp": tuple(mine.items())})
-    assert difference([chief, worker]) == (told and f"{told}; set the same on all hosts")
+    assert difference([chief, worker]) == (reason and f"{reason}; set the same on all hosts")
 
 
-def test_a_secret_is_compared_but_neither_sent_nor_told():
+def test_a_secret_is_compared_but_neither_sent_nor_printed():
     chief, worker = (
         state(role, hparams={"hp": (("api_token", secret), ("url", f"ftp://me:{secret}@host/"))})
         for role, secret in (("chief", "swordfish-1"), ("worker", "swordfish-2"))
@@ -144,7 +144,7 @@ def test_a_file_url_is_a_local_path(tmp_path):
 
 
 @pytest.mark.parametrize("module", [Job.module, "mine"])
-def test_what_cannot_be_looked_at_is_told(tmp_path, module):
+def test_what_cannot_be_looked_at_is_named(tmp_path, module):
     (tmp_path / "x.tfrecord").symlink_to(tmp_path / "nowhere")
     worker = state("worker", train=(str(tmp_path),), module=module)
     assert "a link that leads nowhere" in str(difference([state(module=module), worker]))
@@ -165,13 +165,13 @@ def test_hosts_may_have_other_numbers_of_gpus_where_each_has_processes_for_them(
     assert difference([chief, worker]) is None
 
 
-def test_a_list_of_other_hosts_is_told():
+def test_a_list_of_other_hosts_is_named():
     three = {"chief": ("a:1",), "worker": ("b:1", "c:1")}
     reason = difference([state(), state("worker", cluster=three)])
     assert reason and "hosts that train: 3 on host b (worker 0), 2 on host a (chief 0)" in reason
 
 
-def test_a_list_with_another_port_is_told_as_nobody_would_answer_there():
+def test_a_list_with_another_port_is_named_as_nobody_would_answer_there():
     more = {"distribution": "multi_worker_mirrored"}
     worker = state("worker", cluster={"chief": ("localhost:1",), "worker": ("b:2",)}, **more)
     assert difference([state(**more), worker]) == (
@@ -235,11 +235,11 @@ def test_a_host_that_is_alone_states_nothing():
 
 
 @pytest.mark.parametrize(
-    "told", [{"values": {"x": 1}}, {"values": [1]}, {"host": 3}, {"values": {3: None}}]
+    "fields", [{"values": {"x": 1}}, {"values": [1]}, {"host": 3}, {"values": {3: None}}]
 )
-def test_what_is_no_statement_is_refused(told):
+def test_what_is_no_statement_is_refused(fields):
     with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
-        HostSettings.from_dict(told)
+        HostSettings.from_dict(fields)
 
 
 def test_what_another_host_states_is_one_short_line():

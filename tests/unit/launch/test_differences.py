@@ -20,20 +20,20 @@ def test_hosts_that_say_the_same_differ_in_nothing():
     assert difference([host("a", seed=1), host("b", seed=1.0), host("c", seed=1)]) is None
 
 
-def test_what_fewer_hosts_have_is_told_first():
+def test_what_fewer_hosts_have_is_named_first():
     hosts = [host("a", seed=1), *(host(name, seed=2) for name in "bcde")]
     assert difference(hosts) == (
         "--seed: 1 on host a, 2 on hosts b and c and 2 more; set the same on all hosts"
     )
 
 
-def test_where_many_settings_differ_the_first_are_told():
+def test_where_many_settings_differ_the_first_are_named():
     names = [f"flag_{i}" for i in range(8)]
     one, two = (host(h, **dict.fromkeys(names, value)) for h, value in (("a", 1), ("b", 2)))
-    told = difference([one, two])
-    assert told is not None
-    assert told.count(" on host a") == 5
-    assert told.endswith("; and 3 more; set the same on all hosts")
+    reason = difference([one, two])
+    assert reason is not None
+    assert reason.count(" on host a") == 5
+    assert reason.endswith("; and 3 more; set the same on all hosts")
 
 
 def test_what_a_host_has_no_use_for_is_not_compared():
@@ -51,8 +51,8 @@ def test_another_version_is_told_alone_as_it_may_have_other_defaults():
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_trainer_that_has_other_fields_is_of_another_version(swap):
     hosts = [host("a", seed=1), host("b", seed=2, new_flag=3)]
-    told = difference(hosts[::-1] if swap else hosts)
-    assert told == (
+    reason = difference(hosts[::-1] if swap else hosts)
+    assert reason == (
         "trainer: only that on host b knows --new-flag, that on host a is of another version; "
         "use the same image on all hosts"
     )
@@ -110,16 +110,16 @@ def test_where_it_is_given_or_not_known_nothing_is_agreed_on():
 
 
 @pytest.mark.parametrize(
-    ("device", "told"),
+    ("device", "reason"),
     [
         ("float32", "--precision: not given (the device's is float32) on host b, bfloat16 on host"),
         ("bfloat16", None),
     ],
 )
-def test_a_precision_that_one_host_is_given_has_to_be_what_the_other_takes(device, told):
+def test_a_precision_that_one_host_is_given_has_to_be_what_the_other_takes(device, reason):
     one = host("a")
     one = HostSettings(host="a", values={**one.values, "--precision": plain("bfloat16")})
     two = host("b", precision=device)
     two = HostSettings(host="b", values={**two.values, "--precision": None}, precision=device)
     found = difference([one, two])
-    assert (found or "").startswith(told) if told else found is None
+    assert (found or "").startswith(reason) if reason else found is None

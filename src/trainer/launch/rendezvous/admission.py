@@ -19,7 +19,7 @@ _MOST_UNLISTED = 16
 
 
 class Admission(Enum):
-    """What becomes of a newcomer."""
+    """The coordinator's decision about a newcomer."""
 
     ACCEPT = "accept"
     # It ends with code 2, and nobody else does.
@@ -33,7 +33,7 @@ class Admission(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision about a newcomer, and the reason for it."""
+    """A decision with the reason for it."""
 
     admission: Admission
     reason: str = ""

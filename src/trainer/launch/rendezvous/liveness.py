@@ -7,7 +7,7 @@ from trainer.launch.timeouts import Timeouts
 
 
 class Liveness:
-    """Whether the coordinator is there, as far as a launcher knows.
+    """The coordinator's life, as far as a launcher knows of it.
 
     Args:
         timeouts: How long it may be silent.

@@ -22,7 +22,7 @@ _HIGHEST_POSITION = 1 << 31
 
 @dataclass(frozen=True)
 class Sender:
-    """Who sends a request.
+    """The sender of a request.
 
     Attributes:
         member: The id of the member, `worker-0`.
@@ -52,7 +52,7 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a launcher asks of the coordinator."""
+    """A request of a launcher to the coordinator."""
 
     verb: ClassVar[str]
 

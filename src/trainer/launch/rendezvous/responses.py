@@ -90,10 +90,10 @@ def join_response_from(fields: Mapping[str, Any]) -> JoinResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatResponse(Response):
-    """What is new.
+    """The broadcasts that a launcher has not received yet.
 
     Attributes:
-        broadcasts: Messages that the launcher has not received yet.
+        broadcasts: These messages.
         position: How many it has received with them.
         missing: Members for which the start is waiting, for people.
     """

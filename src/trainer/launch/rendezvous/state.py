@@ -49,7 +49,7 @@ class MemberState:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """What the coordinator knows of the job in advance.
+    """The job, as the coordinator knows it in advance.
 
     Attributes:
         settings: What the coordinator's host states of the job.
@@ -84,7 +84,7 @@ class JobSpec:
 
 @dataclass
 class JobState:
-    """How far the job has come.
+    """The progress of the job.
 
     Attributes:
         deadline: When all members have to be there.

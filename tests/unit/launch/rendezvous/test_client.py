@@ -202,21 +202,21 @@ def test_the_last_word_is_said_again_to_a_chief_that_is_held_up():
 
 def test_a_chief_that_was_held_up_is_heard_again_though_it_answers_late_as_always():
     times = Timeouts(lost_after=0.2)
-    beats = []
+    heartbeats = []
 
     def transport(verb, fields, timeout):
         if verb == "join":
             return {"position": 0}
-        beats.append(time.monotonic())
+        heartbeats.append(time.monotonic())
         # It holds back its answer; a first one is late by more than what counts as silence.
-        if len(beats) == 1 or timeout < times.heartbeat_hold:
+        if len(heartbeats) == 1 or timeout < times.heartbeat_hold:
             time.sleep(0.3)
             raise TimeoutError
         return {"broadcasts": [{"kind": "done", "code": 0}], "position": 1, "missing": []}
 
     with client_of(transport, WORKER, open_keepalive=Connection, timeouts=times) as client:
         assert receive(client, Done).code == 0
-    assert beats[1] - beats[0] > 0.2
+    assert heartbeats[1] - heartbeats[0] > 0.2
 
 
 def test_a_chief_that_does_not_know_us_has_been_started_again():

@@ -62,7 +62,7 @@ class Job:
         return self
 
     def pass_by(self, seconds, *beating):
-        """Let time go by, in which some beat."""
+        """Let time go by, in which some send heartbeats."""
         until = self.now + seconds
         while self.now < until:
             self.now += 0.5
@@ -503,7 +503,7 @@ def test_an_evaluator_that_nobody_can_list_may_come_late():
 def test_what_is_broken_is_restarted_once_all_are_ready():
     job = Job(restarts=1).start()
     for member in (PS, CHIEF):
-        # The second speaks of what has been seen to already.
+        # The second reports what has been handled already.
         job.say("report", member, kind="broken", generation=0, failure=failure(code=200))
     assert job.kinds() == ["start", "restart"]
     for member in (CHIEF, WORKER, PS):

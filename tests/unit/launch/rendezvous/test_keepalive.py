@@ -49,7 +49,7 @@ def test_both_ends_see_that_the_other_is_there_and_that_it_goes(coordinator):
         line = Keepalive("127.0.0.1", port, ME)
         wait_for(lambda: coordinator.connections, 1)
         assert line.is_open
-        # Opened again, as after a fault of the network, before the first one is seen to be gone.
+        # Opened again, as after a fault of the network, before the first one is known to be gone.
         with closing(Keepalive("127.0.0.1", port, ME)) as other:
             wait_for(lambda: coordinator.connections, 2)
             line.close()

@@ -35,10 +35,10 @@ def connect(store, *sets):
 
 def test_the_places_are_those_of_horovods_own_variables():
     meeting = RendezvousAddress(ip="10.0.0.1", port=7117, interface=None)
-    told = [rank_variables(process, PLANNED, JOB, meeting) for process in PLANNED]
+    envs = [rank_variables(process, PLANNED, JOB, meeting) for process in PLANNED]
     assert sorted(PLACES) == sorted(
         place
-        for env in told
+        for env in envs
         for place in [
             ("global", int(env["HOROVOD_RANK"])),
             (f"local_{env['HOROVOD_HOSTNAME']}", int(env["HOROVOD_LOCAL_RANK"])),

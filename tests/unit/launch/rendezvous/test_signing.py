@@ -44,20 +44,20 @@ class Wire:
 
 @contextlib.contextmanager
 def coordinator(secret):
-    roster = Coordinator(JobSpec(expected=(CHIEF, WORKER)))
-    with serving(roster, host="127.0.0.1", port=0, secret=secret) as port:
-        yield roster, Wire(port)
+    served = Coordinator(JobSpec(expected=(CHIEF, WORKER)))
+    with serving(served, host="127.0.0.1", port=0, secret=secret) as port:
+        yield served, Wire(port)
 
 
-def joined(roster):
-    return "worker 0 (algo-2)" not in map(str, roster._missing())
+def joined(served):
+    return "worker 0 (algo-2)" not in map(str, served._missing())
 
 
 def test_hosts_with_the_secret_are_answered():
-    with coordinator("s3cret") as (roster, wire):
+    with coordinator("s3cret") as (served, wire):
         post = wire.post("s3cret")
         assert post("join", JOIN, 5)["position"] == 0
-        assert joined(roster)
+        assert joined(served)
         assert post("heartbeat", {**ME, "position": 0}, 5)["broadcasts"] == []
         assert post("report", {**ME, "kind": "ready", "generation": 0}, 5) == {}
         assert post("leave", {**ME, "code": 0, "early": False}, 5) == {"failure": None}
@@ -73,33 +73,33 @@ def test_hosts_with_the_secret_are_answered():
 )
 def test_hosts_without_the_same_secret_are_refused_and_nothing_becomes_of_it(theirs, ours, reason):
     reached = []
-    with coordinator(theirs) as (roster, wire):
+    with coordinator(theirs) as (served, wire):
         with pytest.raises(RefusedError, match=reason):
             wire.post(ours, lambda *ips: reached.append(ips))("join", JOIN, 5)
-        assert not joined(roster)
+        assert not joined(served)
         assert not reached
 
 
 def test_a_request_that_was_recorded_has_no_effect_a_second_time():
     signer = Signer("s3cret")
-    with coordinator("s3cret") as (roster, wire):
+    with coordinator("s3cret") as (served, wire):
         signer.challenge = json.loads(wire.ask("join", b"{}")[1])["challenge"]
         body, signature = signer.sign("join", JOIN)
         assert wire.ask("join", body, signature)[0] == 200
         said, said_signature = signer.sign("report", {**ME, "kind": "stopping", "host": "algo-2"})
         assert wire.ask("report", said, said_signature)[0] == 200
-        roster._state.stopping = False
+        served._state.stopping = False
         assert wire.ask("report", said, said_signature) == (400, b"ValueError\n")
         # Nor for another purpose, changed, or cut.
         assert wire.ask("leave", said, said_signature)[0] == 401
         assert wire.ask("report", said.replace(b"stopping", b"failed"), said_signature)[0] == 401
         assert wire.ask("report", said, said_signature[:-1])[0] == 401
         assert wire.ask("report", said, "\xe9")[0] == 401
-        assert not roster._state.stopping
-    with coordinator("s3cret") as (roster, wire):
+        assert not served._state.stopping
+    with coordinator("s3cret") as (served, wire):
         # Nor in another job.
         assert wire.ask("join", body, signature)[0] == 401
-        assert not joined(roster)
+        assert not joined(served)
 
 
 def test_a_chief_that_was_started_again_is_heard():
@@ -137,7 +137,7 @@ def test_requests_may_overtake_each_other_and_none_counts_twice():
 
 
 def test_the_keepalive_connection_is_signed_too():
-    with coordinator("s3cret") as (roster, wire):
+    with coordinator("s3cret") as (served, wire):
         signer = Signer("s3cret")
         over_http("127.0.0.1", wire.port, lambda *_: None, signer)("join", JOIN, 5)
         line, stranger = (
@@ -146,7 +146,7 @@ def test_the_keepalive_connection_is_signed_too():
         )
         with contextlib.closing(line), contextlib.closing(stranger):
             until = time.monotonic() + 10
-            while stranger.is_open or roster._members[WORKER.id].connections != 1:
+            while stranger.is_open or served._members[WORKER.id].connections != 1:
                 assert time.monotonic() < until
                 time.sleep(0.01)
             assert line.is_open
