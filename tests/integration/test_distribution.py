@@ -39,7 +39,7 @@ def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict]:
     return ran((), mnist_dir, tmp_path_factory.mktemp("one"))
 
 
-def told_by(script: str, *argv: str) -> dict:
+def report_of(script: str, *argv: str) -> dict:
     """What a script, run in a process of its own, says in JSON in its last line."""
     done = subprocess.run(
         [sys.executable, "-c", script, *argv],
@@ -50,8 +50,8 @@ def told_by(script: str, *argv: str) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told: dict = json.loads(done.stdout.splitlines()[-1])
-    return told
+    report: dict = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], dict]:
@@ -271,7 +271,7 @@ print(json.dumps(found))
 def test_a_server_updates_a_variable_and_what_belongs_to_it_in_one_operation():
     # In several, a worker that is held up between them would add what is no longer true: the
     # second moment becomes negative, and the weights NaN.
-    found = told_by(SERVERS)
+    found = report_of(SERVERS)
     for name, kernel in (("adam", "ResourceApplyAdam"), ("sgd", "ResourceApplyKerasMomentum")):
         assert len(found[name]["places"]) == 2
         np.testing.assert_allclose(found[name]["ours"], [found[name]["plain"]] * 3, rtol=1e-5)
@@ -310,8 +310,8 @@ for name in ("alone", "mirrored"):
     found[name] = train_and_evaluate(job, strategy=strategy)
 with both.scope():
     moving = tf.Variable([0.0, 0.0], trainable=False)
-for copy, seen in zip(moving.values, ([1.0, 2.0], [3.0, 8.0])):
-    copy.assign(seen)
+for copy, values in zip(moving.values, ([1.0, 2.0], [3.0, 8.0])):
+    copy.assign(values)
 strategy.average([moving])
 found["moving"] = [copy.numpy().tolist() for copy in moving.values]
 print(json.dumps(found))
@@ -322,7 +322,7 @@ print(json.dumps(found))
 def test_two_replicas_in_one_process_learn_what_one_learns(
     tfrecords: Path, tmp_path: Path, precision: str
 ):
-    found = told_by(MIRRORED, str(tfrecords), str(tmp_path), precision)
+    found = report_of(MIRRORED, str(tfrecords), str(tmp_path), precision)
     alone, mirrored = found["alone"], found["mirrored"]
     assert mirrored["replicas"] == 2
     assert found["moving"] == [[2.0, 5.0]] * 2

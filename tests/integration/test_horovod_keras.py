@@ -196,7 +196,7 @@ def test_what_is_not_supported_is_refused(errors: dict[str, str | None], case: s
     assert error in (errors[case] or "no error")
 
 
-def test_the_wheel_is_told_apart_from_the_released_one():
+def test_the_wheel_is_another_than_the_released_one():
     from importlib.metadata import version
 
     assert version("horovod") == "0.28.1+trainer1"

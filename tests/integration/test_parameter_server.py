@@ -26,7 +26,7 @@ with handling_stop_signals(announce=False) as stop_request:
     serve(Job(cluster=Cluster.from_json(sys.argv[1]), threads=1), stop_request)
 """
 
-# Does what it is told by lines, and answers each with one.
+# Executes a command a line, and answers each with a line.
 CHIEF = """
 import json, os, sys
 os.environ["GRPC_FAIL_FAST"] = "use_caller"
@@ -59,7 +59,7 @@ following = tf.function(lambda iterator: next(iterator), autograph=False)
 def start(step):
     global source
     strategy.start(step)
-    source = strategy.source(lambda *told: tf.data.Dataset.from_tensors(told[-1]).repeat())
+    source = strategy.source(lambda *given: tf.data.Dataset.from_tensors(given[-1]).repeat())
 
 def read():
     return int(strategy._coordinator.schedule(following, args=(source,)).fetch())
@@ -119,9 +119,9 @@ class Process:
                 return line.partition(word)[2]
         pytest.fail((self.folder / "errors").read_text()[-3000:])
 
-    def ask(self, *told: object) -> object:
+    def ask(self, *command: object) -> object:
         assert self._process.stdin
-        self._process.stdin.write(json.dumps(told) + "\n")
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return json.loads(self.line("answer"))
 
@@ -177,7 +177,7 @@ def test_files_are_the_chiefs_and_reading_goes_on_elsewhere_when_a_worker_comes_
     assert str(chief.ask("evaluate")).startswith("a parameter server is gone: ")
 
 
-def test_a_server_ends_well_when_it_is_told(start):
+def test_a_server_ends_well_on_sigterm(start):
     server = start("ps")
     server.line("serves")
     assert server.end(signal.SIGTERM) == 0

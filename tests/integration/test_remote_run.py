@@ -113,8 +113,8 @@ def test_a_second_job_in_a_remote_folder_is_refused(tmp_path: Path):
             ended.set()
             first.join(60)
         assert ran.returncode == 2, ran.stdout + ran.stderr
-        told = f"trainer: error: --checkpoint-dir {bucket}/job2/checkpoints: in use by another job"
-        assert ran.stderr.startswith(f"{told}: process 7 on algo-9, since ")
+        line = f"trainer: error: --checkpoint-dir {bucket}/job2/checkpoints: in use by another job"
+        assert ran.stderr.startswith(f"{line}: process 7 on algo-9, since ")
         assert not fs.find(f"{bucket}/job2/model")
 
 

@@ -97,7 +97,7 @@ def test_a_full_disk_never_ends_as_success(tfrecords: Path, full_disk: Path):
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert ran.stderr.count("\n") == 1
-    told = f"trainer: failed: {full_disk}/model/1: No space left on device; make room"
-    assert ran.stderr.startswith(told)
+    error = f"trainer: failed: {full_disk}/model/1: No space left on device; make room"
+    assert ran.stderr.startswith(error)
     assert list((full_disk / "model").iterdir()) == []
     assert not (full_disk / "metrics.json").exists()

@@ -173,12 +173,12 @@ def test_checkpoints_that_are_all_damaged_are_one_error_that_says_what_to_do(tmp
     checkpoints = open_in(tmp_path, model, optimizer)
     for step in (1, 2):
         flip(checkpoints.save(Progress(step=step)) / "variables.index")
-    told = (
+    message = (
         rf"^--checkpoint-dir {tmp_path}: all 2 checkpoints are damaged \(ckpt-00000002: "
         r"variables.index: its checksum differs\); remove them to begin anew, or name another "
         "folder$"
     )
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         open_in(tmp_path, model, optimizer).restore()
     # Whoever only reads them waits for others.
     assert open_in(tmp_path, model, optimizer, alone=False).restore() is None

@@ -59,20 +59,20 @@ def test_others_take_over_where_the_chief_is():
     progress = Progress(step=7, examples=448, best_step=5, best_accuracy=0.5, train_seconds=1.5)
     numbers = [7, 448, 5, 0.5, 0, 1.5]
     # What a process other than the chief has found counts for nothing.
-    found, told = consensus.agree(Other(1, [*numbers, 0]), Progress(step=99), stopped=False)
+    found, stop = consensus.agree(Other(1, [*numbers, 0]), Progress(step=99), stopped=False)
     assert found == progress
-    assert not told
+    assert not stop
     assert isinstance(found.step, int)
 
 
-@pytest.mark.parametrize(("mine", "theirs", "told"), [(True, 0, True), (False, 1, True)])
-def test_a_stop_that_one_is_told_is_one_for_all(mine, theirs, told):
+@pytest.mark.parametrize(("mine", "theirs", "stop"), [(True, 0, True), (False, 1, True)])
+def test_a_request_to_stop_one_process_stops_all(mine, theirs, stop):
     _, found = consensus.agree(Other(0, [0] * 6 + [theirs]), Progress(), stopped=mine)
-    assert found == told
+    assert found == stop
 
 
 class Both:
-    """Two processes, each of which is told what both have."""
+    """Two processes, each of which gets the sums over both."""
 
     def __init__(self, *given: dict[str, object]) -> None:
         self._given = [{k: plain(v) for k, v in each.items()} for each in given]
@@ -113,7 +113,7 @@ def test_processes_that_were_given_the_same_go_on():
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_processes_that_were_given_other_settings_are_told_which(rank):
+def test_processes_with_different_settings_get_the_name_of_one(rank):
     both = Both({"--seed": 1, "--train": "8 examples"}, {"--seed": 1, "--train": "9 examples"})
     assert both.complaint(rank) == (
         f"--train: {8 + rank} examples for this process (rank {rank}), something else for rank "
@@ -122,11 +122,11 @@ def test_processes_that_were_given_other_settings_are_told_which(rank):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_hyperparameter_that_only_one_process_has_is_told(rank):
-    told = Both({"--seed": 1}, {"--seed": 1, "--hp width": 3}).complaint(rank)
+def test_a_hyperparameter_that_only_one_process_has_is_an_error(rank):
+    complaint = Both({"--seed": 1}, {"--seed": 1, "--hp width": 3}).complaint(rank)
     expected = ("--hp: not given for", "--hp width: 3 for")
-    assert told is not None
-    assert told.startswith(expected[rank])
+    assert complaint is not None
+    assert complaint.startswith(expected[rank])
 
 
 def test_a_process_that_is_alone_differs_from_nobody():

@@ -70,7 +70,7 @@ def job(tmp_path, monkeypatch) -> Job:
     )
 
 
-def test_each_checkpoint_is_evaluated_once_and_the_last_one_after_it_was_told_to_end(job, tmp_path):
+def test_each_checkpoint_is_evaluated_once_and_the_last_one_after_the_chief_ended(job, tmp_path):
     chief, stop_request = Chief(job), StopRequest()
     found: list[tuple[int, float]] = []
     copied: list[int] = []

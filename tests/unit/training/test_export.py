@@ -127,13 +127,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", ["serving_bytes", "serving_examples"])
-@pytest.mark.parametrize(("broken", "told"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("broken", "message"), BROKEN.values(), ids=BROKEN)
 def test_a_signature_that_answers_otherwise_than_the_model_is_not_exported(
-    tmp_path, name, broken, told
+    tmp_path, name, broken, message
 ):
     module = SimpleNamespace(**vars(models))
     module.serving_input_fn = lambda model: {**models.serving_input_fn(model), name: broken}
-    with pytest.raises(ExportError, match=f"^the SavedModel's {name}.*{told}") as caught:
+    with pytest.raises(ExportError, match=f"^the SavedModel's {name}.*{message}") as caught:
         run(tmp_path, module=module)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -178,7 +178,7 @@ def test_signatures_that_compute_each_row_by_itself_are_marked_and_others_are_no
     assert read_mark(all_of_them) == {"serving_default", "serving_bytes", "serving_examples"}
 
 
-def test_a_missing_signature_is_told(tmp_path):
+def test_a_missing_signature_is_named(tmp_path):
     module = SimpleNamespace(**vars(models))
     module.serving_samples = lambda images: {"serving_default": images, "other": images}
     with pytest.raises(ExportError, match=r"^the SavedModel's other does not answer"):

@@ -16,10 +16,10 @@ def lines(trial):
 
 
 def test_a_line_is_as_cloudml_hypertune_writes_it(tmp_path):
-    told = trial(tmp_path, tag="accuracy")
+    own_trial = trial(tmp_path, tag="accuracy")
     before = time.time()
-    MetricFile(told).report(12, 0.98)
-    (line,) = lines(told)
+    MetricFile(own_trial).report(12, 0.98)
+    (line,) = lines(own_trial)
     entry = json.loads(line)
     stamp = entry["timestamp"]
     assert before <= stamp <= time.time()
@@ -30,30 +30,30 @@ def test_a_line_is_as_cloudml_hypertune_writes_it(tmp_path):
 
 
 def test_a_whole_number_is_written_as_a_float(tmp_path):
-    told = trial(tmp_path)
-    MetricFile(told).report(1, 1)
-    assert json.loads(lines(told)[0])[DEFAULT_TAG] == "1.0"
+    own_trial = trial(tmp_path)
+    MetricFile(own_trial).report(1, 1)
+    assert json.loads(lines(own_trial)[0])[DEFAULT_TAG] == "1.0"
 
 
 def test_the_last_hundred_reports_are_kept(tmp_path):
-    told = trial(tmp_path)
-    metrics = MetricFile(told)
+    own_trial = trial(tmp_path)
+    metrics = MetricFile(own_trial)
     for step in range(1, 131):
         metrics.report(step, step / 1000)
-    steps = [json.loads(line)["global_step"] for line in lines(told)]
+    steps = [json.loads(line)["global_step"] for line in lines(own_trial)]
     assert steps == [str(step) for step in range(31, 131)]
 
 
 def test_a_reader_never_finds_half_a_file_and_nothing_is_left_beside_it(tmp_path):
-    told = trial(tmp_path)
-    metrics = MetricFile(told)
+    own_trial = trial(tmp_path)
+    metrics = MetricFile(own_trial)
     metrics.report(0, 0.5)
     broken = []
     done = threading.Event()
 
     def read():
         while not done.is_set():
-            with open(told.file) as file:  # noqa: PTH123
+            with open(own_trial.file) as file:  # noqa: PTH123
                 text = file.read()
             if not text.endswith("}\n"):
                 broken.append(text)

@@ -21,19 +21,19 @@ from trainer.training.staging import staged
 
 
 def resolved(env, *argv, root):
-    seen = Environment(env=env, argv=argv, root=root)
-    return resolve_job(seen, parse(argv)).job
+    environment = Environment(env=env, argv=argv, root=root)
+    return resolve_job(environment, parse(argv)).job
 
 
 def sagemaker(tmp_path, *argv, channel="INPUT", **env):
     saved_model(tmp_path / "channel/1")
-    told = {
+    variables = {
         "SM_MODEL_DIR": str(tmp_path / "model"),
         "SM_HOSTS": '["algo-1"]',
         "SM_CURRENT_HOST": "algo-1",
         f"SM_CHANNEL_{channel}": str(tmp_path / "channel"),
     }
-    return resolved({**told, **env}, *argv, root=tmp_path)
+    return resolved({**variables, **env}, *argv, root=tmp_path)
 
 
 @pytest.mark.parametrize("channel", ["INPUT", "MODEL", "input"])
@@ -59,7 +59,7 @@ def test_without_the_flag_a_channel_named_input_is_none_for_training(tmp_path):
         sagemaker(tmp_path)
 
 
-def test_an_empty_channel_is_told(tmp_path):
+def test_an_empty_channel_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"SM_CHANNEL_MODEL=.*empty: the channel is empty"):
         sagemaker(tmp_path, "--import", channel="X", SM_CHANNEL_MODEL=str(tmp_path / "empty"))
@@ -86,7 +86,7 @@ def test_both_names_of_the_flag_mean_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("model", ("ok", "model, 3: saved_model")),
         ("none", ("problem", "not found; expected a SavedModel folder")),
@@ -94,14 +94,14 @@ def test_both_names_of_the_flag_mean_the_same(tmp_path):
         (None, ("problem", "not given")),
     ],
 )
-def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, told):
+def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, expected):
     saved_model(tmp_path / "model/3")
     path = source if source is None or "://" in source else str(tmp_path / source)
     probes = Probes(list_store=lambda url, flag, among: {"model.tar.gz": 7})
     (finding,) = examine_data(Job(import_model=True, input=path), probes, unknown=())
     assert finding.about == "--input"
-    assert finding.level == told[0]
-    assert told[1] in finding.text
+    assert finding.level == expected[0]
+    assert expected[1] in finding.text
 
 
 def run(job: Job) -> None:
@@ -113,7 +113,7 @@ def job(tmp_path, source, **more):
     return Job(import_model=True, input=str(source), model_dir=str(tmp_path / "out/model"), **more)
 
 
-def test_nothing_to_import_is_told(tmp_path):
+def test_nothing_to_import_is_an_error(tmp_path):
     with pytest.raises(UserError, match="--import: there is no model: name a channel `input`"):
         run(dataclasses.replace(job(tmp_path, "x"), input=None))
 
@@ -125,7 +125,7 @@ def test_only_the_first_of_several_hosts_imports(tmp_path, capsys):
     assert "the first host does it" in capsys.readouterr().out
 
 
-def test_a_model_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_model_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match=r"--model-dir .*: cannot be written"):
         run(job(tmp_path, saved_model(tmp_path / "1")))
@@ -164,13 +164,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("make", "told"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("make", "expected"), BAD.values(), ids=BAD)
 def test_what_is_no_servable_model_is_one_line_and_leaves_the_model_folder_empty(
-    tmp_path, make, told
+    tmp_path, make, expected
 ):
     (tmp_path / "channel").mkdir()
     make(tmp_path / "channel")
-    with pytest.raises(UserError, match=f"--input .*channel.*: .*{told}") as caught:
+    with pytest.raises(UserError, match=f"--input .*channel.*: .*{expected}") as caught:
         run(job(tmp_path, tmp_path / "channel"))
     assert "\n" not in str(caught.value)
     assert tree(tmp_path / "out") == {}
@@ -205,7 +205,7 @@ def test_a_version_is_not_given_to_a_model_that_has_another(tmp_path):
         pass
 
 
-def test_a_keras_file_by_another_name_is_told(tmp_path):
+def test_a_keras_file_by_another_name_is_an_error(tmp_path):
     source = keras_file(tmp_path / "net.zip")
     with (
         pytest.raises(UserError, match=r"^x: .*rename it to net\.keras"),

@@ -95,7 +95,7 @@ def test_evaluation_counts_every_example_once_whatever_the_batch(batch):
     )
 
 
-def test_evaluation_gives_up_when_told_to_stop():
+def test_evaluation_gives_up_when_asked_to_stop():
     answers = iter([False, True])
     assert make_evaluate(linear(), stopped=lambda: next(answers))(data(6).batch(2)) is None
 

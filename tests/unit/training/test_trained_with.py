@@ -25,7 +25,7 @@ def test_the_same_settings_and_data_do_not_differ(tmp_path):
     assert trained_with.differences(kept[0], stretch(tmp_path)) == []
 
 
-def test_what_differs_is_told_with_what_it_was(tmp_path):
+def test_a_difference_names_the_value_then_and_now(tmp_path):
     first = stretch(tmp_path, hp=(("width", "8"),), hparams={"seed": 1, "learning_rate": 0.02})
     now = stretch(tmp_path, b"2", hp=(("width", "9"),), module="own", hparams={"seed": 2})
     found = trained_with.differences(first, now)
@@ -38,7 +38,7 @@ def test_what_differs_is_told_with_what_it_was(tmp_path):
     assert found[4].startswith("other training data: npy, 10 examples, ")
 
 
-def test_other_contents_of_the_same_size_are_seen(tmp_path):
+def test_other_contents_of_the_same_size_are_a_difference(tmp_path):
     found = trained_with.differences(stretch(tmp_path, b"1"), stretch(tmp_path, b"2"))
     assert len(found) == 1
     assert found[0].endswith(" bytes (now others of the same size)")
