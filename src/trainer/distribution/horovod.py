@@ -107,7 +107,7 @@ def rank_variables(
 
 def store_places(planned: Sequence[PlannedProcess]) -> Iterator[tuple[str, int]]:
     """Yield for each connection between ranks the scope in Horovod's store, and the rank in it."""
-    # Hosts come one after the other, each with every local rank once.
+    # The plan lists hosts one after the other, and every local rank of a host once.
     across: Counter[int] = Counter()
     for process in planned:
         yield "global", process.rank
@@ -121,14 +121,16 @@ def default_variables(job: Job, meeting: RendezvousAddress) -> dict[str, str]:
     variables = {
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",
-        # Its own 30 s are short where one host still compiles while another waits.
+        # Horovod's default of 30 s is too short where one host still compiles while another waits.
         "HOROVOD_GLOO_TIMEOUT_SECONDS": "300",
-        # By itself it only warns of a rank that hangs. The chief may be sending a checkpoint.
+        # By default Horovod only warns of a rank that hangs. Half an hour leaves the chief time to
+        # send a checkpoint.
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "1800",
     }
     if not job.autotune:
-        # All gradients come at once, so that there is nothing to gather in cycles: they are for
-        # ranks without any, see docker/horovod/7-wake-on-enqueue.patch. One given is not tuned.
+        # Horovod gathers gradients in cycles, but here all come at once: wake its thread when they
+        # do (docker/horovod/7-wake-on-enqueue.patch) and let cycles be rare. Autotune would leave
+        # a cycle time alone that is given.
         variables |= {"HOROVOD_WAKE_ON_ENQUEUE": "1", "HOROVOD_CYCLE_TIME": "50"}
     if meeting.interface:
         variables["HOROVOD_GLOO_IFACE"] = meeting.interface

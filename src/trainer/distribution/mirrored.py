@@ -55,7 +55,7 @@ class MultiWorkerMirrored(StrategySpec):
         if meeting.interface:
             own.setdefault("NCCL_SOCKET_IFNAME", exact_interface(meeting.interface))
         if job.gpus and process.local_size > 1:
-            # Each would take all that it sees; NCCL wants every GPU once.
+            # TensorFlow takes all GPUs that a process sees, but NCCL takes each GPU only once.
             share = max(1, job.gpus // process.local_size)
             own["CUDA_VISIBLE_DEVICES"] = own_gpus(process, job, env, share)
         return own

@@ -42,10 +42,10 @@ class ParameterServerSpec(StrategySpec):
     ) -> dict[str, str]:
         own = {"GRPC_FAIL_FAST": "use_caller", **env}
         if process.role in ("chief", "ps"):
-            # They do not compute; TensorFlow would take all memory of every GPU it sees.
+            # These do not compute, but TensorFlow would take the memory of every GPU they see.
             own["CUDA_VISIBLE_DEVICES"] = "-1"
         elif process.role == "worker" and job.gpus > 1:
-            # One with several would compute the same batch on each of them.
+            # A worker that sees several GPUs would compute the same batch on each.
             own["CUDA_VISIBLE_DEVICES"] = own_gpus(process, job, env, 1)
         return own
 

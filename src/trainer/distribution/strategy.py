@@ -25,7 +25,7 @@ def raising_peer_error(*errors: type[Exception]) -> Iterator[None]:
     except errors as error:
         if any(sign in str(error) for sign in _OWN):
             raise
-        # TensorFlow puts where it happened before what happened.
+        # TensorFlow's message begins with the place of the error, and its cause comes later.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         why = next((line for line in lines if not line.startswith(_WHERE)), "")
         raise PeerError(f"another process of the job is gone: {why[:200]}") from None
