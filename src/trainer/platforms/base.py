@@ -14,10 +14,10 @@ from trainer.config import Cluster, Trial, UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What a process finds when it starts; nothing else is looked at.
+    """The environment of a process when it starts; nothing else is read.
 
     Attributes:
-        env: The environment.
+        env: The variables.
         argv: The arguments of the command.
         root: The root of the file system; another folder in tests.
     """
@@ -27,14 +27,14 @@ class Environment:
     root: Path = Path("/")
 
     def path(self, absolute: str) -> Path:
-        """Where an absolute path is under `root`."""
+        """Return an absolute path, below `root`."""
         return self.root / absolute.lstrip("/")
 
     def json(self, variable: str) -> Any:
-        """A variable that holds JSON; None if it is missing or empty.
+        """Return the value of a variable that holds JSON; None if it is missing or empty.
 
         Raises:
-            UserError: It holds anything else.
+            UserError: The variable holds anything else.
         """
         text = self.env.get(variable)
         return parse_json(text, where=variable) if text else None
@@ -42,20 +42,20 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformSettings:
-    """What a platform says about a run.
+    """The settings of a run that come from its platform.
 
     Attributes:
-        environment: What was read, completed by what the platform's own tools make of it.
-        values: What the platform itself says: fields of `Job` by name.
-        sources: For each of them the variable or file that says so.
-        hyperparameters: What the user has the platform pass on, by the name it was given.
-        cluster: Who takes part.
-        trial: Of a tuning job.
+        environment: The environment, with the variables of the platform's own tools.
+        values: Fields of `Job`, by name, that the platform itself sets.
+        sources: For each of them the variable or file that sets it.
+        hyperparameters: The user's settings that the platform passes on, under the user's names.
+        cluster: The hosts of the job.
+        trial: The trial of a tuning job, or None.
         stopped_code: See `Job`.
         grace: See `Job`.
         late_evaluators: See `Job`.
         notes: Lines for the log.
-        reducers: Whether hosts listed as parameter servers may be the platform's own, which only
+        reducers: True if hosts listed as parameter servers may be the platform's own, which only
             add up gradients (Vertex AI's Reduction Server).
     """
 
@@ -152,7 +152,7 @@ def parse_json(text: str, *, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        # What comes after a colon is a value, and may be a secret.
+        # The text after a colon is a value, and may be a secret.
         begins = text.partition(":")[0][:30]
         raise UserError(
             subject=where,
@@ -173,7 +173,7 @@ def expect(kind: type, value: Any, *, where: str) -> Any:
 
 
 def printable_value(value: Any) -> str:
-    """A value as an error shows it: on one line, not long, and nothing of what is nested in it."""
+    """Return a value for an error message: one short line, without nested values."""
     if isinstance(value, (dict, list, tuple)):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = "null" if value is None else repr(value)

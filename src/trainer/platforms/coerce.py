@@ -1,8 +1,8 @@
-"""From text that a platform passes on to a value of the type that a field of `Job` has.
+"""Convert text that a platform passes on to the type of a field of `Job`.
 
-SageMaker's API carries nothing but strings, and its callers disagree on what these are: the SDK's
+SageMaker's API carries nothing but strings, and its callers encode them differently: the SDK's
 estimators send JSON (`"INFO"` in quotes, `true`, `null`), others what Python prints (`INFO`,
-`True`, `None`). The type of the field decides what is meant.
+`True`, `None`). The type of the field decides how a string is read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def known_options() -> dict[str, tuple[Option, type]]:
 
 @functools.cache
 def option_aliases() -> dict[str, str]:
-    """Fields by the other names of their flags, spelt with underscores."""
+    """Return fields by the other names of their flags, spelt with underscores."""
     return {
         alias.replace("-", "_"): name
         for name, (limits, _) in known_options().items()
@@ -47,24 +47,24 @@ def option_aliases() -> dict[str, str]:
 
 
 def field_of(name: str) -> str:
-    """The field that a hyperparameter or flag means, however it is spelt."""
+    """Return the field that a hyperparameter or flag names, with hyphens or underscores."""
     plain = name.lstrip("-").replace("-", "_")
     return option_aliases().get(plain, plain)
 
 
 def coerce_value(name: str, value: Any, *, where: str) -> Any:
-    """Make of a platform's value what the field holds.
+    """Convert a platform's value to the type of a field.
 
     Args:
         name: The field.
-        value: As the platform has it: text, quoted as JSON or not, or JSON already decoded.
-        where: Which variable or hyperparameter it is, for the error.
+        value: The platform's value: text, quoted as JSON or not, or JSON already decoded.
+        where: The variable or hyperparameter, for the error.
 
     Returns:
-        The value; None where it says nothing.
+        The value of the field; None where the platform's is empty.
 
     Raises:
-        UserError: It is not of the field's type, or out of its range.
+        UserError: The value is not of the field's type, or out of its range.
     """
     limits, kind = known_options()[name]
     value = unquoted(value)
@@ -92,16 +92,16 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """A value as text, in the way of JSON unless it is text already."""
+    """Return a value as text: text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
 
 
 def _decoded(value: str, *, nested: bool) -> Any:
-    """JSON or what Python prints as what it says, anything else as it is.
+    """Decode JSON or what Python prints; return any other text unchanged.
 
     Args:
         value: The text.
-        nested: Whether a list or an object is wanted; else a number or a boolean.
+        nested: True for a list or an object, False for a number or a boolean.
     """
     if nested and not value.startswith(("[", "{")):
         return value
@@ -118,12 +118,12 @@ def _decoded(value: str, *, nested: bool) -> Any:
 
 
 def _pairs(value: Any, *, where: str) -> tuple[tuple[str, str], ...]:
-    """Names and values: an object, or one or several `NAME=VALUE`."""
+    """Return the pairs of an object, or of one or several `NAME=VALUE`."""
     if isinstance(value, dict):
         return tuple((str(name), text(item)) for name, item in value.items())
     pairs = [text(item).partition("=") for item in (value if isinstance(value, list) else [value])]
     if not all(name and equals for name, equals, _ in pairs):
-        # The values are the user's own, and may be secrets.
+        # The message shows no value: it may be a secret.
         raise UserError(
             subject=where,
             problem="expected an object of names and values, or NAME=VALUE",

@@ -1,7 +1,7 @@
-"""The secret of a job: what all of its hosts are given and nobody else.
+"""The secret of a job, with which its hosts sign their messages.
 
-As a variable or a hyperparameter, and never as a flag: who lists the processes of a machine sees
-those.
+It is given as a variable or a hyperparameter, never as a flag: anybody who lists the processes of a
+machine can read flags.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def is_secret(name: str) -> bool:
 def read_secret(
     env: Mapping[str, str], hyperparameters: Mapping[str, Any]
 ) -> tuple[str | None, str | None]:
-    """Return the secret and what says so; None and None if nothing does.
+    """Return the secret and the variable or hyperparameter that holds it; None and None without.
 
     Raises:
-        UserError: A hyperparameter of the name holds no text.
+        UserError: The hyperparameter does not hold text.
     """
     if env.get(SECRET_VARIABLE):
         return env[SECRET_VARIABLE], SECRET_VARIABLE

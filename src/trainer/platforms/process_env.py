@@ -1,7 +1,7 @@
-"""Which of several processes this one is, where somebody has started it as such.
+"""The place of this process among several that a launcher has started.
 
-The trainer's own launcher says it in one variable. `mpirun` and `horovodrun` say it in theirs: the
-MCA environment of Open MPI ("mpirun", man page), and `horovod/runner/gloo_run.py`.
+The trainer's own launcher describes it in one variable. `mpirun` and `horovodrun` do so in theirs:
+the MCA environment of Open MPI ("mpirun", man page), and `horovod/runner/gloo_run.py`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ HOROVODRUN = ("HOROVOD_RANK", "HOROVOD_SIZE", "HOROVOD_LOCAL_RANK", "HOROVOD_LOC
 
 
 def read_started_process(environment: Environment) -> tuple[Cluster, str] | None:
-    """The processes of the job with this one's place, and what said so; None if nothing does.
+    """Return the processes of the job, with this one's place, and the variable that describes them.
+
+    Returns:
+        None if no launcher has started this process.
 
     Raises:
-        UserError: A variable is not as its program writes it.
+        UserError: A variable is not as its launcher writes it.
     """
     if environment.env.get(TASK_VARIABLE):
         try:
@@ -48,7 +51,7 @@ def read_started_process(environment: Environment) -> tuple[Cluster, str] | None
 
 
 def _ranked(rank: int, size: int, local_rank: int, local_size: int) -> Cluster:
-    # Their addresses are known to those who started them only.
+    # Only the launcher knows their addresses.
     names = tuple(f"rank-{i}" for i in range(size))
     return Cluster(
         chief=names[:1],
