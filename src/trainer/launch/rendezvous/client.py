@@ -242,12 +242,20 @@ class CoordinatorClient:
             "sent %s from %s to %s:%d, generation %d",
             request.name, self._id, self._chief, self._port, self._generation,
         )  # fmt: skip
-        return self._transport(request.verb, fields, timeout)
+        try:
+            return self._transport(request.verb, fields, timeout)
+        except _UNANSWERED as error:
+            # Only kinds of errors: the text of some may hold what another program sent.
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            logger.debug("no response to %s from %s: %s", request.name, self._id, reason)
+            raise
 
     def _connect(self) -> None:
         """Open the keepalive connection, or open it again, while the coordinator is there."""
         if self._open_keepalive and not self._closing.is_set() and not self._is_connected():
             self._keepalive = self._open_keepalive(self._sender)
+            state = "open" if self._keepalive.is_open else "refused"
+            logger.debug("sent keepalive from %s to %s: %s", self._id, self._chief, state)
 
     def _is_connected(self) -> bool:
         """Return whether the coordinator's host is there, as far as its kernel says."""

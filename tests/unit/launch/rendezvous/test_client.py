@@ -265,6 +265,17 @@ def test_at_the_end_nothing_is_left_of_it():
     assert threading.active_count() == before
 
 
+def test_a_coordinator_that_is_not_reached_is_logged_at_debug_with_the_reason(caplog, monkeypatch):
+    caplog.set_level("DEBUG", logger="trainer.launch")
+    monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
+    with client_of(refusing, WORKER, start_timeout=0.1) as client:
+        receive(client, Failed)
+    lines = [record.getMessage() for record in caplog.records]
+    assert "no response to join from worker-0: Connection refused" in lines
+    assert "attempt of worker-0 to join: Retry" in lines
+    assert "attempt of worker-0 to join: GiveUp" in lines
+
+
 def test_each_message_between_hosts_is_logged_at_debug_without_what_it_holds(caplog, monkeypatch):
     caplog.set_level("DEBUG", logger="trainer.launch")
     monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
