@@ -1,4 +1,4 @@
-"""TF_CONFIG and CLUSTER_SPEC, in all the shapes that Google's services and Kubeflow give them.
+"""TF_CONFIG and CLUSTER_SPEC, in all forms that Google's services and Kubeflow write.
 
 Sources: "Distributed training" and "CLUSTER_SPEC" in the Vertex AI documentation; the training
 operator's `genClusterSpec` for TFJob.
@@ -13,12 +13,12 @@ from trainer.config import ROLES, Cluster, Role, UserError
 from trainer.platforms.base import Environment, expect
 
 POOLS: dict[str, Role] = {f"workerpool{i}": role for i, role in enumerate(ROLES)}
-# AI Platform's custom containers say `master` unless asked otherwise; TensorFlow 2 only `chief`.
+# AI Platform's custom containers write `master` by default; TensorFlow 2 knows only `chief`.
 NAMES: dict[str, Role] = {"master": "chief", **{role: role for role in ROLES}, **POOLS}
 
 
 def read_cluster(environment: Environment) -> tuple[Cluster, str | None]:
-    """Who takes part, and the tuning trial that the specification names.
+    """Return the cluster, and the number of the tuning trial that the specification names.
 
     CLUSTER_SPEC comes first: Vertex sets it on every replica, TF_CONFIG only where there are
     several.
@@ -49,8 +49,8 @@ def _parse(spec: dict[str, Any], *, where: str) -> tuple[Cluster, str | None]:
     role = _role(task["type"], where=f"{where} task type")
     index = _index(task.get("index", 0), where=f"{where} task index")
     numbers = list(members.get(role, {}))
-    # Google leaves evaluators out of the cluster, Kubeflow lists them. A job of one process may
-    # come without a list.
+    # Google's services leave evaluators out of the cluster, Kubeflow lists them. A job of one
+    # process may have no list.
     alone = not count and index == 0 and role in ("chief", "worker")
     if index not in numbers and not alone and (numbers or role != "evaluator"):
         raise UserError(
@@ -74,7 +74,7 @@ def _parse(spec: dict[str, Any], *, where: str) -> tuple[Cluster, str | None]:
 def _members_by_role(
     spec: dict[str, Any], task: dict[str, Any], *, where: str
 ) -> dict[str, dict[int, str]]:
-    """Numbered addresses of each role that is listed."""
+    """Return the addresses of each role that is listed, by number."""
     if "sparseCluster" in spec:
         raise UserError(
             subject=f"{where} sparseCluster",
@@ -100,7 +100,7 @@ def _members_by_role(
                 remedy="name it once",
             )
         if role == "ps" and "reductionserver" in json.dumps(spec.get("job")):
-            # The pool of Vertex AI's Reduction Server only helps NCCL to add up.
+            # The pool of Vertex AI's Reduction Server only adds up gradients for NCCL.
             continue
         if found:
             members[role] = found
@@ -135,7 +135,7 @@ def _index(value: Any, *, where: str) -> int:
 
 
 def _numbered(addresses: Any, *, where: str) -> dict[int, str]:
-    """Addresses by number, of a list or of Kubeflow's sparse `{"1": "host:port"}`."""
+    """Return addresses by number, from a list or from Kubeflow's sparse `{"1": "host:port"}`."""
     if isinstance(addresses, dict):
         if not all(key.isdecimal() for key in addresses):
             raise UserError(

@@ -16,7 +16,7 @@ from trainer.platforms.cluster_spec import read_cluster
 
 VARIABLES: dict[str, str] = {
     "AIP_TRAINING_DATA_URI": "train",
-    # Whichever of the two comes first: the trainer evaluates on one set.
+    # The first of the two that is set counts: the trainer evaluates on one set.
     "AIP_TEST_DATA_URI": "test",
     "AIP_VALIDATION_DATA_URI": "test",
     "AIP_DATA_FORMAT": "train",
@@ -28,7 +28,7 @@ VARIABLES: dict[str, str] = {
     "CLOUD_ML_TRIAL_ID": "trial",
     "CLOUD_ML_HP_METRIC_TAG": "trial",
     "CLOUD_ML_HP_METRIC_FILE": "trial",
-    # There even where nothing else is.
+    # Set even where no other variable is.
     "CLOUD_ML_PROJECT_ID": "platform",
     "CLOUD_ML_JOB_ID": "platform",
 }
@@ -40,14 +40,14 @@ MANAGED = ("jsonl", "csv", "bigquery")
 
 
 def detect(environment: Environment) -> str | None:
-    """The first of the platform's variables that is set, or a `--job-dir` in Cloud Storage."""
+    """Return the first variable of the platform that is set, or a `--job-dir` in Cloud Storage."""
     for name in VARIABLES:
         if environment.env.get(name):
             return f"{name} is set"
     for argument, following in zip(environment.argv, [*environment.argv[1:], ""], strict=False):
         name, equals, value = argument.partition("=")
         folder = value if equals else following
-        # Any other folder may be one of a plain machine.
+        # A folder elsewhere may belong to a plain machine.
         if name.replace("_", "-") == "--job-dir" and folder.startswith("gs://"):
             return f"{name} is a folder of Cloud Storage"
     return None
@@ -72,13 +72,13 @@ def read(environment: Environment) -> PlatformSettings:
         sources=sources,
         cluster=cluster,
         trial=_trial(environment, trial),
-        # Success is the primary's exit code 0: a preempted run must not look like one.
+        # With exit code 0 of the chief, a preempted run would count as completed.
         stopped_code=128 + 15,
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
         reducers=any(environment.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
-        # Google's own services start each replica when its machine is up, and name no evaluator in
-        # TF_CONFIG; everybody else who sets that variable can name all.
+        # Google's own services start each replica when its machine is up, and list no evaluator in
+        # TF_CONFIG; other systems that set the variable can list all.
         late_evaluators=any(environment.env.get(name) for name in SERVICE),
     )
 
@@ -86,18 +86,18 @@ def read(environment: Environment) -> PlatformSettings:
 def finalize(
     settings: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
 ) -> tuple[str, ...]:
-    """Refuse data that only a user's own module reads, and go through mounts where there are any.
+    """Refuse data that only a user's own module can read, and replace addresses by mounts.
 
     Returns:
         Lines for the log: which of the platform's variables the job does not use.
 
     Raises:
-        UserError: The managed data set is to be read, but has no format that the models know.
+        UserError: The managed data set is read, but has no format that the models know.
     """
     if values.get("module", Job.module) == Job.module:
         _check_format(settings.environment, values, sources)
     if sources.get("model_dir") == "AIP_MODEL_DIR":
-        # Models are registered from this folder itself; versions are the registry's.
+        # Vertex AI registers the model from this folder itself, and numbers the versions.
         base, _, last = values["model_dir"].rpartition("/")
         for name, value in (("layout", "flat"), ("output_dir", base if last == "model" else None)):
             if value and name not in values:
@@ -121,7 +121,7 @@ def _not_used(
     for name, value in sorted(environment.env.items()):
         field = VARIABLES.get(name)
         if value and field is None and name.startswith("CLOUD_ML_"):
-            # Some hold the whole job.
+            # Without its value, as some hold the whole job.
             lines.append(f"{name}: not used")
         if not value or not name.startswith("AIP_") or name == "AIP_DATA_FORMAT":
             continue
@@ -150,7 +150,7 @@ def _check_format(
 
 
 def _mounted(path: str, environment: Environment) -> str:
-    """`gs://bucket/x` as `/gcs/bucket/x` where Vertex has mounted that bucket."""
+    """Return `gs://bucket/x` as `/gcs/bucket/x` if Vertex AI has mounted that bucket."""
     bucket, _, rest = path.removeprefix("gs://").partition("/")
     mount = environment.path(f"/gcs/{bucket}")
     if path.startswith("gs://") and bucket and mount.is_dir():
@@ -160,7 +160,7 @@ def _mounted(path: str, environment: Environment) -> str:
 
 def _trial(environment: Environment, number: str | None) -> Trial | None:
     file = environment.env.get("CLOUD_ML_HP_METRIC_FILE")
-    # Whoever names a file waits for it; without a number cloudml-hypertune writes `0`.
+    # A service that names a file waits for it; without a number cloudml-hypertune writes `0`.
     number = environment.env.get("CLOUD_ML_TRIAL_ID") or number or ("0" if file else None)
     if number is None:
         return None

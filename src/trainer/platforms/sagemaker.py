@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Cluster, UserError, unquoted
+from trainer.config import UserError, unquoted
 from trainer.platforms.base import Environment, Platform, PlatformSettings, expect
 from trainer.platforms.coerce import field_of
 from trainer.platforms.sagemaker_channels import (
@@ -29,6 +29,7 @@ from trainer.platforms.sagemaker_files import (
     read_file,
     with_sm_variables,
 )
+from trainer.platforms.sagemaker_hosts import read_cluster, read_hosts
 from trainer.platforms.sagemaker_switches import (
     PROCESSES,
     SWITCHES,
@@ -60,12 +61,12 @@ VARIABLES: dict[str, str] = {
     **dict.fromkeys(SWITCHES, "distribution"),
     PROCESSES: "processes_per_host",
 }
-# SageMaker kills 120 s after SIGTERM; what is uploaded then is what was written before.
+# SageMaker sends SIGKILL 120 s after SIGTERM, and uploads what was written until then.
 GRACE = 110.0
 
 
 def detect(environment: Environment) -> str | None:
-    """The first sign of a SageMaker job: an SM_ variable, its number, or its files."""
+    """Return the first sign of a SageMaker job: an SM_ variable, its ARN, or its files."""
     variable = first_variable(environment)
     if variable:
         return f"{variable} is set"
@@ -74,7 +75,7 @@ def detect(environment: Environment) -> str | None:
     for name in FILES:
         if config_file(environment, name).exists():
             return f"{config_file(environment, name)} is there"
-    # Other systems may name their jobs so, too.
+    # Other systems may set this variable, too.
     folder = config_file(environment, FILES[0]).parent
     if environment.env.get("TRAINING_JOB_NAME") and folder.is_dir():
         return f"TRAINING_JOB_NAME is set and {folder} is there"
@@ -82,7 +83,7 @@ def detect(environment: Environment) -> str | None:
 
 
 def read(environment: Environment) -> PlatformSettings:
-    """Read the SM_ variables, and the hyperparameters as they were sent.
+    """Read the SM_ variables and the hyperparameters.
 
     Raises:
         UserError: A variable or file is malformed, or this host is not in its own list.
@@ -92,8 +93,8 @@ def read(environment: Environment) -> PlatformSettings:
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     notes: list[str] = []
-    # The SDK's TensorFlow estimator always sends one, where TF1 Estimators kept checkpoints; what
-    # SageMaker collects is another folder.
+    # The SDK's TensorFlow estimator always sends a `model_dir`, in which TF1 Estimators kept
+    # checkpoints. SageMaker collects the model from another folder.
     for key in [key for key in given if field_of(key) == "model_dir"]:
         sent, collected = unquoted(given.pop(key)), environment.env.get("SM_MODEL_DIR")
         if sent and collected and str(sent).rstrip("/") != collected.rstrip("/"):
@@ -113,7 +114,7 @@ def read(environment: Environment) -> PlatformSettings:
         sources=sources,
         hyperparameters=given,
         cluster=read_cluster(environment),
-        # The model as it stands is uploaded whatever the code; this one makes it count.
+        # SageMaker uploads the model in any case; with 0 the job counts as completed.
         stopped_code=0,
         grace=GRACE,
         notes=tuple(notes),
@@ -123,13 +124,13 @@ def read(environment: Environment) -> PlatformSettings:
 def finalize(
     settings: PlatformSettings, values: dict[str, Any], sources: dict[str, str]
 ) -> tuple[str, ...]:
-    """Check the channels that are to be read, and that this host has a part in the training.
+    """Check the channels that the job reads, and that this host takes part in the training.
 
     Returns:
         Lines for the log.
 
     Raises:
-        UserError: One is missing, empty or a pipe; or the host is in none of the groups.
+        UserError: A channel is missing, empty or a pipe, or this host is in none of the groups.
     """
     environment = settings.environment
     if values.get("layout") == "tar":
@@ -141,7 +142,7 @@ def finalize(
     notes = check_channels(environment, values, sources)
     notes += tuple(overridden(framework_parameters(environment), values, sources))
     read_sharding(environment, len(settings.cluster.trainers), values, sources)
-    hosts, taking_part = _hosts(environment)
+    hosts, taking_part = read_hosts(environment)
     current = environment.env.get("SM_CURRENT_HOST")
     if current in hosts and current not in taking_part:
         raise UserError(
@@ -155,7 +156,7 @@ def finalize(
 def _read_checkpoints(
     environment: Environment, values: dict[str, Any], sources: dict[str, str]
 ) -> None:
-    """Set the folder that SageMaker keeps in S3: the one of its file, else the default."""
+    """Set the folder that SageMaker copies to S3: the one of its file, else the default."""
     file = config_file(environment, "checkpointconfig.json")
     config = expect(dict, read_file(file), where=str(file)) if file.exists() else {}
     local = config.get("LocalPath")
@@ -168,68 +169,6 @@ def _read_checkpoints(
     checkpoints = base_dir(environment) / "checkpoints"
     if checkpoints.is_dir() or config:
         values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
-
-
-def read_cluster(environment: Environment) -> Cluster:
-    """The hosts that take part in the training, the first of them the chief.
-
-    Raises:
-        UserError: The variables are malformed, or this host is not in the list.
-    """
-    hosts, taking_part = _hosts(environment)
-    current = environment.env.get("SM_CURRENT_HOST", "")
-    if hosts and current not in hosts:
-        raise UserError(
-            subject=f"SM_CURRENT_HOST={current}",
-            problem=f"is not in its own list, SM_HOSTS={','.join(hosts)}",
-        )
-    if current not in taking_part:
-        return Cluster()
-    rank = taking_part.index(current)
-    return Cluster(
-        chief=(taking_part[0],),
-        worker=tuple(taking_part[1:]),
-        role="worker" if rank else "chief",
-        index=max(0, rank - 1),
-        interface=_interface(environment),
-    )
-
-
-def _hosts(environment: Environment) -> tuple[list[str], list[str]]:
-    """All hosts, and those that take part: of a heterogeneous cluster maybe some groups only."""
-    variable = "SM_RESOURCE_CONFIG"
-    config = expect(dict, environment.json(variable) or {}, where=variable)
-    hosts = _names(environment.json("SM_HOSTS") or [], where="SM_HOSTS")
-    groups = "SM_DISTRIBUTION_INSTANCE_GROUPS"
-    chosen = _names(environment.json(groups) or [], where=groups)
-    where = f"{variable}: instance_groups"
-    members: set[str] = set()
-    listed = expect(list, config.get("instance_groups") or [], where=where)
-    for group in listed:
-        if expect(dict, group, where=where).get("instance_group_name") in chosen:
-            members.update(_names(group.get("hosts"), where=f"{where}: hosts"))
-    # The toolkit's own name where nobody has named any.
-    if listed and not members and {*chosen} - {"homogeneousCluster"}:
-        found = ", ".join(str(group.get("instance_group_name")) for group in listed)
-        raise UserError(
-            subject=groups,
-            problem=f"none of {', '.join(chosen)} is among the job's groups, {found}",
-            remedy="name one of these",
-        )
-    return hosts, [host for host in hosts if host in members] if members else hosts
-
-
-def _names(listed: Any, *, where: str) -> list[str]:
-    return [expect(str, name, where=where) for name in expect(list, listed, where=where)]
-
-
-def _interface(environment: Environment) -> str | None:
-    """The network interface, if there is one of that name.
-
-    The SDK's version 3 announces `ethwe` in local mode, which docker networks do not have.
-    """
-    name = environment.env.get("SM_NETWORK_INTERFACE_NAME", "")
-    return name if name and environment.path(f"/sys/class/net/{name}").exists() else None
 
 
 def failure_file(environment: Environment) -> Path:

@@ -1,4 +1,4 @@
-"""SageMaker's channels: which of them the job reads, and which of them nobody does."""
+"""SageMaker's channels, and the fields of `Job` that they set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trainer.config import UserError
 from trainer.platforms.base import Environment
 
 CHANNEL = "SM_CHANNEL_"
-# Whichever comes first: the trainer trains on one set and evaluates on another.
+# The first channel of each field counts: the trainer reads one training and one test set.
 FIELDS = {
     "SM_CHANNEL_TRAIN": "train",
     "SM_CHANNEL_TRAINING": "train",
@@ -19,16 +19,16 @@ FIELDS = {
     "SM_CHANNEL_EVAL": "test",
     "SM_CHANNEL_EVALUATION": "test",
     "SM_CHANNEL_VALIDATION": "test",
-    # Of `--import`; `model` is what the SDK calls it.
+    # For `--import`; the SDK calls the channel `model`.
     "SM_CHANNEL_INPUT": "input",
     "SM_CHANNEL_MODEL": "input",
 }
-# The SDK's version 3 brings the user's code and its own in channels, too.
+# Channels in which the SDK's version 3 passes the user's code and its own.
 _NO_DATA = ("CODE", "SM_DRIVERS")
 
 
 def by_upper_name(environment: Environment) -> dict[str, str]:
-    """Return variables by their names in capitals; the toolkit writes them so, people may not."""
+    """Return variables by their names in capitals, in which people may not have written them."""
     return {name.upper(): name for name in environment.env if name.upper().startswith("SM_")}
 
 
@@ -49,9 +49,9 @@ def check_channels(
     """Check the channels that the job reads, and name those that it does not.
 
     Args:
-        environment: What the platform gives.
+        environment: The environment, with the SM_ variables.
         values: All fields of Job by name, hyperparameters and flags included.
-        sources: For each of them what said so.
+        sources: For each of them the flag, variable or file that set it.
 
     Returns:
         Lines for the log.
@@ -90,13 +90,13 @@ def check_channels(
 def read_sharding(
     environment: Environment, hosts: int, values: dict[str, Any], sources: dict[str, str]
 ) -> None:
-    """Set how hosts share the data where the service gives each host other objects.
+    """Set how hosts share the data if SageMaker gives each host other objects.
 
     Args:
-        environment: What the platform gives.
+        environment: The environment, with the SM_ variables.
         hosts: How many hosts train.
         values: Fields of Job by name; `shard_by` is set here.
-        sources: For each of them what said so.
+        sources: For each of them the flag, variable or file that set it.
 
     Raises:
         UserError: Another way to share the data was asked for, or test data alone is sharded.
@@ -129,7 +129,7 @@ def read_sharding(
 def _channels_of(
     field: str, environment: Environment, values: Mapping[str, Any], sources: Mapping[str, str]
 ) -> list[str]:
-    """Return the variables of the channels that a field reads, however it came to their folders."""
+    """Return the variables of the channels whose folders a field reads."""
     paths = values.get(field) or ()
     paths = (paths,) if isinstance(paths, str) else paths
     return [
@@ -148,7 +148,7 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _settings(environment: Environment, variable: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the channel that a variable names, and what SageMaker says of it."""
+    """Return the channel that a variable names, with its settings."""
     name = variable.upper().removeprefix(CHANNEL)
     config = environment.json("SM_INPUT_DATA_CONFIG")
     return [

@@ -1,7 +1,7 @@
-"""What SageMaker itself gives a container: files under /opt/ml/input/config.
+"""The files under /opt/ml/input/config, which SageMaker writes for a container.
 
-The SM_ variables are made from them, by the sagemaker-training toolkit or by the drivers of the
-SageMaker SDK's version 3; an image that is started by neither gets them from the toolkit here.
+The sagemaker-training toolkit or the drivers of the SageMaker SDK's version 3 make the SM_
+variables from them. Where neither has started the container, the toolkit is called here.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ HYPERPARAMETERS, CHANNELS, RESOURCES = (
 )
 FILES = (HYPERPARAMETERS, CHANNELS, RESOURCES)
 SIGNS = ("SM_MODEL_DIR", "SM_HOSTS", "SM_TRAINING_ENV")
-# What the SDKs and the toolkit say to each other; no flags.
+# Parameters that the SDKs send to the toolkit, not to the training.
 RESERVED = ("sagemaker_", "_tuning_objective_metric", "default_user_module_name")
-# The toolkit reads its paths when it is imported, and changes the environment: in a process of its
-# own it disturbs nothing.
+# Run in a process of its own, as the toolkit reads its paths when it is imported, and changes the
+# environment.
 TOOLKIT = """
 import json
 from sagemaker_training.environment import Environment
@@ -38,24 +38,24 @@ TOOLKIT_SECONDS = 60.0
 
 
 def base_dir(environment: Environment) -> Path:
-    """The folder that is /opt/ml on the service."""
+    """Return the folder that is /opt/ml on the service."""
     moved = environment.env.get("SAGEMAKER_BASE_DIR")
     return Path(moved) if moved else environment.path("/opt/ml")
 
 
 def config_file(environment: Environment, name: str) -> Path:
-    """One of `FILES`, whether it is there or not."""
+    """Return the path of one of `FILES`, which need not exist."""
     return base_dir(environment) / CONFIG / name
 
 
 def first_variable(environment: Environment) -> str | None:
-    """The first variable that only a SageMaker job has."""
+    """Return the first variable that only a SageMaker job has, or None."""
     names = (name for name, value in environment.env.items() if value)
     return next((n for n in names if n in SIGNS or n.startswith("SM_CHANNEL_")), None)
 
 
 def with_sm_variables(environment: Environment) -> Environment:
-    """The same with the SM_ variables, made by the toolkit if they are not there yet.
+    """Return the environment with the SM_ variables, made by the toolkit if they are missing.
 
     Raises:
         UserError: One of the three files is missing or malformed, or the toolkit is missing.
@@ -63,7 +63,7 @@ def with_sm_variables(environment: Environment) -> Environment:
     if environment.env.get("SM_MODEL_DIR") and environment.env.get("SM_HOSTS"):
         return environment
     if first_variable(environment) and not config_file(environment, RESOURCES).exists():
-        # Scripts for SageMaker are tried out on a plain machine with just a few of them set.
+        # On a plain machine, people try scripts for SageMaker with just a few variables set.
         return environment
     for name in FILES:
         expect(
@@ -72,17 +72,17 @@ def with_sm_variables(environment: Environment) -> Environment:
             where=str(config_file(environment, name)),
         )
     _check_resources(environment)
-    # What is set already is so because somebody wants it so.
+    # A variable that is set already overrides the toolkit's.
     return dataclasses.replace(
         environment, env={**_toolkit_variables(environment), **environment.env}
     )
 
 
 def hyperparameters(environment: Environment) -> dict[str, Any]:
-    """The hyperparameters, without those that the SDKs and the toolkit say to each other.
+    """Return the hyperparameters, without those that the SDKs send to the toolkit.
 
-    The file has them as they were sent, all strings, quoted or not: better than SM_HPS, where the
-    text `1e5` has become a number whatever it is meant for.
+    They are read from the file, which holds the strings as they were sent. In SM_HPS the toolkit
+    has already turned text such as `1e5` into a number.
 
     Raises:
         UserError: The file or variable is malformed.
@@ -108,7 +108,7 @@ def script_hyperparameters(environment: Environment) -> dict[str, Any]:
 
 
 def framework_parameters(environment: Environment) -> dict[str, Any]:
-    """The `sagemaker_*` hyperparameters: script mode and the switches of distribution.
+    """Return the `sagemaker_*` hyperparameters: script mode and the switches of distribution.
 
     Raises:
         UserError: The file or variable is malformed.
@@ -164,12 +164,13 @@ def _check_resources(environment: Environment) -> None:
 
 def _toolkit_variables(environment: Environment) -> dict[str, str]:
     base = base_dir(environment)
-    # The toolkit makes this folder when it is imported; user code is not to find it there.
+    # The toolkit makes this folder when it is imported; it is removed again, as user code would
+    # take it for its own.
     code = base / "code"
     made = not code.exists()
     try:
         ran = subprocess.run(
-            # Not from the current folder, where modules of the toolkit's names may be the user's.
+            # -P: not from the current folder, where the user may have modules of the same names.
             [sys.executable, "-P", "-c", TOOLKIT],
             env={**environment.env, "SAGEMAKER_BASE_DIR": str(base)},
             capture_output=True,
@@ -195,6 +196,6 @@ def _toolkit_variables(environment: Environment) -> dict[str, str]:
             subject=f"{base / CONFIG}",
             problem=f"the sagemaker-training toolkit cannot read it: {last}{hint}",
         )
-    # Its log may come before.
+    # The toolkit may log lines before.
     variables = json.loads(ran.stdout.splitlines()[-1])
     return {name: str(value) for name, value in variables.items()}

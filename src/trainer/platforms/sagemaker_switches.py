@@ -1,4 +1,4 @@
-"""The `sagemaker_*` hyperparameters: how an estimator says that the work is shared.
+"""The `sagemaker_*` hyperparameters, by which an estimator chooses a strategy.
 
 The SageMaker SDKs make them of an estimator's `distribution`. AWS's training toolkit passes them to
 its frameworks as `SM_FRAMEWORK_PARAMS`.
@@ -25,7 +25,7 @@ SWITCHES = {
     if strategy.sagemaker_switch
 }
 PROCESSES = "sagemaker_mpi_num_of_processes_per_host"
-# The SDKs send them with every job; they say nothing about the training.
+# The SDKs send these with every job; none of them is about the training.
 _ALWAYS_SENT = {
     "sagemaker_program",
     "sagemaker_submit_directory",
@@ -45,10 +45,10 @@ def switched_on(parameters: Mapping[str, Any]) -> str | None:
         parameters: The `sagemaker_*` hyperparameters.
 
     Raises:
-        UserError: Two are on, or one that this image has no program for, or one is neither on nor
-            off.
+        UserError: Two are on, or one for which this image has no program, or the value of one is
+            neither true nor false.
     """
-    # `{"enabled": false}` is sent as well.
+    # The SDKs also send switches that are off.
     on = [name for name in parameters if _SWITCH.fullmatch(name) and _is_on(name, parameters)]
     for name in on:
         if name not in SWITCHES:
@@ -70,18 +70,18 @@ def switched_on(parameters: Mapping[str, Any]) -> str | None:
 def read_switches(
     parameters: Mapping[str, Any], values: dict[str, Any], sources: dict[str, str]
 ) -> list[str]:
-    """Add what the switches say about the Job, and name the parameters that it does not use.
+    """Set the fields of Job that the switches choose, and name the parameters that have no effect.
 
     Args:
         parameters: The `sagemaker_*` hyperparameters.
         values: Fields of Job by name; `distribution` and `processes_per_host` are set here.
-        sources: For each of them the parameter that says so.
+        sources: For each of them the parameter that set it.
 
     Returns:
         Lines for the log.
 
     Raises:
-        UserError: As of `switched_on`, or a number is none.
+        UserError: As of `switched_on`, or a number is malformed.
     """
     on = switched_on(parameters)
     used = {*_ALWAYS_SENT, PROCESSES}
@@ -107,12 +107,12 @@ def read_switches(
 def overridden(
     parameters: Mapping[str, Any], values: Mapping[str, Any], sources: Mapping[str, str]
 ) -> list[str]:
-    """Return a line for the log where something stronger than the switch says otherwise.
+    """Return a line for the log if a flag or hyperparameter overrides the switch.
 
     Args:
         parameters: The `sagemaker_*` hyperparameters.
         values: Fields of Job by name, flags and hyperparameters included.
-        sources: For each of them what said so.
+        sources: For each of them the flag, variable or file that set it.
     """
     on, how = switched_on(parameters), values.get("distribution")
     if not on or how == SWITCHES[on]:
