@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trainer
 from trainer.config import Job
-from trainer.distribution import strategy_packages
+from trainer.distribution import spec_of, strategy_packages
 from trainer.doctor.findings import Finding, problem
 from trainer.doctor.probes import Probes
 from trainer.runtime import install_command
@@ -19,7 +19,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "keras": ("keras",),
     "numpy": ("numpy",),
-    **{name.lower(): (name,) for name in strategy_packages()},
+    **{name.lower(): (name.lower(),) for name in strategy_packages()},
     "sagemaker-training": ("sagemaker-training",),
     "s3fs": ("s3fs",),
     "gcsfs": ("gcsfs",),
@@ -39,6 +39,13 @@ def examine_packages(job: Job, probes: Probes) -> Iterator[Finding]:
     for name in ("tensorflow", "keras"):
         if not found[name]:
             yield problem(name, "is not installed", f"{install_command('cpu')}, or [gpu]")
+    for name in map(str.lower, spec_of(job).packages):
+        if not found[name]:
+            yield problem(
+                name,
+                f"is not installed, but --distribution {job.distribution} needs it",
+                "use the trainer's image, or set another --distribution",
+            )
     outputs = (job.model_dir, job.output_dir, job.checkpoint_dir, job.log_dir)
     places = [*job.train, *job.test, *(folder for folder in outputs if folder)]
     for schemes, package in STORES.items():

@@ -11,6 +11,10 @@ def test_versions_are_reported_and_missing_ones_are_none(machine):
     assert finding.facts["tensorflow"] == "2.21.0"
     assert finding.facts["horovod"] is None
     assert any(line.startswith("problem  keras: is not installed") for line in problems(report))
+    assert not any("horovod" in line for line in problems(report))
+    named = problems(machine.look(distribution="horovod"))
+    line = "problem  horovod: is not installed, but --distribution horovod needs it: use "
+    assert any(each.startswith(line) for each in named)
 
 
 def test_a_clock_before_the_package_was_installed_is_a_problem(machine):
