@@ -1,4 +1,4 @@
-"""Tar archives of others, read safely: nothing leaves its folder, and all of it is bounded."""
+"""Tar archives of unknown origin, unpacked safely: members stay inside, sizes are bounded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import IO, Any
 
 from trainer.config import UserError
 
-# How compressed files begin.
+# The first bytes of compressed files, and what opens them.
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-# Bytes of what stands before a member: its header, long names, attributes.
+# Bytes of the headers before a member, with long names and attributes.
 HEADERS = 2**14
 LONGEST_NAME = 4096
 PIECE = 2**20
-# What Python's reader is known to raise on damaged or malicious archives.
+# Errors that Python's reader raises on damaged or malicious archives.
 DAMAGED = (
     tarfile.TarError,
     EOFError,
@@ -38,12 +38,12 @@ DAMAGED = (
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveLimits:
-    """What an archive may hold.
+    """Limits of an archive that is accepted.
 
     Attributes:
-        members: How many files, folders and links.
-        size: Bytes unpacked, headers included.
-        links: Whether links are allowed, as long as they stay inside.
+        members: The most files, folders and links.
+        size: The most bytes unpacked, headers included.
+        links: True if links are allowed that stay inside the folder.
     """
 
     members: int = 100_000
@@ -52,20 +52,20 @@ class ArchiveLimits:
 
 
 def unpack(archive: Path, to: Path, *, name: str, limits: ArchiveLimits = ArchiveLimits()) -> None:
-    """Unpack a tar file, compressed or not, if all of it belongs into the folder.
+    """Unpack a tar file, compressed or not, if every member stays inside the folder.
 
-    Python's `data` filter alone would not do: Debian's 3.11.2 has none, up to 3.11.12 and 3.12.10
-    a chain of links leads it outside (CVE-2025-4517), and it renames what has an absolute name.
-    Nothing is left out: an archive with one bad member is not unpacked at all.
+    Python's `data` filter alone is not enough: Debian's 3.11.2 has none, before 3.11.13 and 3.12.11
+    a chain of links leads it outside (CVE-2025-4517), and it renames members with absolute names.
+    An archive with one bad member is not unpacked at all.
 
     Args:
         archive: The tar file.
         to: A new, empty folder.
-        name: What errors call it.
-        limits: What it may hold.
+        name: The archive's name in errors.
+        limits: How much it may hold.
 
     Raises:
-        UserError: It is damaged, no tar file, too large, or holds what may not be unpacked.
+        UserError: It is damaged, no tar file, too large, or has a member that may not be unpacked.
     """
     with open_archive(archive, name=name, limits=limits) as tar:
         members = check_members(tar, name=name, limits=limits)
@@ -84,10 +84,10 @@ def unpack(archive: Path, to: Path, *, name: str, limits: ArchiveLimits = Archiv
 
 @contextlib.contextmanager
 def open_archive(archive: Path, *, name: str, limits: ArchiveLimits) -> Iterator[tarfile.TarFile]:
-    """Open a tar file, compressed or not, to read its headers; for more see `extract`.
+    """Open a tar file, compressed or not, to read its headers; `extract` reads the members.
 
     Raises:
-        UserError: It is damaged or no tar file, or the block met this.
+        UserError: It is damaged or no tar file, here or where the block reads it.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -120,19 +120,19 @@ def open_archive(archive: Path, *, name: str, limits: ArchiveLimits) -> Iterator
 def check_members(
     tar: tarfile.TarFile, *, name: str, limits: ArchiveLimits
 ) -> list[tarfile.TarInfo]:
-    """The members of an archive.
+    """Return the members of an archive, each checked.
 
-    All of the file is read, as what compressed it has its checksum and length at its end.
+    All of the file is read, because compressed files have their checksum and length at the end.
 
     Raises:
         UserError: One of them may not be unpacked, there are too many, or the archive is cut short.
     """
-    seen: dict[PurePosixPath, tarfile.TarInfo] = {}
+    earlier: dict[PurePosixPath, tarfile.TarInfo] = {}
     members = []
     for member in tar:
         members.append(member)
         path = PurePosixPath(member.name)
-        problem = _problem(path, member, seen, limits)
+        problem = _problem(path, member, earlier, limits)
         if problem:
             raise UserError(
                 subject=name,
@@ -143,9 +143,9 @@ def check_members(
                 subject=name,
                 problem=f"not unpacked: it has more than {limits.members} members",
             )
-        seen[path] = member
+        earlier[path] = member
         _make_ours(member)
-        # The archive keeps its members: what their headers said besides would fill memory.
+        # The archive keeps its members, whose extra attributes would fill memory.
         member.pax_headers, tar.pax_headers = {}, {}
         _file(tar).let_headers()
     _file(tar).read_to_end()
@@ -153,7 +153,7 @@ def check_members(
 
 
 def extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    """What a member that `checked` gave holds, of this archive or of the same opened anew."""
+    """Open a member that `check_members` returned, of this archive or of the same opened anew."""
     _file(tar).let_data()
     file = tar.extractfile(member)
     assert file is not None
@@ -163,17 +163,17 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 def _problem(
     path: PurePosixPath,
     member: tarfile.TarInfo,
-    seen: dict[PurePosixPath, tarfile.TarInfo],
+    earlier: dict[PurePosixPath, tarfile.TarInfo],
     limits: ArchiveLimits,
 ) -> str | None:
-    """What is wrong with a member, in words; `seen` are those before it."""
-    # First, as names of names would take long to look through.
+    """Return what is wrong with a member, or None; `earlier` are the members before it."""
+    # Checked first, because the other checks take long on very long names.
     if max(len(member.name), len(member.linkname)) > LONGEST_NAME:
         return f"named, or a link to a name, of more than {LONGEST_NAME} characters"
-    before = seen.get(path)
+    before = earlier.get(path)
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         return "outside the folder"
-    if any(at in seen and seen[at].issym() for at in (path, *path.parents)):
+    if any(at in earlier and earlier[at].issym() for at in (path, *path.parents)):
         return "behind a link"
     if member.size < 0:
         return f"of {member.size} bytes"
@@ -186,7 +186,7 @@ def _problem(
     if member.issym() and not _stays_inside(path, PurePosixPath(member.linkname)):
         return f"a link to {member.linkname}, outside the folder"
     if member.islnk():
-        target = seen.get(PurePosixPath(member.linkname))
+        target = earlier.get(PurePosixPath(member.linkname))
         if target is None or target.issym():
             return f"a link to {member.linkname}, not a file before it"
     if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
@@ -195,13 +195,16 @@ def _problem(
 
 
 def _make_ours(member: tarfile.TarInfo) -> None:
-    """Let it belong to whoever unpacks it, who can read it, and no other can change it."""
+    """Give a member to the user who unpacks it, readable by them and writable by no other."""
     member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
     member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
 
 
 def _stays_inside(link: PurePosixPath, target: PurePosixPath) -> bool:
-    """Whether a link leads to a place in the folder; `..` only first, as names may be links."""
+    """Return whether a link leads into the folder.
+
+    `..` may stand only at its beginning, because a name before it may itself be a link.
+    """
     up = next((i for i, part in enumerate(target.parts) if part != ".."), len(target.parts))
     down = target.parts[up:]
     return not target.is_absolute() and up <= len(link.parts) - 1 and ".." not in down
@@ -217,10 +220,10 @@ def _file(tar: tarfile.TarFile) -> _Bounded:
 
 
 class _Bounded:
-    """A file of which no more than so many bytes can be read, and of each member's headers few.
+    """A file that cannot be read beyond a size, nor beyond a few bytes of each member's headers.
 
-    A header may say that a name is 8 GiB long, or that a list of a billion holes follows: tarfile
-    would read it, and a few megabytes of zipped zeros are enough to fill memory so.
+    A header may claim that a name is 8 GiB long, or that a list of a billion holes follows. tarfile
+    would read it into memory, which a few megabytes of zipped zeros are enough to fill.
     """
 
     def __init__(self, file: IO[bytes], size: int) -> None:
@@ -229,11 +232,11 @@ class _Bounded:
         self._last = b""
 
     def let_headers(self) -> None:
-        """From here on the headers of one member may be read."""
+        """Allow the headers of one member to be read."""
         self._headers = HEADERS
 
     def let_data(self) -> None:
-        """From here on anything may be read."""
+        """Allow anything to be read."""
         self._headers = None
 
     def read(self, count: int = -1) -> bytes:
@@ -248,9 +251,9 @@ class _Bounded:
         return self._last
 
     def read_to_end(self) -> None:
-        """Read what follows the last header that was read, which must be the mark of the end.
+        """Read to the end of the file; the last header that was read must be the mark of the end.
 
-        tarfile takes a damaged header, or none at all, for the end too, unless it is the first.
+        tarfile takes a damaged or missing header for the end too, unless it is the first.
         """
         if self._last != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("it is cut short, or a header in it is damaged")
@@ -271,6 +274,6 @@ class _Bounded:
         return True
 
     def _within(self, position: int) -> None:
-        # What lies beyond the last member, at most one record of zeros, is read with it.
+        # tarfile reads up to one record of zeros beyond the last member.
         if position > self._size + tarfile.RECORDSIZE:
             raise tarfile.ReadError(f"more than {self._size} bytes unpacked")

@@ -29,13 +29,13 @@ class Bucket:
         flag: The flag alone.
         options: Arguments of the drivers, and limits.
         stop: Once set, transfers are given up.
-        patience: How answers are waited for; may be set anew.
+        patience: How long to wait for answers; may be set anew.
 
     Attributes:
         moved: Bytes that each transfer has moved, by key.
 
     Raises:
-        UserError: What it needs is not installed.
+        UserError: The driver is not installed.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Bucket:
         return self._wait_for(lambda: self._head(key))
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """Return the sizes of all objects whose keys begin so, in their order."""
+        """Return the sizes of objects whose keys have a prefix, by key, in order."""
         return {key: detail["size"] for key, detail in self.details(prefix).items()}
 
     def details(self, prefix: str) -> dict[str, dict[str, Any]]:
-        """Return what the store says of all objects whose keys begin so, in their order."""
+        """Return the store's metadata of objects whose keys have a prefix, by key, in order."""
 
         def list_all() -> dict[str, dict[str, Any]]:
             found: dict[str, dict[str, Any]] = self._driver.find(
@@ -195,7 +195,7 @@ class Bucket:
         return {"callback": callback, "timeout": self._limits.answer + size / self._limits.slowest}
 
     def _wait_for(self, call: Callable[[], T]) -> T:
-        """Wait for an answer, and hear of a stop meanwhile; transfers see to that themselves."""
+        """Wait for an answer or a stop; for transfers, `transfer` does that for all at once."""
         try:
             return self.patience.call(call, self._subject)
         except StoppedError as error:
@@ -216,9 +216,9 @@ class Bucket:
         )
 
     def _with_body(self, error: Exception, key: str) -> Exception:
-        """Return an error that has the store's own code, where one came without a body.
+        """Return an error that has the store's own code, if the response had no body.
 
-        S3 is asked for sizes by HEAD, and says no more than 400, 403 or 301 to that.
+        Sizes are asked for by HEAD, to which S3 answers no more than 400, 403 or 301.
         """
         if self.scheme != "s3" or not response_of(error).is_bare:
             return error

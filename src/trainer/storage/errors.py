@@ -1,4 +1,4 @@
-"""What can go wrong with an object store, and who can mend it."""
+"""Errors of object stores: which of them are mistakes, which may pass, and what mends each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from trainer.config import RetryableError
 
 NO_BUCKET = "there is no such bucket"
-# The codes of S3, and of stores that speak as it does, for mistakes, with what mends each.
+# Error codes of S3 and of compatible stores that no further try mends, with the remedy of each.
 MISTAKES: dict[str, str] = {
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
@@ -35,7 +35,7 @@ MISTAKES: dict[str, str] = {
     "ParamValidationError": "no bucket or object can have this name ({code})",
     "NoSuchBucket": NO_BUCKET,
 }  # fmt: skip
-# Answers with a status of 400 to 499 that another try may get past.
+# Error codes with a status of 400 to 499 after which another try may succeed.
 PASSING = re.compile(
     r"RequestTimeout|SlowDown|.*Throttl.*|TooManyRequests.*|RequestLimitExceeded|OperationAborted|"
     r"BadDigest|IncompleteBody|XAmzContentSHA256Mismatch|PriorRequestNotComplete|"
@@ -46,7 +46,7 @@ PASSING_STATUSES = {307, 408, 409, 425, 429}
 
 
 class StorageError(RetryableError):
-    """A store or the network failed again and again; a later run may be luckier.
+    """A store or the network failed again and again; a later run may succeed.
 
     Attributes:
         problem: The failure alone, where the text begins with what it happened to.
@@ -58,17 +58,17 @@ class StorageError(RetryableError):
 
 
 class SizeError(Exception):
-    """A file arrived with another size than it was sent with."""
+    """A file has another size at its destination than at its source."""
 
 
 @dataclass(frozen=True)
 class StoreResponse:
-    """What a store answered.
+    """A store's response to a request that failed.
 
     Attributes:
-        code: Its short code of an error, or else the error's name.
-        status: Of HTTP, if there was an answer.
-        region: That it names as the bucket's.
+        code: The short code of the error, or the error's name if the store gave none.
+        status: The status of HTTP, if there was a response.
+        region: The region that the store names as the bucket's.
     """
 
     code: str
@@ -77,19 +77,19 @@ class StoreResponse:
 
     @property
     def is_bare(self) -> bool:
-        """Whether it came without a body, so that its code is the status."""
+        """True if the response had no body, so that its code is the status."""
         return self.code.isdigit() and self.status is not None and self.status < 500
 
 
-def permanent_problem(error: Exception, lost: str) -> str | None:
-    """Say what no further try mends, in half a line.
+def permanent_problem(error: Exception, if_missing: str) -> str | None:
+    """Return what is wrong if no further try can succeed, in half a line.
 
     Args:
-        error: What a driver raised.
-        lost: What it means that something is not there.
+        error: The error that a driver raised.
+        if_missing: The words for an object that is not there.
 
     Returns:
-        The words; None for what a new try may cure.
+        The problem and its remedy; None if a new try may succeed.
     """
     answer = response_of(error)
     code, status = answer.code, answer.status
@@ -104,7 +104,7 @@ def permanent_problem(error: Exception, lost: str) -> str | None:
     if PASSING.fullmatch(code) or status in PASSING_STATUSES:
         return None
     if isinstance(error, FileNotFoundError):
-        return lost
+        return if_missing
     if isinstance(error, ValueError) and re.search("[Ii]nvalid endpoint", str(error)):
         return "the store's address is none; check AWS_ENDPOINT_URL"
     if code == "UserProjectMissing":
@@ -123,10 +123,10 @@ def permanent_problem(error: Exception, lost: str) -> str | None:
 
 
 def response_of(error: Exception) -> StoreResponse:
-    """Return what the store answered, by the error that a driver made of it."""
+    """Return the store's response, from the error that a driver made of it."""
     if isinstance(error, SizeError):
         return StoreResponse(str(error))
-    # As botocore says it, which s3fs gives as the cause of its own error.
+    # s3fs raises an error of its own, whose cause is botocore's, which has the response.
     for at in (error, error.__cause__):
         response = getattr(at, "response", None)
         if isinstance(response, dict):
@@ -137,12 +137,12 @@ def response_of(error: Exception) -> StoreResponse:
 
 
 def _of_s3(response: dict[str, Any]) -> StoreResponse:
-    told, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
+    details, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
     headers = meta.get("HTTPHeaders", {})
-    region = told.get("Region") or headers.get("x-amz-bucket-region")
+    region = details.get("Region") or headers.get("x-amz-bucket-region")
     status = meta.get("HTTPStatusCode")
     return StoreResponse(
-        _short(told.get("Code") or status), status, _short(region) if region else None
+        _short(details.get("Code") or status), status, _short(region) if region else None
     )
 
 
@@ -160,8 +160,8 @@ def _of_google(error: Exception) -> StoreResponse:
         return StoreResponse(f"403{more}", 403)
     if text.startswith("Bad Request"):
         return StoreResponse("400", 400)
-    said = getattr(error, "code", None) or getattr(error, "status", None)
-    status = int(said) if said is not None and str(said).isdigit() else None
+    number = getattr(error, "code", None) or getattr(error, "status", None)
+    status = int(number) if number is not None and str(number).isdigit() else None
     return StoreResponse(_short(status or type(error).__name__), status)
 
 

@@ -2,7 +2,7 @@
 
 A component of a path is a pattern only if nothing is there under just that name: `run[1]` is the
 folder of that name where there is one. Wildcards match no name that begins with a dot or an
-underscore, unless the pattern begins so itself; `**` stands for any number of folders.
+underscore, unless the pattern begins with it too; `**` stands for any number of folders.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 WILD = re.compile(r"[*?[]")
-# Names that begin so are no data: those of tools, of writers at work and of unfinished files.
+# First characters of names that are no data: of tools, of writers at work, of unfinished files.
 HIDDEN = (".", "_")
 
 
@@ -96,7 +96,13 @@ def _fits(name: str, pattern: str) -> bool:
 def _below(
     folder: Path, pattern: Sequence[str], above: tuple[tuple[int, int], ...]
 ) -> Iterator[Path]:
-    """Yield what matches in a folder; `above` are those it lies in, as links may lead back."""
+    """Yield the paths that match in a folder.
+
+    Args:
+        folder: Where to look.
+        pattern: The components of the pattern.
+        above: Device and inode of the folders it lies in, as links may lead back to them.
+    """
     if not pattern:
         yield folder
         return
@@ -117,7 +123,7 @@ def _children(folder: Path, pattern: str) -> Iterator[Path]:
         if os.path.lexists(folder / pattern):
             yield folder / pattern
         return
-    # As in a shell, what may not be read has no matches in it.
+    # As in a shell, a folder that cannot be read has no matches in it.
     unreadable = (PermissionError, FileNotFoundError, NotADirectoryError)
     with contextlib.suppress(*unreadable), os.scandir(folder) as entries:
         for entry in list(entries):

@@ -1,8 +1,8 @@
-"""Files and folders that are there whole, or not at all.
+"""Files and folders that appear whole, or not at all.
 
-A folder appears by one rename. Where the file system has none for folders, as mounted object stores
-do not, it is filled elsewhere and its files are copied, the one that makes it whole for its readers
-last: `saved_model.pb` of a model, `state.json` of a checkpoint.
+A folder appears by one rename. Where folders cannot be renamed, as on mounted object stores, it is
+filled elsewhere and its files are copied, last the one by which readers know that it is whole:
+`saved_model.pb` of a model, `state.json` of a checkpoint.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from trainer.config import UserError
 from trainer.storage import unfinished
 
-# The files without which readers take a folder for one that is not there: the last to come, and the
-# first to go.
+# Readers take a folder without its marker for one that is not there: markers are written last and
+# removed first.
 MARKERS = ("saved_model.pb", "state.json")
-# In a folder whose files are moved one by one, until the last is there.
+# Stands in a folder whose files are moved one by one, until the last has arrived.
 UNFINISHED = f".unfinished{unfinished.SUFFIX}"
-# Errors that no other way to name the file or folder would avoid.
+# Errors of a rename that a copy would meet as well.
 _NOT_OF_RENAMING = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG,
 }  # fmt: skip
@@ -47,7 +47,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Fill a folder under a temporary name; it gets its own when the block ends well.
+    """Fill a folder under a temporary name; rename it when the block ends without an error.
 
     Args:
         path: The final name, not yet there; its parent is made.
@@ -160,15 +160,15 @@ def move_file(part: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Tell a full disk as such, whoever found it full.
+    """Raise an OSError that names the path when a block finds the disk full.
 
-    TensorFlow raises an error of its own there, with the operations that led to it.
+    TensorFlow raises an error of its own on a full disk, which names operations of its graph.
 
     Args:
-        path: What is being written.
+        path: The file or folder that is being written.
 
     Raises:
-        OSError: There is no space left, or none of the quota; anything else is raised as it is.
+        OSError: There is no space or quota left; any other error is raised as it is.
     """
     try:
         yield
@@ -183,7 +183,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder, or what has its name, so that it is never seen with some files gone."""
+    """Remove a folder, or a file of its name; readers never find it with some files gone."""
     gone = unfinished.name_for(path)
     try:
         path.rename(gone)
@@ -198,7 +198,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left half-written in `folder`."""
+    """Remove the unfinished files and folders that a killed process left in `folder`."""
     for part in unfinished.left_in(folder):
         _remove(part)
     for mark in folder.glob(f"*/{UNFINISHED}"):
@@ -209,13 +209,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _take_mark_away(folder: Path) -> None:
-    # Some mounts let nobody delete; the folder is whole all the same.
+    # Some mounts forbid deleting; the folder is whole all the same.
     with contextlib.suppress(OSError):
         (folder / UNFINISHED).unlink()
 
 
 def _remove(path: Path) -> None:
-    # A link to a folder goes, not what it points to.
+    # Remove a link itself, not the folder it points to.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

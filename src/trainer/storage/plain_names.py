@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-# What is special in a pattern of TensorFlow's.
+# Characters with a meaning in TensorFlow's patterns.
 SPECIAL = re.compile(r"[*?[\\]")
 _numbers = itertools.count()
 

@@ -27,14 +27,14 @@ class RemotePath:
         flag: The flag that named it, for errors.
         options: Arguments of the drivers, and limits.
         stop: Once set, transfers are given up.
-        patience: How answers are waited for; `bucket.patience` may be set anew.
+        patience: How long to wait for answers; `bucket.patience` may be set anew.
 
     Attributes:
         bucket: The bucket, through which all requests go.
         key: The path in it, without a slash at its end.
 
     Raises:
-        UserError: The url is malformed, or what it needs is not installed.
+        UserError: The url is malformed, or the driver is not installed.
     """
 
     def __init__(

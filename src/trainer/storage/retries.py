@@ -1,7 +1,7 @@
 """One request to an object store: logged, and tried again where that may help.
 
-The drivers' own errors may tell signed addresses or tokens, so that no more than the short code of
-an error is ever passed on.
+The drivers' own errors may contain signed addresses or tokens, so that no more than the short code
+of an error is ever passed on.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 def logged(verb: str, url: str, request: Callable[[], T], result: Callable[[T], str]) -> T:
-    """Make a request, and log one line at DEBUG on what came of it.
+    """Make a request, and log one line of its outcome at DEBUG.
 
     Args:
-        verb: What is asked, as in HTTP: GET, PUT, HEAD, LIST, DELETE.
+        verb: The method, as in HTTP: GET, PUT, HEAD, LIST, DELETE.
         url: The address of the object or folder, which holds no secret (see `RemotePath`).
         request: Makes it.
-        result: Returns in words what came, from what `request` returned.
+        result: Returns the outcome in words, from the value that `request` returned.
     """
     begun = time.monotonic()
     try:
@@ -55,7 +55,7 @@ def retried(
     Args:
         call: Makes them.
         subject: The flag and url, for errors.
-        if_missing: What it means that something is not there, for errors.
+        if_missing: The words for an object that is not there, for errors.
         limits: How often to try, and how long to wait.
         stop: Once set, no further try is made.
         explain: Returns an error that says more than the one that was raised, or the same.

@@ -39,7 +39,7 @@ class StorageLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class StorageOptions:
-    """How stores are reached.
+    """Settings with which stores are reached.
 
     Attributes:
         s3: Arguments of s3fs, beyond what it finds for itself.
@@ -52,5 +52,5 @@ class StorageOptions:
     limits: StorageLimits = StorageLimits()
 
 
-# What the drivers find for themselves, and the limits that do.
+# Drivers find their own credentials and endpoints; limits are the defaults.
 NO_OPTIONS = StorageOptions()

@@ -1,4 +1,4 @@
-"""Paths that are urls of object stores, and those that are not."""
+"""Urls of object stores and of local files, told from plain paths."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from urllib.parse import unquote
 from trainer.config import UserError
 
 URL = re.compile(r"(s3|gs|gcs)://([A-Za-z0-9][\w.-]*)(?:/(.*))?", re.DOTALL | re.ASCII)
-# What is left of a url that went through `Path` or `os.path.normpath`.
+# `Path` and `os.path.normpath` make one slash of the two in a url.
 COLLAPSED = re.compile(r"(s3|gs|gcs):/(?!/)")
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is the url of an object store."""
+    """Return whether a path is the url of an object store."""
     return path.startswith(("s3://", "gs://", "gcs://"))
 
 
 def local_path(path: str, *, flag: str) -> str:
-    """A local path as it is, or that of a `file://` url; a UserError for any other url."""
+    """Return the local path that a path or `file://` url names.
+
+    Args:
+        path: A path, or a url that is not of an object store.
+        flag: The flag that named it, for errors.
+
+    Raises:
+        UserError: It is a url of another kind, or has lost a slash.
+    """
     if COLLAPSED.match(path):
         scheme, _, rest = path.partition(":/")
         raise UserError(

@@ -1,1 +1,1 @@
-"""One job at a time writes to a folder; a second one is refused before it has written anything."""
+"""Locks of folders: a second job is refused before it has written anything."""

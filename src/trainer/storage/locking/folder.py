@@ -1,4 +1,4 @@
-"""One job at a time in its folders: the lock of this machine's kernel, or a heartbeat."""
+"""Locks of a job's folders: the kernel's on this machine's disks, a heartbeat elsewhere."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile
 from trainer.storage.remote_path import RemotePath
 from trainer.storage.urls import is_remote, local_path
 
-# File systems of which all users are on this machine.
+# File systems that only processes of this machine can mount.
 _LOCAL = {
     *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs"),
     *("overlay", "aufs", "tmpfs", "ramfs"),
 }
 
-# Seconds for a store to answer a run that was told to stop.
+# Seconds for a store to answer a run that was asked to stop.
 _LAST_SECONDS = 3.0
 
 
@@ -35,7 +35,7 @@ def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
 
     Args:
         job: As the platform has it, with paths and urls.
-        stopped: Whether to give up.
+        stopped: Returns True to give up.
 
     Raises:
         UserError: Another job writes to one of them.
@@ -51,7 +51,7 @@ def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
         "--output-dir": job.output_dir,
     }
     named = [(flag, folder) for flag, folder in folders.items() if folder]
-    seen: set[str] = set()
+    locked: set[str] = set()
     beating: list[HeartbeatLock] = []
     places: list[RemotePath] = []
     with contextlib.ExitStack() as stack:
@@ -60,9 +60,9 @@ def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
             if not is_remote(folder):
                 path = Path(os.path.realpath(local_path(folder, flag=flag)))
             where = str(path or folder.rstrip("/"))
-            if where in seen:
+            if where in locked:
                 continue
-            seen.add(where)
+            locked.add(where)
             if path and is_local(path):
                 stack.enter_context(held(path, name=name))
                 continue
@@ -76,13 +76,13 @@ def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
         stack.callback(_stop, beating)
         heartbeat.take(beating, stopped=stopped)
         for place in places:
-            # Heartbeats go on when the run is told to stop, and the last one removes the file.
+            # Heartbeats go on while the run stops, and the last one removes the file.
             place.bucket.patience = Patience(stopped=stopped, seconds=_LAST_SECONDS)
         yield
 
 
 def _stop(locks: Sequence[HeartbeatLock]) -> None:
-    """Give up locks side by side: a store that does not answer is waited for once."""
+    """Give up locks side by side, so that a store that does not answer is waited for only once."""
     threads = [threading.Thread(target=lock.stop, daemon=True) for lock in locks]
     for thread in threads:
         thread.start()
@@ -95,7 +95,7 @@ def held(folder: Path, *, name: str) -> Iterator[None]:
     """Hold the lock of a folder on this machine's disk.
 
     Args:
-        folder: Made if it is not there, and removed after a mistake of the user's if it is empty.
+        folder: Made if it is not there, and removed after a UserError if it is empty.
         name: Of the folder, for errors.
 
     Raises:
@@ -107,12 +107,12 @@ def held(folder: Path, *, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = _lock(file)
     except BlockingIOError:
-        told = b""
+        content = b""
         with contextlib.suppress(OSError):
-            told = file.read_bytes()
-        raise owner.in_use(name, owner.parse(told)) from None
+            content = file.read_bytes()
+        raise owner.in_use(name, owner.parse(content)) from None
     except OSError:
-        # Whether it can be written, and why not, is told by who checks that.
+        # If it cannot be written, the check of the folder (`preflight`) says why.
         yield
         return
     try:
@@ -127,7 +127,7 @@ def held(folder: Path, *, name: str) -> Iterator[None]:
                 path.rmdir()
         raise
     finally:
-        # While it is still held: another's must not be removed.
+        # Removed while it is still held, so that another job's file is never removed.
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(handle), file.stat()):
                 file.unlink()
@@ -137,13 +137,13 @@ def held(folder: Path, *, name: str) -> Iterator[None]:
 def _lock(path: Path) -> int:
     """Open and lock a file.
 
-    A lock of this kind belongs to the process alone: no child that outlives it keeps it.
+    Such a lock belongs to the process alone, so that no child that outlives it keeps it.
     """
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who held it until now may have removed it meanwhile.
+            # The process that held it until now may have removed the file meanwhile.
             if os.path.exists(path) and os.path.samestat(os.fstat(handle), path.stat()):  # noqa: PTH110
                 return handle
         except OSError as error:
@@ -156,7 +156,7 @@ def _lock(path: Path) -> int:
 
 
 def is_local(folder: Path) -> bool:
-    """Return whether all who see a folder are on this machine, as its locks are."""
+    """Return whether only processes of this machine can use a folder, so that its locks suffice."""
     kind, longest = "", -1
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -165,7 +165,7 @@ def is_local(folder: Path) -> bool:
     for line in lines:
         mount, _, rest = line.partition(" - ")
         point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4])
-        # The last one that is mounted at a place is the one to be seen.
+        # Of several mounts at one place, the last hides the others.
         if len(point) >= longest and folder.is_relative_to(point):
             kind, longest = rest.split()[0], len(point)
     return kind in _LOCAL

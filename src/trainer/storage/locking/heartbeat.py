@@ -1,7 +1,7 @@
-"""Locks on mounted and remote stores, where those of other hosts are not seen or outlive them.
+"""Locks of folders on mounted and remote stores, where kernel locks do not reach other hosts.
 
-The owner's file is a heartbeat: one that does not change while it is watched belongs to a killed
-run. Clocks are not compared.
+The owner writes a heartbeat into a file. A file that does not change while it is watched belongs to
+a killed run. Clocks are not compared.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from trainer.storage.remote_path import RemotePath
 logger = logging.getLogger(__name__)
 
 LOCK = ".trainer-lock"
-# Seconds between heartbeats, and in which one is seen if there are any.
+# Seconds between heartbeats, and seconds of watching in which a living owner writes one.
 BEAT, WATCH = 10.0, 25.0
-# Seconds in which another job that has started at the same time has written its name.
+# Seconds after which a job that started at the same time has written its name too.
 SETTLE = 1.0
 
 
 class LockFile(Protocol):
-    """One small file that other hosts see."""
+    """A small file that other hosts can read."""
 
     def read(self) -> bytes | None:
-        """Return what it holds, or None if it is not there."""
+        """Return its content, or None if it is not there."""
 
     def write(self, data: bytes) -> None:
         """Write it anew."""
@@ -76,7 +76,7 @@ class RemoteLockFile:
 
 
 class HeartbeatLock:
-    """A lock that is held by writing to it again and again.
+    """A lock that its owner holds by writing to a file again and again.
 
     Args:
         store: The file.
@@ -84,23 +84,23 @@ class HeartbeatLock:
         beat: Seconds between two writes.
 
     Attributes:
-        taken: Whether it could be written; not all who may write there may read.
+        taken: True if the file could be written.
     """
 
     def __init__(self, store: LockFile, *, name: str, beat: float = BEAT) -> None:
         self._store, self.name, self._beat = store, name, beat
-        # Without, whoever checks that the folder can be written says why.
+        # If it cannot be written, the check of the folder (`preflight`) says why.
         self.taken = False
         self._token, self._count = uuid.uuid4().hex, 0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work, name="folder lock", daemon=True)
 
     def look(self) -> bytes | None:
-        """Return what the owner wrote last, or None if there is none, or it has ended."""
-        seen = self._read()
-        if not seen or owner.ended(owner.parse(seen)):
+        """Return the owner's last heartbeat, or None if nobody owns it or the owner has ended."""
+        content = self._read()
+        if not content or owner.ended(owner.parse(content)):
             return None
-        return seen
+        return content
 
     def check(self, before: bytes) -> None:
         """Raise a UserError if the owner has written since."""
@@ -109,7 +109,7 @@ class HeartbeatLock:
             raise owner.in_use(self.name, owner.parse(now))
 
     def write(self) -> None:
-        """Put this process's name there."""
+        """Write a heartbeat of this process."""
         self._count += 1
         try:
             self._store.write(owner.written(token=self._token, beat=self._count))
@@ -118,7 +118,7 @@ class HeartbeatLock:
             self.taken = False
 
     def confirm(self) -> None:
-        """Raise a UserError unless it still has this process's name."""
+        """Raise a UserError if another process has written to the file."""
         now = owner.parse(self._read())
         if now.get("token", self._token) != self._token:
             raise owner.in_use(self.name, now)
@@ -165,16 +165,16 @@ def take(
     """Take locks, and hold them until each is stopped.
 
     Args:
-        locks: Where others may be.
-        stopped: Whether to give up.
-        watch: Seconds to look for a heartbeat where another job has written.
-        settle: Seconds in which another job that starts at the same time writes.
+        locks: The locks of all of the job's folders.
+        stopped: Returns True to give up.
+        watch: Seconds to watch a file that another job has written, for a heartbeat.
+        settle: Seconds after which a job that started at the same time has written too.
 
     Raises:
-        UserError: Another job is there.
+        UserError: Another job holds one of them.
         StoppedError: `stopped` said so.
     """
-    found = {lock: seen for lock in locks if (seen := lock.look())}
+    found = {lock: heartbeat for lock in locks if (heartbeat := lock.look())}
     if found:
         names = ", ".join(lock.name for lock in found)
         text = "%s: another job has written there; waiting %g s for a sign of life"
@@ -184,8 +184,8 @@ def take(
         if stopped():
             raise StoppedError("stopped before the first step")
         time.sleep(min(0.5, watch / 5))
-        for lock, seen in found.items():
-            lock.check(seen)
+        for lock, heartbeat in found.items():
+            lock.check(heartbeat)
     for lock in locks:
         lock.write()
     if any(lock.taken for lock in locks):

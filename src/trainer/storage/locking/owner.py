@@ -1,4 +1,4 @@
-"""Who holds a lock: written into its file, for whoever comes second and for who finds it left."""
+"""The owner of a lock, as written into its file: read by a second job, and after a crash."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def in_use(name: str, owner: dict[str, Any]) -> UserError:
 
 
 def written(**more: Any) -> bytes:
-    """Return what the file of a lock of this process holds.
+    """Return the content of a lock file that this process owns.
 
     Args:
-        **more: Held besides.
+        **more: Further fields.
     """
     owner = {
         "host": socket.gethostname(),
@@ -41,7 +41,7 @@ def written(**more: Any) -> bytes:
 
 
 def parse(data: bytes | None) -> dict[str, Any]:
-    """Return what a lock's file says of its owner, as text; empty if that is nothing."""
+    """Return the fields of a lock file, as text; empty if it cannot be read."""
     with contextlib.suppress(ValueError):
         owner = json.loads(data or b"")
         if isinstance(owner, dict):
@@ -50,25 +50,25 @@ def parse(data: bytes | None) -> dict[str, Any]:
 
 
 def _process(pid: int) -> str:
-    """Return what tells a process from all others there are or were, as far as this host knows."""
+    """Return a text that only this process of all times has on its host; empty if it has ended."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # The time at which it started, in ticks; the name before may hold anything.
-        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        state, started = told[0], told[19]
+        # The name in parentheses may contain anything; field 22 is the start time, in ticks.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, started = fields[0], fields[19]
         space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115
     except OSError:
         return ""
-    # One that only waits to be reaped has ended.
+    # A zombie has ended, and only waits to be reaped.
     return "" if state in "ZX" else f"{boot} {space} {pid} {started}"
 
 
 def ended(owner: dict[str, Any]) -> bool:
     """Return whether it is known that a process of this host has ended."""
-    told = owner.get("process", "").split()
-    if len(told) != 4 or not told[2].isdecimal():
+    process = owner.get("process", "").split()
+    if len(process) != 4 or not process[2].isdecimal():
         return False
     here = _process(os.getpid()).split()
-    if told[:2] != here[:2]:
+    if process[:2] != here[:2]:
         return False
-    return _process(int(told[2])).split() != told
+    return _process(int(process[2])).split() != process
