@@ -72,7 +72,7 @@ class Predictor:
         body: bytes,
         *,
         reader: RequestReader,
-        accept: str,
+        media_type: str,
         signature: str | None = None,
     ) -> bytes:
         """Return the body of the response.
@@ -82,7 +82,7 @@ class Predictor:
             version: The model that it asks.
             body: Of the request.
             reader: Reads the body.
-            accept: The media type of the response, from `registry.accepted`.
+            media_type: Of the response, from `registry.accepted`.
             signature: Name of the signature that is called if the body names none.
 
         Raises:
@@ -97,7 +97,7 @@ class Predictor:
         outputs = await version.batcher.submit(request.signature, request.arrays)
         size = sum(array.nbytes for array in outputs.values())
         return await self._run(
-            size, lambda: response.write(outputs, media_type=accept, form=request.form)
+            size, lambda: response.write(outputs, media_type=media_type, form=request.form)
         )
 
     async def _run(self, size: int, work: Callable[[], T]) -> T:

@@ -29,12 +29,12 @@ from trainer.serving.http.metrics import Metrics
 from trainer.serving.http.uvicorn_server import GracefulServer
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.model import ServedModel
-from trainer.serving.models.source import fetch_folder, local_folder
+from trainer.serving.models.source import Fetch, fetch_folder, local_folder
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import AVAILABLE, END, VersionState
 from trainer.serving.predict import Predictor
-from trainer.serving.protocols.sagemaker import SageMaker
-from trainer.serving.protocols.tf_serving import TfServing
+from trainer.serving.protocols.sagemaker import SageMakerEndpoints
+from trainer.serving.protocols.tf_serving import TfServingEndpoints
 from trainer.serving.settings import Settings
 from trainer.serving.user_code import handlers
 from trainer.serving.user_code.handlers import Handlers
@@ -55,11 +55,12 @@ PREPARING_STOP = 10.0
 SWITCH_SECONDS = 0.0005
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, *, fetch: Fetch = fetch_folder) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: The server's.
+        fetch: Downloads a remote model folder.
 
     Returns:
         0, after SIGTERM or SIGINT.
@@ -73,7 +74,7 @@ def serve(settings: Settings) -> int:
         local_folder(settings.model_dir) as folder,
         listen(settings.host, settings.port) as listener,
     ):
-        serving = Serving(settings, folder, listener.getsockname()[1])
+        serving = Serving(settings, folder, listener.getsockname()[1], fetch)
         serving.run(listener)
     sys.stdout.flush()
     if serving.busy:
@@ -89,10 +90,12 @@ class Serving:
         settings: The server's.
         folder: The model folder on local disk, or an empty one to fetch it into.
         port: The port that it listens at.
+        fetch: Downloads a remote model folder.
     """
 
-    def __init__(self, settings: Settings, folder: Path, port: int) -> None:
+    def __init__(self, settings: Settings, folder: Path, port: int, fetch: Fetch) -> None:
         self._settings, self._folder, self._port = settings, folder, port
+        self._fetch = fetch
         self._stop = threading.Event()
         self._failure: Exception | None = None
         # What keeps the server from answering requests; None when nothing does.
@@ -189,7 +192,7 @@ class Serving:
 
         if is_remote(self._settings.model_dir):
             url = self._settings.model_dir
-            self._folder = fetch_folder(url, self._folder, stopped=stopped)
+            self._folder = self._fetch(url, self._folder, stopped=stopped)
             self._store.folder = self._folder
             self._store.check()
         handlers.install(self._folder, stopped=stopped)
@@ -221,7 +224,7 @@ class Serving:
                 if s != VersionState(END)
             ],
         )  # fmt: skip
-        sagemaker = SageMaker(
+        sagemaker = SageMakerEndpoints(
             settings=settings,
             store=store,
             predictor=self._predictor,
@@ -234,7 +237,7 @@ class Serving:
             store=store,
             state=self._state,
             sagemaker=sagemaker,
-            tf_serving=TfServing(store, self._predictor),
+            tf_serving=TfServingEndpoints(store, self._predictor),
         )
         logging.getLogger("uvicorn").setLevel(logging.ERROR)
         files = open_files()

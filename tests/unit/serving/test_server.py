@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.serving import server
+from trainer.serving.server import serve
 from trainer.serving.settings import Settings
 from trainer.storage.transfer import StoppedError
 
@@ -34,7 +34,7 @@ def ping(settings: Settings) -> tuple[int, bytes]:
         connection.close()
 
 
-def test_it_listens_while_remote_models_are_fetched(monkeypatch, settings):
+def test_it_listens_while_remote_models_are_fetched(settings):
     answers: list[tuple[int, bytes]] = []
 
     def fetched(url: str, into: Path, **more) -> Path:
@@ -42,13 +42,12 @@ def test_it_listens_while_remote_models_are_fetched(monkeypatch, settings):
         answers.append(ping(settings))
         raise UserError(subject="--model-dir", problem="no such bucket")
 
-    monkeypatch.setattr(server, "fetch_folder", fetched)
     with pytest.raises(UserError, match="no such bucket"):
-        server.serve(settings)
+        serve(settings, fetch=fetched)
     assert answers == [(503, b'{"error":"loading"}')]
 
 
-def test_stopped_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypatch, settings):
+def test_stopped_while_it_fetches_it_ends_well_and_leaves_nothing(settings):
     folders: list[Path] = []
 
     def fetched(url: str, into: Path, *, stopped, **more) -> Path:
@@ -63,12 +62,10 @@ def test_stopped_while_it_fetches_it_ends_well_and_leaves_nothing(monkeypatch, s
         (into / "part").write_bytes(b"part")
         raise StoppedError("stopped")
 
-    monkeypatch.setattr(server, "fetch_folder", fetched)
-    assert server.serve(settings) == 0
+    assert serve(settings, fetch=fetched) == 0
     assert [folder.exists() for folder in folders] == [False]
 
 
-def test_a_remote_folder_without_a_model_is_a_mistake(monkeypatch, settings):
-    monkeypatch.setattr(server, "fetch_folder", lambda url, into, **more: into)
+def test_a_remote_folder_without_a_model_is_a_mistake(settings):
     with pytest.raises(UserError, match="no SavedModel there"):
-        server.serve(settings)
+        serve(settings, fetch=lambda url, into, **more: into)

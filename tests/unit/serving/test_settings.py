@@ -10,7 +10,7 @@ from trainer.cli import command_line
 from trainer.config.errors import UserError
 from trainer.config.flags import add_flags
 from trainer.config.parser import Parser
-from trainer.serving.protocols.sagemaker import SageMaker
+from trainer.serving.protocols.sagemaker import SageMakerEndpoints
 from trainer.serving.settings import Settings, from_flags
 
 
@@ -91,7 +91,7 @@ def test_no_number_of_requests_in_batch_transform_is_left_to_the_server():
 )
 def test_batch_transform_is_never_told_that_there_is_no_limit(env, expected):
     unused: Any = None
-    made = SageMaker(
+    made = SageMakerEndpoints(
         settings=settings_from(env=env), store=unused, predictor=unused, state=unused,
         missing=lambda: None, handlers=unused,
     )  # fmt: skip

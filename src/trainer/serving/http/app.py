@@ -20,8 +20,8 @@ from trainer.serving.http.endpoint import (
 )
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.store import ModelStore
-from trainer.serving.protocols.sagemaker import SageMaker
-from trainer.serving.protocols.tf_serving import TfServing
+from trainer.serving.protocols.sagemaker import SageMakerEndpoints
+from trainer.serving.protocols.tf_serving import TfServingEndpoints
 from trainer.serving.settings import Settings
 
 # The page holds all that it needs, so the browser may fetch nothing for it from elsewhere.
@@ -34,8 +34,8 @@ def make_app(
     settings: Settings,
     store: ModelStore,
     state: ServerState,
-    sagemaker: SageMaker,
-    tf_serving: TfServing,
+    sagemaker: SageMakerEndpoints,
+    tf_serving: TfServingEndpoints,
 ) -> ASGIApp:
     """Return the application with all endpoints.
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from trainer.config import UserError
 from trainer.storage import fetch, is_remote, local_path
@@ -15,6 +16,13 @@ from trainer.storage import fetch, is_remote, local_path
 logger = logging.getLogger(__name__)
 
 FLAG = "--model-dir"
+
+
+class Fetch(Protocol):
+    """Interface of `fetch_folder`."""
+
+    def __call__(self, model_dir: str, into: Path, *, stopped: Callable[[], bool]) -> Path:
+        """Download a remote folder."""
 
 
 @contextlib.contextmanager

@@ -28,8 +28,8 @@ from trainer.serving.user_code.handlers import Handlers
 METHODS = ("predict", "classify", "regress")
 
 
-class SageMaker:
-    """The endpoints.
+class SageMakerEndpoints:
+    """Endpoints of SageMaker and Vertex AI.
 
     Args:
         settings: The server's.
@@ -89,7 +89,7 @@ class SageMaker:
             media_type = registry.accepted(headers.get("accept"))
             async with self._predictor.body(context, version) as body:
                 content = await self._predictor.predict(
-                    context, version, body, reader=reader, accept=media_type,
+                    context, version, body, reader=reader, media_type=media_type,
                     signature=wanted.get("tfs-signature-name"),
                 )  # fmt: skip
         return Response(content, media_type=media_type)

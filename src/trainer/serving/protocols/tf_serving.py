@@ -25,8 +25,8 @@ _POST = re.compile(_MODEL + r":(classify|regress|predict)", re.ASCII)
 _GET = re.compile(_MODEL + r"(/metadata)?", re.ASCII)
 
 
-class TfServing:
-    """The endpoints.
+class TfServingEndpoints:
+    """Endpoints of TensorFlow Serving's REST interface.
 
     Args:
         store: The models.
@@ -50,7 +50,7 @@ class TfServing:
             async with self._predictor.body(context, version) as body:
                 reader = registry.tf_reader(request.headers.get("content-type"))
                 content = await self._predictor.predict(
-                    context, version, body, reader=reader, accept=media_type
+                    context, version, body, reader=reader, media_type=media_type
                 )
         return Response(content, media_type=media_type)
 

@@ -160,7 +160,7 @@ class UserCode:
     ) -> RestResponse:
         try:
             content = await self._predictor.predict(
-                context, version, body, reader=tf_json.read, accept=JSON
+                context, version, body, reader=tf_json.read, media_type=JSON
             )
             status = 200
         except HTTPError as error:

@@ -181,7 +181,7 @@ def changed(text: str, old: str, new: str, at: int = -1) -> str:
         (table(np.ones((200_000, 5), int)), CSV, "lines have 5 columns; expected 12"),
     ],
 )
-def test_what_is_wrong_with_a_large_body_is_told(body, kind, message):
+def test_what_is_wrong_with_a_large_body_is_named(body, kind, message):
     with pytest.raises(HTTPError) as caught:
         read(body, None, kind)
     assert caught.value.status == 400

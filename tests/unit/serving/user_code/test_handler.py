@@ -100,7 +100,7 @@ def test_what_input_handler_makes_goes_to_the_model(tmp_path):
     assert asked(user, b"bad")[:2] == (200, b'{"error": "no such shape"}')
 
 
-def test_an_input_handler_that_gives_no_body_is_told(tmp_path):
+def test_an_input_handler_that_gives_no_body_is_an_error(tmp_path):
     status, body, _ = asked(code(tmp_path, BOTH.format(given="5")))
     assert (status, b"input_handler gave 5; expected text or bytes" in body) == (500, True)
 
