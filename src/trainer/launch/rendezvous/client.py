@@ -18,12 +18,19 @@ from typing import Any
 from trainer.config import RETRY
 from trainer.launch.printable import printable
 from trainer.launch.rendezvous.failure import Failure
-from trainer.launch.rendezvous.joining import GiveUp, Joining, Progress
+from trainer.launch.rendezvous.joining import GiveUp, Joining, WaitProgress
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.liveness import Liveness
 from trainer.launch.rendezvous.mailbox import Mailbox
 from trainer.launch.rendezvous.messages import Failed, Message, Note, Refused, Restart, Start
-from trainer.launch.rendezvous.requests import Heartbeat, Join, Leave, Report, Request, Sender
+from trainer.launch.rendezvous.requests import (
+    Heartbeat,
+    Join,
+    Leave,
+    ReportRequest,
+    Request,
+    Sender,
+)
 from trainer.launch.rendezvous.responses import (
     HeartbeatResponse,
     Joined,
@@ -162,7 +169,7 @@ class CoordinatorClient:
         self._connect()
         position, now = joined.position, time.monotonic()
         liveness = Liveness(self._timeouts, now)
-        progress = Progress(every=self._timeouts.progress, now=now)
+        progress = WaitProgress(every=self._timeouts.progress, now=now)
         while not self._closing.is_set():
             now, connected = time.monotonic(), self._is_connected()
             timeout = liveness.request_timeout(now, connected=connected)
@@ -184,7 +191,7 @@ class CoordinatorClient:
             for message in response.broadcasts:
                 self._deliver(message)
             if any(isinstance(message, Restart) for message in response.broadcasts):
-                progress = Progress(every=self._timeouts.progress, now=now)
+                progress = WaitProgress(every=self._timeouts.progress, now=now)
             self._connect()
             if response.missing and progress.is_due(now):
                 who = ", ".join(response.missing)
@@ -221,7 +228,7 @@ class CoordinatorClient:
     def _send_reports(self) -> None:
         times = self._timeouts
         while (message := self._reports.get()) is not None:
-            report = Report(message=message)
+            report = ReportRequest(message=message)
             # When it cannot be sent for so long, the coordinator counts as lost anyway.
             began = time.monotonic()
             while not self._given_up:

@@ -23,7 +23,7 @@ from trainer.launch.rendezvous.requests import (
     Join,
     Leave,
     OpenKeepalive,
-    Report,
+    ReportRequest,
     Sender,
     request_from,
 )
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 class Coordinator(Membership):
     """The hosts of a job, and what is broadcast to them.
 
-    Args: as of `Lifecycle`.
+    Args: See `Lifecycle`.
     """
 
     def handle(
@@ -126,7 +126,7 @@ class Coordinator(Membership):
                 return self._open_keepalive(member)
             case Heartbeat():
                 return self._heartbeat(member, request)
-            case Report():
+            case ReportRequest():
                 return self._report(id, member, request)
             case Leave():
                 return self._leave(id, member, request)
@@ -147,7 +147,7 @@ class Coordinator(Membership):
             missing=tuple(map(str, missing)),
         )
 
-    def _report(self, id: str, member: MemberState, report: Report) -> Response:
+    def _report(self, id: str, member: MemberState, report: ReportRequest) -> Response:
         state, listed = self._state, self._spec.is_listed(id)
         match report.message:
             case Failed(failure=failure):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,6 +28,8 @@ from trainer.launch.rendezvous.requests import Leave, OpenKeepalive, Sender
 from trainer.launch.rendezvous.responses import UnknownRun
 from trainer.launch.rendezvous.signing import HEADER, Checker
 from trainer.launch.timeouts import DEFAULTS, Timeouts
+
+logger = logging.getLogger(__name__)
 
 # Bytes of a value of Horovod's, which is a list of addresses, or of a response, a page of text.
 LARGEST = 1 << 20
@@ -82,6 +86,8 @@ class _RendezvousServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that go away: the coordinator finds out by itself which host is lost."""
+        error = sys.exc_info()[0]
+        logger.debug("a connection was cut off: %s", error and error.__name__)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -35,7 +35,7 @@ class GiveUp:
     refused: bool
 
 
-class Progress:
+class WaitProgress:
     """A line that is printed now and then while something is being waited for.
 
     Args:
@@ -77,7 +77,7 @@ class Joining:
         self._port = port
         self._start_timeout = start_timeout
         self._timeouts = timeouts
-        self._progress = Progress(every=timeouts.progress, now=now)
+        self._progress = WaitProgress(every=timeouts.progress, now=now)
         # Since when the other run of this member is known to live.
         self._alive_since: float | None = None
 

@@ -25,7 +25,7 @@ _MOST_REFUSALS = 10
 class Membership(Lifecycle):
     """The members of a job.
 
-    Args: as of `Lifecycle`.
+    Args: See `Lifecycle`.
     """
 
     def left(self, sender: Sender) -> None:

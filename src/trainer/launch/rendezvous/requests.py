@@ -135,7 +135,7 @@ class Heartbeat(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Request):
+class ReportRequest(Request):
     """A launcher reports what happened to its processes."""
 
     verb = "report"
@@ -176,7 +176,7 @@ class Leave(Request):
 
 
 _VERBS: Mapping[str, type[Request]] = {
-    each.verb: each for each in (Join, OpenKeepalive, Heartbeat, Report, Leave)
+    each.verb: each for each in (Join, OpenKeepalive, Heartbeat, ReportRequest, Leave)
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.launch.rendezvous.joining import GiveUp, Joining, Progress, Retry
+from trainer.launch.rendezvous.joining import GiveUp, Joining, Retry, WaitProgress
 from trainer.launch.rendezvous.responses import Joined, JoinRefused, PlaceTaken
 from trainer.launch.rendezvous.signing import RefusedError
 from trainer.launch.timeouts import Timeouts
@@ -87,6 +87,6 @@ def test_a_place_that_stays_taken_is_a_refusal(joining):
 
 
 def test_progress_is_due_once_in_a_while():
-    progress = Progress(every=10.0, now=5.0)
+    progress = WaitProgress(every=10.0, now=5.0)
     assert [now for now in range(5, 40) if progress.is_due(float(now))] == [15, 25, 35]
     assert progress.seconds(35.0) == 30.0

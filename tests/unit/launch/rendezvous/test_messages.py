@@ -23,7 +23,7 @@ from trainer.launch.rendezvous.requests import (
     Join,
     Leave,
     OpenKeepalive,
-    Report,
+    ReportRequest,
     request_from,
 )
 from trainer.launch.rendezvous.responses import (
@@ -76,7 +76,7 @@ def test_a_broadcast_arrives_as_it_was_sent(message):
         Join(host="a", task="worker 0", processes=2, settings=SETTINGS, metadata={"k": 1}),
         OpenKeepalive(),
         Heartbeat(position=3),
-        Report(message=Ready(generation=1)),
+        ReportRequest(message=Ready(generation=1)),
         Leave(code=143, early=True),
     ],
     ids=lambda r: r.name,
