@@ -114,13 +114,12 @@ def test_ranks_that_are_stopped_save_once_and_go_on_to_the_same_weights(
 
 
 HANGING = """
-import functools
 import threading
 import tensorflow as tf
-from trainer.distribution import mirrored_tf as replicas
+from trainer.distribution.mirrored_tf import MirroredStrategy
 from trainer.models.mnist import keras_model, serving_input_fn
 
-replicas.make_multi_worker = functools.partial(replicas.make_multi_worker, stuck_after=15.0)
+MirroredStrategy.stuck_after = 15.0
 
 def input_fn(paths, mode, batch_size, shard):
     training = mode == "train"

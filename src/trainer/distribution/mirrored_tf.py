@@ -29,9 +29,6 @@ LOST = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
-# Seconds without an answer of all processes; as long as Horovod's ranks wait. The chief may be
-# sending a checkpoint.
-STUCK_AFTER = 1800.0
 SUM = tf.distribute.ReduceOp.SUM
 
 
@@ -44,8 +41,13 @@ class MirroredStrategy(Strategy):
         processes: The number of processes.
         presum: True if gradients are summed before the optimizer gets them: an optimizer that
             scales the loss looks for infinities in them, and all replicas have to find the same.
-        stuck_after: Seconds after which a process that hangs ends the job.
+
+    Attributes:
+        stuck_after: Seconds without an answer of all processes, after which the job ends. Horovod's
+            ranks wait as long: the chief may be sending a checkpoint.
     """
+
+    stuck_after = 1800.0
 
     def __init__(
         self,
@@ -54,9 +56,8 @@ class MirroredStrategy(Strategy):
         rank: int,
         processes: int,
         presum: bool,
-        stuck_after: float = STUCK_AFTER,
     ) -> None:
-        self._strategy, self._presum, self._stuck_after = strategy, presum, stuck_after
+        self._strategy, self._presum = strategy, presum
         self.rank, self.processes, self.is_chief = rank, processes, rank == 0
         self.local = strategy.num_replicas_in_sync // processes
         self._totals = tf.function(self._total, autograph=False, reduce_retracing=True)
@@ -115,7 +116,7 @@ class MirroredStrategy(Strategy):
         if self.processes == 1:
             yield
             return
-        with raising_peer_error(*LOST), exit_if_stuck(self._stuck_after):
+        with raising_peer_error(*LOST), exit_if_stuck(self.stuck_after):
             yield
 
     def _total(self, numbers: tf.Tensor) -> tf.Tensor:
@@ -132,14 +133,13 @@ def make_mirrored(job: Job) -> MirroredStrategy:
     return MirroredStrategy(strategy, rank=0, processes=1, presum=_presum(job))
 
 
-def make_multi_worker(job: Job, *, stuck_after: float = STUCK_AFTER) -> MirroredStrategy:
+def make_multi_worker(job: Job) -> MirroredStrategy:
     """Return the strategy of all workers with all their GPUs.
 
     It waits until all workers are there; the launcher ends a job whose workers do not come.
 
     Args:
         job: Its `cluster` lists the workers.
-        stuck_after: Seconds after which a worker that hangs ends the job.
     """
     cluster = job.cluster
     processes = max(1, len(cluster.trainers))
@@ -158,7 +158,6 @@ def make_multi_worker(job: Job, *, stuck_after: float = STUCK_AFTER) -> Mirrored
         rank=max(0, cluster.rank),
         processes=processes,
         presum=_presum(job),
-        stuck_after=stuck_after,
     )
 
 
