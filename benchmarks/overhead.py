@@ -53,42 +53,34 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     args = parser.parse_args()
 
-    from trainer.runtime import default_precision, import_tensorflow
+    from trainer.runtime import default_precision, import_tensorflow, never_stopped
 
     tf = import_tensorflow(threads=1)
-    import keras
-
     from trainer.config import Hparams, Job
-    from trainer.data import Shard
-    from trainer.models import mnist as models, recipes
-    from trainer.runtime import POLICIES
-    from trainer.training import (
-        Progress,
-        StepsPerCall,
-        check_finite,
-        make_optimizer,
-        make_train_steps,
-        reading,
+    from trainer.distribution import ALONE
+    from trainer.models import recipes
+    from trainer.training import Progress, RunState, Trainer, make_optimizer, make_train_steps
+
+    job = Job(
+        hparams=Hparams(model=args.model),
+        train=(str(args.data),),
+        steps=10**6,
+        steps_per_call=STEPS,
     )
-
-    job = recipes.complete(Job(hparams=Hparams(model=args.model)), precision=default_precision(tf))
+    job = recipes.complete(job, precision=default_precision(tf))
     hparams = job.hparams
-    keras.config.set_dtype_policy(POLICIES[hparams.precision])
-    data = models.input_fn([str(args.data)], "train", hparams.batch_size, Shard())
-    feed = data.feed
-    assert feed is not None
-    batch = next(iter(data))
-
-    def compiled(feed):
-        model = models.keras_model(hparams)
-        optimizer = make_optimizer(hparams, steps=10**6)
-        optimizer.build(model.trainable_variables)
-        smoothing = hparams.label_smoothing
-        return make_train_steps(model, optimizer, label_smoothing=smoothing, feed=feed)
+    trainer = Trainer(job, strategy=ALONE, stop_requested=never_stopped)
+    data = trainer.data.train
+    assert data.feed is not None
 
     def bare(feed, source):
         """Time calls of the step alone, always with the same source."""
-        steps = compiled(feed)
+        model = trainer.module.keras_model(hparams)
+        optimizer = make_optimizer(hparams, steps=10**6)
+        optimizer.build(model.trainable_variables)
+        steps = make_train_steps(
+            model, optimizer, label_smoothing=hparams.label_smoothing, feed=feed
+        )
         steps(source, STEPS)
 
         def measure() -> float:
@@ -99,28 +91,30 @@ def main() -> None:
         return measure
 
     def loop():
-        """Time calls as the loop makes them, with the books that it keeps on them."""
-        steps = compiled(feed)
-        steps(feed.take(STEPS), STEPS)
+        """Time calls as a run makes them, with the state that it keeps."""
+        trainer.start(Progress())
+        state = RunState(
+            steps=10**6, batch_size=hparams.batch_size, log_every=STEPS, progress=Progress()
+        )
+
+        def call() -> int:
+            result = trainer.train(STEPS, state)
+            state.advance(result)
+            return len(result.losses)
 
         def measure() -> float:
-            call = StepsPerCall(STEPS)
-            with call:
-                losses = reading(data.stream, steps, feed.take(STEPS), STEPS)
-            check_finite(
-                losses,
-                losses,
-                progress=Progress(),
-                batch_size=hparams.batch_size,
-                stream=data.stream,
-            )
-            return STEPS * hparams.batch_size / call.cpu_seconds
+            start = time.process_time()
+            steps = call()
+            return steps * hparams.batch_size / (time.process_time() - start)
 
+        # Calls begin with one step each, and grow.
+        while call() < STEPS:
+            pass
         return measure
 
     measures = {
-        "memory": bare(feed, feed.take(STEPS)),
-        "batch": bare(None, _Same(batch)),
+        "memory": bare(data.feed, data.feed.take(STEPS)),
+        "batch": bare(None, _Same(next(iter(data.dataset)))),
         "loop": loop(),
     }
     medians, ratios = alternate(measures, rounds=args.rounds)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.training.checkpoint_state import Progress
-from trainer.training.steps import Evaluation
+
+if TYPE_CHECKING:
+    from trainer.training.steps import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
