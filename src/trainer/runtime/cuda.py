@@ -1,8 +1,8 @@
-"""NVIDIA's driver and libraries: which TensorFlow needs, and why it may find no GPU.
+"""NVIDIA's driver and libraries, and the reasons for which TensorFlow may find no GPU.
 
-TensorFlow opens a list of libraries where it finds a driver. If one is missing, it lists no GPU and
-its log says nothing at the usual levels. Here the same libraries are opened by ctypes, which takes
-a fraction of a second and no TensorFlow, so that the one that is missing has a name.
+TensorFlow opens a list of libraries if it finds a driver. If one of them is missing, it lists no
+GPU, and its log says nothing at the usual levels. Here ctypes opens the same libraries, in a
+fraction of a second and without TensorFlow, to name the one that is missing.
 
     python -m trainer.runtime.cuda             a line for each cause
 """
@@ -22,8 +22,8 @@ from trainer.runtime.versions import install_command
 
 DRIVER = "libcuda.so.1"
 MANAGEMENT = "libnvidia-ml.so.1"
-# What TensorFlow 2.21 opens, each with the folder of NVIDIA's wheel that has it. Those that others
-# need come first.
+# The libraries that TensorFlow 2.21 opens, each with the folder of NVIDIA's wheel that has it.
+# Those that others need come first.
 LIBRARIES = {
     "libcudart.so.12": "cuda_runtime",
     "libcublasLt.so.12": "cublas",
@@ -33,7 +33,7 @@ LIBRARIES = {
     "libcusolver.so.11": "cusolver",
     "libcudnn.so.9": "cudnn",
 }
-# The one for which TensorFlow 2.21 does not look in its wheel's folder, and where it does look.
+# The library that TensorFlow 2.21 does not look for in its wheel's folder, and where it looks.
 UNSEARCHED, SEARCHED = "libcusolver.so.11", "cublas"
 # Where images, the container toolkit, Kubernetes' services and distributions put the driver.
 DRIVER_FOLDERS = (
@@ -45,7 +45,7 @@ DRIVER_FOLDERS = (
     "/usr/local/nvidia/lib",
     "/usr/lib/wsl/lib",
 )
-# Any driver of CUDA 12 runs what was built with CUDA 12 ("CUDA compatibility", minor versions).
+# Any driver for CUDA 12 runs code built with CUDA 12 ("CUDA compatibility", minor versions).
 OLDEST_CUDA, OLDEST_DRIVER = 12000, "525.60.13"
 
 CAPABILITIES = "set NVIDIA_DRIVER_CAPABILITIES=compute,utility when starting the container"
@@ -71,9 +71,9 @@ class Driver:
     """NVIDIA's driver.
 
     Attributes:
-        release: As NVIDIA numbers it; None if it does not say.
-        cuda: The newest CUDA that it runs, 12040 for 12.4; None if it does not say.
-        failure: What it answered when it was started, or nothing.
+        release: NVIDIA's number of the release; None if unknown.
+        cuda: The newest CUDA that it runs, 12040 for 12.4; None if unknown.
+        failure: The error with which the driver failed to start, or nothing.
     """
 
     release: str | None = None
@@ -115,7 +115,7 @@ def driver_causes() -> list[Cause]:
 
 
 def driver() -> Driver:
-    """Ask the driver what it is; what it does not say is left out."""
+    """Ask the driver for its release, its CUDA and its state."""
     cuda, failure, release = ctypes.c_int(), "", None
     try:
         library = _open(DRIVER)
@@ -130,10 +130,10 @@ def driver() -> Driver:
         failure = str(error)
     try:
         management = _open(MANAGEMENT)
-        told = ctypes.create_string_buffer(96)
+        answer = ctypes.create_string_buffer(96)
         if not management.nvmlInit_v2():
-            if not management.nvmlSystemGetDriverVersion(told, ctypes.c_uint(len(told))):
-                release = told.value.decode(errors="replace")
+            if not management.nvmlSystemGetDriverVersion(answer, ctypes.c_uint(len(answer))):
+                release = answer.value.decode(errors="replace")
             management.nvmlShutdown()
     except (OSError, AttributeError):
         pass
@@ -146,16 +146,16 @@ def cuda_version(number: int) -> str:
 
 
 def preload() -> None:
-    """Open what TensorFlow would look for in vain; a library that is loaded it finds by its name.
+    """Open the library that TensorFlow would not find; one that is open it finds by its name.
 
-    To be called before TensorFlow is imported. Without a driver nothing is done.
+    Call it before TensorFlow is imported. It does nothing without a driver.
     """
     if not any(map(_failure, (DRIVER, MANAGEMENT))) and unlinked():
         _failure(UNSEARCHED)
 
 
 def unlinked() -> Path | None:
-    """Return the folder of cuSOLVER's wheel if TensorFlow cannot find the library there."""
+    """Return the folder of cuSOLVER's wheel if TensorFlow does not find the library there."""
     for packages in _wheels():
         folder = packages / LIBRARIES[UNSEARCHED] / "lib"
         if (folder / UNSEARCHED).exists():
@@ -164,15 +164,15 @@ def unlinked() -> Path | None:
 
 
 def search_path(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables with which programs that are not ours find all libraries.
+    """Return the variables with which a user's program finds all libraries.
 
     Args:
-        env: Their environment otherwise.
+        env: The environment of the program.
     """
     folder = unlinked()
     if folder is None:
         return {}
-    # Last: whatever else is looked for here must not be found there first.
+    # Appended, so that no other library is found there first.
     folders = [*filter(None, [env.get("LD_LIBRARY_PATH")]), str(folder)]
     return {"LD_LIBRARY_PATH": os.pathsep.join(folders)}
 
@@ -197,7 +197,7 @@ def _open(name: str) -> ctypes.CDLL:
     """Open a library: by its name, as TensorFlow does, else in the folders where it may be.
 
     Raises:
-        OSError: It is nowhere, or something that it needs is not.
+        OSError: The library, or another one that it needs, is missing.
     """
     if name in LIBRARIES:
         folders = [packages / LIBRARIES[name] / "lib" for packages in _wheels()]
@@ -213,7 +213,7 @@ def _open(name: str) -> ctypes.CDLL:
 
 
 def _failure(name: str) -> str:
-    """Return why a library cannot be opened, or nothing."""
+    """Return the error for which a library cannot be opened, or nothing."""
     try:
         _open(name)
     except OSError as error:

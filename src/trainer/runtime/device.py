@@ -1,4 +1,4 @@
-"""The device that a process computes on: its name, and whether it is the one that is meant."""
+"""The device that a process computes on, compared with the one that was asked for."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trainer.runtime.processor import read_processor
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What computes, as the log and `metrics.json` name it.
+    """A device, as the log and `metrics.json` describe it.
 
     Attributes:
         kind: `gpu` or `cpu`.
-        name: Its model.
+        name: The model of the GPU or processor.
         count: How many GPUs, or cores, this process uses.
-        compute_capability: Of the GPU.
-        driver: NVIDIA's release of it.
+        compute_capability: The compute capability of the GPU.
+        driver: The release of NVIDIA's driver.
         cuda: The CUDA that TensorFlow was built with.
     """
 
@@ -33,17 +33,17 @@ class Device:
 
     @property
     def line(self) -> str:
-        """For people."""
+        """The line for the log."""
         if self.kind == "cpu":
             return f"device: CPU, {self.name}, {self.count} cores"
-        told = {
+        facts = {
             "compute capability": self.compute_capability,
             "driver": self.driver,
             "CUDA": self.cuda,
         }
-        facts = [f"{name} {value}" for name, value in told.items() if value]
+        known = [f"{name} {value}" for name, value in facts.items() if value]
         many = f"{self.count} GPUs" if self.count > 1 else "GPU"
-        return ", ".join([f"device: {many}", self.name, *facts])
+        return ", ".join([f"device: {many}", self.name, *known])
 
 
 def device_in_use(tf: Any) -> Device:
@@ -51,7 +51,6 @@ def device_in_use(tf: Any) -> Device:
 
     Args:
         tf: TensorFlow, with the GPUs chosen.
-        computes: False in a process that only coordinates others or holds variables.
     """
     gpus = tf.config.get_visible_devices("GPU")
     if not gpus:
@@ -74,7 +73,7 @@ def why_gpu_unused(tf: Any, expected: str | None) -> str | None:
 
     Args:
         tf: TensorFlow.
-        expected: What says that there is one.
+        expected: The evidence of a GPU, or None.
     """
     if not expected or tf.config.get_visible_devices("GPU"):
         return None
@@ -84,15 +83,15 @@ def why_gpu_unused(tf: Any, expected: str | None) -> str | None:
 
 
 def check_gpu(job: Job, tf: Any, *, computes: bool = True) -> None:
-    """Look whether TensorFlow can use the GPU that is there, or that is asked for.
+    """Check that TensorFlow can use the GPU that is there, or that is asked for.
 
     Args:
-        job: What was asked for, and what says that there is a GPU.
+        job: The device that is asked for, and the evidence of a GPU.
         tf: TensorFlow, with the GPUs chosen.
         computes: False in a process that only coordinates others or holds variables.
 
     Raises:
-        UserError: It cannot.
+        UserError: TensorFlow cannot use it.
     """
     gpus = tf.config.get_visible_devices("GPU")
     if job.device == "cpu" or not computes:
@@ -100,7 +99,7 @@ def check_gpu(job: Job, tf: Any, *, computes: bool = True) -> None:
     if not gpus and not job.gpu_expected and job.device != "gpu":
         return
     there = f"a GPU is there ({job.gpu_expected}), but " if job.gpu_expected else ""
-    # A driver that is too old lists GPUs, and fails when they are used.
+    # With a driver that is too old, GPUs are listed, but fail when they are used.
     found = cuda.driver_causes() if gpus else [*cuda.causes(), _UNKNOWN]
     if found:
         cannot = "cannot use it" if gpus else "finds none" if there else "finds no GPU"

@@ -1,4 +1,4 @@
-"""What a container may be denied: threads, processes, a folder for temporary files."""
+"""Limits of a container: threads, processes, a folder for temporary files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIDS = ("/sys/fs/cgroup", "/sys/fs/cgroup/pids")
 
 
 def denied_by_limit(error: BaseException) -> str | None:
-    """Return what to change so that the host allows what raised this error, if it is one such."""
+    """Return a line that names the limit which an error comes from, or None if it is no such."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return no_more_threads("cannot start a thread")
     if isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not error.filename:
@@ -40,9 +40,9 @@ def check_threads(cores: int) -> None:
     """Raise a UserError unless TensorFlow will get the threads without which it aborts.
 
     Args:
-        cores: How many threads one of its pools has.
+        cores: How many threads one of TensorFlow's pools has.
     """
-    # It has two pools, for operations and in them, and a few threads besides.
+    # TensorFlow has two pools, between operations and inside them, and a few threads besides.
     count, started = 2 * cores + 6, []
     go = threading.Event()
     try:

@@ -17,10 +17,10 @@ from trainer.config import UserError
 _VARIABLES = {
     "KERAS_BACKEND": "tensorflow",
     "TF_USE_LEGACY_KERAS": "0",
-    # It is for JAX, and weighs more than `nnx_enabled` of keras.json.
+    # For JAX; the variable overrides `nnx_enabled` of keras.json.
     "KERAS_NNX_ENABLED": "false",
 }
-# Keras' own defaults, and what Keras accepts, else it raises (keras/src/backend/config.py).
+# Keras' own defaults, and the values without which it raises (keras/src/backend/config.py).
 _DEFAULTS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 _ACCEPTED = {
     "floatx": ("float16", "float32", "float64"),
@@ -32,7 +32,7 @@ def claim() -> list[str]:
     """Set Keras to TensorFlow, before either of the two is imported.
 
     Returns:
-        The settings of the user's that are not used, as `NAME=VALUE`.
+        The user's settings that are not used, as `NAME=VALUE`.
 
     Raises:
         UserError: Keras could not start with its keras.json.
@@ -60,7 +60,7 @@ def reset() -> None:
 
 
 def _folder() -> Path:
-    """Return the folder in which Keras looks."""
+    """Return the folder in which Keras looks for keras.json."""
     home = Path("~").expanduser()
     own = home if os.access(home, os.W_OK) else Path("/tmp")
     return Path(os.environ.get("KERAS_HOME", own / ".keras")).expanduser()
@@ -68,12 +68,12 @@ def _folder() -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     if not os.path.exists(file):  # noqa: PTH110
-        # As in Keras, a folder that cannot be looked into holds nothing, and is no error.
+        # As in Keras, a folder without permission counts as empty, and is no error.
         return {}
     try:
         found = json.loads(file.read_text())
     except ValueError:
-        # Keras passes over what is no JSON, too.
+        # Keras ignores a file that is no JSON, too.
         return {}
     except OSError as error:
         raise UserError(

@@ -6,7 +6,7 @@
     log.begin("INFO")                      # once a process, when it knows how much to print
 
 People, CloudWatch's metric patterns and Cloud Logging read the same lines: a message is one line,
-`name=value` where it has numbers. A run reports on standard output. Whoever starts and supervises
+`name=value` where it has numbers. A run reports on standard output. Code that starts and supervises
 processes writes `trainer: …` to standard error, and so does the server. Secrets are masked.
 """
 
@@ -35,7 +35,7 @@ _NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 
 def begin(verbosity: str = "INFO", *, to: Literal["out", "err"] = "out", prefix: str = "") -> None:
-    """Print what the packages log from now on, in place of any choice before.
+    """Print what the packages log from now on; replaces an earlier call.
 
     Args:
         verbosity: The lowest level that is printed, one of `LEVELS`.
@@ -71,7 +71,7 @@ def enable() -> None:
 
 
 def is_set_up() -> bool:
-    """Return whether somebody has chosen what becomes of the trainer's records."""
+    """Return whether a handler prints the trainer's records."""
     return logging.getLogger(ROOT).hasHandlers()
 
 

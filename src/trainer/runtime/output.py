@@ -1,9 +1,9 @@
-"""What the trainer itself prints and writes: the one place where secrets are masked.
+"""Print with all secrets masked; the trainer itself prints only through this module.
 
-    output.begin(os.environ, argv)      # what a process is given, once, when it starts
+    output.begin(os.environ, argv)      # once, when the process starts
     output.err("trainer: error: …")
 
-Whatever else prints is a user's: its lines are passed on as they are.
+A user's code may print by itself; its lines are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _hide: frozenset[str] = frozenset()
 
 
 def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
-    """Take note of the secrets that this process is given, in place of any before.
+    """Note the secrets in the environment and the arguments, in place of any before.
 
     Args:
-        env: Its environment.
-        argv: Its arguments.
+        env: The environment of the process.
+        argv: The arguments of the process.
     """
     global _hide
     _hide = collect.known_secrets(env) | collect.known_in_argv(argv)
     logging.lastResort = _LastResort(logging.WARNING)
-    # It has a handler of its own, and logs what a user's functions raise.
+    # TensorFlow has a handler of its own, and logs what a user's functions raise.
     logger = logging.getLogger("tensorflow")
     if not any(isinstance(each, _Masking) for each in logger.filters):
         logger.addFilter(_Masking())
@@ -42,18 +42,18 @@ def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
 
 
 def protect(names: Mapping[str, str]) -> None:
-    """Take note of the secrets among hyperparameters, or in the environment of a child."""
+    """Note the secrets among hyperparameters, or in the environment of a child process."""
     global _hide
     _hide |= collect.known_secrets(names)
 
 
 def clean(text: str) -> str:
-    """Return a text as it may be shown, whether printed, written or sent to other hosts."""
+    """Return a text with secrets masked, to be printed, written or sent to other hosts."""
     return mask.mask_text(text, hide=_hide)
 
 
 def clean_value(value: Any) -> Any:
-    """Return what JSON can hold as it may be shown."""
+    """Return a value of JSON with secrets masked."""
     return mask.mask_value(value, hide=_hide)
 
 
@@ -76,12 +76,12 @@ def out_json(value: Any) -> None:
 
 
 def err_traceback(error: BaseException) -> None:
-    """Print where an error was raised to standard error."""
+    """Print the traceback of an error to standard error."""
     err("".join(traceback.format_exception(error)).rstrip("\n"))
 
 
 class _LastResort(logging.Handler):
-    """Prints what libraries log where nobody has set up logging, as Python does by itself."""
+    """Prints what libraries log without a handler, as Python itself does, with secrets masked."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Write lines to a file descriptor without waiting for whoever reads it."""
+"""Write lines to a file descriptor without waiting for its reader."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import os
 import select
 from collections import deque
 
-# What may wait to be written before the children that write it have to wait too.
+# How many bytes may wait to be written before the child processes that wrote them have to wait.
 _WAITING = 1024 * 1024
 
 
 class OutputWriter:
-    """Writes lines to a file descriptor, and never waits for whoever reads it.
+    """Writes lines to a file descriptor, and never waits for its reader.
 
-    A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking, and as one piece:
-    no more is written at a time, so that a log driver that hangs cannot keep signals from being
-    heard, and the descriptor, which others may share, need not be made non-blocking.
+    A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking, and in one piece. No
+    more is written at a time: so a log driver that hangs does not delay the handling of signals,
+    and the descriptor, which other processes may share, stays in blocking mode.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.problem: OSError | None = None
-        # Lines that were not even put in, as so much waited; mentioned when it flows again.
+        # Lines that were dropped, as too much waited; reported when the output flows again.
         self.dropped = 0
         self._lines: deque[bytes] = deque()
         self._size = 0
@@ -30,12 +30,12 @@ class OutputWriter:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is anything to write."""
+        """True if there is anything to write."""
         return bool(self._chunk or self._lines)
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that no more should be put in."""
+        """True if so much waits that no more should be put in."""
         return self._size > _WAITING
 
     def put(self, line: bytes) -> None:
@@ -45,7 +45,7 @@ class OutputWriter:
             self._size += len(line)
 
     def write(self) -> None:
-        """Write what may be written now; to be called when the descriptor is writable."""
+        """Write what does not block; call it when the descriptor is writable."""
         if not self._chunk:
             self._chunk = memoryview(self._next())
         try:
@@ -53,7 +53,7 @@ class OutputWriter:
         except BlockingIOError:
             return
         except OSError as error:
-            # Whoever reads it has gone, or the disk is full: the children go on all the same.
+            # The reader has gone, or the disk is full; the child processes go on all the same.
             self.problem = error
             self._lines.clear()
             self._chunk = memoryview(b"")
@@ -75,7 +75,7 @@ class OutputWriter:
         return lost
 
     def _next(self) -> bytes:
-        """The next lines that fit into one piece, or a single one that does not."""
+        """Return the next lines that fit into one piece, or a single one that does not."""
         lines = [self._lines.popleft()]
         size = len(lines[0])
         while self._lines and size + len(self._lines[0]) <= select.PIPE_BUF:
@@ -85,13 +85,13 @@ class OutputWriter:
 
 
 def not_read(count: int, *, name: str = "the output") -> bytes:
-    """Return the line that mentions lines which nobody has read."""
+    """Return the line that reports how many lines were dropped."""
     lines = "1 line was" if count == 1 else f"{count} lines were"
     return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()
 
 
 def output_writers(out: int, err: int) -> tuple[OutputWriter, OutputWriter]:
-    """Sinks of standard output and standard error: one and the same where both go to one place."""
+    """Return writers of standard output and error: one and the same if both go to one place."""
     first = OutputWriter(out)
     with contextlib.suppress(OSError):
         one, other = os.fstat(out), os.fstat(err)

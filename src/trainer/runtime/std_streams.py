@@ -1,4 +1,4 @@
-"""Standard output and standard error that cannot end a run, whatever becomes of who reads them.
+"""Guard a run against a reader of its output that is slow, stuck or gone.
 
 with guarded_streams() as streams:
     streams.never_wait()
@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from trainer.runtime.output_writer import OutputWriter, not_read
 
-# For whoever reads the output to read on, when all else is done.
+# How long a reader may stall at the end, when all else is done, before lines are dropped.
 _STALLED = 5.0
 
 
@@ -28,9 +28,10 @@ class _Output(io.RawIOBase):
     """A file descriptor to which writing never raises.
 
     Attributes:
-        waits: Whether to wait for a reader that is slow; else what it leaves unread is kept up to
-            a size, and then dropped and counted.
-        other: Where to say that this one is lost, unless it waits: then who writes to it does.
+        waits: True to wait for a slow reader; False to keep what it leaves unread up to a size, and
+            to drop and count the rest.
+        other: The stream on which to report that this one is lost. With `waits`, the code that
+            writes to this one reports it.
     """
 
     def __init__(self, fd: int) -> None:
@@ -38,16 +39,16 @@ class _Output(io.RawIOBase):
         self.waits = True
         self.other: _Output | None = None
         self._sink = OutputWriter(fd)
-        # The beginning of a line that waits for its end, as others wait before it.
+        # The beginning of a line whose end has not come, while other lines wait before it.
         self._rest = b""
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        # Signals are heard in a thread of their own, which tells of them.
+        # The thread that handles signals logs, too.
         self._lock = threading.RLock()
 
     @property
     def problem(self) -> OSError | None:
-        """Why nothing can be written any more, if that is so."""
+        """The error after which nothing can be written any more, or None."""
         return self._sink.problem
 
     def fileno(self) -> int:
@@ -63,7 +64,7 @@ class _Output(io.RawIOBase):
         raw = bytes(data)  # type: ignore[call-overload]
         with self._lock:
             self._pump()
-            # Whole lines are kept or dropped.
+            # Only whole lines are kept or dropped.
             lines, end, self._rest = (self._rest + raw).rpartition(b"\n")
             if self._sink.full:
                 self._sink.dropped += (lines + end).count(b"\n")
@@ -77,7 +78,7 @@ class _Output(io.RawIOBase):
         return len(raw)
 
     def drain(self) -> int:
-        """Write what waits as long as somebody reads it; return how many lines are lost."""
+        """Write what waits, as long as it is read; return how many lines are lost."""
         until = time.monotonic() + _STALLED
         with self._lock:
             if self._rest:
@@ -95,7 +96,7 @@ class _Output(io.RawIOBase):
         problem, other = self._sink.problem, self.other
         if problem and other and not self.waits:
             self.other = None
-            # Where the reader has simply gone, nobody wants to know.
+            # A reader that has closed its end wants no report.
             if problem.errno != errno.EPIPE:
                 text = f"trainer: warning: output is lost: {problem.strerror}\n"
                 other.write(text.encode())
@@ -115,12 +116,12 @@ class Streams:
 
     @property
     def waits(self) -> bool:
-        """Whether who writes waits for a slow reader, and fails where none is left."""
+        """True if writing waits for a slow reader, and fails where none is left."""
         return self._out.waits
 
     @property
     def problem(self) -> OSError | None:
-        """Why standard output is lost, if it is."""
+        """The error for which standard output is lost, or None."""
         return self._out.problem
 
     def never_wait(self) -> None:
@@ -128,9 +129,9 @@ class Streams:
         self._out.waits = self._err.waits = False
 
     def close(self) -> None:
-        """Write what waits; what is lost is mentioned on the other stream."""
+        """Write what waits; report on the other stream how much is lost."""
         for text in (sys.stdout, sys.stderr):
-            # A user's code may have put something else there, or closed it.
+            # A user's code may have replaced or closed the stream.
             with contextlib.suppress(ValueError, AttributeError):
                 text.flush()
         for lost, other, name in (
@@ -142,7 +143,7 @@ class Streams:
                 other.drain()
 
 
-# Those that are guarded now.
+# The streams that are guarded now.
 _streams: Streams | None = None
 
 
@@ -151,7 +152,7 @@ def guarded_streams() -> Iterator[Streams | None]:
     """Guard the standard streams of this process while a block runs.
 
     Yields:
-        The streams, or None where others have taken their place, as a test does.
+        The streams, or None if they were replaced before, as a test does.
     """
     global _streams
     if _streams:
@@ -177,14 +178,14 @@ def guarded_streams() -> Iterator[Streams | None]:
 def open_missing() -> None:
     """Open `/dev/null` as each standard stream that is closed.
 
-    The next file that is opened would else be the standard output that others write to.
+    Otherwise the next file that is opened would become the standard output of other code.
     """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError as error:
             if error.errno == errno.EBADF:
-                # The lowest number that is free, which is this one.
+                # open() takes the lowest free number, which is this one.
                 os.open(os.devnull, os.O_RDWR)
                 os.set_inheritable(fd, True)
 
@@ -192,12 +193,12 @@ def open_missing() -> None:
 def _text(raw: _Output, *, like: TextIO | None, errors: str) -> TextIO:
     errors = getattr(like, "errors", None) or errors
     unbuffered = bool(getattr(like, "write_through", False))
-    # As Python does with -u: a buffer would hold a line back until it is flushed.
+    # With `python -u`: a buffer would hold a line back until it is flushed.
     below: Any = raw if unbuffered else io.BufferedWriter(raw)
     return io.TextIOWrapper(
         below,
         encoding=getattr(like, "encoding", None) or "utf-8",
-        # What the encoding lacks ends no run either.
+        # A character that the encoding lacks must not end the run either.
         errors="backslashreplace" if errors == "strict" else errors,
         line_buffering=raw.fileno() == 2 or bool(getattr(like, "line_buffering", False)),
         write_through=unbuffered,

@@ -1,4 +1,4 @@
-"""TensorFlow, imported late, quietly and with the threads asked for."""
+"""Import TensorFlow late, quietly, and with the threads and GPUs asked for."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def import_tensorflow(
 
     Args:
         threads: For one operation and for all together; 0 leaves TensorFlow's default.
-        quiet: Whether to drop what TensorFlow's C++ parts print.
-        deterministic: Whether a GPU must give the same result each time; a CPU does anyway.
+        quiet: True to drop what TensorFlow's C++ parts print.
+        deterministic: True if a GPU must give the same result each time; a CPU does anyway.
         device: `cpu` to use no GPU.
         gpu: Which of this host's GPUs to use, counted from 0 and over again where there are not so
             many; None for all.
-        start: Whether to start its runtime now, which prints; collective operations have to be
-            configured before.
-        check: Called with the module when its GPUs are chosen, and before it starts.
+        start: True to start TensorFlow's runtime now, while its output is dropped; collective
+            operations have to be configured before the runtime starts.
+        check: Called with the module after its GPUs are chosen, before the runtime starts.
         say: Called with a line that names the settings of Keras that are not used.
 
     Returns:
@@ -47,15 +47,15 @@ def import_tensorflow(
     if not_used and say:
         say(f"not used: {', '.join(not_used)}: the trainer gives Keras its defaults and TensorFlow")
     if quiet:
-        # Read once, when the library is loaded. 3: fatal errors only.
+        # The library reads it once, when it is loaded. 3: fatal errors only.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if device == "cpu":
-        # Read when the driver is started, so that not even a context is made on a GPU.
+        # Set before the driver starts, so that not even a context is made on a GPU.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     else:
         cuda.preload()
-    # Importing makes a million objects that all stay: looking for garbage among them takes a sixth
-    # of the time, and later looks would take it again.
+    # The import creates a million objects that all stay. Collecting garbage among them takes a
+    # sixth of the time, and each later collection would take it again.
     gc.disable()
     with _without_stderr() if quiet else contextlib.nullcontext():
         import tensorflow as tf
@@ -64,7 +64,7 @@ def import_tensorflow(
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             if start:
-                # An operation that waits for another host would keep its thread.
+                # Not with collective operations: one that waits for another host keeps its thread.
                 tf.config.threading.set_inter_op_parallelism_threads(threads)
         choose_gpus(tf, device=device, gpu=gpu, deterministic=deterministic)
     gc.freeze()
@@ -79,13 +79,13 @@ def import_tensorflow(
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Keep what is written to file descriptor 2 out of the log, unless an error comes of it.
+    """Drop what is written to file descriptor 2 in a block, unless the block raises an error.
 
-    TensorFlow's first lines do not heed its own log level: they come before its logging is up.
+    TensorFlow prints its first lines before its own log level has an effect.
     """
     sys.stderr.flush()
     real = os.dup(2)
-    # In memory, as there may be no folder for temporary files.
+    # In memory, as a container may have no folder for temporary files.
     with os.fdopen(os.memfd_create("stderr"), "w+b") as kept:
         os.dup2(kept.fileno(), 2)
         try:
@@ -100,7 +100,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 def choose_gpus(tf: Any, *, device: str, gpu: int | None, deterministic: bool) -> None:
-    """Say which GPUs this process uses, and how; see `import_tensorflow`.
+    """Choose the GPUs that this process uses, and how it uses them; see `import_tensorflow`.
 
     Args:
         tf: TensorFlow, whose runtime has not started.
@@ -115,7 +115,7 @@ def choose_gpus(tf: Any, *, device: str, gpu: int | None, deterministic: bool) -
     if chosen != gpus:
         tf.config.set_visible_devices(chosen, "GPU")
     for one in chosen:
-        # Take what is needed, not all there is: other processes may share the GPU.
+        # Allocate memory as it is needed, not all at once: other processes may share the GPU.
         tf.config.experimental.set_memory_growth(one, True)
     if chosen and deterministic:
         tf.config.experimental.enable_op_determinism()

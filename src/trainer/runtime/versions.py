@@ -1,12 +1,13 @@
-"""Which packages are installed, without importing them."""
+"""Versions of installed packages, found without importing them."""
 
 from __future__ import annotations
 
 import importlib.metadata
 
-# What pip calls this package; the index has another one named `trainer`.
+# The name of this package for pip; the index has another one named `trainer`.
 DISTRIBUTION = "trainer-anywhere"
-# docker/build/alias lets TensorFlow count as installed under its other name, and says so there.
+# docker/build/alias makes pip count TensorFlow as installed under its other name, and names
+# itself as the installer.
 ALIAS = "trainer-image"
 
 
@@ -16,7 +17,7 @@ def install_command(extra: str) -> str:
 
 
 def installed_version(*names: str) -> str | None:
-    """Return the version of the first of some packages that is installed, by its own name."""
+    """Return the version of the first of some packages that is really installed, or None."""
     for name in names:
         try:
             found = importlib.metadata.distribution(name)

@@ -15,9 +15,9 @@ from trainer.runtime.secrets.names import is_figure, looks_secret, surely_secret
 # Short values and these words would blot out half of every text.
 _SHORTEST = 6
 _WORDS = frozenset({"default", "testing", "enabled", "disabled", "required", "example"})
-# A line or a part of an address that nothing else is likely to have.
+# The length from which a line or a part of an address is unlikely to be anything else.
 _TELLING = 12
-# What nobody would take for a word or a path.
+# Text that looks neither like a word nor like a path.
 _RANDOM = re.compile(
     r"(?=.*\d)(?=.*[A-Za-z])[\w+=.~-]{12,}|(?=.*[a-z])(?=.*[A-Z])[\w+.~-]{16,}|[\w+/-]{11,}={1,2}"
 )
@@ -126,7 +126,7 @@ def _forms(text: str) -> Iterator[str]:
     in_json = json.dumps(text)[1:-1]
     yield from (text, in_json, json.dumps(in_json)[1:-1], repr(text)[1:-1], " ".join(text.split()))
     yield json.dumps(text, ensure_ascii=False)[1:-1]
-    # Variables may hold what is no text.
+    # Variables may hold bytes that are no text.
     safe = text.encode("utf-8", "replace").decode()
     yield from (urllib.parse.quote(safe, safe=kept) for kept in ("", "/"))
     yield from (urllib.parse.quote_plus(safe), urllib.parse.unquote(safe))

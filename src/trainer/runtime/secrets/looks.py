@@ -23,7 +23,7 @@ _PATTERNS = [
     r"(?P<secret>-----BEGIN\ [^-]+-----.*?(?:-----END\ [^-]+-----|\Z))",
     r"(?<=[Bb]earer\ )(?P<secret>[\w.~+/=-]{12,})",
     r"(?<=[Bb]asic\ )(?P<basic>[A-Za-z0-9+/]{6,}={0,2})",
-    # Addresses at which anybody may post who knows the path, and such paths alone.
+    # Addresses whose path is all that is needed to post there, and such paths alone.
     rf"""//(?:hooks\.slack\.com|hooks\.zapier\.com|[\w.-]{{0,99}}webhook\.office(?:365)?\.com
         |outlook\.office(?:365)?\.com/webhook\w*|(?:\w+\.)?discord(?:app)?\.com/api(?:/v\d+)?/webhooks
         |maker\.ifttt\.com/trigger|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot
@@ -36,7 +36,7 @@ _PATTERNS = [
     r"/api(?:/v\d+)?/webhooks/(?P<secret>\d+/[\w-]+)",
     r"/webhookb2/(?P<secret>[\w@-]{8,}[^\s\"'<>\\]*)",
     r"/bot(?P<secret>\d{6,}:[\w-]{20,})",
-    # Tokens, by what those who issue them let them begin with.
+    # Tokens, by the prefixes that their issuers give them.
     r"""(?<![\w-])(?P<secret>
     (?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}                                        # AWS
     | eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?                                      # JSON web token

@@ -1,4 +1,4 @@
-"""What must not be printed: found by its name or by its looks, and replaced by `***`.
+"""Mask secrets in what is printed: values with a secret's name or looks become `***`.
 
 Names say most: a variable, a key of JSON, a flag. Values are masked where their shape alone gives
 them away, and a value that some name has given away is hidden wherever else it turns up. Where it
@@ -22,9 +22,9 @@ from trainer.runtime.secrets.names import is_figure, looks_secret
 
 MASK = "***"
 
-# An argument or a setting as a whole: whatever is in the value, nothing follows it.
+# An argument or a setting as a whole, so that the value reaches to its end.
 _SETTING = re.compile(r"([\w.-]+)=")
-# What may hold an address or JSON as a part of another address.
+# A part of an address that may itself be an encoded address or JSON.
 _ENCODED = re.compile(r"""(?<![^\s"'<>])[^\s"'<>]*%(?:3[ADad]|2[2567Ff]|7[Bb])[^\s"'<>]*""")
 
 
@@ -58,7 +58,7 @@ def mask_text(text: str, *, hide: Iterable[str] = ()) -> str:
 
 
 def mask_value(value: Any, *, hide: Iterable[str] = ()) -> Any:
-    """Return what JSON can hold as it can be printed: texts at any depth, by their keys too."""
+    """Return a value of JSON as it can be printed: texts at any depth, by their keys too."""
     if isinstance(value, str):
         return mask_text(value, hide=hide)
     if isinstance(value, (list, tuple)):
@@ -91,7 +91,7 @@ def _text(text: str) -> str:
     head, text = text[:at], text[at:]
     value = decoded(text)
     if value is not text:
-        # Deeper than Python goes is left to what follows.
+        # JSON nested too deeply for Python is masked as text below.
         with contextlib.suppress(RecursionError):
             before, after = json.dumps(value), json.dumps(mask_value(value))
             text = text if before == after else after
@@ -104,7 +104,7 @@ def _text(text: str) -> str:
 def _decoded(match: re.Match[str]) -> str:
     """Return an address within an address: as it is, or without secrets and readable."""
     text = urllib.parse.unquote(match[0])
-    # What is encoded once more is left over by the same again.
+    # A part that is encoded twice is decoded by the next round.
     shown = text if text == match[0] else _text(text)
     return match[0] if shown == text else shown
 

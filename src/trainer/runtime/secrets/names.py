@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Whose value is a secret, wherever it stands.
+# Names whose value is a secret, wherever it stands.
 _STRONG = re.compile(
     r"SECRET|TOKEN(?!I[SZ])|PASSWORD|PASSWD|PASSPHRASE|PASSCODE|(?:^|[_.-])PASS$|[_.-]PWD$"
     r"|(?:^|[_.-])(?:PW|BEARER)$|(?-i:(?<=[a-z])(?:Pass|Pwd)$)"
@@ -15,7 +15,7 @@ _STRONG = re.compile(
     r"|CONSUMER|CLIENT)[_.-]?KEY",
     re.IGNORECASE,
 )
-# Whose value may be one, or an ordinary word, as in DESKTOP_SESSION.
+# Names whose value may be a secret or an ordinary word, as in DESKTOP_SESSION.
 _WEAK = re.compile(
     r"CREDENTIAL|PRIVATE|SESSION|(?:^|[_.-])(?:AUTH|SIG)$|[_.-]KEYS?$|(?-i:^KEY$|(?<=[a-z])Key$)",
     re.IGNORECASE,
