@@ -101,7 +101,7 @@ check: lint  ## Check: lint, and run the unit tests that need no TensorFlow, in 
 test-gpu: setup  ## Test: run the tests that need a GPU
 	$(BIN)/python -m pytest tests/gpu $(ARGS)
 
-lint: setup  ## Check: look at style, types and the packages' layers
+lint: setup  ## Check: check style, types and the layers of packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

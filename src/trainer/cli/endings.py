@@ -1,4 +1,4 @@
-"""How a command ends that failed: the line that says why, and the exit code.
+"""The end of a command that failed: the line that says why, and the exit code.
 
 The line is printed and not logged: the modules of a user may have disabled all loggers.
 """

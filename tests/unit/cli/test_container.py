@@ -1,4 +1,4 @@
-"""What a container does, by its arguments and environment."""
+"""The choice of a container by its arguments and environment."""
 
 import os
 import shutil
