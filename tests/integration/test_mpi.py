@@ -298,25 +298,25 @@ def test_a_server_lets_in_nobody_else_and_a_client_goes_nowhere_else(hosts, tmp_
     server, client, stranger = (tmp_path / name for name in ("server", "client", "stranger"))
     for folder in (server, client, stranger):
         folder.mkdir(mode=0o700)
-    told = ssh_keys.Server(key=ssh_keys.make(server / "host"), port=2222)
+    known = ssh_keys.SshServer(key=ssh_keys.make(server / "host"), port=2222)
     keys = [ssh_keys.make(folder / "user") for folder in (client, stranger)]
     argv = ssh_keys.serve(server, port=2222, client=keys[0], env={"A": "1\n2", "PATH": "/bin"})
     wrapped = ["sh", "-c", 'mount -t tmpfs tmpfs /run; mkdir /run/sshd; exec "$@"', "sh", *argv]
     daemon = net.start(0, wrapped)
 
-    def ssh(folder: Path, knows: ssh_keys.Server, command: str) -> tuple[int, str]:
+    def ssh(folder: Path, knows: ssh_keys.SshServer, command: str) -> tuple[int, str]:
         agent = ssh_keys.connect(folder, {"host-1": knows})
         ran = net.start(0, [*agent, "host-1", command])
         return ran.wait(30), ran.text()
 
     until = time.monotonic() + 20
-    while (answer := ssh(client, told, 'echo "$A"'))[0] and time.monotonic() < until:
+    while (answer := ssh(client, known, 'echo "$A"'))[0] and time.monotonic() < until:
         assert daemon.runs(), daemon.text()
     assert answer == (0, "1\n2")
-    code, text = ssh(stranger, told, "true")
+    code, text = ssh(stranger, known, "true")
     assert code == 255
     assert "Permission denied" in text
-    wrong = ssh_keys.Server(key=keys[1], port=2222)
+    wrong = ssh_keys.SshServer(key=keys[1], port=2222)
     code, text = ssh(client, wrong, "true")
     assert code == 255
     assert "Host key verification failed" in text

@@ -4,9 +4,10 @@ waiting --start--> running --the chief is done, or a failure--> ending --> over
 
 Events come from the supervisor (`on_exit`, `on_signal`, `on_deadline`) and from the coordinator
 (`on_message`). An event leads to actions: calls of the supervisor's `ProcessControl`, and reports
-to the coordinator. At DEBUG the log tells each event with what follows from it.
+to the coordinator. At DEBUG each event is logged with the decision.
 
-In this job all processes train, each with a copy of the model; `server_agent.py` has the other one.
+In such a job all processes train, each with a copy of the model; `server_agent.py` has the agent
+for jobs in which some processes serve the chief.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ _WRAPPING = re.compile(
     r"(?:\[[\w.-]+:[\d :]+\] (?=\*\*\* |Signal|Failing|Caught|\[ ?\d+\]))?"
     r"(?:\s*\| ?)?"
 )
-_TELLING = re.compile(
+_FAILURE = re.compile(
     r"error|exception|fatal|terminate called|no space left|trainer: failed|\bSignal: |Caught signal"
     r"|\*\*\* SIG[A-Z]|double free|corrupted|invalid pointer|stack smashing|Check failed",
     re.IGNORECASE,
@@ -81,10 +81,10 @@ def read(tail: Sequence[str]) -> ErrorText:
             place = f"at {frame['file']} line {frame['line']}{function}"
             return ErrorText(cause=_own_words(rest) or _joined(rest), place=place, is_failure=True)
     spoken = [line.strip() for line in lines if line.strip()]
-    telling = [index for index, line in enumerate(spoken) if _is_telling(line)]
-    if not telling:
+    failures = [index for index, line in enumerate(spoken) if _is_failure(line)]
+    if not failures:
         return ErrorText(cause="".join(spoken[-1:]))
-    first, *more = spoken[telling[-1] :]
+    first, *more = spoken[failures[-1] :]
     return ErrorText(
         cause=_joined([first, *(s for s in more if not _LOGGED.match(s))]), is_failure=True
     )
@@ -96,8 +96,8 @@ def says_why(tail: Sequence[str]) -> bool:
     return bool(spoken) and bool(_OURS.match(spoken[-1]))
 
 
-def _is_telling(line: str) -> bool:
-    return bool(_TELLING.search(line)) and not _QUIET.match(line)
+def _is_failure(line: str) -> bool:
+    return bool(_FAILURE.search(line)) and not _QUIET.match(line)
 
 
 def _own_words(lines: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from trainer.launch.supervise.process import ManagedProcess
 
 @dataclass(kw_only=True)
 class HostResult:
-    """How the training processes of one host ended.
+    """The ends of the training processes of one host.
 
     Attributes:
         codes: The exit codes of those that ended well, or stopped as they were asked to.

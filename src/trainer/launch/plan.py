@@ -1,8 +1,8 @@
 """Plan the processes of a job: their roles, ranks, hosts and addresses.
 
 A platform lists hosts, and a host may start several processes. All functions depend on their
-arguments only, so each host computes the same plan by itself, once the hosts have told each other
-how many processes they start.
+arguments only, so each host computes the same plan by itself, once each has sent the others the
+number of its processes.
 """
 
 from __future__ import annotations

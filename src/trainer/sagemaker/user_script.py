@@ -75,7 +75,7 @@ class UserScript:
         """Fetch the sources and install what they need.
 
         Args:
-            flags: Flags of `trainer train` by field name, of which mpirun's hosts heed some.
+            flags: Flags of `trainer train` by field name, some of which apply to mpirun's hosts.
 
         Raises:
             UserError: Something that the job says of the script is not as it should be.

@@ -28,7 +28,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one or more processes ended.
+    """The end of one or more processes.
 
     Attributes:
         code: 0 if all ended well, else that of the first that failed: its exit code, 128 + n if
