@@ -1,4 +1,4 @@
-"""`trainer data create`: labelled images of any kind into TFRecord shards."""
+"""Write labelled images of any format as TFRecord shards, for `trainer data create`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create_anywhere(
         source: As for `create`, or the url of such a folder.
         out: The folder to write to, or its url.
         shards: Files for each split.
-        options: Settings of the stores' drivers.
+        options: Arguments of the stores' drivers, and limits.
 
     Returns:
         The paths or urls of the files written.
@@ -117,7 +117,7 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             )
         folder = out / split
         written[split] = [folder / name for name in _names(split, shards)]
-        # Files of an earlier run with another number of shards would be read along with these.
+        # Files of an earlier run with another number of shards would be read together with these.
         others = set(scan_path(folder).files) - set(written[split]) if folder.is_dir() else set()
         if others:
             raise UserError(
@@ -133,7 +133,7 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             for split in SPLITS:
                 (out / split).mkdir(parents=True, exist_ok=True)
                 write_shards(tables[split], [parts[path] for path in written[split]])
-            # Only now, when everything could be read and written: all files or none.
+            # Renamed only now that everything has been read and written: all files or none.
             for path, part in parts.items():
                 move_file(part, path)
     except OSError as error:
@@ -153,7 +153,7 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def _refuse_others(place: RemotePath, *, out: str, shards: int) -> None:
-    """Raise a UserError if the folder in a store holds data that would be read along."""
+    """Raise a UserError if the folder in a store holds other data, which would be read too."""
     there = place.contents()
     for split in SPLITS:
         names = [name.removeprefix(f"{split}/") for name in there if name.startswith(f"{split}/")]
@@ -168,7 +168,7 @@ def _refuse_others(place: RemotePath, *, out: str, shards: int) -> None:
 
 @contextlib.contextmanager
 def _taken_back(place: RemotePath, names: list[str]) -> Iterator[None]:
-    """Delete what is new in a store if the block fails: all files or none."""
+    """Delete the new objects in a store if the block fails: all files or none."""
     before = place.contents()
     try:
         yield

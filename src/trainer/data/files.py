@@ -1,4 +1,4 @@
-"""From the paths of `--train` and `--test` to tables: found by folder or glob, told by content."""
+"""Open the data that `--train` and `--test` name: files are found by folder, glob and split."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def open_tables(
 
     Args:
         paths: Files, folders (searched to any depth) and globs; none: the synthetic digits.
-        split: Which split is wanted of folders that hold both.
-        flag: What to call `paths` in an error; by default `--<split>`.
-        skip_corrupt: How many damaged records may be left out, all files together.
+        split: The split that is wanted of folders that hold both.
+        flag: The flag that named them, for errors; by default `--<split>`.
+        skip_corrupt: The most damaged records that may be left out, all files together.
 
     Returns:
         At least one table; all of one kind, in the order of their names.
@@ -60,8 +60,8 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> Data
 
     Args:
         paths: Files, folders and globs, one at least.
-        split: Which split is wanted of folders that hold both.
-        flag: What to call `paths` in an error; by default `--<split>`.
+        split: The split that is wanted of folders that hold both.
+        flag: The flag that named them, for errors; by default `--<split>`.
 
     Raises:
         DataError: Nothing is there, a file is no data, or formats are mixed.
@@ -92,12 +92,12 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
 
 
 def notes(train: Sequence[str], test: Sequence[str], *, shared: bool = False) -> list[str]:
-    """Return lines on what lies among the data and is not used.
+    """Return lines on files that lie among the data and are not used.
 
     Args:
-        train: What is trained on.
-        test: What is evaluated on.
-        shared: Whether other hosts have the shards that are not there.
+        train: The paths that are trained on.
+        test: The paths that are evaluated on.
+        shared: True if other hosts have the shards that are not there.
 
     Raises:
         DataError: As from `find`.

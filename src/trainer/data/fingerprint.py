@@ -1,4 +1,4 @@
-"""A cheap fingerprint of training or test data, by which hosts find that they have other data."""
+"""A cheap fingerprint of data, by which hosts find out that they were given different data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trainer.config import DataError, Split
 from trainer.data import files
 from trainer.storage import globs, is_remote, local_path
 
-# Files whose last bytes are read. Checksums stand there (TFRecord, gzip), so that files of one name
-# and one size are told apart; each of them may be a request to a mounted object store.
+# The number of files whose last bytes are read. Checksums stand there (TFRecord, gzip), by which
+# files of one name and one size differ; each may cost a request to a mounted object store.
 PROBED = 8
 _TAIL = 4096
-# A module of the user's own may name a folder of millions of images.
+# The most files that are looked at: a user's module may name a folder of millions of images.
 MOST_FILES = 100_000
 
 
@@ -27,8 +27,8 @@ class Fingerprint:
     """Facts about data that are known without reading it.
 
     Attributes:
-        text: For people.
-        entries: A name and what is known of it for each file, in the order of reading.
+        text: Number and size of the files, for people.
+        entries: The name of each file and facts about it, in the order of reading.
     """
 
     text: str
@@ -36,17 +36,23 @@ class Fingerprint:
 
 
 def fingerprint_of(
-    paths: Sequence[str], *, split: Split, flag: str, own_reader: bool = False
+    paths: Sequence[str],
+    *,
+    split: Split,
+    flag: str,
+    own_reader: bool = False,
+    most_files: int = MOST_FILES,
 ) -> Fingerprint:
     """Return names, sizes and last bytes of the files that some paths name.
 
-    What is in a store is not listed: the address is the same data for whoever reads it.
+    Urls of stores are not listed: an address is the same data on every host.
 
     Args:
         paths: Files, folders, globs and urls.
-        split: Which split is wanted of folders that hold both.
-        flag: What named the paths, for errors.
-        own_reader: Whether a module of the user's own reads them, by rules of its own.
+        split: The split that is wanted of folders that hold both.
+        flag: The flag that named the paths, for errors.
+        own_reader: True if a module of the user's own reads them, by rules of its own.
+        most_files: The most files of such a module's that are looked at.
 
     Raises:
         DataError: Nothing is there, or it cannot be looked at.
@@ -57,7 +63,7 @@ def fingerprint_of(
     local = [local_path(path, flag=flag) for path in paths if not is_remote(path)]
     try:
         if own_reader:
-            found = _all_below(local)
+            found = _all_below(local, most_files)
         else:
             # By their names alone: `--train data` and `--train data/train` may be the same files.
             found = [(f.name, f) for f in files.chosen(local, split=split, flag=flag)]
@@ -72,8 +78,8 @@ def fingerprint_of(
             problem=f"cannot be read: {error.strerror}",
         ) from None
     count = f"{len(found):,} file{'s'[: len(found) != 1]}, {sum(sizes):,} bytes"
-    if len(found) > MOST_FILES:
-        count, entries = f"more than {MOST_FILES:,} files", []
+    if len(found) > most_files:
+        count, entries = f"more than {most_files:,} files", []
     missing = [path for path in local if own_reader and not found]
     return Fingerprint(
         text=" and ".join([*urls, *([count] if found else missing)]),
@@ -85,7 +91,7 @@ def _address(url: str) -> str:
     return re.sub("^gcs://", "gs://", url).rstrip("/")
 
 
-def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
+def _all_below(paths: Sequence[str], most: int) -> list[tuple[str, Path]]:
     """Return all files but hidden ones by their names below each path; not too many."""
 
     def walk(path: str) -> Iterator[tuple[str, Path]]:
@@ -98,9 +104,9 @@ def _all_below(paths: Sequence[str]) -> list[tuple[str, Path]]:
                 if not name.startswith(".") and file.is_file():
                     yield os.path.relpath(file, path), file
 
-    # What is not there may be a name that only the module understands.
+    # A path that does not exist may be a name that only the module understands.
     paths = globs.expanded(paths)
-    return list(itertools.islice((f for path in paths for f in walk(path)), MOST_FILES + 1))
+    return list(itertools.islice((f for path in paths for f in walk(path)), most + 1))
 
 
 def _tail(file: Path, size: int) -> str:

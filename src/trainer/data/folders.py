@@ -1,7 +1,7 @@
-"""What lies in a folder of data: which files may be data, and which only lie beside it.
+"""The contents of a data folder: which files may be data, and which only lie beside it.
 
-The one place for this rule: folders on disk, what comes from stores and what globs match are all
-looked through here.
+This is the only place for the rule: folders on disk, objects of stores and matches of globs are all
+sorted here.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from trainer.config import Part, part_of
 from trainer.data.formats.registry import FORMATS
 from trainer.storage import globs
 
-# By their names in lower case: of tools and of writers at work, texts, code, pictures, logs,
-# models, checkpoints, and the events of TensorBoard, which are TFRecords too.
+# Endings of files that are no data, in lower case: of tools and of writers at work, texts, code,
+# pictures, logs, models and checkpoints.
 _EXTENSIONS = (
     r"md|rst|txt|json|jsonl|ya?ml|toml|cfg|ini|xml|csv|tsv|html?|pdf|crc|md5|sha\d+|sum|log|out|"
     r"err|py|pyc|ipynb|sh|png|jpe?g|gif|svg|parquet|avro|orc|arrow|feather|mat|pkl|pickle|joblib|"
     r"pb|pbtxt|cpb|ckpt|index|meta|h5|hdf5|keras|tflite|onnx|pt|pth|safetensors|tgz|tar|tar\.gz|zip|"
     r"manifest|tmp|temp|part|partial|inprogress|crdownload|lock|swp|bak"
 )
+# Names of such files, in lower case; the events of TensorBoard are TFRecords too.
 _NO_DATA = re.compile(
     rf"[._].*|.*\.({_EXTENSIONS})|.*~|.*\$folder\$|.*\.tfevents\..*|"
     r"(readme|license|licence|notice|authors|changelog|manifest|makefile|dockerfile)(\..*)?|"
     r"(md5|sha\d+)sums?|checksums?|checkpoint|thumbs\.db"
 )
-# Folders that are none of the data's: hidden ones, those of writers at work, and a disk's own.
+# Folders that hold no data: hidden ones, those of writers at work, and a disk's own.
 _NO_FOLDER = re.compile(
     r"[._].*|beam-temp-.*|temp-beam-.*|lost\+found|\$recycle\.bin|system volume information|@eadir",
     re.IGNORECASE,
@@ -47,12 +48,12 @@ _VALUES = re.compile(r"(.*)\.data-\d{5}-of-\d{5}")
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What a path names.
+    """The files that a path names.
 
     Attributes:
-        files: What may be data, in the order of the names.
-        empty: Files without a byte, which writers leave for partitions without records.
-        beside: What is no data, as one would name it.
+        files: Those that may be data, in the order of the names.
+        empty: Those without a byte, which writers leave for partitions without records.
+        beside: The names of files and folders that are no data.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -102,7 +103,7 @@ def scan_path(path: Path) -> FolderContents:
     else:
         _walk(_matching(path, held), held, top=globs.root(path))
     unpacked = set(held.files)
-    # Of a file that is there gzipped and unpacked, one will do.
+    # Of a file that is there both gzipped and unpacked, the gzipped one is left out.
     held.files[:] = sorted(
         f for f in unpacked if not (f.suffix == ".gz" and f.with_suffix("") in unpacked)
     )
@@ -132,27 +133,27 @@ def _walk(folders: Iterable[Path], held: FolderContents, *, top: Path) -> None:
     queue = collections.deque(
         (folder, part_of(folder.relative_to(top).parts), folder.is_symlink()) for folder in folders
     )
-    seen: set[tuple[int, int, Part | None]] = set()
+    visited: set[tuple[int, int, Part | None]] = set()
     while queue:
         folder, part, linked = queue.popleft()
         here = folder.stat()
-        # Some mounts number folders alike, so that only what links lead to is compared.
-        if linked and (here.st_dev, here.st_ino, part) in seen:
+        # Some mounts give all folders one number, so that only folders behind links are compared.
+        if linked and (here.st_dev, here.st_ino, part) in visited:
             continue
-        seen.add((here.st_dev, here.st_ino, part))
+        visited.add((here.st_dev, here.st_ino, part))
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         names = [entry.name for entry in found]
         for entry in found:
             path, is_link = folder / entry.name, entry.is_symlink()
-            # One that leads to itself is no folder to `Path`, but an error to the entry.
+            # For a link that leads to itself, `Path` says that it is no folder; the entry raises.
             if not (path if is_link else entry).is_dir():
                 _sort_in(path, names, held)
             elif _passes(path, beside=names):
                 held.beside.append(entry.name)
             else:
                 step = (path, part_of([entry.name]) or part, linked or is_link)
-                # What lies here itself comes before what a link leads to.
+                # Folders that lie here come before folders behind links.
                 (queue.append if is_link else queue.appendleft)(step)
 
 
@@ -171,7 +172,7 @@ def _passes_folder(name: str, *, beside: Collection[str], is_checkpoint: bool) -
 def _passes_file(name: str, *, beside: Collection[str]) -> bool:
     """Return whether to pass over a file of a folder by its name and those beside it."""
     values, stem = _VALUES.fullmatch(name), name.rpartition(".")
-    # Of a checkpoint, or where the records of a file begin, as other readers like to know.
+    # An index is a checkpoint's, or a list of where the records of a file begin, for other readers.
     is_index = stem[2] == "idx" and stem[0] in beside
     is_values = values is not None and f"{values[1]}.index" in beside
     if is_index or is_values:

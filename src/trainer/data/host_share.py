@@ -2,8 +2,8 @@
 
 Hosts take the same steps, whatever they hold. Of n examples among N of all hosts, a host takes
 about n/N of each global batch, so that all hosts reach the end of an epoch in the same step, and
-each example is seen once an epoch. The number varies by one from step to step; the arrays that are
-handed over do not, and what fills them up weighs nothing.
+each example is used once an epoch. The number varies by one from step to step; the arrays that are
+handed over do not, and the rows that fill them up weigh nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class HostShare:
     """One host's part of each global batch.
 
     Attributes:
-        batch: Examples in a step of all hosts, on average.
-        mine: Examples that this host holds.
-        total: Examples that all hosts hold.
-        multiple: What the width of a process's batch has to be a multiple of: its replicas.
+        batch: The examples in a step of all hosts, on average.
+        mine: The examples that this host holds.
+        total: The examples that all hosts hold.
+        multiple: The replicas of a process, of which the width of its batch is a multiple.
     """
 
     batch: int
@@ -50,7 +50,7 @@ class SharedStream(Stream):
     Args:
         stream: The host's data; its tables and what it has read are taken over.
         share: The host's part of each batch.
-        shard: Which of the host's processes this is.
+        shard: This process's number among those of the host.
     """
 
     def __init__(self, stream: Stream, share: HostShare, shard: Shard) -> None:
@@ -61,7 +61,7 @@ class SharedStream(Stream):
         self._share, self._shard = share, shard
 
     def indices(self, step: int = 0) -> Iterator[np.ndarray]:
-        """Yield, for several batches at a time, which examples they hold.
+        """Yield the numbers of the examples of several batches at a time.
 
         Args:
             step: The batch to begin with.

@@ -1,4 +1,4 @@
-"""In which order examples are seen: a pure function of seed, epoch and position.
+"""The order of the examples: a pure function of seed, epoch and position.
 
 Nothing is remembered between batches, so that a run goes on at any position at no cost, and every
 rank of a distributed run finds its share of the same order by itself. Examples are numbered
@@ -23,9 +23,9 @@ class ExampleOrder:
 
     Args:
         sizes: The number of examples of each table.
-        seed: Of the permutations.
-        shuffle: Whether to shuffle at all.
-        piece_examples: How many examples may be in memory at a time.
+        seed: The seed of the permutations.
+        shuffle: False for the order of the files.
+        piece_examples: The number of examples that may be in memory at a time.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class ExampleOrder:
         )
 
     def pieces(self, epoch: int) -> np.ndarray:
-        """The number of examples in each piece of an epoch: int [pieces]."""
+        """Return the number of examples in each piece of an epoch: int [pieces]."""
         blocks = self._blocks(epoch)
         lengths = self.block_stops[blocks] - self.block_starts[blocks]
         return np.add.reduceat(lengths, np.arange(0, blocks.size, self._piece_blocks))
 
     def blocks(self, epoch: int, piece: int) -> np.ndarray:
-        """The blocks of one piece, in the order of the files: int [blocks]."""
+        """Return the blocks of one piece, in the order of the files: int [blocks]."""
         first = piece * self._piece_blocks
         return np.sort(self._blocks(epoch)[first : first + self._piece_blocks])
 
     def examples(self, epoch: int, piece: int) -> np.ndarray:
-        """The numbers of a piece's examples, in the order they are seen: int64 [n]."""
+        """Return the numbers of a piece's examples, in the order of training: int64 [n]."""
         blocks = self.blocks(epoch, piece)
         if blocks.size == self.block_starts.size:
             ids = np.arange(self.size)
@@ -71,8 +71,9 @@ class ExampleOrder:
         return self._random(epoch, 1 + piece).permutation(ids) if self._shuffle else ids
 
     def _blocks(self, epoch: int) -> np.ndarray:
-        # Each piece asks again: without the last answer, an epoch's work would grow as the square
-        # of the data. Replaced as a whole, for other threads may be at another epoch.
+        # Every piece of an epoch asks for the same permutation: without this cache, an epoch's work
+        # would grow as the square of the data. The cache is replaced as a whole, because another
+        # thread may be at another epoch.
         last, blocks = self._last
         if last != epoch:
             count = self.block_starts.size

@@ -15,9 +15,9 @@ from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import IMAGE_SHAPE
 from trainer.data.stream import CHUNK_EXAMPLES, Stream
 
-# Of examples, handed over at a time: 8 MB.
+# Numbers of examples handed over at a time: 8 MB.
 MOST_NUMBERS = 1 << 20
-# For a chunk of examples, 3 MB, to be read: a network disk that takes longer is gone.
+# Seconds for a chunk of examples, 3 MB, to be read: a network disk that takes longer is gone.
 READ_SECONDS = 300.0
 
 
@@ -81,18 +81,25 @@ class Feed:
     Args:
         stream: The batches.
         step: The batch to begin with.
-        batch: Makes a batch, in the graph, of what is handed over for one step.
+        batch: Makes a batch, in the graph, of the arguments for one step.
+        read_seconds: Seconds for a chunk of examples to be read.
 
     Attributes:
         batch: The same.
-        spec: The types of what is handed over, a row a step.
-        most: How many steps may be taken at a time.
+        spec: The types of the arguments, with a row a step.
+        most: The most steps that may be taken at a time.
     """
 
     def __init__(
-        self, stream: Stream, *, step: int, batch: Callable[..., tuple[tf.Tensor, ...]]
+        self,
+        stream: Stream,
+        *,
+        step: int,
+        batch: Callable[..., tuple[tf.Tensor, ...]],
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         self.batch = batch
+        self._read_seconds = read_seconds
         size = stream.batch_size
         self._ahead: Future[tuple[np.ndarray, ...]] | None = None
         if stream.memory is not None:
@@ -108,11 +115,11 @@ class Feed:
         self._rest: tuple[np.ndarray, ...] = ()
 
     def take(self, count: int) -> tuple[np.ndarray, ...]:
-        """What the next `count` steps need: arrays with a row a step.
+        """Return the arguments of the next `count` steps: arrays with a row a step.
 
         Raises:
             DataError: Reading failed.
-            RetryableError: It did not end.
+            RetryableError: Reading took too long.
         """
         parts = []
         while count:
@@ -127,18 +134,18 @@ class Feed:
         if self._ahead is None:
             return next(self._chunks)
         try:
-            ready = self._ahead.result(timeout=READ_SECONDS)
+            ready = self._ahead.result(timeout=self._read_seconds)
         except TimeoutError:
             raise RetryableError(
-                f"--train: reading {CHUNK_EXAMPLES} examples took more than {READ_SECONDS:.0f} s; "
-                "is the disk or the network behind it still there?"
+                f"--train: reading {CHUNK_EXAMPLES} examples took more than "
+                f"{self._read_seconds:.0f} s; is the disk or the network behind it still there?"
             ) from None
         self._ahead = _begun(self._chunks.__next__)
         return ready
 
 
 def _begun(read: Callable[[], tuple[np.ndarray, ...]]) -> Future[tuple[np.ndarray, ...]]:
-    """Call in a thread of its own, for which the process does not wait when it ends."""
+    """Call a function in a thread of its own, for which the process does not wait at its end."""
     future: Future[tuple[np.ndarray, ...]] = Future()
 
     def run() -> None:
@@ -152,13 +159,13 @@ def _begun(read: Callable[[], tuple[np.ndarray, ...]]) -> Future[tuple[np.ndarra
 
 
 def _generated(stream: Stream, method: str, step: int, spec: Any) -> tf.data.Dataset:
-    """A data set of what one of the stream's generators yields."""
+    """Make a data set of the values that one of the stream's generators yields."""
 
     def generate() -> Iterator[Any]:
         try:
             yield from getattr(stream, method)(step)
         except Exception as error:
-            # TensorFlow turns the error into text: keep it for the loop to raise.
+            # TensorFlow turns the error into text: keep it, so that the loop can raise it.
             stream.error = error
             raise
 

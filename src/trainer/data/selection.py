@@ -1,4 +1,4 @@
-"""Which of a job's data is its test data."""
+"""The test data of a job, and notes on the data that it does not use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from trainer.data import files
 
 
 def test_paths(job: Job) -> tuple[str, ...]:
-    """Where the test data is: what `--test` says, else the test split among `--train`.
+    """Return the paths of the test data: those of `--test`, else of `--train`, which holds both.
 
     Raises:
         UserError: `--train` is given, but holds no test split.

@@ -13,11 +13,11 @@ from trainer.config import DataError
 from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
 from trainer.data.order import ExampleOrder
 
-# How many examples a streamed piece holds, so how far shuffling mixes: 256 runs of 64 records
-# from all over the data, 13 MB.
+# Examples of a streamed piece, within which they are shuffled: 256 runs of 64 records from all over
+# the data, 13 MB.
 PIECE_EXAMPLES = 16_384
 
-# Examples handed over at a time: enough that the hand-over (about 0.2 ms) does not count.
+# Examples handed over at a time: so many that the hand-over (about 0.2 ms) does not count.
 CHUNK_EXAMPLES = 4_096
 
 Chunk = tuple[np.ndarray, np.ndarray]
@@ -25,11 +25,11 @@ Chunk = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of the data one of several processes sees.
+    """The part of the data that one of several processes reads.
 
     Attributes:
-        index: 0 to count - 1.
-        count: How many processes there are.
+        index: The process's number, 0 to count - 1.
+        count: The number of processes.
         by: `file`: every count-th file is read, by this process alone, if there are enough files.
             `record`: of each global batch every process takes its own slice. `auto`: by file where
             each process gets as many examples as any other, so that all end an epoch at once; else
@@ -49,12 +49,12 @@ class Stream:
         tables: The data.
         batch_size: Examples in a batch, for one shard.
         training: Shuffled and endless, batches running on from epoch to epoch so that all are
-            full and each example is seen once an epoch; or one pass in order, ending with what
+            full and each example is used once an epoch; or one pass in order, ending with what
             is left.
-        shard: Which part is wanted.
-        seed: Of the order.
+        shard: The part that is wanted.
+        seed: The seed of the order.
         cache_mb: Data up to this size, in MiB, is read once and kept in memory.
-        piece_examples: How many examples are in memory at a time where it is not.
+        piece_examples: The number of examples in memory at a time where it is not.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class Stream:
         piece_examples: int = PIECE_EXAMPLES,
     ) -> None:
         process = f"process {shard.index} of {shard.count}"
-        # Examples in all of the data, of which a shard may have but a part.
+        # Examples in all of the data, of which a shard may have only a part.
         self.total = sum(map(len, tables))
         if shard.count > 1 and by_file(tables, shard):
             tables = tables[shard.index :: shard.count]
             shard = Shard()
         self.tables = list(tables)
-        # What went wrong while reading, where only TensorFlow could see it.
+        # An error of a reader that TensorFlow called, which would turn it into text.
         self.error: Exception | None = None
         self.batch_size = batch_size
         self.training = training
-        # Whether some rows of a training batch weigh nothing.
+        # True if some rows of a training batch weigh nothing.
         self.weighted = False
         self._shard = shard
         self._firsts = [0, *itertools.accumulate(map(len, self.tables))]
@@ -103,7 +103,7 @@ class Stream:
 
     @property
     def kind(self) -> str:
-        """`tfrecord`, `idx`, `npy` or `synthetic`."""
+        """The name of the tables' format, or `synthetic`."""
         return self.tables[0].kind
 
     @property
@@ -112,7 +112,7 @@ class Stream:
         return [line for table in self.tables for line in table.damage]
 
     def indices(self, step: int = 0) -> Iterator[np.ndarray]:
-        """Yield, for several batches at a time, which examples they hold.
+        """Yield the numbers of the examples of several batches at a time.
 
         Args:
             step: The batch to begin with.
@@ -153,7 +153,7 @@ class Stream:
             images, labels = self._read(self._order.blocks(epoch, piece))
             # Blocks are read in ascending order: find each example's place among them.
             rows = np.searchsorted(np.sort(ids), ids[skip:])
-            # What the last piece left over goes first; its rows stand behind this piece's.
+            # The rest of the last piece comes first; its rows stand behind this piece's.
             if rest[1].size:
                 rows = np.concatenate([np.arange(rest[1].size) + labels.size, rows])
                 images, labels = (
@@ -230,7 +230,7 @@ class Stream:
 
 
 def by_file(tables: Sequence[Table], shard: Shard) -> bool:
-    """Whether each process reads files of its own."""
+    """Return whether each process reads files of its own."""
     if shard.by == "auto":
         sizes = {sum(map(len, tables[i :: shard.count])) for i in range(shard.count)}
         return len(sizes) == 1

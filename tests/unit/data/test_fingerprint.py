@@ -90,7 +90,6 @@ def test_a_module_of_the_users_own_reads_what_it_likes(tmp_path):
     assert of("a name for the module", own_reader=True).text == "a name for the module"
 
 
-def test_too_many_files_of_a_module_are_not_waited_for(tmp_path, monkeypatch):
+def test_too_many_files_of_a_module_are_not_waited_for(tmp_path):
     folder = make(tmp_path / "many", **{f"{i}.jpg": b"x" for i in range(30)})
-    monkeypatch.setattr(module, "MOST_FILES", 20)
-    assert of(folder, own_reader=True).text == "more than 20 files"
+    assert of(folder, own_reader=True, most_files=20).text == "more than 20 files"

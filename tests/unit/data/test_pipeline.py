@@ -155,17 +155,16 @@ def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
             made.feed.take(1)
 
 
-def test_a_feed_does_not_wait_for_ever(dataset, path, monkeypatch):
-    from trainer.data import pipeline
+def test_a_feed_does_not_wait_for_ever(path, monkeypatch):
+    from trainer.data.pipeline import Feed, scale
 
     slow, gone = stream(path, **STREAMED), threading.Event()
     chunks = slow.chunks
     # As a network disk that has gone away: it answers when the test is over.
     monkeypatch.setattr(slow, "chunks", lambda step: (gone.wait(60) and c for c in chunks(step)))
-    monkeypatch.setattr(pipeline, "READ_SECONDS", 0.1)
-    made = dataset(slow)
+    feed = Feed(slow, step=0, batch=scale, read_seconds=0.1)
     with pytest.raises(RetryableError, match=r"--train: reading .* took more than"):
-        made.feed.take(1)
+        feed.take(1)
     gone.set()
 
 
@@ -179,11 +178,11 @@ def chunks(step):
     sys.stdin.read()
     yield None
 
-pipeline.READ_SECONDS = 0.1
 feed = pipeline.Feed(
     types.SimpleNamespace(batch_size=2, memory=None, weighted=False, chunks=chunks),
     step=0,
     batch=None,
+    read_seconds=0.1,
 )
 try:
     feed.take(1)

@@ -36,7 +36,7 @@ class BadExampleError(Exception):
 
 @dataclass(frozen=True)
 class RecordLayout:
-    """Where one record's pixels and label stand, and which of its bytes make it so.
+    """The places of pixels and label in a record, and the bytes that all records with them share.
 
     Attributes:
         template: The record's bytes, uint8 [length].
@@ -55,7 +55,7 @@ class RecordLayout:
     label_bytes: int
 
     def matches(self, rows: np.ndarray) -> np.ndarray:
-        """Which of `rows`, uint8 [n, length], have this layout: bool [n]."""
+        """Return which of `rows`, uint8 [n, length], have this layout: bool [n]."""
         same = np.ones(rows.shape[0], bool)
         for span in self.fixed:
             same &= (rows[:, span] == self.template[span]).all(axis=1)
@@ -188,7 +188,7 @@ class _Feature:
 
 
 def _features(raw: bytes) -> dict[str, _Feature]:
-    """The features of a message by name; of several with one name the last counts."""
+    """Return the features of a message by name; of several with one name the last counts."""
     found = {}
     for entries in _messages(raw, 0, len(raw), number=1):
         for entry in _messages(raw, *entries, number=1):
@@ -205,12 +205,12 @@ def _features(raw: bytes) -> dict[str, _Feature]:
 
 
 def _messages(raw: bytes, start: int, stop: int, *, number: int) -> list[tuple[int, int]]:
-    """The spans of the messages in one field; anything else there is passed over."""
+    """Return the spans of the messages in one field, without any other values there."""
     return [(a, b) for n, wire, a, b in fields(raw, start, stop) if (n, wire) == (number, BYTES)]
 
 
 def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> tuple[int, int]:
-    """The span of a feature's only value."""
+    """Return the span of a feature's only value."""
     found = features.get(name)
     if found is None or found.kind != kind:
         have = f"of type {found.kind}" if found else f"not among {sorted(features)}"
@@ -235,10 +235,10 @@ def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> t
 
 
 def _int64_feature(value: int) -> bytes:
-    """A `Feature` that holds one integer (packed, as proto3 has it)."""
+    """Return a `Feature` that holds one integer (packed, as in proto3)."""
     return field(3, field(1, to_varint(value)))
 
 
 def _entry(name: str, feature: bytes) -> bytes:
-    """One entry of the map `Features.feature`."""
+    """Return one entry of the map `Features.feature`."""
     return field(1, field(1, name.encode()) + field(2, feature))

@@ -16,17 +16,17 @@ MASK_DELTA = 0xA282EAD8
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC32C of `data`, rotated and offset: what a TFRecord stores, so that CRCs of CRCs hold."""
+    """Return the CRC32C of `data`, rotated and offset, as TFRecord files store it."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
 
 
 def masked_crcs(raw: bytes, starts: np.ndarray, length: int) -> np.ndarray:
-    """The masked CRC32C of each span `raw[start : start + length]`: uint32 [len(starts)]."""
+    """Return the masked CRC32C of each span `raw[start : start + length]`: uint32 [len(starts)]."""
     crc32c = google_crc32c.value
     values = [crc32c(raw[at : at + length]) for at in starts.tolist()]
     crc = np.array(values, np.uint32)
-    # Wraps around in 32 bits, as the format wants.
+    # The sum wraps around in 32 bits, as the format requires.
     return (crc >> 15 | crc << 17) + np.uint32(MASK_DELTA)
 
 
@@ -50,7 +50,7 @@ def frame(payloads: np.ndarray) -> np.ndarray:
 
 
 def header_length(header: bytes) -> int | None:
-    """The length that a record's first 12 bytes announce, or None if their checksum is wrong."""
+    """Return the length that a 12-byte header announces, or None if its checksum is wrong."""
     if len(header) < HEADER:
         return None
     length, crc = struct.unpack_from("<QI", header)
@@ -58,15 +58,15 @@ def header_length(header: bytes) -> int | None:
 
 
 def is_tfrecord(head: bytes) -> bool:
-    """Whether a file that begins with `head` (12 bytes or more) is an uncompressed TFRecord."""
+    """Return whether a file that begins with `head`, 12 bytes or more, is an unpacked TFRecord."""
     return header_length(head) is not None
 
 
 def find_header(raw: bytes, *, longest: int) -> int | None:
-    """Where the first record of 1 to `longest` bytes begins in `raw`, told by its checksum."""
+    """Return where the first record of 1 to `longest` bytes begins in `raw`, by its checksum."""
     if len(raw) < HEADER:
         return None
-    # What the length would be if a record began at each byte.
+    # The lengths that records would have if one began at each byte.
     lengths = np.ndarray((len(raw) - HEADER + 1,), "<u8", raw, strides=(1,))
     for at in np.flatnonzero((lengths > 0) & (lengths <= longest)).tolist():
         if header_length(raw[at : at + HEADER]) is not None:

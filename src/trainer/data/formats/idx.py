@@ -17,7 +17,13 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.reader import FileReader, UnpackedFile, open_unpacked, read_head
+from trainer.data.formats.reader import (
+    SPOOL_BYTES,
+    FileReader,
+    UnpackedFile,
+    open_unpacked,
+    read_head,
+)
 from trainer.data.formats.table import (
     IMAGE_BYTES,
     IMAGE_SHAPE,
@@ -32,12 +38,12 @@ if TYPE_CHECKING:
 UINT8 = 8
 TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 
-# That of images: type and rank, then three dimensions.
+# Bytes of the header of images: type and rank, then three dimensions.
 LONGEST_HEADER = 4 + 4 * 3
 
 
 def dimensions(head: bytes) -> tuple[int, ...] | None:
-    """The dimensions that the header announces, or None if `head` begins no uint8 IDX file."""
+    """Return the dimensions of a uint8 IDX file that begins with `head`, or None if it is none."""
     if len(head) < 8 or head[:3] != b"\0\0\x08" or head[3] not in (1, 3):
         return None
     rank = head[3]
@@ -47,7 +53,7 @@ def dimensions(head: bytes) -> tuple[int, ...] | None:
 
 
 def described(head: bytes) -> str | None:
-    """Return type and dimensions of an IDX file of any kind, or None if `head` begins none."""
+    """Return type and dimensions of any IDX file that begins with `head`, or None if it is none."""
     kind = TYPES.get(head[2]) if head[:2] == b"\0\0" and len(head) > 4 else None
     if kind is None or not 0 < head[3] <= (len(head) - 4) // 4:
         return None
@@ -55,7 +61,7 @@ def described(head: bytes) -> str | None:
 
 
 def pack(array: np.ndarray) -> bytes:
-    """The IDX file that holds `array`, uint8."""
+    """Return the IDX file that holds `array`, uint8."""
     header = bytes((0, 0, UINT8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
     return header + array.tobytes()
 
@@ -63,9 +69,14 @@ def pack(array: np.ndarray) -> bytes:
 class IdxTable:
     """The images of one IDX file with the labels of another.
 
-    Attributes:
+    Args:
         images: The file of images.
-        offset: Where the first one begins.
+        labels: The file of labels.
+        in_memory: See `UnpackedFile`.
+
+    Attributes:
+        images: The opened file of images.
+        offset: The place of the first one, in bytes.
         labels: uint8 [n].
 
     Raises:
@@ -76,12 +87,12 @@ class IdxTable:
     kind = "idx"
     offset = LONGEST_HEADER
 
-    def __init__(self, images: Path, labels: Path) -> None:
+    def __init__(self, images: Path, labels: Path, *, in_memory: int = SPOOL_BYTES) -> None:
         self.name = f"{images} with {labels.name}"
         self.damage: list[str] = []
-        self.images, shape = _open(images)
+        self.images, shape = _open(images, in_memory)
         check_image_shape(shape[1:], where=str(images))
-        file, counts = _open(labels)
+        file, counts = _open(labels, in_memory)
         if counts != shape[:1]:
             size = "×".join(map(str, counts))
             raise DataError(
@@ -100,9 +111,9 @@ class IdxTable:
         return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
 
 
-def _open(path: Path) -> tuple[FileReader | UnpackedFile, tuple[int, ...]]:
+def _open(path: Path, in_memory: int) -> tuple[FileReader | UnpackedFile, tuple[int, ...]]:
     """Open an IDX file and read its dimensions, having checked the length of its body."""
-    file = open_unpacked(path)
+    file = open_unpacked(path, in_memory=in_memory)
     shape = dimensions(file.read(0, min(LONGEST_HEADER, file.size)))
     if shape is None:
         raise DataError(

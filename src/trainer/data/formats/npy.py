@@ -115,7 +115,7 @@ class NpyTable:
 
     Attributes:
         images: The file of images.
-        offset: Where the first one begins.
+        offset: The place of the first one, in bytes.
         labels: uint8 [n].
 
     Raises:
@@ -161,7 +161,7 @@ class NpyTable:
 
 
 class NpyFormat(Format):
-    """Files of NumPy's own: images and labels apart."""
+    """NumPy's own files: images and labels apart."""
 
     name = "npy"
     title = "npy"

@@ -13,7 +13,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 class WireError(Exception):
-    """The bytes are no message."""
+    """Bytes that are no protobuf message."""
 
 
 def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
@@ -41,7 +41,7 @@ def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]
 
 
 def varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
-    """The number that starts at `at`, and the offset behind it."""
+    """Return the number that starts at `at`, and the offset behind it."""
     value = shift = 0
     while at < len(raw) and shift < 70:
         byte = raw[at]
@@ -54,20 +54,20 @@ def varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
 
 
 def pick(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) -> bytes:
-    """Read some fields of a message, and pass over the rest without having it in memory.
+    """Read some fields of a message, and skip the rest without reading it into memory.
 
     Args:
-        file: At the message's begin.
-        size: Of the message.
-        wanted: The fields that are messages or texts, each with those wanted in it, or None for
-            all of it.
-        most: Bytes of one that is read as a whole.
+        file: A file at the beginning of the message.
+        size: The message's length in bytes.
+        wanted: The numbers of fields that are messages or texts, each with the fields wanted in
+            it, or None for all of it.
+        most: The most bytes of a field that is read as a whole.
 
     Returns:
-        A message that has these alone.
+        A message of these fields alone.
 
     Raises:
-        WireError: It is no message, or a field is larger than that.
+        WireError: It is no message, or a field is larger than `most`.
     """
     out = bytearray()
     while size > 0:
@@ -95,7 +95,7 @@ def pick(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) ->
 
 
 def _read_varint(file: IO[bytes]) -> tuple[int, int]:
-    """The number that comes next, and how many bytes it takes."""
+    """Return the next number of a file, and how many bytes it takes."""
     raw = bytearray()
     while len(raw) < 10 and (byte := file.read(1)):
         raw += byte
@@ -105,7 +105,7 @@ def _read_varint(file: IO[bytes]) -> tuple[int, int]:
 
 
 def to_varint(value: int) -> bytes:
-    """A number of 0 or more as its varint."""
+    """Return a number of 0 or more as a varint."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -115,5 +115,5 @@ def to_varint(value: int) -> bytes:
 
 
 def field(number: int, body: bytes) -> bytes:
-    """One length-delimited field."""
+    """Return one length-delimited field."""
     return to_varint(number << 3 | BYTES) + to_varint(len(body)) + body

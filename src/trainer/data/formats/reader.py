@@ -1,4 +1,4 @@
-"""Files read at any place, by any thread, however many there are."""
+"""Files that any thread may read at any place, more of them than a process may hold open."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from trainer.config import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
 
-# A data set may have more files than a process may open (often 1024): the last ones stay open.
+# A data set may have more files than a process may open (often 1024): the last used stay open.
 OPEN_FILES = 128
 
-# A gzipped file cannot be read from the middle: it is unpacked into memory, beyond this to disk.
+# A gzipped file cannot be read from the middle: it is unpacked into memory, beyond so many bytes to
+# disk.
 SPOOL_BYTES = 256 << 20
 
 
@@ -29,7 +30,7 @@ class FileReader:
 
     Attributes:
         path: The file.
-        size: Its length in bytes when first seen.
+        size: Its length in bytes when it was first opened.
 
     Raises:
         OSError: It is not there or cannot be read.
@@ -44,12 +45,12 @@ class FileReader:
         self.size = os.fstat(self._open().number).st_size
 
     def read(self, offset: int, size: int) -> bytes:
-        """The `size` bytes at `offset`.
+        """Return the `size` bytes at `offset`.
 
         Raises:
             DataError: The file has fewer.
         """
-        # Held here, a handle outlives its being given up by another thread.
+        # Keep a reference: another thread may evict this handle while we read.
         handle = self._handle or self._open()
         raw = os.pread(handle.number, size, offset)
         if len(raw) < size:
@@ -72,16 +73,20 @@ class FileReader:
 
 
 class UnpackedFile:
-    """A gzipped file, unpacked on opening; read like a `Reader`.
+    """A gzipped file, unpacked on opening and read like a `FileReader`.
+
+    Args:
+        path: The file.
+        in_memory: The most bytes to keep in memory; of more, all are kept on disk.
 
     Raises:
         DataError: The gzip stream is damaged or cut short.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, in_memory: int = SPOOL_BYTES) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+        self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115
         try:
             with gzip.open(path) as packed:
                 shutil.copyfileobj(packed, self._file, 1 << 20)
@@ -94,13 +99,13 @@ class UnpackedFile:
         self.size = self._file.tell()
 
     def read(self, offset: int, size: int) -> bytes:
-        """The `size` bytes at `offset`."""
+        """Return the `size` bytes at `offset`."""
         with self._lock:
             self._file.seek(offset)
             return self._file.read(size)
 
 
-def open_unpacked(path: Path) -> FileReader | UnpackedFile:
+def open_unpacked(path: Path, *, in_memory: int = SPOOL_BYTES) -> FileReader | UnpackedFile:
     """Open a file for reading at any place, unpacked first if it is gzipped.
 
     Raises:
@@ -108,7 +113,7 @@ def open_unpacked(path: Path) -> FileReader | UnpackedFile:
     """
     with path.open("rb") as file:
         packed = file.read(2) == GZIP_MAGIC
-    return UnpackedFile(path) if packed else FileReader(path)
+    return UnpackedFile(path, in_memory=in_memory) if packed else FileReader(path)
 
 
 def read_head(path: Path, size: int) -> bytes:
@@ -127,7 +132,7 @@ def read_head(path: Path, size: int) -> bytes:
 
 
 class _Handle:
-    """A file descriptor, closed when the last who uses it lets go."""
+    """A file descriptor, closed when nothing refers to it any more."""
 
     def __init__(self, path: Path) -> None:
         self.number = -1

@@ -1,4 +1,4 @@
-"""What every kind of data file looks like to the input pipeline: a table of labelled images."""
+"""The table of labelled images, as which the input pipeline reads files of every format."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Table(Protocol):
     """Labelled images that can be read in any order of blocks.
 
     Attributes:
-        kind: `tfrecord`, `idx`, `npy` or `synthetic`.
-        name: What a person calls it: the file, or the pair of files.
+        kind: The name of its format in `registry.FORMATS`, or `synthetic`.
+        name: The file, or the pair of files, for messages.
         damage: A line for each damaged record that is left out of the count and never read.
     """
 
@@ -31,7 +31,7 @@ class Table(Protocol):
     damage: list[str]
 
     def __len__(self) -> int:
-        """The number of examples that can be read."""
+        """Return the number of examples that can be read."""
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Read examples `start` to `stop`.
@@ -63,8 +63,8 @@ def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.n
 
     Args:
         labels: Integers [n].
-        where: The file, for the message.
-        numbers: Each record's number in the file, for the message.
+        where: The file, for errors.
+        numbers: Each record's number in the file, for errors.
 
     Raises:
         DataError: A label is not one of the ten classes.

@@ -49,10 +49,10 @@ class TFRecordTable:
     Attributes:
         damage: What is wrong with each record left out, a line each.
         path: The file.
-        numbers: Of the records that are not left out: int64 [n]. Not there, as the next two, where
-            all records have one length.
-        offsets: Where they begin.
-        lengths: Of their data.
+        numbers: The numbers of the records that are not left out: int64 [n]. It does not exist, nor
+            do the next two, where all records have one length.
+        offsets: The places where they begin, in bytes.
+        lengths: The lengths of their data, in bytes.
 
     Raises:
         DataError: Framing or checksum is wrong: file, record and offset are named.
@@ -121,7 +121,7 @@ class TFRecordTable:
         return self._decode(rows[:, HEADER:-FOOTER], np.arange(start, stop))
 
     def _decode(self, payloads: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images and checked labels of messages of one length; `numbers` are for the errors."""
+        """Return images and checked labels of messages of one length; `numbers` are for errors."""
         try:
             images, labels = example.decode(payloads, layouts=self._layouts)
         except example.BadExampleError as error:
@@ -134,9 +134,9 @@ class TFRecordTable:
         return images.reshape(-1, *IMAGE_SHAPE), checked
 
     def _is_uniform(self) -> bool:
-        """Whether all records have one length, judged by up to 17 of them spread over the file.
+        """Return whether all records have one length, judged by up to 17 spread over the file.
 
-        Sets the stride. A later record that breaks it is found when it is read, by its header.
+        Sets the stride. A record of another length is found by its header when it is read.
         """
         header = self._reader.read(0, min(HEADER, self._size))
         length = header_length(header)
@@ -177,11 +177,11 @@ class TFRecordTable:
                 file.seek(offset)
 
     def _next_record(self, offset: int, length: int) -> int:
-        """Where the record after the one at `offset` begins, if that one's header is damaged.
+        """Return where the next record begins after one whose header is damaged.
 
         Args:
-            offset: Of the damaged record.
-            length: Of the record before it, 0 if there is none.
+            offset: The place of the damaged record.
+            length: The length of the record before it, 0 if there is none.
         """
         end, at = self._size, offset + 1
         while at < self._size:
@@ -191,7 +191,7 @@ class TFRecordTable:
                 break
             # A header may reach from one part into the next.
             at += max(1, len(raw) - HEADER + 1)
-        # Several damaged in a row are told one by one where they can be told apart.
+        # Report several damaged in a row one by one, where their number can be known.
         stride = HEADER + length + FOOTER
         return offset + stride if length and (end - offset) % stride == 0 else end
 
@@ -204,7 +204,7 @@ class TFRecordTable:
 
 
 def _stored(records: np.ndarray) -> np.ndarray:
-    """The checksums at the end of framed records, uint8 [n, length]: uint32 [n]."""
+    """Return the checksums at the end of framed records, uint8 [n, length]: uint32 [n]."""
     return np.ascontiguousarray(records[:, -FOOTER:]).view("<u4")[:, 0]
 
 

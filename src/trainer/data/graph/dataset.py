@@ -24,7 +24,7 @@ from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
 TABLES_AT_ONCE = 16
 
 
-# There is nothing here for AutoGraph to convert; to look for it takes longer than the rest.
+# AutoGraph has nothing to convert here, and looking for it takes longer than all the rest.
 @tf.autograph.experimental.do_not_convert
 def graph_dataset(
     tables: Sequence[Table],
@@ -40,8 +40,8 @@ def graph_dataset(
 ) -> ExampleDataset:
     """Make batches that TensorFlow reads without Python.
 
-    It may be called within a `tf.function`, as `create_per_worker_dataset` does; tell that not to
-    use AutoGraph.
+    It may be called within a `tf.function`, as `create_per_worker_dataset` does; make that with
+    `autograph=False`.
 
     Args:
         tables: The data.
@@ -49,13 +49,13 @@ def graph_dataset(
         training: Shuffled, differently in each epoch and shard, and endless, batches running on
             from epoch to epoch so that all are full; or one pass in order, ending with what is
             left.
-        shard_index: Which part is wanted, 0 to `shard_count` - 1: a number or an integer scalar,
+        shard_index: The number of the part, 0 to `shard_count` - 1: a number or an integer scalar,
             such as a worker's index, which is known only where the graph runs.
-        shard_count: Of how many parts.
+        shard_count: The number of parts.
         shard_by: For training as `Shard.by`; an evaluation is always by record.
-        seed: Of the order: a number or an integer scalar.
+        seed: The seed of the order: a number or an integer scalar.
         cache_mb: For training, a part of up to this size, in MiB, is read once and kept in memory.
-        piece_examples: How many examples are shuffled at a time where it is not.
+        piece_examples: The number of examples that are shuffled at a time where it is not.
 
     Returns:
         Elements as of `pipeline.dataset`. Its `stream` is a `TableSet`, and it has no feed.
@@ -72,7 +72,7 @@ def graph_dataset(
         )
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
     every = (shard_count, 1) if files else (1, shard_count)
-    # The largest part: what is in memory must fit whichever this is.
+    # The size of the largest part, because each part must fit into memory.
     most = max(sum(map(len, tables[i :: every[0]])) for i in range(every[0]))
     most = -(-most // every[1])
     # Read and put together on the host: a GPU gets batches.
@@ -100,11 +100,11 @@ class TableSet:
     """Tables that a graph reads: their kind, their counts and what is wrong with them.
 
     Args:
-        tables: All of the data, whatever this process's part of it.
+        tables: All of the data, of which a process may read only a part.
 
     Attributes:
         tables: The same.
-        total: How many examples they hold.
+        total: The number of examples they hold.
     """
 
     def __init__(self, tables: Sequence[Table]) -> None:
@@ -113,7 +113,7 @@ class TableSet:
 
     @property
     def kind(self) -> str:
-        """`tfrecord`, `idx`, `npy` or `synthetic`."""
+        """The name of the tables' format, or `synthetic`."""
         return self.tables[0].kind
 
     @property
@@ -123,10 +123,10 @@ class TableSet:
 
     @functools.cached_property
     def error(self) -> DataError | None:
-        """What is wrong with the data, found by reading all of it; None if nothing is.
+        """The error that reading all of the data meets, or None.
 
-        TensorFlow says `corrupted record at 99804`, but not in which file. To be asked only when
-        reading has failed: it takes as long as reading does.
+        TensorFlow says `corrupted record at 99804`, but not in which file. Use it only after
+        reading has failed, as it takes as long as reading does.
         """
         try:
             for table in self.tables:
@@ -159,7 +159,7 @@ class _Order:
 
 
 def _checked(index: Any, count: int) -> tf.Tensor:
-    """The index of a part, int64; of one that is not there, nothing would be read for ever."""
+    """Return the index of a part, int64; fail if there is no such part, as it would be empty."""
     index = tf.cast(index, tf.int64)
     right = tf.logical_and(index >= 0, index < count)
     check = tf.debugging.Assert(right, ["no such part:", index, "of", count])

@@ -21,7 +21,7 @@ Decode = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]
 
 @dataclass(frozen=True)
 class GraphRecords:
-    """How a graph reads the records of some tables, and makes examples of them.
+    """Operations by which a graph reads the records of some tables, and makes examples of them.
 
     Attributes:
         read: `read(table, pick)` gives a data set of records with their numbers in the table.
@@ -33,14 +33,14 @@ class GraphRecords:
 
 
 class TableConstants:
-    """What Python learned of some tables on opening, as constants of a graph.
+    """Facts that Python learned of some tables on opening, as constants of a graph.
 
     Args:
         tables: All of one format; none is empty.
 
     Attributes:
-        names: What people call each table: string [tables].
-        counts: Their records: int64 [tables].
+        names: The names of the tables, for errors: string [tables].
+        counts: The numbers of their records: int64 [tables].
         firsts: The number of their first record through all tables: int64 [tables].
     """
 

@@ -20,7 +20,7 @@ BUSY = (429, 500, 502, 503, 504)
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadLimits:
-    """What bounds a download.
+    """Times and sizes that bound a download.
 
     Attributes:
         timeout: Seconds without a byte after which a mirror is given up.
@@ -39,11 +39,11 @@ DEFAULTS = DownloadLimits()
 
 
 class MirrorError(Exception):
-    """A mirror did not give a file; the reason, as half a line."""
+    """A mirror did not give a file; the text is the reason, in half a line."""
 
 
 class StartOverError(MirrorError):
-    """A reason that may lie in the bytes of an earlier download: the mirror is asked once more."""
+    """A failure that the bytes of an earlier download may have caused: worth a second try."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ CHUNK = 48  # examples rendered at once: larger canvases cost page faults at eac
 
 
 def draw(count: int, *, seed: int, start: int = 0) -> tuple[Bytes, Bytes]:
-    """Draws examples `start` to `start + count` of the endless row that `seed` names.
+    """Draw examples `start` to `start + count` of the endless row that `seed` names.
 
     An example depends only on the seed and its place in the row, so parts may be
     drawn apart. Counted from a block's start, every ten hold each digit once, so that
@@ -84,7 +84,7 @@ def _draw_block(seed: int, block: int, rows: slice) -> tuple[Bytes, Bytes]:
 
 
 def _labels(rng: np.random.Generator, block: int) -> NDArray[np.intp]:
-    """Gives a block's labels, each ten of them shuffled; the blocks share out the rest."""
+    """Return a block's labels, each ten of them shuffled; the blocks share out the rest."""
     tens, rest = divmod(BLOCK, 10)
     full = rng.permuted(np.tile(np.arange(10), (tens, 1)), axis=1)
     last = rng.permutation((block * rest + np.arange(rest)) % 10)
@@ -92,7 +92,7 @@ def _labels(rng: np.random.Generator, block: int) -> NDArray[np.intp]:
 
 
 def _curves(glyph: NDArray[np.intp], jitter: Floats) -> Floats:
-    """Gives each example's curve points [n, POINTS, 2] with its controls moved a little."""
+    """Return each example's curve points [n, POINTS, 2] with its controls moved a little."""
     curves = np.empty((len(glyph), POINTS, 2), np.float32)
     for kind in np.unique(glyph):
         of = glyph == kind
@@ -101,7 +101,7 @@ def _curves(glyph: NDArray[np.intp], jitter: Floats) -> Floats:
 
 
 def _bend(curves: Floats, waves: Floats) -> Floats:
-    """Moves points [n, POINTS, 2] by two waves of random course, phase and strength."""
+    """Move points [n, POINTS, 2] by two waves of random course, phase and strength."""
     x, y = curves[:, None, :, 0], curves[:, None, :, 1]
     bent = curves.copy()
     for axis in range(2):
@@ -112,7 +112,7 @@ def _bend(curves: Floats, waves: Floats) -> Floats:
 
 
 def _place(curves: Floats, normal: Floats, ink: Floats) -> Floats:
-    """Leans, turns, sizes and centres curves; returns pixels [n, POINTS, 2]."""
+    """Lean, turn, size and centre curves; return pixels [n, POINTS, 2]."""
     lean, turn, width, size, right, down = (normal[:, k, None] for k in range(6))
     x, y = curves[..., 0] - 0.5, curves[..., 1] - 0.5
     x = x * (0.85 * np.exp(0.18 * width)) - (0.15 + 0.19 * lean) * y
@@ -130,13 +130,13 @@ def _place(curves: Floats, normal: Floats, ink: Floats) -> Floats:
 
 
 def _lengths(curves: Floats) -> Floats:
-    """Gives the distances [n, POINTS - 1] from each point to the next."""
+    """Return the distances [n, POINTS - 1] from each point to the next."""
     steps = np.diff(curves, axis=1)
     return np.sqrt(steps[..., 0] ** 2 + steps[..., 1] ** 2)
 
 
 def _pen(curves: Floats, ink: Floats, width: Floats) -> Bytes:
-    """Draws curves in pixels [n, POINTS, 2] as images uint8 [n, 28, 28]."""
+    """Draw curves in pixels [n, POINTS, 2] as images uint8 [n, 28, 28]."""
     count, side = len(curves), SIZE + 2 * REACH
     middles = (curves[:, 1:] + curves[:, :-1]) * 0.5 + REACH
     corner = middles.astype(np.int32)
@@ -158,7 +158,7 @@ def _pen(curves: Floats, ink: Floats, width: Floats) -> Bytes:
 
 
 def _blur(canvas: Floats, axis: int) -> Floats:
-    """Blurs along an axis, which loses REACH at each end; a line's ridge comes out as 1."""
+    """Blur along an axis, which loses REACH at each end; a line's ridge comes out as 1."""
     taps = np.exp(-0.5 * (np.arange(REACH + 1) / SIGMA) ** 2)
     taps /= np.sqrt(2 * taps.sum() - 1)
     moved = np.moveaxis(canvas, axis, 0)

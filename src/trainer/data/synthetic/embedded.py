@@ -1,4 +1,4 @@
-"""The data set that needs no file and no network: synthetic digits as a table."""
+"""The synthetic digits as a table, which needs neither a file nor a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How people write the ten digits: a few skeletons of each, as points and smooth curves."""
+"""Skeletons of the ten digits as people write them, a few of each: points and smooth curves."""
 
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ class Glyphs(NamedTuple):
 
 
 def _spline(count: int, closed: bool, points: int) -> NDArray[np.float64]:
-    """Gives the weights [points, count] of a smooth curve through `count` control points.
+    """Return the weights [points, count] of a smooth curve through `count` control points.
 
     The cubic of E. Catmull and R. Rom, "A class of local interpolating splines" (1974),
     with tension 1/2 and the points evenly spaced in its parameter.
@@ -79,7 +79,7 @@ def _spline(count: int, closed: bool, points: int) -> NDArray[np.float64]:
 
 
 def _glyphs(skeletons: str) -> Glyphs:
-    """Turns the skeletons into arrays; each part between two control points gets as many points."""
+    """Turn the skeletons into arrays; each part between two control points gets as many points."""
     lines = [line.split(" ", 1) for line in skeletons.strip().splitlines()]
     digits, texts = zip(*lines, strict=True)
     names = [list(dict.fromkeys(text.replace("|", "").split())) for text in texts]

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
-from trainer.data.formats import reader
 from trainer.data.formats.idx import IdxTable, dimensions, pack
 from trainer.data.formats.table import BLOCK
 
@@ -204,10 +203,9 @@ def test_a_file_that_becomes_shorter_is_told(tmp_path):
 @pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize("squeeze", [bytes, gzip.compress], ids=["plain", "gz"])
 @pytest.mark.parametrize("spool", [1, 1 << 30], ids=["disk", "memory"])
-def test_threads_may_share_a_table(tmp_path, squeeze, spool, monkeypatch):
-    monkeypatch.setattr(reader, "SPOOL_BYTES", spool)
+def test_threads_may_share_a_table(tmp_path, squeeze, spool):
     images, labels = digits(20 * BLOCK)
-    table = IdxTable(*put(tmp_path, squeeze(pack(images)), labels))
+    table = IdxTable(*put(tmp_path, squeeze(pack(images)), labels), in_memory=spool)
 
     def read(block):
         at = slice(block * BLOCK, (block + 1) * BLOCK)
