@@ -48,13 +48,13 @@ def test_the_first_cause_is_in_the_failure_file_of_every_host(hosts, tfrecords, 
         net.start(i, SAGEMAKER, env=sagemaker(tmp_path, name, data, **switch))
         for i, (name, data) in enumerate(zip(net.names, (tfrecords, damaged), strict=True))
     ]
-    told = []
+    files = []
     for name, each in zip(net.names, running, strict=True):
         assert each.wait(120) == 2, each.text()
-        told.append((tmp_path / name / "output/failure").read_text())
-    assert told[0] == told[1]
-    assert victim.name in told[0].splitlines()[0]
-    assert told[0].splitlines()[-1] == "host host-2, rank 1"
+        files.append((tmp_path / name / "output/failure").read_text())
+    assert files[0] == files[1]
+    assert victim.name in files[0].splitlines()[0]
+    assert files[0].splitlines()[-1] == "host host-2, rank 1"
 
 
 @pytest.mark.parametrize("distribution", ["none", "mirrored"])

@@ -57,7 +57,7 @@ import json, os, pathlib, sys
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 folders = list(pathlib.Path(os.environ["TMPDIR"]).glob("trainer-mpi-*"))
-seen = {
+found = {
     "rank": world.rank,
     "size": world.size,
     "sum": world.allreduce(world.rank + 1),
@@ -71,7 +71,7 @@ seen = {
     "open": [p.name for f in folders for p in [f, *f.glob("*")]
              if p.suffix != ".pub" and p.stat().st_mode & 0o077],
 }
-pathlib.Path(os.environ["SM_MODEL_DIR"], f"rank-{world.rank}.json").write_text(json.dumps(seen))
+pathlib.Path(os.environ["SM_MODEL_DIR"], f"rank-{world.rank}.json").write_text(json.dumps(found))
 print("rank", world.rank, "of", world.size, "done")
 """
 FAILING = """
@@ -103,8 +103,8 @@ import horovod.tensorflow as hvd
 import tensorflow as tf
 hvd.init()
 mean = hvd.allreduce(tf.constant(float(hvd.rank())), name="rank").numpy()
-told = [hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), float(mean)]
-pathlib.Path(os.environ["SM_MODEL_DIR"], f"rank-{hvd.rank()}.json").write_text(json.dumps(told))
+found = [hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), float(mean)]
+pathlib.Path(os.environ["SM_MODEL_DIR"], f"rank-{hvd.rank()}.json").write_text(json.dumps(found))
 """
 
 
@@ -181,25 +181,25 @@ def test_two_hosts_with_two_processes_each_are_one_world(cluster):
     # The toolkit's own runners take half a minute more to end.
     assert time.monotonic() - start < 30
 
-    told = [json.loads(text) for text in job.written("rank-*.json")]
-    assert [(each["rank"], each["size"], each["sum"]) for each in told] == [
+    ranks = [json.loads(text) for text in job.written("rank-*.json")]
+    assert [(each["rank"], each["size"], each["sum"]) for each in ranks] == [
         (rank, 4, 10) for rank in range(4)
     ]
     names = ["host-1", "host-1", "host-2", "host-2"]
-    assert [each["host"] for each in told] == names
+    assert [each["host"] for each in ranks] == names
     # The hosts share one name of their own, as containers may; the toolkit's library mends it.
-    assert [each["name"] for each in told] == names
-    assert {each["local"] for each in told} == {2}
-    assert {each["secret"] for each in told} == {"hidden-token-1"}
-    assert {each["debug"] for each in told} == {"WARN"}
-    assert all(each["argv"] == ["--text", "two words; $(touch x)"] for each in told)
+    assert [each["name"] for each in ranks] == names
+    assert {each["local"] for each in ranks} == {2}
+    assert {each["secret"] for each in ranks} == {"hidden-token-1"}
+    assert {each["debug"] for each in ranks} == {"WARN"}
+    assert all(each["argv"] == ["--text", "two words; $(touch x)"] for each in ranks)
     assert "rank 3 of 4 done" in log
     assert "[1,3]<stdout>:rank 3 of 4 done" in running[0].text()
     assert "hidden-token-1" not in log
 
     # Each host has but the private key that it made, and nobody else may read it.
-    assert [each["keys"] for each in told] == [["user"], ["user"], ["host"], ["host"]]
-    assert not [each["open"] for each in told if each["open"]]
+    assert [each["keys"] for each in ranks] == [["user"], ["user"], ["host"], ["host"]]
+    assert not [each["open"] for each in ranks if each["open"]]
     for base in job.bases:
         assert not list((base / "tmp").glob("trainer-mpi-*"))
         assert not (base / "output/failure").exists()
@@ -220,13 +220,13 @@ def test_a_failing_rank_ends_all_hosts_and_tells_each_of_them_why(cluster):
         assert place == "host host-2, rank 3"
 
 
-@pytest.mark.parametrize("told", [(0, 1), (0,), (1,)], ids=["both", "the first", "the second"])
-def test_a_stop_leaves_every_process_time_to_save(cluster, told):
+@pytest.mark.parametrize("stopped", [(0, 1), (0,), (1,)], ids=["both", "the first", "the second"])
+def test_a_stop_leaves_every_process_time_to_save(cluster, stopped):
     job = cluster(2, STOPPED)
     running = [job.start(host) for host in (0, 1)]
     for _ in range(4):
         running[0].line("ready", 60)
-    for host in told:
+    for host in stopped:
         running[host].send_signal(signal.SIGTERM)
     codes = [process.wait(30) for process in running]
     assert codes == [0, 0], running[0].text() + running[1].text()
@@ -257,9 +257,9 @@ def test_one_host_needs_no_ssh(cluster):
     job = cluster(1, RANKS, sagemaker_mpi_num_of_processes_per_host="3")
     process = job.start(0, without=("ssh", "ssh-keygen", "/usr/sbin/sshd"))
     assert process.wait(60) == 0, process.text()
-    told = [json.loads(text) for text in job.written("rank-*.json")]
-    assert [each["size"] for each in told] == [3, 3, 3]
-    assert [each["keys"] for each in told] == [[], [], []]
+    ranks = [json.loads(text) for text in job.written("rank-*.json")]
+    assert [each["size"] for each in ranks] == [3, 3, 3]
+    assert [each["keys"] for each in ranks] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -343,5 +343,5 @@ def test_horovod_finds_its_ranks_by_mpi(cluster):
     running = [job.start(host) for host in (0, 1)]
     codes = [process.wait(120) for process in running]
     assert codes == [0, 0], running[0].text() + running[1].text()
-    told = [json.loads(text) for text in job.written("rank-*.json")]
-    assert told == [[rank, 4, rank % 2, 2, 1.5] for rank in range(4)]
+    ranks = [json.loads(text) for text in job.written("rank-*.json")]
+    assert ranks == [[rank, 4, rank % 2, 2, 1.5] for rank in range(4)]

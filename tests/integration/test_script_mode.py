@@ -30,15 +30,15 @@ from pathlib import Path
 from trainer.launch import failure_file as failure
 from trainer.launch.supervise.api import run_supervised
 from trainer.sagemaker.script_mode import prepare
-told = json.loads(sys.argv[1])
+given = json.loads(sys.argv[1])
 command = prepare(
-    program=told["program"], submit_directory=told["place"], code_dir=Path(told["code"]),
-    hyperparameters=told["hyperparameters"], env=dict(os.environ),
+    program=given["program"], submit_directory=given["place"], code_dir=Path(given["code"]),
+    hyperparameters=given["hyperparameters"], env=dict(os.environ),
 )
 outcome = run_supervised([command], grace=30, prefix=False)
 if outcome.code:
     reason = failure.reason_from(outcome)
-    failure.write(Path(told["failure"]), reason=reason, host="algo-1", process=None)
+    failure.write(Path(given["failure"]), reason=reason, host="algo-1", process=None)
 sys.exit(outcome.code)
 """
 
@@ -118,7 +118,7 @@ def test_what_s3_does_not_have_is_told_in_one_line(s3, tmp_path, capfd):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        for place, at, told in [
+        for place, at, problem in [
             ("s3://bucket/missing.tar.gz", address, "cannot be fetched: NoSuchKey: "),
             ("s3://nothing/x.tar.gz", address, "cannot be fetched: NoSuchBucket: "),
             ("s3://bucket/no.tar.gz", address, "not a whole tar file"),
@@ -126,7 +126,7 @@ def test_what_s3_does_not_have_is_told_in_one_line(s3, tmp_path, capfd):
         ]:
             # Nobody may listen for a while only.
             kind = StorageError if at == nobody else UserError
-            with pytest.raises(kind, match=told) as caught:
+            with pytest.raises(kind, match=problem) as caught:
                 prepare(
                     program="train.py",
                     submit_directory=place,
@@ -168,7 +168,7 @@ class Driven:
 
     def __init__(self, folder: Path, program: str, place: Path | str, env=None, **hyperparameters):
         self.failure = folder / "output" / "failure"
-        told = {
+        given = {
             "program": program,
             "place": str(place),
             "code": str(folder / "code"),
@@ -176,7 +176,7 @@ class Driven:
             "failure": str(self.failure),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, json.dumps(told)],
+            [sys.executable, "-c", DRIVER, json.dumps(given)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,

@@ -297,7 +297,7 @@ signal.signal(signal.SIGUSR2, lambda *_: os.write(writing, b"x"))
         run.signal(signal.SIGUSR2)
         assert select.select([fd], [], [], DEADLINE)[0]
         os.close(fd)
-        # By the second answer, the news that came before the first has been seen to.
+        # By the second answer, the message that came before the first has been handled.
         for _ in range(2):
             run.signal(signal.SIGUSR1)
             run.line("got SIGUSR1")
@@ -386,16 +386,16 @@ for i in range(5000):
         assert run.end()["code"] == 0
     lines = run.text.decode().splitlines()
     assert len(lines) == 4 * 5000
-    seen = {(name, fd): [] for name in names for fd in (0, 1)}
+    numbers = {(name, fd): [] for name in names for fd in (0, 1)}
     for line in lines:
         match = re.fullmatch(r"\[rank (\d)\] (\w) (\d+) (\w*) end", line)
         assert match, line
         rank, name, number = int(match[1]), match[2], int(match[3])
         assert names[rank] == name
         assert match[4] == name * (number % 400)
-        seen[name, number % 2].append(number)
+        numbers[name, number % 2].append(number)
     # In their order, and none left out.
-    assert all(found == list(range(fd, 5000, 2)) for (_, fd), found in seen.items())
+    assert all(found == list(range(fd, 5000, 2)) for (_, fd), found in numbers.items())
 
 
 def test_nobody_reading_does_not_keep_a_signal_from_being_heard(tmp_path):

@@ -92,8 +92,8 @@ def test_hosts_that_share_an_address_are_several(how):
 
 def test_a_worker_that_steps_by_itself_sees_one_gpu_and_what_does_not_compute_none():
     of = job("parameter_server", gpus=2)
-    seen = {"chief": "-1", "worker 0": "4", "worker 1": "6", "worker 2": "4", "ps 0": "-1"}
-    for name, gpu in seen.items():
+    gpus = {"chief": "-1", "worker 0": "4", "worker 1": "6", "worker 2": "4", "ps 0": "-1"}
+    for name, gpu in gpus.items():
         env = environment(of, name, {"CUDA_VISIBLE_DEVICES": "4, 6"}, {"chief-0": 3})
         assert env["CUDA_VISIBLE_DEVICES"] == gpu
         assert env["GRPC_FAIL_FAST"] == "use_caller"
@@ -129,7 +129,7 @@ def test_nccl_takes_the_interface_to_the_others_whoever_calls_it():
 )
 def test_tensorflow_finds_no_hosts_in_the_platforms_variable(text, trial):
     env = environment(job("multi_worker_mirrored", hosts(2)), "rank 0", {"TF_CONFIG": text})
-    told = json.loads(env["TF_CONFIG"])
-    assert "cluster" not in told
-    assert told.get("task", {}).get("trial") == trial
-    assert "type" not in told.get("task", {})
+    config = json.loads(env["TF_CONFIG"])
+    assert "cluster" not in config
+    assert config.get("task", {}).get("trial") == trial
+    assert "type" not in config.get("task", {})

@@ -28,8 +28,8 @@ def test_the_root_cause_comes_first_then_where_it_came_from_then_the_exit_code(t
         "def load(path):\n    raise ValueError(f'bad label 11 in {path}')\n\nload('a')"
     )
     command = Command(argv=(sys.executable, str(script)), env={}, name="user script")
-    told = failure_file.reason_from(run_supervised([command], grace=1, prefix=False))
-    assert told.splitlines() == [
+    found = failure_file.reason_from(run_supervised([command], grace=1, prefix=False))
+    assert found.splitlines() == [
         "ValueError: bad label 11 in a",
         f"at {script} line 2 in load",
         "user script ended with exit code 1",
@@ -44,37 +44,37 @@ def test_of_chained_exceptions_the_last_is_told():
 
 
 def test_an_error_of_syntax_is_told():
-    told = failure_file.reason_from(ran("def f(:\n  pass"))
-    assert told.startswith("SyntaxError: ")
-    assert "\nat <string> line 1\n" in told
+    found = failure_file.reason_from(ran("def f(:\n  pass"))
+    assert found.startswith("SyntaxError: ")
+    assert "\nat <string> line 1\n" in found
 
 
 def test_of_a_group_of_exceptions_the_last_is_told():
-    told = failure_file.reason_from(
+    found = failure_file.reason_from(
         ran("raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])")
     )
-    assert told.startswith("ExceptionGroup: two (2 sub-exceptions) ValueError: a KeyError: 'b'\n")
+    assert found.startswith("ExceptionGroup: two (2 sub-exceptions) ValueError: a KeyError: 'b'\n")
 
 
 def test_a_message_of_several_lines_is_kept_and_what_follows_comes_after():
-    told = failure_file.reason_from(
+    found = failure_file.reason_from(
         ran(
             "import atexit, sys\natexit.register(lambda: print('late', file=sys.stderr))\n"
             "raise OSError('Graph error:\\n\\nnode conv1\\n  not found')"
         )
     )
-    assert told.startswith("OSError: Graph error: node conv1 not found late\nat <string> line 3")
+    assert found.startswith("OSError: Graph error: node conv1 not found late\nat <string> line 3")
 
 
 def test_under_mpirun_the_rank_before_each_line_is_left_out():
-    told = reason(
+    found = reason(
         1,
         "[1,3]<stderr>:Traceback (most recent call last):",
         '[1,3]<stderr>:  File "train.py", line 7, in main',
         "[1,3]<stderr>:    raise ValueError('x')",
         "[1,3]<stderr>:ValueError: x",
     )
-    assert told == "ValueError: x\nat train.py line 7 in main\nrank 1 ended with exit code 1"
+    assert found == "ValueError: x\nat train.py line 7 in main\nrank 1 ended with exit code 1"
 
 
 @pytest.mark.parametrize(
@@ -106,23 +106,23 @@ def test_without_a_traceback_the_most_telling_line_is_told(tail, cause):
     [(137, "most likely out of memory"), (139, "segmentation fault"), (134, "aborted")],
 )
 def test_a_signal_is_explained(code, hint):
-    told = reason(code, signal=code - 128)
-    assert f"rank 1 ended by signal {code - 128}, exit code {code} (" in told
-    assert hint in told
+    found = reason(code, signal=code - 128)
+    assert f"rank 1 ended by signal {code - 128}, exit code {code} (" in found
+    assert hint in found
 
 
 @pytest.mark.parametrize("code", [130, 200, 201, 255])
 def test_a_code_that_no_signal_made_is_called_no_signal(code):
-    told = failure_file.reason_from(ran(f"raise SystemExit({code})"))
-    assert told == f"user script ended with exit code {code}"
+    found = failure_file.reason_from(ran(f"raise SystemExit({code})"))
+    assert found == f"user script ended with exit code {code}"
 
 
 def test_a_shell_says_by_its_code_what_ended_a_program():
     script = "exit $(sh -c 'kill -9 $$'; echo $?)"
     command = Command(argv=("sh", "-c", script), env=dict(os.environ), name="user script")
-    told = failure_file.reason_from(run_supervised([command], grace=1, prefix=False))
-    assert "user script ended with exit code 137 (as of a program that was ended by sig" in told
-    assert "most likely out of memory" in told
+    found = failure_file.reason_from(run_supervised([command], grace=1, prefix=False))
+    assert "user script ended with exit code 137 (as of a program that was ended by sig" in found
+    assert "most likely out of memory" in found
 
 
 def test_what_was_said_before_a_kill_is_not_its_cause():
@@ -137,7 +137,7 @@ def test_what_was_said_before_a_kill_is_not_its_cause():
 
 
 def test_lines_of_libraries_are_no_part_of_the_exception():
-    told = failure_file.reason_from(
+    found = failure_file.reason_from(
         ran("""
 import atexit, sys, logging
 def late():
@@ -155,11 +155,11 @@ leaky = Leaky()
 raise ValueError("bad label 11")
 """)
     )
-    assert told.splitlines()[0] == "ValueError: bad label 11"
+    assert found.splitlines()[0] == "ValueError: bad label 11"
 
 
 def test_a_failure_of_logging_is_not_that_of_the_run():
-    told = failure_file.reason_from(
+    found = failure_file.reason_from(
         ran("""
 import logging, sys
 logging.basicConfig()
@@ -167,17 +167,17 @@ logging.warning("%d", "x")
 sys.exit("error: cannot open shard 7")
 """)
     )
-    assert told.startswith("error: cannot open shard 7\n")
+    assert found.startswith("error: cannot open shard 7\n")
 
 
 def test_what_debug_shows_is_told_in_the_words_below_it():
-    told = reason(
+    found = reason(
         2,
         '  File "a.py", line 3, in f',
         "trainer.config.errors.UserError: --steps 0: bad",
         "trainer: error: --steps 0: bad",
     )
-    assert told.startswith("trainer: error: --steps 0: bad\nat a.py line 3 in f\n")
+    assert found.startswith("trainer: error: --steps 0: bad\nat a.py line 3 in f\n")
 
 
 def test_the_log_is_told_what_it_does_not_say_yet():
@@ -194,34 +194,34 @@ def test_real_crashes_are_explained():
     assert "signal 11, exit code 139 (segmentation fault" in failure_file.reason_from(
         ran("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     )
-    told = failure_file.reason_from(
+    found = failure_file.reason_from(
         ran("import faulthandler, os; faulthandler.enable(); os.abort()")
     )
-    assert told.startswith("Fatal Python error: Aborted")
-    assert "signal 6, exit code 134 (aborted" in told
+    assert found.startswith("Fatal Python error: Aborted")
+    assert "signal 6, exit code 134 (aborted" in found
 
 
 def test_a_full_disk_is_explained():
     outcome = ran("with open('/dev/full', 'w') as file: file.write('x' * 99999)")
-    told = failure_file.reason_from(outcome)
-    assert told.startswith("OSError: [Errno 28] No space left on device\n")
-    assert told.endswith("(the disk is full: ask for a larger volume)")
+    found = failure_file.reason_from(outcome)
+    assert found.startswith("OSError: [Errno 28] No space left on device\n")
+    assert found.endswith("(the disk is full: ask for a larger volume)")
 
 
 def test_one_that_we_killed_did_not_run_out_of_memory():
-    told = reason(137, killed=True, stop_signal=15)
-    assert told == "rank 1 did not end when told to, and was killed"
-    assert "memory" not in told
+    found = reason(137, killed=True, stop_signal=15)
+    assert found == "rank 1 did not end when told to, and was killed"
+    assert "memory" not in found
     assert reason(124, timed_out=True) == "rank 1 did not end in time"
     assert "told to end by signal 15; exit code 143" in reason(143, stop_signal=15)
 
 
 def test_a_long_cause_leaves_room_for_the_rest():
     frame = f'  File "/opt/{"x" * 500}.py", line 7, in main'
-    told = reason(1, frame, "ValueError: " + "y" * 5000)
-    assert told.startswith("ValueError: yyy")
-    assert told.endswith("\nrank 1 ended with exit code 1")
-    assert len(told) < failure_file.LIMIT - 200
+    found = reason(1, frame, "ValueError: " + "y" * 5000)
+    assert found.startswith("ValueError: yyy")
+    assert found.endswith("\nrank 1 ended with exit code 1")
+    assert len(found) < failure_file.LIMIT - 200
 
 
 # ---- the file
@@ -277,20 +277,20 @@ def test_halves_of_characters_do_not_keep_it_from_being_written(tmp_path):
     ],
 )
 def test_secrets_are_masked(tmp_path, secret):
-    told = reason(1, '  File "a.py", line 1', f"ValueError: cannot use {secret} for this")
-    assert told.startswith("ValueError: cannot use ")
+    found = reason(1, '  File "a.py", line 1', f"ValueError: cannot use {secret} for this")
+    assert found.startswith("ValueError: cannot use ")
     failure_file.write(
-        tmp_path / "failure", reason=f"{secret}\n{told}", host="algo-1", process="rank 0"
+        tmp_path / "failure", reason=f"{secret}\n{found}", host="algo-1", process="rank 0"
     )
-    for text in (told, (tmp_path / "failure").read_text()):
+    for text in (found, (tmp_path / "failure").read_text()):
         assert "hunter2" not in text.lower()
         assert "exit code 1" in text
 
 
 def test_known_secrets_are_masked_wherever_they_stand(tmp_path):
     output.begin({"SOME_TOKEN": "s3cr3t-value"})
-    told = reason(1, "error: refused s3cr3t-value")
-    failure_file.write(tmp_path / "f", reason=told, host="h", process=None)
+    found = reason(1, "error: refused s3cr3t-value")
+    failure_file.write(tmp_path / "f", reason=found, host="h", process=None)
     assert (tmp_path / "f").read_text().startswith("error: refused ***\n")
 
 
@@ -332,10 +332,10 @@ def test_a_file_that_cannot_be_written_is_told_with_what_it_would_say(tmp_path, 
     (tmp_path / "output").write_text("a file, no folder")
     path = tmp_path / "output" / "failure"
     failure_file.write(path, reason="ValueError: x\nexit code 1", host="algo-1", process="rank 0")
-    told = capsys.readouterr().err
-    assert told.startswith(f"trainer: cannot write {path}: ")
-    assert told.endswith("; it would say: ValueError: x exit code 1 host algo-1, rank 0\n")
-    assert told.count("\n") == 1
+    found = capsys.readouterr().err
+    assert found.startswith(f"trainer: cannot write {path}: ")
+    assert found.endswith("; it would say: ValueError: x exit code 1 host algo-1, rank 0\n")
+    assert found.count("\n") == 1
 
 
 def test_on_a_full_disk_the_failure_is_told_all_the_same(tmp_path, capsys):

@@ -100,8 +100,8 @@ def test_little_shared_memory_is_told_where_several_gpus_use_it(
     size = os.statvfs_result((4096, 4096, blocks, 0, 0, 0, 0, 0, 0, 255))
     monkeypatch.setattr(launcher.os, "statvfs", lambda path: size)
     launch(Job(distribution=how, gpus=2, processes_per_host=2), command(""))
-    told = "/dev/shm has 64 MiB, less than the 1 GiB that NCCL wants for 2 GPUs"
-    assert (told in capfd.readouterr().err) == warned
+    warning = "/dev/shm has 64 MiB, less than the 1 GiB that NCCL wants for 2 GPUs"
+    assert (warning in capfd.readouterr().err) == warned
 
 
 def test_a_preview_looks_for_no_ports_and_is_the_same_each_time():

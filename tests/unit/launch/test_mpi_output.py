@@ -130,7 +130,7 @@ UCX = [
 ]
 
 
-def told(lines, code=1):
+def reason_of(lines, code=1):
     """What becomes of lines as the rules of a host that runs mpirun do it."""
     rank, kept = blame(lines)
     name = "mpirun" if rank is None else f"rank {rank}"
@@ -139,11 +139,11 @@ def told(lines, code=1):
 
 
 def test_help_of_mpirun_is_told_from_its_beginning_and_without_advice():
-    assert told(SLOTS)[0] == (
+    assert reason_of(SLOTS)[0] == (
         "There are not enough slots available in the system to satisfy the 4 slots that were "
         "requested by the application: python3"
     )
-    assert told(EXECUTABLE)[0] == (
+    assert reason_of(EXECUTABLE)[0] == (
         "mpirun was unable to launch the specified application as it could not access or execute "
         "an executable: Executable: train Node: algo-1"
     )
@@ -182,7 +182,7 @@ def test_the_first_to_raise_is_to_blame_though_others_wrote_before_and_after():
 
 
 def test_a_crash_is_told_in_words_and_not_in_addresses():
-    assert told(SEGFAULT, code=139) == [
+    assert reason_of(SEGFAULT, code=139) == [
         "rank 1 ended by signal 11, exit code 139 (segmentation fault, in native code)",
         "Signal: Segmentation fault (11) Signal code: Address not mapped (1) Failing at address: "
         "(nil)",
@@ -190,13 +190,13 @@ def test_a_crash_is_told_in_words_and_not_in_addresses():
 
 
 def test_a_crash_that_ucx_tells_of_is_told_in_words_too():
-    assert told([*UCX, *SEGFAULT[-3:]], code=139)[1:] == [
+    assert reason_of([*UCX, *SEGFAULT[-3:]], code=139)[1:] == [
         "Caught signal 11 (Segmentation fault: address not mapped)"
     ]
 
 
 def test_a_rank_that_was_killed_is_told_with_what_it_may_mean():
-    assert told(["[1,3]<stderr>:step=1", *KILLED], code=137) == [
+    assert reason_of(["[1,3]<stderr>:step=1", *KILLED], code=137) == [
         "rank 3 ended by signal 9, exit code 137 (killed, most likely out of memory: take a larger "
         "instance or smaller batches)"
     ]

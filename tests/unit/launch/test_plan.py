@@ -53,7 +53,7 @@ def test_a_launcher_is_needed_where_there_is_more_than_one_process(
 
 
 @pytest.mark.parametrize(
-    ("distribution", "cluster", "more", "told"),
+    ("distribution", "cluster", "more", "problem"),
     [
         (
             "none",
@@ -69,8 +69,8 @@ def test_a_launcher_is_needed_where_there_is_more_than_one_process(
         ("parameter_server", Cluster(ps=("p:1",), role="ps"), {}, "expected a chief or a worker"),
     ],
 )
-def test_a_list_of_hosts_that_does_not_fit_is_one_line(distribution, cluster, more, told):
-    with pytest.raises(UserError, match=told) as caught:
+def test_a_list_of_hosts_that_does_not_fit_is_one_line(distribution, cluster, more, problem):
+    with pytest.raises(UserError, match=problem) as caught:
         if tasks.needs_launcher(job(distribution, cluster, **more)):
             tasks.members(job(distribution, cluster, **more))
     assert "\n" not in str(caught.value)

@@ -9,7 +9,7 @@ from trainer.sagemaker import script_cluster
 from trainer.sagemaker.script_cluster import SERVER
 
 
-def seen(*hosts: str, current: str, **parameters: object) -> Environment:
+def environment_of(*hosts: str, current: str, **parameters: object) -> Environment:
     env = {
         "SM_HOSTS": json.dumps(hosts),
         "SM_CURRENT_HOST": current,
@@ -20,8 +20,8 @@ def seen(*hosts: str, current: str, **parameters: object) -> Environment:
     return Environment(env=env)
 
 
-def config_of(seen: Environment) -> dict:
-    cluster = script_cluster.read(seen)
+def config_of(environment: Environment) -> dict:
+    cluster = script_cluster.read(environment)
     assert cluster is not None
     script = cluster.commands(Command(argv=("python3", "x.py"), env={}, name="user script"))[-1]
     return json.loads(script.env["TF_CONFIG"])
@@ -47,13 +47,13 @@ WORKERS = {"worker": ["algo-1:8890", "algo-2:8890", "algo-3:8890"]}
     ],
 )
 def test_a_script_finds_the_tf_config_of_the_toolkit(switch, current, cluster, task):
-    found = config_of(seen(*HOSTS, current=current, **{switch: True}))
+    found = config_of(environment_of(*HOSTS, current=current, **{switch: True}))
     assert found == {"cluster": cluster, "environment": "cloud", "task": task}
 
 
 def test_every_host_has_a_parameter_server_that_sees_no_gpu():
     for index, host in enumerate(HOSTS):
-        cluster = script_cluster.read(seen(*HOSTS, current=host, parameter_server=True))
+        cluster = script_cluster.read(environment_of(*HOSTS, current=host, parameter_server=True))
         server, script = cluster.commands(Command(argv=("x",), env={"A": "b"}, name="user script"))
         assert (server.name, script.name) == (SERVER, "user script")
         task = json.loads(server.env["TF_CONFIG"])["task"]
@@ -72,11 +72,13 @@ def test_every_host_has_a_parameter_server_that_sees_no_gpu():
     ],
 )
 def test_a_script_that_is_alone_or_under_mpirun_has_no_tf_config(parameters):
-    assert script_cluster.read(seen("algo-1", current="algo-1", **parameters)) is None
+    assert script_cluster.read(environment_of("algo-1", current="algo-1", **parameters)) is None
 
 
 def test_one_mirrored_worker_is_a_cluster_of_one_as_in_the_toolkit():
-    found = config_of(seen("algo-1", current="algo-1", multi_worker_mirrored_strategy="true"))
+    found = config_of(
+        environment_of("algo-1", current="algo-1", multi_worker_mirrored_strategy="true")
+    )
     assert found["cluster"] == {"worker": ["algo-1:8890"]}
 
 
@@ -85,10 +87,10 @@ def test_one_mirrored_worker_is_a_cluster_of_one_as_in_the_toolkit():
 )
 def test_a_switch_that_the_image_has_no_program_for_is_refused_by_name(switch):
     with pytest.raises(UserError) as error:
-        script_cluster.read(seen(*HOSTS, current="algo-1", **{switch: True}))
+        script_cluster.read(environment_of(*HOSTS, current="algo-1", **{switch: True}))
     assert f"hyperparameter sagemaker_{switch}_enabled: is true" in str(error.value)
 
 
 def test_such_a_switch_may_be_off():
-    off = seen(*HOSTS, current="algo-1", torch_distributed=False)
+    off = environment_of(*HOSTS, current="algo-1", torch_distributed=False)
     assert script_cluster.read(off) is None

@@ -43,5 +43,5 @@ def test_the_causes_are_those_of_this_environment(tmp_path):
     ],
 )
 def test_nothing_is_said_where_there_is_nothing_wrong_or_known(tmp_path, env, lines):
-    seen = Environment(env=env, root=tmp_path)
-    assert gpu_warning(seen, {}, python=python(tmp_path, *lines)) is None
+    environment = Environment(env=env, root=tmp_path)
+    assert gpu_warning(environment, {}, python=python(tmp_path, *lines)) is None

@@ -264,7 +264,7 @@ def test_a_script_beside_setup_py_finds_its_package_installed(run, code):
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "problem"),
     [
         ("", "sagemaker_program: expected the name of a .py or .sh file"),
         ("tran.py", "sagemaker_program tran.py: not found in {code}, which holds sub, train.py;"),
@@ -276,11 +276,11 @@ def test_a_script_beside_setup_py_finds_its_package_installed(run, code):
         ("a\0b\n.py", r"sagemaker_program 'a\x00b\n.py': expected"),
     ],
 )
-def test_a_program_that_cannot_be_run_is_told_in_one_line(call, code, program, told):
+def test_a_program_that_cannot_be_run_is_told_in_one_line(call, code, program, problem):
     put(code, train_py=SHOW, sub__x_py="")
     with pytest.raises(UserError) as caught:
         call(program)
-    assert str(caught.value).startswith(told.format(code=code))
+    assert str(caught.value).startswith(problem.format(code=code))
     assert "\n" not in str(caught.value)
 
 
@@ -415,7 +415,7 @@ def test_damaged_and_missing_sources_are_told_in_one_line(call, tmp_path):
     empty.mkdir()
     (tmp_path / "odd").mkdir()
     os.mkfifo(tmp_path / "odd/fifo")
-    for place, told in [
+    for place, problem in [
         (cut, "not a whole tar file: "),
         (text, "not a whole tar file: "),
         (empty, "holds no files"),
@@ -424,7 +424,7 @@ def test_damaged_and_missing_sources_are_told_in_one_line(call, tmp_path):
         ("file://elsewhere/x", "expected s3://, file:///, or a local path"),
         (tmp_path / "odd", "fifo: neither a file nor a folder"),
     ]:
-        with pytest.raises(UserError, match=told) as caught:
+        with pytest.raises(UserError, match=problem) as caught:
             call("train.py", place)
         assert "\n" not in str(caught.value)
         assert str(place) in str(caught.value)
@@ -464,7 +464,7 @@ def test_requirements_are_installed_before_the_program_runs(run, code, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("requirements", "told"),
+    ("requirements", "problem"),
     [
         (
             "# x\n\nnope-nope==1.2\n",
@@ -475,13 +475,13 @@ def test_requirements_are_installed_before_the_program_runs(run, code, tmp_path,
         ("this is no requirement\n", "line 1 (this is no requirement): pip failed: Invalid"),
     ],
 )
-def test_the_line_that_pip_failed_on_is_named(call, code, requirements, told, capfd):
+def test_the_line_that_pip_failed_on_is_named(call, code, requirements, problem, capfd):
     put(code, train_py=SHOW)
     (code / "requirements.txt").write_text(requirements)
     with pytest.raises(UserError) as caught:
         call("train.py")
     assert str(caught.value).startswith("requirements.txt")
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "ERROR: " in capfd.readouterr().err
 

@@ -7,10 +7,10 @@ import math
 import select
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from trainer.launch.supervise import orphans
 from trainer.launch.supervise.command import Command, Outcome
+from trainer.launch.supervise.managed_processes import ManagedProcesses
 from trainer.launch.supervise.output_relay import OutputRelay
 from trainer.launch.supervise.policy import Policy
 from trainer.launch.supervise.process import ManagedProcess
@@ -57,8 +57,7 @@ class Supervisor:
         self._times_out_at = math.inf if timeout is None else time.monotonic() + timeout
         self._kills_at = math.inf
         self._gives_up_at = math.inf
-        self._processes: list[ManagedProcess] = []
-        self._orphans = orphans.Orphans()
+        self._processes = ManagedProcesses(self._relay)
         self._first_failed: ManagedProcess | None = None
         self._stop_signal: int | None = None
         self._timed_out = False
@@ -68,7 +67,7 @@ class Supervisor:
     @property
     def running(self) -> list[ManagedProcess]:
         """The processes that have not ended."""
-        return [process for process in self._processes if process.code is None]
+        return self._processes.running
 
     def start(self, command: Command, *, prefix: bool) -> None:
         """Start one more process.
@@ -76,15 +75,16 @@ class Supervisor:
         Raises:
             UserError: It cannot be started.
         """
-        out, err = self._relay.out, self._relay.err
-        self._processes.append(ManagedProcess(command, out=out, err=err, prefix=prefix))
+        self._processes.start(command, prefix=prefix)
 
     def fail(self, process: ManagedProcess) -> None:
         """End all processes because one has failed; only the first failure counts."""
         if self._first_failed is None:
             self._first_failed = process
             if self.running and self._stop_signal is None:
-                self.log(f"{process.name} ended with {process.code}; ending {self._names()}")
+                self.log(
+                    f"{process.name} ended with {process.code}; ending {self._processes.names()}"
+                )
             self.terminate(self._sibling_grace)
 
     def terminate(
@@ -103,31 +103,17 @@ class Supervisor:
         """
         if self._kills_at == math.inf or sooner:
             self._kills_at = min(self._kills_at, time.monotonic() + within)
-        chosen = [
-            process
-            for process in self.running
-            if not process.terminating and (only is None or process in only)
-        ]
-        logger.debug("SIGTERM to %s, SIGKILL within %g s", _listed(chosen), within)
-        for process in chosen:
-            self._orphans.warned.add(process.pid)
-            process.terminate()
-        if only is None:
-            self._orphans.terminate()
+            logger.debug("SIGKILL within %g s", within)
+        self._processes.terminate(only)
 
     def kill(self) -> None:
         """Send SIGKILL to all processes and their orphans."""
-        logger.debug("SIGKILL to %s", self._names())
         self._kills_at = self._times_out_at = math.inf
         self._gives_up_at = min(self._gives_up_at, time.monotonic() + self._timeouts.kill)
-        for process in self.running:
-            process.kill()
-        self._find_orphans()
-        self._orphans.kill()
+        self._processes.kill()
 
     def reset(self) -> None:
         """Forget the processes that have ended, and how: others are started in their place."""
-        self._close_readers()
         self._processes.clear()
         self._first_failed = None
         self._kills_at = self._gives_up_at = math.inf
@@ -141,17 +127,17 @@ class Supervisor:
     def finish(self) -> Outcome:
         """Wait until all have ended and what they printed is passed on."""
         while True:
-            if not (self.running or self._orphans):
+            if not self._processes:
                 # Look again: a process may get another parent while /proc is being read.
                 self._reap()
-                if not self._orphans and self._policy.is_over(self):
+                if not self._processes.orphans and self._policy.is_over(self):
                     break
             now = time.monotonic()
             if now >= self._gives_up_at:
-                self.log(f"cannot be killed, left alone: {self._names()}")
+                self.log(f"cannot be killed, left alone: {self._processes.names()}")
                 break
             if now >= self._kills_at:
-                self.log(f"not ended in time, killed: {self._names()}")
+                self.log(f"not ended in time, killed: {self._processes.names()}")
                 self.kill()
             elif now >= self._times_out_at:
                 self._time_out()
@@ -171,7 +157,7 @@ class Supervisor:
         Returns:
             Whether anything happened.
         """
-        readers = {r.fd: r for process in self._processes for r in process.readers if r.is_open}
+        readers = {reader.fd: reader for reader in self._processes.readers}
         poll = select.poll()
         poll.register(self._signals.fd, select.POLLIN)
         if self._policy.fd >= 0:
@@ -198,10 +184,8 @@ class Supervisor:
             if number in STOPPING:
                 self._stop(number)
             elif number in FORWARDED:
-                running = self.running
-                logger.debug("%s to %s", signal.Signals(number).name, _listed(running))
-                for process in running:
-                    process.forward(number)
+                logger.debug("%s is passed on", signal.Signals(number).name)
+                self._processes.forward(number)
         if signal.SIGCHLD in numbers:
             self._reap()
 
@@ -209,11 +193,11 @@ class Supervisor:
         name = signal.Signals(number).name
         if self._stop_signal is None:
             self._stop_signal = number
-            if self.running or self._orphans:
-                self.log(f"{name}: {self._names()} may take {self.grace:g} s to end")
+            if self._processes:
+                self.log(f"{name}: {self._processes.names()} may take {self.grace:g} s to end")
             self._policy.on_signal(self, number)
         else:
-            self.log(f"{name} again: killed: {self._names()}")
+            self.log(f"{name} again: killed: {self._processes.names()}")
             self.kill()
 
     def _reap(self) -> None:
@@ -221,28 +205,25 @@ class Supervisor:
             process.reap()
             if process.code is not None:
                 self._policy.on_exit(self, process)
-        self._find_orphans()
-        if self._orphans and not self.running:
+        self._processes.find_orphans()
+        if self._processes.orphans and not self.running:
             if self._gives_up_at < math.inf:
                 self.kill()
             else:
                 self.terminate(self._sibling_grace)
 
-    def _find_orphans(self) -> None:
-        self._orphans.look(living={process.pid for process in self.running})
-
     def _time_out(self) -> None:
         self._timed_out = True
         self._times_out_at = math.inf
         self._first_failed = self._first_failed or next(iter(self.running), None)
-        self.log(f"out of time: {self._names()}")
+        self.log(f"out of time: {self._processes.names()}")
         self.terminate(self._sibling_grace)
 
     # ---- the end
 
     def _drain(self) -> None:
         """Pass on what is left, as long as somebody reads it."""
-        self._close_readers()
+        self._processes.close_readers()
         stall = self._timeouts.output_stall
         until = time.monotonic() + stall
         while self._relay.waiting and time.monotonic() < until:
@@ -251,12 +232,6 @@ class Supervisor:
         for writer in (self._relay.out, self._relay.err):
             if self._relay.give_up(writer):
                 self._wait(until=time.monotonic())
-
-    def _close_readers(self) -> None:
-        for process in self._processes:
-            process.read()
-            for reader in process.readers:
-                reader.close()
 
     def _outcome(self) -> Outcome:
         for number in self._signals.read():
@@ -275,13 +250,3 @@ class Supervisor:
             timed_out=self._timed_out,
             killed=failed.killed,
         )
-
-    def _names(self) -> str:
-        names = [process.name for process in self.running]
-        if self._orphans:
-            names.append(f"{len(self._orphans)} left behind")
-        return ", ".join(names) or "nothing"
-
-
-def _listed(processes: Sequence[ManagedProcess]) -> str:
-    return ", ".join(process.name for process in processes) or "no process"

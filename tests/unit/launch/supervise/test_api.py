@@ -184,7 +184,7 @@ def test_a_program_that_cannot_be_started_is_told_and_ends_the_others():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         ({"cwd": "/no/such/folder"}, "/no/such/folder: No such file or directory"),
         ({"argv": ("/bin/echo", "a\0b")}, "embedded null byte"),
@@ -192,8 +192,8 @@ def test_a_program_that_cannot_be_started_is_told_and_ends_the_others():
         ({"argv": ("/bin/echo", "x" * 200_000)}, "Argument list too long"),
     ],
 )
-def test_what_keeps_a_program_from_starting_is_one_line(change, told):
-    with pytest.raises(UserError, match=told) as caught:
+def test_what_keeps_a_program_from_starting_is_one_line(change, problem):
+    with pytest.raises(UserError, match=problem) as caught:
         run_supervised(
             [Command(**{"argv": ("/bin/true",), "env": {}, "name": "a", **change})],
             grace=1,
@@ -266,7 +266,8 @@ def test_at_debug_each_process_and_signal_is_logged_without_secrets(capfd):
         "b: started as process N: /bin/bash -c 'trap '\"'\"'exit 0'\"'\"' TERM; sleep 1000 & wait'",
         "a: started as process N: /bin/bash -c 'exit 7' '--api-token=***'",
         "a: ended with exit code 7",
-        "SIGTERM to b, SIGKILL within 9 s",
+        "SIGKILL within 9 s",
+        "SIGTERM to b",
         "b: ended with exit code 0",
     ]
 

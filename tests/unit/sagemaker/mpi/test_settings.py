@@ -22,19 +22,19 @@ SCRIPT = Command(
 )
 
 
-def seen(hosts=("algo-1", "algo-2"), current="algo-1", env=None, **parameters):
+def environment_of(hosts=("algo-1", "algo-2"), current="algo-1", env=None, **parameters):
     parameters.setdefault("sagemaker_mpi_enabled", True)
-    told = {
+    env_of_job = {
         "SM_HOSTS": json.dumps(list(hosts)),
         "SM_CURRENT_HOST": current,
         "SM_MODEL_DIR": "/opt/ml/model",
         "SM_FRAMEWORK_PARAMS": json.dumps(parameters),
     }
-    return Environment(env=told | (env or {}), argv=())
+    return Environment(env=env_of_job | (env or {}), argv=())
 
 
 def read(*args, given=None, **more):
-    return mpi_script.read(seen(*args, **more), given or {})
+    return mpi_script.read(environment_of(*args, **more), given or {})
 
 
 def test_hosts_of_a_script_compare_who_takes_part_but_no_flags_of_the_trainer(tmp_path):

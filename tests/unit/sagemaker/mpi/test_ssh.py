@@ -23,13 +23,13 @@ def mode(path: Path) -> int:
 
 @needs_ssh
 def test_the_private_key_is_for_its_owner_and_only_the_public_one_is_told(tmp_path):
-    told = ssh.make(tmp_path / "user")
-    assert ssh.public(told, host="algo-1") == told
+    key = ssh.make(tmp_path / "user")
+    assert ssh.public(key, host="algo-1") == key
     assert mode(tmp_path / "user") == 0o600
     private = (tmp_path / "user").read_text()
     assert "PRIVATE KEY" in private
-    assert not set(private.split()) & set(told.split())
-    assert ssh.make(tmp_path / "other") != told
+    assert not set(private.split()) & set(key.split())
+    assert ssh.make(tmp_path / "other") != key
 
 
 @needs_ssh
@@ -110,10 +110,10 @@ def test_a_server_takes_one_key_and_nothing_but_keys(tmp_path):
     assert argv == (str(ssh.SSHD), "-D", "-e", "-f", str(tmp_path / "sshd_config"))
     assert (tmp_path / "authorized_keys").read_text() == f"restrict {KEY}\n"
     lines = (tmp_path / "sshd_config").read_text().splitlines()
-    told = dict(line.split(" ", 1) for line in lines)
-    assert told["AuthenticationMethods"] == "publickey"
-    assert told["PasswordAuthentication"] == "no"
-    assert told["HostKey"] == f'"{tmp_path}/host"'
+    options = dict(line.split(" ", 1) for line in lines)
+    assert options["AuthenticationMethods"] == "publickey"
+    assert options["PasswordAuthentication"] == "no"
+    assert options["HostKey"] == f'"{tmp_path}/host"'
     assert "hidden" not in "".join(lines)
     environment = tmp_path / "environment.json"
     assert mode(environment) == 0o600
