@@ -300,7 +300,7 @@ for name in ("alone", "mirrored"):
     strategy = ALONE
     if name == "mirrored":
         both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        strategy = Replicas(both, rank=0, processes=1, presum=precision == "float16")
+        strategy = MirroredStrategy(both, rank=0, processes=1, presum=precision == "float16")
     hparams = Hparams(model="cnn", dropout=0.0, precision=precision, batch_size=64)
     job = Job(
         hparams=hparams, train=(data,), steps=30, eval_batch_size=999, log_every=10,
