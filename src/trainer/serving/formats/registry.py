@@ -18,7 +18,7 @@ that reads requests, a `ResponseFormat` that writes responses, or both:
     RESPONSE = ResponseFormat(write=_write, strings=False)
 
 Its lines are `"text/tab-separated-values": "tsv:read"` in `READERS` and `"tsv:RESPONSE"` under the
-same media type in `WRITERS`. Nothing else names a media type: Content-Type and Accept are looked up
+same media type in `WRITERS`. No other code chooses a format: Content-Type and Accept are looked up
 here, and the errors 415 and 406 and /openapi.json list what stands here.
 """
 

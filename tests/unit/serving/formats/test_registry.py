@@ -1,17 +1,23 @@
 """A new request or response format is one file and one line, and the server knows of it."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trainer
 from trainer.serving.formats import registry
+from trainer.serving.formats.outputs import ResponseFormat, tables
+from trainer.serving.formats.request import checked, choose
 from trainer.serving.http.errors import HTTPError
+from trainer.serving.models.signature import Signature, Tensor
 
 SEMICOLONS = """
 import numpy as np
@@ -144,3 +150,15 @@ def test_an_unknown_type_is_answered_with_the_table():
     )
     with pytest.raises(HTTPError, match="expected one of " + ", ".join(registry.READERS)):
         registry.reader("text/html")
+
+
+def test_the_example_of_the_docstring_reads_and_writes():
+    names = {"io": io, "np": np, "checked": checked, "choose": choose, "tables": tables}
+    code = "\n".join(line for line in registry.__doc__.splitlines() if line.startswith("    "))
+    names |= {"ResponseFormat": ResponseFormat}
+    exec("from __future__ import annotations\n" + textwrap.dedent(code), names)
+    tensor = Tensor(name="x", dtype=np.dtype("f4"), type_name="float", shape=(None, 2))
+    signature = Signature(name="serving_default", inputs=(tensor,), outputs=(tensor,))
+    request = names["read"](b"1\t2\n3\t4.5\n", {"serving_default": signature})
+    assert request.arrays["x"].tolist() == [[1, 2], [3, 4.5]]
+    assert names["RESPONSE"].write(request.arrays, request.form) == b"1.0\t2.0\n3.0\t4.5\n"
