@@ -1,5 +1,6 @@
 import logging
-import logging.config
+import subprocess
+import sys
 
 import pytest
 
@@ -82,12 +83,20 @@ def test_beginning_twice_prints_once(capsys):
     assert capsys.readouterr().out == "once\n"
 
 
-def test_what_a_users_module_disables_is_enabled_again(capsys):
-    log.begin()
-    logging.config.dictConfig({"version": 1})
-    try:
-        assert TRAINING.disabled
-    finally:
-        log.enable()
-    TRAINING.info("step=1")
-    assert capsys.readouterr().out == "step=1\n"
+# In a process of its own: dictConfig closes all handlers, also those of TensorFlow in this one.
+DISABLED = """
+import logging.config
+from trainer.runtime import log
+logger = logging.getLogger("trainer.training.loop")
+log.begin()
+logging.config.dictConfig({"version": 1})
+assert logger.disabled
+log.enable()
+logger.info("step=1")
+"""
+
+
+def test_what_a_users_module_disables_is_enabled_again():
+    argv = [sys.executable, "-c", DISABLED]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout == "step=1\n"
