@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-from trainer.config import Job, Trial
+from trainer.config import Trial
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
 from trainer.training.destination import Destination
@@ -14,19 +14,13 @@ from trainer.training.hypertune import MetricFile
 from trainer.training.state import RunState
 from trainer.training.steps import Evaluation
 from trainer.training.summaries import Summaries
+from trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
 def make_callbacks(
-    job: Job,
-    *,
-    epoch_steps: int,
-    steps: int,
-    evaluate: Callable[[], Evaluation | None],
-    checkpoints: Checkpoints | None,
-    summaries: Summaries,
-    destination: Destination,
+    trainer: Trainer, *, checkpoints: Checkpoints | None, destination: Destination
 ) -> list[Callback]:
     """Return the callbacks of a training run, in the order in which they run.
 
@@ -34,25 +28,23 @@ def make_callbacks(
     remote folder comes after the checkpoint and the TensorBoard file that it copies.
 
     Args:
-        job: Says how often.
-        epoch_steps: Steps of an epoch, by default the interval of evaluations.
-        steps: Steps of the whole run.
-        evaluate: Evaluates the model in all processes.
+        trainer: Evaluates; its job says how often. It does so once an epoch by default.
         checkpoints: Writes checkpoints; None on processes other than the chief, and without a
             folder.
-        summaries: Writes for TensorBoard.
         destination: Copies what is written.
     """
-    eval_every = job.eval_every or epoch_steps
+    job, data = trainer.job, trainer.data
+    summaries = Summaries(job.log_dir if trainer.strategy.is_chief else None)
+    eval_every = job.eval_every or data.epoch_steps
     checkpoint_every = job.checkpoint_every or eval_every
     if job.cluster.evaluator and job.target_accuracy is None:
         # The evaluator evaluates the checkpoints, so the loop does so at the end only. A target
         # accuracy, however, can end the run only if the loop itself evaluates.
-        eval_every = steps
+        eval_every = data.steps
     return [
         ProgressLine(job.log_every, target_accuracy=job.target_accuracy),
         TrainingScalars(job.log_every, summaries),
-        Evaluate(eval_every, evaluate),
+        Evaluate(eval_every, trainer.evaluate),
         *evaluation_callbacks(summaries, job.trial),
         BestModel(),
         TargetAccuracy(job.target_accuracy),

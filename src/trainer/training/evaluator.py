@@ -51,32 +51,17 @@ def evaluate_checkpoints(
     Raises:
         UserError: There is no folder of checkpoints, or they are of another model.
     """
-    if not job.checkpoint_dir:
-        raise UserError(
-            subject="--checkpoint-dir",
-            problem="not given, and an evaluator evaluates what the chief writes there",
-            remedy="name a folder that both see",
-        )
-    checkpoint_dir = job.checkpoint_dir
+    folder = _checkpoint_folder(job)
     # A GPU here would choose half precision, whose variables may differ from those of the chief.
     job = recipes.complete(job, precision="float32")
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
     data = inputs.test_data(job, module, ALONE)
     model = module.keras_model(job.hparams)
-    # The optimizer has variables in the checkpoint, too; only with them is it known to be ours.
-    optimizer = make_optimizer(job.hparams, steps=1)
-    optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(
-        Path(checkpoint_dir),
-        model=model,
-        optimizer=optimizer,
-        keep=job.keep,
-        alone=False,
-    )
+    checkpoints = _open_checkpoints(job, folder, model)
     evaluate = make_evaluate(model)
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
-    every = [
+    all_callbacks = [
         *evaluation_callbacks(summaries, job.trial),
         CopyCheckpoint(destination),
         *callbacks,
@@ -93,9 +78,26 @@ def evaluate_checkpoints(
                 steps=step, batch_size=0, log_every=1, progress=progress, saved_step=step
             )
             state.evaluation = reading(data.stream, evaluate, data.dataset)
-            run_due(every, state)
+            run_due(all_callbacks, state)
         elif is_last:
             summaries.close()
             return count
         else:
             stop_request.wait(LOOK_SECONDS)
+
+
+def _open_checkpoints(job: Job, folder: Path, model: keras.Model) -> Checkpoints:
+    # The optimizer's variables are in a checkpoint, too: it is recognised by the names of all.
+    optimizer = make_optimizer(job.hparams, steps=1)
+    optimizer.build(model.trainable_variables)
+    return Checkpoints(folder, model=model, optimizer=optimizer, keep=job.keep, alone=False)
+
+
+def _checkpoint_folder(job: Job) -> Path:
+    if not job.checkpoint_dir:
+        raise UserError(
+            subject="--checkpoint-dir",
+            problem="not given, and an evaluator evaluates what the chief writes there",
+            remedy="name a folder that both see",
+        )
+    return Path(job.checkpoint_dir)

@@ -24,7 +24,7 @@ from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export
 from trainer.training.report import log_start, metrics_of, write_metrics
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
-from trainer.training.summaries import Summaries
+from trainer.training.state import RunState
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
 
@@ -51,13 +51,13 @@ def train_and_evaluate(
         job: On local paths. Hyperparameters that are not given come from the model's recipe.
         strategy: How the work is shared, by default not at all. Every process that shares it calls
             this with the same job; those that are not the chief write nothing.
-        stop_requested: Asked between calls of the compiled step whether to end the run early.
+        stop_requested: Returns True to end the run early; asked between calls of the inner loop.
         destination: Copies results to where they belong, if that is not on local disk.
-        callbacks: What else to do between steps, after the callbacks of `make_callbacks`.
+        callbacks: Further side effects between steps, after those of `make_callbacks`.
 
     Returns:
-        What was written to `metrics.json`. Its `stopped` is true if the run ended early; a run that
-        was stopped before its first step writes nothing, and returns `stopped` and `steps` only.
+        The contents of `metrics.json`. Its `stopped` is true if the run ended early; a run that was
+        stopped before its first step writes nothing, and returns `stopped` and `steps` only.
 
     Raises:
         UserError: The data, a checkpoint or a setting is not as it should be.
@@ -71,36 +71,33 @@ def train_and_evaluate(
     trainer = Trainer(job, strategy=strategy, stop_requested=stop_requested)
     # The functions of a user's module have run.
     log.enable()
-    data = trainer.data
     if strategy.is_chief:
         log_start(trainer)
 
-    history = History(trained_with.of(job, data.train.description))
+    history = History(trained_with.of(job, trainer.data.train.description))
     checkpoints, progress = open_checkpoints(trainer, history)
     state = initial_state(trainer, progress)
     if report := finished_before(trainer, state, destination):
         return report
     trainer.start(state.progress)
 
-    own_callbacks = make_callbacks(
-        job,
-        steps=data.steps,
-        epoch_steps=data.epoch_steps,
-        evaluate=trainer.evaluate,
-        checkpoints=checkpoints,
-        summaries=Summaries(job.log_dir if strategy.is_chief else None),
-        destination=destination,
-    )
-    every = [*own_callbacks, *callbacks]
-    Controller(trainer, state, every, is_chief=strategy.is_chief).run()
+    own_callbacks = make_callbacks(trainer, checkpoints=checkpoints, destination=destination)
+    all_callbacks = [*own_callbacks, *callbacks]
+    Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
     if not state.step:
         return {"stopped": True, "steps": 0}
+    return _export_and_report(trainer, state, history, destination)
 
-    digests = consensus.check_equal(strategy, trainer.model)
+
+def _export_and_report(
+    trainer: Trainer, state: RunState, history: History, destination: Destination
+) -> dict[str, Any]:
+    """Compare the weights of all processes; on the chief, export the model and write the report."""
+    digests = consensus.check_equal(trainer.strategy, trainer.model)
     metrics = metrics_of(trainer, state, history) | {"weights_crc32c": digests}
-    if strategy.is_chief:
+    if trainer.strategy.is_chief:
         metrics["model_path"] = destination.model_written(_export(trainer))
-        write_metrics(preflight.output_dir(job), metrics)
+        write_metrics(preflight.output_dir(trainer.job), metrics)
     return metrics
 
 

@@ -44,6 +44,44 @@ def make_train_steps(
         process adds to the loss of each: float32 [steps]. The source is what the feed gives for so
         many steps, or an iterator over batches, those of this process.
     """
+    one_step = _make_one_step(
+        model,
+        optimizer,
+        label_smoothing=label_smoothing,
+        strategy=strategy,
+        batch_size=batch_size,
+    )
+
+    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return feed.batch(*(rows[step] for rows in source)) if feed else next(source)
+
+    # Without a signature, each new number of steps would be compiled again.
+    signature = [feed.spec, tf.TensorSpec((), tf.int32)] if feed else None
+
+    @tf.function(autograph=False, input_signature=signature)
+    def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
+        def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            whole = batch(source, step)
+            loss = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
+            return step + 1, losses.write(step, loss)
+
+        start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
+        # One step at a time, in order: each begins with the weights that the last one left.
+        _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
+        return losses.stack()
+
+    return lambda source, count: strategy.call(train_steps, source, count)
+
+
+def _make_one_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    *,
+    label_smoothing: float,
+    strategy: Strategy,
+    batch_size: int,
+) -> Callable[..., tf.Tensor]:
+    """Return the step of one replica, a function of features, labels and, perhaps, weights."""
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
     loss_of = make_loss(model, label_smoothing=label_smoothing)
@@ -68,25 +106,7 @@ def make_train_steps(
         optimizer.apply(gradients, variables)
         return loss
 
-    def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return feed.batch(*(rows[step] for rows in source)) if feed else next(source)
-
-    # Without a signature, each new number of steps would be compiled again.
-    signature = [feed.spec, tf.TensorSpec((), tf.int32)] if feed else None
-
-    @tf.function(autograph=False, input_signature=signature)
-    def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
-        def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            whole = batch(source, step)
-            loss = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
-            return step + 1, losses.write(step, loss)
-
-        start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
-        # One step at a time, in order: each begins with the weights that the last one left.
-        _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
-        return losses.stack()
-
-    return lambda source, count: strategy.call(train_steps, source, count)
+    return one_step
 
 
 @dataclass(frozen=True)
