@@ -117,14 +117,7 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             )
         folder = out / split
         written[split] = [folder / name for name in _names(split, shards)]
-        # Files of an earlier run with another number of shards would be read together with these.
-        others = set(scan_path(folder).files) - set(written[split]) if folder.is_dir() else set()
-        if others:
-            raise UserError(
-                subject=f"--out {out}",
-                problem=f"{folder} holds {min(others).name} already",
-                remedy="give an empty folder",
-            )
+        _refuse_other_files(folder, written[split], out=out)
     try:
         with contextlib.ExitStack() as stack:
             parts = {path: unfinished.name_for(path) for split in SPLITS for path in written[split]}
@@ -142,6 +135,20 @@ def create_dataset(*, source: str | None, out: Path, shards: int = 1) -> dict[Sp
             problem=f"cannot be written: {error.strerror}",
         ) from None
     return written
+
+
+def _refuse_other_files(folder: Path, ours: list[Path], *, out: Path) -> None:
+    """Raise a UserError if a folder holds other data.
+
+    Files of an earlier run with another number of shards would be read together with these.
+    """
+    others = set(scan_path(folder).files) - set(ours) if folder.is_dir() else set()
+    if others:
+        raise UserError(
+            subject=f"--out {out}",
+            problem=f"{folder} holds {min(others).name} already",
+            remedy="give an empty folder",
+        )
 
 
 def _names(split: Split, shards: int) -> list[str]:

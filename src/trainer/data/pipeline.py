@@ -62,11 +62,7 @@ def dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
         parts = chunks.flat_map(lambda *rows: tf.data.Dataset.from_tensor_slices(rows))
         finish = scale
 
-    options = tf.data.Options()
-    # There is nothing to tune: one thread outruns any model here, and more cost CPU-seconds.
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
-    data = parts.map(finish).prefetch(2).with_options(options)
+    data = on_one_thread(parts.map(finish))
     feed = Feed(stream, step=step, batch=finish) if stream.training else None
     return ExampleDataset(data, stream=stream, feed=feed)
 
@@ -180,6 +176,15 @@ def _spec(stream: Stream, batch: int | None) -> tuple[tf.TensorSpec, ...]:
         tf.TensorSpec((None, batch), tf.uint8),
         *weights,
     )
+
+
+def on_one_thread(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Prepare two batches ahead, in one thread."""
+    options = tf.data.Options()
+    # There is nothing to tune: one thread outruns any model here, and more cost CPU-seconds.
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    return batches.prefetch(2).with_options(options)
 
 
 def scale(images: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from trainer.config import UserError, part_of
@@ -23,6 +23,9 @@ from trainer.storage.transfer_pool import TransferPool
 from trainer.storage.urls import is_remote, local_path
 
 logger = logging.getLogger(__name__)
+
+# The path that named an object, its key and its size in bytes.
+_Object = tuple[RemotePath, str, int]
 
 
 def fetch(
@@ -58,11 +61,10 @@ def fetch(
         StorageError: The store failed again and again.
         StoppedError: `stopped` said so.
     """
-    stop, number = threading.Event(), itertools.count()
-    patience = Patience(stopped=stopped)
+    stop, number, patience = threading.Event(), itertools.count(), Patience(stopped=stopped)
     local: list[str] = []
     shared: list[str] = []
-    wanted: dict[Path, tuple[RemotePath, str, int]] = {}
+    wanted: dict[Path, _Object] = {}
     for path in paths:
         if not is_remote(path):
             local.append(local_path(path, flag=flag))
@@ -77,25 +79,24 @@ def fetch(
         wanted |= {root / key: (place, key, found[key]) for key in mine}
         local += [str(root / place.key)] if mine else []
     if paths and not shared:
-        raise UserError(
-            subject=f"{flag} {' '.join(paths)}",
-            problem=f"{next(number)} objects for {shard[1]} hosts leave none for host {shard[0]}",
-            remedy="take fewer hosts, or do not share the objects out by host",
-        )
+        raise _too_few(next(number), shard, subject=f"{flag} {' '.join(paths)}")
     missing = {to: job for to, job in wanted.items() if not _is_there(to, job[2])}
     _make_room(missing, into, subject=f"{flag} {' '.join(paths)}")
-    calls = [
-        functools.partial(place.bucket.download, key, size, to)
-        for to, (place, key, size) in missing.items()
-    ]
+    calls = [functools.partial(p.bucket.download, k, n, to) for to, (p, k, n) in missing.items()]
     places = {place for place, *_ in missing.values()}
     _transfer([calls], places, f"{flag} fetched", patience, options.limits)
     return local
 
 
-def _make_room(
-    missing: dict[Path, tuple[RemotePath, str, int]], into: Path, *, subject: str
-) -> None:
+def _too_few(objects: int, shard: tuple[int, int], *, subject: str) -> UserError:
+    return UserError(
+        subject=subject,
+        problem=f"{objects} objects for {shard[1]} hosts leave none for host {shard[0]}",
+        remedy="take fewer hosts, or do not share the objects out by host",
+    )
+
+
+def _make_room(missing: Mapping[Path, _Object], into: Path, *, subject: str) -> None:
     """Make the folders of files that are about to be fetched.
 
     Raises:

@@ -17,7 +17,7 @@ from trainer.config import DataError
 from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import IMAGE_BYTES, Table
 from trainer.data.graph.reader import GraphReader
-from trainer.data.pipeline import scale
+from trainer.data.pipeline import on_one_thread, scale
 from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
 
 # Read in turns where data is streamed, so that a shuffled piece holds some of each.
@@ -72,11 +72,8 @@ def graph_dataset(
         )
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
     every = (shard_count, 1) if files else (1, shard_count)
-    # The size of the largest part, because each part must fit into memory.
-    most = max(sum(map(len, tables[i :: every[0]])) for i in range(every[0]))
-    most = -(-most // every[1])
-    # Read and put together on the host: a GPU gets batches.
-    with tf.device("CPU"):
+    most = _largest_part(tables, *every)
+    with tf.device("CPU"):  # a GPU gets batches
         index = _checked(shard_index, shard_count)
         reader = GraphReader(tables, index=index, every_table=every[0], every_record=every[1])
         order = _Order(seed, index)
@@ -88,12 +85,13 @@ def graph_dataset(
         else:
             data = _streamed(reader, numbers, order, piece_examples)
             data = data.rebatch(batch_size, drop_remainder=True)
-    options = tf.data.Options()
-    # As in `pipeline.dataset`: one thread outruns any model here.
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
-    data = data.map(scale).prefetch(2).with_options(options)
-    return ExampleDataset(data, stream=table_set)
+    return ExampleDataset(on_one_thread(data.map(scale)), stream=table_set)
+
+
+def _largest_part(tables: Sequence[Table], every_table: int, every_record: int) -> int:
+    """Return the most records of a part, because each part must fit into memory."""
+    most = max(sum(map(len, tables[i::every_table])) for i in range(every_table))
+    return -(-most // every_record)
 
 
 class TableSet:
