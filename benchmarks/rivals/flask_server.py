@@ -1,4 +1,4 @@
-"""What one writes first: Flask around `tf.saved_model.load`, run by gunicorn.
+"""The server that most people write first: Flask around `tf.saved_model.load`, run by gunicorn.
 
 MODEL=model/1 gunicorn benchmarks.rivals.flask_server:app
 """

@@ -33,7 +33,7 @@ class Digits(MLModel):
 
 if __name__ == "__main__":
     port = int(sys.argv[1])
-    told = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2}
-    os.environ |= {f"MLSERVER_{name.upper()}": str(value) for name, value in told.items()}
+    ports = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2}
+    os.environ |= {f"MLSERVER_{name.upper()}": str(value) for name, value in ports.items()}
     sys.argv = ["mlserver", "start", "."]
     main()

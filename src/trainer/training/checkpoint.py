@@ -46,7 +46,7 @@ class Checkpoints:
         model: The model that is trained.
         optimizer: With its variables built.
         keep: Number of the newest checkpoints that stay; the best stays besides.
-        device: Where files are read and written, if not where the variables are.
+        device: The device that reads and writes files, if not that of the variables.
         alone: True if no other process writes here, so that unfinished folders are nobody's.
         history: The settings that the steps are trained with; continued from a checkpoint's.
     """
@@ -91,6 +91,7 @@ class Checkpoints:
                 self._objects.write(str(part / VARIABLES), self._options)
                 trained = self._history.at(step) if self._history else ()
                 checkpoint_state.write(part, progress, self._shapes, trained)
+            logger.debug("wrote %s", path)
             self._passed.pop(step, None)
             self._current = step
         steps = self._steps()
@@ -133,6 +134,7 @@ class Checkpoints:
                 why = str(error)
             else:
                 self._current = step
+                logger.debug("restored %s", path)
                 return progress
             # The chief keeps the newest only, and may have removed this one meanwhile.
             if (identity := _identity(path)) is not None:

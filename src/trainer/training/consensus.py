@@ -46,7 +46,7 @@ def global_batch(job: Job, *, replicas: int) -> GlobalBatch:
 
     Args:
         job: Complete.
-        replicas: How many take a step together.
+        replicas: Number of replicas that take a step together.
 
     Raises:
         UserError: The batch cannot be divided.
@@ -67,11 +67,11 @@ def global_batch(job: Job, *, replicas: int) -> GlobalBatch:
 
 
 def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Progress, bool]:
-    """Tell all processes where the run is, which the chief knows, and whether to stop.
+    """Send all processes the chief's position in the run, and any request to stop.
 
     Args:
-        strategy: How the work is shared.
-        progress: What this process knows.
+        strategy: The way the processes share the work.
+        progress: The position that this process knows.
         stopped: True if this process was asked to stop.
 
     Returns:
@@ -89,7 +89,7 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
     have no launcher.
 
     Args:
-        strategy: How the work is shared.
+        strategy: The way the processes share the work.
         given: By flag, in the same order in all processes; hyperparameters of a module come last.
 
     Raises:

@@ -9,10 +9,13 @@ them in the order in which they run.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from trainer.training.state import CallResult, RunState
+
+logger = logging.getLogger(__name__)
 
 
 class Callback:
@@ -46,6 +49,7 @@ def run_due(callbacks: Iterable[Callback], state: RunState) -> None:
     """Run the callbacks that are due, in order; what one finds may make a later one due."""
     for callback in callbacks:
         if callback.is_due(state):
+            logger.debug("step=%d runs %s", state.step, type(callback).__name__)
             callback.run(state)
 
 
@@ -61,7 +65,7 @@ class Controller:
 
     Args:
         trainer: Takes the steps.
-        state: Where the run is; advanced in place.
+        state: The state of the run; advanced in place.
         callbacks: In the order in which they run.
         is_chief: False leaves out those of the chief.
     """

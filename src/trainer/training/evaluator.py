@@ -43,7 +43,7 @@ def evaluate_checkpoints(
         stop_request: Set once the chief has written its last checkpoint.
         refresh: Fetches what is new in a remote folder.
         destination: Copies the TensorBoard file.
-        callbacks: What else to do after each evaluation.
+        callbacks: Further side effects of each evaluation.
 
     Returns:
         The number of checkpoints that were evaluated.

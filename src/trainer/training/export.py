@@ -75,7 +75,7 @@ def export(
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on: a tensor, or a structure of tensors.
         layout: See `trainer.packaging.layout`.
-        device: Where files are written, if not where the variables are.
+        device: The device that writes files, if not that of the variables.
         tolerances: How far the exported model's outputs may be off.
 
     Returns:

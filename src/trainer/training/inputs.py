@@ -36,7 +36,7 @@ class BatchSource:
     Args:
         feed: See `pipeline.Feed`.
         iterator: Over batches.
-        most: How many steps may be taken at a time; by default as many as the feed hands over.
+        most: Largest number of steps at a time; by default as many as the feed hands over.
 
     Attributes:
         feed: The same.
@@ -60,7 +60,7 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
     Args:
         job: Names the data, and how long to train on it.
         module: Its `input_fn` reads them.
-        strategy: How the work is shared.
+        strategy: The way the processes share the work.
         batch_size: Of all processes together.
 
     Raises:
@@ -106,7 +106,7 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
     Args:
         job: Names the data.
         module: Its `input_fn` reads them.
-        strategy: How the work is shared.
+        strategy: The way the processes share the work.
         batch_size: Of one process.
     """
 
@@ -165,7 +165,7 @@ def batch_source(train: SplitData, strategy: Strategy, *, first: int) -> BatchSo
 
     Args:
         train: From `train_data`.
-        strategy: How the work is shared.
+        strategy: The way the processes share the work.
         first: The batch that comes next.
     """
     if strategy.in_graph:

@@ -49,8 +49,8 @@ def train_and_evaluate(
 
     Args:
         job: On local paths. Hyperparameters that are not given come from the model's recipe.
-        strategy: How the work is shared, by default not at all. Every process that shares it calls
-            this with the same job; those that are not the chief write nothing.
+        strategy: The way that processes share the work, by default one process alone. Every process
+            calls this with the same job; those that are not the chief write nothing.
         stop_requested: Returns True to end the run early; asked between calls of the inner loop.
         destination: Copies results to where they belong, if that is not on local disk.
         callbacks: Further side effects between steps, after those of `make_callbacks`.

@@ -22,7 +22,7 @@ def check_finite(
     Args:
         losses: Of each step, over all processes: float [steps].
         own_losses: The part of this process in them: float [steps].
-        progress: Where the run was before these steps.
+        progress: The position of the run before these steps.
         batch_size: Examples in a step of all processes together.
         stream: The training data of this process; None for that of a module of one's own.
 

@@ -63,7 +63,7 @@ def initial_state(trainer: Trainer, progress: Progress) -> RunState:
 
     Args:
         trainer: Knows the job and its data.
-        progress: What this process knows; that of the chief counts.
+        progress: The position that this process knows; the chief's counts.
     """
     strategy, target = trainer.strategy, trainer.job.target_accuracy
     progress, stop = consensus.agree(strategy, progress, stopped=trainer.stop_requested())

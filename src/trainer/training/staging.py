@@ -57,7 +57,7 @@ class _Remote:
     Attributes:
         outputs: Urls of the outputs that are remote.
         sent: Those of them that this process sends.
-        model: What `--import` reads.
+        model: The path that `--import` reads.
         any_input: True if something to read is remote.
     """
 

@@ -34,8 +34,8 @@ def make_train_steps(
         model: From features to logits, or to probabilities if its last activation is a softmax.
         optimizer: Built for the model's trainable variables.
         label_smoothing: Share of each label's weight that is spread over all classes.
-        strategy: How the work is shared.
-        feed: Where batches come from as arguments, see `pipeline.Feed`; None for an iterator.
+        strategy: The way the processes share the work.
+        feed: Passes batches as arguments, see `pipeline.Feed`; None for an iterator.
         batch_size: Examples in a step of all processes, by which the sum of the losses is divided
             where batches have weights.
 
@@ -132,8 +132,8 @@ def make_evaluate(
 
     Args:
         model: As for training.
-        strategy: How the work is shared; every process evaluates on its own part of the data.
-        stopped: Whether to give up; asked before each batch.
+        strategy: The way the processes share the work; each evaluates on its own part of the data.
+        stopped: Returns True to give up; asked before each batch.
 
     Returns:
         A function of this process's data that evaluates the model on that of all processes, each
@@ -218,8 +218,8 @@ def reading(stream: Stream | TableSet | None, function: Callable[..., Any], *arg
 
     Args:
         stream: The tables that are read; None for the data of a module of one's own.
-        function: What to call.
-        *args: What to call it with.
+        function: Reads the data.
+        *args: The arguments of the function.
 
     Raises:
         UserError: The data is damaged, or training data ends.

@@ -13,7 +13,7 @@ class Summaries:
     """Writes scalars to a folder, or nothing where there is none.
 
     Args:
-        folder: Where TensorBoard looks for them; None for nowhere.
+        folder: The folder that TensorBoard reads; None writes nothing.
     """
 
     def __init__(self, folder: str | None) -> None:

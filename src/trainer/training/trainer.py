@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +22,17 @@ from trainer.training.state import CallResult, RunState
 from trainer.training.steps import Evaluation, make_evaluate, make_train_steps, reading
 from trainer.training.steps_per_call import StepsPerCall
 
+logger = logging.getLogger(__name__)
+
 
 class Trainer:
-    """The inner loop: takes training steps and evaluates. It writes and prints nothing.
+    """The inner loop: takes training steps and evaluates. It has no other side effects.
 
     Making one opens the data and builds the model; `start` compiles the steps.
 
     Args:
         job: Complete, see `recipes.complete`.
-        strategy: How the work is shared.
+        strategy: The way the processes share the work.
         stop_requested: Returns True once this process has been asked to stop.
 
     Attributes:
@@ -38,9 +41,9 @@ class Trainer:
         stop_requested: The same.
         module: The job's model module.
         data: See `RunData`.
-        model: What is trained.
+        model: The Keras model.
         optimizer: Built for the model's trainable variables.
-        device: What computes the steps.
+        device: The device that computes the steps.
 
     Raises:
         DataError: A data file is missing or damaged.
@@ -76,7 +79,7 @@ class Trainer:
         """Give all processes the chief's weights, and compile the steps.
 
         Args:
-            progress: Where the run is; the next batch is the one after the last that was used.
+            progress: The position of the run; training goes on with the batch after it.
         """
         strategy, data = self.strategy, self.data
         consensus.align(strategy, self.model, self.optimizer)
@@ -100,7 +103,7 @@ class Trainer:
 
         Args:
             most: Not more than these.
-            state: Where the run was before.
+            state: The run before these steps.
 
         Raises:
             UserError: A loss is not finite, or the training data is damaged or ends.
@@ -115,6 +118,7 @@ class Trainer:
         total = self.strategy.sum([*own_losses, call.seconds, call.cpu_seconds, stop])
         losses, (seconds, cpu_seconds, stops) = total[:count], total[count:]
         call.seconds = seconds / self.strategy.processes
+        logger.debug("%d steps in one call of %.3f s", count, call.seconds)
         check_finite(
             losses,
             own_losses,
