@@ -146,7 +146,7 @@ class Store:
         looks: The method of one that asks for an object's size.
         times: How often a request must fail for the driver to give up, but not for us.
         listing: Part of the path of a request for a list.
-        short: What an object is told to be that is shorter than it was listed.
+        short: How an object is spoiled so that it is shorter than it was listed.
     """
 
     scheme: str
@@ -481,7 +481,7 @@ class Contract:
             self.fetch(store, ["d/"], tmp_path)
 
     @pytest.mark.parametrize("what", ["listing", "content"])
-    def test_a_run_told_to_stop_leaves_a_store_that_does_not_answer(self, store, tmp_path, what):
+    def test_a_run_asked_to_stop_leaves_a_store_that_does_not_answer(self, store, tmp_path, what):
         store.write_all({"d/a": b"a"})
         store.spoil("hang", part=store.listing if what == "listing" else store.content("d/a"))
         hung = threading.Event()
@@ -503,7 +503,7 @@ class Contract:
             self.fetch(store, ["d/"], tmp_path, stopped=stopped)
         assert hung.is_set()
 
-    def test_results_are_sent_though_told_to_stop_unless_nothing_moves(self, store, tmp_path):
+    def test_results_are_sent_though_asked_to_stop_unless_nothing_moves(self, store, tmp_path):
         here = write(tmp_path, {"a": b"1"})
         push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
         assert store.read_all() == {"d/a": b"1"}
@@ -512,12 +512,12 @@ class Contract:
         with pytest.raises(StorageError, match="--model-dir sent 0 of 1 files when told to stop"):
             push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
 
-    def test_a_run_told_to_stop_gives_up(self, store, tmp_path):
+    def test_a_run_asked_to_stop_gives_up(self, store, tmp_path):
         store.write_all({"d/a": b"a"})
         with pytest.raises(StoppedError, match="--train fetched 0 of 1 files"):
             self.fetch(store, ["d"], tmp_path, stopped=lambda: True)
 
-    def test_what_is_not_there_is_told_in_one_line(self, store, tmp_path):
+    def test_what_is_not_there_is_reported_in_one_line(self, store, tmp_path):
         store.write_all({"data/a": b"a"})
         nothing = "nothing is there; expected an object, a folder or a glob"
         assert self.fails(store, f"{store.url}/dat", tmp_path) == nothing
@@ -529,7 +529,7 @@ class Contract:
         with pytest.raises(UserError, match=f"^--model-dir {bucket}/m/a: there is no such bucket$"):
             push(write(tmp_path, {"a": b""}), f"{bucket}/m", options=store.options)
 
-    def test_access_denied_is_told_in_one_line(self, store, tmp_path):
+    def test_access_denied_is_reported_in_one_line(self, store, tmp_path):
         store.write_all({"data/a": b"a"})
         store.spoil("403")
         line = self.fails(store, f"{store.url}/data", tmp_path)
@@ -697,14 +697,14 @@ class Contract:
             assert sorted(files(Path(stage.job.test[0]))) == ["0", "1", "2", "3"]
 
     @pytest.mark.parametrize("name", ["model_dir", "output_dir", "checkpoint_dir", "log_dir"])
-    def test_folders_that_cannot_be_written_are_told_first(self, store, name):
+    def test_folders_that_cannot_be_written_are_reported_first(self, store, name):
         store.spoil("403", method=store.sends)
         job = Job(**{name: f"{store.url}/x"})
         line = f"^{flag(name)} {store.url}/x: access is denied"
         with pytest.raises(UserError, match=line), staged(job, options=store.options):
             pass
 
-    def test_a_folder_whose_objects_cannot_be_seen_is_told_first(self, store):
+    def test_a_folder_whose_objects_cannot_be_seen_is_reported_first(self, store):
         store.spoil("403", method=store.looks, part="probe")
         job = Job(model_dir=f"{store.url}/x")
         line = f"^--model-dir {store.url}/x/.*: access is denied"

@@ -88,7 +88,7 @@ def test_gcs_is_gs(store, tmp_path):
     assert list(files(tmp_path)) == [f"gs/{store.bucket}/d/a"]
 
 
-def test_no_credentials_are_told_in_one_line(store, tmp_path):
+def test_no_credentials_are_reported_in_one_line(store, tmp_path):
     store.spoil("401")
     with pytest.raises(UserError) as caught:
         fetch([f"{store.url}/d"], tmp_path, options=store.options)

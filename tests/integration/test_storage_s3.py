@@ -115,7 +115,7 @@ def test_endpoint_and_credentials_of_the_environment_are_found(store, tmp_path, 
     assert folder.endswith(f"/s3/{store.bucket}/d")
 
 
-def test_no_credentials_are_told_in_one_line(store, tmp_path, monkeypatch):
+def test_no_credentials_are_reported_in_one_line(store, tmp_path, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -133,7 +133,7 @@ def test_no_credentials_are_told_in_one_line(store, tmp_path, monkeypatch):
         fetch([f"{store.url}/e"], tmp_path, options=StorageOptions(s3={"use_ssl": False}))
 
 
-def test_nobody_listening_is_told_in_one_line(store, tmp_path):
+def test_nobody_listening_is_reported_in_one_line(store, tmp_path):
     settings = {**store.options.s3, "endpoint_url": "http://127.0.0.1:1"}
     options = dataclasses.replace(store.options, s3=settings)
     with pytest.raises(StorageError) as caught:

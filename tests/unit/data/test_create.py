@@ -209,7 +209,7 @@ def test_a_source_that_does_not_tell_the_splits_apart_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path, capsys):
+def test_what_is_neither_trained_nor_tested_on_is_reported(source, tmp_path, capsys):
     (source / "validation.tfrecord").write_bytes(b"")
     (source / "validation-images").write_bytes(pack(np.zeros((1, 28, 28), np.uint8)))
     create_anywhere(source=str(source), out=str(tmp_path / "out"))
@@ -219,12 +219,12 @@ def test_what_is_neither_trained_nor_tested_on_is_told(source, tmp_path, capsys)
     ]
 
 
-def test_a_missing_source_is_told_with_its_flag(tmp_path):
+def test_a_missing_source_is_reported_with_its_flag(tmp_path):
     message = refused(DataError, source=str(tmp_path / "none"), out=tmp_path / "out")
     assert message.startswith(f"--source {tmp_path / 'none'}: does not exist")
 
 
-def test_a_source_that_lacks_a_split_is_told(source, tmp_path):
+def test_a_source_that_lacks_a_split_is_reported(source, tmp_path):
     for path in source.glob("t10k*"):
         path.unlink()
     message = refused(DataError, source=str(source), out=tmp_path / "out")
@@ -232,14 +232,14 @@ def test_a_source_that_lacks_a_split_is_told(source, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_in_place_of_the_folder_is_told(source, tmp_path):
+def test_a_file_in_place_of_the_folder_is_reported(source, tmp_path):
     (tmp_path / "out").write_text("a file")
     message = refused(source=str(source), out=tmp_path / "out")
     assert message.startswith(f"--out {tmp_path / 'out'}: cannot be written: ")
     assert (tmp_path / "out").read_text() == "a file"
 
 
-def test_a_folder_that_may_not_be_written_is_told(source, tmp_path):
+def test_a_folder_that_may_not_be_written_is_reported(source, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     out.chmod(0o555)

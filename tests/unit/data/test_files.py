@@ -1,4 +1,4 @@
-"""From paths to tables: what is found, how its kind and split are told, and every complaint."""
+"""From paths to tables: files found, recognised and sorted by split, and every error."""
 
 import contextlib
 import gzip
@@ -59,7 +59,7 @@ def sizes(*paths, split="train", **options):
 
 
 def error_of(*paths, split="train", **options):
-    """The one line that is told, which names the flag or a file."""
+    """Returns the line of the error, which names the flag or a file."""
     with pytest.raises(DataError) as caught:
         open_tables([str(path) for path in paths], split=split, **options)
     message = str(caught.value)
@@ -162,7 +162,7 @@ def test_a_file_named_by_itself_is_meant_whatever_its_name(tmp_path):
 @pytest.mark.parametrize(
     "name", ["data", "images.txt", "x.npy", "train.gz", "archive.zip", "odd name ü"]
 )
-def test_the_kind_is_told_by_content_whatever_the_name(tmp_path, name):
+def test_the_format_is_recognised_by_content_whatever_the_name(tmp_path, name):
     file = tfrecord(tmp_path / "1" / name, 4)
     [table] = open_tables([str(file)], split="train")
     assert (table.kind, len(table)) == ("tfrecord", 4)
@@ -289,7 +289,7 @@ def test_one_part_is_evaluated_on_though_others_lie_in_other_folders(tmp_path):
     assert sizes(tmp_path / "a", tmp_path / "b", split="test") == [2]
 
 
-def test_shards_that_are_missing_are_told(tmp_path):
+def test_shards_that_are_missing_are_reported(tmp_path):
     for number in (0, 2):
         tfrecord(tmp_path / f"train-0000{number}-of-00004.tfrecord")
     put(tmp_path / "train-00003-of-00004.tfrecord", b"")
@@ -301,7 +301,7 @@ def test_shards_that_are_missing_are_told(tmp_path):
     assert len(notes([str(tmp_path)], [str(tmp_path)], shared=True)) == 1
 
 
-def test_idx_files_of_other_shapes_and_types_are_told_as_such(tmp_path):
+def test_idx_files_of_other_shapes_and_types_are_reported_as_such(tmp_path):
     file = put(tmp_path / "a", pack(np.zeros((2, 28, 28, 1), np.uint8)))
     expected = "expected uint8 [n, 28, 28] or [n]"
     assert error_of(tmp_path) == f"{file}: an IDX file of uint8 [2, 28, 28, 1]; {expected}"
@@ -378,18 +378,18 @@ def test_tables_come_in_the_order_of_their_names(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nowhere", "nowhere/*.tfrecord", "no[thing", "**/nothing"])
-def test_a_path_that_does_not_exist_is_told(tmp_path, path):
+def test_a_path_that_does_not_exist_is_reported(tmp_path, path):
     message = error_of(tmp_path / path)
     assert message.startswith(f"--train {tmp_path / path}: does not exist; give files, folders")
 
 
-def test_an_empty_folder_is_told(tmp_path):
+def test_an_empty_folder_is_reported(tmp_path):
     (tmp_path / "deep/er").mkdir(parents=True)
     assert error_of(tmp_path, split="test").startswith(f"--test {tmp_path}: is empty; give files")
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "held"),
     [
         (["README.md"], "README.md"),
         ([".hidden"], ".hidden"),
@@ -399,13 +399,13 @@ def test_an_empty_folder_is_told(tmp_path):
         (["ckpt-00000007/state.json"], "ckpt-00000007"),
     ],
 )
-def test_a_folder_that_holds_no_data_is_told_with_what_it_holds(tmp_path, names, told):
+def test_a_folder_that_holds_no_data_is_reported_with_what_it_holds(tmp_path, names, held):
     for name in names:
         put(tmp_path / name, b"x")
-    message = f": holds only {told}, of which nothing is read; give files, folders or globs of TF"
+    message = f": holds only {held}, of which nothing is read; give files, folders or globs of TF"
     assert error_of(tmp_path).startswith(f"--train {tmp_path}{message}")
     glob = tmp_path / "*"
-    if told[0] not in "._":
+    if held[0] not in "._":
         assert error_of(glob).startswith(f"--train {glob}{message}")
 
 
@@ -423,7 +423,7 @@ def test_files_without_a_byte_are_passed_over_unless_all_are_or_one_is_named(tmp
     assert error_of(tmp_path / "train/part-1").startswith(f"{tmp_path}/train/part-1: is empty")
 
 
-def test_an_empty_file_is_told(tmp_path):
+def test_an_empty_file_is_reported(tmp_path):
     file = put(tmp_path / "x.tfrecord", b"")
     assert error_of(file).startswith(f"{file}: is empty, expected TFRecord, IDX")
     file = put(tmp_path / "y.gz", gzip.compress(b""))
@@ -431,7 +431,7 @@ def test_an_empty_file_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("raw", [b"\n", b"<html>", bytes(200), b"\0\0\x08\x03", b"PK\3\4" * 100])
-def test_a_file_of_no_known_kind_is_told_with_its_first_bytes(tmp_path, raw):
+def test_a_file_of_no_known_kind_is_reported_with_its_first_bytes(tmp_path, raw):
     file = put(tmp_path / "data", raw)
     message = error_of(tmp_path)
     assert message.startswith(f"{file}: is neither TFRecord, IDX (gzipped or not) or npy: ")
@@ -457,12 +457,12 @@ def test_a_gzipped_file_that_is_not_read_gets_one_clear_line(tmp_path, kind):
 
 
 @pytest.mark.parametrize("left", [2, 5, 12])
-def test_a_gzip_stream_that_is_cut_in_its_head_is_told(tmp_path, left):
+def test_a_gzip_stream_that_is_cut_in_its_head_is_reported(tmp_path, left):
     file = put(tmp_path / "x.gz", gzip.compress(pack(digits(3)[1]))[:left])
     assert error_of(file).startswith(f"{file}: damaged gzip file (")
 
 
-def test_mixed_kinds_are_told_with_an_example_of_each(tmp_path):
+def test_mixed_kinds_are_reported_with_an_example_of_each(tmp_path):
     originals(tmp_path, squeeze=bytes, suffix="")
     tfrecord(tmp_path / "train.tfrecords")
     message = error_of(tmp_path)
@@ -472,7 +472,7 @@ def test_mixed_kinds_are_told_with_an_example_of_each(tmp_path):
 
 
 @pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
-def test_a_folder_that_holds_only_the_other_split_is_told(tmp_path, split, other):
+def test_a_folder_that_holds_only_the_other_split_is_reported(tmp_path, split, other):
     tfrecord(tmp_path / other / "part-0")
     message = error_of(tmp_path, split=split)
     assert message.startswith(f"--{split} {tmp_path}: holds {other} data only (part-0, …)")
@@ -481,7 +481,7 @@ def test_a_folder_that_holds_only_the_other_split_is_told(tmp_path, split, other
 
 @pytest.mark.parametrize(("gone", "what"), [("images", "images"), ("labels", "labels")])
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_missing_partner_is_told(tmp_path, count, gone, what):
+def test_a_missing_partner_is_reported(tmp_path, count, gone, what):
     for number in range(count):
         images, labels = digits(3)
         put(tmp_path / f"{number}-images", pack(images[..., 0]))
@@ -491,13 +491,13 @@ def test_a_missing_partner_is_told(tmp_path, count, gone, what):
     assert error_of(tmp_path) == f"--train: no file of {what} goes with {left}"
 
 
-def test_only_one_of_the_four_original_files_is_told(tmp_path):
+def test_only_one_of_the_four_original_files_is_reported(tmp_path):
     originals(tmp_path)
     file = tmp_path / (IDX["train"].format("images", 3) + ".gz")
     assert error_of(file) == f"--train: no file of labels goes with {file}"
 
 
-def test_files_without_any_record_are_told(tmp_path):
+def test_files_without_any_record_are_reported(tmp_path):
     put(tmp_path / "images", pack(np.zeros((0, 28, 28), np.uint8)))
     put(tmp_path / "labels", pack(np.zeros(0, np.uint8)))
     assert error_of(tmp_path) == f"--train: {tmp_path} holds no records"
@@ -528,7 +528,7 @@ def public_folder():
 
 
 @pytest.mark.parametrize("path", [".", "part-0", "inner"])
-def test_a_folder_that_may_not_be_entered_is_told(public_folder, path):
+def test_a_folder_that_may_not_be_entered_is_reported(public_folder, path):
     tfrecord(public_folder / "data" / "part-0")
     path = public_folder / "data" / path
     with closed(public_folder / "data"):
@@ -538,13 +538,13 @@ def test_a_folder_that_may_not_be_entered_is_told(public_folder, path):
     assert "Permission denied" in message or (path.name != "data" and "does not exist" in message)
 
 
-def test_a_file_that_may_not_be_read_is_told(public_folder):
+def test_a_file_that_may_not_be_read_is_reported(public_folder):
     file = tfrecord(public_folder / "part-0")
     with closed(file):
         assert error_of(file) == f"{file}: cannot be read: Permission denied"
 
 
-def test_a_path_that_no_system_takes_is_told(tmp_path):
+def test_a_path_that_no_system_takes_is_reported(tmp_path):
     path = tmp_path / ("x" * 5000)
     assert error_of(path) == f"--train {path}: cannot be read: File name too long"
 

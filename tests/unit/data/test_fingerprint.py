@@ -43,7 +43,7 @@ def test_other_data_is_other_data(tmp_path, files, first):
     assert next(name for name in one if one[name] != two.get(name)) == first
 
 
-def test_gzipped_files_of_one_size_are_told_apart_by_their_checksums(tmp_path):
+def test_gzipped_files_of_one_size_are_distinguished_by_their_checksums(tmp_path):
     # Their compressed bytes begin alike.
     content = bytearray(os.urandom(100_000))
     one = make(tmp_path / "one", **{"x.gz": gzip.compress(bytes(content), mtime=0)})
@@ -76,7 +76,7 @@ def test_no_data_is_synthetic_data_but_for_a_module_that_may_have_its_own():
     assert of(own_reader=True).text == "none given"
 
 
-def test_what_is_not_there_is_told_as_training_tells_it(tmp_path):
+def test_what_is_not_there_is_reported_as_in_training(tmp_path):
     with pytest.raises(DataError, match=f"--train {tmp_path}/no: does not exist; give files"):
         of(f"{tmp_path}/no")
 

@@ -263,7 +263,7 @@ def test_which_way_data_is_shared_out(files, count, by, alone):
     assert len(stream.tables) == (files // count if alone else files)
 
 
-def test_a_process_without_any_record_is_told():
+def test_a_process_without_any_record_is_reported():
     with pytest.raises(DataError, match=r"^from 10: no records for process 1 of 2$"):
         Stream(numbered([10, 0]), batch_size=1, training=True, shard=Shard(1, 2, "file"))
 

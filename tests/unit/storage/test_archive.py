@@ -172,7 +172,7 @@ def holes(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "expected"),
     [
         (attributes, "a member with headers of more than 16384 bytes"),
         (names, r"its member '0/x.{197}…' is named, .*of more than 4096 characters"),
@@ -180,12 +180,12 @@ def holes(folder: Path) -> Path:
         (small_attributes, "it has more than 2900 members"),
     ],
 )
-def test_what_stands_before_members_does_not_fill_memory(tmp_path, make, told):
+def test_what_stands_before_members_does_not_fill_memory(tmp_path, make, expected):
     archive = make(tmp_path)
     assert archive.stat().st_size < 2_000_000
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match=f"^model: not .*{told}") as caught:
+        with pytest.raises(UserError, match=f"^model: not .*{expected}") as caught:
             unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(members=2900))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -207,14 +207,14 @@ def test_a_sparse_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("raw", [b"", b"no archive", b"\x1f\x8bnone", b"\xfd7zXZ\0none"])
-def test_what_is_no_archive_is_told_in_one_line(tmp_path, raw):
+def test_what_is_no_archive_is_reported_in_one_line(tmp_path, raw):
     (tmp_path / "a").write_bytes(raw)
     with pytest.raises(UserError, match=r"^model: not a whole tar file: .+") as caught:
         unpack(tmp_path / "a", tmp_path / "out", name="model")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_archive_is_told_in_one_line(tmp_path):
+def test_a_missing_archive_is_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be unpacked: No such file"):
         unpack(tmp_path / "none", tmp_path / "out", name="model")
 

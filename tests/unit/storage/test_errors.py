@@ -17,11 +17,11 @@ def of_s3(code, status, **more):
     from botocore.exceptions import ClientError
     from s3fs.errors import translate_boto_error
 
-    told = {"Code": code, "Message": f"see https://host/?X-Amz-Signature={SECRET}", **more}
+    details = {"Code": code, "Message": f"see https://host/?X-Amz-Signature={SECRET}", **more}
     headers = {"x-amz-bucket-region": "eu-west-1"} if status == 301 else {}
     meta = {"HTTPStatusCode": status, "HTTPHeaders": headers}
     return translate_boto_error(
-        ClientError({"Error": told, "ResponseMetadata": meta}, "HeadObject")
+        ClientError({"Error": details, "ResponseMetadata": meta}, "HeadObject")
     )
 
 
@@ -59,12 +59,12 @@ def of_google(status, message):
         ("400", 400, "the store refuses it (400)"),
     ],
 )
-def test_what_s3_says_is_told_by_its_code_and_no_new_try_is_made(code, status, says):
+def test_what_s3_says_is_reported_by_its_code_and_no_new_try_is_made(code, status, says):
     more = {"Region": "us-west-2"} if code.startswith("Authorization") else {}
-    told = permanent_problem(of_s3(code, status, **more), "it was removed")
-    assert told is not None
-    assert says in told
-    assert SECRET not in told
+    problem = permanent_problem(of_s3(code, status, **more), "it was removed")
+    assert problem is not None
+    assert says in problem
+    assert SECRET not in problem
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_what_passes_is_tried_again(code, status):
         (404, "The specified bucket does not exist.", "nothing there"),
     ],
 )  # fmt: skip
-def test_what_google_says_is_told_without_its_words(status, message, says):
-    told = permanent_problem(of_google(status, message), "nothing there")
-    assert told is not None
-    assert says in told
-    assert SECRET not in told
+def test_what_google_says_is_reported_without_its_words(status, message, says):
+    problem = permanent_problem(of_google(status, message), "nothing there")
+    assert problem is not None
+    assert says in problem
+    assert SECRET not in problem
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_what_passes_at_google_is_tried_again(status, message):
 def test_credentials_that_were_revoked_are_a_mistake_and_a_lost_connection_is_none():
     from google.auth.exceptions import RefreshError
 
-    told = permanent_problem(RefreshError(f"invalid_grant {SECRET}", retryable=False), "")
-    assert told == "no valid credentials were found (RefreshError); give this job a role or " + (
+    problem = permanent_problem(RefreshError(f"invalid_grant {SECRET}", retryable=False), "")
+    assert problem == "no valid credentials were found (RefreshError); give this job a role or " + (
         "service account"
     )
     assert permanent_problem(RefreshError("metadata", retryable=True), "") is None

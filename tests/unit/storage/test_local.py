@@ -53,7 +53,7 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (
             OSError(errno.ENOSPC, "No space left on device", "data"),
@@ -65,8 +65,8 @@ def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
     ],
     ids=["system", "quota", "TensorFlow's quota", "TensorFlow"],
 )
-def test_a_full_disk_is_told_as_such_with_what_was_to_be_written(tmp_path, error, told):
-    with pytest.raises(OSError, match=told) as full, local.new_folder(tmp_path / "1"):
+def test_a_full_disk_is_reported_as_such_with_what_was_to_be_written(tmp_path, error, expected):
+    with pytest.raises(OSError, match=expected) as full, local.new_folder(tmp_path / "1"):
         raise error
     assert full.value.filename == str(tmp_path / "1")
     assert list(tmp_path.iterdir()) == []

@@ -49,8 +49,8 @@ def holder(tmp_path):
 def test_a_second_job_in_a_folder_is_refused_with_who_is_there(holder, tmp_path, flag):
     (tmp_path / "link").symlink_to(tmp_path / "model")
     job = Job(**({"model_dir": str(tmp_path / "other")} | {flag: f"{tmp_path}/link/"}))
-    told = rf"^--{flag.replace('_', '-')} .*link/: in use by another job: process {holder.pid} on "
-    with pytest.raises(UserError, match=told), exclusive(job, stopped=never):
+    line = rf"^--{flag.replace('_', '-')} .*link/: in use by another job: process {holder.pid} on "
+    with pytest.raises(UserError, match=line), exclusive(job, stopped=never):
         pytest.fail("it is let in")
     # What was made for it is gone again.
     assert {path.name for path in tmp_path.iterdir()} == {"link", "model"}
@@ -78,7 +78,7 @@ def test_folders_of_one_job_may_be_the_same_and_need_not_be_writable(tmp_path):
         pass
 
 
-def test_the_file_systems_of_this_machine_are_told_from_others(tmp_path):
+def test_the_file_systems_of_this_machine_are_distinguished_from_others(tmp_path):
     assert is_local(tmp_path)
     assert not is_local(type(tmp_path)("/proc/self"))
 

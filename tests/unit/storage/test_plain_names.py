@@ -32,9 +32,9 @@ def test_links_go_with_the_process_and_folders_stay(tmp_path):
     (tmp_path / "run[1]").mkdir()
     program = "from pathlib import Path; from trainer.storage.plain_names import plain\n"
     program += "print(plain(Path('run[1]')))"
-    told = {"TMPDIR": str(tmp_path / "tmp[1]")}
+    env = {"TMPDIR": str(tmp_path / "tmp[1]")}
     ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=told, capture_output=True, check=True
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, check=True
     )
     link = Path(ran.stdout.decode().strip())
     assert "[" not in str(link)

@@ -30,7 +30,7 @@ AT_ONCE = StorageOptions(limits=StorageLimits(backoff=0))
 
 
 class Driver:
-    """A store in memory that can be told to fail."""
+    """A store in memory that can be made to fail."""
 
     def __init__(self, objects):
         self.objects, self.error, self.calls = dict(objects), None, []
@@ -84,7 +84,7 @@ def driver(monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["s3://b/x", "gs://b/x", "gcs://b/x", "s3://b", "gs://b/*.npy"])
-def test_urls_of_object_stores_are_told(path):
+def test_urls_of_object_stores_are_reported(path):
     assert is_remote(path)
 
 
@@ -109,7 +109,7 @@ def test_local_urls_become_paths(url, path):
     assert local_path(url, flag="--train") == path
 
 
-def test_urls_of_other_kinds_are_refused_without_telling_them():
+def test_urls_of_other_kinds_are_refused_without_repeating_them():
     line = r"^--train https://…: expected s3://, gs://, file:// or a local path$"
     with pytest.raises(UserError, match=line):
         local_path("https://user:pass@host/x?token=1", flag="--train")
@@ -133,7 +133,7 @@ def test_malformed_urls_are_refused(url):
 @pytest.mark.parametrize(
     "url", ["s3://AKIA:s3cr3t@b/x", "gs://b/x?token=s3cr3t", "s3://b?a=s3cr3t"]
 )
-def test_urls_with_secrets_are_refused_without_telling_them(url):
+def test_urls_with_secrets_are_refused_without_repeating_them(url):
     with pytest.raises(UserError) as caught:
         RemotePath(url, flag="--test")
     assert str(caught.value) == ("--test: expected s3://BUCKET/PATH or gs://BUCKET/PATH, no more")
@@ -179,7 +179,7 @@ def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
     assert len(driver.calls) == StorageLimits().tries
 
 
-def test_what_no_further_try_mends_is_told_at_once(driver, tmp_path):
+def test_what_no_further_try_mends_is_reported_at_once(driver, tmp_path):
     driver.error = PermissionError("s3cr3t")
     with pytest.raises(UserError, match=r"^--train s3://bucket/d: access is denied \(Permission"):
         fetch(["s3://bucket/d"], tmp_path)
@@ -231,7 +231,7 @@ def test_a_transfer_that_fails_ends_those_under_way(driver, tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told(driver, tmp_path, number):
+def test_a_full_disk_is_reported(driver, tmp_path, number):
     def fails(path, to, **more):
         Path(to).write_bytes(b"a")
         raise OSError(number, "No space left on device")
@@ -242,7 +242,7 @@ def test_a_full_disk_is_told(driver, tmp_path, number):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_disk_that_is_too_small_is_told_first(driver, tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_first(driver, tmp_path, monkeypatch):
     driver.objects = {"bucket/d/a": b"", "bucket/d/b": bytes(5_000_000)}
     usage = types.SimpleNamespace(free=2_000_000)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
@@ -265,7 +265,7 @@ def test_objects_that_cannot_be_files_are_refused(driver, tmp_path, names):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
+def test_an_object_that_goes_away_meanwhile_is_reported(driver, tmp_path):
     def gone(path, to, **more):
         raise FileNotFoundError(path)
 
@@ -274,7 +274,7 @@ def test_an_object_that_goes_away_meanwhile_is_told(driver, tmp_path):
         fetch(["s3://bucket/d/a"], tmp_path)
 
 
-def test_a_long_transfer_is_told_every_few_seconds(driver, tmp_path, capsys):
+def test_a_long_transfer_is_reported_every_few_seconds(driver, tmp_path, capsys):
     options = StorageOptions(limits=StorageLimits(progress=0, workers=1, poll=0))
     fetch(["s3://bucket/d"], tmp_path, options=options)
     lines = capsys.readouterr().out.splitlines()
@@ -288,7 +288,7 @@ def test_a_whole_bucket_is_never_removed(driver):
     assert len(driver.objects) == 2
 
 
-def test_metrics_go_beside_the_model_folder_unless_told_otherwise(driver, tmp_path):
+def test_metrics_go_beside_the_model_folder_unless_another_is_given(driver, tmp_path):
     for model_dir, expected in [
         ("s3://bucket/run/model", "bucket/run/metrics.json"),
         ("s3://bucket/model/", "bucket/metrics.json"),
@@ -431,7 +431,7 @@ def test_a_damaged_checkpoint_is_fetched_once_and_replaced_when_the_run_gets_the
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["chief", "evaluator"])
-def test_remote_checkpoints_that_are_all_damaged_are_told_to_who_writes_them(
+def test_remote_checkpoints_that_are_all_damaged_are_reported_to_who_writes_them(
     driver, tmp_path, alone
 ):
     for step in (1, 2):
@@ -442,8 +442,8 @@ def test_remote_checkpoints_that_are_all_damaged_are_told_to_who_writes_them(
         mirror.restore()
         assert list(tmp_path.iterdir()) == []
         return
-    told = r"^--checkpoint-dir s3://bucket/ckpt: all 2 checkpoints are damaged \(ckpt-00000002: "
-    with pytest.raises(UserError, match=told):
+    line = r"^--checkpoint-dir s3://bucket/ckpt: all 2 checkpoints are damaged \(ckpt-00000002: "
+    with pytest.raises(UserError, match=line):
         mirror.restore()
 
 
@@ -454,7 +454,7 @@ def test_what_cannot_be_fetched_though_it_is_there_is_an_error(driver, tmp_path)
         CheckpointMirror(tmp_path, "s3://bucket/ckpt", options=AT_ONCE).restore()
 
 
-def test_an_evaluator_fetches_the_last_checkpoint_though_told_to_end_and_sends_its_log(
+def test_an_evaluator_fetches_the_last_checkpoint_though_asked_to_end_and_sends_its_log(
     driver, tmp_path
 ):
     listed = {"chief": ("a",), "worker": ("b",), "ps": ("c",)}

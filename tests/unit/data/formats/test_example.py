@@ -122,7 +122,7 @@ def test_decode_reads_what_tensorflow_writes(tf, seed, sizes, extra, label, orde
 
 @quick
 @given(seed=seeds, count=st.integers(2, 60))
-def test_messages_of_several_layouts_in_one_block_are_told_apart(tf, seed, count):
+def test_messages_of_several_layouts_in_one_block_are_distinguished(tf, seed, count):
     images, labels = digits(count, seed)
     shuffle = random.Random(seed)
     raw = []
@@ -265,7 +265,7 @@ def test_a_label_without_a_value_is_refused(tf, empty):
     assert complaint(raw)[0].startswith("feature 'label' (int64) ")
 
 
-def test_the_row_of_the_message_at_fault_is_told(tf):
+def test_the_row_of_the_message_at_fault_is_reported(tf):
     images, labels = digits(5, 0)
     good = [message(tf, labelled(*pair)) for pair in zip(images, labels, strict=True)]
     good[3] = good[3].replace(b"label", b"lapel")

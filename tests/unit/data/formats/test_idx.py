@@ -115,7 +115,7 @@ def test_a_bad_magic_is_no_idx_file(tmp_path, head):
 
 @pytest.mark.parametrize("squeeze", [bytes, gzip.compress], ids=["plain", "gz"])
 @pytest.mark.parametrize(("change", "size"), [(-1, 7839), (-7840, 0), (1, 7841)])
-def test_a_body_of_another_length_than_announced_is_told(tmp_path, squeeze, change, size):
+def test_a_body_of_another_length_than_announced_is_reported(tmp_path, squeeze, change, size):
     images, labels = digits(10)
     raw = pack(images)[:change] if change < 0 else pack(images) + bytes(change)
     images, labels = put(tmp_path, squeeze(raw), labels)
@@ -125,21 +125,21 @@ def test_a_body_of_another_length_than_announced_is_told(tmp_path, squeeze, chan
     )
 
 
-def test_a_short_body_of_labels_is_told(tmp_path):
+def test_a_short_body_of_labels_is_reported(tmp_path):
     images, labels = digits(10)
     images, labels = put(tmp_path, images, pack(labels)[:-2])
     assert error_of(images, labels).startswith(f"{labels}: the body has 8 bytes, but the header")
 
 
 @pytest.mark.parametrize("left", [10, 18, 400, 4000, -8, -1])
-def test_a_gzip_stream_that_is_cut_short_is_told(tmp_path, left):
+def test_a_gzip_stream_that_is_cut_short_is_reported(tmp_path, left):
     images, labels = digits(10)
     images, labels = put(tmp_path, gzip.compress(pack(images))[:left], labels)
     assert error_of(images, labels).startswith(f"{images}: damaged gzip file (")
 
 
 @pytest.mark.parametrize("at", [2, 500, -6, -2], ids=["method", "data", "crc", "size"])
-def test_a_damaged_gzip_stream_is_told(tmp_path, at):
+def test_a_damaged_gzip_stream_is_reported(tmp_path, at):
     images, labels = digits(10)
     raw = bytearray(gzip.compress(pack(images)))
     raw[at] ^= 0x55
@@ -151,7 +151,7 @@ def test_a_damaged_gzip_stream_is_told(tmp_path, at):
 
 @settings(deadline=None, max_examples=100)
 @given(at=st.integers(0, 2000), bit=st.integers(0, 7))
-def test_a_flipped_bit_of_a_gzip_stream_is_told_or_does_no_harm(folder, at, bit):
+def test_a_flipped_bit_of_a_gzip_stream_is_reported_or_does_no_harm(folder, at, bit):
     images, labels = digits(2)
     raw = bytearray(gzip.compress(pack(images), mtime=0))
     raw[at % len(raw)] ^= 1 << bit
@@ -164,19 +164,19 @@ def test_a_flipped_bit_of_a_gzip_stream_is_told_or_does_no_harm(folder, at, bit)
         np.testing.assert_array_equal(found[..., 0], images)
 
 
-def test_different_counts_of_images_and_labels_are_told(tmp_path):
+def test_different_counts_of_images_and_labels_are_reported(tmp_path):
     images, labels = put(tmp_path, digits(10)[0], digits(9)[1])
     assert error_of(images, labels) == f"{images} has 10 images, but {labels} has 9 labels"
 
 
 @pytest.mark.parametrize("swap", [True, False])
-def test_images_in_place_of_labels_are_told(tmp_path, swap):
+def test_images_in_place_of_labels_are_reported(tmp_path, swap):
     images, labels = put(tmp_path, digits(10)[1 if swap else 0], digits(10)[0])
     assert str(images) in error_of(images, labels)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (28, 27), (1, 784)])
-def test_a_wrong_image_size_is_told(tmp_path, shape):
+def test_a_wrong_image_size_is_reported(tmp_path, shape):
     images, labels = put(tmp_path, np.zeros((4, *shape), np.uint8), digits(4)[1])
     size = "×".join(map(str, shape))
     assert error_of(images, labels) == f"{images}: image size is {size}, expected 28×28×1"
@@ -191,7 +191,7 @@ def test_a_label_out_of_range_is_named_with_its_record(tmp_path):
     )
 
 
-def test_a_file_that_becomes_shorter_is_told(tmp_path):
+def test_a_file_that_becomes_shorter_is_reported(tmp_path):
     images, labels = put(tmp_path, *digits(3 * BLOCK))
     table = IdxTable(images, labels)
     images.write_bytes(images.read_bytes()[: 16 + 784 * 2 * BLOCK])

@@ -1,4 +1,4 @@
-"""Pairs of npy files: what numpy saves is read in place, and what does not fit is told."""
+"""Pairs of npy files: what numpy saves is read in place, and what does not fit is refused."""
 
 import io
 import sys
@@ -89,7 +89,7 @@ def test_what_numpy_saves_is_read_back(folder, count, seed, deep, versions, kind
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8", "i1", "u2", "?", "i8"])
-def test_images_that_are_not_bytes_are_told(tmp_path, kind):
+def test_images_that_are_not_bytes_are_reported(tmp_path, kind):
     images, labels = digits(5)
     array = images.astype(kind)
     images, labels = put(tmp_path, array, labels)
@@ -98,7 +98,7 @@ def test_images_that_are_not_bytes_are_told(tmp_path, kind):
     )
 
 
-def test_images_in_fortran_order_are_told(tmp_path):
+def test_images_in_fortran_order_are_reported(tmp_path):
     images, labels = digits(5)
     images, labels = put(tmp_path, np.asfortranarray(images), labels)
     message = error_of(images, labels)
@@ -126,7 +126,7 @@ def test_objects_are_never_unpickled(tmp_path):
     ],
     ids=["one-hot", "a column", "a scalar", "floats", "booleans", "text"],
 )
-def test_labels_that_are_not_a_row_of_integers_are_told(tmp_path, labels):
+def test_labels_that_are_not_a_row_of_integers_are_reported(tmp_path, labels):
     images, path = put(tmp_path, digits(5)[0], labels)
     assert error_of(images, path) == (
         f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected integers [n]"
@@ -147,20 +147,20 @@ def test_a_label_out_of_range_is_named_with_its_record(tmp_path, kind, label):
 
 
 @pytest.mark.parametrize("shape", [(5, 32, 32), (5, 784), (5, 28, 28, 3), (28, 28), (5,), ()])
-def test_a_wrong_image_size_is_told(tmp_path, shape):
+def test_a_wrong_image_size_is_reported(tmp_path, shape):
     images, labels = put(tmp_path, np.zeros(shape, np.uint8), digits(5)[1])
     size = "×".join(map(str, shape[1:]))
     assert error_of(images, labels) == f"{images}: image size is {size}, expected 28×28×1"
 
 
-def test_different_counts_of_images_and_labels_are_told(tmp_path):
+def test_different_counts_of_images_and_labels_are_reported(tmp_path):
     images, labels = put(tmp_path, digits(10)[0], digits(9)[1])
     assert error_of(images, labels) == f"{images} has 10 images, but {labels} has 9 labels"
 
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_body_of_another_length_than_announced_is_told(tmp_path, which, change):
+def test_a_body_of_another_length_than_announced_is_reported(tmp_path, which, change):
     arrays = [saved(array) for array in digits(10)]
     arrays[which] = arrays[which][:-1] if change < 0 else arrays[which] + b"?"
     paths = put(tmp_path, *arrays)
@@ -188,14 +188,14 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_header_that_cannot_be_read_is_told_in_one_line(tmp_path, name):
+def test_a_header_that_cannot_be_read_is_reported_in_one_line(tmp_path, name):
     images, labels = put(tmp_path, HEADERS[name], digits(3)[1])
     assert error_of(images, labels).startswith(f"{images}: npy header cannot be read (")
 
 
 @settings(deadline=None, max_examples=200)
 @given(at=st.integers(6, 127), junk=st.binary(min_size=1, max_size=4))
-def test_a_damaged_header_is_read_or_told_but_never_crashes(folder, at, junk):
+def test_a_damaged_header_is_read_or_reported_but_never_crashes(folder, at, junk):
     images, labels = digits(3)
     raw = saved(images)
     junk = junk[: len(raw) - images.nbytes - at]
@@ -217,7 +217,7 @@ def test_the_offset_of_the_values_is_that_of_the_header(tmp_path):
     assert np.frombuffer(path.read_bytes()[found.offset :], found.dtype).tolist() == list(range(12))
 
 
-def test_a_file_that_becomes_shorter_is_told(tmp_path):
+def test_a_file_that_becomes_shorter_is_reported(tmp_path):
     images, labels = put(tmp_path, *digits(3 * BLOCK))
     table = NpyTable(images, labels)
     images.write_bytes(images.read_bytes()[:-1])

@@ -143,7 +143,7 @@ PARTS = {
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("number", [0, 1, 7, 8, 9])
 @pytest.mark.parametrize("kind", [uniform, mixed])
-def test_a_corrupt_byte_is_told_with_file_record_and_offset(tmp_path, kind, number, part):
+def test_a_corrupt_byte_is_reported_with_file_record_and_offset(tmp_path, kind, number, part):
     raw, *_ = made = kind(10)
     offsets = made[3] if kind is mixed else range(0, 11 * STRIDE, STRIDE)
     at, problem = PARTS[part]
@@ -297,7 +297,7 @@ def test_an_empty_file_has_no_records(tmp_path):
     assert table.damage == []
 
 
-def test_a_file_that_becomes_shorter_is_told(tmp_path):
+def test_a_file_that_becomes_shorter_is_reported(tmp_path):
     raw, *_ = uniform(100)
     path = put(tmp_path / "x", raw)
     table = TFRecordTable(path)

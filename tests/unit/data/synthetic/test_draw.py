@@ -152,7 +152,7 @@ def test_the_nearest_mean_knows_most_digits_but_not_all(train, test):
     assert 0.6 < right < 0.92
 
 
-def test_every_digit_is_told_from_the_others_more_often_than_not(train, test):
+def test_every_digit_is_distinguished_from_the_others_more_often_than_not(train, test):
     guessed = nearest_mean(train, test[0])
     for digit in range(10):
         assert (guessed[test[1] == digit] == digit).mean() > 0.5
