@@ -9,9 +9,9 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.packaging import saved_model
-from trainer.packaging.contents import ARCHIVE, files, read_contents
+from trainer.packaging.contents import ARCHIVE, Contents, files, read_contents
 from trainer.packaging.convert import convert
-from trainer.packaging.locate import CODE, GRAPH, choose_model, version_of
+from trainer.packaging.locate import CODE, GRAPH, LocatedModel, choose_model, version_of
 from trainer.storage import unfinished, unpack
 
 
@@ -60,40 +60,16 @@ def prepare_model(
         UserError: There is no such model, or it is not whole.
     """
     with unfinished.temporary_folder(scratch) as folder:
-        work, root, origin = Path(folder), source, source.name
-        of = read_contents(root, name=name)
-        model = choose_model(of, version=version)
-        if model.kind == "archive":
-            root, name, origin = (
-                root / model.place,
-                f"{name}: {model.place}",
-                f"{origin}/{model.place}",
-            )
-            of = read_contents(root, name=name)
-            model = choose_model(of, version=version)
-        if of.form in ("tar.gz", "tar"):
-            unpack(root, work / "unpacked", name=name, limits=ARCHIVE)
-            root = work / "unpacked"
-        place, number = root / model.place, model.version
-        if model.kind == "mxnet":
-            raise UserError(
-                subject=name,
-                problem="an MXNet model; expected one of TensorFlow or Keras",
-            )
-        if model.kind == "keras":
-            if of.form != "keras":
-                # Keras reads only the parts that it needs, and misses damage elsewhere.
-                read_contents(place, name=f"{name}: {model.place}")
-            convert(place, work / "saved_model", module=module, name=name)
-            place = work / "saved_model"
+        chosen = _choose(source, name=name, version=version)
+        name, model, root = chosen.name, chosen.model, chosen.root
+        if chosen.contents.form in ("tar.gz", "tar"):
+            root = Path(folder, "unpacked")
+            unpack(chosen.root, root, name=name, limits=ARCHIVE)
+        place = _saved_model(chosen, root / model.place, Path(folder, "saved_model"), module=module)
         # The source may be a numbered folder itself, also as `.`.
-        if number is None:
-            number = version_of(place.absolute().name)
+        number = version_of(place.absolute().name) if model.version is None else model.version
         if version is not None and number is not None and number != version:
-            raise UserError(
-                subject=f"--version {version}",
-                problem=f"{name} has {number}",
-            )
+            raise UserError(subject=f"--version {version}", problem=f"{name} has {number}")
         found = files(place)
         if not model.place:
             found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
@@ -105,8 +81,53 @@ def prepare_model(
             version=number,
             graph=graph,
             code=code if root.is_dir() and code.is_dir() else None,
-            origin="/".join(filter(None, [origin, model.place])),
+            origin="/".join(filter(None, [chosen.origin, model.place])),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The model that is meant, and the artifact that holds it.
+
+    Attributes:
+        root: The artifact: the source, or an archive in it.
+        contents: The artifact's files.
+        model: The model in it.
+        name: The artifact's name for errors.
+        origin: The artifact's name for people.
+    """
+
+    root: Path
+    contents: Contents
+    model: LocatedModel
+    name: str
+    origin: str
+
+
+def _choose(root: Path, *, name: str, version: int | None) -> _Chosen:
+    """Choose the model that is meant, also from an archive that lies in a folder."""
+    contents, origin = read_contents(root, name=name), root.name
+    model = choose_model(contents, version=version)
+    if model.kind == "archive":
+        root, name, origin = root / model.place, f"{name}: {model.place}", f"{origin}/{model.place}"
+        contents = read_contents(root, name=name)
+        model = choose_model(contents, version=version)
+    return _Chosen(root=root, contents=contents, model=model, name=name, origin=origin)
+
+
+def _saved_model(chosen: _Chosen, place: Path, converted: Path, *, module: str | None) -> Path:
+    """Return the folder of the SavedModel at a place, converted if it is a `.keras` file."""
+    if chosen.model.kind == "mxnet":
+        raise UserError(
+            subject=chosen.name, problem="an MXNet model; expected one of TensorFlow or Keras"
+        )
+    if chosen.model.kind != "keras":
+        return place
+    if chosen.contents.form != "keras":
+        # Keras reads only the parts that it needs, and misses damage elsewhere.
+        read_contents(place, name=f"{chosen.name}: {chosen.model.place}")
+    convert(place, converted, module=module, name=chosen.name)
+    return converted
 
 
 def _graph(file: Path, name: str) -> saved_model.MetaGraph:
