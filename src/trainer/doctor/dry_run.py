@@ -15,7 +15,15 @@ from trainer.config import Hparams, Job, options_of
 from trainer.launch import Command
 from trainer.models import recipes
 from trainer.platforms import PLATFORMS, ResolvedJob
-from trainer.runtime import MASK, known_secrets, mask_text, mask_value, masked, masked_argv
+from trainer.runtime import (
+    MASK,
+    display_value,
+    known_secrets,
+    mask_text,
+    mask_value,
+    masked,
+    masked_argv,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +130,7 @@ def describe(
     lines += [f"note: {note}" for note in preview["notes"]]
     lines.append("job:")
     for name, field in preview["job"].items():
-        lines.append(f"  {name} = {shown(field['value'])}  ({field['from']})")
+        lines.append(f"  {name} = {display_value(field['value'])}  ({field['from']})")
     for process in preview["processes"]:
         lines.append(f"process {process['name']}:")
         lines += [f"  {name}={shlex.quote(value)}" for name, value in process["env"].items()]
@@ -134,18 +142,6 @@ def describe(
     if not preview["processes"]:
         lines.append("processes: none beside this one")
     return "\n".join(lines)
-
-
-def shown(value: Any) -> str:
-    """Return a field's value for people: lists and objects on one line, None as `none`."""
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        pairs = [f"{name}={shown(item)}" for name, item in value.items()]
-        return ", ".join(pairs) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "none" if value is None else str(value)
 
 
 def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -> str | None:

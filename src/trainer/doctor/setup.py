@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainer.config import Job, UserError, flag, job_from_flags
-from trainer.doctor.dry_run import settings, shown
+from trainer.doctor.dry_run import settings
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
 from trainer.platforms import (
@@ -24,7 +24,7 @@ from trainer.platforms import (
     field_of,
     resolve_job,
 )
-from trainer.runtime import mask_value
+from trainer.runtime import display_value, mask_value
 
 # Reported even if they have their defaults.
 IMPORTANT = frozenset({
@@ -159,7 +159,7 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
         elif value in (None, [], {}):
             continue
         facts = {name: value, "from": source}
-        yield Finding(about=flag(name), text=f"{shown(value)} ({source})", facts=facts)
+        yield Finding(about=flag(name), text=f"{display_value(value)} ({source})", facts=facts)
 
 
 def examine_cluster(setup: Setup) -> Iterator[Finding]:

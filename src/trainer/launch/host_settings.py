@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer.launch.printable import printable
-from trainer.runtime import mask, output
+from trainer.runtime import mask, output, printable
 
 # How many parts of a value are sent.
 _PARTS = 64

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Cluster, Trial, UserError
+from trainer.runtime import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,5 +177,4 @@ def printable_value(value: Any) -> str:
     """Return a value for an error message: one short line, without nested values."""
     if isinstance(value, (dict, list, tuple)):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 80 else text[:80] + "…"
+    return shortened("null" if value is None else repr(value))

@@ -7,6 +7,7 @@ from . import (
     precision as precision,
 )
 from .device import Device as Device, device_in_use as device_in_use
+from .display import display_value as display_value, printable as printable, shortened as shortened
 from .nvidia_smi import NvidiaSmiError as NvidiaSmiError, query_gpus as query_gpus
 from .output_writer import (
     OutputWriter as OutputWriter,

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from trainer.config import UserError
+from trainer.runtime import shortened
 
 # The first bytes of compressed files, and what opens them.
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -211,7 +212,7 @@ def _stays_inside(link: PurePosixPath, target: PurePosixPath) -> bool:
 
 
 def _shown(name: str) -> str:
-    return repr(name if len(name) <= 200 else f"{name[:200]}…")
+    return repr(shortened(name, 200))
 
 
 def _file(tar: tarfile.TarFile) -> _Bounded:

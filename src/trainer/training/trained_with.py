@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.config import Job, UserError, flag
 from trainer.data import fingerprint_of
-from trainer.runtime import output
+from trainer.runtime import display_value, output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,8 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
         # A hyperparameter that another version of the trainer did not know has not been changed.
         other = before.hparams.get(name, value)
         if other != value:
-            found.append(f"{flag(name)} {_shown(other)} (now {_shown(value)})")
+            then, now_value = (display_value(each, none="None") for each in (other, value))
+            found.append(f"{flag(name)} {then} (now {now_value})")
     a, b = before.train, now.train
     known = bool(a.digest and b.digest)
     if a.kind != b.kind or a.examples != b.examples or (known and a.digest != b.digest):
@@ -158,11 +159,3 @@ class History:
             return train
         known = dataclasses.asdict(last[0].train) if last else {"kind": None, "examples": None}
         return {**known, "files": [], "damaged": []}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return " ".join("=".join(map(str, v)) if isinstance(v, list) else str(v) for v in value)
-    return str(value)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from trainer.launch.printable import printable
 from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.state import JOINED, JobSpec, JobState, MemberState
 from trainer.launch.timeouts import DEFAULTS, Timeouts
+from trainer.runtime import printable
 
 # Evaluators that no list names; TensorFlow itself knows one.
 _MOST_UNLISTED = 16

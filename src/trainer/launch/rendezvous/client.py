@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any
 
 from trainer.config import RETRY
-from trainer.launch.printable import printable
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.joining import GiveUp, Joining, WaitProgress
 from trainer.launch.rendezvous.keepalive import Keepalive
@@ -41,6 +40,7 @@ from trainer.launch.rendezvous.responses import (
 from trainer.launch.rendezvous.root_cause import SILENCE
 from trainer.launch.rendezvous.transport import Transport
 from trainer.launch.timeouts import DEFAULTS, Timeouts
+from trainer.runtime import printable
 
 logger = logging.getLogger(__name__)
 

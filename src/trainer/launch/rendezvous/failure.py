@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.launch.printable import LONGEST, LONGEST_HOST, LONGEST_TASK, printable
+from trainer.launch.rendezvous.fields import LONGEST_HOST, LONGEST_TASK
+from trainer.runtime import printable
 
 # A process prints one of these when another one has ended: true, but not the root cause.
 _SECONDARY = re.compile(
@@ -16,6 +17,9 @@ _SECONDARY = re.compile(
     r"UnavailableError|AbortedError|Collective ops is aborted|heartbeat|GOAWAY|gloo/transport",
     re.IGNORECASE,
 )
+
+# Characters of a reason, all its lines together.
+_LONGEST = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class Failure:
             host=printable(host, longest=LONGEST_HOST),
             process=printable(process, longest=LONGEST_TASK),
             code=code if 1 <= code <= 255 else 1,
-            reason="\n".join(printable(line) for line in reason[:LONGEST].splitlines()),
+            reason="\n".join(printable(line) for line in reason[:_LONGEST].splitlines()),
             secondary=secondary,
         )
 

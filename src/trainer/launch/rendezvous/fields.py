@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.launch.printable import printable
+from trainer.runtime import printable
+
+# Characters of a host's name, as DNS limits it, and of a process's.
+LONGEST_HOST, LONGEST_TASK = 255, 64
 
 
 def text(value: Any, *, longest: int) -> str:

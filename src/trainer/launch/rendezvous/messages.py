@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from trainer.launch.printable import LONGEST_HOST, printable
 from trainer.launch.rendezvous.failure import Failure
-from trainer.launch.rendezvous.fields import mapping, text, whole
+from trainer.launch.rendezvous.fields import LONGEST_HOST, mapping, text, whole
+from trainer.runtime import printable
 
 _MOST = 1 << 31
 

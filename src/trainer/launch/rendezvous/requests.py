@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from trainer.launch.host_settings import HostSettings
-from trainer.launch.printable import LONGEST_HOST, LONGEST_TASK
-from trainer.launch.rendezvous.fields import boolean, mapping, text, whole
+from trainer.launch.rendezvous.fields import (
+    LONGEST_HOST,
+    LONGEST_TASK,
+    boolean,
+    mapping,
+    text,
+    whole,
+)
 from trainer.launch.rendezvous.messages import Message, report_from
 
 # The id of `worker 0` and the like.

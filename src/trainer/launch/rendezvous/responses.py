@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from trainer.launch.printable import printable
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.fields import boolean, items, mapping, whole
 from trainer.launch.rendezvous.messages import Message, broadcast_from
+from trainer.runtime import printable
 
 _HIGHEST_POSITION = 1 << 31
 

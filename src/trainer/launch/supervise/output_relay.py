@@ -6,9 +6,8 @@ import errno
 import select
 from collections.abc import Iterable
 
-from trainer.launch.printable import printable
 from trainer.launch.supervise.line_reader import LineReader
-from trainer.runtime import OutputWriter, not_read, output
+from trainer.runtime import OutputWriter, not_read, output, printable
 
 
 class OutputRelay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trainer.runtime import output
+from trainer.runtime import output, shortened
 
 RETRY_SECONDS = "1"
 
@@ -43,5 +43,4 @@ def shown(value: object, limit: int = 80) -> str:
         limit: Most characters.
     """
     # Masked before it is cut, as the mask does not recognise half a secret.
-    text = " ".join(output.clean(str(value)[: 20 * limit]).split())
-    return text if len(text) <= limit else text[:limit] + "…"
+    return shortened(" ".join(output.clean(str(value)[: 20 * limit]).split()), limit)

@@ -1,7 +1,7 @@
 import pytest
 
-from trainer.launch.printable import printable
 from trainer.launch.rendezvous.failure import Failure
+from trainer.runtime.display import display_value, printable
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,15 @@ def test_a_cause_from_another_host_is_one_line_whatever_it_says():
     assert cause.reason.splitlines()[1:] != []
     # What this host's own processes print is printed so, too.
     assert Failure(host="b", process="rank 1", code=1, reason="\x1b[31mred").line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "displayed"),
+    [
+        (None, "none"), ([], "none"), (0.5, "0.5"), (1e-8, "1e-08"), ("cnn", "cnn"),
+        (["a", "b"], "a b"), ([["width", "3"]], "width=3"),
+        ({"host": "a", "port": None}, "host=a, port=none"),
+    ],
+)  # fmt: skip
+def test_a_value_is_displayed_on_one_line(value, displayed):
+    assert display_value(value) == displayed
