@@ -42,8 +42,7 @@ def run_bounded(work: Callable[[], T], *, text: str, slow: float, within: float)
         waited = time.monotonic() - began
         if waited >= within:
             raise UserError(
-                subject=text,
-                problem=f"no answer within {within:g} s (--start-timeout)",
+                subject=text, problem=f"no answer within {within:g} s (--start-timeout)"
             )
         try:
             found, error = results.get(timeout=min(slow, within - waited))

@@ -56,10 +56,7 @@ def install(
     command = Command(argv=argv, env={**quiet, **env}, cwd=folder, name="pip")
     outcome = run_step(command, timeout=timeout)
     if outcome.timed_out:
-        raise UserError(
-            subject=name,
-            problem=f"pip did not end within {timeout:g} s",
-        )
+        raise UserError(subject=name, problem=f"pip did not end within {timeout:g} s")
     if outcome.code:
         problem = _problem(outcome.tail)
         if outcome.signal is not None or not problem:

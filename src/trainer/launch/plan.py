@@ -98,8 +98,7 @@ def members_of(cluster: Cluster) -> tuple[Member, ...]:
     if not cluster.trainers:
         if found:
             raise UserError(
-                subject=f"this is {cluster}",
-                problem="expected a chief or a worker among them",
+                subject=f"this is {cluster}", problem="expected a chief or a worker among them"
             )
         found = [Member(role="chief", index=0)]
     return tuple(found)

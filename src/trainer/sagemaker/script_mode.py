@@ -121,13 +121,11 @@ def arguments(hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
                 os.fsencode(part)
             except UnicodeEncodeError:
                 raise UserError(
-                    subject=f"hyperparameter {key!r}",
-                    problem="not valid Unicode",
+                    subject=f"hyperparameter {key!r}", problem="not valid Unicode"
                 ) from None
             if "\0" in part:
                 raise UserError(
-                    subject=f"hyperparameter {key!r}",
-                    problem="has a null character in it",
+                    subject=f"hyperparameter {key!r}", problem="has a null character in it"
                 )
         args += [flag, text]
     return tuple(args)
@@ -161,8 +159,7 @@ def _fetch_sources(
             path = unpacked
         elif not path.is_dir():
             raise UserError(
-                subject=f"{_SOURCES} {place}",
-                problem="not found; expected a tar file or a folder",
+                subject=f"{_SOURCES} {place}", problem="not found; expected a tar file or a folder"
             )
         elif code_dir.is_dir() and path.samefile(code_dir):
             return
@@ -171,16 +168,12 @@ def _fetch_sources(
         except OSError as error:
             what = error.filename or code_dir
             raise UserError(
-                subject=f"{_SOURCES} {place}",
-                problem=f"{what}: {error.strerror}",
+                subject=f"{_SOURCES} {place}", problem=f"{what}: {error.strerror}"
             ) from None
     over = f" over {copied.over}, {copied.replaced} replaced" if copied.over else ""
     logger.info("%d files of %s laid in %s%s", copied.files, place, code_dir, over)
     if not copied.files:
-        raise UserError(
-            subject=f"{_SOURCES} {place}",
-            problem="holds no files",
-        )
+        raise UserError(subject=f"{_SOURCES} {place}", problem="holds no files")
 
 
 def _local(place: str) -> Path:
@@ -189,8 +182,7 @@ def _local(place: str) -> Path:
     parts = urlsplit(place)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UserError(
-            subject=f"{_SOURCES} {place}",
-            problem="expected s3://, file:///, or a local path",
+            subject=f"{_SOURCES} {place}", problem="expected s3://, file:///, or a local path"
         )
     return Path(unquote(parts.path))
 
@@ -215,16 +207,9 @@ def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[s
     path = code_dir / program
     name = os.path.relpath(path, code_dir)
     if not program or not program.isprintable() or name.startswith("-"):
-        raise UserError(
-            subject=named,
-            problem=wanted,
-        )
+        raise UserError(subject=named, problem=wanted)
     if not path.resolve().is_relative_to(code_dir.resolve()):
-        raise UserError(
-            subject=named,
-            problem=f"not in {code_dir}",
-            remedy=wanted,
-        )
+        raise UserError(subject=named, problem=f"not in {code_dir}", remedy=wanted)
     has_setup = (code_dir / "setup.py").is_file()
     if path.is_file():
         if path.suffix == ".py":
@@ -246,7 +231,5 @@ def _start(program: str, code_dir: Path, python: str) -> tuple[list[str], list[s
     there = sorted(p.name for p in code_dir.iterdir())[:10] if code_dir.is_dir() else []
     held = ", ".join(there) or "nothing"
     raise UserError(
-        subject=named,
-        problem=f"not found in {code_dir}, which holds {held}",
-        remedy=wanted,
+        subject=named, problem=f"not found in {code_dir}, which holds {held}", remedy=wanted
     )

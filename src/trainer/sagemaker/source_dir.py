@@ -57,8 +57,7 @@ def copy_over(source: Path, over: Path) -> CopyResult:
         if target.is_dir() and not target.is_symlink():
             if source.resolve().is_relative_to(target.resolve()):
                 raise UserError(
-                    subject=f"{source / path}",
-                    problem="would replace the folder that it is in",
+                    subject=f"{source / path}", problem="would replace the folder that it is in"
                 )
             shutil.rmtree(target)
         else:

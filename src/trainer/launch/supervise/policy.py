@@ -34,11 +34,7 @@ class ProcessControl(Protocol):
         """End all processes because this one has failed."""
 
     def terminate(
-        self,
-        within: float,
-        *,
-        only: Collection[ManagedProcess] | None = None,
-        sooner: bool = False,
+        self, within: float, *, only: Collection[ManagedProcess] | None = None, sooner: bool = False
     ) -> None:
         """Send SIGTERM now, and SIGKILL to all after `within` seconds."""
 

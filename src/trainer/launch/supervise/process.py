@@ -134,7 +134,4 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
         # The error itself names a working folder that does not exist.
         what = getattr(error, "filename", None) or command.argv[0]
         why = getattr(error, "strerror", None) or error
-        raise UserError(
-            subject=command.name,
-            problem=f"cannot start {what}: {why}",
-        ) from None
+        raise UserError(subject=command.name, problem=f"cannot start {what}: {why}") from None

@@ -88,11 +88,7 @@ class Supervisor:
             self.terminate(self._sibling_grace)
 
     def terminate(
-        self,
-        within: float,
-        *,
-        only: Collection[ManagedProcess] | None = None,
-        sooner: bool = False,
+        self, within: float, *, only: Collection[ManagedProcess] | None = None, sooner: bool = False
     ) -> None:
         """Send SIGTERM to the processes that did not get it yet, and SIGKILL to all after a time.
 

@@ -89,10 +89,7 @@ class MpiHost(LocalHost):
         """Return what has to be the same on all hosts; the trainer's flags are not for a script."""
         return HostSettings(
             host=f"{self.name} ({self.member.task})",
-            values={
-                "trainer": plain(__version__),
-                "hosts": plain(len(self.group.members)),
-            },
+            values={"trainer": plain(__version__), "hosts": plain(len(self.group.members))},
         )
 
     def make_keys(self) -> None:
@@ -253,6 +250,5 @@ def check_names(group: HostGroup) -> None:
     for member in group.members:
         if member.address and not _NAME.fullmatch(member.host):
             raise UserError(
-                subject="SM_HOSTS",
-                problem=f"{member.host!r}: expected the name of a host",
+                subject="SM_HOSTS", problem=f"{member.host!r}: expected the name of a host"
             )

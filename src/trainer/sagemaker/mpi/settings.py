@@ -145,9 +145,7 @@ def _check_mpi4py(script: Command) -> None:
     ran = subprocess.run(argv, env=script.env, cwd=script.cwd, timeout=_SECONDS, check=False)
     if ran.returncode:
         raise UserError(
-            subject=ENABLED,
-            problem="mpi4py is not installed",
-            remedy="add it to requirements.txt",
+            subject=ENABLED, problem="mpi4py is not installed", remedy="add it to requirements.txt"
         )
 
 

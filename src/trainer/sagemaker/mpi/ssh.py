@@ -96,8 +96,7 @@ def make(path: Path) -> str:
     except subprocess.SubprocessError as error:
         said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         raise UserError(
-            subject="ssh-keygen",
-            problem=f"cannot make a key in {path.parent}: {said[-1]}",
+            subject="ssh-keygen", problem=f"cannot make a key in {path.parent}: {said[-1]}"
         ) from None
     except OSError as error:
         raise UserError(
@@ -118,11 +117,7 @@ def check_server(*, sshd: Path = SSHD, run_folder: Path = RUN_SSHD) -> None:
         UserError: It cannot.
     """
     if not os.access(sshd, os.X_OK):
-        raise UserError(
-            subject=sshd,
-            problem="not found",
-            remedy="install openssh-server",
-        )
+        raise UserError(subject=sshd, problem="not found", remedy="install openssh-server")
     if os.geteuid() == 0:
         try:
             run_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
