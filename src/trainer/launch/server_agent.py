@@ -2,7 +2,7 @@
 
 waiting --start--> running --the chief is done, or a failure--> ending --> over
    ^                  |
-   +----- again ------+   a parameter server was lost: all begin anew from the checkpoint
+   +---- restart -----+   a parameter server was lost: all begin anew from the checkpoint
 
 Only the chief's process decides whether the job has ended well. The others serve it, and run until
 they are ended: parameter servers hold the variables, workers compute, evaluators evaluate. A worker
@@ -97,7 +97,7 @@ class ServerAgent(HostAgent):
         match message:
             case Restart(generation=generation):
                 if generation > self._generation:
-                    self._begin_anew(control, message)
+                    self._prepare_restart(control, message)
             case Stopping(host=host):
                 self.on_stopping(control, host)
             case _:
@@ -116,7 +116,7 @@ class ServerAgent(HostAgent):
         self._restarts = Counter()
         super()._start(control, start)
 
-    def _begin_anew(self, control: ProcessControl, restart: Restart) -> None:
+    def _prepare_restart(self, control: ProcessControl, restart: Restart) -> None:
         if self._stop_requested or self.failure:
             return
         self._next_generation = restart.generation

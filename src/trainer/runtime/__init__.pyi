@@ -11,7 +11,7 @@ from .display import display_value as display_value, printable as printable, sho
 from .nvidia_smi import NvidiaSmiError as NvidiaSmiError, query_gpus as query_gpus
 from .output_writer import (
     OutputWriter as OutputWriter,
-    not_read as not_read,
+    dropped_lines_warning as dropped_lines_warning,
     output_writers as output_writers,
 )
 from .precision import (

@@ -62,7 +62,7 @@ class OutputWriter:
         self._chunk = self._chunk[written:]
         self._size -= written
         if self.dropped and not self.waiting:
-            self.put(not_read(self.dropped))
+            self.put(dropped_lines_warning(self.dropped))
             self.dropped = 0
 
     def give_up(self) -> int:
@@ -84,7 +84,7 @@ class OutputWriter:
         return b"".join(lines)
 
 
-def not_read(count: int, *, name: str = "the output") -> bytes:
+def dropped_lines_warning(count: int, *, name: str = "the output") -> bytes:
     """Return the line that reports how many lines were dropped."""
     lines = "1 line was" if count == 1 else f"{count} lines were"
     return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from trainer.runtime.output_writer import OutputWriter, not_read
+from trainer.runtime.output_writer import OutputWriter, dropped_lines_warning
 
 # How long a reader may stall at the end, when all else is done, before lines are dropped.
 _STALLED = 5.0
@@ -38,7 +38,7 @@ class _Output(io.RawIOBase):
         super().__init__()
         self.waits = True
         self.other: _Output | None = None
-        self._sink = OutputWriter(fd)
+        self._writer = OutputWriter(fd)
         # The beginning of a line whose end has not come, while other lines wait before it.
         self._rest = b""
         self._poll = select.poll()
@@ -49,13 +49,13 @@ class _Output(io.RawIOBase):
     @property
     def problem(self) -> OSError | None:
         """The error after which nothing can be written any more, or None."""
-        return self._sink.problem
+        return self._writer.problem
 
     def fileno(self) -> int:
-        return self._sink.fd
+        return self._writer.fd
 
     def isatty(self) -> bool:
-        return os.isatty(self._sink.fd)
+        return os.isatty(self._writer.fd)
 
     def writable(self) -> bool:
         return True
@@ -66,13 +66,13 @@ class _Output(io.RawIOBase):
             self._pump()
             # Only whole lines are kept or dropped.
             lines, end, self._rest = (self._rest + raw).rpartition(b"\n")
-            if self._sink.full:
-                self._sink.dropped += (lines + end).count(b"\n")
+            if self._writer.full:
+                self._writer.dropped += (lines + end).count(b"\n")
             elif end:
-                self._sink.put(lines + end)
+                self._writer.put(lines + end)
             self._pump()
-            if self._rest and not self._sink.waiting:
-                self._sink.put(self._rest)
+            if self._rest and not self._writer.waiting:
+                self._writer.put(self._rest)
                 self._rest = b""
                 self._pump()
         return len(raw)
@@ -82,18 +82,18 @@ class _Output(io.RawIOBase):
         until = time.monotonic() + _STALLED
         with self._lock:
             if self._rest:
-                self._sink.put(self._rest)
+                self._writer.put(self._rest)
                 self._rest = b""
-            while self._sink.waiting and (left := until - time.monotonic()) > 0:
+            while self._writer.waiting and (left := until - time.monotonic()) > 0:
                 if self._poll.poll(left * 1000):
-                    self._sink.write()
+                    self._writer.write()
                     until = time.monotonic() + _STALLED
-            return self._sink.give_up()
+            return self._writer.give_up()
 
     def _pump(self) -> None:
-        while self._sink.waiting and self._poll.poll(None if self.waits else 0):
-            self._sink.write()
-        problem, other = self._sink.problem, self.other
+        while self._writer.waiting and self._poll.poll(None if self.waits else 0):
+            self._writer.write()
+        problem, other = self._writer.problem, self.other
         if problem and other and not self.waits:
             self.other = None
             # A reader that has closed its end wants no report.
@@ -139,7 +139,7 @@ class Streams:
             (self._err.drain(), self._out, "standard error"),
         ):
             if lost:
-                other.write(not_read(lost, name=name))
+                other.write(dropped_lines_warning(lost, name=name))
                 other.drain()
 
 

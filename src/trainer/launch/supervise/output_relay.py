@@ -7,7 +7,7 @@ import select
 from collections.abc import Iterable
 
 from trainer.launch.supervise.line_reader import LineReader
-from trainer.runtime import OutputWriter, not_read, output, printable
+from trainer.runtime import OutputWriter, dropped_lines_warning, output, printable
 
 
 class OutputRelay:
@@ -62,5 +62,5 @@ class OutputRelay:
         lost = writer.give_up()
         if not lost or other is writer or other.waiting:
             return False
-        other.put(not_read(lost, name=name))
+        other.put(dropped_lines_warning(lost, name=name))
         return True

@@ -28,9 +28,9 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
     """What comes out of a relay, and which lines it keeps, where these are read one by one."""
     reading, writing = os.pipe()
     out_reading, out_writing = os.pipe()
-    sink, kept = OutputWriter(out_writing), []
-    source = LineReader(
-        os.fdopen(reading, "rb", buffering=0), writer=sink, name=name, keep=kept.append
+    writer, kept = OutputWriter(out_writing), []
+    reader = LineReader(
+        os.fdopen(reading, "rb", buffering=0), writer=writer, name=name, keep=kept.append
     )
     out = b""
     for piece in (*pieces, None):
@@ -38,14 +38,14 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
             os.close(writing)
         else:
             os.write(writing, piece)
-        while source.is_open and source.read():
+        while reader.is_open and reader.read():
             pass
-        while sink.waiting:
-            sink.write()
+        while writer.waiting:
+            writer.write()
             out += os.read(out_reading, 65536)
     os.close(out_reading)
     os.close(out_writing)
-    assert not source.is_open
+    assert not reader.is_open
     return out, kept
 
 
@@ -54,16 +54,16 @@ def relayed(*pieces: bytes, name: str = "") -> tuple[bytes, list[str]]:
 
 def test_a_line_is_passed_on_when_it_is_whole():
     reading, writing = os.pipe()
-    sink = OutputWriter(-1)
-    source = LineReader(os.fdopen(reading, "rb", buffering=0), writer=sink, name="", keep=print)
+    writer = OutputWriter(-1)
+    reader = LineReader(os.fdopen(reading, "rb", buffering=0), writer=writer, name="", keep=print)
     os.write(writing, b"loss=")
-    source.read()
-    assert not sink.waiting
+    reader.read()
+    assert not writer.waiting
     os.write(writing, b"0.5\n")
-    source.read()
-    assert sink.waiting
+    reader.read()
+    assert writer.waiting
     os.close(writing)
-    source.close()
+    reader.close()
 
 
 def test_a_last_line_without_an_end_gets_one():
