@@ -36,8 +36,8 @@ def test_the_table_has_what_the_code_reads_and_nothing_else():
     ]
     code += [
         ("any", f"--{alias}", name)
-        for name, (knob, _) in known_options().items()
-        for alias in (*knob.aliases, *(["job-dir"] if name == "job_dir" else []))
+        for name, (option, _) in known_options().items()
+        for alias in (*option.aliases, *(["job-dir"] if name == "job_dir" else []))
     ]
     code.append(("any", job_secret.SECRET_VARIABLE, "secret"))
     table = [(row[0], row[1].strip("`"), row[2].split("`")[1]) for row in TABLE]
@@ -70,10 +70,10 @@ def test_the_exit_codes_are_those_of_the_code():
 
 
 def test_the_graces_are_those_of_the_code(tmp_path):
-    seen = Environment(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
-    sagemaker, vertex, local = (p.read(seen).grace for p in PLATFORMS.values())
-    told = re.findall(r"on (\d+) s", section("Exit codes"))
-    assert [float(seconds) for seconds in told] == [sagemaker, vertex, local]
+    environment = Environment(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
+    sagemaker, vertex, local = (p.read(environment).grace for p in PLATFORMS.values())
+    seconds_in_text = re.findall(r"on (\d+) s", section("Exit codes"))
+    assert [float(seconds) for seconds in seconds_in_text] == [sagemaker, vertex, local]
     assert Job().grace == local
 
 

@@ -46,14 +46,7 @@ def import_tensorflow(
     not_used = keras_settings.claim()
     if not_used and say:
         say(f"not used: {', '.join(not_used)}: the trainer gives Keras its defaults and TensorFlow")
-    if quiet:
-        # The library reads it once, when it is loaded. 3: fatal errors only.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if device == "cpu":
-        # Set before the driver starts, so that not even a context is made on a GPU.
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    else:
-        cuda.preload()
+    _prepare(quiet=quiet, device=device)
     # The import creates a million objects that all stay. Collecting garbage among them takes a
     # sixth of the time, and each later collection would take it again.
     gc.disable()
@@ -75,6 +68,18 @@ def import_tensorflow(
         with _without_stderr() if quiet else contextlib.nullcontext():
             tf.constant(0)
     return tf
+
+
+def _prepare(*, quiet: bool, device: str) -> None:
+    """Set what TensorFlow reads when it is imported; see `import_tensorflow`."""
+    if quiet:
+        # The library reads it once, when it is loaded. 3: fatal errors only.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if device == "cpu":
+        # Set before the driver starts, so that not even a context is made on a GPU.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    else:
+        cuda.preload()
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def test_size_counts_everybody_and_at_least_this_process():
     assert Cluster().size == 1
 
 
-def test_a_cluster_is_told_in_one_line():
+def test_a_cluster_is_reported_in_one_line():
     assert str(seen_by("worker", 1)) == "worker 1 of (1 chief, 2 worker, 1 ps, 1 evaluator)"
     assert str(Cluster()) == "chief 0 of (one process)"
 

@@ -48,7 +48,7 @@ def test_every_field_is_a_flag_with_help_but_for_what_only_a_platform_can_say():
     for part in (Job, Hparams):
         names = {f.name for f in dataclasses.fields(part)} - platform - {"hparams"}
         assert names == set(options_of(part))
-        assert all(knob.help for knob in options_of(part).values())
+        assert all(option.help for option in options_of(part).values())
 
 
 @pytest.mark.parametrize("name", ["timeline", "autotune_log"])

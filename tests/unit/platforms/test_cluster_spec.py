@@ -205,7 +205,7 @@ def test_a_task_without_a_cluster_is_alone(name):
         ({"task": ["x"]}, "task: expected an object, found a list of 1"),
     ],
 )
-def test_a_malformed_specification_is_told_with_what_was_expected(spec, expected):
+def test_a_malformed_specification_is_reported_with_what_was_expected(spec, expected):
     if expected is None:
         assert cluster(**spec) == Cluster()
     else:

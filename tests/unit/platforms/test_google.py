@@ -128,7 +128,7 @@ def test_another_platforms_buckets_are_not_looked_for(mounts):
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "bigquery"])
-def test_a_format_that_the_models_cannot_read_is_told_at_once(form):
+def test_a_format_that_the_models_cannot_read_is_reported_at_once(form):
     with pytest.raises(UserError, match=rf"^AIP_DATA_FORMAT={form}: expected AIP_TRAINING_DATA_U"):
         resolved(VERTEX | {"AIP_DATA_FORMAT": form})
 

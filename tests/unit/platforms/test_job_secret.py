@@ -14,7 +14,7 @@ from trainer.sagemaker.script_mode import arguments
 SAGEMAKER = {"SM_MODEL_DIR": "/m", "SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"}
 
 
-def seen(tmp_path, *, env=None, **hyperparameters):
+def environment(tmp_path, *, env=None, **hyperparameters):
     given = {**SAGEMAKER, "SM_HPS": json.dumps(hyperparameters)} if hyperparameters else {}
     return Environment(env={**given, **(env or {})}, root=tmp_path)
 
@@ -33,21 +33,21 @@ def seen(tmp_path, *, env=None, **hyperparameters):
 def test_the_secret_is_a_variable_or_a_hyperparameter(
     tmp_path, env, hyperparameters, secret, source
 ):
-    found = resolve_job(seen(tmp_path, env=env, **hyperparameters), {})
+    found = resolve_job(environment(tmp_path, env=env, **hyperparameters), {})
     assert found.job.secret == secret
     assert found.sources.get("secret") == source
     assert "hp" not in found.sources
 
 
-def test_a_secret_that_is_no_text_is_told(tmp_path):
+def test_a_secret_that_is_no_text_is_reported(tmp_path):
     with pytest.raises(UserError, match="hyperparameter trainer_secret: expected a text"):
-        resolve_job(seen(tmp_path, trainer_secret=["a"]), {})
+        resolve_job(environment(tmp_path, trainer_secret=["a"]), {})
 
 
 def test_it_is_shown_nowhere_and_processes_are_started_without_it(tmp_path):
     env = {"TRAINER_SECRET": "x7Q-s3cret", "PATH": "/bin"}
     found = resolve_job(
-        seen(tmp_path, env=env), {"distribution": "horovod", "processes_per_host": 2}
+        environment(tmp_path, env=env), {"distribution": "horovod", "processes_per_host": 2}
     )
     commands = preview(found.job, Command(argv=("python",), env=env, name="trainer"))
     for command in commands:
@@ -64,7 +64,10 @@ def test_it_is_shown_nowhere_and_processes_are_started_without_it(tmp_path):
 def test_a_users_script_gets_no_argument_of_it(tmp_path):
     assert arguments({"trainer_secret": "x", "rate": "1"}) == ("--rate", "1")
     found = read_mpi(
-        seen(tmp_path, trainer_secret="x", sagemaker_mpi_enabled=True, sagemaker_program="x.py"), {}
+        environment(
+            tmp_path, trainer_secret="x", sagemaker_mpi_enabled=True, sagemaker_program="x.py"
+        ),
+        {},
     )
     assert found is not None
     assert found.group.secret == "x"

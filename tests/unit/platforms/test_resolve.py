@@ -151,11 +151,11 @@ def test_two_names_of_one_field_may_agree_but_not_contradict():
         ("cluster", ""),
     ],
 )
-def test_an_unknown_hyperparameter_is_told_with_the_nearest(key, hint):
+def test_an_unknown_hyperparameter_is_reported_with_the_nearest(key, hint):
     assert mistake({key: "1"}).startswith(f"hyperparameter {key}: is not known{hint}")
 
 
-def test_an_unknown_hyperparameters_value_is_not_told():
+def test_an_unknown_hyperparameters_value_is_not_reported():
     assert "hunter2" not in mistake({"api_key": "hunter2"})
     assert "hunter2" not in mistake({"hp": "hunter2"})
 
@@ -297,7 +297,7 @@ def test_several_paths_are_a_list_and_one_is_a_string(raw, paths):
         ("hp", "width", "expected an object of names and values, or NAME=VALUE"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_was_expected(name, raw, expected):
+def test_a_wrong_value_is_reported_with_what_was_expected(name, raw, expected):
     with pytest.raises(UserError) as error:
         coerce_value(name, raw, where="hyperparameter x")
     assert expected in str(error.value)

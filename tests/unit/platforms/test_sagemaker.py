@@ -20,15 +20,15 @@ from trainer.platforms.resolve import ResolvedJob, resolve_job
 HOSTS = ["algo-1", "algo-10", "algo-2"]
 
 
-def resolved(seen: Environment, *argv: str) -> ResolvedJob:
+def resolved(environment: Environment, *argv: str) -> ResolvedJob:
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    return resolve_job(seen, vars(parser.parse_args(argv)))
+    return resolve_job(environment, vars(parser.parse_args(argv)))
 
 
-def mistake(seen: Environment, *argv: str) -> str:
+def mistake(environment: Environment, *argv: str) -> str:
     with pytest.raises(UserError) as error:
-        resolved(seen, *argv)
+        resolved(environment, *argv)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -70,13 +70,13 @@ def files(
     """What SageMaker itself gives: the three files and the name of the job."""
     fill(root, *channels)
     config = root / "opt/ml/input/config"
-    told = {
+    files_by_name = {
         "hyperparameters": hyperparameters or {},
         "inputdataconfig": {channel: {"TrainingInputMode": "File"} for channel in channels},
         "resourceconfig": resources
         or {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"},
     }
-    for name, content in told.items():
+    for name, content in files_by_name.items():
         (config / f"{name}.json").write_text(json.dumps(content))
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
     return Environment(env={**kept, "TRAINING_JOB_NAME": "job"}, root=root)
@@ -174,8 +174,8 @@ def test_a_switch_that_the_image_has_no_program_for_is_refused(root):
 @pytest.mark.parametrize("value", ["1", "yes", "On", 1])
 def test_a_switch_is_on_however_that_is_written(root, value):
     on = {"sagemaker_parameter_server_enabled": value}
-    seen = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
-    assert resolved(seen).job.distribution == "parameter_server"
+    environment = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
+    assert resolved(environment).job.distribution == "parameter_server"
 
 
 @pytest.mark.parametrize("value", ["0", "False", "no", "", None])
@@ -192,13 +192,13 @@ def test_a_switch_that_is_neither_on_nor_off_is_refused(root):
 
 def test_a_switch_that_a_flag_overrides_is_named(root):
     on = {"sagemaker_mpi_enabled": True}
-    seen = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
-    (note,) = resolved(seen, "--distribution", "multi_worker_mirrored").notes
+    environment = variables(root, SM_FRAMEWORK_PARAMS=on, **TWO)
+    (note,) = resolved(environment, "--distribution", "multi_worker_mirrored").notes
     assert note == (
         "hyperparameter sagemaker_mpi_enabled: not used, as --distribution says "
         "multi_worker_mirrored"
     )
-    assert resolved(seen, "--distribution", "horovod").notes == ()
+    assert resolved(environment, "--distribution", "horovod").notes == ()
 
 
 def test_without_channels_there_is_no_data(root):
@@ -223,22 +223,26 @@ def test_channels_do_not_matter_where_the_data_is_named(root):
     assert resolved(empty, "--train", "x").job.train == ("x",)
 
 
-def test_an_empty_channel_is_told(root):
-    seen = variables(root, "train")
+def test_an_empty_channel_is_reported(root):
+    environment = variables(root, "train")
     (root / "opt/ml/input/data/train/data").unlink()
-    text = mistake(seen)
+    text = mistake(environment)
     assert text.startswith("SM_CHANNEL_TRAIN=/")
     assert text.endswith("the channel is empty; check its S3 address")
 
 
-def test_a_missing_channel_folder_is_told(root):
+def test_a_missing_channel_folder_is_reported(root):
     text = mistake(variables(root, SM_CHANNEL_TRAIN="/nowhere/train"))
     assert text.startswith("SM_CHANNEL_TRAIN=/nowhere/train: cannot be read: No such file")
 
 
 def test_a_pipe_is_refused(root):
-    seen = variables(root, "train", SM_INPUT_DATA_CONFIG={"train": {"TrainingInputMode": "Pipe"}})
-    assert "channel train has TrainingInputMode Pipe; expected File or FastFile" in mistake(seen)
+    environment = variables(
+        root, "train", SM_INPUT_DATA_CONFIG={"train": {"TrainingInputMode": "Pipe"}}
+    )
+    assert "channel train has TrainingInputMode Pipe; expected File or FastFile" in mistake(
+        environment
+    )
 
 
 SHARDED = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
@@ -268,9 +272,9 @@ def test_a_sharded_channel_is_one_for_a_flag_that_names_its_folder_too(root):
 
 
 def test_a_host_without_a_part_of_a_sharded_channel_says_so(root):
-    seen = variables(root, "train", SM_INPUT_DATA_CONFIG={"train": SHARDED}, **TWO)
+    environment = variables(root, "train", SM_INPUT_DATA_CONFIG={"train": SHARDED}, **TWO)
     (root / "opt/ml/input/data/train/data").unlink()
-    assert "has an object for each host, as it is ShardedByS3Key" in mistake(seen)
+    assert "has an object for each host, as it is ShardedByS3Key" in mistake(environment)
 
 
 def test_one_host_has_all_objects_of_a_sharded_channel(root):
@@ -311,20 +315,20 @@ def test_folders_are_those_of_the_service(root):
     ],
 )
 def test_checkpoints_go_where_the_services_file_says(root, config, folder):
-    seen = variables(root)
+    environment = variables(root)
     (root / "opt/ml/input/config").mkdir(parents=True, exist_ok=True)
     (root / "opt/ml/input/config/checkpointconfig.json").write_text(json.dumps(config))
-    assert resolved(seen).job.checkpoint_dir == str(root / folder)
+    assert resolved(environment).job.checkpoint_dir == str(root / folder)
 
 
 def test_a_checkpoint_folder_outside_of_opt_ml_is_taken_as_it_is(root):
-    seen = variables(root)
+    environment = variables(root)
     (root / "opt/ml/input/config").mkdir(parents=True, exist_ok=True)
     file = root / "opt/ml/input/config/checkpointconfig.json"
     file.write_text('{"LocalPath": "/data/ckpt"}')
-    assert resolved(seen).job.checkpoint_dir == "/data/ckpt"
+    assert resolved(environment).job.checkpoint_dir == "/data/ckpt"
     file.write_text('{"LocalPath": 3}')
-    assert "checkpointconfig.json: LocalPath: expected a string" in mistake(seen)
+    assert "checkpointconfig.json: LocalPath: expected a string" in mistake(environment)
 
 
 def test_there_are_no_checkpoints_without_their_folder(root):
@@ -334,8 +338,8 @@ def test_there_are_no_checkpoints_without_their_folder(root):
 @pytest.mark.parametrize("key", ["checkpoint-dir", "checkpoint_dir", "--checkpoint-dir"])
 def test_a_hyperparameter_is_stronger_than_the_services_folder(root, key):
     (root / "opt/ml/checkpoints").mkdir()
-    seen = variables(root, "train", SM_HPS={key: "/elsewhere", "output-dir": "/out"})
-    found = resolved(seen)
+    environment = variables(root, "train", SM_HPS={key: "/elsewhere", "output-dir": "/out"})
+    found = resolved(environment)
     assert (found.job.checkpoint_dir, found.job.output_dir) == ("/elsewhere", "/out")
     assert found.sources["checkpoint_dir"] == f"hyperparameter {key}"
 
@@ -355,16 +359,16 @@ def test_a_hyperparameter_is_stronger_than_the_services_folder(root, key):
     ],
 )
 def test_the_model_dir_of_the_sdks_estimator_is_set_aside(root, key, sent, noted):
-    seen = variables(root, "train", SM_HPS={key: sent}, SM_MODEL_DIR="/opt/ml/model")
-    found = resolved(seen)
+    environment = variables(root, "train", SM_HPS={key: sent}, SM_MODEL_DIR="/opt/ml/model")
+    found = resolved(environment)
     assert found.job.model_dir == "/opt/ml/model"
     assert found.sources["model_dir"] == "SM_MODEL_DIR"
     assert any("set aside" in note for note in found.notes) == noted
 
 
 def test_a_flag_is_stronger_than_the_services_folders(root):
-    seen = variables(root, "train", SM_HPS={"steps": "10", "batch-size": "64"})
-    job = resolved(seen, "--model-dir", "m", "--steps", "5").job
+    environment = variables(root, "train", SM_HPS={"steps": "10", "batch-size": "64"})
+    job = resolved(environment, "--model-dir", "m", "--steps", "5").job
     assert (job.model_dir, job.steps, job.hparams.batch_size) == ("m", 5, 64)
 
 
@@ -399,7 +403,7 @@ def test_only_an_interface_that_exists_is_used(root, name, expected):
     assert found == expected
 
 
-def test_a_host_that_is_not_in_its_list_is_told(root):
+def test_a_host_that_is_not_in_its_list_is_reported(root):
     text = mistake(variables(root, SM_HOSTS=HOSTS, SM_CURRENT_HOST="algo-3"))
     assert text == (
         "SM_CURRENT_HOST=algo-3: is not in its own list, SM_HOSTS=algo-1,algo-10,algo-2"
@@ -434,16 +438,16 @@ def test_all_groups_take_part_unless_some_are_chosen(root, chosen):
     assert resolved(heterogeneous(root, "algo-3", chosen)).job.cluster.rank == 2
 
 
-def test_a_group_that_the_job_does_not_have_is_told(root):
+def test_a_group_that_the_job_does_not_have_is_reported(root):
     text = mistake(heterogeneous(root, "algo-3", ["gpus"]))
     assert "none of gpus is among the job's groups, data, gpu" in text
 
 
 def test_a_host_of_another_group_has_nothing_to_train(root):
-    seen = heterogeneous(root, "algo-1", ["gpu"])
-    text = mistake(seen)
+    environment = heterogeneous(root, "algo-1", ["gpu"])
+    text = mistake(environment)
     assert text.startswith("SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, algo")
-    assert sagemaker.read_cluster(seen) == Cluster()
+    assert sagemaker.read_cluster(environment) == Cluster()
 
 
 @pytest.mark.parametrize(
@@ -461,11 +465,11 @@ def test_a_host_of_another_group_has_nothing_to_train(root):
     ],
 )
 def test_a_malformed_variable_is_named(root, name, value, expected):
-    seen = variables(root, **{name: value})
+    environment = variables(root, **{name: value})
     if expected is None:
-        resolved(seen)
+        resolved(environment)
     else:
-        text = mistake(seen)
+        text = mistake(environment)
         assert expected in text
         assert text.startswith(name)
 
@@ -474,7 +478,7 @@ def test_a_malformed_variable_is_named(root, name, value, expected):
 
 
 def test_the_variables_of_the_sdks_version_3_do(root):
-    seen = variables(
+    environment = variables(
         root,
         "train",
         "code",
@@ -492,7 +496,7 @@ def test_the_variables_of_the_sdks_version_3_do(root):
         SM_NETWORK_INTERFACE_NAME="ethwe",
         SM_RESOURCE_CONFIG={"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]},
     )
-    job = resolved(seen).job
+    job = resolved(environment).job
     assert job.cluster == Cluster(chief=("algo-1",), worker=("algo-2",), role="worker")
     assert (job.steps, job.hparams.learning_rate) == (12000, 0.001)
 
@@ -526,8 +530,8 @@ def test_the_toolkit_makes_the_variables_of_the_three_files(root):
             {"instance_group_name": "homogeneousCluster", "instance_type": "x", "hosts": HOSTS}
         ],
     }
-    seen = files(root, "train", "eval", hyperparameters=hyperparameters, resources=resources)
-    found = resolved(seen)
+    environment = files(root, "train", "eval", hyperparameters=hyperparameters, resources=resources)
+    found = resolved(environment)
     assert found.because == f"{root}/opt/ml/input/config/{sagemaker_files.FILES[0]} is there"
     job = found.job
     assert job.train == (str(root / "opt/ml/input/data/train"),)
@@ -540,10 +544,10 @@ def test_the_toolkit_makes_the_variables_of_the_three_files(root):
 @needs_toolkit
 def test_the_toolkit_leaves_nothing_behind(root, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    seen = files(root, "train", hyperparameters={"steps": '"3"'})
-    seen = Environment(env={**seen.env, "HOME": str(home)}, root=root)
+    environment = files(root, "train", hyperparameters={"steps": '"3"'})
+    environment = Environment(env={**environment.env, "HOME": str(home)}, root=root)
     before = sorted(root.rglob("*"))
-    assert resolved(seen).job.steps == 3
+    assert resolved(environment).job.steps == 3
     assert sorted(root.rglob("*")) == before
     assert not list(home.iterdir())
 
@@ -557,9 +561,9 @@ def test_code_that_is_there_stays(root):
 
 @needs_toolkit
 def test_the_base_folder_may_be_elsewhere(root):
-    seen = files(root, "train", resources={"current_host": "a", "hosts": ["a"]})
+    environment = files(root, "train", resources={"current_host": "a", "hosts": ["a"]})
     moved = Environment(
-        env={**seen.env, "SAGEMAKER_BASE_DIR": str(root / "opt/ml")}, root=root / "none"
+        env={**environment.env, "SAGEMAKER_BASE_DIR": str(root / "opt/ml")}, root=root / "none"
     )
     job = resolved(moved).job
     assert job.model_dir == str(root / "opt/ml/model")
@@ -568,9 +572,9 @@ def test_the_base_folder_may_be_elsewhere(root):
 
 @needs_toolkit
 def test_what_is_set_already_is_not_made_anew(root):
-    seen = files(root, "train")
-    seen = Environment(env={**seen.env, "SM_MODEL_DIR": "/mine"}, root=root)
-    assert resolved(seen).job.model_dir == "/mine"
+    environment = files(root, "train")
+    environment = Environment(env={**environment.env, "SM_MODEL_DIR": "/mine"}, root=root)
+    assert resolved(environment).job.model_dir == "/mine"
 
 
 @needs_toolkit
@@ -589,19 +593,19 @@ def test_hosts_of_chosen_groups_are_found_in_the_files(root):
         "instance_groups": GROUPS,
     }
     chosen = {"sagemaker_distribution_instance_groups": '["gpu"]'}
-    seen = files(root, "train", hyperparameters=chosen, resources=resources)
-    assert resolved(seen).job.cluster.trainers == ("algo-2", "algo-3")
+    environment = files(root, "train", hyperparameters=chosen, resources=resources)
+    assert resolved(environment).job.cluster.trainers == ("algo-2", "algo-3")
 
 
 def broken(root: Path, name: str, content: Any) -> Environment:
-    seen = files(root, "train")
+    environment = files(root, "train")
     path = root / "opt/ml/input/config" / name
     path.unlink()
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         path.write_text(json.dumps(content))
-    return seen
+    return environment
 
 
 @pytest.mark.parametrize(
@@ -630,13 +634,13 @@ def test_a_missing_or_malformed_file_is_named(root, name, content, expected):
 
 
 def test_the_file_of_hyperparameters_is_better_than_the_variable(root):
-    seen = variables(root, SM_HPS={"job_dir": 1e5})
+    environment = variables(root, SM_HPS={"job_dir": 1e5})
     (root / "opt/ml/input/config/hyperparameters.json").write_text('{"job_dir": "1e5"}')
-    assert resolved(seen).job.job_dir == "1e5"
+    assert resolved(environment).job.job_dir == "1e5"
 
 
 def test_framework_parameters_are_apart(root):
-    seen = files(
+    environment = files(
         root,
         hyperparameters={
             "sagemaker_program": '"my task.py"',
@@ -647,8 +651,8 @@ def test_framework_parameters_are_apart(root):
             "steps": "3",
         },
     )
-    assert sagemaker_files.hyperparameters(seen) == {"steps": "3"}
-    assert sagemaker_files.framework_parameters(seen) == {
+    assert sagemaker_files.hyperparameters(environment) == {"steps": "3"}
+    assert sagemaker_files.framework_parameters(environment) == {
         "sagemaker_program": "my task.py",
         "sagemaker_submit_directory": "s3://b/sourcedir.tar.gz",
         "sagemaker_mpi_enabled": True,
@@ -656,8 +660,8 @@ def test_framework_parameters_are_apart(root):
 
 
 def test_framework_parameters_may_be_a_variable(root):
-    seen = variables(root, SM_FRAMEWORK_PARAMS={"sagemaker_parameter_server_enabled": True})
-    assert sagemaker_files.framework_parameters(seen) == {
+    environment = variables(root, SM_FRAMEWORK_PARAMS={"sagemaker_parameter_server_enabled": True})
+    assert sagemaker_files.framework_parameters(environment) == {
         "sagemaker_parameter_server_enabled": True
     }
 
@@ -695,9 +699,9 @@ def test_what_other_systems_set_as_well_is_no_sign(env, tmp_path):
 
 
 def test_the_name_of_the_job_is_a_sign_where_the_folder_of_the_files_is(root):
-    seen = Environment(env={"TRAINING_JOB_NAME": "x"}, root=root)
-    assert sagemaker.detect(seen)
-    assert "hyperparameters.json: cannot be read" in mistake(seen)
+    environment = Environment(env={"TRAINING_JOB_NAME": "x"}, root=root)
+    assert sagemaker.detect(environment)
+    assert "hyperparameters.json: cannot be read" in mistake(environment)
 
 
 def test_a_few_variables_set_by_hand_do_on_a_plain_machine(tmp_path):

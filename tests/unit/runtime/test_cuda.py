@@ -112,11 +112,11 @@ def test_a_library_that_does_not_load_says_why(machine):
         ),
     ],
 )
-def test_a_driver_that_cannot_be_used_is_told(machine, env, text):
+def test_a_driver_that_cannot_be_used_is_reported(machine, env, text):
     assert machine.ask(**env)["causes"][0].startswith(text)
 
 
-def test_a_driver_that_came_in_part_is_told(machine):
+def test_a_driver_that_came_in_part_is_reported(machine):
     (machine.driver / "libnvidia-ml.so.1").unlink()
     (cause,) = machine.ask()["causes"]
     assert cause.startswith("libnvidia-ml.so.1 is not found")
@@ -126,7 +126,7 @@ def test_a_driver_that_came_in_part_is_told(machine):
     assert cause.startswith("the driver's libcuda.so.1 is not found; docker run --gpus all")
 
 
-def test_a_tensorflow_for_processors_is_told_before_all_else(machine):
+def test_a_tensorflow_for_processors_is_reported_before_all_else(machine):
     info = machine.packages / "tensorflow/python/platform/build_info.py"
     info.write_text(info.read_text().replace("True", "False"))
     (machine.driver / "libcuda.so.1").unlink()

@@ -93,7 +93,7 @@ def test_nothing_wrong_is_still_an_error_where_no_gpu_is_listed(machine):
         device.check_gpu(Job(gpu_expected="/dev/nvidia0"), tensorflow())
 
 
-def test_a_server_is_told_why_it_does_not_use_the_gpu():
+def test_a_server_reports_why_it_does_not_use_the_gpu():
     assert device.why_gpu_unused(tensorflow(), None) is None
     assert device.why_gpu_unused(tensorflow((8, 0)), "/dev/nvidia0") is None
     assert "finds none: library x is not found" in device.why_gpu_unused(

@@ -23,7 +23,7 @@ except UserError as error:
 """
 
 
-def test_too_few_threads_are_told_with_the_limit():
+def test_too_few_threads_are_reported_with_the_limit():
     ran = subprocess.run(
         [sys.executable, "-c", DENIED], capture_output=True, text=True, timeout=60, check=True
     )

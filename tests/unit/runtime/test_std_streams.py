@@ -41,11 +41,11 @@ print("last", flush=True)
     assert process.returncode == 0
     (note,) = [line for line in lines if line.startswith("trainer: warning: ")]
     dropped = int(re.fullmatch(r".* (\d+) lines were dropped, as nobody read .*", note)[1])
-    seen = [line for line in lines if line.startswith("line ")]
+    read = [line for line in lines if line.startswith("line ")]
     assert dropped > 0
-    assert [line.split()[1] for line in seen] == [str(i) for i in range(len(seen))]
+    assert [line.split()[1] for line in read] == [str(i) for i in range(len(read))]
     # The last line came while the pipe was still full.
-    assert len(seen) + ("last" in lines) + dropped == 40_001
+    assert len(read) + ("last" in lines) + dropped == 40_001
 
 
 @pytest.fixture
@@ -99,14 +99,14 @@ def test_a_full_disk_below_standard_output_is_said_once():
     assert ran.stderr == "trainer: warning: output is lost: No space left on device\n"
 
 
-@pytest.mark.parametrize(("unbuffered", "seen"), [("1", "out\n"), ("", "")])
-def test_what_python_does_not_buffer_is_not_buffered_here(unbuffered, seen):
+@pytest.mark.parametrize(("unbuffered", "read"), [("1", "out\n"), ("", "")])
+def test_what_python_does_not_buffer_is_not_buffered_here(unbuffered, read):
     ran = subprocess.run(
         script("print('out'); os._exit(0)"),
         env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         capture_output=True, text=True, timeout=DEADLINE, check=True,
     )  # fmt: skip
-    assert ran.stdout == seen
+    assert ran.stdout == read
 
 
 FULL = "trainer: failed: standard output: No space left on device\n"

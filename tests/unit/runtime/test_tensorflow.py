@@ -141,24 +141,24 @@ def test_a_gpu_uses_what_its_generation_has(monkeypatch, capability, expected):
     ],
 )
 def test_a_process_uses_the_gpus_that_are_its_own(count, device, gpu, chosen):
-    told = {"visible": None, "growth": [], "deterministic": False}
+    calls = {"visible": None, "growth": [], "deterministic": False}
     gpus = list(range(count))
     config = SimpleNamespace(
         list_physical_devices=lambda kind: gpus,
-        set_visible_devices=lambda those, kind: told.update(visible=those),
+        set_visible_devices=lambda those, kind: calls.update(visible=those),
         experimental=SimpleNamespace(
-            set_memory_growth=lambda one, on: told["growth"].append(one if on else None),
-            enable_op_determinism=lambda: told.update(deterministic=True),
+            set_memory_growth=lambda one, on: calls["growth"].append(one if on else None),
+            enable_op_determinism=lambda: calls.update(deterministic=True),
         ),
     )
     tensorflow.choose_gpus(
         SimpleNamespace(config=config), device=device, gpu=gpu, deterministic=True
     )
     used = chosen or []
-    assert told["visible"] == (None if chosen is None or chosen == gpus else used)
+    assert calls["visible"] == (None if chosen is None or chosen == gpus else used)
     # None of them takes all of a GPU's memory.
-    assert told["growth"] == used
-    assert told["deterministic"] is bool(used)
+    assert calls["growth"] == used
+    assert calls["deterministic"] is bool(used)
 
 
 def test_without_gpus_none_is_looked_for():

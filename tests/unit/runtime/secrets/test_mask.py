@@ -138,7 +138,7 @@ def test_what_only_speaks_of_secrets_stays_readable(text):
 
 
 def test_json_stays_json_and_keeps_what_is_no_secret():
-    told = {
+    sent = {
         "user": "ada",
         "password": 1234,
         "nested": json.dumps({"api_key": "k", "lr": 0.1}),
@@ -146,7 +146,7 @@ def test_json_stays_json_and_keeps_what_is_no_secret():
         "env": [{"Name": "API_KEY", "Value": "v"}, {"Name": "LR", "Value": "1"}],
         "args": ["--api_token", "abc", "--lr", "1"],
     }
-    got = json.loads(masked({"SM_TRAINING_ENV": json.dumps(told)})["SM_TRAINING_ENV"])
+    got = json.loads(masked({"SM_TRAINING_ENV": json.dumps(sent)})["SM_TRAINING_ENV"])
     assert json.loads(got.pop("nested")) == {"api_key": MASK, "lr": 0.1}
     assert got == {
         "user": "ada",
