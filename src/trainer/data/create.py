@@ -42,10 +42,10 @@ def create_anywhere(
     shards: int = 1,
     options: StorageOptions = NO_OPTIONS,
 ) -> list[str]:
-    """Write a data set as `create` does, from and to folders on disk or in object stores.
+    """Write a data set as `create_dataset` does, from and to folders on disk or in object stores.
 
     Args:
-        source: As for `create`, or the url of such a folder.
+        source: As for `create_dataset`, or the url of such a folder.
         out: The folder to write to, or its url.
         shards: Files for each split.
         options: Arguments of the stores' drivers, and limits.
@@ -54,7 +54,7 @@ def create_anywhere(
         The paths or urls of the files written.
 
     Raises:
-        UserError: As from `create`, or a store refuses; nothing new is left there.
+        UserError: As from `create_dataset`, or a store refuses; nothing new is left there.
         StorageError: A store failed again and again.
     """
     with contextlib.ExitStack() as stack:

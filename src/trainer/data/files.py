@@ -14,7 +14,7 @@ from trainer.data.recognise import DataFiles, recognise
 from trainer.data.synthetic.embedded import SyntheticTable
 from trainer.storage import globs
 
-# As TensorFlow, Beam and `trainer data create` name the files of a set.
+# Names of the files of a set, as TensorFlow, Beam and `trainer data create` write them.
 SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")
 
 
@@ -85,7 +85,7 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
     return any(
         part in parts
         for path in map(Path, paths)
-        # A file named by itself is meant for what it is given for, whatever its name.
+        # A file that is named itself is used for whatever it is given for, whatever its name.
         if not path.is_file()
         for part in _parts(path, scan_path(path))
     )
@@ -159,7 +159,7 @@ def _choose(
 
 
 def _held(path: Path, *, flag: str) -> FolderContents:
-    """Return what a path names.
+    """Return the files that a path names.
 
     Raises:
         DataError: There is no data.
@@ -189,7 +189,7 @@ def _held(path: Path, *, flag: str) -> FolderContents:
 
 
 def _parts(path: Path, held: FolderContents) -> dict[Part | None, list[Path]]:
-    """Return the files of a path by the part of the data that their names say they are."""
+    """Return the files of a path by the part of the data that their names say."""
     if held.files == [path]:
         return {None: held.files}
     top = path if path.is_dir() else globs.root(path)

@@ -38,10 +38,10 @@ _NO_FOLDER = re.compile(
     r"[._].*|beam-temp-.*|temp-beam-.*|lost\+found|\$recycle\.bin|system volume information|@eadir",
     re.IGNORECASE,
 )
-# In a folder with a SavedModel in it.
+# Names in a folder that holds a SavedModel.
 _MODEL = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 _MODEL_FOLDERS = ("variables", "assets", "assets.extra")
-# A checkpoint of the trainer's own, and the values of one of TensorFlow's.
+# Names of checkpoints: the trainer's own, and the values of one of TensorFlow's.
 _CHECKPOINT, _STATE = re.compile(r"ckpt-\d+"), "state.json"
 _VALUES = re.compile(r"(.*)\.data-\d{5}-of-\d{5}")
 
@@ -84,7 +84,7 @@ def data_among(names: Iterable[str]) -> set[str]:
 
 
 def scan_path(path: Path) -> FolderContents:
-    """Look through a folder, to any depth, or what a glob matches.
+    """Sort the files in a folder, to any depth, or among the matches of a glob.
 
     Links are followed. A folder that several of them lead to is looked through once, or once for
     each part of the data that it is linked as.

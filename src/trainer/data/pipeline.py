@@ -43,7 +43,7 @@ def dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
         # Gathered on the host: a GPU gets batches, not the data set.
         with tf.device("CPU"):
             images, labels = map(tf.constant, stream.memory)
-        # The copy is TensorFlow's: the stream lets go of its own and looks at that one.
+        # TensorFlow has made a copy: the stream drops its own and reads that one.
         stream.memory = np.asarray(images), np.asarray(labels)
         chunks = _generated(stream, "indices", step, tf.TensorSpec((None, batch), tf.int64))
         parts = chunks.flat_map(tf.data.Dataset.from_tensor_slices)

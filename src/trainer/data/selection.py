@@ -24,7 +24,7 @@ def test_paths(job: Job) -> tuple[str, ...]:
 
 
 def notes(job: Job) -> list[str]:
-    """Return lines on what lies among the data of a job and is not used."""
+    """Return lines on files that lie among the data of a job and are not used."""
     if job.module != Job.module or not job.train:
         return []
     return files.notes(job.train, test_paths(job), shared=job.shard_by == "host")

@@ -20,8 +20,8 @@ _PIECES = 4  # of one file at a time
 # By scheme: module, class, and its arguments.
 DRIVERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "s3": ("s3fs", "S3FileSystem", {"default_block_size": PIECE, "max_concurrency": _PIECES}),
-    # Not the class that gcsfs registers: it asks for each bucket's kind over gRPC first, and hangs
-    # for a minute where only HTTP gets through.
+    # Not the class that gcsfs registers: that one first asks for each bucket's kind over gRPC, and
+    # hangs for a minute where only HTTP gets through.
     "gs": ("gcsfs.core", "GCSFileSystem", {}),
 }
 
@@ -47,7 +47,7 @@ def driver_for(scheme: str, *, subject: str, options: StorageOptions) -> Callabl
             subject=subject,
             problem=needs,
         ) from None
-    # It logs whole addresses; all that matters comes as an exception as well.
+    # The driver logs whole addresses; whatever matters is raised as well.
     logging.getLogger(package).setLevel(logging.CRITICAL)
     settings: dict[str, Any] = {"use_listings_cache": False, **arguments}
     if scheme == "s3":

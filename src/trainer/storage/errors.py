@@ -147,9 +147,9 @@ def _of_s3(response: dict[str, Any]) -> StoreResponse:
 
 
 def _of_google(error: Exception) -> StoreResponse:
-    """Read an error of gcsfs, which keeps the words of an answer, but not its code."""
+    """Read an error of gcsfs, which keeps the message of a response, but not its code."""
     text = str(error)
-    # These words are Google's; all others may hold addresses or tokens, and are not passed on.
+    # Only these phrases of Google's are used: any other text may hold addresses or tokens.
     if "requester pays" in text:
         return StoreResponse("UserProjectMissing", 400)
     if re.search(r"[Rr]ate ?[Ll]imit ?[Ee]xceeded|exceeded the rate limit", text):

@@ -70,7 +70,7 @@ def links_to_ancestor(path: Path) -> bool:
 
 
 def expanded(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return paths with each glob replaced by what it matches; one without a match is kept."""
+    """Return paths with each glob replaced by its matches; a glob without a match is kept."""
     each = ([*map(str, find(Path(p)))] if WILD.search(p) else [] for p in paths)
     return tuple(
         dict.fromkeys(f for path, found in zip(paths, each, strict=True) for f in found or [path])

@@ -1,4 +1,4 @@
-"""Folders under names that TensorFlow does not take for patterns."""
+"""Names of folders that TensorFlow does not take for patterns, by links where necessary."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _link(path: Path) -> Path:
 
 @functools.cache
 def _links() -> tempfile.TemporaryDirectory[str]:
-    # The folder for temporary files may have such a name itself.
+    # The folder for temporary files may itself have a name with wildcards.
     plain_parents = (
         p for p in (tempfile.gettempdir(), "/tmp", "/dev/shm") if not SPECIAL.search(p)
     )

@@ -1,4 +1,4 @@
-"""Urls of object stores and of local files, told from plain paths."""
+"""Urls of object stores and of local files, distinguished from plain paths."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ WIRES = {"bytes": (BYTES,), "int64": (VARINT, BYTES)}
 
 
 class BadExampleError(Exception):
-    """The bytes are no `tf.train.Example` with the features of a labelled image."""
+    """Bytes that are no `tf.train.Example` with the features of a labelled image."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 PROBES = 16
-# Of many files, how many are looked into for an estimate.
+# The most files that are looked into for an estimate.
 SAMPLED_FILES = 16
 SCAN_BYTES = 1 << 20
 

@@ -20,7 +20,7 @@ from trainer.data.graph.reader import GraphReader
 from trainer.data.pipeline import on_one_thread, scale
 from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
 
-# Read in turns where data is streamed, so that a shuffled piece holds some of each.
+# Tables read in turns where data is streamed, so that a shuffled piece holds some of each.
 TABLES_AT_ONCE = 16
 
 
@@ -149,7 +149,7 @@ class _Order:
     shard: tf.Tensor
 
     def shuffle(self, values: tf.Tensor, *position: tf.Tensor | int) -> tf.Tensor:
-        """`values` in another order for each position: a number or more."""
+        """Return `values` in another order for each position, which is a number or more."""
         key = tf.stack([tf.cast(self.seed, tf.int64), self.shard])
         for number in position:
             key = tf.random.experimental.stateless_fold_in(key, number)
@@ -166,7 +166,7 @@ def _checked(index: Any, count: int) -> tf.Tensor:
 
 
 def _from_memory(whole: tf.data.Dataset, order: _Order, batch_size: int) -> tf.data.Dataset:
-    """Batches of one element that holds everything; kept as long as the iterator lives."""
+    """Make batches of one element that holds everything, kept as long as the iterator lives."""
 
     def batches(images: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
         numbers = tf.range(tf.size(labels))
@@ -180,7 +180,7 @@ def _from_memory(whole: tf.data.Dataset, order: _Order, batch_size: int) -> tf.d
 def _streamed(
     reader: GraphReader, numbers: tf.Tensor, order: _Order, piece_examples: int
 ) -> tf.data.Dataset:
-    """Shuffled pieces, epoch after epoch, of tables in another order each time."""
+    """Make shuffled pieces, epoch after epoch, of tables in another order each time."""
 
     def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
         runs = reader.runs(order.shuffle(numbers, epoch), at_once=TABLES_AT_ONCE)

@@ -20,11 +20,11 @@ RUN = 1024
 
 
 class GraphReader:
-    """One part of some tables.
+    """The reader of one part of some tables.
 
     Args:
         tables: All of one kind, as `open_tables` gives them; none is empty.
-        index: Which part: int64 scalar.
+        index: The number of the part: int64 scalar.
         every_table: Tables are read whose number is `index` modulo this,
         every_record: and of these the records whose number is; records are counted through all
             tables, so that parts differ by one at most. One of the two is 1.
@@ -50,7 +50,7 @@ class GraphReader:
 
         Args:
             tables: The numbers of all tables, in the order wanted: int64 [tables].
-            at_once: How many to read in turns.
+            at_once: The number of tables to read in turns.
         """
         mine = tf.data.Dataset.from_tensor_slices(tables).filter(
             lambda table: table % self._every_table == self._table

@@ -62,7 +62,7 @@ def draw(count: int, *, seed: int, start: int = 0) -> tuple[Bytes, Bytes]:
 
 
 def _draw_block(seed: int, block: int, rows: slice) -> tuple[Bytes, Bytes]:
-    """Draws the examples `rows` of one block: images [n, 28, 28] and labels [n]."""
+    """Draw the examples `rows` of one block: images [n, 28, 28] and labels [n]."""
     rng = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, block], np.uint64)))
     labels = _labels(rng, block)
     # All of the block's numbers are drawn whatever rows are asked for, so that
