@@ -60,11 +60,11 @@ def main() -> None:
         data = records.shuffle(1000).batch(BATCH, drop_remainder=True).repeat()
         feed = None
     else:
-        from trainer.data import Stream, TFRecordTable, dataset
+        from trainer.data import Stream, TFRecordTable, make_dataset
 
         cache = 0 if args.pipeline == "streamed" else 1024
         tables = [TFRecordTable(args.tfrecord)]
-        data = dataset(Stream(tables, batch_size=BATCH, training=True, cache_mb=cache))
+        data = make_dataset(Stream(tables, batch_size=BATCH, training=True, cache_mb=cache))
         feed = data.feed
     iterator = None if feed else iter(data)
 

@@ -7,7 +7,7 @@ import pytest
 from trainer.cli import endings
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config.options import flag_of
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG
 from trainer.platforms import job_secret
 from trainer.platforms.base import Environment
@@ -50,7 +50,7 @@ def test_each_row_names_a_field_its_flag_if_there_is_one_and_a_meaning(row):
     _, _, field, meaning = row
     name = field.split("`")[1]
     assert name in {f.name for part in (Job, Hparams) for f in dataclasses.fields(part)}
-    assert field == (f"`{name}` (`{flag(name)}`)" if name in known_options() else f"`{name}`")
+    assert field == (f"`{name}` (`{flag_of(name)}`)" if name in known_options() else f"`{name}`")
     assert meaning
 
 

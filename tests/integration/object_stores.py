@@ -25,7 +25,7 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config.options import flag_of
 from trainer.data.create import create_anywhere
 from trainer.data.files import open_tables
 from trainer.data.formats.idx import pack
@@ -34,7 +34,7 @@ from trainer.storage.drivers import PIECE
 from trainer.storage.errors import StorageError
 from trainer.storage.remote import children, remove, versions
 from trainer.storage.store_options import StorageLimits, StorageOptions
-from trainer.storage.transfer import StoppedError, fetch, push
+from trainer.storage.transfer import StoppedError, download_objects, upload_folder
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.checkpoint_state import Progress
@@ -245,12 +245,14 @@ class Contract:
     """What holds for every store; a test class of each inherits it and has a fixture `store`."""
 
     def fetch(self, store: Store, paths: Sequence[str], into: Path, **more: Any) -> list[str]:
-        return fetch([f"{store.url}/{p}" for p in paths], into, options=store.options, **more)
+        return download_objects(
+            [f"{store.url}/{p}" for p in paths], into, options=store.options, **more
+        )
 
     def fails(self, store: Store, url: str, into: Path, **more: Any) -> str:
         """The one line that tells why a url cannot be fetched."""
         with pytest.raises(UserError) as caught:
-            fetch([url], into, options=store.options, **more)
+            download_objects([url], into, options=store.options, **more)
         line = str(caught.value)
         assert line.startswith(f"--train {url}: ")
         assert "\n" not in line
@@ -280,10 +282,10 @@ class Contract:
         here = write(tmp_path / "here", {"a": b"1", "b/c": b"", "b/d/e": b"x" * 100_000})
         write(here, {".ckpt-1.77.part/x": b"unfinished", ".metrics.json.1.part": b"{"})
         url = f"{store.url}/deep/down"
-        push(here, url, options=store.options)
+        upload_folder(here, url, options=store.options)
         expected = {"a": b"1", "b/c": b"", "b/d/e": b"x" * 100_000}
         assert store.read_all() == {f"deep/down/{k}": v for k, v in expected.items()}
-        (back,) = fetch([url], tmp_path / "back", options=store.options)
+        (back,) = download_objects([url], tmp_path / "back", options=store.options)
         assert back == str(tmp_path / "back" / store.scheme / store.bucket / "deep/down")
         assert files(Path(back)) == expected
         printed = capsys.readouterr().out.splitlines()
@@ -293,12 +295,14 @@ class Contract:
         ]
 
     def test_one_file_goes_into_the_folder(self, store, tmp_path):
-        push(write(tmp_path, {"m.json": b"{}"}) / "m.json", store.url, options=store.options)
+        upload_folder(
+            write(tmp_path, {"m.json": b"{}"}) / "m.json", store.url, options=store.options
+        )
         assert store.read_all() == {"m.json": b"{}"}
 
     def test_a_file_of_several_pieces(self, store, tmp_path):
         data = random.Random(0).randbytes(2 * PIECE + 12345)
-        push(write(tmp_path / "here", {"big": data}), store.url, options=store.options)
+        upload_folder(write(tmp_path / "here", {"big": data}), store.url, options=store.options)
         (back,) = self.fetch(store, ["big"], tmp_path / "back")
         assert Path(back).read_bytes() == data
 
@@ -377,7 +381,7 @@ class Contract:
     def test_awkward_names_and_sizes(self, store, tmp_path):
         names = ["sp ace", "ünï-語", "a+b", "50%", "%41", "a&b=c", "#1", "q?x", "[1]", "~'(1)!"]
         contents = {f"da ta/{n}": n.encode() for n in names} | {"e": b"", "one": b"1"}
-        push(write(tmp_path / "here", contents), f"{store.url}/ü b", options=store.options)
+        upload_folder(write(tmp_path / "here", contents), f"{store.url}/ü b", options=store.options)
         assert store.read_all() == {f"ü b/{k}": v for k, v in contents.items()}
         (back,) = self.fetch(store, ["ü b"], tmp_path / "back")
         assert files(Path(back)) == contents
@@ -387,15 +391,17 @@ class Contract:
 
     def test_many_small_objects(self, store, tmp_path):
         contents = {f"{i % 7}/{i:04}": b"%d" % i for i in range(200)}
-        push(write(tmp_path / "here", contents), f"{store.url}/many", options=store.straight)
-        (back,) = fetch([f"{store.url}/many"], tmp_path / "back", options=store.straight)
+        upload_folder(
+            write(tmp_path / "here", contents), f"{store.url}/many", options=store.straight
+        )
+        (back,) = download_objects([f"{store.url}/many"], tmp_path / "back", options=store.straight)
         assert files(Path(back)) == contents
 
     def test_names_in_two_buckets_do_not_clash(self, store, other, tmp_path):
         store.write_all({"data/x": b"1"})
         other.write_all({"data/x": b"2"})
         paths = [f"{store.url}/data", str(tmp_path), f"{other.url}/data/x"]
-        one, local, two = fetch(paths, tmp_path / "into", options=store.options)
+        one, local, two = download_objects(paths, tmp_path / "into", options=store.options)
         assert (Path(one) / "x").read_bytes() == b"1"
         assert local == str(tmp_path)
         assert Path(two).read_bytes() == b"2"
@@ -451,7 +457,9 @@ class Contract:
     @pytest.mark.parametrize("how", ["500", "reset"])
     def test_sending_is_tried_again(self, store, tmp_path, how):
         store.spoil(how, times=store.times, method=store.sends)
-        push(write(tmp_path, {"a": b"1", "b": b"2"}), f"{store.url}/d", options=store.options)
+        upload_folder(
+            write(tmp_path, {"a": b"1", "b": b"2"}), f"{store.url}/d", options=store.options
+        )
         assert store.read_all() == {"d/a": b"1", "d/b": b"2"}
 
     def test_a_store_that_keeps_failing_is_given_up(self, store, tmp_path):
@@ -505,12 +513,12 @@ class Contract:
 
     def test_results_are_sent_though_asked_to_stop_unless_nothing_moves(self, store, tmp_path):
         here = write(tmp_path, {"a": b"1"})
-        push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
+        upload_folder(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
         assert store.read_all() == {"d/a": b"1"}
         store.options = with_limits(store.options, sending=0.5)
         store.spoil("hang", method=store.sends)
         with pytest.raises(StorageError, match="--model-dir sent 0 of 1 files when told to stop"):
-            push(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
+            upload_folder(here, f"{store.url}/d", options=store.options, stopped=lambda: True)
 
     def test_a_run_asked_to_stop_gives_up(self, store, tmp_path):
         store.write_all({"d/a": b"a"})
@@ -527,7 +535,7 @@ class Contract:
         for url in (bucket, f"{bucket}/a", f"{bucket}/a/", f"{bucket}/a*"):
             assert self.fails(store, url, tmp_path) == "there is no such bucket"
         with pytest.raises(UserError, match=f"^--model-dir {bucket}/m/a: there is no such bucket$"):
-            push(write(tmp_path, {"a": b""}), f"{bucket}/m", options=store.options)
+            upload_folder(write(tmp_path, {"a": b""}), f"{bucket}/m", options=store.options)
 
     def test_access_denied_is_reported_in_one_line(self, store, tmp_path):
         store.write_all({"data/a": b"a"})
@@ -535,14 +543,14 @@ class Contract:
         line = self.fails(store, f"{store.url}/data", tmp_path)
         assert line.startswith("access is denied (")
         with pytest.raises(UserError, match=f"^--model-dir {store.url}/m.*: access is denied"):
-            push(write(tmp_path, {"a": b""}), f"{store.url}/m", options=store.options)
+            upload_folder(write(tmp_path, {"a": b""}), f"{store.url}/m", options=store.options)
 
     def test_what_makes_a_model_whole_goes_last(self, store, tmp_path):
         here = write(tmp_path, MODEL)
         url = f"{store.url}/model/1"
         for _ in range(2):
             store.reset()
-            push(here, url, options=store.options)
+            upload_folder(here, url, options=store.options)
             asked = [(m, p) for m, p in store.proxy.requests if m in (store.sends, "DELETE")]
             assert store.name_sent(asked[-1]) == "model/1/saved_model.pb"
         # The second time, an older one was there.
@@ -552,7 +560,7 @@ class Contract:
         store.reset()
         store.spoil("403", method=store.sends, part="variables.index")
         with pytest.raises(UserError):
-            push(here, url, options=store.options)
+            upload_folder(here, url, options=store.options)
         assert "model/1/saved_model.pb" not in store.read_all()
 
     def test_children_versions_and_removal(self, store):
@@ -700,7 +708,7 @@ class Contract:
     def test_folders_that_cannot_be_written_are_reported_first(self, store, name):
         store.spoil("403", method=store.sends)
         job = Job(**{name: f"{store.url}/x"})
-        line = f"^{flag(name)} {store.url}/x: access is denied"
+        line = f"^{flag_of(name)} {store.url}/x: access is denied"
         with pytest.raises(UserError, match=line), staged(job, options=store.options):
             pass
 

@@ -15,7 +15,7 @@ import pytest
 from namespaces import Running
 from processes import environment, needs_horovod
 
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.synthetic.draw import draw
 
@@ -201,7 +201,7 @@ def test_damage_that_one_host_leaves_out_is_found_when_the_examples_are_counted(
             folder = tmp_path / role / "data" / split
             folder.mkdir(parents=True)
             images, labels = draw(256, seed=len(split))
-            (folder / "x.tfrecord").write_bytes(frame(encode(images, labels)).tobytes())
+            (folder / "x.tfrecord").write_bytes(frame(encode_examples(images, labels)).tobytes())
     part = tmp_path / "worker/data/train/x.tfrecord"
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1

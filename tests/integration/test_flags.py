@@ -12,7 +12,7 @@ import pytest
 from trainer.cli import command_line
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag, options_of
+from trainer.config.options import flag_of, options_of
 
 # Those that start other processes have tests of their own; a GPU may not be here.
 ELSEWHERE = ("parameter_server", "horovod", "gpu")
@@ -45,7 +45,7 @@ def factors() -> dict[str, list[str]]:
         for name, limits in options_of(part).items():
             values = [v for v in limits.choices if v not in ELSEWHERE] or ENDS.get(name, ())
             if values:
-                found[name] = [f"{flag(name)}={value}" for value in values]
+                found[name] = [f"{flag_of(name)}={value}" for value in values]
     found["deterministic"] = ["--deterministic", "--no-deterministic"]
     found["length"] = ["--steps=1", "--steps=3", "--epochs=0.01"]
     found["eval_every"] = ["--eval-every=1", "--eval-every=5"]

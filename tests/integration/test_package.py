@@ -22,7 +22,7 @@ from trainer.packaging.contents import read_contents
 from trainer.packaging.inspection import inspect
 from trainer.packaging.save import save_model
 from trainer.packaging.tarball import pack
-from trainer.storage.archive import unpack
+from trainer.storage.archive import unpack_archive
 
 ROOT = Path(__file__).parent.parent.parent
 SAGEMAKER = [sys.executable, "-u", str(ROOT / "entrypoints/sagemaker"), "train"]
@@ -125,7 +125,7 @@ def test_a_servo_tree_becomes_an_archive_with_its_newest_version_and_code(
         assert ran.returncode == 0, ran.stderr
     assert "taken by SageMaker TensorFlow" in ran.stdout
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "b.tar.gz").read_bytes()
-    unpack(tmp_path / "a.tar.gz", tmp_path / "out", name="a")
+    unpack_archive(tmp_path / "a.tar.gz", tmp_path / "out", name="a")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["17", "code"]
     assert tree(tmp_path / "out/17") == tree(servo / "export/Servo/17")
     np.testing.assert_allclose(ask(tmp_path / "out/17"), expected(net), atol=1e-6)
@@ -145,7 +145,7 @@ def test_a_keras_file_becomes_servable_with_its_own_signatures_or_those_of_a_mod
     out = tmp_path / "plain.tar.gz"
     ran = trainer("package", "--source", str(tmp_path / "net.keras"), "--out", str(out))
     assert ran.returncode == 0, ran.stderr
-    unpack(out, tmp_path / "plain", name="m")
+    unpack_archive(out, tmp_path / "plain", name="m")
     loaded = tf.saved_model.load(str(tmp_path / "plain/1"))
     answer = loaded.signatures["serving_default"](image_input=IMAGES)
     np.testing.assert_allclose(next(iter(answer.values())), net(IMAGES), atol=1e-5)
@@ -156,7 +156,7 @@ def test_a_keras_file_becomes_servable_with_its_own_signatures_or_those_of_a_mod
     assert ran.returncode == 0, ran.stderr
     names = [s.name for model in inspect(out).models for s in model.signatures]
     assert names == ["serving_bytes", "serving_default", "serving_examples"]
-    unpack(out, tmp_path / "module", name="m")
+    unpack_archive(out, tmp_path / "module", name="m")
     np.testing.assert_allclose(ask(tmp_path / "module/5"), expected(net), atol=1e-5)
 
 
@@ -209,7 +209,7 @@ def test_an_mxnet_checkpoint_is_packed_flat(tmp_path: Path):
     ran = trainer(*argv, "--input-shape", "data=1,3")
     assert ran.returncode == 0, ran.stderr
     assert "taken by SageMaker MXNet" in ran.stdout
-    unpack(out, tmp_path / "out", name="m")
+    unpack_archive(out, tmp_path / "out", name="m")
     found = tree(tmp_path / "out")
     assert sorted(found) == ["model-0000.params", "model-shapes.json", "model-symbol.json"]
     assert found["model-0000.params"] == Path(f"{prefix}-0004.params").read_bytes()

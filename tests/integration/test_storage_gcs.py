@@ -17,7 +17,7 @@ from object_stores import Contract, Store, files, serving
 
 from trainer.config.errors import UserError
 from trainer.storage.store_options import StorageOptions
-from trainer.storage.transfer import fetch
+from trainer.storage.transfer import download_objects
 
 pytest.importorskip("gcsfs")
 emulator = pytest.importorskip("gcp_storage_emulator.server")
@@ -83,7 +83,7 @@ class TestGCS(Contract):
 
 def test_gcs_is_gs(store, tmp_path):
     store.write_all({"d/a": b"a"})
-    (path,) = fetch([f"gcs://{store.bucket}/d/a"], tmp_path, options=store.options)
+    (path,) = download_objects([f"gcs://{store.bucket}/d/a"], tmp_path, options=store.options)
     assert path == str(tmp_path / "gs" / store.bucket / "d/a")
     assert list(files(tmp_path)) == [f"gs/{store.bucket}/d/a"]
 
@@ -91,7 +91,7 @@ def test_gcs_is_gs(store, tmp_path):
 def test_no_credentials_are_reported_in_one_line(store, tmp_path):
     store.spoil("401")
     with pytest.raises(UserError) as caught:
-        fetch([f"{store.url}/d"], tmp_path, options=store.options)
+        download_objects([f"{store.url}/d"], tmp_path, options=store.options)
     assert str(caught.value) == (
         f"--train {store.url}/d: no valid credentials were found (401); "
         "give this job a role or service account"
@@ -101,5 +101,5 @@ def test_no_credentials_are_reported_in_one_line(store, tmp_path):
 def test_the_endpoint_of_the_environment_is_found(store, tmp_path, monkeypatch):
     store.write_all({"d/a": b"a"})
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.proxy.url)
-    fetch([f"{store.url}/d"], tmp_path, options=StorageOptions(gs={"token": "anon"}))
+    download_objects([f"{store.url}/d"], tmp_path, options=StorageOptions(gs={"token": "anon"}))
     assert list(files(tmp_path)) == [f"gs/{store.bucket}/d/a"]

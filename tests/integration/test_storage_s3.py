@@ -18,7 +18,7 @@ from object_stores import SECRET, Contract, Store, files, serving, write
 from trainer.config.errors import UserError
 from trainer.storage.errors import StorageError
 from trainer.storage.store_options import StorageOptions
-from trainer.storage.transfer import fetch, push
+from trainer.storage.transfer import download_objects, upload_folder
 
 pytest.importorskip("s3fs")
 moto = pytest.importorskip("moto.server")
@@ -88,18 +88,18 @@ def test_a_short_upload_is_noticed(store, tmp_path):
     store.spoil("lose", method="PUT")
     expected = f"--model-dir {store.url}/d/a: failed 4 times, at last with 50 of 100 bytes"
     with pytest.raises(StorageError) as caught:
-        push(write(tmp_path, {"a": b"a" * 100}), f"{store.url}/d", options=store.options)
+        upload_folder(write(tmp_path, {"a": b"a" * 100}), f"{store.url}/d", options=store.options)
     assert str(caught.value) == expected
     store.spoil("lose", method="PUT", times=1)
-    push(tmp_path, f"{store.url}/d", options=store.options)
+    upload_folder(tmp_path, f"{store.url}/d", options=store.options)
     assert store.read_all() == {"d/a": b"a" * 100}
 
 
 def test_what_is_there_already_costs_a_list_and_no_more(store, tmp_path):
     store.write_all({"d/a": b"a", "d/b": b"b"})
-    fetch([f"{store.url}/d/"], tmp_path, options=store.options)
+    download_objects([f"{store.url}/d/"], tmp_path, options=store.options)
     store.reset()
-    fetch([f"{store.url}/d/"], tmp_path, options=store.options)
+    download_objects([f"{store.url}/d/"], tmp_path, options=store.options)
     assert [method for method, _ in store.proxy.requests] == ["GET"]
     assert store.listing in store.proxy.requests[0][1]
 
@@ -110,7 +110,7 @@ def test_endpoint_and_credentials_of_the_environment_are_found(store, tmp_path, 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    (folder,) = fetch([f"{store.url}/d"], tmp_path)
+    (folder,) = download_objects([f"{store.url}/d"], tmp_path)
     assert list(map(str, files(tmp_path))) == [f"s3/{store.bucket}/d/a"]
     assert folder.endswith(f"/s3/{store.bucket}/d")
 
@@ -123,21 +123,23 @@ def test_no_credentials_are_reported_in_one_line(store, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     options = StorageOptions(s3={"endpoint_url": store.proxy.url})
     with pytest.raises(UserError) as caught:
-        fetch([f"{store.url}/d"], tmp_path, options=options)
+        download_objects([f"{store.url}/d"], tmp_path, options=options)
     assert str(caught.value) == (
         f"--train {store.url}/d: no valid credentials were found (NoCredentialsError); "
         "give this job a role or service account"
     )
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(UserError, match=r"no valid credentials were found \(ProfileNotFound\)"):
-        fetch([f"{store.url}/e"], tmp_path, options=StorageOptions(s3={"use_ssl": False}))
+        download_objects(
+            [f"{store.url}/e"], tmp_path, options=StorageOptions(s3={"use_ssl": False})
+        )
 
 
 def test_nobody_listening_is_reported_in_one_line(store, tmp_path):
     settings = {**store.options.s3, "endpoint_url": "http://127.0.0.1:1"}
     options = dataclasses.replace(store.options, s3=settings)
     with pytest.raises(StorageError) as caught:
-        fetch([f"{store.url}/d"], tmp_path, options=options)
+        download_objects([f"{store.url}/d"], tmp_path, options=options)
     assert str(caught.value) == (
         f"--train {store.url}/d: failed 4 times, at last with EndpointConnectionError"
     )

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
             subject=f"--timeout {args.timeout:g}",
             problem="expected a number of seconds above 0",
         )
-    from trainer.data import download as mnist
+    from trainer.data import download_mnist as mnist
 
     mirrors, limits = args.mirror or mnist.MIRRORS, mnist.DownloadLimits(timeout=args.timeout)
     if not is_remote(args.out):
@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> None:
         return
     # Standard output has the names of the files alone.
     log.begin(to="err")
-    from trainer.storage import RemotePath, push
+    from trainer.storage import RemotePath, upload_folder
 
     RemotePath(args.out, flag="--out").check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
         files = mnist.download(Path(work), mirrors=mirrors, limits=limits)
-        push(Path(work), args.out, flag="--out")
+        upload_folder(Path(work), args.out, flag="--out")
     output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

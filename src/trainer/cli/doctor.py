@@ -28,10 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; return 1 if one of them is a problem."""
     # Standard output has the findings alone.
     log.begin(to="err")
-    from trainer.doctor import examine
+    from trainer.doctor import run_doctor
     from trainer.platforms import Environment
 
-    report = examine(Environment(env=os.environ, argv=args.argv), vars(args))
+    report = run_doctor(Environment(env=os.environ, argv=args.argv), vars(args))
     if args.json:
         output.out_json(report.as_dict())
     else:

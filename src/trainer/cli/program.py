@@ -13,12 +13,12 @@ from trainer.config import Hparams, Job, Parser, add_flags
 from trainer.launch import (
     Command,
     Outcome,
-    announcing,
-    announcing_flags,
-    check,
+    announcing_mistakes,
+    announcing_wrong_flags,
+    check_job,
     launch,
     needs_launcher,
-    preview as preview_launch,
+    preview_commands as preview_launch,
     run_supervised,
 )
 from trainer.platforms import (
@@ -98,16 +98,16 @@ def prepare(environment: Environment) -> PreparedProgram:
         logger.debug("platform %s: runs a user's program", platform.name)
         return program.prepare(parse(_flags(environment.argv)))
     base = command(environment)
-    with announcing_flags(environment, base):
+    with announcing_wrong_flags(environment, base):
         resolved = resolve_job(environment, parse(environment.argv))
     job = resolved.job
     output.protect(dict(job.hparams.hp))
     log.begin(job.verbosity)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
-    with announcing(job, base):
+    with announcing_mistakes(job, base):
         many = needs_launcher(job)
         if many:
-            check(job)
+            check_job(job)
     logger.debug("trains in %s", "processes of the launcher" if many else "one process")
     return TrainerProgram(environment=environment, command=base, job=job, is_launched=many)
 

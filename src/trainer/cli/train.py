@@ -40,20 +40,26 @@ def run(args: argparse.Namespace) -> int:
     if args.streams:
         args.streams.never_wait()
     from trainer.cli.program import command
-    from trainer.launch import announcing, announcing_flags, check, launch, needs_launcher
+    from trainer.launch import (
+        announcing_mistakes,
+        announcing_wrong_flags,
+        check_job,
+        launch,
+        needs_launcher,
+    )
     from trainer.platforms import Environment, resolve_job
 
     environment = Environment(env=os.environ, argv=args.argv)
-    with announcing_flags(environment, command(environment)):
+    with announcing_wrong_flags(environment, command(environment)):
         resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
     log.begin(resolved.job.verbosity)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
     if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
-        with announcing(resolved.job, command(environment)):
+        with announcing_mistakes(resolved.job, command(environment)):
             many = needs_launcher(resolved.job)
             if many:
-                check(resolved.job)
+                check_job(resolved.job)
         if many:
             return launch(resolved.job, command(environment)).code
     host_limits.check_temporary()

@@ -21,19 +21,19 @@ from .hparams import Hparams as Hparams
 from .job import PORT as PORT, Job as Job
 from .options import (
     Option as Option,
-    flag as flag,
-    kinds_of as kinds_of,
+    flag_of as flag_of,
     option as option,
+    option_types as option_types,
     options_of as options_of,
 )
 from .parser import Parser as Parser
 from .registry import Registry as Registry
 from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
-from .suggest import closest as closest, hint as hint
+from .suggest import closest_name as closest_name, suggestion as suggestion
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial
 from .values import (
     KIND_NAMES as KIND_NAMES,
     argument_type as argument_type,
-    convert as convert,
-    unquoted as unquoted,
+    convert_value as convert_value,
+    without_quotes as without_quotes,
 )

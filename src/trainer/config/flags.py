@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import Option, flag, kinds_of, options_of
+from trainer.config.options import Option, flag_of, option_types, options_of
 from trainer.config.registry import NamesOf
-from trainer.config.values import Switch, argument_type, unquoted
+from trainer.config.values import Switch, argument_type, without_quotes
 
 T = TypeVar("T")
 
@@ -34,13 +34,13 @@ def add_flags(parser: argparse.ArgumentParser, *parts: type) -> None:
     """
     groups: dict[str, Any] = {}
     for part in parts:
-        kinds = kinds_of(part)
+        kinds = option_types(part)
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         for name, limits in options_of(part).items():
             if limits.group not in groups:
                 groups[limits.group] = parser.add_argument_group(limits.group)
             groups[limits.group].add_argument(
-                flag(name),
+                flag_of(name),
                 *("--" + alias for alias in limits.aliases),
                 dest=name,
                 default=argparse.SUPPRESS,
@@ -73,14 +73,14 @@ def _parsing(name: str, limits: Option, kind: type) -> dict[str, Any]:
         each = _pair if name == "hp" else str
         return {"nargs": "+", "action": _Extend, "type": each, "metavar": limits.metavar}
     if limits.choices:
-        return {"type": unquoted, "action": _Given, "metavar": "|".join(limits.choices)}
+        return {"type": without_quotes, "action": _Given, "metavar": "|".join(limits.choices)}
     if kind is bool:
         return {"action": Switch}
     metavar = limits.metavar or {int: "N", float: "X"}.get(kind, "NAME")
     read = argument_type(kind)
 
     def given(text: str) -> Any:
-        plain = unquoted(text)
+        plain = without_quotes(text)
         return None if plain is None else read(str(plain))
 
     return {"type": given, "action": _Given, "metavar": metavar}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
-from trainer.config.options import flag, option, options_of
+from trainer.config.options import flag_of, option, options_of
 from trainer.config.registry import NamesOf
 from trainer.config.trial import Trial
 
@@ -209,12 +209,12 @@ class Job:
     def __post_init__(self) -> None:
         for part in (self, self.hparams):
             for name, limits in options_of(type(part)).items():
-                limits.check(flag(name), getattr(part, name))
+                limits.check(flag_of(name), getattr(part, name))
         for name in ("timeline", "autotune_log"):
             # Horovod itself opens these files while it runs.
             if "://" in (getattr(self, name) or ""):
                 raise UserError(
-                    subject=f"{flag(name)} {getattr(self, name)}",
+                    subject=f"{flag_of(name)} {getattr(self, name)}",
                     problem="expected a local path",
                 )
         if self.steps is not None and self.epochs is not None:

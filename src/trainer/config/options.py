@@ -87,7 +87,7 @@ def options_of(part: type) -> dict[str, Option]:
 
 
 @functools.cache
-def kinds_of(part: type) -> dict[str, type]:
+def option_types(part: type) -> dict[str, type]:
     """Return the type of each option's value, without None for those that may be empty."""
     hints = typing.get_type_hints(part)
     found: dict[str, type] = {}
@@ -97,6 +97,6 @@ def kinds_of(part: type) -> dict[str, type]:
     return found
 
 
-def flag(name: str) -> str:
+def flag_of(name: str) -> str:
     """Return the flag that sets a field."""
     return "--" + name.replace("_", "-")

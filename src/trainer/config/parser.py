@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from trainer.config.errors import UserError
-from trainer.config.suggest import hint
+from trainer.config.suggest import suggestion
 
 # The attribute of parsed arguments that holds the parser of their verb.
 VERB = "verb_parser"
@@ -30,7 +30,9 @@ class Parser(argparse.ArgumentParser):
             # argparse would only say that the verb is missing.
             name = args[0].partition("=")[0]
             if name not in self._option_string_actions:
-                self.error(f"unknown argument {name}{hint(name, self._option_string_actions)}")
+                self.error(
+                    f"unknown argument {name}{suggestion(name, self._option_string_actions)}"
+                )
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown and getattr(parsed, "module", None):
             # A user's model has hyperparameters of its own, and tuning services pass them as
@@ -40,13 +42,15 @@ class Parser(argparse.ArgumentParser):
             # Only the parser of the verb knows the flags among which the right one may be.
             verb: Parser = getattr(parsed, VERB, self)
             name = unknown[0].partition("=")[0]
-            verb.error(f"unknown argument {name}{hint(name, verb._option_string_actions)}")
+            verb.error(f"unknown argument {name}{suggestion(name, verb._option_string_actions)}")
         return parsed
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         verbs = action.choices
         if isinstance(action, argparse._SubParsersAction) and verbs and value not in verbs:
-            self.error(f"unknown command {value}{hint(value, verbs)}; expected {', '.join(verbs)}")
+            self.error(
+                f"unknown command {value}{suggestion(value, verbs)}; expected {', '.join(verbs)}"
+            )
         super()._check_value(action, value)
 
 

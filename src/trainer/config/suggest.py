@@ -60,7 +60,7 @@ ELSEWHERE = {
 }
 
 
-def closest(name: str, names: Iterable[str]) -> str | None:
+def closest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the one of `names` that was most likely meant by `name`.
 
     Args:
@@ -79,9 +79,9 @@ def closest(name: str, names: Iterable[str]) -> str | None:
     return spelt[found[0]] if found else None
 
 
-def hint(name: str, names: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """Return `, did you mean NAME?` for an error, or nothing where no name resembles it."""
-    found = closest(name, names)
+    found = closest_name(name, names)
     return f", did you mean {found}?" if found else ""
 
 

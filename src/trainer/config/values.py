@@ -16,7 +16,7 @@ KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", s
 _BOOLEANS = {"true": True, "false": False}
 
 
-def convert(value: Any, kind: type) -> Any:
+def convert_value(value: Any, kind: type) -> Any:
     """Convert a value to a type, or return something of another type if it is not one.
 
     Args:
@@ -41,7 +41,7 @@ def convert(value: Any, kind: type) -> Any:
     return value if type(value) is int else int(number)
 
 
-def unquoted(value: Any) -> Any:
+def without_quotes(value: Any) -> Any:
     """Return text without the quotes of JSON, None for an empty value, all else unchanged."""
     if not isinstance(value, str):
         return value
@@ -59,7 +59,7 @@ def argument_type(kind: type) -> Callable[[str], Any]:
     """Return a function that argparse can use as `type`, for whole numbers, numbers or text."""
 
     def read(text: str) -> Any:
-        value = convert(text, kind)
+        value = convert_value(text, kind)
         if type(value) is not kind:
             raise argparse.ArgumentTypeError(f"expected {KIND_NAMES[kind]}, found {text[:80]!r}")
         return value
@@ -82,7 +82,7 @@ class Switch(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        value = True if values is None else convert(values, bool)
+        value = True if values is None else convert_value(values, bool)
         if not isinstance(value, bool):
             raise argparse.ArgumentError(self, f"expected true or false, found {values!r}")
         setattr(namespace, self.dest, value is not (option_string in self._off))

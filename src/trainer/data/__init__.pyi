@@ -8,21 +8,21 @@ from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
 from .folders import data_among as data_among, scan_path as scan_path
-from .formats.example import encode as encode
+from .formats.example import encode_examples as encode_examples
 from .formats.npy import NpyHeaderError as NpyHeaderError, read_npy_header as read_npy_header
 from .formats.protobuf import (
     BYTES as BYTES,
     WireError as WireError,
-    fields as fields,
-    pick as pick,
-    varint as varint,
+    message_fields as message_fields,
+    read_fields as read_fields,
+    read_varint as read_varint,
 )
-from .formats.registry import titles as titles
+from .formats.registry import format_titles as format_titles
 from .formats.table import BLOCK as BLOCK, CLASSES as CLASSES, IMAGE_SHAPE as IMAGE_SHAPE
 from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
-from .mnist import download as download
-from .pipeline import Feed as Feed, dataset as dataset
+from .mnist import download_mnist as download_mnist
+from .pipeline import Feed as Feed, make_dataset as make_dataset
 from .selection import test_paths as test_paths
 from .stream import Shard as Shard, Stream as Stream

@@ -20,12 +20,12 @@ from trainer.storage import (
     RemotePath,
     StorageError,
     StorageOptions,
-    fetch,
+    download_objects,
     is_remote,
     local_path,
     move_file,
-    push,
     unfinished,
+    upload_folder,
 )
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def create_anywhere(
             folder = Path(stack.enter_context(_scratch()))
         if source is not None:
             into = Path(stack.enter_context(_scratch())) if is_remote(source) else Path()
-            (source,) = fetch([source], into, flag="--source", options=options)
+            (source,) = download_objects([source], into, flag="--source", options=options)
         written = create_dataset(source=source, out=folder, shards=shards)
         for note in notes([source], [source]) if source else []:
             logger.info("%s", note)
@@ -76,7 +76,7 @@ def create_anywhere(
             return [str(path) for path in files]
         names = [path.relative_to(folder).as_posix() for path in files]
         with _taken_back(place, names):
-            push(folder, out, flag="--out", options=options)
+            upload_folder(folder, out, flag="--out", options=options)
         return [f"{out.rstrip('/')}/{name}" for name in names]
 
 
@@ -205,7 +205,7 @@ def write_shards(tables: list[Table], paths: list[Path]) -> None:
                 if not labels.size:
                     images, labels = next(runs)
                 take = min(left, labels.size)
-                file.write(frame(example.encode(images[:take], labels[:take])).data)
+                file.write(frame(example.encode_examples(images[:take], labels[:take])).data)
                 images, labels, left = images[take:], labels[take:], left - take
             file.flush()
             os.fsync(file.fileno())

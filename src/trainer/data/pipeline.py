@@ -21,7 +21,7 @@ MOST_NUMBERS = 1 << 20
 READ_SECONDS = 300.0
 
 
-def dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
+def make_dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
     """Make the batches of a stream a data set of TensorFlow's.
 
     Whole chunks of batches cross from Python to TensorFlow, one crossing for thousands of

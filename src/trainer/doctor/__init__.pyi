@@ -1,2 +1,2 @@
 from . import dry_run as dry_run
-from .examination import examine as examine
+from .examination import run_doctor as run_doctor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.config import Job, UserError
-from trainer.data import data_among, scan_path, titles
+from trainer.data import data_among, format_titles, scan_path
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, size
@@ -78,7 +78,7 @@ def _no_data(job: Job) -> Finding:
 def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterator[Finding]:
     from trainer.data import selection
 
-    remedy = f"name files, folders or globs of {titles()}"
+    remedy = f"name files, folders or globs of {format_titles()}"
     train: Finding | None = None
     try:
         train = _examine_split(job, probes, job.train, split="train")

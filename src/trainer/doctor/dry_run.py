@@ -21,8 +21,8 @@ from trainer.runtime import (
     known_secrets,
     mask_text,
     mask_value,
-    masked,
     masked_argv,
+    masked_environment,
 )
 
 
@@ -96,7 +96,7 @@ def as_dict(
     for command in commands:
         variables = {
             name: value
-            for name, value in masked(command.env).items()
+            for name, value in masked_environment(command.env).items()
             if command.env[name] != env.get(name) or name.startswith(own)
         }
         processes.append(

@@ -17,7 +17,7 @@ from trainer.platforms import Environment
 from trainer.runtime import known_secrets, read_processor
 
 
-def examine(
+def run_doctor(
     environment: Environment, flags: Mapping[str, Any], *, probes: Probes | None = None
 ) -> Report:
     """Examine everything that a run of `trainer train` with the same flags would depend on.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from trainer.config import Job, UserError, flag, job_from_flags
+from trainer.config import Job, UserError, flag_of, job_from_flags
 from trainer.doctor.dry_run import settings
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
@@ -123,7 +123,7 @@ def _salvage(
             value = coerce_value(name, value, where=where)
             if value is not None:
                 values[name], sources[name] = value, where
-    sources |= {name: flag(name) for name in flags}
+    sources |= {name: flag_of(name) for name in flags}
     for fields in (values | dict(flags), dict(flags)):
         with contextlib.suppress(UserError):
             job = job_from_flags(fields)
@@ -151,7 +151,9 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
         if name in ELSEWHERE or not (setting.given or name in IMPORTANT):
             continue
         if name in setup.unknown:
-            yield Finding(about=flag(name), text="not known, see the problem above", level="note")
+            yield Finding(
+                about=flag_of(name), text="not known, see the problem above", level="note"
+            )
             continue
         source = setting.source
         if value == "by device":
@@ -159,7 +161,7 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
         elif value in (None, [], {}):
             continue
         facts = {name: value, "from": source}
-        yield Finding(about=flag(name), text=f"{display_value(value)} ({source})", facts=facts)
+        yield Finding(about=flag_of(name), text=f"{display_value(value)} ({source})", facts=facts)
 
 
 def examine_cluster(setup: Setup) -> Iterator[Finding]:

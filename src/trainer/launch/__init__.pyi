@@ -5,13 +5,20 @@ from . import (
     plan as plan,
 )
 from .agent import HostAgent as HostAgent, HostCommands as HostCommands
-from .agreement import flags as flags
-from .announce import announcing as announcing, announcing_flags as announcing_flags
-from .host_settings import HostSettings as HostSettings, Value as Value, plain as plain
+from .agreement import compared_flags as compared_flags
+from .announce import (
+    announcing_mistakes as announcing_mistakes,
+    announcing_wrong_flags as announcing_wrong_flags,
+)
+from .host_settings import (
+    HostSettings as HostSettings,
+    Value as Value,
+    public_value as public_value,
+)
 from .launcher import (
-    check as check,
+    check_job as check_job,
     launch as launch,
-    preview as preview,
+    preview_commands as preview_commands,
     run_host as run_host,
 )
 from .local_host import HostGroup as HostGroup, LocalHost as LocalHost

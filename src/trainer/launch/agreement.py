@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer import __version__
-from trainer.config import Job, UserError, flag
+from trainer.config import Job, UserError, flag_of
 from trainer.distribution import StrategySpec, spec_of, strategy_packages
 from trainer.launch import network, plan
-from trainer.launch.host_settings import HostSettings, Value, described, masked, plain
+from trainer.launch.host_settings import HostSettings, Value, described, masked_value, public_value
 from trainer.launch.plan import Member
 from trainer.models import recipes, source_files
 from trainer.runtime import installed_version, output, precision
@@ -86,15 +86,15 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     if plan.is_single_host(job):
         return HostSettings(host=host)
     values = versions(spec_of(job))
-    values[TRAINING_HOSTS] = plain(len(plan.training_hosts(job)))
-    values[PARAMETER_SERVERS] = plain(len(job.cluster.ps))
+    values[TRAINING_HOSTS] = public_value(len(plan.training_hosts(job)))
+    values[PARAMETER_SERVERS] = public_value(len(job.cluster.ps))
     values[PORTS] = _ports(job)
     # The default precision is compared apart, as hosts may have other devices.
-    values |= flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
+    values |= compared_flags(recipes.complete(job, precision=job.hparams.precision or "float32"))
     values[GPUS_PER_PROCESS] = _gpus(job)
     values["--precision"] = None
     if job.hparams.precision and member.role != "evaluator":
-        values["--precision"] = plain(job.hparams.precision)
+        values["--precision"] = public_value(job.hparams.precision)
     problem = None
     try:
         values |= _data(job, member)
@@ -114,15 +114,15 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     )
 
 
-def flags(job: Job) -> dict[str, Value]:
+def compared_flags(job: Job) -> dict[str, Value]:
     """Return the flags of a complete job that all hosts must have alike, and its module."""
     values: dict[str, Value] = {}
     for each in ALIKE:
         held = job if hasattr(job, each) else job.hparams
-        values[flag(each)] = masked(flag(each), getattr(held, each))
+        values[flag_of(each)] = masked_value(flag_of(each), getattr(held, each))
     values["--module"] = _module(job)
     for key, value in job.hparams.hp:
-        values[HP + key] = masked(HP + key, value)
+        values[HP + key] = masked_value(HP + key, value)
     return values
 
 
@@ -134,9 +134,9 @@ def versions(strategy: StrategySpec) -> dict[str, Value | None]:
         "Keras": installed_version("keras"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
-    stated: dict[str, Value | None] = {name: plain(number) for name, number in found.items()}
+    stated: dict[str, Value | None] = {name: public_value(number) for name, number in found.items()}
     for name in strategy_packages():
-        stated[name] = plain(installed_version(name)) if name in strategy.packages else None
+        stated[name] = public_value(installed_version(name)) if name in strategy.packages else None
     return stated
 
 
@@ -152,12 +152,12 @@ def _ports(job: Job) -> Value | None:
 def _gpus(job: Job) -> Value | None:
     """Return the GPUs of a process: processes that sum gradients need the same kind of device."""
     count = spec_of(job).gpus_per_process(job, plan.training_processes(job))
-    return None if count is None else plain(count)
+    return None if count is None else public_value(count)
 
 
 def _module(job: Job) -> Value:
     if job.module == Job.module:
-        return plain(job.module)
+        return public_value(job.module)
     parts = []
     for name, file in source_files(job.module).items():
         try:
@@ -194,7 +194,7 @@ def _files(job: Job, split: Split) -> Value:
     from trainer.storage import is_remote, local_path
 
     given = {
-        name: tuple(p if is_remote(p) else local_path(p, flag=flag(name)) for p in paths)
+        name: tuple(p if is_remote(p) else local_path(p, flag=flag_of(name)) for p in paths)
         for name, paths in (("train", job.train), ("test", job.test))
     }
     job = dataclasses.replace(job, train=given["train"], test=given["test"])
@@ -204,7 +204,7 @@ def _files(job: Job, split: Split) -> Value:
         away = any(map(is_remote, job.train)) and not job.test
         paths = job.train if away else selection.test_paths(job)
     own = job.module != Job.module
-    found = fingerprint_of(paths, split=split, flag=flag(split), own_reader=own)
+    found = fingerprint_of(paths, split=split, flag=flag_of(split), own_reader=own)
     if spec_of(job).coordinated and split == "train" and paths:
         # Workers open the files that the chief names.
         text = f"{found.text} at {' '.join(paths)}"

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.config import Job, RetryableError, UserError
 from trainer.distribution import strategy_to_meet
 from trainer.launch.differences import DISTRIBUTION
-from trainer.launch.host_settings import HostSettings, masked
+from trainer.launch.host_settings import HostSettings, masked_value
 from trainer.launch.launcher import run_host
 from trainer.launch.supervise.command import Command
 from trainer.launch.timeouts import DEFAULTS, Timeouts
@@ -23,7 +23,9 @@ from trainer.runtime import output
 
 
 @contextlib.contextmanager
-def announcing(job: Job, base: Command, *, timeouts: Timeouts = DEFAULTS) -> Iterator[None]:
+def announcing_mistakes(
+    job: Job, base: Command, *, timeouts: Timeouts = DEFAULTS
+) -> Iterator[None]:
     """Tell the other hosts of a job why it cannot start, if a block raises a UserError.
 
     Args:
@@ -49,7 +51,7 @@ def announcing(job: Job, base: Command, *, timeouts: Timeouts = DEFAULTS) -> Ite
 
 
 @contextlib.contextmanager
-def announcing_flags(
+def announcing_wrong_flags(
     environment: Environment, base: Command, *, timeouts: Timeouts = DEFAULTS
 ) -> Iterator[None]:
     """Tell the other hosts which flag of this one is wrong, if a block raises a UserError.
@@ -60,7 +62,7 @@ def announcing_flags(
         timeouts: How long to wait for the other hosts.
 
     Raises:
-        UserError: As of `announcing`.
+        UserError: As of `announcing_mistakes`.
     """
     try:
         yield
@@ -72,7 +74,7 @@ def announcing_flags(
             job = resolve_job(Environment(env=environment.env, root=environment.root), given).job
         except (UserError, ValueError):
             raise mistake from None
-        with announcing(job, base, timeouts=timeouts):
+        with announcing_mistakes(job, base, timeouts=timeouts):
             raise
 
 
@@ -88,7 +90,7 @@ def _given(argv: Sequence[str], *names: str) -> dict[str, Any]:
 
 def _announce(job: Job, base: Command, mistake: str, timeouts: Timeouts) -> str | None:
     """Meet the other hosts, and return a better reason than the mistake if they find one."""
-    stated = masked(DISTRIBUTION, job.distribution)
+    stated = masked_value(DISTRIBUTION, job.distribution)
     how = strategy_to_meet(job.cluster)
     job = dataclasses.replace(job, distribution=how, start_timeout=timeouts.announcement)
     with (

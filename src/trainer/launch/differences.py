@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from trainer.config import flag
+from trainer.config import flag_of
 from trainer.launch.agreement import DATA, HP, LABELS, VERSIONS
 from trainer.launch.host_settings import HostSettings, Value
 from trainer.models import recipes
@@ -95,7 +95,7 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     names = [name for name, _ in found]
     if "--model" not in names and "--module" not in names:
         return found
-    filled = {flag(name) for name in recipes.FIELDS}
+    filled = {flag_of(name) for name in recipes.FIELDS}
     return [(name, text) for name, text in found if name not in filled]
 
 

@@ -78,13 +78,13 @@ class HostSettings:
         )
 
 
-def plain(value: Any) -> Value:
+def public_value(value: Any) -> Value:
     """Return the statement of a value that holds no secret."""
     text = _text(value)
     return Value(text=_short(text), digest=_digest(text))
 
 
-def masked(name: str, value: Any) -> Value:
+def masked_value(name: str, value: Any) -> Value:
     """Return the statement of a flag or hyperparameter, masked where it may be a secret."""
     text = _text(value)
     # Mask before the text is cut: else the beginning of a secret would stay.

@@ -67,7 +67,7 @@ def launch(
     Raises:
         UserError: The hosts cannot meet at the port, or a program cannot be started.
     """
-    check(job)
+    check_job(job)
     _warn(job)
     return run_host(TrainerHost(job, base), out=out, err=err, timeouts=timeouts)
 
@@ -164,7 +164,7 @@ def _client(
     )
 
 
-def preview(job: Job, base: Command) -> list[Command]:
+def preview_commands(job: Job, base: Command) -> list[Command]:
     """Return the commands that this host would start, if all hosts start as many processes.
 
     Raises:
@@ -178,7 +178,7 @@ def preview(job: Job, base: Command) -> list[Command]:
     return [command for _, command in made.commands]
 
 
-def check(job: Job) -> None:
+def check_job(job: Job) -> None:
     """Raise a UserError for what can be found wrong before the hosts meet."""
     spec_of(job).check(job, plan.training_processes(job))
 

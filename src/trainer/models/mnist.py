@@ -24,9 +24,9 @@ from trainer.data import (
     ExampleDataset,
     Shard,
     Stream,
-    dataset,
-    encode,
+    encode_examples,
     graph_dataset,
+    make_dataset,
     open_tables,
 )
 from trainer.models.registry import MODELS
@@ -96,7 +96,7 @@ def input_fn(
         seed=seed,
         cache_mb=cache_mb,
     )
-    return dataset(stream)
+    return make_dataset(stream)
 
 
 def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -163,7 +163,7 @@ def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
         The argument of each signature; all of them should give the same results.
     """
     pixels = tf.saturate_cast(tf.round(features * 255), tf.uint8)
-    messages = encode(pixels.numpy(), np.zeros(len(pixels), np.int64))
+    messages = encode_examples(pixels.numpy(), np.zeros(len(pixels), np.int64))
     return {
         "serving_default": tf.cast(pixels, tf.float32) / 255,
         "serving_bytes": tf.io.encode_png(pixels),

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from trainer.config import Hparams, Job, UserError, hint, kinds_of, options_of
+from trainer.config import Hparams, Job, UserError, option_types, options_of, suggestion
 from trainer.models.module_source import module_file
 from trainer.models.registry import MODELS
 
@@ -168,11 +168,11 @@ def _check(stated: Any, *, name: str) -> None:
         if key not in FIELDS:
             raise UserError(
                 subject=f"RECIPE of {name}",
-                problem=f"{key} is not known{hint(str(key), FIELDS)}",
+                problem=f"{key} is not known{suggestion(str(key), FIELDS)}",
                 remedy=f"expected some of {', '.join(FIELDS)}",
             )
         part: type = Hparams if key in options_of(Hparams) else Job
-        kind = kinds_of(part)[key]
+        kind = option_types(part)[key]
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise UserError(
                 subject=f"RECIPE of {name}",

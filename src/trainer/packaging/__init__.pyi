@@ -6,7 +6,7 @@ from .layout import (
     NUMBERED as NUMBERED,
     SERVO as SERVO,
     copy_files as copy_files,
-    put_model as put_model,
+    place_model as place_model,
     versions_in as versions_in,
 )
 from .locate import (
@@ -21,10 +21,14 @@ from .prepare import prepare_model as prepare_model
 from .row_independence import (
     Arrays as Arrays,
     RowBehavior as RowBehavior,
+    compare_rows as compare_rows,
     read_mark as read_mark,
-    try_rows as try_rows,
     write_mark as write_mark,
 )
 from .save import save_model as save_model
 from .saved_model import DEFAULT as DEFAULT
-from .signature_inputs import Inputs as Inputs, call_written as call_written, inputs_of as inputs_of
+from .signature_inputs import (
+    Inputs as Inputs,
+    call_by_signature as call_by_signature,
+    inputs_by_name as inputs_by_name,
+)

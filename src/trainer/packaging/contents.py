@@ -16,7 +16,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from trainer.config import UserError
-from trainer.storage import ArchiveLimits, check_members, extract, links_to_ancestor, open_archive
+from trainer.storage import (
+    ArchiveLimits,
+    check_members,
+    links_to_ancestor,
+    open_archive,
+    open_member,
+)
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
 ARCHIVE = ArchiveLimits(members=20_000, size=64 * 2**30, links=False)
@@ -163,7 +169,7 @@ def _tar(path: Path, name: str, *, form: str) -> Contents:
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:
         with open_archive(path, name=name, limits=ARCHIVE) as tar:
-            yield extract(tar, members[key])
+            yield open_member(tar, members[key])
 
     sizes = {key: member.size for key, member in members.items() if member.isfile()}
     shown = {key: size for key, size in sizes.items() if not _is_hidden(key)}

@@ -68,7 +68,7 @@ def check_loads(folder: Path, *, name: str) -> None:
     """Raise a UserError unless TensorFlow loads a SavedModel with all of its variables."""
     tf = import_tensorflow()
     try:
-        tf.saved_model.load(str(plain_names.plain(folder)))
+        tf.saved_model.load(str(plain_names.without_wildcards(folder)))
     except Exception as error:
         raise UserError(
             subject=name,

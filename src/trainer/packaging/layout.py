@@ -27,7 +27,7 @@ ARCHIVE = "model.tar.gz"
 PARTS = ("variables", "assets", "assets.extra")
 
 
-def put_model(
+def place_model(
     model_dir: Path, layout: str, write: Callable[[Path], None], *, code: Path | None = None
 ) -> Path:
     """Write a model and put it where the layout wants it; leave nothing if that fails.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainer.config import flag, option, options_of
+from trainer.config import flag_of, option, options_of
 
 MODEL, ARCHIVE, MXNET = "model", "archive", "MXNet"
 
@@ -57,4 +57,4 @@ class PackageOptions:
 
     def __post_init__(self) -> None:
         for name, limits in options_of(PackageOptions).items():
-            limits.check(flag(name), getattr(self, name))
+            limits.check(flag_of(name), getattr(self, name))

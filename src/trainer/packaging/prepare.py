@@ -12,7 +12,7 @@ from trainer.packaging import saved_model
 from trainer.packaging.contents import ARCHIVE, Contents, files, read_contents
 from trainer.packaging.convert import convert
 from trainer.packaging.locate import CODE, GRAPH, LocatedModel, choose_model, version_of
-from trainer.storage import unfinished, unpack
+from trainer.storage import unfinished, unpack_archive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def prepare_model(
         name, model, root = chosen.name, chosen.model, chosen.root
         if chosen.contents.form in ("tar.gz", "tar"):
             root = Path(folder, "unpacked")
-            unpack(chosen.root, root, name=name, limits=ARCHIVE)
+            unpack_archive(chosen.root, root, name=name, limits=ARCHIVE)
         place = _saved_model(chosen, root / model.place, Path(folder, "saved_model"), module=module)
         # The source may be a numbered folder itself, also as `.`.
         number = version_of(place.absolute().name) if model.version is None else model.version

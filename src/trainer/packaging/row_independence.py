@@ -34,7 +34,7 @@ class RowBehavior(Enum):
     UNKNOWN = "all rows have the same answer"
 
 
-def try_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> RowBehavior:
+def compare_rows(call: Callable[[Arrays], Arrays], rows: Arrays) -> RowBehavior:
     """Compare the results for rows alone with those for the same rows together.
 
     Args:

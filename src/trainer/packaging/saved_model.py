@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from trainer.config import UserError
-from trainer.data import BYTES, WireError, fields, pick, varint
+from trainer.data import BYTES, WireError, message_fields, read_fields, read_varint
 from trainer.packaging.contents import printable
 
 # One type, one entry: the formatter would give each a line.
@@ -100,7 +100,7 @@ def read(file: IO[bytes], size: int, *, name: str) -> MetaGraph:
         UserError: It is no SavedModel, or a damaged one.
     """
     try:
-        raw = pick(file, size, {2: {1: None, 4: None, 5: None, 6: None}}, most=MOST)
+        raw = read_fields(file, size, {2: {1: None, 4: None, 5: None, 6: None}}, most=MOST)
     except WireError:
         raise UserError(
             subject=name,
@@ -227,9 +227,9 @@ def _signature(raw: bytes, span: tuple[int, int], name: str) -> SignatureDef:
 def _tensor(raw: bytes, span: tuple[int, int], name: str) -> TensorInfo:
     dtype = 0
     shape: tuple[int | None, ...] | None = None
-    for number, wire, start, stop in fields(raw, *span):
+    for number, wire, start, stop in message_fields(raw, *span):
         if number == 2 and wire != BYTES:
-            dtype = varint(raw, start)[0]
+            dtype = read_varint(raw, start)[0]
         elif number == 3 and wire == BYTES:
             shape = _shape(raw, (start, stop))
     # References to variables, as TensorFlow 1 has them, are 100 higher.
@@ -239,14 +239,14 @@ def _tensor(raw: bytes, span: tuple[int, int], name: str) -> TensorInfo:
 
 def _shape(raw: bytes, span: tuple[int, int]) -> tuple[int | None, ...] | None:
     sizes: list[int | None] = []
-    for number, wire, start, stop in fields(raw, *span):
-        if number == 3 and wire != BYTES and varint(raw, start)[0]:
+    for number, wire, start, stop in message_fields(raw, *span):
+        if number == 3 and wire != BYTES and read_varint(raw, start)[0]:
             return None
         if number == 2 and wire == BYTES:
             size = 0
-            for key, kind, at, _ in fields(raw, start, stop):
+            for key, kind, at, _ in message_fields(raw, start, stop):
                 if key == 1 and kind != BYTES:
-                    size = varint(raw, at)[0]
+                    size = read_varint(raw, at)[0]
             # -1, in two's complement, is a size that is left open.
             sizes.append(size if size < 2**63 else None)
     return tuple(sizes)
@@ -260,7 +260,7 @@ def _entry(raw: bytes, span: tuple[int, int]) -> tuple[str, tuple[int, int]]:
 
 def _messages(raw: bytes, span: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield number and span of each field that is a message or a text."""
-    for number, wire, start, stop in fields(raw, *span):
+    for number, wire, start, stop in message_fields(raw, *span):
         if wire == BYTES:
             yield number, (start, stop)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 Inputs = dict[str, tf.Tensor]
 
 
-def inputs_of(exported: Any, features: Any, *, written: Any = None) -> Inputs | None:
+def inputs_by_name(exported: Any, features: Any, *, written: Any = None) -> Inputs | None:
     """Return features by the names of a signature's inputs, or None if it takes something else.
 
     Args:
@@ -34,7 +34,7 @@ def inputs_of(exported: Any, features: Any, *, written: Any = None) -> Inputs | 
     return found if fits else None
 
 
-def call_written(written: Any, inputs: Inputs) -> Any:
+def call_by_signature(written: Any, inputs: Inputs) -> Any:
     """Call the function that a signature was made of with inputs by the signature's names."""
     names = _ordered(written)
     if len(inputs) > 1 and set(names) == set(inputs):

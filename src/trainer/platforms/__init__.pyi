@@ -25,5 +25,5 @@ from .sagemaker_files import (
 from .sagemaker_switches import (
     MULTI_WORKER_MIRRORED as MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER as PARAMETER_SERVER,
-    switched_on as switched_on,
+    active_switch as active_switch,
 )

@@ -18,10 +18,10 @@ from trainer.config import (
     Job,
     Option,
     UserError,
-    convert,
-    kinds_of,
+    convert_value,
+    option_types,
     options_of,
-    unquoted,
+    without_quotes,
 )
 from trainer.platforms.base import printable_value
 
@@ -30,7 +30,7 @@ from trainer.platforms.base import printable_value
 def known_options() -> dict[str, tuple[Option, type]]:
     """Return every option of `Job` and `Hparams`, with the type of its values."""
     return {
-        name: (limits, kinds_of(part)[name])
+        name: (limits, option_types(part)[name])
         for part in (Hparams, Job)
         for name, limits in options_of(part).items()
     }
@@ -67,7 +67,7 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
         UserError: The value is not of the field's type, or out of its range.
     """
     limits, kind = known_options()[name]
-    value = unquoted(value)
+    value = without_quotes(value)
     if isinstance(value, str) and (limits.many or kind is not str):
         value = _decoded(value, nested=limits.many)
     if value in (None, "", [], {}, ()):
@@ -76,7 +76,7 @@ def coerce_value(name: str, value: Any, *, where: str) -> Any:
         return _pairs(value, where=where)
     if limits.many:
         return tuple(text(item) for item in (value if isinstance(value, list) else [value]))
-    value = text(value) if kind is str else convert(value, kind)
+    value = text(value) if kind is str else convert_value(value, kind)
     if type(value) is not kind:
         raise UserError(
             subject=where,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config import UserError, unquoted
+from trainer.config import UserError, without_quotes
 from trainer.platforms.coerce import field_of
 
 SECRET_VARIABLE = "TRAINER_SECRET"
@@ -32,7 +32,7 @@ def read_secret(
         return env[SECRET_VARIABLE], SECRET_VARIABLE
     for name, value in hyperparameters.items():
         if is_secret(name):
-            found = unquoted(value)
+            found = without_quotes(value)
             if found is None or found == "":
                 continue
             if not isinstance(found, (str, int, float)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainer.config import Job, UserError, closest, flag, hint, unquoted
+from trainer.config import Job, UserError, closest_name, flag_of, suggestion, without_quotes
 from trainer.platforms.base import PlatformSettings
 from trainer.platforms.coerce import coerce_value, field_of, known_options, option_aliases, text
 
@@ -45,7 +45,7 @@ def merge_fields(
             values[name], sources[name] = value, settings.sources[name]
     hparams, hparam_sources, own = _hyperparameters(settings.hyperparameters)
     pairs = _own_pairs(own, hparams, flags)
-    flag_sources = {name: flag(name) for name in flags}
+    flag_sources = {name: flag_of(name) for name in flags}
     for stronger, stronger_sources in ((hparams, hparam_sources), (flags, flag_sources)):
         # `steps` and `epochs` exclude each other: the stronger source's replaces the other.
         for length, other in (("steps", "epochs"), ("epochs", "steps")):
@@ -66,7 +66,9 @@ def merge_fields(
 
 def resembling_notes(pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return a line for each hyperparameter of the user's module that may be meant for a flag."""
-    found = ((name, closest(name, [flag(own) for own in known_options()])) for name, _ in pairs)
+    found = (
+        (name, closest_name(name, [flag_of(own) for own in known_options()])) for name, _ in pairs
+    )
     return tuple(
         f"hyperparameter {name}: passed on to your module; the trainer's own flag is {meant}"
         for name, meant in found
@@ -90,7 +92,7 @@ def _own_pairs(
     own_module = (flags.get("module") or hparams.get("module") or Job.module) != Job.module
     if own and not own_module:
         name = next(iter(own))
-        meant = hint(name, [*known_options(), *option_aliases()])
+        meant = suggestion(name, [*known_options(), *option_aliases()])
         raise UserError(
             subject=f"hyperparameter {name}",
             problem=f"is not known{meant} (trainer train --help)",
@@ -99,7 +101,7 @@ def _own_pairs(
     pairs = (*named, *hparams.get("hp", ()), *flags.get("hp", ()))
     if pairs and not own_module:
         name = pairs[0][0]
-        meant = hint(name, [flag(known_name) for known_name in known_options()])
+        meant = suggestion(name, [flag_of(known_name) for known_name in known_options()])
         raise UserError(
             subject=f"--hp {name}",
             problem="only a model of your own (--module) has hyperparameters besides the "
@@ -118,7 +120,7 @@ def _hyperparameters(
     for key, value in given.items():
         name, where = field_of(key), f"hyperparameter {key}"
         if name not in known_options():
-            plain = unquoted(value)
+            plain = without_quotes(value)
             own[key] = "" if plain is None else text(plain)
             continue
         value = coerce_value(name, value, where=where)

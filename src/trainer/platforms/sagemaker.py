@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from trainer.config import UserError, unquoted
+from trainer.config import UserError, without_quotes
 from trainer.platforms.base import Environment, Platform, PlatformSettings, expect
 from trainer.platforms.coerce import field_of
 from trainer.platforms.sagemaker_channels import (
@@ -96,7 +96,7 @@ def read(environment: Environment) -> PlatformSettings:
     # The SDK's TensorFlow estimator always sends a `model_dir`, in which TF1 Estimators kept
     # checkpoints. SageMaker collects the model from another folder.
     for key in [key for key in given if field_of(key) == "model_dir"]:
-        sent, collected = unquoted(given.pop(key)), environment.env.get("SM_MODEL_DIR")
+        sent, collected = without_quotes(given.pop(key)), environment.env.get("SM_MODEL_DIR")
         if sent and collected and str(sent).rstrip("/") != collected.rstrip("/"):
             notes.append(
                 f"hyperparameter {key}={sent}: set aside, as SageMaker collects the model from "

@@ -38,7 +38,7 @@ _SWITCH = re.compile(r"sagemaker_\w+_enabled")
 _ON, _OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "none", "null", "")
 
 
-def switched_on(parameters: Mapping[str, Any]) -> str | None:
+def active_switch(parameters: Mapping[str, Any]) -> str | None:
     """Return the switch of `SWITCHES` that is on, or None.
 
     Args:
@@ -81,9 +81,9 @@ def read_switches(
         Lines for the log.
 
     Raises:
-        UserError: As of `switched_on`, or a number is malformed.
+        UserError: As of `active_switch`, or a number is malformed.
     """
-    on = switched_on(parameters)
+    on = active_switch(parameters)
     used = {*_ALWAYS_SENT, PROCESSES}
     if on:
         values["distribution"], sources["distribution"] = SWITCHES[on], on
@@ -114,7 +114,7 @@ def overridden(
         values: Fields of Job by name, flags and hyperparameters included.
         sources: For each of them the flag, variable or file that set it.
     """
-    on, how = switched_on(parameters), values.get("distribution")
+    on, how = active_switch(parameters), values.get("distribution")
     if not on or how == SWITCHES[on]:
         return []
     return [f"hyperparameter {on}: not used, as {sources['distribution']} says {how}"]

@@ -26,8 +26,8 @@ from .secrets.mask import (
     MASK as MASK,
     mask_text as mask_text,
     mask_value as mask_value,
-    masked as masked,
     masked_argv as masked_argv,
+    masked_environment as masked_environment,
 )
 from .std_streams import Streams as Streams, guarded_streams as guarded_streams
 from .stop import (

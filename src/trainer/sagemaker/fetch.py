@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainer.config import RETRY
 from trainer.runtime import output
-from trainer.storage import permanent_problem, response_of
+from trainer.storage import permanent_problem, store_response
 
 
 def fetch(uri: str, to: Path) -> None:
@@ -50,7 +50,7 @@ def main(uri: str, to: str) -> int:
 
 def _with_body(uri: str, error: Exception) -> Exception:
     """Return an error with the store's own error code, which the response to a HEAD lacks."""
-    if not response_of(error).is_bare:
+    if not store_response(error).is_bare:
         return error
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     region = os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION"))
@@ -59,7 +59,7 @@ def _with_body(uri: str, error: Exception) -> Exception:
         client = boto3.client("s3", region, endpoint_url=os.environ.get("S3_ENDPOINT_URL"))
         client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
     except Exception as other:
-        return other if response_of(other).status == response_of(error).status else error
+        return other if store_response(other).status == store_response(error).status else error
     return error
 
 

@@ -23,9 +23,9 @@ from trainer.platforms import (
     MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER,
     Environment,
+    active_switch,
     framework_parameters,
     sagemaker,
-    switched_on,
 )
 
 SERVER = "parameter server"
@@ -93,7 +93,7 @@ def read(environment: Environment) -> ScriptCluster | None:
     Raises:
         UserError: A switch or variable is malformed, or this image has no program for it.
     """
-    switch = switched_on(framework_parameters(environment))
+    switch = active_switch(framework_parameters(environment))
     found = sagemaker.read_cluster(environment)
     hosts = found.trainers
     if not hosts or switch not in (PARAMETER_SERVER, MULTI_WORKER_MIRRORED):

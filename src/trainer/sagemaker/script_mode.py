@@ -25,7 +25,7 @@ from trainer.launch import Command, exiting_on_sigterm, failure_file, pip, run_s
 from trainer.platforms import is_secret
 from trainer.runtime import cuda, log_waiting
 from trainer.sagemaker import source_dir
-from trainer.storage import StorageError, unpack
+from trainer.storage import StorageError, unpack_archive
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _fetch_sources(
             path = _local(place)
         if path.is_file():
             unpacked = Path(folder, "sources")
-            unpack(path, unpacked, name=f"{_SOURCES} {place}")
+            unpack_archive(path, unpacked, name=f"{_SOURCES} {place}")
             path = unpacked
         elif not path.is_dir():
             raise UserError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import KIND_NAMES, UserError, convert, flag, option, options_of
+from trainer.config import KIND_NAMES, UserError, convert_value, flag_of, option, options_of
 
 SAGEMAKER_DIR = Path("/opt/ml/model")
 MOST_PAYLOAD = 2048.0  # MiB
@@ -101,7 +101,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, limits in options_of(Settings).items():
-            limits.check(flag(name), getattr(self, name))
+            limits.check(flag_of(name), getattr(self, name))
 
     @property
     def max_payload(self) -> int:
@@ -194,7 +194,8 @@ def _tfs_batching(fields: dict[str, Any], env: Mapping[str, str]) -> None:
     """Convert variables of SageMaker's container that have other units or another meaning."""
     enable = "SAGEMAKER_TFS_ENABLE_BATCHING"
     if env.get(enable, "") not in ("", "None"):
-        fields["batching"] = {"1": True, "0": False}.get(env[enable], convert(env[enable], bool))
+        value = env[enable]
+        fields["batching"] = {"1": True, "0": False}.get(value, convert_value(value, bool))
         if not isinstance(fields["batching"], bool):
             raise UserError(
                 subject=f"{enable} {env[enable]}",
@@ -225,7 +226,7 @@ def _typed(text: str, kind: Any, *, where: str) -> Any:
     if kind is bool:
         return text.strip().lower() in ("true", "1")
     if kind in (int, float):
-        value = convert(text, kind)
+        value = convert_value(text, kind)
         if type(value) is not kind:
             raise UserError(
                 subject=f"{where} {text}",

@@ -8,20 +8,20 @@ from . import (
 from .archive import (
     ArchiveLimits as ArchiveLimits,
     check_members as check_members,
-    extract as extract,
     open_archive as open_archive,
-    unpack as unpack,
+    open_member as open_member,
+    unpack_archive as unpack_archive,
 )
 from .errors import (
     StorageError as StorageError,
     permanent_problem as permanent_problem,
-    response_of as response_of,
+    store_response as store_response,
 )
 from .globs import links_to_ancestor as links_to_ancestor
 from .local import move_file as move_file
-from .locking.folder import exclusive as exclusive
-from .plain_names import plain as plain
+from .locking.folder import locked_folders as locked_folders
+from .plain_names import without_wildcards as without_wildcards
 from .remote_path import RemotePath as RemotePath
 from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions
-from .transfer import fetch as fetch, push as push
+from .transfer import download_objects as download_objects, upload_folder as upload_folder
 from .urls import is_remote as is_remote, local_path as local_path

@@ -52,7 +52,9 @@ class ArchiveLimits:
     links: bool = True
 
 
-def unpack(archive: Path, to: Path, *, name: str, limits: ArchiveLimits = ArchiveLimits()) -> None:
+def unpack_archive(
+    archive: Path, to: Path, *, name: str, limits: ArchiveLimits = ArchiveLimits()
+) -> None:
     """Unpack a tar file, compressed or not, if every member stays inside the folder.
 
     Python's `data` filter alone is not enough: Debian's 3.11.2 has none, before 3.11.13 and 3.12.11
@@ -85,7 +87,7 @@ def unpack(archive: Path, to: Path, *, name: str, limits: ArchiveLimits = Archiv
 
 @contextlib.contextmanager
 def open_archive(archive: Path, *, name: str, limits: ArchiveLimits) -> Iterator[tarfile.TarFile]:
-    """Open a tar file, compressed or not, to read its headers; `extract` reads the members.
+    """Open a tar file, compressed or not, to read its headers; `open_member` reads one.
 
     Raises:
         UserError: It is damaged or no tar file, here or where the block reads it.
@@ -153,7 +155,7 @@ def check_members(
     return members
 
 
-def extract(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+def open_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     """Open a member that `check_members` returned, of this archive or of the same opened anew."""
     _file(tar).let_data()
     file = tar.extractfile(member)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from trainer.runtime import Patience, StoppedError
 from trainer.storage import unfinished
 from trainer.storage.drivers import PIECE, driver_for
-from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, response_of
+from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, store_response
 from trainer.storage.retries import logged, retried
 from trainer.storage.store_options import StorageOptions
 
@@ -220,7 +220,7 @@ class Bucket:
 
         Sizes are asked for by HEAD, to which S3 answers no more than 400, 403 or 301.
         """
-        if self.scheme != "s3" or not response_of(error).is_bare:
+        if self.scheme != "s3" or not store_response(error).is_bare:
             return error
         names = {"Bucket": self.name, "Key": key or "-"}
         try:
@@ -228,7 +228,7 @@ class Bucket:
                 "get_object", **names, Range="bytes=0-0", timeout=self._limits.answer
             )
         except Exception as other:
-            return other if response_of(other).status == response_of(error).status else error
+            return other if store_response(other).status == store_response(error).status else error
         return error
 
 

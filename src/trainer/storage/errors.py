@@ -91,7 +91,7 @@ def permanent_problem(error: Exception, if_missing: str) -> str | None:
     Returns:
         The problem and its remedy; None if a new try may succeed.
     """
-    answer = response_of(error)
+    answer = store_response(error)
     code, status = answer.code, answer.status
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the local disk is full; take a larger one"
@@ -122,7 +122,7 @@ def permanent_problem(error: Exception, if_missing: str) -> str | None:
     return None
 
 
-def response_of(error: Exception) -> StoreResponse:
+def store_response(error: Exception) -> StoreResponse:
     """Return the store's response, from the error that a driver made of it."""
     if isinstance(error, SizeError):
         return StoreResponse(str(error))

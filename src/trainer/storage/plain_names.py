@@ -13,7 +13,7 @@ SPECIAL = re.compile(r"[*?[\\]")
 _numbers = itertools.count()
 
 
-def plain(folder: Path) -> Path:
+def without_wildcards(folder: Path) -> Path:
     """Return a name of a folder that has no wildcards in it: its own, or that of a link to it.
 
     TensorFlow looks for the files of a checkpoint and of a SavedModel's variables by a glob that

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trainer.config import UserError
-from trainer.storage.errors import StorageError, permanent_problem, response_of
+from trainer.storage.errors import StorageError, permanent_problem, store_response
 from trainer.storage.store_options import StorageLimits
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def logged(verb: str, url: str, request: Callable[[], T], result: Callable[[T], 
     try:
         value = request()
     except Exception as error:
-        code, seconds = response_of(error).code, time.monotonic() - begun
+        code, seconds = store_response(error).code, time.monotonic() - begun
         logger.debug("%s %s failed with %s in %.2f s", verb, url, code, seconds)
         raise
     logger.debug("%s %s %s in %.2f s", verb, url, result(value), time.monotonic() - begun)
@@ -73,7 +73,7 @@ def retried(
             if stop.is_set():
                 raise
             error = explain(error)
-            code = response_of(error).code
+            code = store_response(error).code
             if mistake := permanent_problem(error, if_missing):
                 raise UserError(
                     subject=subject,

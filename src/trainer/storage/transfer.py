@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _Object = tuple[RemotePath, str, int]
 
 
-def fetch(
+def download_objects(
     paths: Sequence[str],
     into: Path,
     *,
@@ -120,7 +120,7 @@ def _test_data(keys: Collection[str], top: str) -> set[str]:
     return found if len(found) < len(keys) else set()
 
 
-def push(
+def upload_folder(
     folder: Path,
     url: str,
     *,

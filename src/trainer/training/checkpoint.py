@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import UserError
-from trainer.storage import local, plain
+from trainer.storage import local, without_wildcards
 from trainer.training import checkpoint_state, trained_with
 from trainer.training.checkpoint_state import STATE, DamagedError, Progress
 from trainer.training.trained_with import History
@@ -155,7 +155,9 @@ class Checkpoints:
         state = checkpoint_state.read(path)
         self._check(path, state.variables, certain=state.checked)
         try:
-            self._objects.read(str(plain(path) / VARIABLES), self._options).assert_consumed()
+            self._objects.read(
+                str(without_wildcards(path) / VARIABLES), self._options
+            ).assert_consumed()
         except _NOT_OF_FILES:
             raise
         except Exception as error:

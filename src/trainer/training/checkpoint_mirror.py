@@ -15,11 +15,11 @@ from trainer.storage import (
     RemotePath,
     StorageError,
     StorageOptions,
-    fetch,
+    download_objects,
     local,
-    push,
     remote as storage,
     unfinished,
+    upload_folder,
 )
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_state import DamagedError
@@ -93,7 +93,7 @@ class CheckpointMirror:
             ]
             urls = [f"{self._url}/{name}" for name in names]
             more = self._more | self._transfer | {"patterns": False}
-            for folder in map(Path, fetch(urls, Path(part), **more)):
+            for folder in map(Path, download_objects(urls, Path(part), **more)):
                 try:
                     checkpoint_state.read(folder)
                 except DamagedError as error:
@@ -116,7 +116,9 @@ class CheckpointMirror:
             if self._damaged.pop(name, None):
                 # Remove the damaged checkpoint first, so that nobody reads files of both.
                 storage.remove(f"{self._url}/{name}", **self._removing)
-            push(self._folder / name, f"{self._url}/{name}", **self._transfer, **self._more)
+            upload_folder(
+                self._folder / name, f"{self._url}/{name}", **self._transfer, **self._more
+            )
             self._known.add(name)
             for older in [other for other in self._damaged if other < name]:
                 storage.remove(f"{self._url}/{older}", **self._removing)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Job, flag as flag_of
+from trainer.config import Job, flag_of as flag_of
 from trainer.packaging import CODE, NUMBERED, versions_in
 from trainer.runtime import Patience
-from trainer.storage import StorageOptions, push, remote as storage
+from trainer.storage import StorageOptions, remote as storage, upload_folder
 from trainer.training import earlier_run
 from trainer.training.checkpoint_mirror import CheckpointMirror
 
@@ -114,4 +114,4 @@ class RemoteDestination(Destination):
             self._push(folder, self.sent[field], flag=flag_of(field))
 
     def _push(self, folder: Path, url: str, *, flag: str = "--model-dir") -> None:
-        push(folder, url, flag=flag, options=self.options, stopped=self.stopped)
+        upload_folder(folder, url, flag=flag, options=self.options, stopped=self.stopped)

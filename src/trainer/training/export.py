@@ -17,14 +17,14 @@ from trainer.packaging import (
     Arrays,
     Inputs,
     RowBehavior,
-    call_written,
-    inputs_of,
-    put_model,
+    call_by_signature,
+    compare_rows,
+    inputs_by_name,
+    place_model,
     save_model,
-    try_rows,
     write_mark,
 )
-from trainer.storage import plain
+from trainer.storage import without_wildcards
 
 # Rows that are asked for one by one and together.
 ROWS = 8
@@ -102,7 +102,7 @@ def export(
         save_model(served, folder, signatures=signatures, device=device)
         _compare(folder, module=module, signatures=signatures, sample=sample, tolerances=tolerances)
 
-    return put_model(model_dir, layout, write)
+    return place_model(model_dir, layout, write)
 
 
 def _compare(
@@ -110,20 +110,20 @@ def _compare(
 ) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Keep a reference: the signatures hold only weak ones to the variables.
-    loaded = tf.saved_model.load(str(plain(path)))
+    loaded = tf.saved_model.load(str(without_wildcards(path)))
     asked: dict[str, Inputs] = {}
     if hasattr(module, "serving_samples"):
         # All signatures get the same examples, so that one output of the model is that of all.
         given = module.serving_samples(sample)
         asked = {name: _inputs(loaded, name, argument) for name, argument in given.items()}
-        answer = call_written(signatures[DEFAULT], asked[DEFAULT])
+        answer = call_by_signature(signatures[DEFAULT], asked[DEFAULT])
         expected = dict.fromkeys(asked, answer)
     else:
         for name, served in loaded.signatures.items():
-            inputs = inputs_of(served, sample, written=signatures[name])
+            inputs = inputs_by_name(served, sample, written=signatures[name])
             if inputs is not None:
                 asked[name] = inputs
-        expected = {n: call_written(signatures[n], inputs) for n, inputs in asked.items()}
+        expected = {n: call_by_signature(signatures[n], inputs) for n, inputs in asked.items()}
     for name, inputs in asked.items():
         try:
             answered = loaded.signatures[name](**inputs)
@@ -166,7 +166,7 @@ def _independent(served: Any, inputs: Inputs) -> bool:
 
     try:
         rows = {name: np.asarray(value[:ROWS]) for name, value in inputs.items()}
-        return try_rows(call, rows) is RowBehavior.INDEPENDENT
+        return compare_rows(call, rows) is RowBehavior.INDEPENDENT
     except (tf.errors.OpError, ValueError, TypeError):
         # The signature takes only certain numbers of rows.
         return False

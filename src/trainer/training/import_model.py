@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from trainer.config import Job, UserError
-from trainer.packaging import check_loads, copy_files, prepare_model, printable, put_model
+from trainer.packaging import check_loads, copy_files, place_model, prepare_model, printable
 from trainer.runtime import output
 from trainer.storage import local
 from trainer.training import preflight
@@ -53,7 +53,7 @@ def import_model(stage: Stage) -> None:
             copy_files(model.files, folder)
             check_loads(folder, name=name)
 
-        path = put_model(Path(job.model_dir), job.layout, write, code=model.code)
+        path = place_model(Path(job.model_dir), job.layout, write, code=model.code)
         size = sum(file.stat().st_size for file in model.files.values())
     for signature in model.graph.signatures:
         takes = ", ".join(map(str, signature.inputs))

@@ -21,7 +21,7 @@ from trainer.data import (
     SharedStream,
     Stream,
     TableSet,
-    dataset,
+    make_dataset,
     selection,
 )
 from trainer.distribution import Strategy
@@ -132,7 +132,7 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
             total=round(sum(_counts(job, strategy, stream))),
             multiple=strategy.local,
         )
-        data = dataset(SharedStream(stream, share, _shard(job, 0, 1)))
+        data = make_dataset(SharedStream(stream, share, _shard(job, 0, 1)))
     # Parameter-server workers build their own dataset, so keep the factory.
     return SplitData.of(data, factory=make)
 
@@ -177,7 +177,7 @@ def batch_source(train: SplitData, strategy: Strategy, *, first: int) -> BatchSo
     if feed and isinstance(train.stream, Stream):
         if first:
             # Our own data goes on from any step without being read again.
-            feed = dataset(train.stream, step=first).feed
+            feed = make_dataset(train.stream, step=first).feed
             assert feed is not None
         most = feed.most
         if isinstance(train.stream, SharedStream):

@@ -22,7 +22,7 @@ from trainer.runtime import (
     log,
     reinstall_stop_handlers,
 )
-from trainer.storage import exclusive
+from trainer.storage import locked_folders
 from trainer.training import preflight
 from trainer.training.import_model import import_model
 from trainer.training.staging import Stage, staged
@@ -71,7 +71,7 @@ def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] 
     """Train, import or serve on local paths; return what a training reports."""
     host = job.cluster.host if job.shard_by == "host" else (0, 1)
     with (
-        exclusive(job, stopped=stop_request),
+        locked_folders(job, stopped=stop_request),
         staged(job, host=host, stopped=stop_request) as stage,
     ):
         if job.import_model:

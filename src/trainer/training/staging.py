@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Job, UserError, flag as flag_of
+from trainer.config import Job, UserError, flag_of as flag_of
 from trainer.data import data_among
 from trainer.distribution import spec_of
 from trainer.runtime import Patience, never_stopped
@@ -24,7 +24,7 @@ from trainer.storage import (
     NO_OPTIONS,
     RemotePath,
     StorageOptions,
-    fetch,
+    download_objects,
     globs,
     is_remote,
     local_path,
@@ -195,7 +195,7 @@ def _fetch_inputs(
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
     name_filter = data_among if job.module == Job.module else None
-    train = fetch(
+    train = download_objects(
         train_paths,
         train_folder,
         shard=host,
@@ -205,7 +205,7 @@ def _fetch_inputs(
     )
     # Often the same folder as --train, which is then not fetched again.
     test_folder = train_folder if host[1] == 1 else work / "test"
-    test = fetch(
+    test = download_objects(
         job.test,
         test_folder,
         flag="--test",
@@ -213,7 +213,7 @@ def _fetch_inputs(
         options=options,
         stopped=stopped,
     )
-    fetched = fetch(
+    fetched = download_objects(
         remote.model,
         work / "input",
         flag="--input",

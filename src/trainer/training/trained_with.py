@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config import Job, UserError, flag
+from trainer.config import Job, UserError, flag_of
 from trainer.data import fingerprint_of
 from trainer.runtime import display_value, output
 
@@ -107,7 +107,7 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
         other = before.hparams.get(name, value)
         if other != value:
             then, now_value = (display_value(each, none="None") for each in (other, value))
-            found.append(f"{flag(name)} {then} (now {now_value})")
+            found.append(f"{flag_of(name)} {then} (now {now_value})")
     a, b = before.train, now.train
     known = bool(a.digest and b.digest)
     if a.kind != b.kind or a.examples != b.examples or (known and a.digest != b.digest):

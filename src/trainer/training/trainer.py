@@ -10,7 +10,7 @@ import keras
 
 from trainer.config import Job
 from trainer.distribution import Strategy
-from trainer.launch import Value, flags, plain
+from trainer.launch import Value, compared_flags, public_value
 from trainer.models import loader
 from trainer.runtime import POLICIES
 from trainer.training import consensus, inputs
@@ -147,4 +147,6 @@ class Trainer:
             for split, found in self.data.descriptions.items()
         }
         counts["--precision"] = self.job.hparams.precision
-        return {name: plain(text) for name, text in counts.items()} | flags(self.job)
+        return {name: public_value(text) for name, text in counts.items()} | compared_flags(
+            self.job
+        )

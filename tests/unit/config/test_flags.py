@@ -6,7 +6,7 @@ from trainer.config.errors import UserError
 from trainer.config.flags import add_flags, job_from_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag, options_of
+from trainer.config.options import flag_of, options_of
 from trainer.config.parser import Parser
 from trainer.models import recipes
 
@@ -80,7 +80,7 @@ def test_help_lists_every_option_once_with_its_default():
             if isinstance(defaults[name], (int, float, str)) and "default:" not in option.help:
                 if isinstance(defaults[name], bool):
                     continue
-                assert f"{described} (default: {defaults[name]})" in text, flag(name)
+                assert f"{described} (default: {defaults[name]})" in text, flag_of(name)
 
 
 def test_help_says_by_model_of_what_the_recipe_of_a_model_sets_and_of_nothing_else():

@@ -4,7 +4,7 @@ from trainer.config.flags import add_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.parser import Parser
-from trainer.config.suggest import ELSEWHERE, closest, hint
+from trainer.config.suggest import ELSEWHERE, closest_name, suggestion
 
 NAMES = ["--batch-size", "--learning-rate", "--steps", "--eval-batch-size"]
 
@@ -23,12 +23,12 @@ NAMES = ["--batch-size", "--learning-rate", "--steps", "--eval-batch-size"]
     ],
 )
 def test_the_name_that_was_meant_is_found(name, expected):
-    assert closest(name, NAMES) == expected
+    assert closest_name(name, NAMES) == expected
 
 
 def test_nothing_is_suggested_where_nothing_resembles_the_name():
-    assert hint("--zzz", NAMES) == ""
-    assert hint("--lr", NAMES) == ", did you mean --learning-rate?"
+    assert suggestion("--zzz", NAMES) == ""
+    assert suggestion("--lr", NAMES) == ", did you mean --learning-rate?"
 
 
 def test_every_name_of_another_tool_leads_to_a_flag_of_some_verb():

@@ -5,7 +5,7 @@ from trainer.config.errors import UserError
 from trainer.config.flags import add_flags, job_from_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config.options import flag_of
 from trainer.config.parser import Parser
 from trainer.platforms.coerce import coerce_value, known_options
 from trainer.serving import settings
@@ -17,7 +17,7 @@ BOOLEANS = sorted(name for name, (_, kind) in known_options().items() if kind is
 def from_flag(name: str, text: str):
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    job = job_from_flags(vars(parser.parse_args([f"{flag(name)}={text}"])))
+    job = job_from_flags(vars(parser.parse_args([f"{flag_of(name)}={text}"])))
     return getattr(job if name in Job.__dataclass_fields__ else job.hparams, name)
 
 

@@ -10,7 +10,7 @@ import pytest
 from trainer.config.errors import DataError, UserError
 from trainer.data.create import RUN, create_anywhere, create_dataset
 from trainer.data.files import open_tables
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
 
@@ -140,7 +140,7 @@ def test_what_was_written_can_be_written_to_its_own_place(source, tmp_path):
 def damaged_records(folder, *, bad):
     """TFRecords of both splits; record 150 of 200 of one has a wrong checksum."""
     for split in ("train", "test"):
-        raw = bytearray(frame(encode(*digits(200))).tobytes())
+        raw = bytearray(frame(encode_examples(*digits(200))).tobytes())
         if split == bad:
             raw[150 * len(raw) // 200 + 100] ^= 1
         (folder / split).mkdir(parents=True)

@@ -13,7 +13,7 @@ import pytest
 from trainer.config.errors import DataError
 from trainer.data.files import find, holds_split, notes, open_tables
 from trainer.data.folders import data_among
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
 
@@ -36,7 +36,7 @@ def put(path, raw):
 
 
 def tfrecord(path, count=5, seed=0):
-    return put(path, frame(encode(*digits(count, seed))).tobytes())
+    return put(path, frame(encode_examples(*digits(count, seed))).tobytes())
 
 
 def npy(path, array):

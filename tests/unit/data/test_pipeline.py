@@ -10,7 +10,7 @@ import pytest
 
 from trainer.config.errors import DataError, RetryableError
 from trainer.data.files import open_tables
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.tfrecord import TFRecordTable
 from trainer.data.stream import Stream
@@ -30,9 +30,9 @@ def tf():
 
 @pytest.fixture(scope="module")
 def dataset(tf):
-    from trainer.data.pipeline import dataset
+    from trainer.data.pipeline import make_dataset
 
-    return dataset
+    return make_dataset
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def data():
 @pytest.fixture
 def path(tmp_path, data):
     path = tmp_path / "x.tfrecords"
-    path.write_bytes(frame(encode(*data)).tobytes())
+    path.write_bytes(frame(encode_examples(*data)).tobytes())
     return path
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
 from trainer.data.files import open_tables
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.table import BLOCK
 from trainer.data.formats.tfrecord import TFRecordTable
@@ -325,7 +325,7 @@ def test_streamed_memory_does_not_grow_with_the_data(tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6000, 28, 28, 1), np.uint8)
     first = tmp_path / "part-0"
-    first.write_bytes(frame(encode(images, rng.integers(0, 10, 6000))).tobytes())
+    first.write_bytes(frame(encode_examples(images, rng.integers(0, 10, 6000))).tobytes())
     for number in range(1, 8):
         os.link(first, tmp_path / f"part-{number}")
 
@@ -357,7 +357,9 @@ def test_streamed_memory_does_not_grow_with_the_data(tmp_path):
 
 
 def test_damage_met_while_streaming_is_raised_and_the_batches_before_it_are_good(tmp_path):
-    raw = bytearray(frame(encode(np.zeros((3000, 28, 28, 1)), np.arange(3000) % 10)).tobytes())
+    raw = bytearray(
+        frame(encode_examples(np.zeros((3000, 28, 28, 1)), np.arange(3000) % 10)).tobytes()
+    )
     stride = len(raw) // 3000
     raw[2500 * stride + 200] ^= 1
     path = tmp_path / "x"
@@ -375,7 +377,7 @@ def test_damage_met_while_streaming_is_raised_and_the_batches_before_it_are_good
 @pytest.mark.parametrize("cache_mb", [0, 10])
 def test_damage_left_out_is_listed_and_a_file_of_nothing_else_does_no_harm(tmp_path, cache_mb):
     labels = np.arange(100) % 10
-    raw = bytearray(frame(encode(np.zeros((100, 28, 28, 1)), labels)).tobytes())
+    raw = bytearray(frame(encode_examples(np.zeros((100, 28, 28, 1)), labels)).tobytes())
     raw[30 * len(raw) // 100 + 200] ^= 1
     for name, content in (("a", b"?" * 99), ("b", raw), ("c", b"?" * 99)):
         (tmp_path / f"{name}.tfrecord").write_bytes(content)

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 
 from trainer.data.formats.idx import pack
-from trainer.doctor.examination import examine
+from trainer.doctor.examination import run_doctor
 from trainer.doctor.probes import Probes
 from trainer.platforms.base import Environment
 
@@ -69,7 +69,7 @@ class Machine:
         flags.setdefault("model_dir", str(self.folder / "runs/model"))
         environment = Environment(env={"PATH": str(self.bin), **dict(env)}, root=self.root)
         answers = {"statvfs": lambda path: self.disks.get(str(path), room())} | self.answers
-        return examine(environment, flags, probes=Probes(**answers))
+        return run_doctor(environment, flags, probes=Probes(**answers))
 
 
 def about(report, name):

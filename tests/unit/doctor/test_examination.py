@@ -99,7 +99,7 @@ def test_tensorflow_is_not_imported_and_it_starts_fast(tmp_path):
     code = """
 import sys, time
 start = time.process_time()
-from trainer.doctor import examine
+from trainer.doctor import run_doctor
 from trainer.doctor.dry_run import describe
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job

@@ -6,11 +6,11 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag
+from trainer.config.options import flag_of
 from trainer.launch import plan
 from trainer.launch.agreement import ALIKE, BY_CONTENT, GROUPS, PER_HOST, settings_of
 from trainer.launch.differences import difference
-from trainer.launch.host_settings import HostSettings, plain
+from trainer.launch.host_settings import HostSettings, public_value
 
 EQUALS = {"chief": ("a:1",), "worker": ("b:1",)}
 SERVED = {**EQUALS, "ps": ("c:1",), "evaluator": ("d:1",)}
@@ -69,8 +69,8 @@ def test_every_field_is_compared_or_may_differ_by_decision():
 def test_a_field_that_must_be_alike_is_named_with_values_and_hosts(name):
     reason = against(**{name: OTHER[name]})
     assert reason is not None
-    assert flag(name) in reason
-    assert plain(OTHER[name]).text + " on host b (worker 0), " in reason
+    assert flag_of(name) in reason
+    assert public_value(OTHER[name]).text + " on host b (worker 0), " in reason
     assert "on host a (chief 0)" in reason
     assert reason.endswith("; set the same on all hosts")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.launch.differences import common_precision, difference
-from trainer.launch.host_settings import HostSettings, Value, plain
+from trainer.launch.host_settings import HostSettings, Value, public_value
 
 VERSIONS = {"trainer": "1.0", "TensorFlow": "2.21.0", "Python": "3.11"}
 
@@ -10,7 +10,7 @@ def host(name, *, precision=None, problem=None, **values):
     stated = {f"--{key.replace('_', '-')}": value for key, value in values.items()}
     return HostSettings(
         host=name,
-        values={k: v and plain(v) for k, v in (VERSIONS | stated).items()},
+        values={k: v and public_value(v) for k, v in (VERSIONS | stated).items()},
         precision=precision,
         problem=problem,
     )
@@ -42,7 +42,7 @@ def test_what_a_host_has_no_use_for_is_not_compared():
 
 def test_another_version_is_told_alone_as_it_may_have_other_defaults():
     other = host("b", seed=2)
-    other = HostSettings(host="b", values={**other.values, "trainer": plain("0.9")})
+    other = HostSettings(host="b", values={**other.values, "trainer": public_value("0.9")})
     assert difference([host("a", seed=1), other]) == (
         "trainer: 0.9 on host b, 1.0 on host a; use the same image on all hosts"
     )
@@ -60,7 +60,7 @@ def test_a_trainer_that_has_other_fields_is_of_another_version(swap):
 
 def test_another_tensorflow_is_told_with_what_to_do():
     other = host("b")
-    other = HostSettings(host="b", values={**other.values, "TensorFlow": plain("2.20.0")})
+    other = HostSettings(host="b", values={**other.values, "TensorFlow": public_value("2.20.0")})
     assert difference([host("a"), other]) == (
         "TensorFlow: 2.20.0 on host b, 2.21.0 on host a; use the same image on all hosts"
     )
@@ -105,7 +105,7 @@ def test_hosts_that_are_alike_compute_with_what_is_fastest_there():
 def test_where_it_is_given_or_not_known_nothing_is_agreed_on():
     given = [host("a", precision=None, precision_=None)]
     assert common_precision(given) == (None, None)
-    said = HostSettings(host="a", values={"--precision": plain("bfloat16")})
+    said = HostSettings(host="a", values={"--precision": public_value("bfloat16")})
     assert common_precision([said, host("b", precision="float32")]) == (None, None)
 
 
@@ -118,7 +118,7 @@ def test_where_it_is_given_or_not_known_nothing_is_agreed_on():
 )
 def test_a_precision_that_one_host_is_given_has_to_be_what_the_other_takes(device, reason):
     one = host("a")
-    one = HostSettings(host="a", values={**one.values, "--precision": plain("bfloat16")})
+    one = HostSettings(host="a", values={**one.values, "--precision": public_value("bfloat16")})
     two = host("b", precision=device)
     two = HostSettings(host="b", values={**two.values, "--precision": None}, precision=device)
     found = difference([one, two])

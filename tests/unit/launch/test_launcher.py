@@ -11,7 +11,7 @@ from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.launch import launcher
-from trainer.launch.launcher import launch, preview
+from trainer.launch.launcher import launch, preview_commands
 from trainer.launch.supervise.api import Command
 
 PAIR = {"distribution": "multi_worker_mirrored", "processes_per_host": 2}
@@ -106,7 +106,7 @@ def test_little_shared_memory_is_told_where_several_gpus_use_it(
 
 def test_a_preview_looks_for_no_ports_and_is_the_same_each_time():
     job = Job(distribution="parameter_server")
-    first, second = (preview(job, command("")) for _ in range(2))
+    first, second = (preview_commands(job, command("")) for _ in range(2))
     assert first == second
     host = socket.gethostname()
     assert [each.name for each in first] == [f"{host} {n}" for n in ("chief", "worker 0", "ps 0")]
@@ -117,7 +117,7 @@ def test_a_preview_looks_for_no_ports_and_is_the_same_each_time():
 def test_a_preview_shows_this_hosts_processes():
     cluster = Cluster(chief=("algo-1",), worker=("algo-2",), role="worker")
     job = Job(distribution="horovod", processes_per_host=2, cluster=cluster)
-    commands = preview(job, command(""))
+    commands = preview_commands(job, command(""))
     assert [each.name for each in commands] == ["algo-2 rank 2", "algo-2 rank 3"]
     assert commands[0].env["HOROVOD_GLOO_RENDEZVOUS_ADDR"] == "algo-1"
 

@@ -52,7 +52,9 @@ def test_the_signatures_agree_on_one_image(mnist_dir):
     images = np.frombuffer(raw, np.uint8).reshape(3, 28, 28, 1)
     direct = signatures["serving_default"](tf.constant(images / 255, tf.float32))
     pictures = tf.constant([tf.io.encode_png(image).numpy() for image in images])
-    examples = tf.constant([row.tobytes() for row in example.encode(images, np.zeros(3, int))])
+    examples = tf.constant(
+        [row.tobytes() for row in example.encode_examples(images, np.zeros(3, int))]
+    )
     for name, argument in [("serving_bytes", pictures), ("serving_examples", examples)]:
         answer = signatures[name](argument)
         np.testing.assert_allclose(answer["probabilities"], direct["probabilities"], atol=1e-5)

@@ -6,8 +6,14 @@ import pytest
 from made_models import saved_model
 
 from trainer.cli import command_line
-from trainer.packaging.row_independence import MARK, RowBehavior, read_mark, try_rows, write_mark
-from trainer.storage.archive import unpack
+from trainer.packaging.row_independence import (
+    MARK,
+    RowBehavior,
+    compare_rows,
+    read_mark,
+    write_mark,
+)
+from trainer.storage.archive import unpack_archive
 
 ROWS = {"x": np.random.default_rng(0).random((6, 3)).astype(np.float32)}
 
@@ -34,7 +40,7 @@ DEPENDENT = {
 @pytest.mark.parametrize("model", INDEPENDENT.values(), ids=INDEPENDENT)
 def test_rows_that_are_computed_by_themselves_are_found_so(model):
     with np.errstate(invalid="ignore"):
-        assert try_rows(lambda rows: {"y": model(rows["x"])}, ROWS) is RowBehavior.INDEPENDENT
+        assert compare_rows(lambda rows: {"y": model(rows["x"])}, ROWS) is RowBehavior.INDEPENDENT
 
 
 @pytest.mark.parametrize("model", DEPENDENT.values(), ids=DEPENDENT)
@@ -42,12 +48,12 @@ def test_an_answer_that_changes_with_the_rows_beside_it_is_found(model):
     def call(rows):
         return {"a": rows["x"], "y": model(rows["x"])}
 
-    assert try_rows(call, ROWS) is RowBehavior.DEPENDENT
+    assert compare_rows(call, ROWS) is RowBehavior.DEPENDENT
 
 
 def test_a_model_that_answers_all_rows_alike_proves_nothing():
     call = lambda rows: {"y": 0 * rows["x"]}  # noqa: E731
-    assert try_rows(call, ROWS) is RowBehavior.UNKNOWN
+    assert compare_rows(call, ROWS) is RowBehavior.UNKNOWN
 
 
 @pytest.fixture
@@ -68,7 +74,7 @@ def test_a_mark_survives_packing(tmp_path):
     assert (
         command_line.main(["package", "--source", f"{tmp_path}/model", "--out", str(archive)]) == 0
     )
-    unpack(archive, tmp_path / "out", name="model")
+    unpack_archive(archive, tmp_path / "out", name="model")
     assert read_mark(tmp_path / "out/3") == {"serving_default"}
 
 

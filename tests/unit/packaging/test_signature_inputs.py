@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from trainer.packaging.signature_inputs import call_written, inputs_of
+from trainer.packaging.signature_inputs import call_by_signature, inputs_by_name
 
 pytestmark = pytest.mark.tensorflow
 
@@ -42,11 +42,11 @@ def written(first, a):
     ],
 )
 def test_features_reach_the_inputs_of_their_names(signature, features, names):
-    found = inputs_of(signature, features, written=written)
+    found = inputs_by_name(signature, features, written=written)
     assert (sorted(found) if found else None) == names
 
 
 def test_a_function_is_called_by_the_names_of_its_signature():
-    assert call_written(written, {"a": A, "b": B}).numpy().tolist() == [3.0, 3.0]
-    assert call_written(lambda x: x, {"image": A}) is A
-    assert call_written(lambda a, b: a, {"a": A, "b": B}) is A
+    assert call_by_signature(written, {"a": A, "b": B}).numpy().tolist() == [3.0, 3.0]
+    assert call_by_signature(lambda x: x, {"image": A}) is A
+    assert call_by_signature(lambda a, b: a, {"a": A, "b": B}) is A

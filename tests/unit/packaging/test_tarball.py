@@ -8,7 +8,7 @@ from made_models import saved_model, tree
 from trainer.config.errors import UserError
 from trainer.packaging.contents import files
 from trainer.packaging.tarball import pack
-from trainer.storage.archive import unpack
+from trainer.storage.archive import unpack_archive
 
 
 def test_the_same_files_give_the_same_bytes_whenever_and_whoever_wrote_them(tmp_path):
@@ -36,7 +36,7 @@ def test_folders_come_before_what_is_in_them_and_belong_to_nobody(tmp_path):
 def test_what_is_packed_is_unpacked_by_us_and_by_tar_without_a_warning(tmp_path):
     found = files(saved_model(tmp_path / "m"))
     out = pack(tmp_path / "x.tar.gz", {f"1/{'long' * 40}/{name}": f for name, f in found.items()})
-    unpack(out, tmp_path / "ours", name="x")
+    unpack_archive(out, tmp_path / "ours", name="x")
     (tmp_path / "theirs").mkdir()
     done = subprocess.run(
         ["tar", "-xzf", out, "-C", tmp_path / "theirs"], capture_output=True, check=True

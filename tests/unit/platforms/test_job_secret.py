@@ -4,7 +4,7 @@ import pytest
 
 from trainer.config.errors import UserError
 from trainer.doctor import dry_run
-from trainer.launch.launcher import preview
+from trainer.launch.launcher import preview_commands
 from trainer.launch.supervise.api import Command
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
@@ -49,7 +49,7 @@ def test_it_is_shown_nowhere_and_processes_are_started_without_it(tmp_path):
     found = resolve_job(
         environment(tmp_path, env=env), {"distribution": "horovod", "processes_per_host": 2}
     )
-    commands = preview(found.job, Command(argv=("python",), env=env, name="trainer"))
+    commands = preview_commands(found.job, Command(argv=("python",), env=env, name="trainer"))
     for command in commands:
         assert "x7Q-s3cret" not in repr(dict(command.env))
     for shown in (

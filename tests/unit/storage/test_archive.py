@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from made_models import member, tar, tree
 
 from trainer.config.errors import UserError
-from trainer.storage.archive import ArchiveLimits, unpack
+from trainer.storage.archive import ArchiveLimits, unpack_archive
 
 STRICT = ArchiveLimits(members=10, size=2**20, links=False)
 
@@ -47,7 +47,7 @@ STRICTLY = {
 def test_where_links_are_not_allowed_neither_is_anything_but_plain_files(tmp_path, members):
     archive = tar(tmp_path / "a.tar.gz", member("first"), *members)
     with pytest.raises(UserError, match=r"^model: not unpacked: its member '.+' is ") as caught:
-        unpack(archive, tmp_path / "out", name="model", limits=STRICT)
+        unpack_archive(archive, tmp_path / "out", name="model", limits=STRICT)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -62,7 +62,7 @@ def test_files_and_folders_are_unpacked_whatever_compressed_them(tmp_path, mode)
         member("./1/variables/" + "long" * 60, b"weights"),
         mode=mode,
     )
-    unpack(archive, tmp_path / "out", name="model", limits=STRICT)
+    unpack_archive(archive, tmp_path / "out", name="model", limits=STRICT)
     expected = {"1/saved_model.pb": b"graph", "1/variables/" + "long" * 60: b"weights"}
     assert tree(tmp_path / "out") == expected
 
@@ -86,7 +86,7 @@ def test_a_compressed_archive_is_read_to_its_end_before_it_counts_as_whole(tmp_p
     archive = tar(tmp_path / "a", member("1/saved_model.pb", noise), mode=mode)
     archive.write_bytes(damage(archive.read_bytes()))
     with pytest.raises(UserError, match=r"^model: not a whole tar file: "):
-        unpack(archive, tmp_path / "out", name="model")
+        unpack_archive(archive, tmp_path / "out", name="model")
     assert not (tmp_path / "out").exists()
 
 
@@ -104,21 +104,21 @@ def test_a_tar_file_without_its_end_or_with_a_damaged_header_is_refused(tmp_path
     archive = tar(tmp_path / "a", *(member(name, b"1") for name in "abc"), mode="w")
     archive.write_bytes(damage(archive.read_bytes()))
     with pytest.raises(UserError, match="model: not a whole tar file: it is cut short, or a head"):
-        unpack(archive, tmp_path / "out", name="model")
+        unpack_archive(archive, tmp_path / "out", name="model")
 
 
 def test_what_is_larger_unpacked_than_allowed_is_refused_before_it_is_written(tmp_path):
     archive = tar(tmp_path / "a.tar.gz", member("a", bytes(2**21)), member("b"))
     assert archive.stat().st_size < 10_000
     with pytest.raises(UserError, match="not a whole tar file: more than 1048576 bytes unpacked"):
-        unpack(archive, tmp_path / "out", name="model", limits=STRICT)
+        unpack_archive(archive, tmp_path / "out", name="model", limits=STRICT)
     assert not (tmp_path / "out").exists()
 
 
 def test_too_many_members_are_refused(tmp_path):
     archive = tar(tmp_path / "a.tar.gz", *(member(str(n)) for n in range(11)))
     with pytest.raises(UserError, match="it has more than 10 members"):
-        unpack(archive, tmp_path / "out", name="model", limits=STRICT)
+        unpack_archive(archive, tmp_path / "out", name="model", limits=STRICT)
 
 
 def test_what_does_not_fit_on_the_disk_is_refused(tmp_path):
@@ -128,7 +128,7 @@ def test_what_does_not_fit_on_the_disk_is_refused(tmp_path):
     # As a file with a hole it needs no room itself.
     os.truncate(archive, 512 + size + 1024)
     with pytest.raises(UserError, match=r"model: takes \d+ MB unpacked, but .*out has \d+ MB left"):
-        unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(size=2**60))
+        unpack_archive(archive, tmp_path / "out", name="model", limits=ArchiveLimits(size=2**60))
     assert tree(tmp_path / "out") == {}
 
 
@@ -141,7 +141,9 @@ def test_a_header_that_says_it_is_huge_does_not_fill_memory(tmp_path, kind, size
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"^model: not "):
-            unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(links=False))
+            unpack_archive(
+                archive, tmp_path / "out", name="model", limits=ArchiveLimits(links=False)
+            )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -186,7 +188,9 @@ def test_what_stands_before_members_does_not_fill_memory(tmp_path, make, expecte
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=f"^model: not .*{expected}") as caught:
-            unpack(archive, tmp_path / "out", name="model", limits=ArchiveLimits(members=2900))
+            unpack_archive(
+                archive, tmp_path / "out", name="model", limits=ArchiveLimits(members=2900)
+            )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -203,20 +207,20 @@ def test_a_sparse_file_is_refused(tmp_path):
     sparse[148:156] = b"%06o\0 " % sum(sparse)
     archive.write_bytes(bytes(sparse) + bytes(1024))
     with pytest.raises(UserError, match="a sparse file"):
-        unpack(archive, tmp_path / "out", name="model")
+        unpack_archive(archive, tmp_path / "out", name="model")
 
 
 @pytest.mark.parametrize("raw", [b"", b"no archive", b"\x1f\x8bnone", b"\xfd7zXZ\0none"])
 def test_what_is_no_archive_is_reported_in_one_line(tmp_path, raw):
     (tmp_path / "a").write_bytes(raw)
     with pytest.raises(UserError, match=r"^model: not a whole tar file: .+") as caught:
-        unpack(tmp_path / "a", tmp_path / "out", name="model")
+        unpack_archive(tmp_path / "a", tmp_path / "out", name="model")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_archive_is_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be unpacked: No such file"):
-        unpack(tmp_path / "none", tmp_path / "out", name="model")
+        unpack_archive(tmp_path / "none", tmp_path / "out", name="model")
 
 
 def damaged() -> bytes:
@@ -257,7 +261,7 @@ def test_damaged_archives_end_in_one_line_and_nothing_outside(changes, length, z
         archive = folder / "a.tar"
         archive.write_bytes(gzip.compress(raw, 1) if zipped else raw)
         try:
-            unpack(archive, folder / "out", name="model", limits=ArchiveLimits(size=2**20))
+            unpack_archive(archive, folder / "out", name="model", limits=ArchiveLimits(size=2**20))
         except UserError as error:
             assert "\n" not in str(error)
         assert {path.name for path in folder.iterdir()} <= {"a.tar", "out"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainer.storage.errors import permanent_problem, response_of
+from trainer.storage.errors import permanent_problem, store_response
 
 pytest.importorskip("s3fs")
 pytest.importorskip("gcsfs")
@@ -79,7 +79,7 @@ def test_what_s3_says_is_reported_by_its_code_and_no_new_try_is_made(code, statu
 def test_what_passes_is_tried_again(code, status):
     error = of_s3(code, status)
     assert permanent_problem(error, "lost") is None
-    assert response_of(error).code == code
+    assert store_response(error).code == code
 
 
 @pytest.mark.parametrize(

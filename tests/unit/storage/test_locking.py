@@ -10,14 +10,14 @@ import pytest
 from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.storage.locking import heartbeat, owner
-from trainer.storage.locking.folder import exclusive, is_local
+from trainer.storage.locking.folder import is_local, locked_folders
 from trainer.storage.locking.heartbeat import LOCK, HeartbeatLock, LocalLockFile
 from trainer.storage.transfer import StoppedError
 
 HOLDER = """
 import os, sys, time
 from trainer.config.job import Job
-from trainer.storage.locking.folder import exclusive
+from trainer.storage.locking.folder import locked_folders
 with exclusive(Job(model_dir=sys.argv[1]), stopped=lambda: False):
     if os.fork() == 0:
         # A child that outlives it.
@@ -50,7 +50,7 @@ def test_a_second_job_in_a_folder_is_refused_with_who_is_there(holder, tmp_path,
     (tmp_path / "link").symlink_to(tmp_path / "model")
     job = Job(**({"model_dir": str(tmp_path / "other")} | {flag: f"{tmp_path}/link/"}))
     line = rf"^--{flag.replace('_', '-')} .*link/: in use by another job: process {holder.pid} on "
-    with pytest.raises(UserError, match=line), exclusive(job, stopped=never):
+    with pytest.raises(UserError, match=line), locked_folders(job, stopped=never):
         pytest.fail("it is let in")
     # What was made for it is gone again.
     assert {path.name for path in tmp_path.iterdir()} == {"link", "model"}
@@ -65,16 +65,16 @@ def test_the_lock_of_a_job_that_ended_keeps_nobody_out(holder, tmp_path, how):
     holder.wait(60)
     # One that was killed has left its file behind.
     assert (tmp_path / "model" / LOCK).exists() == (how == "is killed")
-    with exclusive(Job(model_dir=str(tmp_path / "model")), stopped=never):
+    with locked_folders(Job(model_dir=str(tmp_path / "model")), stopped=never):
         assert owner.parse((tmp_path / "model" / LOCK).read_bytes())["pid"] == str(os.getpid())
     assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_folders_of_one_job_may_be_the_same_and_need_not_be_writable(tmp_path):
     same = str(tmp_path / "a")
-    with exclusive(Job(model_dir=same, output_dir=same), stopped=never):
+    with locked_folders(Job(model_dir=same, output_dir=same), stopped=never):
         pass
-    with exclusive(Job(model_dir="/proc/nowhere"), stopped=never):
+    with locked_folders(Job(model_dir="/proc/nowhere"), stopped=never):
         pass
 
 

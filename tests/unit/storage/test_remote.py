@@ -18,7 +18,7 @@ from trainer.storage.errors import StorageError
 from trainer.storage.remote import remove
 from trainer.storage.remote_path import RemotePath
 from trainer.storage.store_options import StorageLimits, StorageOptions
-from trainer.storage.transfer import fetch, push
+from trainer.storage.transfer import download_objects, upload_folder
 from trainer.storage.urls import is_remote, local_path
 from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.staging import staged
@@ -144,7 +144,7 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, scheme, package):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"{package}.core", raising=False)
     with pytest.raises(UserError) as caught:
-        fetch([f"{scheme}://bucket/x"], tmp_path)
+        download_objects([f"{scheme}://bucket/x"], tmp_path)
     assert str(caught.value) == (
         f"--train {scheme}://bucket/x: needs {package}: pip install 'trainer-anywhere[cloud]'"
     )
@@ -174,7 +174,7 @@ assert not {"fsspec", "s3fs", "gcsfs", "tensorflow", "numpy"} & set(sys.modules)
 def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
     driver.error = RuntimeError("at https://host/d?X-Amz-Signature=s3cr3t\nand more")
     with pytest.raises(StorageError) as caught:
-        fetch(["s3://bucket/d"], tmp_path, options=AT_ONCE)
+        download_objects(["s3://bucket/d"], tmp_path, options=AT_ONCE)
     assert str(caught.value) == ("--train s3://bucket/d: failed 4 times, at last with RuntimeError")
     assert len(driver.calls) == StorageLimits().tries
 
@@ -182,7 +182,7 @@ def test_errors_say_nothing_that_the_driver_says(driver, tmp_path):
 def test_what_no_further_try_mends_is_reported_at_once(driver, tmp_path):
     driver.error = PermissionError("s3cr3t")
     with pytest.raises(UserError, match=r"^--train s3://bucket/d: access is denied \(Permission"):
-        fetch(["s3://bucket/d"], tmp_path)
+        download_objects(["s3://bucket/d"], tmp_path)
     assert len(driver.calls) == 1
 
 
@@ -204,7 +204,7 @@ def test_transfers_are_bounded_in_time_by_their_size(driver, tmp_path):
         get(*args, timeout=timeout, **more)
 
     driver.objects, driver.get_file = {"bucket/d": bytes(StorageLimits().slowest * 3)}, note
-    fetch(["s3://bucket/d"], tmp_path)
+    download_objects(["s3://bucket/d"], tmp_path)
     assert given == [StorageLimits().answer + 3]
 
 
@@ -226,7 +226,7 @@ def test_a_transfer_that_fails_ends_those_under_way(driver, tmp_path):
 
     driver.get_file = get
     with pytest.raises(UserError, match="d/a: access is denied"):
-        fetch(["s3://bucket/d"], tmp_path)
+        download_objects(["s3://bucket/d"], tmp_path)
     assert ended == ["bucket/d/b"]
 
 
@@ -238,7 +238,7 @@ def test_a_full_disk_is_reported(driver, tmp_path, number):
 
     driver.get_file = fails
     with pytest.raises(UserError, match=r"^--train s3://bucket/d/.: the local disk is full"):
-        fetch(["s3://bucket/d"], tmp_path)
+        download_objects(["s3://bucket/d"], tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -247,7 +247,7 @@ def test_a_disk_that_is_too_small_is_reported_first(driver, tmp_path, monkeypatc
     usage = types.SimpleNamespace(free=2_000_000)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(UserError) as caught:
-        fetch(["s3://bucket/d"], tmp_path, flag="--test")
+        download_objects(["s3://bucket/d"], tmp_path, flag="--test")
     assert str(caught.value) == (
         f"--test s3://bucket/d: takes 5 MB of disk, but {tmp_path} has 2 MB left; "
         "take a larger disk"
@@ -261,7 +261,7 @@ def test_a_disk_that_is_too_small_is_reported_first(driver, tmp_path, monkeypatc
 def test_objects_that_cannot_be_files_are_refused(driver, tmp_path, names):
     driver.objects = {f"bucket/d/{name}": b"1" for name in names}
     with pytest.raises(UserError, match=r"^--train s3://bucket/d: 'd/.*' cannot be a local file$"):
-        fetch(["s3://bucket/d"], tmp_path)
+        download_objects(["s3://bucket/d"], tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -271,12 +271,12 @@ def test_an_object_that_goes_away_meanwhile_is_reported(driver, tmp_path):
 
     driver.get_file = gone
     with pytest.raises(UserError, match=r"^--train s3://bucket/d/a: it was removed meanwhile$"):
-        fetch(["s3://bucket/d/a"], tmp_path)
+        download_objects(["s3://bucket/d/a"], tmp_path)
 
 
 def test_a_long_transfer_is_reported_every_few_seconds(driver, tmp_path, capsys):
     options = StorageOptions(limits=StorageLimits(progress=0, workers=1, poll=0))
-    fetch(["s3://bucket/d"], tmp_path, options=options)
+    download_objects(["s3://bucket/d"], tmp_path, options=options)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("--train fetched files=2 of=2 mb=")
     assert all(line.startswith("--train fetched files=") for line in lines)
@@ -340,7 +340,7 @@ def test_a_glob_of_a_store_becomes_the_same_glob_on_disk(driver, tmp_path):
     names = ["run[1]/train-0", "run[1]/test-0", "run[1]/deep/train-1", "run1/train-2"]
     names += ["run[1]/_SUCCESS", "run[1]/_temporary/0/train-3", "run[1]/.crc"]
     driver.objects = {f"bucket/{name}": b"1" for name in names}
-    (path,) = fetch(["s3://bucket/run[1]/*"], tmp_path)
+    (path,) = download_objects(["s3://bucket/run[1]/*"], tmp_path)
     folder = tmp_path / "s3/bucket/run[1]"
     assert path == str(folder / "*")
     assert globs.find(Path(path)) == [folder / "deep", folder / "test-0", folder / "train-0"]
@@ -371,7 +371,7 @@ def test_what_is_no_data_is_neither_fetched_nor_in_the_way(driver, tmp_path):
 
 def test_what_is_written_or_served_is_never_a_glob(driver, tmp_path):
     with pytest.raises(UserError, match=r"d\*/: nothing is there; expected a folder$"):
-        fetch(["s3://bucket/d*/"], tmp_path, flag="--model-dir", patterns=False)
+        download_objects(["s3://bucket/d*/"], tmp_path, flag="--model-dir", patterns=False)
 
 
 def checkpoint(driver, step: int) -> None:
@@ -490,13 +490,13 @@ def test_a_file_that_is_still_written_is_sent_again(driver, tmp_path):
         put(path, *args, **more)
 
     driver.put_file = grows
-    push(file, "s3://bucket/logs")
+    upload_folder(file, "s3://bucket/logs")
     assert driver.objects["bucket/logs/events"] == b"111"
 
 
 def test_each_request_is_one_debug_line_of_verb_url_and_result(driver, tmp_path, capsys):
     log.begin("DEBUG")
-    fetch(["s3://bucket/d"], tmp_path)
+    download_objects(["s3://bucket/d"], tmp_path)
     place = RemotePath("s3://bucket/d", flag="--model-dir")
     assert place.read_small("none") is None
     place.write_small("c", b"ccc")

@@ -11,7 +11,7 @@ from trainer.config.errors import PeerError, UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.distribution.strategy import ALONE, Strategy, raising_peer_error
-from trainer.launch.host_settings import plain
+from trainer.launch.host_settings import public_value
 from trainer.training import consensus
 from trainer.training.checkpoint_state import Progress
 
@@ -75,7 +75,7 @@ class Both:
     """Two processes, each of which gets the sums over both."""
 
     def __init__(self, *given: dict[str, object]) -> None:
-        self._given = [{k: plain(v) for k, v in each.items()} for each in given]
+        self._given = [{k: public_value(v) for k, v in each.items()} for each in given]
 
     def complaint(self, rank: int) -> str | None:
         """Why this process does not go on."""
@@ -130,7 +130,7 @@ def test_a_hyperparameter_that_only_one_process_has_is_an_error(rank):
 
 
 def test_a_process_that_is_alone_differs_from_nobody():
-    consensus.check_alike(ALONE, {"--seed": plain(1)})
+    consensus.check_alike(ALONE, {"--seed": public_value(1)})
 
 
 def network() -> keras.Model:

@@ -18,9 +18,9 @@ from trainer.data.formats.protobuf import (
     VARINT,
     WireError,
     field,
-    fields,
+    message_fields,
+    read_varint,
     to_varint,
-    varint,
 )
 from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE
 
@@ -72,7 +72,7 @@ class RecordLayout:
         return rows[:, self.image : self.image + IMAGE_BYTES], label.view(np.int64)
 
 
-def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Serialise images as `tf.train.Example` messages.
 
     Args:
@@ -159,7 +159,9 @@ def layout_of(record: np.ndarray) -> RecordLayout:
         image, stop = _value(raw, features, "image_raw", "bytes")
         label, label_stop = _value(raw, features, "label", "int64")
         shape = tuple(
-            varint(raw, _value(raw, features, name, "int64")[0])[0] if name in features else size
+            read_varint(raw, _value(raw, features, name, "int64")[0])[0]
+            if name in features
+            else size
             for name, size in zip(SIZES, IMAGE_SHAPE, strict=True)
         )
     except WireError:
@@ -192,11 +194,11 @@ def _features(raw: bytes) -> dict[str, _Feature]:
     found = {}
     for entries in _messages(raw, 0, len(raw), number=1):
         for entry in _messages(raw, *entries, number=1):
-            parts = {n: (a, b) for n, wire, a, b in fields(raw, *entry) if wire == BYTES}
+            parts = {n: (a, b) for n, wire, a, b in message_fields(raw, *entry) if wire == BYTES}
             if 1 not in parts or 2 not in parts:
                 raise BadExampleError("a feature without name or value")
             kind, values = "nothing", (parts[2][1], parts[2][1])
-            for n, wire, a, b in fields(raw, *parts[2]):
+            for n, wire, a, b in message_fields(raw, *parts[2]):
                 if n in KINDS and wire == BYTES:
                     kind, values = KINDS[n], (a, b)
             name = raw[slice(*parts[1])].decode("utf-8", "replace")
@@ -206,7 +208,9 @@ def _features(raw: bytes) -> dict[str, _Feature]:
 
 def _messages(raw: bytes, start: int, stop: int, *, number: int) -> list[tuple[int, int]]:
     """Return the spans of the messages in one field, without any other values there."""
-    return [(a, b) for n, wire, a, b in fields(raw, start, stop) if (n, wire) == (number, BYTES)]
+    return [
+        (a, b) for n, wire, a, b in message_fields(raw, start, stop) if (n, wire) == (number, BYTES)
+    ]
 
 
 def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> tuple[int, int]:
@@ -216,13 +220,13 @@ def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> t
         have = f"of type {found.kind}" if found else f"not among {sorted(features)}"
         raise BadExampleError(f"feature {name!r} ({kind}) is {have}")
     spans = []
-    for number, wire, start, stop in fields(raw, *found.values):
+    for number, wire, start, stop in message_fields(raw, *found.values):
         if number != 1 or wire not in WIRES[kind]:
             continue
         if kind == "int64" and wire == BYTES:
             # A packed list: one varint behind the other.
             while start < stop:
-                _, end = varint(raw, start)
+                _, end = read_varint(raw, start)
                 spans.append((start, end))
                 start = end
             if start > stop:

@@ -16,19 +16,19 @@ class WireError(Exception):
     """Bytes that are no protobuf message."""
 
 
-def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+def message_fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield number, wire type and the span of the value for each field of the message in a span.
 
     Raises:
         WireError: The span holds no message.
     """
     while at < stop:
-        tag, at = varint(raw, at)
+        tag, at = read_varint(raw, at)
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
-            end = varint(raw, at)[1]
+            end = read_varint(raw, at)[1]
         elif wire == BYTES:
-            size, at = varint(raw, at)
+            size, at = read_varint(raw, at)
             end = at + size
         elif wire in (FIXED32, FIXED64):
             end = at + (4 if wire == FIXED32 else 8)
@@ -40,7 +40,7 @@ def fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int]
         at = end
 
 
-def varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
+def read_varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
     """Return the number that starts at `at`, and the offset behind it."""
     value = shift = 0
     while at < len(raw) and shift < 70:
@@ -53,7 +53,7 @@ def varint(raw: bytes | bytearray, at: int) -> tuple[int, int]:
     raise WireError
 
 
-def pick(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) -> bytes:
+def read_fields(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) -> bytes:
     """Read some fields of a message, and skip the rest without reading it into memory.
 
     Args:
@@ -86,7 +86,7 @@ def pick(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: int) ->
         if wire != BYTES or number not in wanted:
             file.seek(length, os.SEEK_CUR)
         elif wanted[number] is not None:
-            out += field(number, pick(file, length, wanted[number], most=most))
+            out += field(number, read_fields(file, length, wanted[number], most=most))
         elif length > most or len(body := file.read(length)) < length:
             raise WireError
         else:
@@ -100,7 +100,7 @@ def _read_varint(file: IO[bytes]) -> tuple[int, int]:
     while len(raw) < 10 and (byte := file.read(1)):
         raw += byte
         if byte[0] < 0x80:
-            return varint(raw, 0)
+            return read_varint(raw, 0)
     raise WireError
 
 

@@ -27,7 +27,7 @@ def accepted() -> str:
     return joined(list(each), "or")
 
 
-def titles() -> str:
+def format_titles() -> str:
     """Return what people call the formats that are read: `TFRecord, IDX or npy`."""
     return joined([each.title for each in FORMATS.values()], "or")
 

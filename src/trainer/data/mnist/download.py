@@ -45,7 +45,7 @@ FILES: Mapping[str, str] = {line[66:]: line[:64] for line in SUMS.strip().splitl
 """The files' names and SHA-256."""
 
 
-def download(
+def download_mnist(
     out: Path,
     *,
     mirrors: Sequence[str] = MIRRORS,

@@ -28,7 +28,7 @@ _SETTING = re.compile(r"([\w.-]+)=")
 _ENCODED = re.compile(r"""(?<![^\s"'<>])[^\s"'<>]*%(?:3[ADad]|2[2567Ff]|7[Bb])[^\s"'<>]*""")
 
 
-def masked(env: Mapping[str, str]) -> dict[str, str]:
+def masked_environment(env: Mapping[str, str]) -> dict[str, str]:
     """Return an environment that can be printed.
 
     Args:
@@ -51,7 +51,7 @@ def mask_text(text: str, *, hide: Iterable[str] = ()) -> str:
 
     Args:
         text: Text of any length; JSON is masked by its keys, and stays JSON.
-        hide: Values to replace as well, as `known` gives them.
+        hide: Values to replace as well, as `known_secrets` gives them.
     """
     # Before, as a part of them may look like a name; after, as JSON may be written anew.
     return _hidden(_text(_hidden(text, hide)), hide)

@@ -32,7 +32,7 @@ from trainer.launch import (
     Timeouts,
     free_ports,
     interface_of,
-    plain,
+    public_value,
 )
 from trainer.platforms import SECRET_VARIABLE
 from trainer.sagemaker.mpi import ssh
@@ -89,7 +89,10 @@ class MpiHost(LocalHost):
         """Return what has to be the same on all hosts; the trainer's flags are not for a script."""
         return HostSettings(
             host=f"{self.name} ({self.member.task})",
-            values={"trainer": plain(__version__), "hosts": plain(len(self.group.members))},
+            values={
+                "trainer": public_value(__version__),
+                "hosts": public_value(len(self.group.members)),
+            },
         )
 
     def make_keys(self) -> None:

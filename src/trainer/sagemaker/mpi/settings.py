@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.config import Cluster, Job, UserError, flag, options_of
+from trainer.config import Cluster, Job, UserError, flag_of, options_of
 from trainer.launch import Command, HostGroup, Outcome, run_host
 from trainer.platforms import (
     Environment,
@@ -59,7 +59,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
         return None
     flags = {name: given[name] for name in ("port", "start_timeout") if name in given}
     for name, value in flags.items():
-        options_of(Job)[name].check(flag(name), value)
+        options_of(Job)[name].check(flag_of(name), value)
     group = HostGroup.of_cluster(
         cluster if cluster.chief else Cluster(),
         grace=sagemaker.GRACE,

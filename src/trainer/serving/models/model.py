@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.packaging import GRAPH, RowBehavior, read_mark, try_rows
+from trainer.packaging import GRAPH, RowBehavior, compare_rows, read_mark
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
-from trainer.storage import plain
+from trainer.storage import without_wildcards
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -58,7 +58,9 @@ class ServedModel:
             if not (path / "assets" / asset).is_file():
                 raise ValueError(f"its asset assets/{asset} is missing")
         # Keep a reference: the signatures have only weak ones to the variables.
-        self._loaded = tf.saved_model.load(str(plain(path)), tags=list(graph.meta_info_def.tags))
+        self._loaded = tf.saved_model.load(
+            str(without_wildcards(path)), tags=list(graph.meta_info_def.tags)
+        )
         self._functions: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
         self._marked = read_mark(path)
@@ -124,7 +126,7 @@ class ServedModel:
             if not signature.batched or name in self._marked:
                 continue
             try:
-                verdict = try_rows(functools.partial(self.call, signature), _trial(signature))
+                verdict = compare_rows(functools.partial(self.call, signature), _trial(signature))
             except HTTPError as error:
                 lines.append(f"signature '{name}' is batched unchecked: {error.message}")
                 continue

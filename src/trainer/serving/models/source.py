@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainer.config import UserError
-from trainer.storage import fetch, is_remote, local_path
+from trainer.storage import download_objects, is_remote, local_path
 
 logger = logging.getLogger(__name__)
 
@@ -65,5 +65,5 @@ def fetch_folder(model_dir: str, into: Path, *, stopped: Callable[[], bool]) -> 
         StoppedError: `stopped` returned True.
     """
     url = model_dir.rstrip("/") + "/"
-    (folder,) = fetch([url], into, stopped=stopped, flag=FLAG, patterns=False)
+    (folder,) = download_objects([url], into, stopped=stopped, flag=FLAG, patterns=False)
     return Path(folder)

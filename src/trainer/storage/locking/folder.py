@@ -28,7 +28,7 @@ _LAST_SECONDS = 3.0
 
 
 @contextlib.contextmanager
-def exclusive(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
+def locked_folders(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
     """Keep other jobs out of this one's folders while a block runs.
 
     Of the processes of a job only the chief writes there; the others are let in.

@@ -73,7 +73,7 @@ def complaint(*messages):
 )
 def test_tensorflow_parses_what_encode_writes(tf, count, seed, shape):
     images, labels = digits(count, seed, shape)
-    rows = example.encode(images, labels)
+    rows = example.encode_examples(images, labels)
     integer, text = tf.io.FixedLenFeature((), tf.int64), tf.io.FixedLenFeature((), tf.string)
     spec = dict.fromkeys(("height", "width", "depth", "label"), integer) | {"image_raw": text}
     for row, image, label in zip(rows, images, labels, strict=True):
@@ -88,7 +88,7 @@ def test_tensorflow_parses_what_encode_writes(tf, count, seed, shape):
 @given(count=st.integers(1, 200), seed=seeds)
 def test_decode_reads_what_encode_writes(count, seed):
     images, labels = digits(count, seed)
-    found, classes = example.decode(example.encode(images, labels), layouts=[])
+    found, classes = example.decode(example.encode_examples(images, labels), layouts=[])
     np.testing.assert_array_equal(found, images.reshape(count, -1))
     np.testing.assert_array_equal(classes, labels)
 
@@ -152,7 +152,7 @@ def test_what_other_features_hold_makes_no_new_layout(tf):
 
 def test_a_layout_is_taken_again_for_the_next_block_of_its_length_only():
     layouts = []
-    rows = example.encode(*digits(3, 0))
+    rows = example.encode_examples(*digits(3, 0))
     example.decode(rows, layouts=layouts)
     example.decode(rows, layouts=layouts)
     assert len(layouts) == 1
@@ -283,7 +283,7 @@ def test_any_bytes_are_read_or_refused_but_never_crash(raw):
 @settings(deadline=None, max_examples=300)
 @given(data=st.data(), at=st.integers(0, 900), kind=st.sampled_from(["set", "cut", "insert"]))
 def test_a_damaged_message_is_read_or_refused_but_never_crashes(data, at, kind):
-    raw = bytearray(example.encode(*digits(1, 0))[0].tobytes())
+    raw = bytearray(example.encode_examples(*digits(1, 0))[0].tobytes())
     # Most of the message is pixels, whose damage shows in no way: aim at the rest.
     at = at if at < 60 else len(raw) - 1 - at % 60
     if kind == "set":

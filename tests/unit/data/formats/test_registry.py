@@ -13,7 +13,7 @@ from trainer.data.files import find, open_tables
 from trainer.data.folders import scan_path
 from trainer.data.formats import npy
 from trainer.data.formats.format import Estimate, Format
-from trainer.data.formats.registry import FORMATS, accepted, titles
+from trainer.data.formats.registry import FORMATS, accepted, format_titles
 from trainer.data.stream import Stream
 
 MARK = b"TOY1"
@@ -78,7 +78,7 @@ def test_each_format_is_listed_under_its_own_name_which_its_tables_bear():
 
 def test_messages_list_the_formats_of_the_table(toy, tmp_path):
     assert accepted() == "TFRecord, IDX (gzipped or not), npy or toy"
-    assert titles() == "TFRecord, IDX, npy or toy"
+    assert format_titles() == "TFRecord, IDX, npy or toy"
     (tmp_path / "data").write_bytes(b"nothing of the kind")
     with pytest.raises(DataError, match=r"is neither TFRecord, IDX .*, npy or toy: it begins with"):
         open_tables([str(tmp_path)], split="train")

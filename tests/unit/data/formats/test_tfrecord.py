@@ -17,7 +17,7 @@ from trainer.data.formats.tfrecord import TFRecordTable
 quick = settings(deadline=None, max_examples=30)
 seeds = st.integers(0, 2**32 - 1)
 
-STRIDE = example.encode(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1)).shape[1] + 16
+STRIDE = example.encode_examples(np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1)).shape[1] + 16
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def digits(count, seed=0):
 def uniform(count, seed=0):
     """A file whose records have one length, as bytes; and what it holds."""
     images, labels = digits(count, seed)
-    return frame(example.encode(images, labels)).tobytes(), images, labels
+    return frame(example.encode_examples(images, labels)).tobytes(), images, labels
 
 
 def mixed(count, seed=0):
@@ -52,7 +52,7 @@ def mixed(count, seed=0):
     images, labels = digits(count, seed)
     rng = np.random.default_rng(seed)
     raw, offsets = b"", []
-    for payload in example.encode(images, labels):
+    for payload in example.encode_examples(images, labels):
         name = protobuf.field(1, protobuf.field(1, rng.bytes(rng.integers(1, 30))))
         extra = protobuf.field(
             1,
@@ -246,7 +246,7 @@ def test_what_is_no_record_at_all_is_left_out_as_one(tmp_path):
 def test_numbers_in_messages_count_the_damaged_records_too(tmp_path):
     images, labels = digits(10)
     labels[7] = 11
-    raw = flip(frame(example.encode(images, labels)).tobytes(), 2 * STRIDE + 300)
+    raw = flip(frame(example.encode_examples(images, labels)).tobytes(), 2 * STRIDE + 300)
     path = put(tmp_path / "x", raw)
     table = TFRecordTable(path, skip_corrupt=True)
     assert len(table) == 9
@@ -258,7 +258,7 @@ def test_numbers_in_messages_count_the_damaged_records_too(tmp_path):
 def test_a_label_out_of_range_is_named_with_file_and_record(tmp_path, label):
     images, labels = digits(100)
     labels[70] = label
-    path = put(tmp_path / "x", frame(example.encode(images, labels)).tobytes())
+    path = put(tmp_path / "x", frame(example.encode_examples(images, labels)).tobytes())
     table = TFRecordTable(path)
     table.read(0, BLOCK)
     message = error_of(table.read, BLOCK, 100)
@@ -278,7 +278,8 @@ def test_a_negative_label_is_named(tf, tmp_path):
 def test_a_wrong_image_size_is_named_with_file_and_record(tmp_path):
     good, bad = digits(5)[0], np.zeros((1, 32, 32, 3), np.uint8)
     raw = b"".join(
-        frame(example.encode(images, np.zeros(len(images)))).tobytes() for images in (good, bad)
+        frame(example.encode_examples(images, np.zeros(len(images)))).tobytes()
+        for images in (good, bad)
     )
     path = put(tmp_path / "x", raw)
     message = error_of(TFRecordTable(path).read, 0, 6)

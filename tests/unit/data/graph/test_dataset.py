@@ -16,7 +16,7 @@ from processes import environment
 from trainer.config.errors import DataError
 from trainer.data.files import open_tables
 from trainer.data.formats import idx, protobuf
-from trainer.data.formats.example import encode
+from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.stream import Shard, Stream
 
@@ -43,10 +43,10 @@ def graph_dataset(tf):
 @pytest.fixture(scope="module")
 def reference(tf):
     """One pass of our own reader over some paths."""
-    from trainer.data.pipeline import dataset
+    from trainer.data.pipeline import make_dataset
 
     return lambda paths: gathered(
-        dataset(Stream(open_tables(paths, split="test"), batch_size=64, training=False))
+        make_dataset(Stream(open_tables(paths, split="test"), batch_size=64, training=False))
     )
 
 
@@ -69,7 +69,7 @@ def sources(tmp_path, data):
         records(tmp_path / f"tfrecord/{part}.tfrecords", images[rows], labels[rows])
     lines = [
         frame(np.frombuffer(row.tobytes() + feature(b"x" * (i % 7)), np.uint8)[None]).tobytes()
-        for i, row in enumerate(encode(images, labels))
+        for i, row in enumerate(encode_examples(images, labels))
     ]
     (tmp_path / "mixed/a.tfrecords").write_bytes(b"".join(lines))
     for name, open_file, end in [("idx", open, ""), ("gzip", gzip.open, ".gz")]:
@@ -82,7 +82,7 @@ def sources(tmp_path, data):
 
 
 def records(path, images, labels):
-    path.write_bytes(frame(encode(images, labels)).tobytes())
+    path.write_bytes(frame(encode_examples(images, labels)).tobytes())
     return path
 
 

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from trainer.config.errors import DataError, UserError
-from trainer.data.mnist import download as mnist
-from trainer.data.mnist.download import download
+from trainer.data.mnist import download_mnist as mnist
+from trainer.data.mnist.download import download_mnist
 from trainer.data.mnist.mirror import DownloadLimits
 
 BODIES = {
@@ -156,7 +156,7 @@ def get(out, *mirrors, files=ONE, **limits):
     urls = [getattr(mirror, "url", mirror) for mirror in mirrors]
     try:
         limits = DownloadLimits(**{"timeout": 5, **limits})
-        download(out, mirrors=urls, files=files, limits=limits)
+        download_mnist(out, mirrors=urls, files=files, limits=limits)
     finally:
         mnist.logger.removeHandler(handler)
     assert all("\n" not in line and "\r" not in line for line in handler.lines)
@@ -169,7 +169,7 @@ def names(folder):
 
 def test_all_files_arrive_whole_under_their_own_names(tmp_path, mirror):
     out = tmp_path / "made" / "here"
-    paths = download(out, mirrors=[mirror().url], files=FILES)
+    paths = download_mnist(out, mirrors=[mirror().url], files=FILES)
     assert paths == [out / name for name in FILES]
     assert [path.read_bytes() for path in paths] == list(BODIES.values())
     assert names(out) == sorted(FILES)

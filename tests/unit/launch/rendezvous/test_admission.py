@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.launch.host_settings import HostSettings, plain
+from trainer.launch.host_settings import HostSettings, public_value
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.admission import Admission, decide, is_alive
 from trainer.launch.rendezvous.requests import Join
@@ -14,7 +14,9 @@ NOW = 100.0
 
 
 def settings(seed=1, host="algo-1"):
-    return HostSettings(host=host, values={"trainer": plain("1.0"), "--seed": plain(seed)})
+    return HostSettings(
+        host=host, values={"trainer": public_value("1.0"), "--seed": public_value(seed)}
+    )
 
 
 def known(last_heartbeat=NOW, **more):

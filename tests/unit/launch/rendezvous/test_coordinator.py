@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.launch.host_settings import HostSettings, plain
+from trainer.launch.host_settings import HostSettings, public_value
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.failure import Failure
@@ -22,7 +22,9 @@ LOST, HUNG, SILENT = TIMES.lost_after, TIMES.hung_after, TIMES.silent_after
 def stated(host="algo-1", **values):
     """What a host states of the job."""
     values = {"trainer": "1.0", "--distribution": "horovod", **values}
-    return HostSettings(host=host, values={k: v and plain(v) for k, v in values.items()}).to_dict()
+    return HostSettings(
+        host=host, values={k: v and public_value(v) for k, v in values.items()}
+    ).to_dict()
 
 
 class Job:

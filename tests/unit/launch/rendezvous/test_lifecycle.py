@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.launch.host_settings import HostSettings, plain
+from trainer.launch.host_settings import HostSettings, public_value
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.lifecycle import Lifecycle
@@ -16,7 +16,9 @@ FAILURE = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x
 
 
 def settings(seed=1, host="algo-1", **more):
-    return HostSettings(host=host, values={"trainer": plain("1.0"), "--seed": plain(seed)}, **more)
+    return HostSettings(
+        host=host, values={"trainer": public_value("1.0"), "--seed": public_value(seed)}, **more
+    )
 
 
 def member(of, **more):

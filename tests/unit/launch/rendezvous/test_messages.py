@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trainer.launch.host_settings import HostSettings, plain
+from trainer.launch.host_settings import HostSettings, public_value
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.messages import (
     Broken,
@@ -53,7 +53,7 @@ REPORTS = [
 ]
 BROADCASTS = [START, Note(text="x"), REPORTS[0], Restart(failure=FAILURE, generation=1)]
 BROADCASTS += [Done(code=0), Stopping(host="algo-2")]
-SETTINGS = HostSettings(host="algo-2", values={"--seed": plain(1), "--hp a": None})
+SETTINGS = HostSettings(host="algo-2", values={"--seed": public_value(1), "--hp a": None})
 
 
 def over_json(sent):

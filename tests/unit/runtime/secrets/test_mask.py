@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from trainer.runtime.secrets import collect
-from trainer.runtime.secrets.mask import MASK, mask_text, masked, masked_argv
+from trainer.runtime.secrets.mask import MASK, mask_text, masked_argv, masked_environment
 
 NAMES = [
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "GITHUB_TOKEN", "HF_TOKEN",
@@ -40,11 +40,11 @@ SECRET = st.text(string.printable + "é✓", min_size=1, max_size=40).map(lambda
 
 @pytest.mark.parametrize("name", NAMES)
 def test_values_of_names_that_look_secret_are_masked(name):
-    assert masked({name: "x y"}) == {name: MASK}
+    assert masked_environment({name: "x y"}) == {name: MASK}
 
 
 def test_everything_else_is_unchanged():
-    assert masked(HARMLESS) == HARMLESS
+    assert masked_environment(HARMLESS) == HARMLESS
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_everything_else_is_unchanged():
     ],
 )
 def test_values_that_look_secret_are_masked_whatever_their_name(value):
-    assert masked({"X": value}) == {"X": MASK}
+    assert masked_environment({"X": value}) == {"X": MASK}
     assert mask_text(f"before {value}").startswith("before ***")
-    assert json.loads(masked({"X": json.dumps({"a": [value]})})["X"]) == {"a": [MASK]}
+    assert json.loads(masked_environment({"X": json.dumps({"a": [value]})})["X"]) == {"a": [MASK]}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_json_stays_json_and_keeps_what_is_no_secret():
         "env": [{"Name": "API_KEY", "Value": "v"}, {"Name": "LR", "Value": "1"}],
         "args": ["--api_token", "abc", "--lr", "1"],
     }
-    got = json.loads(masked({"SM_TRAINING_ENV": json.dumps(sent)})["SM_TRAINING_ENV"])
+    got = json.loads(masked_environment({"SM_TRAINING_ENV": json.dumps(sent)})["SM_TRAINING_ENV"])
     assert json.loads(got.pop("nested")) == {"api_key": MASK, "lr": 0.1}
     assert got == {
         "user": "ada",
@@ -158,12 +158,12 @@ def test_json_stays_json_and_keeps_what_is_no_secret():
 
 
 def test_a_key_given_twice_is_masked_both_times():
-    got = masked({"X": '{"password": "first", "password": ""}'})["X"]
+    got = masked_environment({"X": '{"password": "first", "password": ""}'})["X"]
     assert "first" not in got
 
 
 def test_a_secret_is_hidden_wherever_it_turns_up_again():
-    got = masked({"SM_HPS": '{"db_password": "a b c d"}', "NOTE": "it is 'a b c d'."})
+    got = masked_environment({"SM_HPS": '{"db_password": "a b c d"}', "NOTE": "it is 'a b c d'."})
     assert got["NOTE"] == "it is '***'."
     hide = collect.known_secrets({"TOKEN": "a/b c\nd"})
     for text in ("a/b c\nd", "'a/b c\\nd'", "?q=a%2Fb%20c%0Ad"):
@@ -172,7 +172,7 @@ def test_a_secret_is_hidden_wherever_it_turns_up_again():
 
 def test_short_and_ordinary_words_are_not_hunted_for():
     env = {"A_TOKEN": "on", "DESKTOP_SESSION": "tensorflow", "NOTE": "tensorflow is on"}
-    assert masked(env)["NOTE"] == "tensorflow is on"
+    assert masked_environment(env)["NOTE"] == "tensorflow is on"
 
 
 def test_arguments_are_masked_and_keep_their_number():
@@ -207,7 +207,7 @@ def test_arguments_are_masked_and_keep_their_number():
 )  # fmt: skip
 def test_any_text_takes_little_time(text):
     start = time.process_time()
-    masked({"X": text})
+    masked_environment({"X": text})
     assert time.process_time() - start < 2
 
 
@@ -223,7 +223,7 @@ def test_no_secret_survives_under_a_name_that_looks_secret(secret, name):
         "OPTIONS": f"--{name}={secret}",
         "TWICE": json.dumps(inner),
     }
-    shown = masked(env)
+    shown = masked_environment(env)
     assert list(shown) == list(env)
     for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
         assert form not in str(shown)
@@ -248,5 +248,5 @@ def test_no_secret_survives_in_the_text_of_an_error(secret, name):
 
 @given(st.text())
 def test_masking_again_changes_nothing(text):
-    once = masked({"X": text})
-    assert masked(once) == once
+    once = masked_environment({"X": text})
+    assert masked_environment(once) == once
