@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> None:
             subject=f"--timeout {args.timeout:g}",
             problem="expected a number of seconds above 0",
         )
-    from trainer.data import download_mnist as mnist
+    from trainer.data import download as mnist
 
     mirrors, limits = args.mirror or mnist.MIRRORS, mnist.DownloadLimits(timeout=args.timeout)
     if not is_remote(args.out):
         out = Path(local_path(args.out, flag="--out"))
-        files = mnist.download(out, mirrors=mirrors, limits=limits)
+        files = mnist.download_mnist(out, mirrors=mirrors, limits=limits)
         output.out("\n".join(map(str, files)))
         return
     # Standard output has the names of the files alone.
@@ -60,6 +60,6 @@ def run(args: argparse.Namespace) -> None:
 
     RemotePath(args.out, flag="--out").check_writable()
     with tempfile.TemporaryDirectory(prefix="trainer-") as work:
-        files = mnist.download(Path(work), mirrors=mirrors, limits=limits)
+        files = mnist.download_mnist(Path(work), mirrors=mirrors, limits=limits)
         upload_folder(Path(work), args.out, flag="--out")
     output.out("\n".join(f"{args.out.rstrip('/')}/{file.name}" for file in files))

@@ -33,7 +33,7 @@ def test_links_go_with_the_process_and_folders_stay(tmp_path):
     program = (
         "from pathlib import Path; from trainer.storage.plain_names import without_wildcards\n"
     )
-    program += "print(plain(Path('run[1]')))"
+    program += "print(without_wildcards(Path('run[1]')))"
     env = {"TMPDIR": str(tmp_path / "tmp[1]")}
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, check=True

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from trainer.config.errors import DataError, UserError
-from trainer.data.mnist import download_mnist as mnist
+from trainer.data.mnist import download as mnist
 from trainer.data.mnist.download import download_mnist
 from trainer.data.mnist.mirror import DownloadLimits
 
