@@ -4,6 +4,12 @@ from .cluster import (
     Cluster as Cluster,
     Role as Role,
 )
+from .conversion import (
+    KIND_NAMES as KIND_NAMES,
+    argument_type as argument_type,
+    convert_value as convert_value,
+    without_quotes as without_quotes,
+)
 from .errors import (
     PEER as PEER,
     RETRY as RETRY,
@@ -31,9 +37,3 @@ from .registry import Registry as Registry
 from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
 from .suggest import closest_name as closest_name, suggestion as suggestion
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial
-from .values import (
-    KIND_NAMES as KIND_NAMES,
-    argument_type as argument_type,
-    convert_value as convert_value,
-    without_quotes as without_quotes,
-)

@@ -13,11 +13,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from trainer.config.conversion import Switch, argument_type, without_quotes
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import Option, flag_of, option_types, options_of
 from trainer.config.registry import NamesOf
-from trainer.config.values import Switch, argument_type, without_quotes
 
 T = TypeVar("T")
 

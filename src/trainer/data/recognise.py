@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.config import DataError
+from trainer.data.formats.file_reader import GZIP_MAGIC
 from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
-from trainer.data.formats.reader import GZIP_MAGIC
 from trainer.data.formats.registry import FORMATS, accepted, joined
 from trainer.data.formats.table import Table
 

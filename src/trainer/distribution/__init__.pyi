@@ -1,4 +1,4 @@
-from .process import (
+from .planned_process import (
     PlannedProcess as PlannedProcess,
     RendezvousAddress as RendezvousAddress,
 )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer.config import Job, UserError
-from trainer.distribution.process import (
+from trainer.distribution.planned_process import (
     PlannedProcess,
     RendezvousAddress,
     StorePlan,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer.config import Job
-from trainer.distribution.process import (
+from trainer.distribution.planned_process import (
     PlannedProcess,
     RendezvousAddress,
     exact_interface,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer.config import Job, Role, UserError
-from trainer.distribution.process import PlannedProcess, RendezvousAddress, own_gpus
+from trainer.distribution.planned_process import PlannedProcess, RendezvousAddress, own_gpus
 from trainer.distribution.spec import StrategySpec
 
 if TYPE_CHECKING:

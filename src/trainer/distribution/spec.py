@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer.config import Job, Role, UserError
-from trainer.distribution.process import PlannedProcess, RendezvousAddress, StorePlan
+from trainer.distribution.planned_process import PlannedProcess, RendezvousAddress, StorePlan
 
 if TYPE_CHECKING:
     from trainer.distribution.strategy import Strategy

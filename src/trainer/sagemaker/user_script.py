@@ -12,7 +12,7 @@ from typing import Any
 from trainer.launch import Command, Outcome, run_supervised
 from trainer.platforms import Environment, missing_gpu_warning, sagemaker, sagemaker_files
 from trainer.sagemaker import script_cluster
-from trainer.sagemaker.mpi import settings
+from trainer.sagemaker.mpi import mpi_job
 from trainer.sagemaker.mpi.host import MpiSettings
 from trainer.sagemaker.script_cluster import ScriptCluster
 from trainer.sagemaker.script_gpu import gpu_warning
@@ -46,7 +46,7 @@ class PreparedScript:
             missing_gpu_warning(self.environment) or gpu_warning(self.environment, self.command.env)
         )
         if self.mpi is not None:
-            outcome = settings.launch(self.mpi, self.command)
+            outcome = mpi_job.launch(self.mpi, self.command)
         else:
             commands, policy = [self.command], None
             if self.cluster is not None:
@@ -80,9 +80,9 @@ class UserScript:
         Raises:
             UserError: Something that the job says of the script is not as it should be.
         """
-        mpi = settings.read(self.environment, flags)
+        mpi = mpi_job.read(self.environment, flags)
         if mpi is not None:
-            settings.check(mpi)
+            mpi_job.check(mpi)
         command = prepare(
             program=self.program,
             submit_directory=self.submit_directory,
@@ -112,10 +112,10 @@ class UserScript:
         given = arguments(sagemaker_files.script_hyperparameters(self.environment))
         argv = (*interpreter(self.program, sys.executable), *given)
         script = Command(argv=argv, env=self.environment.env, cwd=self._folder, name=NAME)
-        mpi, cluster = settings.read(self.environment, flags), script_cluster.read(self.environment)
+        mpi, cluster = mpi_job.read(self.environment, flags), script_cluster.read(self.environment)
         if cluster is not None:
             return cluster.commands(script)
-        return [settings.preview(mpi, script) if mpi else script]
+        return [mpi_job.preview(mpi, script) if mpi else script]
 
     @property
     def _folder(self) -> Path:

@@ -28,7 +28,7 @@ from trainer.serving.http.listener import BACKLOG, listen, open_files
 from trainer.serving.http.metrics import Metrics
 from trainer.serving.http.uvicorn_server import GracefulServer
 from trainer.serving.models.batching import Batcher
-from trainer.serving.models.model import ServedModel
+from trainer.serving.models.served_model import ServedModel
 from trainer.serving.models.source import Fetch, fetch_folder, local_folder
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import AVAILABLE, END, VersionState

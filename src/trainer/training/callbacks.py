@@ -11,7 +11,7 @@ from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
 from trainer.training.destination import Destination
 from trainer.training.hypertune import MetricFile
-from trainer.training.state import RunState
+from trainer.training.run_state import RunState
 from trainer.training.steps import Evaluation
 from trainer.training.summaries import Summaries
 from trainer.training.trainer import Trainer

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from trainer.training.state import CallResult, RunState
+from trainer.training.run_state import CallResult, RunState
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.optimizers import make_optimizer
-from trainer.training.state import RunState
+from trainer.training.run_state import RunState
 from trainer.training.steps import make_evaluate, reading
 from trainer.training.summaries import Summaries
 

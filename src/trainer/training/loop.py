@@ -24,7 +24,7 @@ from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export
 from trainer.training.report import log_start, metrics_of, write_metrics
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
-from trainer.training.state import RunState
+from trainer.training.run_state import RunState
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
 

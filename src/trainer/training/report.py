@@ -14,7 +14,7 @@ from trainer.runtime import installed_version, output
 from trainer.storage import local
 
 if TYPE_CHECKING:
-    from trainer.training.state import RunState
+    from trainer.training.run_state import RunState
     from trainer.training.trained_with import History
     from trainer.training.trainer import Trainer
 

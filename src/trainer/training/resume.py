@@ -10,7 +10,7 @@ from trainer.training import consensus
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
 from trainer.training.destination import Destination
-from trainer.training.state import RunState
+from trainer.training.run_state import RunState
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
 

@@ -18,7 +18,7 @@ from trainer.training.checkpoint_state import Progress
 from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import make_optimizer
-from trainer.training.state import CallResult, RunState
+from trainer.training.run_state import CallResult, RunState
 from trainer.training.steps import Evaluation, make_evaluate, make_train_steps, reading
 from trainer.training.steps_per_call import StepsPerCall
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from trainer.config.errors import UserError
-from trainer.distribution.process import PlannedProcess
+from trainer.distribution.planned_process import PlannedProcess
 from trainer.launch.agent import HostAgent, HostCommands
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.messages import Message, Start

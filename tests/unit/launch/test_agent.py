@@ -6,7 +6,7 @@ import pytest
 from fake_host import FakeHost
 
 from trainer.config.errors import UserError
-from trainer.distribution.process import PlannedProcess
+from trainer.distribution.planned_process import PlannedProcess
 from trainer.launch.agent import HostAgent
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.failure import Failure

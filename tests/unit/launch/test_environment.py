@@ -4,7 +4,7 @@ import pytest
 
 from trainer.config.cluster import Cluster
 from trainer.config.job import Job
-from trainer.distribution.process import RendezvousAddress
+from trainer.distribution.planned_process import RendezvousAddress
 from trainer.launch import environment as variables, plan as tasks
 
 MEETING = RendezvousAddress(ip="10.0.0.1", port=7117, interface="eth0")

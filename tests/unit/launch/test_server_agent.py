@@ -3,7 +3,7 @@
 import pytest
 from fake_host import FakeHost
 
-from trainer.distribution.process import PlannedProcess
+from trainer.distribution.planned_process import PlannedProcess
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.messages import Done, Failed, Ready, Restart, Stopping

@@ -8,7 +8,7 @@ from trainer.launch.launcher import preview_commands
 from trainer.launch.supervise.api import Command
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
-from trainer.sagemaker.mpi.settings import read as read_mpi
+from trainer.sagemaker.mpi.mpi_job import read as read_mpi
 from trainer.sagemaker.script_mode import arguments
 
 SAGEMAKER = {"SM_MODEL_DIR": "/m", "SM_HOSTS": '["algo-1"]', "SM_CURRENT_HOST": "algo-1"}

@@ -4,7 +4,7 @@ import numpy as np
 
 from trainer.training import Callback, Progress, RunState
 from trainer.training.controller import Controller
-from trainer.training.state import CallResult
+from trainer.training.run_state import CallResult
 
 
 class Steps:

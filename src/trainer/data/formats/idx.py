@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.reader import (
+from trainer.data.formats.file_reader import (
     SPOOL_BYTES,
     FileReader,
     UnpackedFile,
     open_unpacked,
     read_head,
 )
+from trainer.data.formats.format import Estimate, Format, Role
 from trainer.data.formats.table import (
     IMAGE_BYTES,
     IMAGE_SHAPE,

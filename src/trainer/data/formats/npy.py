@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.reader import FileReader
 from trainer.data.formats.table import (
     IMAGE_BYTES,
     IMAGE_SHAPE,

@@ -16,6 +16,7 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats import example
+from trainer.data.formats.file_reader import FileReader, read_head
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.framing import (
     FOOTER,
@@ -26,7 +27,6 @@ from trainer.data.formats.framing import (
     masked_crc,
     masked_crcs,
 )
-from trainer.data.formats.reader import FileReader, read_head
 from trainer.data.formats.table import IMAGE_SHAPE, Table, check_labels
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from trainer.config import DataError
 from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import IMAGE_BYTES, Table
-from trainer.data.graph.reader import GraphReader
+from trainer.data.graph.graph_reader import GraphReader
 from trainer.data.pipeline import on_one_thread, scale
 from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.formats.reader import FileReader, UnpackedFile
+from trainer.data.formats.file_reader import FileReader, UnpackedFile
 from trainer.data.formats.table import IMAGE_BYTES, Table
 from trainer.data.graph.records import GraphRecords, TableConstants, numbered
 

@@ -36,7 +36,7 @@ from trainer.launch import (
 )
 from trainer.platforms import SECRET_VARIABLE
 from trainer.sagemaker.mpi import ssh
-from trainer.sagemaker.mpi.agent import MpiAgent
+from trainer.sagemaker.mpi.mpi_agent import MpiAgent
 
 AGENT = "OMPI_MCA_plm_rsh_agent"
 # Read by the library that the toolkit preloads, which fails if the file does not exist.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trainer.serving.formats import large, numbers, tf_json, values
+from trainer.serving.formats import json_arrays, large, numbers, tf_json
 from trainer.serving.formats.request import PredictRequest, RequestReader, checked, choose
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Signature
@@ -80,7 +80,7 @@ def _from_document(
         return tf_json.from_rows([document], signature)
     if not objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(signature, {tensor.name: values.array(document, tensor, single=True)})
+        return checked(signature, {tensor.name: json_arrays.array(document, tensor, single=True)})
     return tf_json.from_rows(document, signature)
 
 
@@ -178,7 +178,7 @@ def _read_line(
     signature = choose(signatures, name)
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        made = values.typed(value, tensor)
+        made = json_arrays.typed(value, tensor)
         if tensor.shape is not None and tensor.fits(made.shape):
             return checked(signature, {tensor.name: made})
         value = [value]

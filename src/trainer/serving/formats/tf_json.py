@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trainer.serving.formats import large, numbers, values
+from trainer.serving.formats import json_arrays, large, numbers
 from trainer.serving.formats.request import Form, PredictRequest, checked, choose
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature
@@ -86,7 +86,7 @@ def from_object(
     """
     if not isinstance(document, dict):
         raise bad_request(
-            f"JSON Value: {values.brief(document)} Is not object; expected "
+            f"JSON Value: {json_arrays.brief(document)} Is not object; expected "
             '{"instances": […]} or {"inputs": …}'
         )
     if "instances" in document and "inputs" in document:
@@ -110,7 +110,7 @@ def from_rows(rows: Any, signature: Signature) -> PredictRequest:
     if isinstance(rows, large.Array):
         return _from_long(rows, signature)
     if not isinstance(rows, list):
-        raise bad_request(f"Expecting 'instances' to be a list/array, got {values.kind(rows)}")
+        raise bad_request(f"Expecting 'instances' to be a list/array, got {json_arrays.kind(rows)}")
     if not rows:
         raise bad_request("No values in 'instances' array; expected one instance or more")
     return checked(signature, _columns(rows, signature), Form.ROWS)
@@ -120,7 +120,7 @@ def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
     """Read the row form of an array that is too long to be parsed at once."""
     if not rows.of_objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(signature, {tensor.name: values.array(rows, tensor)})
+        return checked(signature, {tensor.name: json_arrays.array(rows, tensor)})
     parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
     count = 0
     for chunk in rows.chunks():
@@ -152,7 +152,7 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
             )
         for key, column in columns.items():
             column.append(row[key] if named else row)
-    return {key: values.array(columns[key], tensors[key]) for key in columns}
+    return {key: json_arrays.array(columns[key], tensors[key]) for key in columns}
 
 
 def _from_columns(given: Any, signature: Signature) -> PredictRequest:
@@ -172,7 +172,9 @@ def _from_columns(given: Any, signature: Signature) -> PredictRequest:
         raise bad_request(
             f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
         )
-    arrays = {key: values.array(given[key], tensor, single=True) for key, tensor in tensors.items()}
+    arrays = {
+        key: json_arrays.array(given[key], tensor, single=True) for key, tensor in tensors.items()
+    }
     return checked(signature, arrays, Form.COLUMNS)
 
 
@@ -181,7 +183,9 @@ def _signature(
 ) -> Signature:
     named = document.get("signature_name", name)
     if named is not None and not isinstance(named, str):
-        raise bad_request(f"'signature_name' key must be a string value, got {values.kind(named)}")
+        raise bad_request(
+            f"'signature_name' key must be a string value, got {json_arrays.kind(named)}"
+        )
     return choose(signatures, named)
 
 

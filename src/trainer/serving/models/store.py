@@ -15,7 +15,7 @@ from trainer.serving.http.errors import HTTPError
 from trainer.serving.models import discover
 from trainer.serving.models.batching import Batcher
 from trainer.serving.models.discover import Fingerprint
-from trainer.serving.models.model import ServedModel
+from trainer.serving.models.served_model import ServedModel
 from trainer.serving.models.version import AVAILABLE, END, LOADING, UNLOADING, Version, VersionState
 
 logger = logging.getLogger(__name__)

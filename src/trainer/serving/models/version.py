@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trainer.serving.http.errors import bad_request
 from trainer.serving.models.batching import Batcher
-from trainer.serving.models.model import ServedModel
+from trainer.serving.models.served_model import ServedModel
 
 # States, as TensorFlow Serving names them.
 AVAILABLE, LOADING, UNLOADING, END = "AVAILABLE", "LOADING", "UNLOADING", "END"

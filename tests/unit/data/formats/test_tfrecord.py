@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
 from trainer.data.formats import example, protobuf
+from trainer.data.formats.file_reader import OPEN_FILES, FileReader
 from trainer.data.formats.framing import find_header, frame, header_length, is_tfrecord, masked_crc
-from trainer.data.formats.reader import OPEN_FILES, FileReader
 from trainer.data.formats.table import BLOCK
 from trainer.data.formats.tfrecord import TFRecordTable
 

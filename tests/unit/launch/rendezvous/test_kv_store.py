@@ -5,7 +5,7 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.job import Job
 from trainer.distribution.horovod import rank_variables, store_places
-from trainer.distribution.process import RendezvousAddress
+from trainer.distribution.planned_process import RendezvousAddress
 from trainer.launch import plan
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 

@@ -10,7 +10,7 @@ from trainer.launch.differences import difference
 from trainer.launch.rendezvous.messages import Start
 from trainer.launch.supervise.command import Command
 from trainer.platforms.base import Environment
-from trainer.sagemaker.mpi import settings as mpi_script
+from trainer.sagemaker.mpi import mpi_job as mpi_script
 from trainer.sagemaker.mpi.host import MpiHost
 from trainer.sagemaker.mpi.ssh import SshServer
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.packaging.inspection import inspect
-from trainer.serving.models.model import ServedModel
+from trainer.serving.models.served_model import ServedModel
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from fake_host import FakeHost
 
-from trainer.distribution.process import PlannedProcess
+from trainer.distribution.planned_process import PlannedProcess
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.messages import Stopping
-from trainer.sagemaker.mpi.agent import MpiAgent, ranks
+from trainer.sagemaker.mpi.mpi_agent import MpiAgent, ranks
 
 
 def started(role: str) -> FakeHost:
