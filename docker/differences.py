@@ -68,7 +68,7 @@ def files(docker: str, image: str) -> dict[str, Entry]:
 
 
 def entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
-    """What is compared of one file."""
+    """Return what is compared of one file."""
     stream = tar.extractfile(member) if member.isfile() else None
     digest = hashlib.file_digest(stream, "sha256").hexdigest() if stream else ""
     return Entry(member.type, member.mode, (member.uid, member.gid), member.linkname, digest)

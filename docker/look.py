@@ -29,7 +29,7 @@ CLASSIFIER = "License :: OSI Approved :: "
 
 
 def rows(name: str) -> list[list[str]]:
-    """The lines of one of the image's own lists."""
+    """Return the lines of one of the image's own lists."""
     file = SHARE / name
     return [line.split("\t") for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -57,7 +57,7 @@ def debian() -> Iterator[dict[str, object]]:
 
 
 def copyright_of(package: str) -> list[str]:
-    """The licences that a Debian package names, from its file `copyright`."""
+    """Return the licences that a Debian package names, from its file `copyright`."""
     file = Path("/usr/share/doc") / package / "copyright"
     text = file.read_text(errors="replace") if file.exists() else ""
     found = re.findall(r"^License:[ \t]*(\S.*)$", text, re.MULTILINE)
@@ -80,7 +80,7 @@ def python() -> Iterator[dict[str, object]]:
 
 
 def licences_of(metadata: importlib.metadata.PackageMetadata) -> list[str]:
-    """The licences that a Python package names."""
+    """Return the licences that a Python package names."""
     classifiers = metadata.get_all("Classifier") or ()
     listed = sorted({c.removeprefix(CLASSIFIER) for c in classifiers if c.startswith(CLASSIFIER)})
     written = metadata.get("License-Expression") or metadata.get("License") or ""
@@ -89,7 +89,7 @@ def licences_of(metadata: importlib.metadata.PackageMetadata) -> list[str]:
 
 
 def canonical(name: str) -> str:
-    """A package's name as indexes spell it."""
+    """Return a package's name as indexes spell it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

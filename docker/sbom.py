@@ -50,7 +50,7 @@ def main(docker: str, images: list[str]) -> int:
 
 
 def look(docker: str, image: str) -> dict[str, Any]:
-    """The packages of an image, as its own tools know them."""
+    """Return the packages of an image, as its own tools know them."""
     command = [
         docker,
         "run",
@@ -77,13 +77,13 @@ def look(docker: str, image: str) -> dict[str, Any]:
 
 
 def inspect(docker: str, image: str) -> dict[str, Any]:
-    """What the engine knows of an image."""
+    """Return what the engine knows of an image."""
     told = subprocess.check_output([docker, "image", "inspect", image], text=True, timeout=SECONDS)
     return json.loads(told)[0]
 
 
 def sbom(image: str, known: dict[str, Any], found: dict[str, Any]) -> str:
-    """The list as CycloneDX has it."""
+    """Return the list as CycloneDX has it."""
     bom = Bom()
     whole = described(image, known)
     bom.metadata.component = whole
@@ -103,7 +103,7 @@ def sbom(image: str, known: dict[str, Any], found: dict[str, Any]) -> str:
 
 
 def described(image: str, known: dict[str, Any]) -> Component:
-    """The image itself: its digest, of which commit it is, and on what and when it was built.
+    """Return the image: its digest, of which commit it is, and on what and when it was built.
 
     The digest by which a registry names it is there once it has been pushed; its ID, the digest of
     its configuration, always.

@@ -47,7 +47,7 @@ def certificates(file: Path) -> set[bytes]:
 
 
 def beyond_debian(root: Path) -> Iterator[str]:
-    """What the system trusts that its package ca-certificates has not brought."""
+    """Return what the system trusts that its package ca-certificates has not brought."""
     for file in sorted((root / "usr/local/share/ca-certificates").rglob("*")):
         if not file.is_dir():
             yield f"/{file.relative_to(root)}: a certificate authority of the build machine"
@@ -74,7 +74,7 @@ def beyond_debian(root: Path) -> Iterator[str]:
 
 
 def changed_bundles(packages: list[Distribution]) -> Iterator[str]:
-    """Lists of authorities in Python packages that are not as the package was published."""
+    """Return lists of authorities in Python packages that are not as the package was published."""
     for package in packages:
         for path, digest, _ in csv.reader((package.read_text("RECORD") or "").splitlines()):
             if not path.endswith((".pem", ".crt")) or not digest:

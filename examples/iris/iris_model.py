@@ -31,7 +31,7 @@ RECIPE = {
 
 
 def keras_model(hparams: Any) -> keras.Model:
-    """The article's DNNClassifier(hidden_units=[10, 20, 10], n_classes=3): 513 parameters."""
+    """Build the article's DNNClassifier(hidden_units=[10, 20, 10], n_classes=3): 513 parameters."""
     x = inputs = keras.Input((FEATURES,), name="inputs")
     for units in HIDDEN:
         x = keras.layers.Dense(units, activation="relu")(x)

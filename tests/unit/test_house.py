@@ -7,6 +7,7 @@ import functools
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,72 @@ def test_no_module_bears_the_name_of_what_its_package_offers(package):
     folder = SOURCES / package
     names = {p.stem for p in folder.glob("*.py")} | {p.name for p in folder.iterdir() if p.is_dir()}
     assert [name for name in face(package) if name in names and face(package)[name]] == []
+
+
+# What this package's parts were called when only its authors could read it.
+OLD_WORDS = frozenset(
+    {"told", "seen", "tell", "tells", "knob", "knobs", "roster", "verdict", "lifeline", "taker"}
+)
+# A docstring says what is done or what there is, not what is asked.
+QUESTIONS = re.compile(r"(What|Whether|Who|How|Where|Why|Which|When)\b")
+MOST_LINES = 60
+
+
+def sources() -> list[Path]:
+    return sorted(SOURCES.rglob("*.py"))
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
+
+
+def test_class_names_are_unique():
+    found: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(SOURCES)))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
+
+
+def test_old_words_are_gone():
+    left = []
+    file_method = re.compile(r"\.tell\(\)|def tell\(self\)")
+    for path in sources():
+        with path.open("rb") as file:
+            for token in tokenize.tokenize(file.readline):
+                words: set[str] = set()
+                if token.type == tokenize.NAME and not file_method.search(token.line):
+                    words = set(re.split(r"_|(?<=[a-z])(?=[A-Z])", token.string))
+                elif token.type in (tokenize.COMMENT, tokenize.STRING):
+                    words = set(re.findall(r"\btold\b(?! to\b)", token.string))
+                if OLD_WORDS & {word.lower() for word in words}:
+                    left.append(
+                        f"{path.relative_to(SOURCES)}:{token.start[0]}: {token.string[:80]}"
+                    )
+    assert left == []
+
+
+def test_docstrings_say_what_is_there_and_ask_nothing():
+    asking = []
+    for path in sources():
+        nodes = [n for n in ast.walk(parsed(path)) if isinstance(n, (ast.Module, ast.ClassDef))]
+        for node in [*nodes, *functions(path)]:
+            text = ast.get_docstring(node) or ""
+            if QUESTIONS.match(text):
+                asking.append(f"{path.relative_to(SOURCES)}: {text[:60]}")
+    assert asking == []
+
+
+def test_functions_fit_on_a_screen():
+    long = [
+        f"{path.relative_to(SOURCES)}: {node.name} {(node.end_lineno or 0) - node.lineno + 1}"
+        for path in sources()
+        for node in functions(path)
+        if (node.end_lineno or 0) - node.lineno >= MOST_LINES
+    ]
+    assert long == []
 
 
 def test_importing_the_trainer_imports_neither_numpy_nor_what_trains():

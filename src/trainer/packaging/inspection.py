@@ -133,9 +133,9 @@ def describe(artifact: Artifact, *, name: str) -> list[str]:
         lines.append(f"no model: {printable(artifact.instead or '')}")
     if artifact.code:
         lines.append(f"code: {printable(' '.join(artifact.code))}")
-    for taker in artifact.takers:
-        note = f" ({taker.note})" if taker.note else ""
-        lines.append(f"{'taken by' if taker.takes else 'not by'} {taker.name}{note}")
+    for target in artifact.takers:
+        note = f" ({target.note})" if target.note else ""
+        lines.append(f"{'taken by' if target.takes else 'not by'} {target.name}{note}")
     return lines
 
 

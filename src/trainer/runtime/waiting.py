@@ -54,7 +54,7 @@ def never_stopped() -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a caller waits for an answer, and what ends its waiting.
+    """A caller's patience: the seconds it waits for an answer, and what ends its waiting.
 
     Attributes:
         stopped: Returns True once the run has been asked to stop.

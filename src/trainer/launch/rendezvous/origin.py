@@ -23,7 +23,7 @@ _SOCKET = slice(_HEADER.size + 4, _HEADER.size + 4 + 36)
 _OWNER = _HEADER.size + 4 + 48 + 12
 
 
-# The address and user by which hosts are told apart.
+# The address and user by which hosts are distinguished.
 Place = tuple[str, int | None]
 
 

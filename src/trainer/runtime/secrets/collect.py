@@ -16,7 +16,7 @@ from trainer.runtime.secrets.names import is_figure, looks_secret, surely_secret
 _SHORTEST = 6
 _WORDS = frozenset({"default", "testing", "enabled", "disabled", "required", "example"})
 # The length from which a line or a part of an address is unlikely to be anything else.
-_TELLING = 12
+_UNMISTAKABLE = 12
 # Text that looks neither like a word nor like a path.
 _RANDOM = re.compile(
     r"(?=.*\d)(?=.*[A-Za-z])[\w+=.~-]{12,}|(?=.*[a-z])(?=.*[A-Z])[\w+.~-]{16,}|[\w+/-]{11,}={1,2}"
@@ -106,7 +106,7 @@ def _parts(value: str) -> Iterator[str]:
     """Yield what of a secret may stand alone: its lines, the path of an address."""
     lines = value.splitlines()
     if len(lines) > 1:
-        yield from (line for line in map(str.strip, lines) if _is_telling(line))
+        yield from (line for line in map(str.strip, lines) if _is_unmistakable(line))
     scheme = _SCHEME.fullmatch(value)
     if scheme:
         yield scheme[1]
@@ -114,11 +114,11 @@ def _parts(value: str) -> Iterator[str]:
         rest = value.partition("://")[2].partition("/")[2]
         path, _, query = rest.partition("?")
         segments = path.split("/")
-        yield from (part for part in (path, rest, query, *segments) if _is_telling(part))
+        yield from (part for part in (path, rest, query, *segments) if _is_unmistakable(part))
 
 
-def _is_telling(text: str) -> bool:
-    return len(text) >= _TELLING and bool(_RANDOM.fullmatch(text.replace("/", "").rstrip("=")))
+def _is_unmistakable(text: str) -> bool:
+    return len(text) >= _UNMISTAKABLE and bool(_RANDOM.fullmatch(text.replace("/", "").rstrip("=")))
 
 
 def _forms(text: str) -> Iterator[str]:

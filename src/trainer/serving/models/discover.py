@@ -72,7 +72,7 @@ def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
     Args:
         path: The folder.
         partial: Whether weights may be missing. A frozen model of TensorFlow 1 never has any, and
-            cannot be told from one that is being copied.
+            cannot be distinguished from one that is being copied.
     """
     try:
         files = sorted(p for p in path.rglob("*") if p.is_file())

@@ -126,13 +126,13 @@ class ServedModel:
             if not signature.batched or name in self._marked:
                 continue
             try:
-                verdict = compare_rows(functools.partial(self.call, signature), _trial(signature))
+                behavior = compare_rows(functools.partial(self.call, signature), _trial(signature))
             except HTTPError as error:
                 lines.append(f"signature '{name}' is batched unchecked: {error.message}")
                 continue
-            if verdict is RowBehavior.DEPENDENT:
+            if behavior is RowBehavior.DEPENDENT:
                 self.signatures[name] = dataclasses.replace(signature, batched=False)
-                lines.append(f"signature '{name}' is not batched: {verdict.value}")
+                lines.append(f"signature '{name}' is not batched: {behavior.value}")
         return lines
 
 
