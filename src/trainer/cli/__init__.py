@@ -1,7 +1,7 @@
-"""The command line, and what a container runs.
+"""The command line: one module for each verb, and the entry of a container.
 
 May import all other packages.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""The job and what it is made of: options, flags, cluster, errors.
+"""The job and its parts: options, flags, hyperparameters, the cluster; and the errors.
 
-Imports nothing of the trainer.
-Others import from here, not from its modules.
+Imports no other package of the trainer.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""Data sets: files and formats, order, streams, pipelines, the MNIST download.
+"""Data sets: formats, the order of examples, streams, pipelines, the MNIST download.
 
 May import config, runtime and storage.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

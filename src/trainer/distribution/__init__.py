@@ -1,7 +1,7 @@
-"""The strategies by which processes share the work.
+"""The strategies by which several processes train one model, one module for each.
 
 May import config, runtime, storage and data.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

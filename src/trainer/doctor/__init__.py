@@ -1,7 +1,7 @@
-"""`trainer doctor` and `--dry-run`: what a run would find.
+"""The checks of `trainer doctor` and of `--dry-run`, made before anything is trained.
 
 May import all packages but cli.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

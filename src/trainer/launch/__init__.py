@@ -1,7 +1,7 @@
-"""Starting the processes of a job on one host or many, and watching them.
+"""The launcher: starts and watches a job's processes, on one host or many.
 
-May import packages up to models, distribution and platforms.
-Others import from here, not from its modules.
+May import platforms and the packages below it.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

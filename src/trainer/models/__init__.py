@@ -1,7 +1,7 @@
 """The built-in models with their recipes, and the loader of users' modules.
 
 May import config, runtime, storage and data.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

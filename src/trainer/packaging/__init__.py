@@ -1,7 +1,7 @@
-"""Models as files: SavedModels, archives, conversion, inspection.
+"""Models as files: SavedModels, archives, and their conversion and inspection.
 
-May import whatever launch may, and launch.
-Others import from here, not from its modules.
+May import launch and the packages below it.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

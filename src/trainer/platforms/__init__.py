@@ -1,7 +1,7 @@
-"""The platforms: from environment, arguments and files to a Job.
+"""The platforms, each of which makes a Job of its environment, arguments and files.
 
-May import config, runtime, storage, data, models and distribution.
-Others import from here, not from its modules.
+May import models, distribution and the packages below them.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

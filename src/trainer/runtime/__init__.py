@@ -1,7 +1,7 @@
-"""The process: TensorFlow's start, devices, signals, output, secrets, waiting.
+"""The state of one process: TensorFlow, devices, signals, output, log, secrets.
 
 May import config.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

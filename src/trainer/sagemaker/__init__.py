@@ -1,7 +1,7 @@
-"""A user's own script on SageMaker: script mode, mpirun, parameter servers.
+"""Users' own scripts on SageMaker: script mode, mpirun, parameter servers.
 
-May import whatever packaging may, and packaging.
-Others import from here, not from its modules.
+May import packaging and the packages below it.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""The HTTP server of models.
+"""The HTTP server of models: its protocols, formats of requests, and batching.
 
-May import whatever packaging may, and packaging.
-Others import from here, not from its modules.
+May import packaging and the packages below it.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""Files on disk and in object stores: whole writes, transfers, archives, locks.
+"""Files on disk and in object stores: writes by rename, transfers, archives, locks.
 
 May import config and runtime.
-Others import from here, not from its modules.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader

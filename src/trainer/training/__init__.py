@@ -1,7 +1,7 @@
-"""The training loop and what surrounds it, from staging to the report.
+"""The training loop with its callbacks, checkpoints, export and report.
 
-May import whatever packaging may, and packaging.
-Others import from here, not from its modules.
+May import packaging and the packages below it.
+Other packages import from this face, never from its modules.
 """
 
 import lazy_loader
