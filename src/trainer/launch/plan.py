@@ -118,9 +118,8 @@ def this_host(cluster: Cluster) -> Member:
 
 def is_single_host(job: Job) -> bool:
     """Return whether this host is the only one, so that no other host has to reach it."""
-    lists = PLATFORMS[job.platform].lists_evaluators
-    unlisted = spec_of(job).coordinated and not lists
-    return len(members(job)) == 1 and job.cluster.role != "evaluator" and not unlisted
+    others_come = PLATFORMS[job.platform].starts_unlisted_evaluators and spec_of(job).coordinated
+    return len(members(job)) == 1 and job.cluster.role != "evaluator" and not others_come
 
 
 def plan_processes(job: Job, counts: Mapping[str, int]) -> tuple[PlannedProcess, ...]:

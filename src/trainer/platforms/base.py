@@ -124,6 +124,8 @@ class Platform:
         same_on_all_hosts: True if every host gets the same arguments and hyperparameters, so that
             each finds a mistake in them by itself and need not hear of it from another.
         lists_evaluators: False if an evaluator may join that the cluster's variables do not list.
+        starts_unlisted_evaluators: True if the platform itself starts evaluators that it lists
+            nowhere, so that a job of one host, too, has to be found by others.
         is_fallback: True for a plain machine, on which no data is given and no platform is named in
             the log.
     """
@@ -145,6 +147,7 @@ class Platform:
     no_cluster: Mapping[str, str] = field(default_factory=dict)
     same_on_all_hosts: bool = False
     lists_evaluators: bool = True
+    starts_unlisted_evaluators: bool = False
     is_fallback: bool = False
 
 

@@ -178,4 +178,5 @@ PLATFORM = Platform(
     serving_switch=("AIP_MODE", "PREDICTION"),
     # TF_CONFIG lists no evaluator even where the job has one.
     lists_evaluators=False,
+    starts_unlisted_evaluators=True,
 )

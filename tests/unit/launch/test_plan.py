@@ -178,3 +178,11 @@ def test_addresses_of_ipv6_keep_their_brackets():
     cluster = Cluster(chief=("[fd00::1]:2222",), worker=("fd00::2",))
     _, found = planned(job("horovod", cluster))
     assert (found.chief, found.worker) == (("[fd00::1]:2222",), ("[fd00::2]:7119",))
+
+
+@pytest.mark.parametrize(
+    ("platform", "single"), [("local", True), ("sagemaker", True), ("ai-platform", False)]
+)
+def test_one_host_is_found_by_others_only_where_the_platform_starts_evaluators(platform, single):
+    job = Job(distribution="parameter_server", platform=platform)
+    assert tasks.is_single_host(job) is single
