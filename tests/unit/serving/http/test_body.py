@@ -177,7 +177,7 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
     ("packed", "encoding", "status"),
     [
         (b"plain", "gzip", 400),
-        (gzip.compress(b"hello")[:-4], "gzip", 400),
+        (gzip.compress(b"hello", mtime=0)[:-4], "gzip", 400),
         (b"x", "br", 415),
         (b"", "gzip", 400),
     ],
