@@ -106,7 +106,7 @@ from trainer.platforms.resolve import resolve_job
 imported = time.process_time() - start
 assert "numpy" not in sys.modules
 environment = Environment(env={"PATH": "", "TMPDIR": sys.argv[1]})
-report = examine(environment, {"model_dir": sys.argv[1]})
+report = run_doctor(environment, {"model_dir": sys.argv[1]})
 describe(resolve_job(environment, {}), commands=())
 assert report.lines()
 assert not {"tensorflow", "keras"} & set(sys.modules)

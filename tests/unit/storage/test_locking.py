@@ -18,7 +18,7 @@ HOLDER = """
 import os, sys, time
 from trainer.config.job import Job
 from trainer.storage.locking.folder import locked_folders
-with exclusive(Job(model_dir=sys.argv[1]), stopped=lambda: False):
+with locked_folders(Job(model_dir=sys.argv[1]), stopped=lambda: False):
     if os.fork() == 0:
         # A child that outlives it.
         os.setsid()
