@@ -34,13 +34,13 @@ class Choice:
     """The task of a container.
 
     Attributes:
-        what: `train`: run the trainer or a user's script under this process's supervision;
+        program: `train`: run the trainer or a user's script under this process's supervision;
             `trainer`: run the command line in this process; `command`: run another program in place
             of this process.
         argv: The arguments of the trainer or of its command line, or the program with its own.
     """
 
-    what: Literal["train", "trainer", "command"]
+    program: Literal["train", "trainer", "command"]
     argv: tuple[str, ...]
 
 
@@ -63,14 +63,14 @@ def _main(argv: Sequence[str]) -> int:
     log.begin()
     name = Path(argv[0]).name
     chosen = choose([*([name] if name in _PROGRAM_NAMES else []), *argv[1:]], os.environ)
-    if chosen.what == "train":
+    if chosen.program == "train":
         from trainer.cli.entry import main as train
 
         # `train` has its own handlers. With the entry point's, a signal that comes after the job
         # has ended would replace its exit code.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return train(chosen.argv)
-    if chosen.what == "trainer":
+    if chosen.program == "trainer":
         from trainer.cli.command_line import main as command_line
 
         return command_line(chosen.argv)
@@ -89,18 +89,18 @@ def choose(argv: Sequence[str], env: Mapping[str, str]) -> Choice:
     # Prediction services pass no arguments unless the model names some, so that the image's
     # default, `train`, is there.
     switches = [p.serving_switch for p in PLATFORMS.values() if p.serving_switch]
-    asked = any(env.get(name) == value for name, value in switches)
-    predicting = asked and (first == "train" or flags)
+    serves = any(env.get(name) == value for name, value in switches)
+    predicting = serves and (first == "train" or flags)
     if first == "serve" or predicting:
-        return Choice(what="trainer", argv=("serve", *(argv if flags else rest)))
+        return Choice(program="trainer", argv=("serve", *(argv if flags else rest)))
     if first == "trainer" and rest[:1] != ("train",):
-        return Choice(what="trainer", argv=rest)
+        return Choice(program="trainer", argv=rest)
     if first in ("train", "trainer") or flags:
         flag_argv = tuple(argv) if flags else rest[1:] if first == "trainer" else rest
         if _PRINTING.intersection(flag_argv):
-            return Choice(what="trainer", argv=("train", *flag_argv))
-        return Choice(what="train", argv=flag_argv)
-    return Choice(what="command", argv=tuple(argv))
+            return Choice(program="trainer", argv=("train", *flag_argv))
+        return Choice(program="train", argv=flag_argv)
+    return Choice(program="command", argv=tuple(argv))
 
 
 def _become(argv: list[str]) -> int:

@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
         args.streams.never_wait()
     # Standard output is for the access log alone.
     log.begin("DEBUG" if args.debug else "INFO", to="err", prefix="trainer: ")
-    asked = settings.from_flags(vars(args), env=os.environ)
+    requested = settings.from_flags(vars(args), env=os.environ)
     host_limits.check_temporary()
-    host_limits.check_threads(asked.threads or len(os.sched_getaffinity(0)))
+    host_limits.check_threads(requested.threads or len(os.sched_getaffinity(0)))
     try:
         from trainer.serving import serve
     except ModuleNotFoundError as error:
@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> int:
 
     environment = Environment(env=os.environ)
     expected = None if gpus_are_hidden(environment) else gpu_evidence(environment)
-    return serve(dataclasses.replace(asked, gpu_expected=expected))
+    return serve(dataclasses.replace(requested, gpu_expected=expected))

@@ -70,13 +70,13 @@ def closest_name(name: str, names: Iterable[str]) -> str | None:
     Returns:
         The name as it stands in `names`, or None if none resembles it.
     """
-    spelt = {_plain(each): each for each in names}
-    asked = _plain(name)
+    by_plain_name = {_plain(each): each for each in names}
+    plain_name = _plain(name)
     other = _plain(ELSEWHERE.get(name.lstrip("-").replace("_", "-").lower(), ""))
-    if other in spelt:
-        return spelt[other]
-    found = difflib.get_close_matches(asked, spelt, 1, cutoff=0.7)
-    return spelt[found[0]] if found else None
+    if other in by_plain_name:
+        return by_plain_name[other]
+    found = difflib.get_close_matches(plain_name, by_plain_name, 1, cutoff=0.7)
+    return by_plain_name[found[0]] if found else None
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:

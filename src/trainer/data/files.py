@@ -176,14 +176,14 @@ def _held(path: Path, *, flag: str) -> FolderContents:
         return held
     if held.empty or held.beside:
         names = [f"{file.name} (without a byte)" for file in held.empty] + held.beside
-        what = f"holds only {_listed(names)}, of which nothing is read"
+        problem = f"holds only {_listed(names)}, of which nothing is read"
     elif path.is_dir():
-        what = "is empty"
+        problem = "is empty"
     else:
-        what = "is neither a file nor a folder" if path.exists() else "does not exist"
+        problem = "is neither a file nor a folder" if path.exists() else "does not exist"
     raise DataError(
         subject=f"{flag} {path}",
-        problem=what,
+        problem=problem,
         remedy=f"give files, folders or globs of {accepted()}",
     )
 

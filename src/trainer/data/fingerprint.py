@@ -72,9 +72,9 @@ def fingerprint_of(
         for i in range(0, len(found), max(1, -(-len(found) // PROBED))):
             entries[i] = found[i][0], f"{sizes[i]}, {_tail(found[i][1], sizes[i])}"
     except OSError as error:
-        what = error.filename or " ".join(local)
+        path = error.filename or " ".join(local)
         raise DataError(
-            subject=f"{flag} {what}",
+            subject=f"{flag} {path}",
             problem=f"cannot be read: {error.strerror}",
         ) from None
     count = f"{len(found):,} file{'s'[: len(found) != 1]}, {sum(sizes):,} bytes"

@@ -23,23 +23,23 @@ class HostShare:
 
     Attributes:
         batch: The examples in a step of all hosts, on average.
-        mine: The examples that this host holds.
+        own: The examples that this host holds.
         total: The examples that all hosts hold.
         multiple: The replicas of a process, of which the width of its batch is a multiple.
     """
 
     batch: int
-    mine: int
+    own: int
     total: int
     multiple: int = 1
 
     def position(self, step: int) -> int:
         """Return how many examples this host has taken before a step."""
-        return step * self.batch * self.mine // self.total
+        return step * self.batch * self.own // self.total
 
     def width(self, processes: int) -> int:
         """Return the length of the arrays of each of this host's processes."""
-        most = -(-self.batch * self.mine // self.total)
+        most = -(-self.batch * self.own // self.total)
         each = -(-most // processes)
         return -(-each // self.multiple) * self.multiple
 
@@ -120,9 +120,9 @@ class SharedStream(Stream):
         processes, place = self._shard.count, self._shard.index
         while (stop := self._share.position(step + 1) - begin) <= there:
             start = self._share.position(step) - begin
-            mine = np.arange(start + place, stop, processes)
+            ids = np.arange(start + place, stop, processes)
             row = np.full(self.batch_size, -1, np.int64)
-            row[: mine.size] = mine
+            row[: ids.size] = ids
             found.append(row)
             step += 1
         used = self._share.position(step) - begin

@@ -159,10 +159,10 @@ def _pairs(
     pairs = [(path, by_key.pop(_pair_key(path), None)) for path in images]
     alone = [path for path, mate in pairs if mate is None] + list(by_key.values())
     if alone:
-        what = "labels" if alone[0] in images else "images"
+        missing = "labels" if alone[0] in images else "images"
         raise DataError(
             subject=flag,
-            problem=f"no file of {what} goes with {alone[0]}",
+            problem=f"no file of {missing} goes with {alone[0]}",
         )
     return pairs
 

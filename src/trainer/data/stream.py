@@ -128,9 +128,9 @@ class Stream:
             full = ids.size // whole * whole
             yield from self._cut(ids[:full])
             rest = ids[full:]
-        mine = rest[self._shard.index :: self._shard.count]
-        if mine.size:
-            yield mine[None]
+        own = rest[self._shard.index :: self._shard.count]
+        if own.size:
+            yield own[None]
 
     def chunks(self, step: int = 0) -> Iterator[tuple[np.ndarray, ...]]:
         """Yield several batches at a time.
@@ -163,9 +163,9 @@ class Stream:
             for cut in self._cut(rows[:full]):
                 yield images[cut], labels[cut]
             rest = images[rows[full:]], labels[rows[full:]]
-        mine = slice(self._shard.index, None, self._shard.count)
-        if rest[1][mine].size:
-            yield rest[0][mine][None], rest[1][mine][None]
+        own = slice(self._shard.index, None, self._shard.count)
+        if rest[1][own].size:
+            yield rest[0][own][None], rest[1][own][None]
 
     def origin(self, step: int) -> str:
         """Say which files and records one training batch came from."""

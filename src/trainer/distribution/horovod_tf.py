@@ -60,9 +60,9 @@ class HorovodStrategy(Strategy):
             return super().call(function, source, count)
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        mine = tf.constant(numbers, tf.float64)
+        own = tf.constant(numbers, tf.float64)
         with raising_peer_error(*self._lost):
-            total: np.ndarray = self._hvd.allreduce(mine, op=self._hvd.Sum, name="sum").numpy()
+            total: np.ndarray = self._hvd.allreduce(own, op=self._hvd.Sum, name="sum").numpy()
         return total
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:

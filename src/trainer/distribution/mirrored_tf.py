@@ -107,8 +107,8 @@ class MirroredStrategy(Strategy):
         with self._checking_peers():
             for variable in variables:
                 copies = self._strategy.experimental_local_results(variable)
-                mine = tf.add_n([tf.cast(copy, tf.float64) for copy in copies])
-                mean = self._totals(mine) / self.replicas
+                own = tf.add_n([tf.cast(copy, tf.float64) for copy in copies])
+                mean = self._totals(own) / self.replicas
                 variable.assign(tf.cast(mean, variable.dtype))
 
     @contextlib.contextmanager
@@ -121,8 +121,8 @@ class MirroredStrategy(Strategy):
 
     def _total(self, numbers: tf.Tensor) -> tf.Tensor:
         def on_replica() -> tf.Tensor:
-            mine = tf.where(tf.equal(self.replica(), 0), numbers, tf.zeros_like(numbers))
-            return tf.distribute.get_replica_context().all_reduce(SUM, mine)
+            own = tf.where(tf.equal(self.replica(), 0), numbers, tf.zeros_like(numbers))
+            return tf.distribute.get_replica_context().all_reduce(SUM, own)
 
         return self._strategy.experimental_local_results(self._strategy.run(on_replica))[0]
 

@@ -28,13 +28,13 @@ class Gpus:
     """NVIDIA's GPUs of this host, and what is there of their driver.
 
     Attributes:
-        cards: The fields of `QUERY` by name, for each GPU.
+        listed: The fields of `QUERY` by name, for each GPU.
         failure: Why `nvidia-smi` failed; empty if it did not.
         device: True if there is a device file of a GPU.
         library: The path of the driver's library, or None.
     """
 
-    cards: list[dict[str, str]] = field(default_factory=list)
+    listed: list[dict[str, str]] = field(default_factory=list)
     failure: str = ""
     device: bool = False
     library: str | None = None
@@ -47,12 +47,12 @@ def find_gpus(environment: Environment, *, seconds: float) -> Gpus:
         environment: The environment and files.
         seconds: How long `nvidia-smi` may take.
     """
-    cards: list[dict[str, str]] = []
+    listed: list[dict[str, str]] = []
     failure = ""
     # Drivers before 510 do not know the last field.
     for names in (QUERY, QUERY[:-1]):
         try:
-            cards, failure = query_gpus(names, env=environment.env, seconds=seconds), ""
+            listed, failure = query_gpus(names, env=environment.env, seconds=seconds), ""
         except NvidiaSmiError as error:
             failure = str(error)
         if not failure.startswith("Field "):
@@ -61,7 +61,10 @@ def find_gpus(environment: Environment, *, seconds: float) -> Gpus:
     searched += [Path(p) for p in environment.env.get("LD_LIBRARY_PATH", "").split(":") if p]
     found = (str(path / "libcuda.so.1") for path in searched if (path / "libcuda.so.1").exists())
     return Gpus(
-        cards=cards, failure=failure, device=bool(gpu_files(environment)), library=next(found, None)
+        listed=listed,
+        failure=failure,
+        device=bool(gpu_files(environment)),
+        library=next(found, None),
     )
 
 
@@ -72,8 +75,8 @@ def default_precision(gpus: Gpus, flags: Collection[str]) -> str:
         gpus: The GPUs of this host.
         flags: The feature flags of its processor.
     """
-    if gpus.cards:
-        return precision.of_cards(gpus.cards[:1]) or "by the GPU's generation"
+    if gpus.listed:
+        return precision.of_gpus(gpus.listed[:1]) or "by the GPU's generation"
     return precision.of_processor(flags)
 
 
@@ -88,17 +91,17 @@ def examine_gpus(
         probes: The questions to the machine itself.
         device: As `Job` has it.
     """
-    for card in gpus.cards:
-        capability = card.get("compute_cap")
+    for gpu in gpus.listed:
+        capability = gpu.get("compute_cap")
         yield Finding(
-            about=f"gpu {card['index']}",
-            text=f"{card['name']}, {card['memory.free']} of {card['memory.total']} MiB free, "
-            f"driver {card['driver_version']}"
+            about=f"gpu {gpu['index']}",
+            text=f"{gpu['name']}, {gpu['memory.free']} of {gpu['memory.total']} MiB free, "
+            f"driver {gpu['driver_version']}"
             + (f", compute capability {capability}" if capability else ""),
-            facts=card,
+            facts=gpu,
         )
-    has_gpu = bool(gpus.cards) or gpu_evidence(environment) is not None
-    facts = {"count": len(gpus.cards), "device": gpus.device, "library": gpus.library}
+    has_gpu = bool(gpus.listed) or gpu_evidence(environment) is not None
+    facts = {"count": len(gpus.listed), "device": gpus.device, "library": gpus.library}
     if device == "cpu":
         text = "not used, as --device cpu says" if has_gpu else "none"
         yield Finding(about="gpu", text=text, facts=facts)
@@ -137,7 +140,7 @@ def _examine_usable(
     causes = probes.gpu_causes()
     for cause in causes:
         yield problem("gpu", cause.text, f"{cause.remedy}; or --device cpu", **facts)
-    if not causes and not gpus.cards:
+    if not causes and not gpus.listed:
         sign = gpu_evidence(environment)
         text = f"{sign}; the driver and all libraries load; no nvidia-smi to say more"
         yield Finding(about="gpu", text=text, facts=facts)

@@ -55,23 +55,23 @@ def settings(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Setting]:
     complete = recipes.complete(job, precision=job.hparams.precision or "float32")
     recipe = recipes.recipe_of(job)
     found: list[Setting] = []
-    for asked, whole in ((job.hparams, complete.hparams), (job, complete)):
-        for field in dataclasses.fields(asked):
+    for part, whole in ((job.hparams, complete.hparams), (job, complete)):
+        for field in dataclasses.fields(part):
             name, value = field.name, getattr(whole, field.name)
             if name == "hparams":
                 continue
-            given = resolved.sources.get(name)
-            if not given and name == "precision":
+            named = resolved.sources.get(name)
+            if not named and name == "precision":
                 value, source = "by device", "default"
-            elif not given and name not in options_of(type(asked)):
-                given = _platform_source(resolved, name, env)
-                source = given or "default"
-            elif not given and getattr(asked, name) != value:
+            elif not named and name not in options_of(type(part)):
+                named = _platform_source(resolved, name, env)
+                source = named or "default"
+            elif not named and getattr(part, name) != value:
                 source = recipe.source(name)
             else:
-                source = given or "default"
+                source = named or "default"
             found.append(
-                Setting(name=name, value=_plain(name, value), source=source, given=bool(given))
+                Setting(name=name, value=_plain(name, value), source=source, given=bool(named))
             )
     return found
 

@@ -40,7 +40,7 @@ def run_doctor(
         devices.examine_cpu, environment, probes, threads=job.threads, precision=precision
     )
     about_shm = partial(
-        room.examine_shm, environment, probes, gpus=len(gpus.cards), hosts=job.cluster.size
+        room.examine_shm, environment, probes, gpus=len(gpus.listed), hosts=job.cluster.size
     )
     parts: list[tuple[str, float, Callable[[], Iterable[Finding]]]] = [
         ("job", 5.0, about_job),

@@ -56,10 +56,10 @@ def common_precision(hosts: Sequence[HostSettings]) -> tuple[str | None, str | N
     Returns:
         None and None where `--precision` is given, or no host knows which precision is fast there.
     """
-    said = [one for one in hosts if one.values.get("--precision")]
+    stated = [one for one in hosts if one.values.get("--precision")]
     found = [one for one in hosts if one.precision]
     kinds = sorted({one.precision for one in found if one.precision})
-    if said or not kinds:
+    if stated or not kinds:
         return None, None
     if len(kinds) == 1:
         return kinds[0], None
@@ -101,12 +101,12 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
     """Return the precision of each host, where one of them is given it; else nothing."""
-    said = {one.host: one.values.get("--precision") for one in hosts}
-    if not any(said.values()):
+    stated = {one.host: one.values.get("--precision") for one in hosts}
+    if not any(stated.values()):
         return {}
-    found = {host: value for host, value in said.items() if value}
+    found = {host: value for host, value in stated.items() if value}
     for one in hosts:
-        if one.precision and not said[one.host]:
+        if one.precision and not stated[one.host]:
             by_device = next((v for v in found.values() if v.text == one.precision), _UNSET)
             text = f"not given (the device's is {one.precision})"
             found[one.host] = dataclasses.replace(by_device, text=text)

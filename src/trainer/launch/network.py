@@ -62,9 +62,9 @@ def interface_of(ip: str) -> str | None:
     buffer = array.array("B", bytes(_ENTRY * _ROOM))
     address, length = buffer.buffer_info()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        asked = struct.pack("iP", length, address)
+        request = struct.pack("iP", length, address)
         try:
-            filled, _ = struct.unpack("iP", fcntl.ioctl(probe, _SIOCGIFCONF, asked))
+            filled, _ = struct.unpack("iP", fcntl.ioctl(probe, _SIOCGIFCONF, request))
         except OSError:
             return None
     wanted = socket.inet_aton(ip)

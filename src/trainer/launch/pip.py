@@ -23,7 +23,7 @@ _NO_NETWORK = re.compile(
 
 
 def install(
-    what: Sequence[str],
+    packages: Sequence[str],
     *,
     folder: Path,
     env: Mapping[str, str],
@@ -33,7 +33,7 @@ def install(
     """Install the named packages and those that `requirements.txt` lists, if there are any.
 
     Args:
-        what: Packages as pip takes them; `.` for the folder itself.
+        packages: Packages as pip takes them; `.` for the folder itself.
         folder: The folder of `requirements.txt`, in which pip runs.
         env: pip's environment, with the PIP_ variables that configure it.
         python: The interpreter to install for.
@@ -44,14 +44,14 @@ def install(
     """
     file = folder / REQUIREMENTS
     listed = ["-r", REQUIREMENTS] if file.is_file() else []
-    if not what and not listed:
+    if not packages and not listed:
         return
     if env.get("CA_REPOSITORY_ARN"):
         logger.warning("CA_REPOSITORY_ARN is not heeded: pip uses the index it is configured for")
     name = REQUIREMENTS if listed else str(folder)
-    logger.info("pip installs %s in %s", " and ".join([*what, *listed[1:]]), folder)
+    logger.info("pip installs %s in %s", " and ".join([*packages, *listed[1:]]), folder)
     # -P, as there may be a pip.py among the sources.
-    argv = (python, "-P", "-m", "pip", "install", "--no-input", *what, *listed)
+    argv = (python, "-P", "-m", "pip", "install", "--no-input", *packages, *listed)
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     command = Command(argv=argv, env={**quiet, **env}, cwd=folder, name="pip")
     outcome = run_step(command, timeout=timeout)

@@ -112,8 +112,8 @@ def training_hosts(job: Job) -> tuple[Member, ...]:
 def this_host(cluster: Cluster) -> Member:
     """Return this host; it may be an evaluator that the list leaves out, as on AI Platform."""
     role, index = cluster.role, cluster.index
-    mine = [m for m in members_of(cluster) if (m.role, m.index) == (role, index)]
-    return mine[0] if mine else Member(role=role, index=index)
+    matching = [m for m in members_of(cluster) if (m.role, m.index) == (role, index)]
+    return matching[0] if matching else Member(role=role, index=index)
 
 
 def is_single_host(job: Job) -> bool:

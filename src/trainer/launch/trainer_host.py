@@ -90,7 +90,7 @@ class TrainerHost(LocalHost):
             port=self.port,
             interface=job.cluster.interface or interface_of(reached_at or self._own_ip),
         )
-        mine = tuple(
+        commands = tuple(
             (
                 process,
                 dataclasses.replace(
@@ -104,7 +104,7 @@ class TrainerHost(LocalHost):
             )
             for process in plan.processes_on(self.member, planned)
         )
-        return HostCommands(commands=mine, prefix=len(planned) > 1)
+        return HostCommands(commands=commands, prefix=len(planned) > 1)
 
 
 def _precision(process: PlannedProcess, start: Start) -> tuple[str, ...]:

@@ -154,9 +154,9 @@ def inside(of: Contents, place: str) -> dict[str, int]:
 def instead(names: Mapping[str, int]) -> str:
     """Return a text on the files of an artifact without a model, and on what was expected."""
     for name in names:
-        for end, what in OTHERS.items():
+        for end, kind in OTHERS.items():
             if name.endswith(end):
-                return f"{printable(name)} is {what}"
+                return f"{printable(name)} is {kind}"
     held = (
         ", ".join(printable(n) for n in sorted({n.split("/")[0] for n in names})[:5]) or "nothing"
     )

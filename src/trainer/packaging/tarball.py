@@ -49,9 +49,9 @@ def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
             os.fsync(file.fileno())
         move_file(part, out)
     except OSError as error:
-        what = error.filename or out
+        path = error.filename or out
         raise UserError(
-            subject=what,
+            subject=path,
             problem=f"{error.strerror or error}",
             remedy=f"{out} was not written",
         ) from None

@@ -116,10 +116,10 @@ def read_sharding(
             problem=f"{sharded['test']}, but the training data is not",
             remedy="set both to ShardedByS3Key, or this one to FullyReplicated",
         )
-    asked = values.get("shard_by", "host")
-    if asked != "host":
+    sharding = values.get("shard_by", "host")
+    if sharding != "host":
         raise UserError(
-            subject=f"{sources['shard_by']} {asked}",
+            subject=f"{sources['shard_by']} {sharding}",
             problem=f"SM_INPUT_DATA_CONFIG: {sharded['train']}, so that each host has other files",
             remedy="leave it out, or set FullyReplicated",
         )

@@ -183,8 +183,8 @@ def built_with_cuda() -> bool | None:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         file = Path(folder, "python/platform/build_info.py")
         if file.exists():
-            said = re.search(r"'is_cuda_build', (True|False)", file.read_text())
-            return said[1] == "True" if said else None
+            match = re.search(r"'is_cuda_build', (True|False)", file.read_text())
+            return match[1] == "True" if match else None
     return None
 
 

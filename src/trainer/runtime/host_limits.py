@@ -51,19 +51,19 @@ def check_threads(cores: int) -> None:
             thread.start()
             started.append(thread)
     except RuntimeError:
-        what = f"cannot start the {count} threads that TensorFlow needs on {cores} cores"
-        raise UserError.from_text(no_more_threads(what)) from None
+        problem = f"cannot start the {count} threads that TensorFlow needs on {cores} cores"
+        raise UserError.from_text(no_more_threads(problem)) from None
     finally:
         go.set()
         for thread in started:
             thread.join()
 
 
-def no_more_threads(what: str) -> str:
+def no_more_threads(problem: str) -> str:
     """Return a line that says why threads or processes are denied, and what to do.
 
     Args:
-        what: What was tried.
+        problem: What cannot be done.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     here = "a limit of the container or user" if soft < 0 else f"ulimit -u {soft}"
@@ -72,6 +72,6 @@ def no_more_threads(what: str) -> str:
             limit = Path(folder, "pids.max").read_text().strip()
             here = f"--pids-limit {limit}" if limit.isdigit() else here
     return (
-        f"{what}: {here} is too small; allow more processes and threads (docker run "
+        f"{problem}: {here} is too small; allow more processes and threads (docker run "
         "--pids-limit -1, ulimit -u), or use fewer (--threads)"
     )

@@ -27,14 +27,14 @@ def of_processor(flags: Collection[str]) -> str:
     return "bfloat16" if BF16_FLAGS & set(flags) else "float32"
 
 
-def of_cards(cards: Collection[Mapping[str, str]]) -> str | None:
+def of_gpus(gpus: Collection[Mapping[str, str]]) -> str | None:
     """Return the default on each of some GPUs, or None if it is unknown or differs.
 
     Args:
-        cards: The GPUs, each with the field `compute_cap` of `nvidia-smi`.
+        gpus: The GPUs, each with the field `compute_cap` of `nvidia-smi`.
     """
     try:
-        found = {of_gpu(float(card.get("compute_cap", ""))) for card in cards}
+        found = {of_gpu(float(gpu.get("compute_cap", ""))) for gpu in gpus}
     except ValueError:
         return None
     return found.pop() if len(found) == 1 else None
@@ -53,7 +53,7 @@ def of_host(*, gpus: int, env: Mapping[str, str]) -> str | None:
     if not gpus:
         return of_processor(read_processor().flags)
     try:
-        return of_cards(query_gpus(("compute_cap",), env=env))
+        return of_gpus(query_gpus(("compute_cap",), env=env))
     except NvidiaSmiError:
         return None
 

@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def log_waiting(what: str, *, first: float = 5.0, every: float = 30.0) -> Iterator[None]:
+def log_waiting(purpose: str, *, first: float = 5.0, every: float = 30.0) -> Iterator[None]:
     """Log that the process still waits, while a block takes long.
 
     Args:
-        what: What the block waits for, in words.
+        purpose: What the block waits for, in words.
         first: Seconds until the first line.
         every: Seconds between further lines.
     """
@@ -30,7 +30,7 @@ def log_waiting(what: str, *, first: float = 5.0, every: float = 30.0) -> Iterat
     def run() -> None:
         waited = step = first
         while not ended.wait(step):
-            logger.info("%s: waiting for an answer for %.0f s", what, waited)
+            logger.info("%s: waiting for an answer for %.0f s", purpose, waited)
             step = every
             waited += step
 
@@ -75,7 +75,7 @@ class Patience:
         """Return whether to give up what has not moved for `idle` seconds."""
         return idle >= self.seconds and self.stopped()
 
-    def call(self, call: Callable[[], T], what: str) -> T:
+    def call(self, call: Callable[[], T], purpose: str) -> T:
         """Call a function in a thread of its own, and wait for its result.
 
         A library that hangs cannot be interrupted. Its thread is left behind and ends with the
@@ -83,7 +83,7 @@ class Patience:
 
         Args:
             call: A function that may take long.
-            what: What the caller waits for, in words.
+            purpose: What the caller waits for, in words.
 
         Returns:
             What the function returned; what it raised is raised here.
@@ -105,10 +105,10 @@ class Patience:
         while not wait([future], timeout=self.tick).done:
             idle = time.monotonic() - begun
             if self.is_over(idle):
-                raise StoppedError(f"{what}: no answer when told to stop")
+                raise StoppedError(f"{purpose}: no answer when told to stop")
             if idle >= next_line:
                 next_line += self.every
-                logger.info("%s: waiting for an answer for %.0f s", what, idle)
+                logger.info("%s: waiting for an answer for %.0f s", purpose, idle)
         return future.result()
 
 

@@ -74,9 +74,9 @@ def prepare(
     with exiting_on_sigterm():
         if submit_directory:
             _fetch_sources(submit_directory, code_dir, env, python, fetch_timeout)
-        start, what = _start(program, code_dir, python)
+        start, packages = _start(program, code_dir, python)
         pip.install(
-            what,
+            packages,
             folder=code_dir,
             env=env,
             python=python,
@@ -166,9 +166,9 @@ def _fetch_sources(
         try:
             copied = source_dir.copy_over(path, code_dir)
         except OSError as error:
-            what = error.filename or code_dir
+            path = error.filename or code_dir
             raise UserError(
-                subject=f"{_SOURCES} {place}", problem=f"{what}: {error.strerror}"
+                subject=f"{_SOURCES} {place}", problem=f"{path}: {error.strerror}"
             ) from None
     over = f" over {copied.over}, {copied.replaced} replaced" if copied.over else ""
     logger.info("%d files of %s laid in %s%s", copied.files, place, code_dir, over)

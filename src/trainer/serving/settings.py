@@ -176,13 +176,13 @@ def from_flags(
 def _batch_transform(fields: dict[str, Any], env: Mapping[str, str]) -> None:
     """Set the limits of batch transform, where the service bounds requests and their time."""
     (variable,) = VARIABLES["max_concurrent"]
-    asked = fields.get("max_concurrent", 1)
-    if asked < 0:
+    connections = fields.get("max_concurrent", 1)
+    if connections < 0:
         raise UserError(
-            subject=f"{variable} {asked}",
+            subject=f"{variable} {connections}",
             problem="expected a number of 0 or more",
         )
-    if asked == 0:
+    if connections == 0:
         # The service asks `/execution-parameters` for the number.
         del fields["max_concurrent"]
     if _typed(env.get("SAGEMAKER_BATCH", ""), bool, where="SAGEMAKER_BATCH"):

@@ -74,10 +74,10 @@ def download_objects(
         root = into / place.bucket.scheme / place.bucket.name
         found = place.find(patterns=patterns, name_filter=name_filter)
         whole = _test_data(found, place.top) if shard[1] > 1 else set()
-        mine = [k for k in found if k in whole or next(number) % shard[1] == shard[0]]
-        shared += [key for key in mine if key not in whole]
-        wanted |= {root / key: (place, key, found[key]) for key in mine}
-        local += [str(root / place.key)] if mine else []
+        own = [k for k in found if k in whole or next(number) % shard[1] == shard[0]]
+        shared += [key for key in own if key not in whole]
+        wanted |= {root / key: (place, key, found[key]) for key in own}
+        local += [str(root / place.key)] if own else []
     if paths and not shared:
         raise _too_few(next(number), shard, subject=f"{flag} {' '.join(paths)}")
     missing = {to: job for to, job in wanted.items() if not _is_there(to, job[2])}
@@ -166,7 +166,7 @@ def _is_there(path: Path, size: int) -> bool:
 def _transfer(
     groups: Iterable[Sequence[Callable[[], None]]],
     places: Iterable[RemotePath],
-    what: str,
+    verb: str,
     patience: Patience,
     limits: StorageLimits,
 ) -> None:
@@ -178,7 +178,7 @@ def _transfer(
         try:
             while not pool.is_done:
                 if patience.is_over(time.monotonic() - last):
-                    text = f"{what} {done} of {total} files when told to stop"
+                    text = f"{verb} {done} of {total} files when told to stop"
                     raise StorageError(text) if patience.seconds else StoppedError(text)
                 ended, before, now = pool.wait(limits.poll), moved, time.monotonic()
                 done, moved = done + ended, sum(sum(list(p.bucket.moved.values())) for p in places)
@@ -188,7 +188,7 @@ def _transfer(
                     reported, mb = now, moved / 1e6
                     rate = mb / max(now - begun, 1e-3)
                     line = "%s files=%d of=%d mb=%.1f mb_per_second=%.1f"
-                    logger.info(line, what, done, total, mb, rate)
+                    logger.info(line, verb, done, total, mb, rate)
         except BaseException:
             for place in places:
                 place.bucket.stop.set()

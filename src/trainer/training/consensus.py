@@ -77,12 +77,12 @@ def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Pro
     Returns:
         The chief's progress, and True if any process was asked to stop.
     """
-    mine = dataclasses.astuple(progress) if strategy.is_chief else (0.0,) * 6
-    *numbers, stops = strategy.sum([*mine, float(stopped)]).tolist()
+    own = dataclasses.astuple(progress) if strategy.is_chief else (0.0,) * 6
+    *numbers, stops = strategy.sum([*own, float(stopped)]).tolist()
     return Progress.of(numbers), stops > 0
 
 
-def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
+def check_alike(strategy: Strategy, settings: Mapping[str, Value]) -> None:
     """Check that all processes have the same settings, and found as many examples.
 
     The launchers of several hosts have compared most settings already; ranks that mpirun started
@@ -90,25 +90,25 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
 
     Args:
         strategy: The way the processes share the work.
-        given: By flag, in the same order in all processes; hyperparameters of a module come last.
+        settings: By flag, in the same order in all processes; a module's hyperparameters come last.
 
     Raises:
         UserError: They differ.
     """
     # Compare one digest of everything first: to find which setting differs takes numbers of each
     # setting from each process.
-    digest = zlib.crc32(repr([(name, value.digest) for name, value in given.items()]).encode())
+    digest = zlib.crc32(repr([(name, value.digest) for name, value in settings.items()]).encode())
     if len({*_gather(strategy, [digest])[:, 0]}) == 1:
         return
-    names = [*given]
-    codes = [zlib.crc32(f"{name} {given[name].digest}".encode()) for name in names]
+    names = [*settings]
+    codes = [zlib.crc32(f"{name} {settings[name].digest}".encode()) for name in names]
     # One process may have more hyperparameters of a module than another: send equally many numbers.
     codes = (codes + [0] * _MOST)[:_MOST]
     found = _gather(strategy, codes)
-    for rank, other in enumerate(found):
-        for name, mine, theirs in zip([*names, "--hp"], found[strategy.rank], other, strict=False):
-            if mine != theirs:
-                value = given[name].text if name in given else "not given"
+    for rank, codes in enumerate(found):
+        for name, own, other in zip([*names, "--hp"], found[strategy.rank], codes, strict=False):
+            if own != other:
+                value = settings[name].text if name in settings else "not given"
                 raise UserError(
                     subject=name,
                     problem=f"{value} for this process (rank {strategy.rank}), something else for "
@@ -122,10 +122,10 @@ def check_alike(strategy: Strategy, given: Mapping[str, Value]) -> None:
     )
 
 
-def _gather(strategy: Strategy, mine: Sequence[float]) -> np.ndarray:
+def _gather(strategy: Strategy, numbers: Sequence[float]) -> np.ndarray:
     """Return the numbers of each process: float64 [processes, numbers]."""
-    table = np.zeros((strategy.processes, len(mine)))
-    table[strategy.rank] = mine
+    table = np.zeros((strategy.processes, len(numbers)))
+    table[strategy.rank] = numbers
     return strategy.sum(table.ravel().tolist()).reshape(table.shape)
 
 
@@ -181,8 +181,8 @@ def check_equal(strategy: Strategy, model: keras.Model) -> list[str]:
     Raises:
         RuntimeError: They differ, so that gradients were not summed over all.
     """
-    mine = int(digest(model), 16)
-    found = strategy.sum([mine if i == strategy.rank else 0 for i in range(strategy.processes)])
+    own = int(digest(model), 16)
+    found = strategy.sum([own if i == strategy.rank else 0 for i in range(strategy.processes)])
     digests = [f"{int(number):08x}" for number in found]
     if len(set(digests)) > 1:
         raise RuntimeError(f"the processes ended with different weights: {' '.join(digests)}")

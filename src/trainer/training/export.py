@@ -26,7 +26,7 @@ from trainer.packaging import (
 )
 from trainer.storage import without_wildcards
 
-# Rows that are asked for one by one and together.
+# Rows that the comparison asks for one by one and together.
 ROWS = 8
 
 
@@ -111,20 +111,20 @@ def _compare(
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Keep a reference: the signatures hold only weak ones to the variables.
     loaded = tf.saved_model.load(str(without_wildcards(path)))
-    asked: dict[str, Inputs] = {}
+    inputs_of: dict[str, Inputs] = {}
     if hasattr(module, "serving_samples"):
         # All signatures get the same examples, so that one output of the model is that of all.
-        given = module.serving_samples(sample)
-        asked = {name: _inputs(loaded, name, argument) for name, argument in given.items()}
-        answer = call_by_signature(signatures[DEFAULT], asked[DEFAULT])
-        expected = dict.fromkeys(asked, answer)
+        arguments = module.serving_samples(sample)
+        inputs_of = {name: _inputs(loaded, name, argument) for name, argument in arguments.items()}
+        answer = call_by_signature(signatures[DEFAULT], inputs_of[DEFAULT])
+        expected = dict.fromkeys(inputs_of, answer)
     else:
         for name, served in loaded.signatures.items():
             inputs = inputs_by_name(served, sample, written=signatures[name])
             if inputs is not None:
-                asked[name] = inputs
-        expected = {n: call_by_signature(signatures[n], inputs) for n, inputs in asked.items()}
-    for name, inputs in asked.items():
+                inputs_of[name] = inputs
+        expected = {n: call_by_signature(signatures[n], inputs) for n, inputs in inputs_of.items()}
+    for name, inputs in inputs_of.items():
         try:
             answered = loaded.signatures[name](**inputs)
         except Exception as error:
@@ -137,7 +137,9 @@ def _compare(
                 problem = _difference(value, answered[key], tolerances)
             if problem:
                 raise ExportError(f"the SavedModel's {name}: {key} {problem}")
-    independent = [n for n, inputs in asked.items() if _independent(loaded.signatures[n], inputs)]
+    independent = [
+        n for n, inputs in inputs_of.items() if _independent(loaded.signatures[n], inputs)
+    ]
     write_mark(path, independent)
 
 

@@ -128,7 +128,7 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
     if isinstance(stream, Stream):
         share = HostShare(
             batch=batch_size * strategy.processes,
-            mine=stream.total,
+            own=stream.total,
             total=round(sum(_counts(job, strategy, stream))),
             multiple=strategy.local,
         )
@@ -214,9 +214,9 @@ def _counts(job: Job, strategy: Strategy, stream: Stream | TableSet) -> list[flo
 
 def _gathered(strategy: Strategy, number: float) -> list[float]:
     """Return a number of each process, by rank."""
-    mine = [0.0] * strategy.processes
-    mine[strategy.rank] = float(number)
-    return strategy.sum(mine).tolist()
+    counts = [0.0] * strategy.processes
+    counts[strategy.rank] = float(number)
+    return strategy.sum(counts).tolist()
 
 
 def _call_input_fn(

@@ -207,8 +207,8 @@ def _part(strategy: Strategy, batch: Any) -> Any:
     """Return one replica's part of its process's batch; training batches divide evenly."""
     if strategy.local == 1:
         return batch
-    mine = slice(strategy.replica(), None, strategy.local)
-    return tf.nest.map_structure(lambda tensor: tensor[mine], batch)
+    own = slice(strategy.replica(), None, strategy.local)
+    return tf.nest.map_structure(lambda tensor: tensor[own], batch)
 
 
 def reading(stream: Stream | TableSet | None, function: Callable[..., Any], *args: Any) -> Any:

@@ -16,15 +16,15 @@ PREDICTING = {"AIP_MODE": "PREDICTION"}
 
 
 def train(*argv: str) -> Choice:
-    return Choice(what="train", argv=argv)
+    return Choice(program="train", argv=argv)
 
 
 def trainer(*argv: str) -> Choice:
-    return Choice(what="trainer", argv=argv)
+    return Choice(program="trainer", argv=argv)
 
 
 def command(*argv: str) -> Choice:
-    return Choice(what="command", argv=argv)
+    return Choice(program="command", argv=argv)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def streams(
     """Return the streams of each process of each host."""
     first, found = 0, []
     for count in counts:
-        share = HostShare(batch=batch, mine=count, total=sum(counts), multiple=multiple)
+        share = HostShare(batch=batch, own=count, total=sum(counts), multiple=multiple)
         found.append(
             [
                 SharedStream(

@@ -52,10 +52,10 @@ class GraphReader:
             tables: The numbers of all tables, in the order wanted: int64 [tables].
             at_once: The number of tables to read in turns.
         """
-        mine = tf.data.Dataset.from_tensor_slices(tables).filter(
+        own_tables = tf.data.Dataset.from_tensor_slices(tables).filter(
             lambda table: table % self._every_table == self._table
         )
-        return mine.interleave(self._runs_of, cycle_length=at_once, block_length=1)
+        return own_tables.interleave(self._runs_of, cycle_length=at_once, block_length=1)
 
     def _runs_of(self, table: tf.Tensor) -> tf.data.Dataset:
         step, count = self._every_record, self._constants.counts[table]

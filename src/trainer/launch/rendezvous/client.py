@@ -194,8 +194,10 @@ class CoordinatorClient:
                 progress = WaitProgress(every=self._timeouts.progress, now=now)
             self._connect()
             if response.missing and progress.is_due(now):
-                who = ", ".join(response.missing)
-                self._mailbox.put(Note(text=f"waiting for {who}: {progress.seconds(now):.0f} s"))
+                missing = ", ".join(response.missing)
+                self._mailbox.put(
+                    Note(text=f"waiting for {missing}: {progress.seconds(now):.0f} s")
+                )
 
     def _join(self) -> Joined | None:
         """Join, and return where in the broadcasts to begin; None if that cannot be."""

@@ -132,6 +132,6 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
         if mistake := host_limits.denied_by_limit(error):
             raise UserError(subject=command.name, problem=mistake) from None
         # The error itself names a working folder that does not exist.
-        what = getattr(error, "filename", None) or command.argv[0]
+        path = getattr(error, "filename", None) or command.argv[0]
         why = getattr(error, "strerror", None) or error
-        raise UserError(subject=command.name, problem=f"cannot start {what}: {why}") from None
+        raise UserError(subject=command.name, problem=f"cannot start {path}: {why}") from None

@@ -94,9 +94,9 @@ def make(path: Path) -> str:
         subprocess.run(argv, check=True, capture_output=True, text=True, timeout=_SECONDS)
         return path.with_name(f"{path.name}.pub").read_text().strip()
     except subprocess.SubprocessError as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
         raise UserError(
-            subject="ssh-keygen", problem=f"cannot make a key in {path.parent}: {said[-1]}"
+            subject="ssh-keygen", problem=f"cannot make a key in {path.parent}: {lines[-1]}"
         ) from None
     except OSError as error:
         raise UserError(

@@ -30,9 +30,9 @@ def _read(
     """
     able = sorted(key for key, signature in signatures.items() if signature.takes_images)
     if (name is None and not able) or (name is not None and name not in able):
-        asked = "this model" if name is None else f"signature '{name[:80]}'"
+        subject = "this model" if name is None else f"signature '{name[:80]}'"
         raise HTTPError(
-            415, f"{asked} takes no {kind}: none of its inputs is a string whose name ends with "
+            415, f"{subject} takes no {kind}: none of its inputs is a string whose name ends with "
             "_bytes; expected application/json"
         )  # fmt: skip
     signature = choose(signatures, name or able[0])

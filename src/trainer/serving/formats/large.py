@@ -141,8 +141,8 @@ def loads(text: bytes | memoryview, at: int) -> Any:
             raise bad_request(
                 "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
             ) from None
-        what, place = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
-        raise _wrong(what, at + place) from None
+        message, place = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
+        raise _wrong(message, at + place) from None
 
 
 def joined(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
@@ -257,5 +257,5 @@ def _strings(block: np.ndarray, quoted: int, escapes: int) -> tuple[np.ndarray, 
     return inside, int(inside[-1]), escapes
 
 
-def _wrong(what: str, at: int) -> HTTPError:
-    return bad_request(f"JSON Parse error: {shown(what)}. at offset: {at}")
+def _wrong(message: str, at: int) -> HTTPError:
+    return bad_request(f"JSON Parse error: {shown(message)}. at offset: {at}")

@@ -72,8 +72,8 @@ def parse(body: bytes) -> Any:
             raise bad_request(
                 "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
             ) from None
-        what, at = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
-        raise bad_request(f"JSON Parse error: {shown(what)}. at offset: {at}") from None
+        message, at = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
+        raise bad_request(f"JSON Parse error: {shown(message)}. at offset: {at}") from None
 
 
 def from_object(

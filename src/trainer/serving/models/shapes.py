@@ -47,7 +47,7 @@ def _filled(core: tuple[int, ...], wanted: Wanted) -> tuple[int, ...] | None:
         row = tuple(1 if size == 1 else next(left) for size in wanted)
     else:
         return None
-    fits = all(size in (None, mine) for mine, size in zip(row, wanted, strict=True))
+    fits = all(size in (None, number) for number, size in zip(row, wanted, strict=True))
     return row if fits else None
 
 

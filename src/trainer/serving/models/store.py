@@ -84,8 +84,8 @@ class ModelStore:
         if number is None and versions:
             return versions[max(versions)]
         if number is None or number not in versions:
-            asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise HTTPError(404, f"Servable not found for request: {asked}")
+            wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+            raise HTTPError(404, f"Servable not found for request: {wanted}")
         return versions[number]
 
     def known(self, name: str | None) -> str:

@@ -15,12 +15,12 @@ from trainer.config import UserError
 
 def in_use(name: str, owner: dict[str, Any]) -> UserError:
     """Return the error of a job that comes second."""
-    who = ""
+    holder = ""
     if owner:
-        who = f": process {owner.get('pid')} on {owner.get('host')}, since {owner.get('since')}"
+        holder = f": process {owner.get('pid')} on {owner.get('host')}, since {owner.get('since')}"
     return UserError(
         subject=name,
-        problem=f"in use by another job{who}",
+        problem=f"in use by another job{holder}",
         remedy="wait until it ends, or name another folder",
     )
 
