@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
         except SystemExit as error:
             sys.stdout.flush()
             if isinstance(error.code, str):
-                # A module's own words, which Python would print as they are.
+                # A user's module called sys.exit("text"): Python would print the text unmasked.
                 output.err(error.code)
                 return FAILURE
             if streams is None or streams.problem is None:

@@ -13,7 +13,7 @@ from trainer.runtime import host_limits, output
 
 USER_MISTAKE = 2
 FAILURE = 1
-# TensorFlow puts where an error happened, for each node anew, before what happened.
+# TensorFlow's message begins with lines on where an error happened, some for each node.
 _WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
 
 

@@ -97,7 +97,7 @@ def _format_of(path: Path) -> tuple[Format, Role]:
     for form in formats:
         if form.matches(head) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
-    # One whose beginning is damaged is known by its name, so that the damage can be named.
+    # Recognise a file with a damaged beginning by its name, so that the error names the damage.
     for form in formats:
         if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
             return form, form.role(path, head)

@@ -67,7 +67,7 @@ def _no_data(job: Job) -> Finding:
         return Finding(about="--train", text="nothing given, the module may bring its own data")
     if job.test:
         return problem("--train", "not given, but --test is", "name both")
-    # A first run on a plain machine needs no data; a platform was to bring some.
+    # Only a first run on a plain machine is expected to do without data.
     level: Level = "note" if PLATFORMS[job.platform].is_fallback else "problem"
     return Finding(
         about="--train", text="nothing given, synthetic digits would be used", level=level,

@@ -78,7 +78,7 @@ def set_up(environment: Environment, flags: Mapping[str, Any]) -> Setup:
     try:
         given: PlatformSettings = platform.read(replace(environment, env=env))
     except Exception:
-        # It is among the mistakes.
+        # The mistake that it raises again is among those found above.
         given = PlatformSettings(environment=environment)
         unknown |= IMPORTANT - set(left)
     job, sources = _salvage(given, platform.name, left)

@@ -127,7 +127,7 @@ class HostAgent(Policy):
             if done is None:
                 self.result.terminated = self.result.terminated or process
         elif done is not None:
-            # All is saved; a rank that only closes its connections may find the others gone.
+            # The chief has saved everything; a rank that closes its connections last may fail.
             control.log(f"{process.name} ended with {code} after the chief had ended well")
         else:
             self.on_trainer_failure(control, process, planned)

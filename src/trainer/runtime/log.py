@@ -28,9 +28,9 @@ LEVELS = {
 Verbosity = Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 
 ROOT = "trainer"
-# They write to standard error with `trainer: ` before each line, whatever the process does.
+# Packages that log to standard error, with `trainer: ` before each line, in every process.
 _SUPERVISION = ("cli", "distribution", "launch", "sagemaker")
-# It works for a run or a server, and reports where that does.
+# Modules of them that log where the rest of their process does: they prepare a run or a server.
 _NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 

@@ -104,7 +104,7 @@ class RemotePath:
         """Return a text that changes when others replace the objects that the url names."""
         found = self.find()
         listed = self.bucket.details(listing.prefix_of(self.key))
-        # One that goes meanwhile is missed by whoever fetches it.
+        # An object deleted meanwhile has no details; the error comes when it is fetched.
         details = [(key, listed.get(key, {})) for key in found]
         return repr([(key, of.get("ETag") or of.get("etag")) for key, of in details])
 
@@ -131,7 +131,7 @@ class RemotePath:
 
     def check_there(self) -> None:
         """Raise a UserError if there is no such bucket, or nobody may look; nothing is changed."""
-        # A name that nothing begins with, as a list of all could be long.
+        # List a name that no object begins with: a list of all objects could be long.
         self.bucket.details(self._below(_PROBE))
 
     def check_writable(self) -> None:

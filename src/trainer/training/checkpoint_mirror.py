@@ -72,7 +72,7 @@ class CheckpointMirror:
                 newest = self._fetch(remote_names)
                 break
             except (UserError, StorageError):
-                # Whoever writes them keeps the newest only: one may go while it is fetched.
+                # The chief keeps the newest only, and may delete this one while it is fetched.
                 if remote_names <= self._remote_names():
                     raise
         for name in self._known - remote_names:

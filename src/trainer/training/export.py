@@ -26,7 +26,7 @@ from trainer.packaging import (
 )
 from trainer.storage import without_wildcards
 
-# Rows that the comparison asks for one by one and together.
+# Rows that the comparison sends one by one and together.
 ROWS = 8
 
 

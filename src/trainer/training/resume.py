@@ -98,7 +98,7 @@ def finished_before(
     if not state.step or not state.is_complete or state.stop_requested:
         return None
     report = _exported_before(trainer, state, destination) if trainer.strategy.is_chief else None
-    # Only the chief has looked for the model.
+    # Only the chief has looked for the model: tell the others by a sum.
     if trainer.strategy.sum([float(report is not None)])[0]:
         return report or {"stopped": False, "steps": state.step}
     return None

@@ -1,7 +1,7 @@
 """Tables read and decoded by a graph, a thousand records at a time.
 
 What Python learned on opening (paths, offsets, counts, the labels of IDX and npy) goes into the
-graph as constants; whoever runs the graph reads the records, from files at the same paths.
+graph as constants; the server that runs the graph reads the records, from files at the same paths.
 """
 
 from __future__ import annotations

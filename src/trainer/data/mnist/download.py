@@ -94,7 +94,7 @@ def download_mnist(
             with contextlib.suppress(OSError):  # a few file systems sync no folders
                 os.fsync(handle)
     except BrokenPipeError:
-        raise  # of whoever reads the log, no matter of the folder
+        raise  # the reader of the log has gone; nothing is wrong with the folder
     except OSError as error:
         raise UserError(
             subject=f"folder {out}",

@@ -125,7 +125,7 @@ class MirrorResponse:
         except MirrorError as error:
             self._read_ahead.put(error)
         except Exception as error:
-            # Whatever went wrong, the one who waits must learn of it and try another mirror.
+            # Pass on any error: the thread that waits for pieces must go on to another mirror.
             self._read_ahead.put(self._reason(error))
 
     def _read_response(self, response: requests.Response) -> None:
@@ -141,7 +141,7 @@ class MirrorResponse:
         )
         self._read_ahead.put(head)
         total = 0
-        # That it ends early is found by the length in the head.
+        # The reader compares the length with that in the head, and asks for the rest.
         response.raw.enforce_content_length = False
         while not self._closed.is_set():
             # read1 returns what one wait brought; iter_content would wait for a whole piece.
@@ -179,7 +179,7 @@ def _session() -> requests.Session:
         raise_on_status=False,
     )
     session = requests.Session()
-    # A file that is packed on the way has other bytes than its checksum is of.
+    # Ask for the file itself: the checksum does not fit one compressed on the way.
     session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))

@@ -22,7 +22,7 @@ class Admission(Enum):
     """The coordinator's decision about a newcomer."""
 
     ACCEPT = "accept"
-    # It ends with code 2, and nobody else does.
+    # The newcomer ends with code 2; the job is not affected.
     REFUSE = "refuse"
     # Another run of that member is there; the newcomer asks again until it is known to live or not.
     RETRY = "retry"

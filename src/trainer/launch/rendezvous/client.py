@@ -156,7 +156,7 @@ class CoordinatorClient:
                 if self._is_connected() and time.monotonic() < until:
                     time.sleep(times.retry_pause)
                     continue
-            # What looked like a process that is gone was the chief's whole host.
+            # The process that this host reports as lost was part of the loss of the chief's host.
             secondary = failure and failure.secondary
             return self._chief_lost(SILENCE) if secondary else failure
 

@@ -154,7 +154,7 @@ class Coordinator(Membership):
                 if listed:
                     self._fail(failure)
                 else:
-                    # Nobody waits for it; the chief evaluates as well.
+                    # No host waits for an unlisted evaluator; the chief evaluates as well.
                     self._broadcast(Note(text=f"{failure.line}; the job goes on without it"))
             case Broken(failure=failure, generation=generation) if listed:
                 whole(generation, low=0, high=state.generation)

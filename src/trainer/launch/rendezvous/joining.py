@@ -78,7 +78,7 @@ class Joining:
         self._start_timeout = start_timeout
         self._timeouts = timeouts
         self._progress = WaitProgress(every=timeouts.progress, now=now)
-        # Since when the other run of this member is known to live.
+        # The time from which the coordinator has known another run of this member to be alive.
         self._alive_since: float | None = None
 
     def on_response(self, response: JoinResponse, now: float) -> Joined | Retry | GiveUp:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """The steps of a job; whoever calls its methods holds the lock.
+    """The steps of a job; callers of its methods hold the lock.
 
     Args:
         spec: What is known of the job in advance.

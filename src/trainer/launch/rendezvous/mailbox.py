@@ -23,7 +23,7 @@ class Mailbox:
     def put(self, message: Message) -> None:
         """Add a message, and wake the loop."""
         self._messages.put(message)
-        # A full pipe wakes as well.
+        # If the pipe is full, its reader is about to wake anyway.
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake, b"x")
 

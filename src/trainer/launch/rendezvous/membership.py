@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 # Keepalive connections of one host; a second one stands while the first is not known to be broken.
 _MOST_CONNECTIONS = 4
-# How many refused newcomers are spoken of.
+# Refused newcomers that are logged; more are ignored.
 _MOST_REFUSALS = 10
 
 
@@ -59,7 +59,7 @@ class Membership(Lifecycle):
         state, now, id = self._state, self._clock(), sender.member
         member = self._members.get(id)
         if member and member.run == sender.run:
-            # The launcher asks twice, as the response was late.
+            # The launcher sent the request again, as the response was late.
             self._heard_from(member)
             return Joined(position=state.generation_start)
         decision = decide(
@@ -96,7 +96,7 @@ class Membership(Lifecycle):
             self._replace(id, new)
         self._members[id] = new
         if origin:
-            # What an accepted host has reached, others can.
+            # The other hosts can reach the address that an accepted host has reached.
             state.reached_at = state.reached_at or origin.reached_at
             self._origins.add(origin.place)
         self._start_when_complete()

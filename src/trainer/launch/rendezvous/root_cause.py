@@ -11,7 +11,7 @@ from trainer.launch.rendezvous.state import MemberState
 from trainer.launch.timeouts import DEFAULTS, Timeouts
 
 SILENCE = "no sign of life any more; the host or its container has gone"
-# While its connection is not known to be broken, which takes seconds.
+# The reason while the kernel may still find the keepalive connection broken, which takes seconds.
 DOUBTFUL = (
     "no sign of life any more when the job failed; the host or its container has gone, or its "
     "launcher gets no processor"

@@ -42,7 +42,7 @@ class OutputRelay:
         """Write what waits for an output that is ready."""
         writer, other = (self.out, self.err) if fd == self.out.fd else (self.err, self.out)
         writer.write()
-        # EPIPE is not worth a line: whoever read the output has gone.
+        # EPIPE needs no message: the reader of the output has gone.
         if writer.problem is not None and writer.problem.errno != errno.EPIPE:
             other.put(f"trainer: output is lost: {writer.problem.strerror}\n".encode())
 

@@ -115,7 +115,7 @@ class Supervisor:
         self._kills_at = self._gives_up_at = math.inf
 
     def log(self, text: str) -> None:
-        """Print a line of the launcher's own, without waiting for whoever reads it."""
+        """Print a line of the launcher's own, without waiting for its reader."""
         self._relay.log(text)
 
     # ---- the loop

@@ -148,7 +148,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request, or have it wait for those before it."""
         if len(self.pipeline) >= PIPELINED:
-            # Those that were taken are answered; the last response says that this one was not.
+            # Requests accepted before are answered first, then this error closes the connection.
             raise LimitError(503, "too many requests sent ahead")
         super().on_headers_complete()
         self._meter.enter(BODY)
