@@ -57,7 +57,7 @@ def main() -> None:
 
     tf = import_tensorflow(threads=1)
     from trainer.config import Hparams, Job
-    from trainer.distribution import ALONE
+    from trainer.distribution import SINGLE_PROCESS
     from trainer.models import recipes
     from trainer.training import Progress, RunState, Trainer, make_optimizer, make_train_steps
 
@@ -69,7 +69,7 @@ def main() -> None:
     )
     job = recipes.complete(job, precision=default_precision(tf))
     hparams = job.hparams
-    trainer = Trainer(job, strategy=ALONE, stop_requested=never_stopped)
+    trainer = Trainer(job, strategy=SINGLE_PROCESS, stop_requested=never_stopped)
     data = trainer.data.train
     assert data.feed is not None
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Table, alternate
-from trainer.data import BLOCK, open_tables, write_shards
+from trainer.data import BLOCK_RECORDS, open_tables, write_shards
 
 
 class _InMemory:
@@ -18,7 +18,7 @@ class _InMemory:
     def __init__(self, data: Path) -> None:
         (table,) = open_tables([str(data)], split="train")
         self.damage: list[str] = []
-        self.images, self.labels = table.read(0, len(table) // BLOCK * BLOCK)
+        self.images, self.labels = table.read(0, len(table) // BLOCK_RECORDS * BLOCK_RECORDS)
 
     def __len__(self) -> int:
         return self.labels.size

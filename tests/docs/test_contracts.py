@@ -64,8 +64,8 @@ def test_the_exit_codes_are_those_of_the_code():
     assert codes == ["0", "1 to 127", "2", "128 and above", "200", "201", "143"]
     assert endings.USER_MISTAKE == 2
     assert 1 <= endings.FAILURE <= 127
-    assert endings.RETRY == 200
-    assert endings.PEER == 201
+    assert endings.RETRY_CODE == 200
+    assert endings.PEER_CODE == 201
     assert Job().stopped_code == 143
 
 

@@ -287,7 +287,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from trainer.distribution.mirrored_tf import MirroredStrategy
-from trainer.distribution.strategy import ALONE
+from trainer.distribution.strategy import SINGLE_PROCESS
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.runtime import log
@@ -297,7 +297,7 @@ data, folder, precision = sys.argv[1:]
 log.begin("ERROR")
 found = {}
 for name in ("alone", "mirrored"):
-    strategy = ALONE
+    strategy = SINGLE_PROCESS
     if name == "mirrored":
         both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         strategy = MirroredStrategy(both, rank=0, processes=1, presum=precision == "float16")

@@ -298,14 +298,16 @@ def test_a_server_lets_in_nobody_else_and_a_client_goes_nowhere_else(hosts, tmp_
     server, client, stranger = (tmp_path / name for name in ("server", "client", "stranger"))
     for folder in (server, client, stranger):
         folder.mkdir(mode=0o700)
-    known = ssh_keys.SshServer(key=ssh_keys.make(server / "host"), port=2222)
-    keys = [ssh_keys.make(folder / "user") for folder in (client, stranger)]
-    argv = ssh_keys.serve(server, port=2222, client=keys[0], env={"A": "1\n2", "PATH": "/bin"})
+    known = ssh_keys.SshServer(key=ssh_keys.make_key_pair(server / "host"), port=2222)
+    keys = [ssh_keys.make_key_pair(folder / "user") for folder in (client, stranger)]
+    argv = ssh_keys.write_server_settings(
+        server, port=2222, client=keys[0], env={"A": "1\n2", "PATH": "/bin"}
+    )
     wrapped = ["sh", "-c", 'mount -t tmpfs tmpfs /run; mkdir /run/sshd; exec "$@"', "sh", *argv]
     daemon = net.start(0, wrapped)
 
     def ssh(folder: Path, knows: ssh_keys.SshServer, command: str) -> tuple[int, str]:
-        agent = ssh_keys.connect(folder, {"host-1": knows})
+        agent = ssh_keys.write_client_settings(folder, {"host-1": knows})
         ran = net.start(0, [*agent, "host-1", command])
         return ran.wait(30), ran.text()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from trainer.config import PEER, RETRY, PeerError, RetryableError, UserError
+from trainer.config import PEER_CODE, RETRY_CODE, PeerError, RetryableError, UserError
 from trainer.runtime import host_limits, output
 
 USER_MISTAKE = 2
@@ -39,7 +39,7 @@ class Ending:
 def ending_of(error: Exception) -> Ending | None:
     """Return how a command ends with an error that somebody can mend; None for any other."""
     if isinstance(error, RetryableError):
-        code = PEER if isinstance(error, PeerError) else RETRY
+        code = PEER_CODE if isinstance(error, PeerError) else RETRY_CODE
         line = f"failed: {error}; a new try may cure it"
         return Ending(reason=str(error), line=line, code=code)
     mistake = str(error) if isinstance(error, UserError) else host_limits.denied_by_limit(error)

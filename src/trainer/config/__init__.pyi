@@ -11,8 +11,8 @@ from .conversion import (
     without_quotes as without_quotes,
 )
 from .errors import (
-    PEER as PEER,
-    RETRY as RETRY,
+    PEER_CODE as PEER_CODE,
+    RETRY_CODE as RETRY_CODE,
     DataError as DataError,
     PeerError as PeerError,
     RetryableError as RetryableError,
@@ -24,7 +24,7 @@ from .flags import (
     job_from_flags as job_from_flags,
 )
 from .hparams import Hparams as Hparams
-from .job import PORT as PORT, Job as Job
+from .job import DEFAULT_PORT as DEFAULT_PORT, Job as Job
 from .options import (
     Option as Option,
     flag_of as flag_of,
@@ -34,6 +34,6 @@ from .options import (
 )
 from .parser import Parser as Parser
 from .registry import Registry as Registry
-from .splits import TESTS as TESTS, Part as Part, Split as Split, part_of as part_of
+from .splits import TEST_PARTS as TEST_PARTS, Part as Part, Split as Split, part_of as part_of
 from .suggest import closest_name as closest_name, suggestion as suggestion
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial

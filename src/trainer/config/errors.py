@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # Exit codes of RetryableError and PeerError. Platforms that tell such failures from others
 # (Kubeflow's `restartPolicy: ExitCode`) take codes of 128 and up for them. No signal has these.
-RETRY = 200
-PEER = 201
+RETRY_CODE = 200
+PEER_CODE = 201
 
 
 class UserError(Exception):

@@ -19,7 +19,7 @@ from trainer.config.trial import Trial
 DATA, OUTPUT, RUN = "data", "output", "hardware and logging"
 SHARED = "several processes or hosts"
 # The port at which hosts meet by default, in the range that IANA leaves to users.
-PORT = 7117
+DEFAULT_PORT = 7117
 
 
 # One entry an option: the formatter would give every argument a line of its own.
@@ -179,8 +179,8 @@ class Job:
         metavar="SECONDS",
     )
     port: int | None = option(
-        None, f"port of the chief, at which the hosts meet (default: {PORT}; on one host any free "
-        "one)",
+        None, f"port of the chief, at which the hosts meet (default: {DEFAULT_PORT}; "
+        "on one host any free one)",
         SHARED, low=1, high=65535,
     )
     timeline: str | None = option(

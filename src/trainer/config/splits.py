@@ -8,9 +8,9 @@ from typing import Literal
 
 # The two parts that a run reads: one to train on, one to evaluate on.
 Split = Literal["train", "test"]
-# The parts that a data set may have. A run evaluates on the first of `TESTS` that is there.
+# The parts that a data set may have. A run evaluates on the first of `TEST_PARTS` that is there.
 Part = Literal["train", "test", "eval", "validation"]
-TESTS: tuple[Part, ...] = ("test", "eval", "validation")
+TEST_PARTS: tuple[Part, ...] = ("test", "eval", "validation")
 WORDS: dict[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing", "t10k"), "test"),

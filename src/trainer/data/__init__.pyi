@@ -11,14 +11,18 @@ from .folders import data_among as data_among, scan_path as scan_path
 from .formats.example import encode_examples as encode_examples
 from .formats.npy import NpyHeaderError as NpyHeaderError, read_npy_header as read_npy_header
 from .formats.protobuf import (
-    BYTES as BYTES,
+    LENGTH_DELIMITED as LENGTH_DELIMITED,
     WireError as WireError,
     message_fields as message_fields,
     read_fields as read_fields,
     read_varint as read_varint,
 )
 from .formats.registry import format_titles as format_titles
-from .formats.table import BLOCK as BLOCK, CLASSES as CLASSES, IMAGE_SHAPE as IMAGE_SHAPE
+from .formats.table import (
+    BLOCK_RECORDS as BLOCK_RECORDS,
+    CLASSES as CLASSES,
+    IMAGE_SHAPE as IMAGE_SHAPE,
+)
 from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from trainer.config import TESTS, DataError, Part, Split, part_of
+from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data.folders import FolderContents, scan_path
 from trainer.data.formats.registry import accepted
 from trainer.data.formats.table import Table
@@ -81,7 +81,7 @@ def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
     """Return whether some folder or glob of `paths` holds files named for `split`."""
-    parts = {"train"} if split == "train" else set(TESTS)
+    parts = {"train"} if split == "train" else set(TEST_PARTS)
     return any(
         part in parts
         for path in map(Path, paths)
@@ -141,13 +141,13 @@ def _choose(
     named = [(path, _parts(path, held)) for path, held in looked]
     wanted: Part = "train"
     if split == "test":
-        wanted = next((part for part in TESTS if any(part in by for _, by in named)), "test")
+        wanted = next((part for part in TEST_PARTS if any(part in by for _, by in named)), "test")
     found: list[Path] = []
     for path, by in named:
         files = by.get(wanted) or by.get(None)
         if files:
             found += files
-        elif split == "train" or not any(part in by for part in TESTS):
+        elif split == "train" or not any(part in by for part in TEST_PARTS):
             others = " and ".join(sorted(str(part) for part in by))
             first = min(file for files in by.values() for file in files)
             raise DataError(

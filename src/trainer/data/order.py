@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.data.formats.table import BLOCK
+from trainer.data.formats.table import BLOCK_RECORDS
 
 
 class ExampleOrder:
@@ -37,15 +37,15 @@ class ExampleOrder:
         firsts, stops, end = [], [], 0
         for size in sizes:
             start, end = end, end + size
-            firsts.append(np.arange(start, end, BLOCK))
-            stops.append(np.minimum(firsts[-1] + BLOCK, end))
+            firsts.append(np.arange(start, end, BLOCK_RECORDS))
+            stops.append(np.minimum(firsts[-1] + BLOCK_RECORDS, end))
         # Blocks never reach from one table into the next.
         self.block_starts = np.concatenate(firsts)
         self.block_stops = np.concatenate(stops)
         self._piece_blocks = (
             self.block_starts.size
             if self.size <= piece_examples
-            else max(1, piece_examples // BLOCK)
+            else max(1, piece_examples // BLOCK_RECORDS)
         )
 
     def pieces(self, epoch: int) -> np.ndarray:

@@ -13,4 +13,4 @@ from .registry import (
     strategy_to_meet as strategy_to_meet,
 )
 from .spec import StrategySpec as StrategySpec
-from .strategy import ALONE as ALONE, Strategy as Strategy
+from .strategy import SINGLE_PROCESS as SINGLE_PROCESS, Strategy as Strategy

@@ -22,6 +22,6 @@ class SingleProcess(StrategySpec):
         return 0
 
     def make(self, job: Job) -> Strategy:
-        from trainer.distribution.strategy import ALONE
+        from trainer.distribution.strategy import SINGLE_PROCESS
 
-        return ALONE
+        return SINGLE_PROCESS

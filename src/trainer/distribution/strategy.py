@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import PEER, PeerError
+from trainer.config import PEER_CODE, PeerError
 from trainer.runtime import Device, device_in_use, output
 
 
@@ -47,7 +47,7 @@ def exit_if_stuck(seconds: float) -> Iterator[None]:
             f"trainer: error: not all processes have answered for {seconds:g} s: one of them "
             "hangs, perhaps this one, while it reads its data"
         )
-        os._exit(PEER)
+        os._exit(PEER_CODE)
 
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True
@@ -164,4 +164,4 @@ class Strategy:
         """Leave the other processes; the last call."""
 
 
-ALONE = Strategy()
+SINGLE_PROCESS = Strategy()

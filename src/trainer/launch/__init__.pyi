@@ -12,7 +12,7 @@ from .announce import (
 )
 from .host_settings import (
     HostSettings as HostSettings,
-    Value as Value,
+    StatedValue as StatedValue,
     public_value as public_value,
 )
 from .launcher import (

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainer.config import PEER, RETRY, UserError
+from trainer.config import PEER_CODE, RETRY_CODE, UserError
 from trainer.distribution import PlannedProcess
 from trainer.launch import failure_file
 from trainer.launch.host_result import HostResult
@@ -225,7 +225,7 @@ class HostAgent(Policy):
         reason = failure_file.reason_from(ended)
         # What the kernel has ended is no consequence of another failure.
         exited = process.signal in (None, signal.SIGABRT)
-        secondary = process.code == PEER or (exited and is_secondary(reason))
+        secondary = process.code == PEER_CODE or (exited and is_secondary(reason))
         return Failure(
             host=self._name, process=planned.name, code=code, reason=reason, secondary=secondary
         )
@@ -234,7 +234,7 @@ class HostAgent(Policy):
         self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
     ) -> None:
         explain(process, "the job fails")
-        code = RETRY if process.code == PEER else process.code or 1
+        code = RETRY_CODE if process.code == PEER_CODE else process.code or 1
         failure = self.failure_of(process, planned, code)
         self._client.report(Failed(failure=failure))
         self._end_failed(control, failure)

@@ -16,7 +16,13 @@ from trainer import __version__
 from trainer.config import Job, UserError, flag_of
 from trainer.distribution import StrategySpec, spec_of, strategy_packages
 from trainer.launch import network, plan
-from trainer.launch.host_settings import HostSettings, Value, described, masked_value, public_value
+from trainer.launch.host_settings import (
+    HostSettings,
+    StatedValue,
+    described,
+    masked_value,
+    public_value,
+)
 from trainer.launch.plan import Member
 from trainer.models import recipes, source_files
 from trainer.runtime import installed_version, output, precision
@@ -114,9 +120,9 @@ def settings_of(job: Job, member: Member, *, name: str, env: Mapping[str, str]) 
     )
 
 
-def compared_flags(job: Job) -> dict[str, Value]:
+def compared_flags(job: Job) -> dict[str, StatedValue]:
     """Return the flags of a complete job that all hosts must have alike, and its module."""
-    values: dict[str, Value] = {}
+    values: dict[str, StatedValue] = {}
     for each in ALIKE:
         held = job if hasattr(job, each) else job.hparams
         values[flag_of(each)] = masked_value(flag_of(each), getattr(held, each))
@@ -126,7 +132,7 @@ def compared_flags(job: Job) -> dict[str, Value]:
     return values
 
 
-def versions(strategy: StrategySpec) -> dict[str, Value | None]:
+def versions(strategy: StrategySpec) -> dict[str, StatedValue | None]:
     """Return the versions of the packages that must be alike on all hosts."""
     found: dict[str, str | None] = {
         "trainer": __version__,
@@ -134,13 +140,15 @@ def versions(strategy: StrategySpec) -> dict[str, Value | None]:
         "Keras": installed_version("keras"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
-    stated: dict[str, Value | None] = {name: public_value(number) for name, number in found.items()}
+    stated: dict[str, StatedValue | None] = {
+        name: public_value(number) for name, number in found.items()
+    }
     for name in strategy_packages():
         stated[name] = public_value(installed_version(name)) if name in strategy.packages else None
     return stated
 
 
-def _ports(job: Job) -> Value | None:
+def _ports(job: Job) -> StatedValue | None:
     """Return the ports of TensorFlow's servers; the hosts' names may differ from list to list."""
     if not spec_of(job).has_tf_servers:
         return None
@@ -149,13 +157,13 @@ def _ports(job: Job) -> Value | None:
     return described(" ".join(port for _, port in parts), parts=parts)
 
 
-def _gpus(job: Job) -> Value | None:
+def _gpus(job: Job) -> StatedValue | None:
     """Return the GPUs of a process: processes that sum gradients need the same kind of device."""
     count = spec_of(job).gpus_per_process(job, plan.training_processes(job))
     return None if count is None else public_value(count)
 
 
-def _module(job: Job) -> Value:
+def _module(job: Job) -> StatedValue:
     if job.module == Job.module:
         return public_value(job.module)
     parts = []
@@ -168,7 +176,7 @@ def _module(job: Job) -> Value:
     return described(f"{job.module} ({found})", parts=parts)
 
 
-def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
+def _data(job: Job, member: Member) -> Iterator[tuple[str, StatedValue | None]]:
     """Yield the data that this host reads, and None for data that only others read.
 
     Raises:
@@ -183,7 +191,7 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, Value | None]]:
     yield "--test", _files(job, "test") if tests and job.shard_by != "host" else None
 
 
-def _files(job: Job, split: Split) -> Value:
+def _files(job: Job, split: Split) -> StatedValue:
     """Return the fingerprint of a split's files.
 
     Raises:

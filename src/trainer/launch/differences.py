@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from trainer.config import flag_of
 from trainer.launch.agreement import DATA, HP, LABELS, VERSIONS
-from trainer.launch.host_settings import HostSettings, Value
+from trainer.launch.host_settings import HostSettings, StatedValue
 from trainer.models import recipes
 
 # How many differences are named; once one is mended, others that followed from it are gone.
 MOST = 5
 DISTRIBUTION = "--distribution"
 _NAMED = 2
-_UNSET = Value(text="not given", digest="")
+_UNSET = StatedValue(text="not given", digest="")
 
 
 def difference(hosts: Sequence[HostSettings]) -> str | None:
@@ -99,7 +99,7 @@ def _without_recipes(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found if name not in filled]
 
 
-def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
+def _precisions(hosts: Sequence[HostSettings]) -> dict[str, StatedValue]:
     """Return the precision of each host, where one of them is given it; else nothing."""
     stated = {one.host: one.values.get("--precision") for one in hosts}
     if not any(stated.values()):
@@ -113,7 +113,7 @@ def _precisions(hosts: Sequence[HostSettings]) -> dict[str, Value]:
     return found
 
 
-def _grouped(values: dict[str, Value]) -> str:
+def _grouped(values: dict[str, StatedValue]) -> str:
     """Return `64 on host b (worker 0), 100 on host a (chief 0)`, the rarest value first."""
     groups: dict[str, list[str]] = {}
     for host, value in values.items():

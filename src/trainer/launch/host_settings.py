@@ -19,7 +19,7 @@ _LONGEST, _LONGEST_PROBLEM = 100, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
+class StatedValue:
     """The value of one setting.
 
     Attributes:
@@ -47,7 +47,7 @@ class HostSettings:
     """
 
     host: str = ""
-    values: Mapping[str, Value | None] = field(default_factory=dict)
+    values: Mapping[str, StatedValue | None] = field(default_factory=dict)
     precision: str | None = None
     problem: str | None = None
 
@@ -62,9 +62,9 @@ class HostSettings:
         Raises:
             TypeError, ValueError, KeyError, AttributeError: It is not such an object.
         """
-        values: dict[str, Value | None] = {}
+        values: dict[str, StatedValue | None] = {}
         for name, value in dict(fields.get("values") or {}).items():
-            values[_short(name)] = value and Value(
+            values[_short(name)] = value and StatedValue(
                 text=_short(value["text"]),
                 digest=_short(value["digest"]),
                 parts=tuple((_short(a), _short(b)) for a, b in value["parts"][:_PARTS]),
@@ -78,22 +78,24 @@ class HostSettings:
         )
 
 
-def public_value(value: Any) -> Value:
+def public_value(value: Any) -> StatedValue:
     """Return the statement of a value that holds no secret."""
     text = _text(value)
-    return Value(text=_short(text), digest=_digest(text))
+    return StatedValue(text=_short(text), digest=_digest(text))
 
 
-def masked_value(name: str, value: Any) -> Value:
+def masked_value(name: str, value: Any) -> StatedValue:
     """Return the statement of a flag or hyperparameter, masked where it may be a secret."""
     text = _text(value)
     # Mask before the text is cut: else the beginning of a secret would stay.
     secret = mask.looks_secret(name) and not mask.is_figure(name, text)
     shown = mask.MASK if secret else output.clean(text)
-    return Value(text=_short(shown), digest=_digest(text))
+    return StatedValue(text=_short(shown), digest=_digest(text))
 
 
-def described(text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str] = ()) -> Value:
+def described(
+    text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str] = ()
+) -> StatedValue:
     """Return the statement of a value that is compared by its parts.
 
     Args:
@@ -103,7 +105,7 @@ def described(text: str, *, parts: Sequence[tuple[str, str]], more: Sequence[str
     """
     digest = _digest(repr((text, list(parts), list(more))))
     first = tuple((_short(name), _short(known)) for name, known in parts[:_PARTS])
-    return Value(text=_short(output.clean(text)), digest=digest, parts=first)
+    return StatedValue(text=_short(output.clean(text)), digest=digest, parts=first)
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,7 @@ import sys
 import time
 from functools import partial
 
-from trainer.config import PORT, Job
+from trainer.config import DEFAULT_PORT, Job
 from trainer.distribution import spec_of
 from trainer.launch import plan
 from trainer.launch.bounded_work import run_bounded
@@ -134,7 +134,7 @@ def _serve(
     return serving(
         coordinator,
         host="127.0.0.1" if group.is_single else "",
-        port=group.port or (0 if group.is_single else PORT),
+        port=group.port or (0 if group.is_single else DEFAULT_PORT),
         store=host.store,
         secret=group.secret,
         timeouts=timeouts,

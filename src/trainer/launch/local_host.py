@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config import PORT, Cluster, Job
+from trainer.config import DEFAULT_PORT, Cluster, Job
 from trainer.launch import plan
 from trainer.launch.agent import HostAgent, HostCommands
 from trainer.launch.host_settings import HostSettings
@@ -124,7 +124,7 @@ class LocalHost(abc.ABC):
         self.base = base
         self.member = group.member
         self.name = split_address(self.member.address)[0] or socket.gethostname()
-        self.port = group.port or PORT
+        self.port = group.port or DEFAULT_PORT
         self.stated_settings = HostSettings()
         self.metadata: dict[str, Any] = {}
         self.store = KeyValueStore()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.config import PORT, Cluster, Job, Role, UserError
+from trainer.config import DEFAULT_PORT, Cluster, Job, Role, UserError
 from trainer.distribution import PlannedProcess, spec_of, strategies_where
 from trainer.launch.network import join_address, split_address
 from trainer.platforms import PLATFORMS
@@ -184,7 +184,7 @@ def cluster_of(
         UserError: Two processes would have the same address.
     """
     hosts = {member.id: member for member in members(job)}
-    meeting = job.port or PORT
+    meeting = job.port or DEFAULT_PORT
     named: dict[Role, list[str]] = {"chief": [], "worker": [], "ps": []}
     taken = set() if ports else {(next(iter(hosts.values())).host, meeting)}
     listed: set[str] = set()

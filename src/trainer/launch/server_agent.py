@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from trainer.config import PEER, RETRY
+from trainer.config import PEER_CODE, RETRY_CODE
 from trainer.distribution import PlannedProcess
 from trainer.launch.agent import USER_MISTAKE, HostAgent, explain
 from trainer.launch.rendezvous.messages import Broken, Message, Ready, Restart, Start, Stopping
@@ -58,7 +58,7 @@ class ServerAgent(HostAgent):
         self, control: ProcessControl, process: ManagedProcess, planned: PlannedProcess
     ) -> None:
         """Let the coordinator decide if the chief's process failed for lack of a server."""
-        if process.code in (RETRY, PEER) and not process.terminating:
+        if process.code in (RETRY_CODE, PEER_CODE) and not process.terminating:
             self._report_broken(process, planned)
         else:
             self._fail(control, process, planned)
@@ -136,7 +136,7 @@ class ServerAgent(HostAgent):
         """Let the coordinator decide whether the job fails or begins anew."""
         explain(process, "the coordinator decides whether all begin anew")
         self._waiting = True
-        failure = self.failure_of(process, planned, RETRY)
+        failure = self.failure_of(process, planned, RETRY_CODE)
         self._client.report(Broken(failure=failure, generation=self._generation))
 
     def _chief(self, control: ProcessControl) -> list[ManagedProcess]:

@@ -2,16 +2,16 @@ from . import package as package
 from .contents import printable as printable, read_contents as read_contents
 from .convert import check_loads as check_loads
 from .layout import (
-    ARCHIVE as ARCHIVE,
-    NUMBERED as NUMBERED,
-    SERVO as SERVO,
+    ARCHIVE_NAME as ARCHIVE_NAME,
+    SERVO_FOLDER as SERVO_FOLDER,
+    VERSIONED_LAYOUTS as VERSIONED_LAYOUTS,
     copy_files as copy_files,
     place_model as place_model,
     versions_in as versions_in,
 )
 from .locate import (
-    CODE as CODE,
-    GRAPH as GRAPH,
+    CODE_FOLDER as CODE_FOLDER,
+    GRAPH_FILE as GRAPH_FILE,
     choose_model as choose_model,
     find_saved_models as find_saved_models,
     version_of as version_of,
@@ -26,7 +26,7 @@ from .row_independence import (
     write_mark as write_mark,
 )
 from .save import save_model as save_model
-from .saved_model import DEFAULT as DEFAULT
+from .saved_model import DEFAULT_SIGNATURE as DEFAULT_SIGNATURE
 from .signature_inputs import (
     Inputs as Inputs,
     call_by_signature as call_by_signature,

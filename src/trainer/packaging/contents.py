@@ -25,7 +25,7 @@ from trainer.storage import (
 )
 
 # SageMaker's artifacts have no links, and no model that it takes is larger.
-ARCHIVE = ArchiveLimits(members=20_000, size=64 * 2**30, links=False)
+ARTIFACT_LIMITS = ArchiveLimits(members=20_000, size=64 * 2**30, links=False)
 ZIP_SIZE = 16 * 2**30
 # No protocol buffer may be larger than twice this.
 MOST = 2**30
@@ -121,7 +121,7 @@ def read_contents(path: Path, *, name: str | None = None) -> Contents:
     return _tar(path, name, form="tar.gz" if begins.startswith(b"\x1f\x8b") else "tar")
 
 
-def files(folder: Path, *, limits: ArchiveLimits = ARCHIVE) -> dict[str, Path]:
+def files(folder: Path, *, limits: ArchiveLimits = ARTIFACT_LIMITS) -> dict[str, Path]:
     """Return the files of a folder at any depth, by name; links are followed, hidden ones left out.
 
     Raises:
@@ -162,13 +162,13 @@ def _folder(path: Path, name: str) -> Contents:
 
 
 def _tar(path: Path, name: str, *, form: str) -> Contents:
-    with open_archive(path, name=name, limits=ARCHIVE) as tar:
-        listed = check_members(tar, name=name, limits=ARCHIVE)
+    with open_archive(path, name=name, limits=ARTIFACT_LIMITS) as tar:
+        listed = check_members(tar, name=name, limits=ARTIFACT_LIMITS)
     members = {PurePosixPath(member.name).as_posix(): member for member in listed}
 
     @contextlib.contextmanager
     def read(key: str) -> Iterator[IO[bytes]]:
-        with open_archive(path, name=name, limits=ARCHIVE) as tar:
+        with open_archive(path, name=name, limits=ARTIFACT_LIMITS) as tar:
             yield open_member(tar, members[key])
 
     sizes = {key: member.size for key, member in members.items() if member.isfile()}

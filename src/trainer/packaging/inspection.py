@@ -11,8 +11,15 @@ from typing import Any
 from trainer.config import UserError
 from trainer.packaging import keras_file, mxnet, saved_model
 from trainer.packaging.contents import Contents, printable, read_contents
-from trainer.packaging.locate import CODE, GRAPH, LocatedModel, inside, instead, locate_models
-from trainer.packaging.saved_model import SignatureDef, TensorInfo
+from trainer.packaging.locate import (
+    CODE_FOLDER,
+    GRAPH_FILE,
+    LocatedModel,
+    describe_other_files,
+    inside,
+    locate_models,
+)
+from trainer.packaging.saved_model import DEFAULT_SIGNATURE, SignatureDef, TensorInfo
 
 SAGEMAKER, SERVING, VERTEX, MXNET = (
     "SageMaker TensorFlow",
@@ -105,8 +112,8 @@ def inspect(path: Path) -> Artifact:
         files=len(of.sizes),
         size=sum(of.sizes.values()),
         models=models,
-        instead=None if models else instead(of.sizes),
-        code=tuple(sorted(inside(of, CODE))),
+        instead=None if models else describe_other_files(of.sizes),
+        code=tuple(sorted(inside(of, CODE_FOLDER))),
         takers=tuple(_takers(of.form, models)),
     )
 
@@ -156,11 +163,11 @@ def _model(of: Contents, found: LocatedModel) -> InspectedModel:
 
 
 def _saved_model(of: Contents, found: LocatedModel, fields: dict[str, Any]) -> InspectedModel:
-    name = f"{found.place}/{GRAPH}".lstrip("/")
+    name = f"{found.place}/{GRAPH_FILE}".lstrip("/")
     with of.open(name) as file:
         graph = saved_model.read(file, of.sizes[name], name=name)
     try:
-        saved_model.check(graph, inside(of, found.place), name=found.place or GRAPH)
+        saved_model.check(graph, inside(of, found.place), name=found.place or GRAPH_FILE)
         problem = None
     except UserError as error:
         problem = str(error)
@@ -198,7 +205,7 @@ def _mxnet(of: Contents, fields: dict[str, Any]) -> InspectedModel:
 def _takers(form: str, models: tuple[InspectedModel, ...]) -> Iterator[ServingTarget]:
     whole = [model for model in models if not model.problem]
     graphs = [model for model in whole if model.kind == "saved_model"]
-    default = any(s.name == saved_model.DEFAULT for model in graphs for s in model.signatures)
+    default = any(s.name == DEFAULT_SIGNATURE for model in graphs for s in model.signatures)
     yield _sagemaker(form, graphs, default) if graphs else _none(SAGEMAKER, whole)
     yield _serving(form, graphs) if graphs else _none(SERVING, whole)
     yield _vertex(form, graphs, default) if graphs else _none(VERTEX, whole)
@@ -222,7 +229,7 @@ def _sagemaker(form: str, graphs: list[InspectedModel], default: bool) -> Servin
         return ServingTarget(name=SAGEMAKER, takes=False, note=NUMBERED)
     if form != "tar.gz":
         return ServingTarget(name=SAGEMAKER, takes=False, note=PACKED)
-    note = "" if default else f"each request must name a signature: no {saved_model.DEFAULT}"
+    note = "" if default else f"each request must name a signature: no {DEFAULT_SIGNATURE}"
     return ServingTarget(name=SAGEMAKER, takes=True, note=note)
 
 
@@ -244,5 +251,5 @@ def _vertex(form: str, graphs: list[InspectedModel], default: bool) -> ServingTa
     elif form != "folder":
         note = "wants it unpacked"
     elif not default:
-        note = f"wants a signature {saved_model.DEFAULT}"
+        note = f"wants a signature {DEFAULT_SIGNATURE}"
     return ServingTarget(name=VERTEX, takes=not note, note=note)

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainer.packaging.contents import files
-from trainer.packaging.locate import CODE, GRAPH, version_of
+from trainer.packaging.locate import CODE_FOLDER, GRAPH_FILE, version_of
 from trainer.packaging.tarball import pack
 from trainer.storage import local, unfinished
 
 # The layouts that add a version to those in the folder.
-NUMBERED = ("version", "servo")
-SERVO = "export/Servo"
-ARCHIVE = "model.tar.gz"
+VERSIONED_LAYOUTS = ("version", "servo")
+SERVO_FOLDER = "export/Servo"
+ARCHIVE_NAME = "model.tar.gz"
 # The folders in a SavedModel.
 PARTS = ("variables", "assets", "assets.extra")
 
@@ -49,14 +49,14 @@ def place_model(
     local.remove_leftovers(model_dir)
     if layout == "tar":
         with (
-            local.naming_full_disk(model_dir / ARCHIVE),
+            local.naming_full_disk(model_dir / ARCHIVE_NAME),
             unfinished.temporary_folder(model_dir) as work,
         ):
             write(Path(work))
             found = {f"1/{name}": file for name, file in files(Path(work)).items()}
             if code:
-                found |= {f"{CODE}/{name}": file for name, file in files(code).items()}
-            return pack(model_dir / ARCHIVE, found)
+                found |= {f"{CODE_FOLDER}/{name}": file for name, file in files(code).items()}
+            return pack(model_dir / ARCHIVE_NAME, found)
     base = model_dir / versions_in(layout)
     base.mkdir(parents=True, exist_ok=True)
     if base != model_dir:
@@ -75,7 +75,7 @@ def place_model(
 
 def versions_in(layout: str) -> str:
     """Return the folder of versions, relative to the model folder; empty for that folder itself."""
-    return SERVO if layout == "servo" else ""
+    return SERVO_FOLDER if layout == "servo" else ""
 
 
 def next_version(folder: Path) -> int:
@@ -96,7 +96,7 @@ def _fill(part: Path, write: Callable[[Path], None], model_dir: Path, code: Path
     write(part)
     # Before the model appears, so that no server loads it without its code.
     if code:
-        _put_code(code, model_dir / CODE)
+        _put_code(code, model_dir / CODE_FOLDER)
 
 
 def _put_code(code: Path, place: Path) -> None:
@@ -109,11 +109,11 @@ def _put_code(code: Path, place: Path) -> None:
 def _flatten(part: Path, model_dir: Path) -> None:
     """Move a model's files up into the model folder, the one that makes it a model last."""
     # First, so that no server loads the old graph with the new variables.
-    (model_dir / GRAPH).unlink(missing_ok=True)
+    (model_dir / GRAPH_FILE).unlink(missing_ok=True)
     for name in PARTS:
         shutil.rmtree(model_dir / name, ignore_errors=True)
     found = [file for file in part.rglob("*") if file.is_file()]
-    for file in sorted(found, key=lambda file: file.name == GRAPH):
+    for file in sorted(found, key=lambda file: file.name == GRAPH_FILE):
         place = model_dir / file.relative_to(part)
         place.parent.mkdir(parents=True, exist_ok=True)
         local.move_file(file, place)

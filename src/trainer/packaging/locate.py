@@ -13,11 +13,11 @@ from trainer.packaging import mxnet
 from trainer.packaging.contents import Contents, printable
 from trainer.storage import links_to_ancestor
 
-GRAPH = "saved_model.pb"
+GRAPH_FILE = "saved_model.pb"
 # Characters in the name of a folder.
 LONGEST = 255
 # The folder beside a model with the code that serves it.
-CODE = "code"
+CODE_FOLDER = "code"
 OTHERS = {
     "saved_model.pbtxt": "a SavedModel as text; load it and save it as saved_model.pb",
     "saved_model.cpb": "a SavedModel in pieces, larger than 2 GB, which most servers do not read",
@@ -65,9 +65,9 @@ def locate_models(of: Contents) -> list[LocatedModel]:
     models = []
     for name in of.sizes:
         folder, _, file = name.rpartition("/")
-        if name.split("/")[0] == CODE:
+        if name.split("/")[0] == CODE_FOLDER:
             continue
-        if file == GRAPH:
+        if file == GRAPH_FILE:
             last = folder.rpartition("/")[2]
             models.append(LocatedModel(kind="saved_model", place=folder, version=version_of(last)))
         elif file.endswith(".keras"):
@@ -86,7 +86,7 @@ def find_saved_models(folder: Path, *, depth: int) -> Iterator[Path]:
         folder: The folder to search; hidden folders below it and those within a model are left out.
         depth: Levels of folders to go down.
     """
-    if (folder / GRAPH).is_file():
+    if (folder / GRAPH_FILE).is_file():
         yield folder
         return
     if not depth:
@@ -111,7 +111,7 @@ def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
     if not models:
         raise UserError(
             subject=of.name,
-            problem=f"holds no model: {instead(of.sizes)}",
+            problem=f"holds no model: {describe_other_files(of.sizes)}",
         )
     # Models in numbered folders side by side are versions of one; a model beside them is another.
     newest = {(model.kind, model.base, model.version is None): model for model in models}
@@ -151,7 +151,7 @@ def inside(of: Contents, place: str) -> dict[str, int]:
     return {n.removeprefix(prefix): size for n, size in of.sizes.items() if n.startswith(prefix)}
 
 
-def instead(names: Mapping[str, int]) -> str:
+def describe_other_files(names: Mapping[str, int]) -> str:
     """Return a text on the files of an artifact without a model, and on what was expected."""
     for name in names:
         for end, kind in OTHERS.items():

@@ -17,8 +17,8 @@ from trainer.config import UserError
 from trainer.packaging import mxnet
 from trainer.packaging.contents import files
 from trainer.packaging.inspection import describe, inspect
-from trainer.packaging.layout import SERVO
-from trainer.packaging.locate import CODE, version_of
+from trainer.packaging.layout import SERVO_FOLDER
+from trainer.packaging.locate import CODE_FOLDER, version_of
 from trainer.packaging.package_options import PackageOptions
 from trainer.packaging.prepare import prepare_model
 from trainer.packaging.tarball import pack
@@ -112,11 +112,11 @@ def _tensorflow(args: PackageOptions, source: str, out: Path) -> None:
         numbers = (model.version, args.version, 1)
         folder = str(next(number for number in numbers if number is not None))
         if args.layout == "servo":
-            folder = f"{SERVO}/{folder}"
+            folder = f"{SERVO_FOLDER}/{folder}"
         found = {f"{folder}/{name}": file for name, file in model.files.items()}
         if code is None and model.code:
             code = files(model.code)
-        found |= {f"{CODE}/{name}": file for name, file in (code or {}).items()}
+        found |= {f"{CODE_FOLDER}/{name}": file for name, file in (code or {}).items()}
         pack(out, found)
 
 
@@ -146,5 +146,5 @@ def _mxnet(args: PackageOptions, source: str, out: Path) -> None:
     }
     if args.code:
         code = code_files(Path(args.code), handlers=False)
-        found |= {f"{CODE}/{name}": file for name, file in code.items()}
+        found |= {f"{CODE_FOLDER}/{name}": file for name, file in code.items()}
     pack(out, found)

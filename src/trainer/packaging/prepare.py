@@ -9,9 +9,9 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.packaging import saved_model
-from trainer.packaging.contents import ARCHIVE, Contents, files, read_contents
+from trainer.packaging.contents import ARTIFACT_LIMITS, Contents, files, read_contents
 from trainer.packaging.convert import convert
-from trainer.packaging.locate import CODE, GRAPH, LocatedModel, choose_model, version_of
+from trainer.packaging.locate import CODE_FOLDER, GRAPH_FILE, LocatedModel, choose_model, version_of
 from trainer.storage import unfinished, unpack_archive
 
 
@@ -64,7 +64,7 @@ def prepare_model(
         name, model, root = chosen.name, chosen.model, chosen.root
         if chosen.contents.form in ("tar.gz", "tar"):
             root = Path(folder, "unpacked")
-            unpack_archive(chosen.root, root, name=name, limits=ARCHIVE)
+            unpack_archive(chosen.root, root, name=name, limits=ARTIFACT_LIMITS)
         place = _saved_model(chosen, root / model.place, Path(folder, "saved_model"), module=module)
         # The source may be a numbered folder itself, also as `.`.
         number = version_of(place.absolute().name) if model.version is None else model.version
@@ -72,10 +72,10 @@ def prepare_model(
             raise UserError(subject=f"--version {version}", problem=f"{name} has {number}")
         found = files(place)
         if not model.place:
-            found = {key: file for key, file in found.items() if key.split("/")[0] != CODE}
-        graph = _graph(found[GRAPH], name)
+            found = {key: file for key, file in found.items() if key.split("/")[0] != CODE_FOLDER}
+        graph = _graph(found[GRAPH_FILE], name)
         saved_model.check(graph, found, name=name)
-        code = root / CODE
+        code = root / CODE_FOLDER
         yield PreparedModel(
             files=found,
             version=number,
@@ -134,9 +134,9 @@ def _graph(file: Path, name: str) -> saved_model.MetaGraph:
     try:
         with file.open("rb") as opened:
             size = file.stat().st_size
-            return saved_model.read(opened, size, name=f"{name}: {GRAPH}")
+            return saved_model.read(opened, size, name=f"{name}: {GRAPH_FILE}")
     except OSError as error:
         raise UserError(
             subject=name,
-            problem=f"{GRAPH} cannot be read: {error.strerror}",
+            problem=f"{GRAPH_FILE} cannot be read: {error.strerror}",
         ) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.packaging.locate import GRAPH
+from trainer.packaging.locate import GRAPH_FILE
 
 # TensorFlow Serving reads one file in assets.extra, which has another name.
 MARK = Path("assets.extra/row_independence.json")
@@ -80,7 +80,7 @@ def read_mark(folder: Path) -> frozenset[str]:
 
 
 def _graph(folder: Path) -> str:
-    with (folder / GRAPH).open("rb") as file:
+    with (folder / GRAPH_FILE).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

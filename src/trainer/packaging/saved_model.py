@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from trainer.config import UserError
-from trainer.data import BYTES, WireError, message_fields, read_fields, read_varint
+from trainer.data import LENGTH_DELIMITED, WireError, message_fields, read_fields, read_varint
 from trainer.packaging.contents import printable
 
 # One type, one entry: the formatter would give each a line.
@@ -30,7 +30,7 @@ MOST = 2**26
 INTERNAL = "__saved_model_"
 # The collection in which TensorFlow 1 lists assets, each in an AnyList.
 ASSETS = "saved_model_assets"
-SERVE, DEFAULT = "serve", "serving_default"
+SERVE, DEFAULT_SIGNATURE = "serve", "serving_default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +228,9 @@ def _tensor(raw: bytes, span: tuple[int, int], name: str) -> TensorInfo:
     dtype = 0
     shape: tuple[int | None, ...] | None = None
     for number, wire, start, stop in message_fields(raw, *span):
-        if number == 2 and wire != BYTES:
+        if number == 2 and wire != LENGTH_DELIMITED:
             dtype = read_varint(raw, start)[0]
-        elif number == 3 and wire == BYTES:
+        elif number == 3 and wire == LENGTH_DELIMITED:
             shape = _shape(raw, (start, stop))
     # References to variables, as TensorFlow 1 has them, are 100 higher.
     known = DTYPES.get(dtype) or DTYPES.get(dtype - 100) or f"type {dtype}"
@@ -240,12 +240,12 @@ def _tensor(raw: bytes, span: tuple[int, int], name: str) -> TensorInfo:
 def _shape(raw: bytes, span: tuple[int, int]) -> tuple[int | None, ...] | None:
     sizes: list[int | None] = []
     for number, wire, start, stop in message_fields(raw, *span):
-        if number == 3 and wire != BYTES and read_varint(raw, start)[0]:
+        if number == 3 and wire != LENGTH_DELIMITED and read_varint(raw, start)[0]:
             return None
-        if number == 2 and wire == BYTES:
+        if number == 2 and wire == LENGTH_DELIMITED:
             size = 0
             for key, kind, at, _ in message_fields(raw, start, stop):
-                if key == 1 and kind != BYTES:
+                if key == 1 and kind != LENGTH_DELIMITED:
                     size = read_varint(raw, at)[0]
             # -1, in two's complement, is a size that is left open.
             sizes.append(size if size < 2**63 else None)
@@ -261,7 +261,7 @@ def _entry(raw: bytes, span: tuple[int, int]) -> tuple[str, tuple[int, int]]:
 def _messages(raw: bytes, span: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
     """Yield number and span of each field that is a message or a text."""
     for number, wire, start, stop in message_fields(raw, *span):
-        if wire == BYTES:
+        if wire == LENGTH_DELIMITED:
             yield number, (start, stop)
 
 

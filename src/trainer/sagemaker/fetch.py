@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from trainer.config import RETRY
+from trainer.config import RETRY_CODE
 from trainer.runtime import output
 from trainer.storage import permanent_problem, store_response
 
@@ -42,7 +42,7 @@ def main(uri: str, to: str) -> int:
         # botocore has some seventy exceptions without a common base.
         error = _with_body(uri, error)
         output.err(" ".join(f"{type(error).__name__}: {error}".split()))
-        return 1 if permanent_problem(error, if_missing="is not there") else RETRY
+        return 1 if permanent_problem(error, if_missing="is not there") else RETRY_CODE
     else:
         return 0
     return 1

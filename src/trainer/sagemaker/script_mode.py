@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trainer.config import RETRY, UserError
+from trainer.config import RETRY_CODE, UserError
 from trainer.launch import Command, exiting_on_sigterm, failure_file, pip, run_step
 from trainer.platforms import is_secret
 from trainer.runtime import cuda, log_waiting
@@ -148,7 +148,7 @@ def _fetch_sources(
                 if outcome.signal is not None or not why:
                     why = failure_file.ending(outcome)
                 subject, problem = f"{_SOURCES} {place}", f"cannot be fetched: {why}"
-                if outcome.code == RETRY:
+                if outcome.code == RETRY_CODE:
                     raise StorageError(f"{subject}: {problem}")
                 raise UserError(subject=subject, problem=problem)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trainer.packaging import GRAPH
+from trainer.packaging import GRAPH_FILE
 
 
 def model_warning(folder: Path) -> str | None:
@@ -21,10 +21,10 @@ def model_warning(folder: Path) -> str | None:
     files = [Path(at, name) for at, _, names in os.walk(folder) for name in names]
     if not files:
         return f"{folder}: the script has left no model there, so SageMaker uploads none"
-    models = [file.parent for file in files if file.name == GRAPH]
+    models = [file.parent for file in files if file.name == GRAPH_FILE]
     if not models:
         return (
-            f"{folder}: holds {files[0].relative_to(folder)} but no {GRAPH}, so SageMaker's "
+            f"{folder}: holds {files[0].relative_to(folder)} but no {GRAPH_FILE}, so SageMaker's "
             "TensorFlow endpoints cannot serve it; export a SavedModel to a folder such as 1"
         )
     if not any(model.name.isdecimal() for model in models):

@@ -27,7 +27,7 @@ def main() -> int:
     end_with_parent()
     config = json.loads(os.environ["TF_CONFIG"])
     task = config["task"]
-    from trainer.config import RETRY
+    from trainer.config import RETRY_CODE
     from trainer.runtime import import_tensorflow
 
     tf = import_tensorflow(start=False)
@@ -42,7 +42,7 @@ def main() -> int:
         address = config["cluster"][task["type"]][task["index"]]
         why = str(error).partition("\n")[0]
         logger.error("parameter server: cannot serve %s: %s", address, why)
-        return RETRY
+        return RETRY_CODE
     server.join()
     return 0
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from trainer.config import Job, UserError
 from trainer.distribution import Strategy
-from trainer.launch import Value
+from trainer.launch import StatedValue
 from trainer.training.checkpoint_state import Progress
 
 # Numbers that each process sends where settings differ, one for each setting.
@@ -82,7 +82,7 @@ def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Pro
     return Progress.of(numbers), stops > 0
 
 
-def check_alike(strategy: Strategy, settings: Mapping[str, Value]) -> None:
+def check_alike(strategy: Strategy, settings: Mapping[str, StatedValue]) -> None:
     """Check that all processes have the same settings, and found as many examples.
 
     The launchers of several hosts have compared most settings already; ranks that mpirun started

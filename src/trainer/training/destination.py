@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Job, flag_of as flag_of
-from trainer.packaging import CODE, NUMBERED, versions_in
+from trainer.packaging import CODE_FOLDER, VERSIONED_LAYOUTS, versions_in
 from trainer.runtime import Patience
 from trainer.storage import StorageOptions, remote as storage, upload_folder
 from trainer.training import earlier_run
@@ -74,10 +74,10 @@ class RemoteDestination(Destination):
         url = self.sent.get("model_dir")
         if url is None:
             return str(path)
-        code = Path(self.local["model_dir"], CODE)
+        code = Path(self.local["model_dir"], CODE_FOLDER)
         if code.is_dir():
-            self._push(code, f"{url}/{CODE}")
-        if self.layout in NUMBERED:
+            self._push(code, f"{url}/{CODE_FOLDER}")
+        if self.layout in VERSIONED_LAYOUTS:
             url = f"{url}/{versions_in(self.layout)}".rstrip("/")
             versions = storage.versions(url, options=self.options, patience=self._sending)
             url += f"/{max(versions, default=0) + 1}"

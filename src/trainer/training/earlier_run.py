@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Job
-from trainer.packaging import ARCHIVE, GRAPH, NUMBERED, versions_in
+from trainer.packaging import ARCHIVE_NAME, GRAPH_FILE, VERSIONED_LAYOUTS, versions_in
 
 
 def find(job: Job) -> dict[str, Any] | None:
@@ -56,13 +56,13 @@ def checked(
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     folder = model_dir.rstrip("/")
-    if layout in NUMBERED:
+    if layout in VERSIONED_LAYOUTS:
         fits = name.isdecimal() and _same(parent, f"{folder}/{versions_in(layout)}".rstrip("/"))
     elif layout == "tar":
-        fits = name == ARCHIVE and _same(parent, folder)
+        fits = name == ARCHIVE_NAME and _same(parent, folder)
     else:
         fits = _same(path.rstrip("/"), folder)
-    file = path if layout == "tar" else f"{path.rstrip('/')}/{GRAPH}"
+    file = path if layout == "tar" else f"{path.rstrip('/')}/{GRAPH_FILE}"
     return metrics if fits and is_there(file) else None
 
 

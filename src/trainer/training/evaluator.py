@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from trainer.config import Job, UserError
-from trainer.distribution import ALONE
+from trainer.distribution import SINGLE_PROCESS
 from trainer.models import loader, recipes
 from trainer.runtime import POLICIES, StopRequest
 from trainer.training import inputs
@@ -56,7 +56,7 @@ def evaluate_checkpoints(
     job = recipes.complete(job, precision="float32")
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
-    data = inputs.test_data(job, module, ALONE)
+    data = inputs.test_data(job, module, SINGLE_PROCESS)
     model = module.keras_model(job.hparams)
     checkpoints = _open_checkpoints(job, folder, model)
     evaluate = make_evaluate(model)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from trainer.config import Hparams
 from trainer.packaging import (
-    DEFAULT,
+    DEFAULT_SIGNATURE,
     Arrays,
     Inputs,
     RowBehavior,
@@ -116,7 +116,7 @@ def _compare(
         # All signatures get the same examples, so that one output of the model is that of all.
         arguments = module.serving_samples(sample)
         inputs_of = {name: _inputs(loaded, name, argument) for name, argument in arguments.items()}
-        answer = call_by_signature(signatures[DEFAULT], inputs_of[DEFAULT])
+        answer = call_by_signature(signatures[DEFAULT_SIGNATURE], inputs_of[DEFAULT_SIGNATURE])
         expected = dict.fromkeys(inputs_of, answer)
     else:
         for name, served in loaded.signatures.items():

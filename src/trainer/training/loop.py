@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.config import Job
-from trainer.distribution import ALONE, Strategy
+from trainer.distribution import SINGLE_PROCESS, Strategy
 from trainer.models import recipes
 from trainer.runtime import default_precision, log, never_stopped
 from trainer.training import consensus, preflight, trained_with
@@ -35,7 +35,7 @@ SAMPLE = 64
 def train_and_evaluate(
     job: Job,
     *,
-    strategy: Strategy = ALONE,
+    strategy: Strategy = SINGLE_PROCESS,
     stop_requested: Callable[[], bool] = never_stopped,
     destination: Destination = LOCAL,
     callbacks: Sequence[Callback] = (),

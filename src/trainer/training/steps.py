@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from trainer.config import DataError, UserError
 from trainer.data import Stream, TableSet
-from trainer.distribution import ALONE, Strategy
+from trainer.distribution import SINGLE_PROCESS, Strategy
 
 
 def make_train_steps(
@@ -24,7 +24,7 @@ def make_train_steps(
     optimizer: keras.optimizers.Optimizer,
     *,
     label_smoothing: float,
-    strategy: Strategy = ALONE,
+    strategy: Strategy = SINGLE_PROCESS,
     feed: Any = None,
     batch_size: int = 0,
 ) -> Callable[[Any, int], np.ndarray]:
@@ -125,7 +125,7 @@ class Evaluation:
 def make_evaluate(
     model: keras.Model,
     *,
-    strategy: Strategy = ALONE,
+    strategy: Strategy = SINGLE_PROCESS,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Callable[[tf.data.Dataset], Evaluation | None]:
     """Compile the evaluation.

@@ -10,7 +10,7 @@ import keras
 
 from trainer.config import Job
 from trainer.distribution import Strategy
-from trainer.launch import Value, compared_flags, public_value
+from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
 from trainer.runtime import POLICIES
 from trainer.training import consensus, inputs
@@ -140,7 +140,7 @@ class Trainer:
         evaluation: Evaluation | None = reading(test.stream, self._evaluate, test.dataset)
         return evaluation
 
-    def _settings(self) -> dict[str, Value]:
+    def _settings(self) -> dict[str, StatedValue]:
         """Return what all processes must have alike: settings, and the number of examples found."""
         counts: dict[str, Any] = {
             f"--{split}": f"{found['examples']} examples"

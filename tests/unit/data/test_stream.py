@@ -13,14 +13,14 @@ from trainer.config.errors import DataError
 from trainer.data.files import open_tables
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
-from trainer.data.formats.table import BLOCK
+from trainer.data.formats.table import BLOCK_RECORDS
 from trainer.data.formats.tfrecord import TFRecordTable
 from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
 
 quick = settings(deadline=None, max_examples=40)
 
-sizes = st.lists(st.integers(0, 3 * BLOCK), min_size=1, max_size=6).filter(sum)
-batch_sizes = st.integers(1, 2 * BLOCK)
+sizes = st.lists(st.integers(0, 3 * BLOCK_RECORDS), min_size=1, max_size=6).filter(sum)
+batch_sizes = st.integers(1, 2 * BLOCK_RECORDS)
 seeds = st.integers(0, 2**31 - 1)
 # In memory, and streamed in pieces of several sizes.
 caching = st.sampled_from(
@@ -43,8 +43,8 @@ class Numbered:
         return self._numbers.size
 
     def read(self, start, stop):
-        assert start % BLOCK == 0
-        assert stop % BLOCK == 0 or stop == len(self)
+        assert start % BLOCK_RECORDS == 0
+        assert stop % BLOCK_RECORDS == 0 or stop == len(self)
         images = np.zeros((stop - start, 784), np.uint8)
         numbers = self._numbers[start:stop].astype("<u4")
         images[:, 300:304] = numbers[:, None].view(np.uint8)
@@ -218,7 +218,7 @@ def test_by_record_the_shards_slices_make_up_the_batches_of_one_process(
 
 @quick
 @given(
-    sizes=st.lists(st.integers(1, 3 * BLOCK), min_size=1, max_size=6),
+    sizes=st.lists(st.integers(1, 3 * BLOCK_RECORDS), min_size=1, max_size=6),
     batch=batch_sizes,
     options=caching,
     count=st.integers(1, 4),

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.launch.differences import common_precision, difference
-from trainer.launch.host_settings import HostSettings, Value, public_value
+from trainer.launch.host_settings import HostSettings, StatedValue, public_value
 
 VERSIONS = {"trainer": "1.0", "TensorFlow": "2.21.0", "Python": "3.11"}
 
@@ -68,7 +68,9 @@ def test_another_tensorflow_is_told_with_what_to_do():
 
 def test_of_data_the_first_file_that_differs_is_named():
     one, two = (
-        HostSettings(host=name, values={"--train": Value(text=text, digest=text, parts=parts)})
+        HostSettings(
+            host=name, values={"--train": StatedValue(text=text, digest=text, parts=parts)}
+        )
         for name, text, parts in (
             ("a", "2 files, 9 bytes", (("x", "4"), ("y", "5"))),
             ("b", "1 file, 4 bytes", (("x", "4"),)),

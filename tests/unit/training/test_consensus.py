@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer.config.errors import PeerError, UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.distribution.strategy import ALONE, Strategy, raising_peer_error
+from trainer.distribution.strategy import SINGLE_PROCESS, Strategy, raising_peer_error
 from trainer.launch.host_settings import public_value
 from trainer.training import consensus
 from trainer.training.checkpoint_state import Progress
@@ -130,7 +130,7 @@ def test_a_hyperparameter_that_only_one_process_has_is_an_error(rank):
 
 
 def test_a_process_that_is_alone_differs_from_nobody():
-    consensus.check_alike(ALONE, {"--seed": public_value(1)})
+    consensus.check_alike(SINGLE_PROCESS, {"--seed": public_value(1)})
 
 
 def network() -> keras.Model:
@@ -156,13 +156,13 @@ def test_each_replica_drops_other_inputs_and_the_chief_those_of_one_process():
         consensus.align(Other(rank), model, optimizer)
         np.testing.assert_array_equal(seed.numpy(), before + np.array([moved, 0], before.dtype))
     seed.assign(before)
-    consensus.align(ALONE, model, optimizer)
+    consensus.align(SINGLE_PROCESS, model, optimizer)
     np.testing.assert_array_equal(seed.numpy(), before)
 
 
 def test_different_weights_at_the_end_are_an_error():
     model = network()
-    digest = int(consensus.check_equal(ALONE, model)[0], 16)
+    digest = int(consensus.check_equal(SINGLE_PROCESS, model)[0], 16)
     assert consensus.check_equal(Other(0, [0, digest]), model) == [f"{digest:08x}"] * 2
     with pytest.raises(RuntimeError, match="different weights"):
         consensus.check_equal(Other(0, [0, digest ^ 1]), model)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from trainer.config.errors import UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.distribution.strategy import ALONE, Strategy
+from trainer.distribution.strategy import SINGLE_PROCESS, Strategy
 from trainer.models import loader
 from trainer.training import inputs, run_data
 
@@ -27,10 +27,10 @@ class Second(Strategy):
 
 def test_two_processes_take_the_halves_of_the_batches_of_one():
     whole = inputs.batch_source(
-        inputs.train_data(JOB, OURS, ALONE, batch_size=8), ALONE, first=0
+        inputs.train_data(JOB, OURS, SINGLE_PROCESS, batch_size=8), SINGLE_PROCESS, first=0
     ).take(3)[0]
     halves = []
-    for strategy in (ALONE, Second()):
+    for strategy in (SINGLE_PROCESS, Second()):
         two = Second()
         two.rank = strategy.rank
         data = inputs.train_data(JOB, OURS, two, batch_size=4)
@@ -39,9 +39,9 @@ def test_two_processes_take_the_halves_of_the_batches_of_one():
 
 
 def test_our_data_goes_on_from_a_batch():
-    data = inputs.train_data(JOB, OURS, ALONE, batch_size=8)
-    whole = inputs.batch_source(data, ALONE, first=0).take(5)[0]
-    rest = inputs.batch_source(data, ALONE, first=3).take(2)[0]
+    data = inputs.train_data(JOB, OURS, SINGLE_PROCESS, batch_size=8)
+    whole = inputs.batch_source(data, SINGLE_PROCESS, first=0).take(5)[0]
+    rest = inputs.batch_source(data, SINGLE_PROCESS, first=3).take(2)[0]
     np.testing.assert_array_equal(rest, whole[3:])
 
 
@@ -50,8 +50,8 @@ def test_a_modules_own_data_goes_on_too():
         return tf.data.Dataset.range(100).batch(batch_size)
 
     module = types.SimpleNamespace(input_fn=input_fn)
-    data = inputs.train_data(JOB, module, ALONE, batch_size=8)
-    source = inputs.batch_source(data, ALONE, first=2)
+    data = inputs.train_data(JOB, module, SINGLE_PROCESS, batch_size=8)
+    source = inputs.batch_source(data, SINGLE_PROCESS, first=2)
     assert source.feed is None
     assert next(source.take(1)).numpy()[0] == 16
 

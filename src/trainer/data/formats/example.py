@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data.formats.protobuf import (
-    BYTES,
+    LENGTH_DELIMITED,
     VARINT,
     WireError,
     field,
@@ -27,7 +27,7 @@ from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE
 # The kinds of feature by their field in `Feature`, and the wire types of their values.
 KINDS = {1: "bytes", 2: "float", 3: "int64"}
 SIZES = ("height", "width", "depth")
-WIRES = {"bytes": (BYTES,), "int64": (VARINT, BYTES)}
+WIRES = {"bytes": (LENGTH_DELIMITED,), "int64": (VARINT, LENGTH_DELIMITED)}
 
 
 class BadExampleError(Exception):
@@ -194,12 +194,16 @@ def _features(raw: bytes) -> dict[str, _Feature]:
     found = {}
     for entries in _messages(raw, 0, len(raw), number=1):
         for entry in _messages(raw, *entries, number=1):
-            parts = {n: (a, b) for n, wire, a, b in message_fields(raw, *entry) if wire == BYTES}
+            parts = {
+                n: (a, b)
+                for n, wire, a, b in message_fields(raw, *entry)
+                if wire == LENGTH_DELIMITED
+            }
             if 1 not in parts or 2 not in parts:
                 raise BadExampleError("a feature without name or value")
             kind, values = "nothing", (parts[2][1], parts[2][1])
             for n, wire, a, b in message_fields(raw, *parts[2]):
-                if n in KINDS and wire == BYTES:
+                if n in KINDS and wire == LENGTH_DELIMITED:
                     kind, values = KINDS[n], (a, b)
             name = raw[slice(*parts[1])].decode("utf-8", "replace")
             found[name] = _Feature(kind, *parts[2], values)
@@ -209,7 +213,9 @@ def _features(raw: bytes) -> dict[str, _Feature]:
 def _messages(raw: bytes, start: int, stop: int, *, number: int) -> list[tuple[int, int]]:
     """Return the spans of the messages in one field, without any other values there."""
     return [
-        (a, b) for n, wire, a, b in message_fields(raw, start, stop) if (n, wire) == (number, BYTES)
+        (a, b)
+        for n, wire, a, b in message_fields(raw, start, stop)
+        if (n, wire) == (number, LENGTH_DELIMITED)
     ]
 
 
@@ -223,7 +229,7 @@ def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> t
     for number, wire, start, stop in message_fields(raw, *found.values):
         if number != 1 or wire not in WIRES[kind]:
             continue
-        if kind == "int64" and wire == BYTES:
+        if kind == "int64" and wire == LENGTH_DELIMITED:
             # A packed list: one varint behind the other.
             while start < stop:
                 _, end = read_varint(raw, start)

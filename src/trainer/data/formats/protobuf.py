@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
 class WireError(Exception):
@@ -27,7 +27,7 @@ def message_fields(raw: bytes, at: int, stop: int) -> Iterator[tuple[int, int, i
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
             end = read_varint(raw, at)[1]
-        elif wire == BYTES:
+        elif wire == LENGTH_DELIMITED:
             size, at = read_varint(raw, at)
             end = at + size
         elif wire in (FIXED32, FIXED64):
@@ -74,16 +74,16 @@ def read_fields(file: IO[bytes], size: int, wanted: Mapping[int, Any], *, most: 
         tag, used = _read_varint(file)
         number, wire = tag >> 3, tag & 7
         length = {FIXED32: 4, FIXED64: 8}.get(wire, 0)
-        if wire in (VARINT, BYTES):
+        if wire in (VARINT, LENGTH_DELIMITED):
             value, more = _read_varint(file)
             used += more
-            length = value if wire == BYTES else 0
+            length = value if wire == LENGTH_DELIMITED else 0
         elif not length:
             raise WireError
         size -= used + length
         if size < 0 or number == 0:
             raise WireError
-        if wire != BYTES or number not in wanted:
+        if wire != LENGTH_DELIMITED or number not in wanted:
             file.seek(length, os.SEEK_CUR)
         elif wanted[number] is not None:
             out += field(number, read_fields(file, length, wanted[number], most=most))
@@ -116,4 +116,4 @@ def to_varint(value: int) -> bytes:
 
 def field(number: int, body: bytes) -> bytes:
     """Return one length-delimited field."""
-    return to_varint(number << 3 | BYTES) + to_varint(len(body)) + body
+    return to_varint(number << 3 | LENGTH_DELIMITED) + to_varint(len(body)) + body

@@ -10,7 +10,7 @@ from trainer.config import DataError
 
 # Records are read, and in streaming shuffled, in runs of this many: large enough that one read
 # (about 50 kB for MNIST) costs little, small enough that a shuffle group holds hundreds of runs.
-BLOCK = 64
+BLOCK_RECORDS = 64
 
 IMAGE_SHAPE = (28, 28, 1)
 IMAGE_BYTES = 28 * 28

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from trainer.config import RETRY
+from trainer.config import RETRY_CODE
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.joining import GiveUp, Joining, WaitProgress
 from trainer.launch.rendezvous.keepalive import Keepalive
@@ -293,7 +293,7 @@ class CoordinatorClient:
         self._mailbox.put(Refused(failure=failure))
 
     def _chief_lost(self, reason: str) -> Failure:
-        return Failure(host=self._chief, process="chief", code=RETRY, reason=reason)
+        return Failure(host=self._chief, process="chief", code=RETRY_CODE, reason=reason)
 
     def _deliver(self, message: Message) -> None:
         """Hand a broadcast to the agent."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config import RETRY
+from trainer.config import RETRY_CODE
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.fields import whole
 from trainer.launch.rendezvous.membership import Membership
@@ -93,7 +93,9 @@ class Coordinator(Membership):
                 others = "".join(f", nor did {member}" for member in more)
                 within = f"did not come within {self._spec.start_timeout:g} s (--start-timeout)"
                 self._fail(
-                    Failure(host=first.host, process=first.task, code=RETRY, reason=within + others)
+                    Failure(
+                        host=first.host, process=first.task, code=RETRY_CODE, reason=within + others
+                    )
                 )
 
     def wait_for_leave(self, timeout: float) -> list[str]:
@@ -199,7 +201,7 @@ class Coordinator(Membership):
             Failure(
                 host=member.name,
                 process=member.task,
-                code=code or RETRY,
+                code=code or RETRY_CODE,
                 reason="was told to end before the job was done",
             )
         )

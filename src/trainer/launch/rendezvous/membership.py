@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from trainer.config import RETRY
+from trainer.config import RETRY_CODE
 from trainer.launch.rendezvous.admission import Admission, decide
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.lifecycle import Lifecycle
@@ -109,7 +109,7 @@ class Membership(Lifecycle):
             self._broadcast(Note(text=f"host {new.name}, {new.task}, is back"))
         else:
             reason = "its launcher was started a second time, so the first one has died"
-            self._fail(Failure(host=new.name, process=new.task, code=RETRY, reason=reason))
+            self._fail(Failure(host=new.name, process=new.task, code=RETRY_CODE, reason=reason))
 
     def _open_keepalive(self, member: MemberState) -> Response:
         if member.connections >= _MOST_CONNECTIONS:

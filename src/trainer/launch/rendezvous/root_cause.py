@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from trainer.config import RETRY
+from trainer.config import RETRY_CODE
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.state import MemberState
 from trainer.launch.timeouts import DEFAULTS, Timeouts
@@ -64,4 +64,4 @@ class RootCause:
 
 def lost(member: MemberState, reason: str) -> Failure:
     """Return the failure of a job whose member does not answer."""
-    return Failure(host=member.name, process=member.task, code=RETRY, reason=reason)
+    return Failure(host=member.name, process=member.task, code=RETRY_CODE, reason=reason)

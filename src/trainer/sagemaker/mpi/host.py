@@ -104,9 +104,9 @@ class MpiHost(LocalHost):
         if not self._others:
             return
         if self.group.is_first:
-            self.metadata = {"user": ssh.make(self._folder / "user")}
+            self.metadata = {"user": ssh.make_key_pair(self._folder / "user")}
         else:
-            key = ssh.make(self._folder / "host")
+            key = ssh.make_key_pair(self._folder / "host")
             (port,) = free_ports(1)
             server = ssh.SshServer(key=key, port=port)
             self.metadata = {**server.to_dict(), "interface": self.group.interface}
@@ -139,9 +139,11 @@ class MpiHost(LocalHost):
         return HostCommands(commands=((process, command),), prefix=False)
 
     def _server(self, metadata: Mapping[str, Any]) -> Command:
-        client = ssh.public(metadata[self._first.id].get("user"), host=self._first.host)
+        client = ssh.checked_public_key(metadata[self._first.id].get("user"), host=self._first.host)
         env = {**self.base.env, **_host_name()}
-        argv = ssh.serve(self._folder, port=self.metadata["port"], client=client, env=env)
+        argv = ssh.write_server_settings(
+            self._folder, port=self.metadata["port"], client=client, env=env
+        )
         return Command(argv=argv, env=self.base.env, name=_SERVER)
 
     def _mpirun(self, start: Start) -> Command:
@@ -153,7 +155,7 @@ class MpiHost(LocalHost):
             servers = {
                 host: ssh.SshServer.from_dict(each, host=host) for host, each in metadata.items()
             }
-            env[AGENT] = shlex.join(ssh.connect(self._folder, servers))
+            env[AGENT] = shlex.join(ssh.write_client_settings(self._folder, servers))
             names = [self._first.host, *metadata]
             interface = self._interface(start, metadata)
         else:

@@ -60,10 +60,10 @@ class SshServer:
                 subject=f"host {host}",
                 problem=f"expected the port of its ssh server, found {port!r}",
             )
-        return cls(key=public(fields.get("key"), host=host), port=port)
+        return cls(key=checked_public_key(fields.get("key"), host=host), port=port)
 
 
-def public(key: Any, *, host: str) -> str:
+def checked_public_key(key: Any, *, host: str) -> str:
     """Check that a text from the network is a public key and nothing else, and return it.
 
     Raises:
@@ -77,7 +77,7 @@ def public(key: Any, *, host: str) -> str:
     return key
 
 
-def make(path: Path) -> str:
+def make_key_pair(path: Path) -> str:
     """Create a pair of keys.
 
     Args:
@@ -130,7 +130,9 @@ def check_server(*, sshd: Path = SSHD, run_folder: Path = RUN_SSHD) -> None:
             ) from None
 
 
-def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tuple[str, ...]:
+def write_server_settings(
+    folder: Path, *, port: int, client: str, env: Mapping[str, str]
+) -> tuple[str, ...]:
     """Write the settings of a server whose key is `folder/host`.
 
     Args:
@@ -168,7 +170,7 @@ def serve(folder: Path, *, port: int, client: str, env: Mapping[str, str]) -> tu
     return (str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config"))
 
 
-def connect(folder: Path, servers: Mapping[str, SshServer]) -> tuple[str, ...]:
+def write_client_settings(folder: Path, servers: Mapping[str, SshServer]) -> tuple[str, ...]:
     """Write the settings of a client whose key is `folder/user`.
 
     Args:

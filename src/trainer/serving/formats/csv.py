@@ -13,7 +13,7 @@ import numpy as np
 
 from trainer.serving.formats import large
 from trainer.serving.formats.outputs import Arrays, ResponseFormat, tables
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
@@ -36,7 +36,7 @@ def read(
     Raises:
         HTTPError: The values do not fit the signature.
     """
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     tensor = signature.only_input("CSV")
     if large.is_blank(body.removeprefix(codecs.BOM_UTF8)):
         raise bad_request("CSV: the body is empty; expected one instance a line")

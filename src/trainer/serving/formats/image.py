@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
 from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models.signature import Signature
 
@@ -35,7 +35,7 @@ def _read(
             415, f"{subject} takes no {kind}: none of its inputs is a string whose name ends with "
             "_bytes; expected application/json"
         )  # fmt: skip
-    signature = choose(signatures, name or able[0])
+    signature = choose_signature(signatures, name or able[0])
     if not body.startswith(MAGIC[kind]):
         raise bad_request(f"the body is no {kind.partition('/')[2].upper()} file")
     (tensor,) = signature.inputs

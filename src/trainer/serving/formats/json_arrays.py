@@ -24,7 +24,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def array(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
+def array_of(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
     """Return a JSON value as an array of the tensor's type and rank; sizes are checked later.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.data import NpyHeaderError, read_npy_header
 from trainer.serving.formats.outputs import Arrays, ResponseFormat, as_rows, tables
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature, Tensor
 
@@ -24,7 +24,7 @@ def read(
     Raises:
         HTTPError: The body is no npy file, or does not fit the signature.
     """
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     tensor = signature.only_input("npy")
     array = _array(body)
     made = tensor.fitted(_typed(array, tensor), single=True)

@@ -38,7 +38,7 @@ class PredictRequest:
 RequestReader = Callable[[bytes, Mapping[str, Signature], str | None], PredictRequest]
 
 
-def choose(signatures: Mapping[str, Signature], name: str | None) -> Signature:
+def choose_signature(signatures: Mapping[str, Signature], name: str | None) -> Signature:
     """Return the signature of a name, or the default one.
 
     Args:

@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import json_arrays, large, numbers, tf_json
-from trainer.serving.formats.request import PredictRequest, RequestReader, checked, choose
+from trainer.serving.formats.request import PredictRequest, RequestReader, checked, choose_signature
 from trainer.serving.http.errors import HTTPError, bad_request, shown
 from trainer.serving.models.signature import Signature
 
@@ -40,7 +40,7 @@ def read(
         return _read_large(body, signatures, name, (_document, _read_many))
     begin = body.lstrip()[:1]
     if begin == b"[":
-        signature = choose(signatures, name)
+        signature = choose_signature(signatures, name)
         if len(signature.inputs) == 1:
             (tensor,) = signature.inputs
             rows = numbers.read(body, tensor)
@@ -61,7 +61,7 @@ def read(
         several = _several(body)
         if several is None:
             raise error from None
-        return tf_json.from_rows(several, choose(signatures, name))
+        return tf_json.from_rows(several, choose_signature(signatures, name))
     return _from_document(document, signatures, name)
 
 
@@ -71,7 +71,7 @@ def _from_document(
     """Read a parsed document: TensorFlow Serving's form, or values without any form."""
     if isinstance(document, dict) and FORMS & document.keys():
         return tf_json.from_object(document, signatures, name)
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     if isinstance(document, large.Array):
         objects = document.of_objects
     elif isinstance(document, list):
@@ -80,7 +80,9 @@ def _from_document(
         return tf_json.from_rows([document], signature)
     if not objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(signature, {tensor.name: json_arrays.array(document, tensor, single=True)})
+        return checked(
+            signature, {tensor.name: json_arrays.array_of(document, tensor, single=True)}
+        )
     return tf_json.from_rows(document, signature)
 
 
@@ -98,7 +100,7 @@ def read_lines(
     if len(lines) == 1:
         return _read_line(lines[0], signatures, name)
     try:
-        return _read_each(lines, choose(signatures, name))
+        return _read_each(lines, choose_signature(signatures, name))
     except ValueError:
         # Values may go over several lines.
         return read(body, signatures, name)
@@ -145,7 +147,7 @@ def _document(body: bytes, signatures: Mapping[str, Signature], name: str | None
 def _read_many(
     body: bytes, signatures: Mapping[str, Signature], name: str | None
 ) -> PredictRequest:
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
     pieces = large.lines(body)
     for piece in pieces:
@@ -175,7 +177,7 @@ def _read_line(
         return read(line, signatures, name)
     if not isinstance(value, list):
         return read(line, signatures, name)
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
         made = json_arrays.typed(value, tensor)

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import json_arrays, large, numbers
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose
+from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
 from trainer.serving.http.errors import bad_request, shown
 from trainer.serving.models.signature import Signature
 
@@ -120,7 +120,7 @@ def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
     """Read the row form of an array that is too long to be parsed at once."""
     if not rows.of_objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(signature, {tensor.name: json_arrays.array(rows, tensor)})
+        return checked(signature, {tensor.name: json_arrays.array_of(rows, tensor)})
     parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
     count = 0
     for chunk in rows.chunks():
@@ -152,7 +152,7 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
             )
         for key, column in columns.items():
             column.append(row[key] if named else row)
-    return {key: json_arrays.array(columns[key], tensors[key]) for key in columns}
+    return {key: json_arrays.array_of(columns[key], tensors[key]) for key in columns}
 
 
 def _from_columns(given: Any, signature: Signature) -> PredictRequest:
@@ -173,7 +173,8 @@ def _from_columns(given: Any, signature: Signature) -> PredictRequest:
             f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
         )
     arrays = {
-        key: json_arrays.array(given[key], tensor, single=True) for key, tensor in tensors.items()
+        key: json_arrays.array_of(given[key], tensor, single=True)
+        for key, tensor in tensors.items()
     }
     return checked(signature, arrays, Form.COLUMNS)
 
@@ -186,7 +187,7 @@ def _signature(
         raise bad_request(
             f"'signature_name' key must be a string value, got {json_arrays.kind(named)}"
         )
-    return choose(signatures, named)
+    return choose_signature(signatures, named)
 
 
 def _is_named(value: Any) -> bool:

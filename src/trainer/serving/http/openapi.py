@@ -6,7 +6,7 @@ from typing import Any
 
 from trainer import __version__
 from trainer.serving.formats.registry import JSON, READERS, WRITERS
-from trainer.serving.formats.request import choose
+from trainer.serving.formats.request import choose_signature
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 from trainer.serving.models.store import ModelStore
@@ -40,7 +40,7 @@ def document(store: ModelStore) -> dict[str, Any]:
         except HTTPError:
             continue
         signatures = version.model.signatures
-        default = choose(signatures, None)
+        default = choose_signature(signatures, None)
         body = {"oneOf": [_request(signature) for signature in signatures.values()]}
         base = f"/v1/models/{name}"
         paths[base] = {"get": _operation("States of the versions", _json({}))}

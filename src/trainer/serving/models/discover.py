@@ -14,10 +14,10 @@ import re
 from pathlib import Path, PurePath
 
 from trainer.config import UserError
-from trainer.packaging import GRAPH, SERVO, find_saved_models, version_of
+from trainer.packaging import GRAPH_FILE, SERVO_FOLDER, find_saved_models, version_of
 
 DEPTH = 5
-_SERVO = PurePath(SERVO).parts
+_SERVO = PurePath(SERVO_FOLDER).parts
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 
 # Names, sizes and times of a folder's files, which change when a file does.
@@ -82,7 +82,7 @@ def fingerprint(path: Path, *, partial: bool = False) -> Fingerprint | None:
     names = {name for name, _ in stats}
     shards = [m for m in map(_SHARD.fullmatch, (Path(n).name for n in names)) if m]
     index = "variables/variables.index"
-    whole = GRAPH in names and (
+    whole = GRAPH_FILE in names and (
         partial
         or (index in names and bool(shards) and len(shards) == int(shards[0][1]))
         # A model without variables has no such folder.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.packaging import GRAPH, RowBehavior, compare_rows, read_mark
+from trainer.packaging import GRAPH_FILE, RowBehavior, compare_rows, read_mark
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
 from trainer.storage import without_wildcards
@@ -199,7 +199,7 @@ def _served_graph(path: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
-    proto.ParseFromString((path / GRAPH).read_bytes())
+    proto.ParseFromString((path / GRAPH_FILE).read_bytes())
     if not proto.meta_graphs:
         raise ValueError("its saved_model.pb holds no graph")
     return min(

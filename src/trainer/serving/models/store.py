@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.config import UserError
-from trainer.packaging import GRAPH
+from trainer.packaging import GRAPH_FILE
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models import discover
 from trainer.serving.models.batching import Batcher
@@ -66,7 +66,7 @@ class ModelStore:
         if not discover.find(self.folder, name=self.name):
             raise UserError(
                 subject=f"--model-dir {self.folder}",
-                problem=f"no SavedModel there; expected {self.folder}/<number>/{GRAPH}",
+                problem=f"no SavedModel there; expected {self.folder}/<number>/{GRAPH_FILE}",
             )
 
     def get(self, name: str | None = None, number: int | None = None) -> Version:

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
 from trainer.data.formats.idx import IdxTable, dimensions, pack
-from trainer.data.formats.table import BLOCK
+from trainer.data.formats.table import BLOCK_RECORDS
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -55,7 +55,7 @@ def error_of(images, labels):
 
 @quick
 @given(
-    count=st.integers(1, 5 * BLOCK),
+    count=st.integers(1, 5 * BLOCK_RECORDS),
     seed=st.integers(0, 2**32 - 1),
     squeeze=st.tuples(st.booleans(), st.booleans()),
     data=st.data(),
@@ -68,8 +68,8 @@ def test_what_is_packed_is_read_back_gzipped_or_not(folder, count, seed, squeeze
     ]
     table = IdxTable(*put(folder, *bodies))
     assert len(table) == count
-    start = BLOCK * data.draw(st.integers(0, (count - 1) // BLOCK))
-    stop = min(count, start + BLOCK * data.draw(st.integers(1, 5)))
+    start = BLOCK_RECORDS * data.draw(st.integers(0, (count - 1) // BLOCK_RECORDS))
+    stop = min(count, start + BLOCK_RECORDS * data.draw(st.integers(1, 5)))
     found, classes = table.read(start, stop)
     assert found.shape == (stop - start, 28, 28, 1)
     assert found.dtype == classes.dtype == np.uint8
@@ -92,7 +92,7 @@ def test_the_original_files_have_the_known_counts(mnist_dir):
     assert len(table) == 10_000
     labels = table.read(0, 10_000)[1]
     assert labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    assert table.read(0, BLOCK)[0].max() == 255
+    assert table.read(0, BLOCK_RECORDS)[0].max() == 255
 
 
 @pytest.mark.parametrize(
@@ -192,23 +192,23 @@ def test_a_label_out_of_range_is_named_with_its_record(tmp_path):
 
 
 def test_a_file_that_becomes_shorter_is_reported(tmp_path):
-    images, labels = put(tmp_path, *digits(3 * BLOCK))
+    images, labels = put(tmp_path, *digits(3 * BLOCK_RECORDS))
     table = IdxTable(images, labels)
-    images.write_bytes(images.read_bytes()[: 16 + 784 * 2 * BLOCK])
-    table.read(BLOCK, 2 * BLOCK)
+    images.write_bytes(images.read_bytes()[: 16 + 784 * 2 * BLOCK_RECORDS])
+    table.read(BLOCK_RECORDS, 2 * BLOCK_RECORDS)
     with pytest.raises(DataError, match="became shorter"):
-        table.read(2 * BLOCK, 3 * BLOCK)
+        table.read(2 * BLOCK_RECORDS, 3 * BLOCK_RECORDS)
 
 
 @pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize("squeeze", [bytes, gzip.compress], ids=["plain", "gz"])
 @pytest.mark.parametrize("spool", [1, 1 << 30], ids=["disk", "memory"])
 def test_threads_may_share_a_table(tmp_path, squeeze, spool):
-    images, labels = digits(20 * BLOCK)
+    images, labels = digits(20 * BLOCK_RECORDS)
     table = IdxTable(*put(tmp_path, squeeze(pack(images)), labels), in_memory=spool)
 
     def read(block):
-        at = slice(block * BLOCK, (block + 1) * BLOCK)
+        at = slice(block * BLOCK_RECORDS, (block + 1) * BLOCK_RECORDS)
         return np.array_equal(table.read(at.start, at.stop)[0][..., 0], images[at])
 
     with ThreadPoolExecutor(8) as pool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
 from trainer.data.formats.npy import NpyTable, header
-from trainer.data.formats.table import BLOCK
+from trainer.data.formats.table import BLOCK_RECORDS
 
 quick = settings(deadline=None, max_examples=30)
 
@@ -62,7 +62,7 @@ def error_of(images, labels):
 
 @quick
 @given(
-    count=st.integers(1, 5 * BLOCK),
+    count=st.integers(1, 5 * BLOCK_RECORDS),
     seed=st.integers(0, 2**32 - 1),
     deep=st.booleans(),
     versions=st.tuples(st.integers(1, 2), st.integers(1, 2)),
@@ -79,8 +79,8 @@ def test_what_numpy_saves_is_read_back(folder, count, seed, deep, versions, kind
         )
     )
     assert len(table) == count
-    start = BLOCK * data.draw(st.integers(0, (count - 1) // BLOCK))
-    stop = min(count, start + BLOCK * data.draw(st.integers(1, 5)))
+    start = BLOCK_RECORDS * data.draw(st.integers(0, (count - 1) // BLOCK_RECORDS))
+    stop = min(count, start + BLOCK_RECORDS * data.draw(st.integers(1, 5)))
     found, classes = table.read(start, stop)
     assert found.shape == (stop - start, 28, 28, 1)
     assert found.dtype == classes.dtype == np.uint8
@@ -218,20 +218,20 @@ def test_the_offset_of_the_values_is_that_of_the_header(tmp_path):
 
 
 def test_a_file_that_becomes_shorter_is_reported(tmp_path):
-    images, labels = put(tmp_path, *digits(3 * BLOCK))
+    images, labels = put(tmp_path, *digits(3 * BLOCK_RECORDS))
     table = NpyTable(images, labels)
     images.write_bytes(images.read_bytes()[:-1])
     with pytest.raises(DataError, match="became shorter"):
-        table.read(2 * BLOCK, 3 * BLOCK)
+        table.read(2 * BLOCK_RECORDS, 3 * BLOCK_RECORDS)
 
 
 @pytest.mark.usefixtures("hasty_threads")
 def test_threads_may_share_a_table(tmp_path):
-    images, labels = digits(20 * BLOCK)
+    images, labels = digits(20 * BLOCK_RECORDS)
     table = NpyTable(*put(tmp_path, images, labels))
 
     def read(block):
-        at = slice(block * BLOCK, (block + 1) * BLOCK)
+        at = slice(block * BLOCK_RECORDS, (block + 1) * BLOCK_RECORDS)
         return np.array_equal(table.read(at.start, at.stop)[0][..., 0], images[at])
 
     with ThreadPoolExecutor(8) as pool:

@@ -11,7 +11,7 @@ from trainer.config.errors import DataError
 from trainer.data.formats import example, protobuf
 from trainer.data.formats.file_reader import OPEN_FILES, FileReader
 from trainer.data.formats.framing import find_header, frame, header_length, is_tfrecord, masked_crc
-from trainer.data.formats.table import BLOCK
+from trainer.data.formats.table import BLOCK_RECORDS
 from trainer.data.formats.tfrecord import TFRecordTable
 
 quick = settings(deadline=None, max_examples=30)
@@ -120,13 +120,13 @@ def test_we_read_the_files_that_tensorflow_writes(tf, folder, seed, count, names
 
 @pytest.mark.parametrize("kind", [uniform, mixed])
 @quick
-@given(data=st.data(), count=st.integers(1, 5 * BLOCK))
+@given(data=st.data(), count=st.integers(1, 5 * BLOCK_RECORDS))
 def test_any_range_of_blocks_is_the_slice_of_the_whole(folder, kind, data, count):
     raw, images, labels = kind(count)[:3]
     table = TFRecordTable(put(folder / "ranges", raw))
     assert len(table) == count
-    start = BLOCK * data.draw(st.integers(0, (count - 1) // BLOCK))
-    stop = min(count, start + BLOCK * data.draw(st.integers(1, 5)))
+    start = BLOCK_RECORDS * data.draw(st.integers(0, (count - 1) // BLOCK_RECORDS))
+    stop = min(count, start + BLOCK_RECORDS * data.draw(st.integers(1, 5)))
     found, classes = table.read(start, stop)
     np.testing.assert_array_equal(found, images[start:stop])
     np.testing.assert_array_equal(classes, labels[start:stop])
@@ -177,8 +177,10 @@ def test_a_damaged_record_among_many_of_one_length_is_found_when_it_is_read(tmp_
     path = put(tmp_path / "some.tfrecords", flip(raw, 997 * STRIDE + 2))
     table = TFRecordTable(path)
     assert len(table) == 1000
-    np.testing.assert_array_equal(table.read(0, 15 * BLOCK)[0], images[: 15 * BLOCK])
-    message = error_of(table.read, 15 * BLOCK, 1000)
+    np.testing.assert_array_equal(
+        table.read(0, 15 * BLOCK_RECORDS)[0], images[: 15 * BLOCK_RECORDS]
+    )
+    message = error_of(table.read, 15 * BLOCK_RECORDS, 1000)
     assert f"{path}: record 997 at offset {997 * STRIDE}: length or its checksum" in message
 
 
@@ -260,8 +262,8 @@ def test_a_label_out_of_range_is_named_with_file_and_record(tmp_path, label):
     labels[70] = label
     path = put(tmp_path / "x", frame(example.encode_examples(images, labels)).tobytes())
     table = TFRecordTable(path)
-    table.read(0, BLOCK)
-    message = error_of(table.read, BLOCK, 100)
+    table.read(0, BLOCK_RECORDS)
+    message = error_of(table.read, BLOCK_RECORDS, 100)
     assert message == f"{path}: record 70: label {label} is out of range, expected 0 to 9"
 
 
@@ -303,7 +305,7 @@ def test_a_file_that_becomes_shorter_is_reported(tmp_path):
     path = put(tmp_path / "x", raw)
     table = TFRecordTable(path)
     put(path, raw[: 90 * STRIDE])
-    assert error_of(table.read, BLOCK, 100).startswith(f"{path}: became shorter")
+    assert error_of(table.read, BLOCK_RECORDS, 100).startswith(f"{path}: became shorter")
 
 
 def test_tensorflow_agrees_on_the_checksum(tf, tmp_path):

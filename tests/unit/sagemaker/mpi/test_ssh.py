@@ -23,26 +23,26 @@ def mode(path: Path) -> int:
 
 @needs_ssh
 def test_the_private_key_is_for_its_owner_and_only_the_public_one_is_told(tmp_path):
-    key = ssh.make(tmp_path / "user")
-    assert ssh.public(key, host="algo-1") == key
+    key = ssh.make_key_pair(tmp_path / "user")
+    assert ssh.checked_public_key(key, host="algo-1") == key
     assert mode(tmp_path / "user") == 0o600
     private = (tmp_path / "user").read_text()
     assert "PRIVATE KEY" in private
     assert not set(private.split()) & set(key.split())
-    assert ssh.make(tmp_path / "other") != key
+    assert ssh.make_key_pair(tmp_path / "other") != key
 
 
 @needs_ssh
 def test_a_key_that_cannot_be_made_is_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^ssh-keygen: cannot make a key in .*no-such: ") as caught:
-        ssh.make(tmp_path / "no-such/user")
+        ssh.make_key_pair(tmp_path / "no-such/user")
     assert "\n" not in str(caught.value)
 
 
 def test_ssh_keygen_that_is_missing_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="install openssh-client"):
-        ssh.make(tmp_path / "user")
+        ssh.make_key_pair(tmp_path / "user")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_ssh_keygen_that_is_missing_is_told(tmp_path, monkeypatch):
 )
 def test_what_is_no_public_key_is_refused_with_its_host(key):
     with pytest.raises(UserError, match=r"^host algo-2: expected a public key"):
-        ssh.public(key, host="algo-2")
+        ssh.checked_public_key(key, host="algo-2")
 
 
 @pytest.mark.parametrize("port", [None, 0, 65536, "22", 22.0, True, "22\nHost *"])
@@ -82,7 +82,7 @@ def test_a_client_knows_exactly_the_servers_it_was_told(tmp_path):
         "algo-2": SshServer(key=KEY, port=2222),
         "algo-10": SshServer(key=KEY[:-1] + "B", port=23),
     }
-    agent = ssh.connect(tmp_path, servers)
+    agent = ssh.write_client_settings(tmp_path, servers)
     assert (tmp_path / "known_hosts").read_text() == f"algo-2 {KEY}\nalgo-10 {KEY[:-1]}B\n"
 
     def settings(host: str) -> dict[str, str]:
@@ -106,7 +106,9 @@ def test_a_client_knows_exactly_the_servers_it_was_told(tmp_path):
 
 
 def test_a_server_takes_one_key_and_nothing_but_keys(tmp_path):
-    argv = ssh.serve(tmp_path, port=2222, client=KEY, env={"TOKEN": "hidden", "A-B": "1\n2"})
+    argv = ssh.write_server_settings(
+        tmp_path, port=2222, client=KEY, env={"TOKEN": "hidden", "A-B": "1\n2"}
+    )
     assert argv == (str(ssh.SSHD), "-D", "-e", "-f", str(tmp_path / "sshd_config"))
     assert (tmp_path / "authorized_keys").read_text() == f"restrict {KEY}\n"
     lines = (tmp_path / "sshd_config").read_text().splitlines()
@@ -123,7 +125,7 @@ def test_a_server_takes_one_key_and_nothing_but_keys(tmp_path):
 def test_a_user_without_a_name_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
     with pytest.raises(UserError, match=r"^user 4000000: has no name"):
-        ssh.connect(tmp_path, {})
+        ssh.write_client_settings(tmp_path, {})
 
 
 def test_a_server_that_is_missing_is_an_error(tmp_path):

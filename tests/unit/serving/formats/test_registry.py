@@ -15,7 +15,7 @@ import pytest
 import trainer
 from trainer.serving.formats import registry
 from trainer.serving.formats.outputs import ResponseFormat, tables
-from trainer.serving.formats.request import checked, choose
+from trainer.serving.formats.request import checked, choose_signature
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 
@@ -23,7 +23,7 @@ SEMICOLONS = """
 import numpy as np
 
 from trainer.serving.formats.outputs import ResponseFormat
-from trainer.serving.formats.request import checked, choose
+from trainer.serving.formats.request import checked, choose_signature
 
 
 def read(body, signatures, name=None):
@@ -153,7 +153,7 @@ def test_an_unknown_type_is_answered_with_the_table():
 
 
 def test_the_example_of_the_docstring_reads_and_writes():
-    names = {"io": io, "np": np, "checked": checked, "choose": choose, "tables": tables}
+    names = {"io": io, "np": np, "checked": checked, "choose": choose_signature, "tables": tables}
     code = "\n".join(line for line in registry.__doc__.splitlines() if line.startswith("    "))
     names |= {"ResponseFormat": ResponseFormat}
     exec("from __future__ import annotations\n" + textwrap.dedent(code), names)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.packaging.locate import GRAPH
+from trainer.packaging.locate import GRAPH_FILE
 from trainer.serving.http.errors import bad_request
 from trainer.serving.models.store import ModelStore
 
@@ -17,7 +17,7 @@ def models(tmp_path) -> ModelStore:
     class Model:
         def __init__(self, path: Path, *, batching: bool | None) -> None:
             self.signatures = {"serving_default": None}
-            self._does = (path / GRAPH).read_text()
+            self._does = (path / GRAPH_FILE).read_text()
 
         def warm_up(self, sizes) -> None:
             if self._does == "refuse":
@@ -36,7 +36,7 @@ def models(tmp_path) -> ModelStore:
 
 def write(folder: Path, does: str = "work") -> None:
     folder.mkdir()
-    (folder / GRAPH).write_text(does)
+    (folder / GRAPH_FILE).write_text(does)
 
 
 def test_a_version_that_fails_at_its_first_call_is_not_shown_and_others_are(models, capsys):
