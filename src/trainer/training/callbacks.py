@@ -143,7 +143,7 @@ class AfterEvaluation(Callback):
         self.evaluated(state, state.evaluation)
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        """Do it, with what the evaluation found."""
+        """React to the results of the evaluation."""
         raise NotImplementedError
 
 

@@ -39,14 +39,14 @@ class Callback:
         return self.every > 0 and state.step % self.every == 0
 
     def run(self, state: RunState) -> None:
-        """Do it."""
+        """Take effect: write, evaluate, copy or report."""
 
     def end(self, state: RunState) -> None:
         """Do what remains when no step is left, or the run was asked to stop."""
 
 
 def run_due(callbacks: Iterable[Callback], state: RunState) -> None:
-    """Run the callbacks that are due, in order; what one finds may make a later one due."""
+    """Run the callbacks that are due, in order; one may make a later one due through the state."""
     for callback in callbacks:
         if callback.is_due(state):
             logger.debug("step=%d runs %s", state.step, type(callback).__name__)

@@ -12,13 +12,12 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from trainer.config import RETRY_CODE
 from trainer.launch.rendezvous.failure import Failure
 from trainer.launch.rendezvous.joining import GiveUp, Joining, WaitProgress
-from trainer.launch.rendezvous.keepalive import Keepalive
+from trainer.launch.rendezvous.keepalive import Keepalive, OpenConnection
 from trainer.launch.rendezvous.liveness import Liveness
 from trainer.launch.rendezvous.mailbox import Mailbox
 from trainer.launch.rendezvous.messages import Failed, Message, Note, Refused, Restart, Start
@@ -43,9 +42,6 @@ from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.runtime import printable
 
 logger = logging.getLogger(__name__)
-
-# Opens an idle connection to the coordinator's host, in the name of this launcher.
-OpenConnection = Callable[[Sender], Keepalive]
 
 # The exit code of a user's mistake.
 USER_MISTAKE = 2
@@ -143,14 +139,12 @@ class CoordinatorClient:
         self._reports.put(None)
         if self._given_up:
             return failure
-        times = self._timeouts
+        times, goodbye = self._timeouts, Leave(code=code, early=early)
         self._threads[1].join(timeout=times.farewell)
         until = time.monotonic() + times.leave
         while True:
             try:
-                answer = self._request(
-                    Leave(code=code, early=early), timeout=times.settle + times.farewell
-                )
+                answer = self._request(goodbye, timeout=times.settle + times.farewell)
                 return LeaveResponse.from_dict(answer).failure or failure
             except _UNANSWERED:
                 if self._is_connected() and time.monotonic() < until:
@@ -194,13 +188,11 @@ class CoordinatorClient:
                 progress = WaitProgress(every=self._timeouts.progress, now=now)
             self._connect()
             if response.missing and progress.is_due(now):
-                missing = ", ".join(response.missing)
-                self._mailbox.put(
-                    Note(text=f"waiting for {missing}: {progress.seconds(now):.0f} s")
-                )
+                names, seconds = ", ".join(response.missing), progress.seconds(now)
+                self._mailbox.put(Note(text=f"waiting for {names}: {seconds:.0f} s"))
 
     def _join(self) -> Joined | None:
-        """Join, and return where in the broadcasts to begin; None if that cannot be."""
+        """Join, and return where in the broadcasts to begin; None if this host cannot join."""
         joining = Joining(
             chief=self._chief,
             port=self._port,
@@ -231,7 +223,7 @@ class CoordinatorClient:
         times = self._timeouts
         while (message := self._reports.get()) is not None:
             report = ReportRequest(message=message)
-            # When it cannot be sent for so long, the coordinator counts as lost anyway.
+            # If the report cannot be sent for so long, the coordinator counts as lost anyway.
             began = time.monotonic()
             while not self._given_up:
                 limit = times.hung_after if self._is_connected() else times.lost_after
@@ -254,7 +246,7 @@ class CoordinatorClient:
         try:
             return self._transport(request.verb, fields, timeout)
         except _UNANSWERED as error:
-            # Only kinds of errors: the text of some may hold what another program sent.
+            # Log only the kind of error: its text may hold bytes that another program sent.
             reason = getattr(error, "strerror", None) or type(error).__name__
             logger.debug("no response to %s from %s: %s", request.name, self._id, reason)
             raise

@@ -110,3 +110,7 @@ def wait_for_close(
 def _send_probes(connection: socket.socket) -> None:
     for level, option, value in _OPTIONS:
         connection.setsockopt(level, option, value)
+
+
+# Opens the connection to the coordinator's host, in the name of a launcher.
+OpenConnection = Callable[[Sender], Keepalive]
