@@ -38,7 +38,7 @@ from trainer.storage.transfer import StoppedError, download_objects, upload_fold
 from trainer.training import checkpoint_state
 from trainer.training.checkpoint_mirror import CheckpointMirror
 from trainer.training.checkpoint_state import Progress
-from trainer.training.staging import staged
+from trainer.training.staging import staged_locally
 
 SECRET = "s3cr3t"
 
@@ -266,7 +266,7 @@ class Contract:
 
         def brought(data: bytes) -> tuple[str, dict[str, bytes]]:
             store.write_all({"d/a": data, "d/ab": b"-", "da": b"-"})
-            with staged(job, options=store.options) as stage:
+            with staged_locally(job, options=store.options) as stage:
                 path = globs.find(Path(stage.job.train[0]))[0]
                 return str(path), files(path) if path.is_dir() else {"a": path.read_bytes()}
 
@@ -345,7 +345,7 @@ class Contract:
         store.write_all({"m1/7/saved_model.pb": b"", "m1/ckpt/ckpt-00000007/state.json": b""})
         job = Job(model_dir=f"{store.url}/m[1]", checkpoint_dir=f"{store.url}/m[1]/ckpt")
         for number in (1, 2):
-            with staged(job, options=store.options) as stage:
+            with staged_locally(job, options=store.options) as stage:
                 there = [p.name for p in Path(stage.job.checkpoint_dir).glob("*")]
                 assert there == [f"ckpt-0000000{i}" for i in range(1, number)]
                 checkpoint(Path(stage.job.checkpoint_dir), number)
@@ -654,7 +654,7 @@ class Contract:
         )
         scratch = tmp_path / "scratch"
         scratch.mkdir()
-        with staged(job, options=store.options, scratch=scratch) as stage:
+        with staged_locally(job, options=store.options, scratch=scratch) as stage:
             local = stage.job
             assert local.train == local.test
             assert files(Path(local.train[0])) == {"train/a": b"1", "test/b": b"2"}
@@ -684,7 +684,7 @@ class Contract:
         worker = Cluster(chief=("a",), worker=("b",), role="worker")
         for cluster, checkpoint_dir in ((Cluster(), None), (worker, f"{store.url}/ckpt")):
             job = dataclasses.replace(job, cluster=cluster, checkpoint_dir=checkpoint_dir)
-            with staged(job, options=store.options) as stage:
+            with staged_locally(job, options=store.options) as stage:
                 assert stage.job.train == job.train
                 assert stage.job.output_dir == job.output_dir
                 model = write(Path(stage.job.model_dir) / "1", MODEL)
@@ -699,7 +699,7 @@ class Contract:
     def test_hosts_share_the_training_data_of_a_job(self, store, tmp_path):
         store.write_all({f"d/{i}": b"" for i in range(4)})
         job = Job(train=(f"{store.url}/d/*",), test=(f"{store.url}/d",))
-        with staged(job, options=store.options, host=(1, 2)) as stage:
+        with staged_locally(job, options=store.options, host=(1, 2)) as stage:
             found = [f.name for p in stage.job.train for f in globs.find(Path(p))]
             assert found == ["1", "3"]
             assert sorted(files(Path(stage.job.test[0]))) == ["0", "1", "2", "3"]
@@ -709,12 +709,12 @@ class Contract:
         store.spoil("403", method=store.sends)
         job = Job(**{name: f"{store.url}/x"})
         line = f"^{flag_of(name)} {store.url}/x: access is denied"
-        with pytest.raises(UserError, match=line), staged(job, options=store.options):
+        with pytest.raises(UserError, match=line), staged_locally(job, options=store.options):
             pass
 
     def test_a_folder_whose_objects_cannot_be_seen_is_reported_first(self, store):
         store.spoil("403", method=store.looks, part="probe")
         job = Job(model_dir=f"{store.url}/x")
         line = f"^--model-dir {store.url}/x/.*: access is denied"
-        with pytest.raises(UserError, match=line), staged(job, options=store.options):
+        with pytest.raises(UserError, match=line), staged_locally(job, options=store.options):
             pass

@@ -21,7 +21,7 @@ from trainer.packaging import saved_model
 from trainer.packaging.contents import read_contents
 from trainer.packaging.inspection import inspect
 from trainer.packaging.save import save_model
-from trainer.packaging.tarball import pack
+from trainer.packaging.tarball import write_tarball
 from trainer.storage.archive import unpack_archive
 
 ROOT = Path(__file__).parent.parent.parent
@@ -284,7 +284,9 @@ def test_a_sagemaker_job_imports_what_its_channel_holds(
     newest = servo / "export/Servo/17"
     packed = {f"9/{file.relative_to(newest)}": file for file in newest.rglob("*") if file.is_file()}
     (tmp_path / "channel").mkdir()
-    pack(tmp_path / "channel/model.tar.gz", packed | {"code/inference.py": HANDLERS.encode()})
+    write_tarball(
+        tmp_path / "channel/model.tar.gz", packed | {"code/inference.py": HANDLERS.encode()}
+    )
     ran = start(SAGEMAKER, job(tmp_path / "ml", tmp_path / "channel"))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     model = tmp_path / "ml/model"

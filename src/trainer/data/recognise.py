@@ -12,7 +12,7 @@ from pathlib import Path
 from trainer.config import DataError
 from trainer.data.formats.file_reader import GZIP_MAGIC
 from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
-from trainer.data.formats.registry import FORMATS, accepted, joined
+from trainer.data.formats.registry import FORMATS, accepted, join_words
 from trainer.data.formats.table import Table
 
 
@@ -102,7 +102,7 @@ def _format_of(path: Path) -> tuple[Format, Role]:
         if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
     if any(form.matches(head) for form in formats):
-        others = joined([form.title for form in formats if not form.reads_gzip], "and")
+        others = join_words([form.title for form in formats if not form.reads_gzip], "and")
         raise DataError(
             subject=path,
             problem=f"gzipped {others} files are not read",

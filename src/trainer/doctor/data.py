@@ -11,7 +11,7 @@ from trainer.config import Job, UserError
 from trainer.data import data_among, format_titles, scan_path
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
-from trainer.doctor.probes import Probes, size
+from trainer.doctor.probes import Probes, shown_size
 from trainer.platforms import PLATFORMS
 from trainer.storage import is_remote, local_path
 
@@ -139,9 +139,10 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
             examples, exact = (estimate.examples, estimate.exact) if estimate else (None, True)
     total = sum(file.stat().st_size for file in found)
     count = "" if examples is None else f", {'' if exact else 'about '}{examples} examples"
+    number = f"{len(found)} file{'s'[: len(found) != 1]}"
     return Finding(
         about=about,
-        text=f"{kind}, {len(found)} file{'s'[: len(found) != 1]}{count}, {size(total)}{notes}",
+        text=f"{kind}, {number}{count}, {shown_size(total)}{notes}",
         level="note" if notes else "ok",
         facts={
             "kind": kind,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from trainer.doctor import data, devices, packages, room, setup
-from trainer.doctor.findings import Finding, Report, bounded, without_secrets
+from trainer.doctor.findings import Finding, Report, findings_within, without_secrets
 from trainer.doctor.probes import Probes
 from trainer.platforms import Environment
 from trainer.runtime import known_secrets, read_processor
@@ -59,7 +59,7 @@ def run_doctor(
         ("clock", 5.0, partial(packages.examine_clock, probes)),
     ]
     for about, seconds, part in parts:
-        found += bounded(about, part, seconds=seconds)
+        found += findings_within(about, part, seconds=seconds)
     hide = known_secrets(environment.env) | known_secrets(dict(job.hparams.hp))
     return Report(findings=tuple(without_secrets(finding, hide=hide) for finding in found))
 
@@ -79,5 +79,5 @@ def _gpus(
         answer = devices.find_gpus(environment, seconds=seconds)
         yield from devices.examine_gpus(answer, environment, probes, device=device)
 
-    findings = bounded("gpu", part, seconds=2 * seconds + 1)
+    findings = findings_within("gpu", part, seconds=2 * seconds + 1)
     return answer, findings

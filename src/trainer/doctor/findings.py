@@ -101,7 +101,7 @@ def without_secrets(finding: Finding, *, hide: Iterable[str]) -> Finding:
     )
 
 
-def bounded(
+def findings_within(
     about: str, examine: Callable[[], Iterable[Finding]], *, seconds: float
 ) -> list[Finding]:
     """Return the findings of one part; if it fails or hangs, the last finding says so.

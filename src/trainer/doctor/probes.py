@@ -72,7 +72,7 @@ class Probes:
     sample_bytes: int = 1 << 20
 
 
-def size(number: float) -> str:
+def shown_size(number: float) -> str:
     """Return a number of bytes in its best unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:

@@ -9,7 +9,7 @@ from pathlib import Path
 from trainer.config import Job
 from trainer.doctor import cgroup, stores
 from trainer.doctor.findings import Finding, problem
-from trainer.doctor.probes import Probes, size
+from trainer.doctor.probes import Probes, shown_size
 from trainer.platforms import Environment
 from trainer.storage import is_remote, local_path, unfinished
 
@@ -33,11 +33,11 @@ def examine_memory(environment: Environment) -> Iterator[Finding]:
     left = info.get("MemAvailable", info.get("MemFree", 0))
     limit = cgroup.memory(environment)
     facts = {"total": total, "available": left, "limit": limit[0] if limit else None}
-    of = f"{size(total)} of the machine"
+    of = f"{shown_size(total)} of the machine"
     if limit and limit[0] < total:
-        left, of = min(left, limit[1]), f"{size(limit[0])}, the container's limit"
+        left, of = min(left, limit[1]), f"{shown_size(limit[0])}, the container's limit"
         facts["available"] = left
-    text = f"{size(left)} free of {of}"
+    text = f"{shown_size(left)} free of {of}"
     if left < LEAST_MEMORY:
         remedy = "end other programs or give the container more, as with docker run --memory=4g"
         yield problem("memory", f"{text}, too little to train", remedy, **facts)
@@ -56,7 +56,7 @@ def examine_shm(
     else:
         total, left = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
     facts = {"total": total, "free": left}
-    text = f"{size(left)} free of {size(total)}"
+    text = f"{shown_size(left)} free of {shown_size(total)}"
     if total < LEAST_SHM and (gpus > 1 or hosts > 1):
         many = f"{gpus} GPUs" if gpus > 1 else f"{hosts} hosts"
         text += f", too little for NCCL between {many}"
@@ -115,11 +115,14 @@ def examine_folder(flag: str, folder: str, probes: Probes) -> Iterator[Finding]:
     facts = {"free": left, "writable": True, "exists": named.is_dir()}
     if left < LEAST_DISK:
         yield problem(
-            about, f"only {size(left)} free", "free some, or name a folder on another disk", **facts
+            about,
+            f"only {shown_size(left)} free",
+            "free some, or name a folder on another disk",
+            **facts,
         )
     elif disk.f_files and not disk.f_favail:
         yield problem(
             about, "no inode is free", "remove files, or name a folder on another disk", **facts
         )
     else:
-        yield Finding(about=about, text=f"can be written, {size(left)} free", facts=facts)
+        yield Finding(about=about, text=f"can be written, {shown_size(left)} free", facts=facts)

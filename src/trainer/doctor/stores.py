@@ -56,10 +56,10 @@ def examine_objects(
     except StorageError as error:
         return _no_answer(about, error, facts)
     # Probes name the functions of this file.
-    from trainer.doctor.probes import size
+    from trainer.doctor.probes import shown_size
 
     count, total = len(found), sum(found.values())
-    text = f"in an object store, {count} object{'s'[: count != 1]}, {size(total)}"
+    text = f"in an object store, {count} object{'s'[: count != 1]}, {shown_size(total)}"
     return Finding(about=about, text=text, facts={**facts, "files": count, "bytes": total})
 
 

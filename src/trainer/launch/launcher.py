@@ -24,7 +24,7 @@ from trainer.launch.host_settings import HostSettings
 from trainer.launch.local_host import LocalHost
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.coordinator import Coordinator
-from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.http_server import serving_coordinator
 from trainer.launch.rendezvous.messages import Start
 from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.transport import in_process
@@ -131,7 +131,7 @@ def _serve(
 ) -> contextlib.AbstractContextManager[int]:
     """Serve the coordinator on this host, while a block runs that gets the port."""
     group = host.group
-    return serving(
+    return serving_coordinator(
         coordinator,
         host="127.0.0.1" if group.is_single else "",
         port=group.port or (0 if group.is_single else DEFAULT_PORT),

@@ -102,7 +102,7 @@ def complete(job: Job, *, precision: str) -> Job:
     return dataclasses.replace(job, hparams=hparams)
 
 
-def note(job: Job) -> str | None:
+def neutral_values_note(job: Job) -> str | None:
     """Return a line for the log that says what a module's own recipe leaves to neutral defaults.
 
     Args:

@@ -121,7 +121,7 @@ def read_contents(path: Path, *, name: str | None = None) -> Contents:
     return _tar(path, name, form="tar.gz" if begins.startswith(b"\x1f\x8b") else "tar")
 
 
-def files(folder: Path, *, limits: ArchiveLimits = ARTIFACT_LIMITS) -> dict[str, Path]:
+def files_below(folder: Path, *, limits: ArchiveLimits = ARTIFACT_LIMITS) -> dict[str, Path]:
     """Return the files of a folder at any depth, by name; links are followed, hidden ones left out.
 
     Raises:
@@ -151,7 +151,7 @@ def printable(text: str) -> str:
 
 def _folder(path: Path, name: str) -> Contents:
     try:
-        found = files(path)
+        found = files_below(path)
         sizes = {key: file.stat().st_size for key, file in found.items()}
     except OSError as error:
         raise UserError(

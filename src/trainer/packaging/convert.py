@@ -12,7 +12,7 @@ from trainer.runtime import import_tensorflow
 from trainer.storage import plain_names
 
 
-def convert(file: Path, folder: Path, *, module: str | None, name: str) -> None:
+def convert_keras(file: Path, folder: Path, *, module: str | None, name: str) -> None:
     """Make a SavedModel of a `.keras` file.
 
     Args:

@@ -16,8 +16,8 @@ from trainer.packaging.locate import (
     GRAPH_FILE,
     LocatedModel,
     describe_other_files,
-    inside,
     locate_models,
+    sizes_inside,
 )
 from trainer.packaging.saved_model import DEFAULT_SIGNATURE, SignatureDef, TensorInfo
 
@@ -113,7 +113,7 @@ def inspect(path: Path) -> Artifact:
         size=sum(of.sizes.values()),
         models=models,
         instead=None if models else describe_other_files(of.sizes),
-        code=tuple(sorted(inside(of, CODE_FOLDER))),
+        code=tuple(sorted(sizes_inside(of, CODE_FOLDER))),
         takers=tuple(_takers(of.form, models)),
     )
 
@@ -167,7 +167,7 @@ def _saved_model(of: Contents, found: LocatedModel, fields: dict[str, Any]) -> I
     with of.open(name) as file:
         graph = saved_model.read(file, of.sizes[name], name=name)
     try:
-        saved_model.check(graph, inside(of, found.place), name=found.place or GRAPH_FILE)
+        saved_model.check(graph, sizes_inside(of, found.place), name=found.place or GRAPH_FILE)
         problem = None
     except UserError as error:
         problem = str(error)

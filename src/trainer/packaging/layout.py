@@ -14,9 +14,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from trainer.packaging.contents import files
+from trainer.packaging.contents import files_below
 from trainer.packaging.locate import CODE_FOLDER, GRAPH_FILE, version_of
-from trainer.packaging.tarball import pack
+from trainer.packaging.tarball import write_tarball
 from trainer.storage import local, unfinished
 
 # The layouts that add a version to those in the folder.
@@ -53,10 +53,10 @@ def place_model(
             unfinished.temporary_folder(model_dir) as work,
         ):
             write(Path(work))
-            found = {f"1/{name}": file for name, file in files(Path(work)).items()}
+            found = {f"1/{name}": file for name, file in files_below(Path(work)).items()}
             if code:
-                found |= {f"{CODE_FOLDER}/{name}": file for name, file in files(code).items()}
-            return pack(model_dir / ARCHIVE_NAME, found)
+                found |= {f"{CODE_FOLDER}/{name}": file for name, file in files_below(code).items()}
+            return write_tarball(model_dir / ARCHIVE_NAME, found)
     base = model_dir / versions_in(layout)
     base.mkdir(parents=True, exist_ok=True)
     if base != model_dir:
@@ -103,7 +103,7 @@ def _put_code(code: Path, place: Path) -> None:
     if place.exists():
         local.remove_folder(place)
     with local.new_folder(place) as part:
-        copy_files(files(code), part)
+        copy_files(files_below(code), part)
 
 
 def _flatten(part: Path, model_dir: Path) -> None:

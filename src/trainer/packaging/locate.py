@@ -145,7 +145,7 @@ def choose_model(of: Contents, *, version: int | None = None) -> LocatedModel:
     )
 
 
-def inside(of: Contents, place: str) -> dict[str, int]:
+def sizes_inside(of: Contents, place: str) -> dict[str, int]:
     """Return the sizes of the files in a folder of an artifact, by their names in there."""
     prefix = f"{place}/" if place else ""
     return {n.removeprefix(prefix): size for n, size in of.sizes.items() if n.startswith(prefix)}

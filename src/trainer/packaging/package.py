@@ -15,13 +15,13 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.packaging import mxnet
-from trainer.packaging.contents import files
+from trainer.packaging.contents import files_below
 from trainer.packaging.inspection import describe, inspect
 from trainer.packaging.layout import SERVO_FOLDER
 from trainer.packaging.locate import CODE_FOLDER, version_of
 from trainer.packaging.package_options import PackageOptions
 from trainer.packaging.prepare import prepare_model
-from trainer.packaging.tarball import pack
+from trainer.packaging.tarball import write_tarball
 from trainer.packaging.user_code import code_files
 from trainer.runtime import output
 from trainer.storage import is_remote, local_path
@@ -115,9 +115,9 @@ def _tensorflow(args: PackageOptions, source: str, out: Path) -> None:
             folder = f"{SERVO_FOLDER}/{folder}"
         found = {f"{folder}/{name}": file for name, file in model.files.items()}
         if code is None and model.code:
-            code = files(model.code)
+            code = files_below(model.code)
         found |= {f"{CODE_FOLDER}/{name}": file for name, file in (code or {}).items()}
-        pack(out, found)
+        write_tarball(out, found)
 
 
 def _mxnet(args: PackageOptions, source: str, out: Path) -> None:
@@ -147,4 +147,4 @@ def _mxnet(args: PackageOptions, source: str, out: Path) -> None:
     if args.code:
         code = code_files(Path(args.code), handlers=False)
         found |= {f"{CODE_FOLDER}/{name}": file for name, file in code.items()}
-    pack(out, found)
+    write_tarball(out, found)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.packaging import saved_model
-from trainer.packaging.contents import ARTIFACT_LIMITS, Contents, files, read_contents
-from trainer.packaging.convert import convert
+from trainer.packaging.contents import ARTIFACT_LIMITS, Contents, files_below, read_contents
+from trainer.packaging.convert import convert_keras
 from trainer.packaging.locate import CODE_FOLDER, GRAPH_FILE, LocatedModel, choose_model, version_of
 from trainer.storage import unfinished, unpack_archive
 
@@ -50,7 +50,7 @@ def prepare_model(
             `model.tar.gz` with one of these in it, or a folder that holds just one of all these.
         name: The source's name for errors.
         version: The version to take; None for the newest.
-        module: See `convert`.
+        module: See `convert_keras`.
         scratch: The folder in which a temporary folder is made, if one is needed.
 
     Yields:
@@ -70,7 +70,7 @@ def prepare_model(
         number = version_of(place.absolute().name) if model.version is None else model.version
         if version is not None and number is not None and number != version:
             raise UserError(subject=f"--version {version}", problem=f"{name} has {number}")
-        found = files(place)
+        found = files_below(place)
         if not model.place:
             found = {key: file for key, file in found.items() if key.split("/")[0] != CODE_FOLDER}
         graph = _graph(found[GRAPH_FILE], name)
@@ -126,7 +126,7 @@ def _saved_model(chosen: _Chosen, place: Path, converted: Path, *, module: str |
     if chosen.contents.form != "keras":
         # Keras reads only the parts that it needs, and misses damage elsewhere.
         read_contents(place, name=f"{chosen.name}: {chosen.model.place}")
-    convert(place, converted, module=module, name=chosen.name)
+    convert_keras(place, converted, module=module, name=chosen.name)
     return converted
 
 

@@ -19,7 +19,7 @@ LEVEL = 6
 TIME = 315_532_800
 
 
-def pack(out: Path, files: Mapping[str, Path | bytes]) -> Path:
+def write_tarball(out: Path, files: Mapping[str, Path | bytes]) -> Path:
     """Write a gzipped tar file.
 
     Names are sorted; times, owners and the order on disk leave no trace in it.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.config import UserError
-from trainer.packaging.contents import files
+from trainer.packaging.contents import files_below
 
 SCRIPT = "inference.py"
 
@@ -29,7 +29,7 @@ def code_files(folder: Path, *, handlers: bool) -> dict[str, Path]:
             problem="not a folder",
             remedy=f"name the one that has {SCRIPT}",
         )
-    found = files(folder)
+    found = files_below(folder)
     if not found:
         raise UserError(
             subject=f"--code {folder}",

@@ -11,7 +11,7 @@ from typing import TypeVar
 from trainer.serving.formats import response
 from trainer.serving.formats.large import LARGE
 from trainer.serving.formats.request import PredictRequest, RequestReader
-from trainer.serving.http.body import BodyReader, unpack
+from trainer.serving.http.body import BodyReader, decompress
 from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.http.errors import overloaded
 from trainer.serving.models.version import Version
@@ -56,7 +56,7 @@ class Predictor:
             encoding = headers.get("content-encoding", "")
             if encoding not in ("", "identity"):
                 plain = await self._run(
-                    size * GZIP_RATIO, lambda: unpack(body, encoding, self._limit)
+                    size * GZIP_RATIO, lambda: decompress(body, encoding, self._limit)
                 )
                 self._body_reader.hold(len(plain))
                 size += len(plain)

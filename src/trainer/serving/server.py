@@ -22,7 +22,7 @@ from trainer.serving.http.access_log import AccessLog
 from trainer.serving.http.app import make_app
 from trainer.serving.http.connection import Connection
 from trainer.serving.http.endpoint import ServerState
-from trainer.serving.http.errors import shown
+from trainer.serving.http.errors import shown_value
 from trainer.serving.http.limits import ConnectionLimits
 from trainer.serving.http.listener import BACKLOG, listen, open_files
 from trainer.serving.http.metrics import Metrics
@@ -182,7 +182,7 @@ class Serving:
             except Exception as error:
                 # The loaded models are served on, and the next look may succeed.
                 kind = type(error).__name__
-                logger.warning("%s: %s: %s", self._folder, kind, shown(error, 300))
+                logger.warning("%s: %s: %s", self._folder, kind, shown_value(error, 300))
 
     def _prepare(self) -> None:
         """Fetch models and install packages; platforms restart a server that listens late."""

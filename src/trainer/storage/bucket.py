@@ -13,7 +13,7 @@ from trainer.runtime import Patience, StoppedError
 from trainer.storage import unfinished
 from trainer.storage.drivers import PIECE, driver_for
 from trainer.storage.errors import NO_BUCKET, SizeError, StorageError, store_response
-from trainer.storage.retries import logged, retried
+from trainer.storage.retries import request_logged, request_retried
 from trainer.storage.store_options import StorageOptions
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Bucket:
 
         def once() -> dict[str, dict[str, Any]]:
             url = self._url(f"{prefix}*")
-            return logged("LIST", url, list_all, lambda found: f"{len(found)} objects")
+            return request_logged("LIST", url, list_all, lambda found: f"{len(found)} objects")
 
         found = self._wait_for(lambda: self._retry(once, if_missing=NO_BUCKET))
         start = len(self.name) + 1
@@ -93,7 +93,7 @@ class Bucket:
             return part.stat().st_size
 
         def once() -> None:
-            _compare(logged("GET", self._url(key), get, _bytes), size)
+            _compare(request_logged("GET", self._url(key), get, _bytes), size)
             part.replace(to)
 
         try:
@@ -111,7 +111,7 @@ class Bucket:
             return size
 
         def once() -> None:
-            size = logged("PUT", self._url(key), put, _bytes)
+            size = request_logged("PUT", self._url(key), put, _bytes)
             _compare(self._head(key), size)
 
         self._retry(once, key, if_missing=NO_BUCKET)
@@ -126,7 +126,7 @@ class Bucket:
             return None
 
         def once() -> bytes | None:
-            return logged(
+            return request_logged(
                 "GET", self._url(key), get, lambda d: _bytes(None if d is None else len(d))
             )
 
@@ -147,7 +147,7 @@ class Bucket:
 
         def once() -> bool:
             result = {True: "done", False: "was not there"}
-            return logged("DELETE", self._url(key), delete, result.__getitem__)
+            return request_logged("DELETE", self._url(key), delete, result.__getitem__)
 
         self._wait_for(lambda: self._retry(once, key))
 
@@ -174,14 +174,14 @@ class Bucket:
                 return info["size"] if info["type"] == "file" else None
             return None
 
-        return self._retry(lambda: logged("HEAD", self._url(key), head, _bytes), key)
+        return self._retry(lambda: request_logged("HEAD", self._url(key), head, _bytes), key)
 
     def _put(self, key: str, data: bytes) -> None:
         def put() -> int:
             self._driver.pipe_file(self._path(key), data, timeout=self._limits.answer)
             return len(data)
 
-        logged("PUT", self._url(key), put, _bytes)
+        request_logged("PUT", self._url(key), put, _bytes)
 
     def _transfer(self, key: str, size: int) -> dict[str, Any]:
         """Return the arguments of a driver that bound and count a transfer of `size` bytes."""
@@ -206,7 +206,7 @@ class Bucket:
     def _retry(
         self, call: Callable[[], T], key: str = "", *, if_missing: str = "is not there"
     ) -> T:
-        return retried(
+        return request_retried(
             call,
             subject=f"{self._flag} {self._url(key)}" if key else self._subject,
             if_missing=if_missing,

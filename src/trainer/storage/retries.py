@@ -21,7 +21,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def logged(verb: str, url: str, request: Callable[[], T], result: Callable[[T], str]) -> T:
+def request_logged(verb: str, url: str, request: Callable[[], T], result: Callable[[T], str]) -> T:
     """Make a request, and log one line of its outcome at DEBUG.
 
     Args:
@@ -41,7 +41,7 @@ def logged(verb: str, url: str, request: Callable[[], T], result: Callable[[T], 
     return value
 
 
-def retried(
+def request_retried(
     call: Callable[[], T],
     *,
     subject: str,

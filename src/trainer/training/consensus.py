@@ -66,7 +66,9 @@ def global_batch(job: Job, *, replicas: int) -> GlobalBatch:
     return GlobalBatch(size=size, rate_scale=1.0, scaling_epochs=0.0)
 
 
-def agree(strategy: Strategy, progress: Progress, *, stopped: bool) -> tuple[Progress, bool]:
+def share_progress(
+    strategy: Strategy, progress: Progress, *, stopped: bool
+) -> tuple[Progress, bool]:
     """Send all processes the chief's position in the run, and any request to stop.
 
     Args:
@@ -129,7 +131,7 @@ def _gather(strategy: Strategy, numbers: Sequence[float]) -> np.ndarray:
     return strategy.sum(table.ravel().tolist()).reshape(table.shape)
 
 
-def align(strategy: Strategy, model: keras.Model, optimizer: keras.Optimizer) -> None:
+def broadcast_state(strategy: Strategy, model: keras.Model, optimizer: keras.Optimizer) -> None:
     """Give all replicas the chief's variables, but seeds of their own: each drops other inputs."""
     # The optimizer lists the model's trainable variables as well; send each variable once.
     variables = {id(v): v.value for v in (*model.variables, *optimizer.variables)}

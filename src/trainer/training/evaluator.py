@@ -21,7 +21,7 @@ from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import RunState
-from trainer.training.steps import make_evaluate, reading
+from trainer.training.steps import call_reading_data, make_evaluate
 from trainer.training.summaries import Summaries
 
 # Seconds between two looks for a new checkpoint.
@@ -77,7 +77,7 @@ def evaluate_checkpoints(
             state = RunState(
                 steps=step, batch_size=0, log_every=1, progress=progress, saved_step=step
             )
-            state.evaluation = reading(data.stream, evaluate, data.dataset)
+            state.evaluation = call_reading_data(data.stream, evaluate, data.dataset)
             run_due(all_callbacks, state)
         elif is_last:
             summaries.close()

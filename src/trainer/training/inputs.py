@@ -69,7 +69,7 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
     """
     test = test_data(job, module, strategy)
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
-    steps, epoch_steps = length(job, train, batch_size=batch_size)
+    steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
         train=train, test=test, batch_size=batch_size, steps=steps, epoch_steps=epoch_steps
     )
@@ -137,7 +137,7 @@ def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: 
     return SplitData.of(data, factory=make)
 
 
-def length(job: Job, train: SplitData, *, batch_size: int) -> tuple[int, int]:
+def count_steps(job: Job, train: SplitData, *, batch_size: int) -> tuple[int, int]:
     """Return how many steps the run has, and how many an epoch has.
 
     Args:

@@ -66,7 +66,7 @@ def initial_state(trainer: Trainer, progress: Progress) -> RunState:
         progress: The position that this process knows; the chief's counts.
     """
     strategy, target = trainer.strategy, trainer.job.target_accuracy
-    progress, stop = consensus.agree(strategy, progress, stopped=trainer.stop_requested())
+    progress, stop = consensus.share_progress(strategy, progress, stopped=trainer.stop_requested())
     reached = False
     if target is not None and progress.best_step == progress.step:
         # These weights were evaluated: a run that had reached its target had ended.

@@ -25,7 +25,7 @@ from trainer.runtime import (
 from trainer.storage import locked_folders
 from trainer.training import preflight
 from trainer.training.import_model import import_model
-from trainer.training.staging import Stage, staged
+from trainer.training.staging import Stage, staged_locally
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] 
     host = job.cluster.host if job.shard_by == "host" else (0, 1)
     with (
         locked_folders(job, stopped=stop_request),
-        staged(job, host=host, stopped=stop_request) as stage,
+        staged_locally(job, host=host, stopped=stop_request) as stage,
     ):
         if job.import_model:
             import_model(stage)
@@ -81,7 +81,9 @@ def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] 
             _serve(stage, stop_request)
             return None
         preflight.check(stage.job)
-        for note in filter(None, (*selection.notes(stage.job), recipes.note(stage.job))):
+        for note in filter(
+            None, (*selection.notes(stage.job), recipes.neutral_values_note(stage.job))
+        ):
             logger.info(note)
         return _train(stage, stop_request)
 

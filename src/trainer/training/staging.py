@@ -68,7 +68,7 @@ class _Remote:
 
 
 @contextlib.contextmanager
-def staged(
+def staged_locally(
     job: Job,
     *,
     host: tuple[int, int] = (0, 1),

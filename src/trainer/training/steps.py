@@ -211,7 +211,9 @@ def _part(strategy: Strategy, batch: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tensor[own], batch)
 
 
-def reading(stream: Stream | TableSet | None, function: Callable[..., Any], *args: Any) -> Any:
+def call_reading_data(
+    stream: Stream | TableSet | None, function: Callable[..., Any], *args: Any
+) -> Any:
     """Call a function that reads data, and raise an error met while reading as it was.
 
     TensorFlow turns an error of a Python generator into text; the stream keeps the error itself.

@@ -19,7 +19,7 @@ from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import CallResult, RunState
-from trainer.training.steps import Evaluation, make_evaluate, make_train_steps, reading
+from trainer.training.steps import Evaluation, call_reading_data, make_evaluate, make_train_steps
 from trainer.training.steps_per_call import StepsPerCall
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Trainer:
             progress: The position of the run; training goes on with the batch after it.
         """
         strategy, data = self.strategy, self.data
-        consensus.align(strategy, self.model, self.optimizer)
+        consensus.broadcast_state(strategy, self.model, self.optimizer)
         strategy.start(progress.step)
         first = progress.examples // data.batch_size
         self._source: BatchSource = inputs.batch_source(data.train, strategy, first=first)
@@ -112,7 +112,9 @@ class Trainer:
         call, stream = self._call, self.data.train.stream
         count = call.steps(most)
         with call:
-            own_losses = reading(stream, self._train_steps, self._source.take(count), count)
+            own_losses = call_reading_data(
+                stream, self._train_steps, self._source.take(count), count
+            )
         # One exchange a call carries all that the processes have to agree on.
         stop = float(self.stop_requested())
         total = self.strategy.sum([*own_losses, call.seconds, call.cpu_seconds, stop])
@@ -137,7 +139,7 @@ class Trainer:
         """Evaluate on the test data of all processes; None if one was asked to stop meanwhile."""
         self.strategy.average(self._moving_averages)
         test = self.data.test
-        evaluation: Evaluation | None = reading(test.stream, self._evaluate, test.dataset)
+        evaluation: Evaluation | None = call_reading_data(test.stream, self._evaluate, test.dataset)
         return evaluation
 
     def _settings(self) -> dict[str, StatedValue]:

@@ -71,14 +71,14 @@ def test_a_modules_recipe_is_read_without_importing_it_and_flags_are_stronger(mo
 
 def test_the_log_says_in_one_line_what_is_left_to_neutral_defaults(module):
     job = module('RECIPE = {"learning_rate": 0.1, "epochs": 2}', hparams=Hparams(optimizer="sgd"))
-    assert recipes.note(job) == (
+    assert recipes.neutral_values_note(job) == (
         "--module own_model: RECIPE sets learning_rate, epochs; neutral defaults: batch_size=32 "
         "schedule=constant warmup=0.0 beta_1=0.9 beta_2=0.999 dropout=0.0 label_smoothing=0.0"
     )
-    bare = recipes.note(module("", name="bare"))
+    bare = recipes.neutral_values_note(module("", name="bare"))
     assert bare is not None and bare.startswith("--module bare: no RECIPE; neutral defaults: ")
     assert "epochs=1.0" in bare
-    assert recipes.note(Job()) is None
+    assert recipes.neutral_values_note(Job()) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from made_models import keras_file, member, saved_model, tar
 
 from trainer.config.errors import UserError
-from trainer.packaging.contents import files, read_contents
+from trainer.packaging.contents import files_below, read_contents
 from trainer.packaging.keras_file import read as keras_model
 from trainer.packaging.prepare import prepare_model
 from trainer.storage.archive import ArchiveLimits
@@ -57,7 +57,7 @@ def test_links_in_a_folder_are_followed_as_mounted_volumes_are_made_of_them(tmp_
 def test_a_link_to_the_folder_itself_is_not_followed(tmp_path):
     (tmp_path / "a").write_text("")
     (tmp_path / "round").symlink_to(tmp_path)
-    assert list(files(tmp_path)) == ["a"]
+    assert list(files_below(tmp_path)) == ["a"]
 
 
 def test_links_that_lead_to_each_other_end(tmp_path):
@@ -66,7 +66,7 @@ def test_links_that_lead_to_each_other_end(tmp_path):
         (tmp_path / name / "file").write_text("")
         (tmp_path / name / "to").symlink_to(tmp_path / other)
     with pytest.raises(UserError, match="has more than 30 files"):
-        files(tmp_path, limits=ArchiveLimits(members=30))
+        files_below(tmp_path, limits=ArchiveLimits(members=30))
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ from made_models import MXNET_PARAMS, checkpoint, graph, keras_file, saved_model
 
 from trainer.config.errors import UserError
 from trainer.packaging import mxnet
-from trainer.packaging.contents import files
+from trainer.packaging.contents import files_below
 from trainer.packaging.inspection import MXNET, SAGEMAKER, SERVING, VERTEX, describe, inspect
 from trainer.packaging.prepare import prepare_model
-from trainer.packaging.tarball import pack
+from trainer.packaging.tarball import write_tarball
 
 
 def packed(folder, out, under=""):
-    return pack(out, {f"{under}{name}": file for name, file in files(folder).items()})
+    return write_tarball(
+        out, {f"{under}{name}": file for name, file in files_below(folder).items()}
+    )
 
 
 def takers(path):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from made_models import saved_model, tree
 
-from trainer.packaging.contents import files, read_contents
+from trainer.packaging.contents import files_below, read_contents
 from trainer.packaging.layout import copy_files, next_version, place_model
 from trainer.packaging.locate import locate_models
 from trainer.storage.archive import unpack_archive
@@ -12,7 +12,7 @@ from trainer.storage.archive import unpack_archive
 @pytest.fixture
 def write(tmp_path):
     """Writes a SavedModel into a folder."""
-    found = files(saved_model(tmp_path / "source"))
+    found = files_below(saved_model(tmp_path / "source"))
     return lambda folder: copy_files(found, folder)
 
 

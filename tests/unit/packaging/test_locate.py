@@ -3,7 +3,7 @@ from made_models import checkpoint, keras_file, member, saved_model, tar
 
 from trainer.config.errors import UserError
 from trainer.packaging.contents import read_contents
-from trainer.packaging.locate import LocatedModel, choose_model, inside, locate_models
+from trainer.packaging.locate import LocatedModel, choose_model, locate_models, sizes_inside
 from trainer.serving.models import discover
 
 
@@ -108,6 +108,6 @@ def test_the_files_of_a_folder_in_an_artifact_have_names_relative_to_it(tmp_path
     saved_model(tmp_path / "1")
     saved_model(tmp_path / "10")
     names = ["saved_model.pb", "variables/variables.data-00000-of-00001"]
-    assert set(names) < set(inside(read_contents(tmp_path), "1"))
-    assert len(inside(read_contents(tmp_path), "1")) == 3
-    assert len(inside(read_contents(tmp_path), "")) == 6
+    assert set(names) < set(sizes_inside(read_contents(tmp_path), "1"))
+    assert len(sizes_inside(read_contents(tmp_path), "1")) == 3
+    assert len(sizes_inside(read_contents(tmp_path), "")) == 6

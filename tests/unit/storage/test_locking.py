@@ -98,7 +98,7 @@ def lock(tmp_path):
 
 
 def take(*locks: HeartbeatLock, watch: float = 30.0, stopped=never) -> None:
-    heartbeat.take(locks, stopped=stopped, watch=watch, settle=0.05)
+    heartbeat.take_locks(locks, stopped=stopped, watch=watch, settle=0.05)
 
 
 def on_another_host(tmp_path) -> bytes:

@@ -21,7 +21,7 @@ from trainer.storage.store_options import StorageLimits, StorageOptions
 from trainer.storage.transfer import download_objects, upload_folder
 from trainer.storage.urls import is_remote, local_path
 from trainer.training.checkpoint_mirror import CheckpointMirror
-from trainer.training.staging import staged
+from trainer.training.staging import staged_locally
 
 pytest.importorskip("fsspec")
 
@@ -154,10 +154,10 @@ def test_nothing_is_imported_or_made_for_local_paths(tmp_path):
     program = """
 import sys, tempfile
 from trainer.config.job import Job
-from trainer.training.staging import staged
+from trainer.training.staging import staged_locally
 tempfile.TemporaryDirectory = None
 job = Job(train=("file:///a%20b", "c"), test=("d",), model_dir="file:///m", checkpoint_dir="e")
-with staged(job) as stage:
+with staged_locally(job) as stage:
     assert stage.job.train == ("/a b", "c"), stage.job
     assert stage.job.test == ("d",)
     assert (stage.job.model_dir, stage.job.checkpoint_dir) == ("/m", "e")
@@ -295,7 +295,7 @@ def test_metrics_go_beside_the_model_folder_unless_another_is_given(driver, tmp_
         ("s3://bucket", "bucket/metrics.json"),
     ]:
         driver.objects.clear()
-        with staged(Job(model_dir=model_dir), scratch=tmp_path) as stage:
+        with staged_locally(Job(model_dir=model_dir), scratch=tmp_path) as stage:
             folder = Path(stage.job.output_dir)
             folder.mkdir()
             (folder / "metrics.json").write_text("{}")
@@ -305,7 +305,7 @@ def test_metrics_go_beside_the_model_folder_unless_another_is_given(driver, tmp_
 
 def test_the_temporary_folder_goes_even_when_training_fails(driver, tmp_path):
     job = Job(train=("s3://bucket/d",))
-    with pytest.raises(RuntimeError), staged(job, scratch=tmp_path) as stage:
+    with pytest.raises(RuntimeError), staged_locally(job, scratch=tmp_path) as stage:
         assert list(tmp_path.iterdir()) != []
         assert sorted(p.name for p in Path(stage.job.train[0]).iterdir()) == ["a", "b"]
         raise RuntimeError
@@ -357,15 +357,15 @@ def test_what_is_no_data_is_neither_fetched_nor_in_the_way(driver, tmp_path):
     names += ["ckpt-00000001/variables.data-00000-of-00001"]
     driver.objects = {f"bucket/d/{name}": b"1" for name in names} | {"bucket/d/train": b""}
     for path in ("s3://bucket/d", "s3://bucket/d/*", "s3://bucket/*"):
-        with staged(Job(train=(path,), test=(path,)), scratch=tmp_path) as stage:
+        with staged_locally(Job(train=(path,), test=(path,)), scratch=tmp_path) as stage:
             assert [f.name for f in tmp_path.rglob("*") if f.is_file()] == ["a"]
             assert [t for t in stage.job.train if not globs.find(Path(t))] == []
     # A module of one's own reads what it likes.
-    with staged(Job(train=("s3://bucket/d",), module="mine"), scratch=tmp_path):
+    with staged_locally(Job(train=("s3://bucket/d",), module="mine"), scratch=tmp_path):
         assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == len(names)
     driver.objects = {"bucket/d/x.csv": b"1", "bucket/d/_SUCCESS": b""}
     held = r"^--train s3://bucket/d: holds only _SUCCESS, x.csv, of which nothing is read$"
-    with pytest.raises(UserError, match=held), staged(Job(train=("s3://bucket/d",))):
+    with pytest.raises(UserError, match=held), staged_locally(Job(train=("s3://bucket/d",))):
         pass
 
 
@@ -464,7 +464,7 @@ def test_an_evaluator_fetches_the_last_checkpoint_though_asked_to_end_and_sends_
         model_dir="s3://bucket/model",
         cluster=Cluster(**listed, role="evaluator"),
     )
-    with staged(job, scratch=tmp_path, stopped=lambda: True) as stage:
+    with staged_locally(job, scratch=tmp_path, stopped=lambda: True) as stage:
         checkpoint(driver, 7)
         stage.refresh()
         assert (Path(stage.job.checkpoint_dir) / "ckpt-00000007" / "data").read_bytes() == b"1"

@@ -59,7 +59,9 @@ def test_others_take_over_where_the_chief_is():
     progress = Progress(step=7, examples=448, best_step=5, best_accuracy=0.5, train_seconds=1.5)
     numbers = [7, 448, 5, 0.5, 0, 1.5]
     # What a process other than the chief has found counts for nothing.
-    found, stop = consensus.agree(Other(1, [*numbers, 0]), Progress(step=99), stopped=False)
+    found, stop = consensus.share_progress(
+        Other(1, [*numbers, 0]), Progress(step=99), stopped=False
+    )
     assert found == progress
     assert not stop
     assert isinstance(found.step, int)
@@ -67,7 +69,7 @@ def test_others_take_over_where_the_chief_is():
 
 @pytest.mark.parametrize(("mine", "theirs", "stop"), [(True, 0, True), (False, 1, True)])
 def test_a_request_to_stop_one_process_stops_all(mine, theirs, stop):
-    _, found = consensus.agree(Other(0, [0] * 6 + [theirs]), Progress(), stopped=mine)
+    _, found = consensus.share_progress(Other(0, [0] * 6 + [theirs]), Progress(), stopped=mine)
     assert found == stop
 
 
@@ -153,10 +155,10 @@ def test_each_replica_drops_other_inputs_and_the_chief_those_of_one_process():
     before = seed.numpy().copy()
     for rank, moved in ((0, 0), (1, 1)):
         seed.assign(before)
-        consensus.align(Other(rank), model, optimizer)
+        consensus.broadcast_state(Other(rank), model, optimizer)
         np.testing.assert_array_equal(seed.numpy(), before + np.array([moved, 0], before.dtype))
     seed.assign(before)
-    consensus.align(SINGLE_PROCESS, model, optimizer)
+    consensus.broadcast_state(SINGLE_PROCESS, model, optimizer)
     np.testing.assert_array_equal(seed.numpy(), before)
 
 

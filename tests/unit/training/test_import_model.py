@@ -17,7 +17,7 @@ from trainer.packaging.prepare import prepare_model
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import resolve_job
 from trainer.training.import_model import import_model
-from trainer.training.staging import staged
+from trainer.training.staging import staged_locally
 
 
 def resolved(env, *argv, root):
@@ -105,7 +105,7 @@ def test_doctor_looks_at_the_model_and_not_at_training_data(tmp_path, source, ex
 
 
 def run(job: Job) -> None:
-    with staged(job) as stage:
+    with staged_locally(job) as stage:
         import_model(stage)
 
 

@@ -82,10 +82,10 @@ def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cach
 def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
     data = inputs.train_data(JOB, OURS, Second(), batch_size=4)
     examples = data.examples
-    assert inputs.length(JOB, data, batch_size=8) == (5, -(-examples // 8))
+    assert inputs.count_steps(JOB, data, batch_size=8) == (5, -(-examples // 8))
 
 
 def test_data_that_tells_no_size_needs_steps():
     data = run_data.SplitData.of(tf.data.Dataset.range(3))
     with pytest.raises(UserError, match="--steps: not given"):
-        inputs.length(Job(epochs=1.0), data, batch_size=8)
+        inputs.count_steps(Job(epochs=1.0), data, batch_size=8)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import DataError, UserError
-from trainer.training.steps import make_evaluate, make_loss, make_train_steps, reading
+from trainer.training.steps import call_reading_data, make_evaluate, make_loss, make_train_steps
 
 pytestmark = pytest.mark.tensorflow
 
@@ -111,4 +111,4 @@ def test_training_data_that_ends_says_what_to_do():
     steps = make_train_steps(net, optimizer, label_smoothing=0.0)
     finite = data().batch(2)
     with pytest.raises(UserError, match="must repeat"):
-        reading(None, steps, iter(finite), 10)
+        call_reading_data(None, steps, iter(finite), 10)

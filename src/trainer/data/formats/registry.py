@@ -24,15 +24,15 @@ FORMATS: Registry[Format] = Registry(
 def accepted() -> str:
     """Return the formats that are read, for messages: `TFRecord, IDX (gzipped or not) or npy`."""
     each = (f"{f.title} (gzipped or not)" if f.reads_gzip else f.title for f in FORMATS.values())
-    return joined(list(each), "or")
+    return join_words(list(each), "or")
 
 
 def format_titles() -> str:
     """Return what people call the formats that are read: `TFRecord, IDX or npy`."""
-    return joined([each.title for each in FORMATS.values()], "or")
+    return join_words([each.title for each in FORMATS.values()], "or")
 
 
-def joined(names: Sequence[str], word: str) -> str:
+def join_words(names: Sequence[str], word: str) -> str:
     """Return names as a list in a sentence, with a word before the last."""
     *most, last = names
     return f"{', '.join(most)} {word} {last}" if most else last

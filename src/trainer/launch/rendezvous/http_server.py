@@ -213,7 +213,7 @@ class _BoundedHead:
 
 
 @contextlib.contextmanager
-def serving(
+def serving_coordinator(
     coordinator: Coordinator,
     *,
     host: str,

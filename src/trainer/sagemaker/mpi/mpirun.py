@@ -56,7 +56,7 @@ class Mpirun(mpi.MasterRunner, _Script):
         if others:
             agent = shlex.split(os.environ[AGENT])
             with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
-                list(pool.map(lambda host: reach(agent, host), others))
+                list(pool.map(lambda host: wait_until_reachable(agent, host), others))
 
     def run(self, wait: bool = True, capture_error: bool = False) -> object:
         """Run mpirun to its end.
@@ -78,7 +78,7 @@ class Mpirun(mpi.MasterRunner, _Script):
         )
 
 
-def reach(agent: Sequence[str], host: str, *, within: float = _REACHED) -> None:
+def wait_until_reachable(agent: Sequence[str], host: str, *, within: float = _REACHED) -> None:
     """Wait until a host can be reached by ssh.
 
     Args:

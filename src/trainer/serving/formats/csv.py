@@ -13,8 +13,8 @@ import numpy as np
 
 from trainer.serving.formats import large
 from trainer.serving.formats.outputs import Arrays, ResponseFormat, tables
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
-from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.formats.request import Form, PredictRequest, checked_request, choose_signature
+from trainer.serving.http.errors import bad_request, shown_value
 from trainer.serving.models.signature import Signature, Tensor
 
 # Rows of strings that are read at a time.
@@ -41,7 +41,7 @@ def read(
     if large.is_blank(body.removeprefix(codecs.BOM_UTF8)):
         raise bad_request("CSV: the body is empty; expected one instance a line")
     table = _strings(body) if tensor.is_text else _numbers(body, tensor)
-    return checked(signature, {tensor.name: _shaped(table, tensor)})
+    return checked_request(signature, {tensor.name: _shaped(table, tensor)})
 
 
 def _text(body: bytes, at: int) -> str:
@@ -67,7 +67,7 @@ def _numbers(body: bytes, tensor: Tensor) -> np.ndarray:
             )
         line += piece.count(b"\n")
         at += len(piece)
-    return large.joined(parts, tensor)
+    return large.join_rows(parts, tensor)
 
 
 def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def _table(text: str, tensor: Tensor, *, first: int) -> np.ndarray:
         reason = str(error).partition("; use `usecols`")[0]
         reason = _AT.sub(lambda match: _place(match, first), reason)
         raise bad_request(
-            f"CSV: {shown(reason, 200)}; expected {tensor.type_name} in all "
+            f"CSV: {shown_value(reason, 200)}; expected {tensor.type_name} in all "
             "columns, and as many in each line"
         ) from None
     with np.errstate(over="ignore"):
@@ -108,7 +108,7 @@ def _strings(body: bytes) -> np.ndarray:
             parts.append(np.empty((len(some), width), object))
             parts[-1][:] = [[value.encode() for value in row] for row in some]
     except csv.Error as error:
-        raise bad_request(f"CSV: {shown(error)}") from None
+        raise bad_request(f"CSV: {shown_value(error)}") from None
     except UnicodeDecodeError:
         # Decode the whole body to find the place; the csv reader decodes it in parts.
         _text(body, 0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
+from trainer.serving.formats.request import Form, PredictRequest, checked_request, choose_signature
 from trainer.serving.http.errors import HTTPError, bad_request
 from trainer.serving.models.signature import Signature
 
@@ -42,7 +42,7 @@ def _read(
     alone = tensor.shape == ()
     array = np.empty(() if alone else 1, object)
     array[...] = body
-    return checked(signature, {tensor.name: array}, Form.COLUMNS if alone else Form.ROWS)
+    return checked_request(signature, {tensor.name: array}, Form.COLUMNS if alone else Form.ROWS)
 
 
 read_png = functools.partial(_read, kind="image/png")

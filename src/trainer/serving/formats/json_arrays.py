@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.serving.formats import large, numbers
 from trainer.serving.formats.large import DEEPEST, Array
-from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown_value
 from trainer.serving.models.signature import Tensor
 
 # Characters of base64 that are decoded in one call; a multiple of four, which make three bytes.
@@ -32,7 +32,7 @@ def array_of(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
         tensor: The input.
         single: Whether the value may be one row without the dimension of rows.
     """
-    made = _rows(value, tensor) if isinstance(value, Array) else typed(value, tensor)
+    made = _rows(value, tensor) if isinstance(value, Array) else typed_array(value, tensor)
     made = tensor.fitted(made, single=single)
     if tensor.shape is not None and made.ndim != len(tensor.shape):
         raise bad_request(
@@ -42,12 +42,12 @@ def array_of(value: Any, tensor: Tensor, *, single: bool = False) -> np.ndarray:
     return made
 
 
-def typed(value: Any, tensor: Tensor) -> np.ndarray:
+def typed_array(value: Any, tensor: Tensor) -> np.ndarray:
     """Return a JSON value as an array of the tensor's type, of any shape."""
     if isinstance(value, Array):
-        return large.joined([typed(each, tensor) for each in value.chunks()], tensor)
+        return large.join_rows([typed_array(each, tensor) for each in value.chunks()], tensor)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Array):
-        return typed(value[0], tensor)[np.newaxis]
+        return typed_array(value[0], tensor)[np.newaxis]
     shape: list[int] = []
     level = value
     while isinstance(level, list):
@@ -65,14 +65,14 @@ def typed(value: Any, tensor: Tensor) -> np.ndarray:
 def _rows(array: Array, tensor: Tensor) -> np.ndarray:
     """Return a long JSON array as one of the tensor's type, its rows in the tensor's shape."""
     if tensor.shape is None or tensor.shape[:1] != (None,):
-        return typed(array, tensor)
+        return typed_array(array, tensor)
     parts = []
     for group, at in array.groups():
         part = numbers.read(group, tensor)
         if part is None:
-            part = tensor.fitted(typed(array.load(group, at), tensor))
+            part = tensor.fitted(typed_array(array.load(group, at), tensor))
         parts.append(part)
-    return large.joined(parts, tensor)
+    return large.join_rows(parts, tensor)
 
 
 def _walk(value: Any, shape: list[int], level: int, leaves: list[Any]) -> None:
@@ -145,17 +145,17 @@ def _decoded(text: str) -> bytes:
 def brief(value: Any) -> str:
     """Return a value as an error shows it; of a list or object only its length."""
     if isinstance(value, (list, dict)):
-        return f"{kind(value)} of {len(value)}"
-    return shown(json.dumps(value))
+        return f"{kind_of(value)} of {len(value)}"
+    return shown_value(json.dumps(value))
 
 
-def kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return TensorFlow Serving's name of a JSON value's type."""
     return _KINDS.get(type(value), "value")
 
 
 def _wrong_type(value: Any, tensor: Tensor) -> HTTPError:
     return bad_request(
-        f"JSON Value: {brief(value)} Type: {kind(value)} is not of expected type: "
+        f"JSON Value: {brief(value)} Type: {kind_of(value)} is not of expected type: "
         f"{tensor.type_name}"
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown_value
 from trainer.serving.models.signature import Tensor, shape_text
 
 # Smaller bodies are parsed at once.
@@ -145,7 +145,7 @@ def loads(text: bytes | memoryview, at: int) -> Any:
         raise _wrong(message, at + place) from None
 
 
-def joined(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
+def join_rows(parts: list[np.ndarray], tensor: Tensor) -> np.ndarray:
     """Concatenate arrays of rows.
 
     Args:
@@ -258,4 +258,4 @@ def _strings(block: np.ndarray, quoted: int, escapes: int) -> tuple[np.ndarray, 
 
 
 def _wrong(message: str, at: int) -> HTTPError:
-    return bad_request(f"JSON Parse error: {shown(message)}. at offset: {at}")
+    return bad_request(f"JSON Parse error: {shown_value(message)}. at offset: {at}")

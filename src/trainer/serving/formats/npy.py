@@ -9,8 +9,8 @@ import numpy as np
 
 from trainer.data import NpyHeaderError, read_npy_header
 from trainer.serving.formats.outputs import Arrays, ResponseFormat, as_rows, tables
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
-from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.formats.request import Form, PredictRequest, checked_request, choose_signature
+from trainer.serving.http.errors import bad_request, shown_value
 from trainer.serving.models.signature import Signature, Tensor
 
 
@@ -30,7 +30,7 @@ def read(
     made = tensor.fitted(_typed(array, tensor), single=True)
     # A request without rows gets a response without rows.
     form = Form.ROWS if made.ndim else Form.COLUMNS
-    return checked(signature, {tensor.name: made}, form)
+    return checked_request(signature, {tensor.name: made}, form)
 
 
 def _array(body: bytes) -> np.ndarray:
@@ -38,7 +38,7 @@ def _array(body: bytes) -> np.ndarray:
     try:
         header = read_npy_header(file)
     except NpyHeaderError as error:
-        raise bad_request(f"npy: the header cannot be read ({shown(error)})") from None
+        raise bad_request(f"npy: the header cannot be read ({shown_value(error)})") from None
     dtype, shape, start = header.dtype, header.shape, header.offset
     if dtype.hasobject or not dtype.itemsize or any(size < 0 for size in shape):
         raise bad_request(f"npy: an array of {dtype} {list(shape)}; expected numbers")
@@ -52,7 +52,7 @@ def _array(body: bytes) -> np.ndarray:
         return flat.reshape(shape, order="F" if header.is_fortran else "C")
     except (ValueError, TypeError) as error:
         # More dimensions than NumPy supports, or huge ones beside one of size 0.
-        raise bad_request(f"npy: no array has this shape ({shown(error)})") from None
+        raise bad_request(f"npy: no array has this shape ({shown_value(error)})") from None
 
 
 def _typed(array: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -6,10 +6,10 @@ that reads requests, a `ResponseFormat` that writes responses, or both:
     def read(
         body: bytes, signatures: Mapping[str, Signature], name: str | None = None
     ) -> PredictRequest:
-        signature = choose(signatures, name)
+        signature = choose_signature(signatures, name)
         tensor = signature.only_input("TSV")
         rows = np.loadtxt(io.BytesIO(body), tensor.dtype, delimiter="\t", ndmin=2)
-        return checked(signature, {tensor.name: tensor.fitted(rows)})
+        return checked_request(signature, {tensor.name: tensor.fitted(rows)})
 
     def _write(outputs: Arrays, form: Form) -> bytes:
         rows = np.concatenate(tables(outputs), axis=1)
@@ -30,7 +30,7 @@ from trainer.config import Registry
 from trainer.serving.formats import tf_json
 from trainer.serving.formats.outputs import ResponseFormat
 from trainer.serving.formats.request import RequestReader
-from trainer.serving.http.errors import HTTPError, shown
+from trainer.serving.http.errors import HTTPError, shown_value
 
 JSON = "application/json"
 READERS: Registry[RequestReader] = Registry(
@@ -113,7 +113,7 @@ def accepted(header: str | None) -> str:
         if weight > best and name in known:
             best, choice = weight, known[name]
     if choice is None:
-        raise HTTPError(406, f"Accept: {shown(header)}: expected one of {', '.join(WRITERS)}")
+        raise HTTPError(406, f"Accept: {shown_value(header)}: expected one of {', '.join(WRITERS)}")
     return choice
 
 

@@ -57,7 +57,7 @@ def choose_signature(signatures: Mapping[str, Signature], name: str | None) -> S
     return signatures[name]
 
 
-def checked(
+def checked_request(
     signature: Signature, arrays: Mapping[str, np.ndarray], form: Form = Form.ROWS
 ) -> PredictRequest:
     """Return a request whose arrays fit the signature.

@@ -19,8 +19,13 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import json_arrays, large, numbers, tf_json
-from trainer.serving.formats.request import PredictRequest, RequestReader, checked, choose_signature
-from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.formats.request import (
+    PredictRequest,
+    RequestReader,
+    checked_request,
+    choose_signature,
+)
+from trainer.serving.http.errors import HTTPError, bad_request, shown_value
 from trainer.serving.models.signature import Signature
 
 FORMS = {"instances", "inputs"}
@@ -47,7 +52,7 @@ def read(
             if rows is None:
                 rows = numbers.read(b"[" + body + b"]", tensor)
             if rows is not None:
-                return checked(signature, {tensor.name: rows})
+                return checked_request(signature, {tensor.name: rows})
     elif begin == b"{" and b'"instances"' in body:
         # The usual case. If it is no JSON as a whole, it may be several documents in a row.
         try:
@@ -80,7 +85,7 @@ def _from_document(
         return tf_json.from_rows([document], signature)
     if not objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(
+        return checked_request(
             signature, {tensor.name: json_arrays.array_of(document, tensor, single=True)}
         )
     return tf_json.from_rows(document, signature)
@@ -118,7 +123,7 @@ def _read_each(lines: list[bytes], signature: Signature) -> PredictRequest:
         # Lines that are joined to one array are parsed by one call.
         rows = numbers.read(b"[" + b",".join(lines) + b"]", tensor)
         if rows is not None:
-            return checked(signature, {tensor.name: rows})
+            return checked_request(signature, {tensor.name: rows})
     return tf_json.from_rows([orjson.loads(line) for line in lines], signature)
 
 
@@ -157,11 +162,13 @@ def _read_many(
         try:
             found = _read_each([line for line in piece.splitlines() if line.strip()], signature)
         except ValueError as error:
-            raise bad_request(f"JSON Parse error: in a line of the body: {shown(error)}") from None
+            raise bad_request(
+                f"JSON Parse error: in a line of the body: {shown_value(error)}"
+            ) from None
         for key, array in found.arrays.items():
             parts[key].append(array)
-    arrays = {t.name: large.joined(parts[t.name], t) for t in signature.inputs}
-    return checked(signature, arrays)
+    arrays = {t.name: large.join_rows(parts[t.name], t) for t in signature.inputs}
+    return checked_request(signature, arrays)
 
 
 def _read_line(
@@ -180,9 +187,9 @@ def _read_line(
     signature = choose_signature(signatures, name)
     if len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        made = json_arrays.typed(value, tensor)
+        made = json_arrays.typed_array(value, tensor)
         if tensor.shape is not None and tensor.fits(made.shape):
-            return checked(signature, {tensor.name: made})
+            return checked_request(signature, {tensor.name: made})
         value = [value]
     return tf_json.from_rows(value, signature)
 

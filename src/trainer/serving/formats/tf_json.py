@@ -18,8 +18,8 @@ import numpy as np
 import orjson
 
 from trainer.serving.formats import json_arrays, large, numbers
-from trainer.serving.formats.request import Form, PredictRequest, checked, choose_signature
-from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.formats.request import Form, PredictRequest, checked_request, choose_signature
+from trainer.serving.http.errors import bad_request, shown_value
 from trainer.serving.models.signature import Signature
 
 _NOT_FINITE = re.compile(rb"[\s,:\[](?:NaN|-?Infinity)[\s,\]}]")
@@ -51,7 +51,7 @@ def read(
                 (tensor,) = signature.inputs
                 rows = numbers.read(parts[1], tensor)
                 if rows is not None:
-                    return checked(signature, {tensor.name: rows})
+                    return checked_request(signature, {tensor.name: rows})
     return from_object(parse(body), signatures, name)
 
 
@@ -73,7 +73,7 @@ def parse(body: bytes) -> Any:
                 "JSON Parse error: NaN or Infinity among the values; expected finite numbers"
             ) from None
         message, at = getattr(error, "msg", "Invalid value"), getattr(error, "pos", 0)
-        raise bad_request(f"JSON Parse error: {shown(message)}. at offset: {at}") from None
+        raise bad_request(f"JSON Parse error: {shown_value(message)}. at offset: {at}") from None
 
 
 def from_object(
@@ -110,25 +110,27 @@ def from_rows(rows: Any, signature: Signature) -> PredictRequest:
     if isinstance(rows, large.Array):
         return _from_long(rows, signature)
     if not isinstance(rows, list):
-        raise bad_request(f"Expecting 'instances' to be a list/array, got {json_arrays.kind(rows)}")
+        raise bad_request(
+            f"Expecting 'instances' to be a list/array, got {json_arrays.kind_of(rows)}"
+        )
     if not rows:
         raise bad_request("No values in 'instances' array; expected one instance or more")
-    return checked(signature, _columns(rows, signature), Form.ROWS)
+    return checked_request(signature, _columns(rows, signature), Form.ROWS)
 
 
 def _from_long(rows: large.Array, signature: Signature) -> PredictRequest:
     """Read the row form of an array that is too long to be parsed at once."""
     if not rows.of_objects and len(signature.inputs) == 1:
         (tensor,) = signature.inputs
-        return checked(signature, {tensor.name: json_arrays.array_of(rows, tensor)})
+        return checked_request(signature, {tensor.name: json_arrays.array_of(rows, tensor)})
     parts: dict[str, list[np.ndarray]] = {tensor.name: [] for tensor in signature.inputs}
     count = 0
     for chunk in rows.chunks():
         for name, array in _columns(chunk, signature, first=count).items():
             parts[name].append(array)
         count += len(chunk)
-    arrays = {t.name: large.joined(parts[t.name], t) for t in signature.inputs}
-    return checked(signature, arrays)
+    arrays = {t.name: large.join_rows(parts[t.name], t) for t in signature.inputs}
+    return checked_request(signature, arrays)
 
 
 def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[str, np.ndarray]:
@@ -148,7 +150,7 @@ def _columns(rows: list[Any], signature: Signature, *, first: int = 0) -> dict[s
         if named and row.keys() != tensors.keys():
             raise bad_request(
                 f"Failed to process element: {i} of 'instances' list. JSON object has the keys "
-                f"{shown(', '.join(row))}; keys must be equal to: {','.join(tensors)}"
+                f"{shown_value(', '.join(row))}; keys must be equal to: {','.join(tensors)}"
             )
         for key, column in columns.items():
             column.append(row[key] if named else row)
@@ -170,13 +172,13 @@ def _from_columns(given: Any, signature: Signature) -> PredictRequest:
     unknown = given.keys() - tensors.keys()
     if unknown:
         raise bad_request(
-            f"inputs has no tensor named {shown(min(unknown))}; expected {', '.join(tensors)}"
+            f"inputs has no tensor named {shown_value(min(unknown))}; expected {', '.join(tensors)}"
         )
     arrays = {
         key: json_arrays.array_of(given[key], tensor, single=True)
         for key, tensor in tensors.items()
     }
-    return checked(signature, arrays, Form.COLUMNS)
+    return checked_request(signature, arrays, Form.COLUMNS)
 
 
 def _signature(
@@ -185,7 +187,7 @@ def _signature(
     named = document.get("signature_name", name)
     if named is not None and not isinstance(named, str):
         raise bad_request(
-            f"'signature_name' key must be a string value, got {json_arrays.kind(named)}"
+            f"'signature_name' key must be a string value, got {json_arrays.kind_of(named)}"
         )
     return choose_signature(signatures, named)
 

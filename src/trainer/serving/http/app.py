@@ -18,7 +18,7 @@ from trainer.serving.http.endpoint import (
     ServerState,
     json_response,
 )
-from trainer.serving.http.errors import HTTPError, bad_request, shown
+from trainer.serving.http.errors import HTTPError, bad_request, shown_value
 from trainer.serving.models.store import ModelStore
 from trainer.serving.protocols.sagemaker import SageMakerEndpoints
 from trainer.serving.protocols.tf_serving import TfServingEndpoints
@@ -58,10 +58,12 @@ def make_app(
         return Response(state.metrics.text(), media_type=state.metrics.content_type)
 
     async def malformed(context: RequestContext) -> Response:
-        raise bad_request(f"Malformed request: {context.request.method} {shown(context.path)}")
+        raise bad_request(
+            f"Malformed request: {context.request.method} {shown_value(context.path)}"
+        )
 
     async def unknown(context: RequestContext) -> Response:
-        raise HTTPError(404, f"Not Found: {shown(context.path)}; /openapi.json lists paths")
+        raise HTTPError(404, f"Not Found: {shown_value(context.path)}; /openapi.json lists paths")
 
     def route(path: str, name: str, **methods: Handler) -> Route:
         return Route(path, _endpoint(name, state, methods))

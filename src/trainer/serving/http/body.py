@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from trainer.serving.http.errors import HTTPError, bad_request, overloaded, shown
+from trainer.serving.http.errors import HTTPError, bad_request, overloaded, shown_value
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -127,7 +127,7 @@ class BodyReader:
             discarded += len(message.get("body", b""))
 
 
-def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Return a body without its Content-Encoding.
 
     Args:
@@ -141,7 +141,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding in ("", "identity"):
         return body
     if encoding.lower() not in ("gzip", "x-gzip"):
-        raise HTTPError(415, f"Content-Encoding: {shown(encoding)}: expected gzip, or none")
+        raise HTTPError(415, f"Content-Encoding: {shown_value(encoding)}: expected gzip, or none")
     try:
         # gzip's format allows several members one after the other, which GzipFile reads as one.
         plain = gzip.GzipFile(fileobj=io.BytesIO(body)).read(limit + 1)

@@ -35,7 +35,7 @@ def overloaded(message: str) -> HTTPError:
     return HTTPError(503, message, {"retry-after": RETRY_SECONDS})
 
 
-def shown(value: object, limit: int = 80) -> str:
+def shown_value(value: object, limit: int = 80) -> str:
     """Return a value of a request as an error shows it: on one line, and cut.
 
     Args:

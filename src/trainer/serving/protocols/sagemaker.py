@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from trainer.serving.formats import registry
 from trainer.serving.http.endpoint import RequestContext, ServerState, error_response, json_response
-from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.http.errors import bad_request, shown_value
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
 from trainer.serving.predict import Predictor
@@ -78,7 +78,9 @@ class SageMakerEndpoints:
         version = self._store.get(name, number_of(wanted.get("tfs-model-version")))
         method = wanted.get("tfs-method", "predict")
         if method not in METHODS:
-            raise bad_request(f"tfs-method={shown(method)}: expected one of {', '.join(METHODS)}")
+            raise bad_request(
+                f"tfs-method={shown_value(method)}: expected one of {', '.join(METHODS)}"
+            )
         check_method(method)
         handler = self._handlers.of(version.name)
         with version.in_use():

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from trainer.serving.formats import registry
 from trainer.serving.http.endpoint import RequestContext, json_response
-from trainer.serving.http.errors import bad_request, shown
+from trainer.serving.http.errors import bad_request, shown_value
 from trainer.serving.models.store import ModelStore
 from trainer.serving.models.version import number_of
 from trainer.serving.predict import Predictor
@@ -41,7 +41,7 @@ class TfServingEndpoints:
         request = context.request
         match = _POST.fullmatch(context.path)
         if match is None:
-            raise bad_request(f"Malformed request: POST {shown(context.path)}")
+            raise bad_request(f"Malformed request: POST {shown_value(context.path)}")
         name, version_text, method = match.groups()
         version = self._store.get(name, number_of(version_text))
         check_method(method)
@@ -61,7 +61,7 @@ class TfServingEndpoints:
             raise bad_request("Missing model name in request.")
         match = _GET.fullmatch(path)
         if match is None:
-            raise bad_request(f"Malformed request: GET {shown(path)}")
+            raise bad_request(f"Malformed request: GET {shown_value(path)}")
         name, version_text, metadata = match.groups()
         number = number_of(version_text)
         content = self._metadata(name, number) if metadata else self._status(name, number)

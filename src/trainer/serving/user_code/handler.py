@@ -30,7 +30,7 @@ from trainer.config import UserError
 from trainer.runtime import log, output
 from trainer.serving.formats import tf_json
 from trainer.serving.http.endpoint import JSON, RequestContext, error_response
-from trainer.serving.http.errors import HTTPError, overloaded, shown
+from trainer.serving.http.errors import HTTPError, overloaded, shown_value
 from trainer.serving.models.version import Version
 from trainer.serving.predict import Predictor
 from trainer.serving.protocols import attributes
@@ -222,7 +222,7 @@ def _response(result: Any, accept: str) -> Response:
     body, kind = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
     content = _content(body, "the handler")
     if not (kind is None or (isinstance(kind, str) and kind.isascii() and kind.isprintable())):
-        raise CodeError(f"the handler gave {shown(repr(kind))}; expected a content type")
+        raise CodeError(f"the handler gave {shown_value(repr(kind))}; expected a content type")
     return Response(content, media_type=kind)
 
 
@@ -236,8 +236,8 @@ def _content(value: Any, function: str) -> bytes:
         return value.encode("utf-8", "backslashreplace")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    raise CodeError(f"{function} gave {shown(repr(value))}; expected text or bytes")
+    raise CodeError(f"{function} gave {shown_value(repr(value))}; expected text or bytes")
 
 
 def _one_line(problem: BaseException) -> str:
-    return f"{type(problem).__name__}: {shown(problem, 300)}".removesuffix(": ")
+    return f"{type(problem).__name__}: {shown_value(problem, 300)}".removesuffix(": ")

@@ -74,7 +74,7 @@ def locked_folders(job: Job, *, stopped: Callable[[], bool]) -> Iterator[None]:
                 file = RemoteLockFile(places[-1])
             beating.append(HeartbeatLock(file, name=name))
         stack.callback(_stop, beating)
-        heartbeat.take(beating, stopped=stopped)
+        heartbeat.take_locks(beating, stopped=stopped)
         for place in places:
             # Heartbeats go on while the run stops, and the last one removes the file.
             place.bucket.patience = Patience(stopped=stopped, seconds=_LAST_SECONDS)

@@ -155,7 +155,7 @@ class HeartbeatLock:
             return None
 
 
-def take(
+def take_locks(
     locks: Sequence[HeartbeatLock],
     *,
     stopped: Callable[[], bool],

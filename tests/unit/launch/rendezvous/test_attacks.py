@@ -16,7 +16,7 @@ from trainer.launch.plan import Member
 from trainer.launch.rendezvous import http_server
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.coordinator import Coordinator
-from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.http_server import serving_coordinator
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.messages import Done, Note, Start
@@ -60,7 +60,9 @@ def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, s
     store = KeyValueStore()
     spec = JobSpec(expected=(CHIEF, WORKER), unlisted_evaluators=True)
     coordinator = Coordinator(spec, on_start=lambda _: store.open([("global", 0), ("global", 1)]))
-    with serving(coordinator, host="127.0.0.1", port=0, store=store, secret=secret) as port:
+    with serving_coordinator(
+        coordinator, host="127.0.0.1", port=0, store=store, secret=secret
+    ) as port:
         signer = Signer(secret) if secret else None
         way = over_http("127.0.0.1", port, lambda *_: None, signer)
         # As on a machine that is busy: the worker is not lost while that stands.

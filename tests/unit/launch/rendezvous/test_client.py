@@ -11,7 +11,7 @@ from trainer.launch.plan import Member
 from trainer.launch.rendezvous.client import CoordinatorClient
 from trainer.launch.rendezvous.coordinator import Coordinator
 from trainer.launch.rendezvous.failure import Failure
-from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.http_server import serving_coordinator
 from trainer.launch.rendezvous.messages import Done, Failed, Note, Ready, Start
 from trainer.launch.rendezvous.requests import Join
 from trainer.launch.rendezvous.root_cause import STUCK
@@ -71,7 +71,7 @@ def refusing(verb, fields, timeout):
 
 def test_news_of_one_is_heard_by_all_at_once():
     coordinator = coordinator_of()
-    with serving(coordinator, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0) as port:
         connected = queue.SimpleQueue()
         transport = over_http("localhost", port, lambda *ips: connected.put(ips))
         in_place = in_process(coordinator)
@@ -143,7 +143,7 @@ def test_what_is_no_trainer_is_said_to_be_none():
             raise ValueError
 
     stranger = Stranger(JobSpec(expected=(CHIEF,)))
-    with serving(stranger, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(stranger, host="127.0.0.1", port=0) as port:
         transport = over_http("127.0.0.1", port, lambda *_: None)
         with client_of(transport, WORKER, port=port, timeouts=times) as client:
             text = receive(client, Note).text
@@ -281,7 +281,7 @@ def test_each_message_between_hosts_is_logged_at_debug_without_what_it_holds(cap
     monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
     secret = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: hunter2")
     coordinator = coordinator_of()
-    with serving(coordinator, host="127.0.0.1", port=0, secret="s3cret") as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0, secret="s3cret") as port:
         transport = over_http("127.0.0.1", port, lambda *_: None, Signer("s3cret"))
         in_place = in_process(coordinator)
         metadata = {"key": "swordfish"}

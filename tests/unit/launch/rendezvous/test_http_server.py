@@ -14,7 +14,7 @@ from trainer.config.errors import UserError
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous import connections
 from trainer.launch.rendezvous.coordinator import Coordinator
-from trainer.launch.rendezvous.http_server import LARGEST, serving
+from trainer.launch.rendezvous.http_server import LARGEST, serving_coordinator
 from trainer.launch.rendezvous.kv_store import KeyValueStore
 from trainer.launch.rendezvous.origin import Origin
 from trainer.launch.rendezvous.state import JobSpec
@@ -32,7 +32,7 @@ def coordinator():
 def port(coordinator):
     store = KeyValueStore()
     store.open(("global", rank) for rank in range(64))
-    with serving(coordinator, host="127.0.0.1", port=0, store=store) as found:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0, store=store) as found:
         yield found
 
 
@@ -101,7 +101,9 @@ def test_who_sends_nothing_takes_no_room_from_the_jobs_own_and_is_cut_off(monkey
     monkeypatch.setattr(Origin, "is_own", False)
     worker = Member(role="worker", index=0, address="algo-2")
     coordinator = Coordinator(JobSpec(expected=(CHIEF, worker)))
-    server = serving(coordinator, host="127.0.0.1", port=0, timeouts=Timeouts(request_read=1.0))
+    server = serving_coordinator(
+        coordinator, host="127.0.0.1", port=0, timeouts=Timeouts(request_read=1.0)
+    )
     with server as port, contextlib.ExitStack() as stack:
         slow = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
@@ -197,16 +199,16 @@ def test_a_port_that_is_taken_is_named_in_one_line():
         port = taken.getsockname()[1]
         with (
             pytest.raises(UserError, match=f"^--port {port}: the hosts cannot meet there: another"),
-            serving(coordinator, host="127.0.0.1", port=port),
+            serving_coordinator(coordinator, host="127.0.0.1", port=port),
         ):
             pass
-    with serving(coordinator, host="127.0.0.1", port=port) as found:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=port) as found:
         assert found == port
 
 
 def test_at_the_end_nobody_listens():
     coordinator = Coordinator(JobSpec(expected=(CHIEF,)))
-    with serving(coordinator, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0) as port:
         pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))

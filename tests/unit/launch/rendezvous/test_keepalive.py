@@ -7,7 +7,7 @@ import pytest
 
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.coordinator import Coordinator
-from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.http_server import serving_coordinator
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.requests import Sender
 from trainer.launch.rendezvous.state import JobSpec
@@ -44,7 +44,7 @@ def wait_for(what, expected, seconds=10):
 
 
 def test_both_ends_see_that_the_other_is_there_and_that_it_goes(coordinator):
-    with serving(coordinator, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0) as port:
         join(port)
         line = Keepalive("127.0.0.1", port, ME)
         wait_for(lambda: coordinator.connections, 1)
@@ -63,13 +63,13 @@ def test_both_ends_see_that_the_other_is_there_and_that_it_goes(coordinator):
 
 
 def test_who_has_not_joined_gets_none(coordinator):
-    with serving(coordinator, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0) as port:
         line = Keepalive("127.0.0.1", port, ME)
         wait_for(lambda: line.is_open, False)
 
 
 def test_where_nobody_listens_it_is_down(coordinator):
-    with serving(coordinator, host="127.0.0.1", port=0) as port:
+    with serving_coordinator(coordinator, host="127.0.0.1", port=0) as port:
         pass
     line = Keepalive("127.0.0.1", port, ME)
     assert not line.is_open

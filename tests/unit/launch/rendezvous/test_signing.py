@@ -9,7 +9,7 @@ import pytest
 
 from trainer.launch.plan import Member
 from trainer.launch.rendezvous.coordinator import Coordinator
-from trainer.launch.rendezvous.http_server import serving
+from trainer.launch.rendezvous.http_server import serving_coordinator
 from trainer.launch.rendezvous.keepalive import Keepalive
 from trainer.launch.rendezvous.requests import Sender
 from trainer.launch.rendezvous.signing import HEADER, Checker, RefusedError, Signer
@@ -45,7 +45,7 @@ class Wire:
 @contextlib.contextmanager
 def coordinator(secret):
     served = Coordinator(JobSpec(expected=(CHIEF, WORKER)))
-    with serving(served, host="127.0.0.1", port=0, secret=secret) as port:
+    with serving_coordinator(served, host="127.0.0.1", port=0, secret=secret) as port:
         yield served, Wire(port)
 
 

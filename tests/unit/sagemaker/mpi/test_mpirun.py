@@ -63,4 +63,4 @@ def test_a_host_that_lets_nobody_in_is_named(tmp_path, monkeypatch):
     agent.write_text('#!/bin/sh\necho "ssh: $1 $2: no route" >&2; exit 255\n')
     agent.chmod(0o755)
     with pytest.raises(OSError, match=r"^host algo-2: no ssh within 0.1 s: ssh: algo-2 true: no"):
-        mpirun.reach([str(agent)], "algo-2", within=0.1)
+        mpirun.wait_until_reachable([str(agent)], "algo-2", within=0.1)

@@ -15,7 +15,7 @@ import pytest
 import trainer
 from trainer.serving.formats import registry
 from trainer.serving.formats.outputs import ResponseFormat, tables
-from trainer.serving.formats.request import checked, choose_signature
+from trainer.serving.formats.request import checked_request, choose_signature
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import Signature, Tensor
 
@@ -23,13 +23,13 @@ SEMICOLONS = """
 import numpy as np
 
 from trainer.serving.formats.outputs import ResponseFormat
-from trainer.serving.formats.request import checked, choose_signature
+from trainer.serving.formats.request import checked_request, choose_signature
 
 
 def read(body, signatures, name=None):
-    signature = choose(signatures, name)
+    signature = choose_signature(signatures, name)
     rows = [[float(cell) for cell in line.split(b";")] for line in body.splitlines()]
-    return checked(signature, {signature.only_input("text").name: np.array(rows, np.float32)})
+    return checked_request(signature, {signature.only_input("text").name: np.array(rows, np.float32)})
 
 
 def _write(outputs, form):
@@ -153,7 +153,13 @@ def test_an_unknown_type_is_answered_with_the_table():
 
 
 def test_the_example_of_the_docstring_reads_and_writes():
-    names = {"io": io, "np": np, "checked": checked, "choose": choose_signature, "tables": tables}
+    names = {
+        "io": io,
+        "np": np,
+        "checked_request": checked_request,
+        "choose_signature": choose_signature,
+        "tables": tables,
+    }
     code = "\n".join(line for line in registry.__doc__.splitlines() if line.startswith("    "))
     names |= {"ResponseFormat": ResponseFormat}
     exec("from __future__ import annotations\n" + textwrap.dedent(code), names)

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from trainer.serving import predict
-from trainer.serving.http.body import BodyReader, ClientDisconnectedError, unpack
+from trainer.serving.http.body import BodyReader, ClientDisconnectedError, decompress
 from trainer.serving.http.endpoint import RequestContext
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.predict import LARGE, Predictor
@@ -113,22 +113,22 @@ def test_a_client_that_hangs_up_is_told_apart(parts):
 
 
 def test_gzip_is_unpacked_up_to_the_limit():
-    assert unpack(gzip.compress(b"hello"), "gzip", 5) == b"hello"
-    assert unpack(b"hello", "identity", 5) == b"hello"
+    assert decompress(gzip.compress(b"hello"), "gzip", 5) == b"hello"
+    assert decompress(b"hello", "identity", 5) == b"hello"
     with pytest.raises(HTTPError, match="too large unpacked") as caught:
-        unpack(gzip.compress(bytes(10**6)), "gzip", 1000)
+        decompress(gzip.compress(bytes(10**6)), "gzip", 1000)
     assert caught.value.status == 413
 
 
 def test_gzip_of_several_parts_is_unpacked_to_its_end():
     packed = gzip.compress(b"one\n") + gzip.compress(b"two\n")
-    assert unpack(packed, "gzip", 8) == b"one\ntwo\n"
+    assert decompress(packed, "gzip", 8) == b"one\ntwo\n"
     with pytest.raises(HTTPError, match="too large unpacked"):
-        unpack(packed, "gzip", 7)
+        decompress(packed, "gzip", 7)
     with pytest.raises(HTTPError, match="ends too early"):
-        unpack(packed[:-1], "gzip", 8)
+        decompress(packed[:-1], "gzip", 8)
     with pytest.raises(HTTPError, match="is not gzipped"):
-        unpack(packed[:-8] + bytes(8), "gzip", 8)
+        decompress(packed[:-8] + bytes(8), "gzip", 8)
 
 
 def packed_body(predictor: Predictor, packed: bytes):
@@ -159,7 +159,7 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
 
     def spy(*args):
         threads.append(threading.current_thread().name)
-        return unpack(*args)
+        return decompress(*args)
 
     async def main():
         predictor = Predictor(2 * LARGE)
@@ -184,5 +184,5 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
 )
 def test_what_is_not_packed_so_is_refused(packed, encoding, status):
     with pytest.raises(HTTPError) as caught:
-        unpack(packed, encoding, 1000)
+        decompress(packed, encoding, 1000)
     assert caught.value.status == status
