@@ -29,7 +29,8 @@ from trainer.serving.formats.request import checked_request, choose_signature
 def read(body, signatures, name=None):
     signature = choose_signature(signatures, name)
     rows = [[float(cell) for cell in line.split(b";")] for line in body.splitlines()]
-    return checked_request(signature, {signature.only_input("text").name: np.array(rows, np.float32)})
+    name = signature.only_input("text").name
+    return checked_request(signature, {name: np.array(rows, np.float32)})
 
 
 def _write(outputs, form):
