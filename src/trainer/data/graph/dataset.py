@@ -1,7 +1,7 @@
 """A `tf.data.Dataset` made of TensorFlow's own operations only, for servers without Python.
 
 Workers of a ParameterServerStrategy are bare TensorFlow servers: the generators of
-`pipeline.dataset` cannot run there, but a graph can.
+`pipeline.make_dataset` cannot run there, but a graph can.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def graph_dataset(
         piece_examples: The number of examples that are shuffled at a time where it is not.
 
     Returns:
-        Elements as of `pipeline.dataset`. Its `stream` is a `TableSet`, and it has no feed.
+        Elements as of `pipeline.make_dataset`. Its `stream` is a `TableSet`, and it has no feed.
 
     Raises:
         DataError: There are fewer records than parts.
