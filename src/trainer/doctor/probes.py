@@ -1,4 +1,4 @@
-"""Questions that an examination asks the machine itself, beyond what its files say."""
+"""Probes of an examination: facts that only the running machine can give, no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory, shared memory, and the folders that a run writes to: is there room in them?"""
+"""Room for a run: in memory, in shared memory and in the folders that it writes to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Platform, job, cluster and the names of its hosts, though flags or variables be malformed."""
+"""Platform, job, cluster and hosts, resolved even where flags or variables are malformed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that all hosts of a job must have alike, as each of them states them to the others.
+"""Settings that must be the same on all hosts of a job, as each host sends them to the others.
 
 Every field of `Job` and `Hparams` is in one of the four lists below; a test sees to that. What a
 host states is text for people, and digests to compare: a secret is neither sent nor printed.

@@ -1,4 +1,4 @@
-"""Announcement of a mistake that one host finds by itself to the others, which wait for it."""
+"""Announcement of one host's mistake to the other hosts, which would else wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that one host of a job states to the others: texts for people, digests to compare.
+"""Settings that one host of a job sends to the others: texts for people, digests to compare.
 
 A secret is neither sent nor printed. A text from another host is made one short line.
 """

@@ -130,12 +130,12 @@ class RemotePath:
         self.bucket.write(self._below(name), data)
 
     def check_there(self) -> None:
-        """Raise a UserError if there is no such bucket, or nobody may look; nothing is changed."""
+        """Raise a UserError if the bucket is missing or may not be listed; change nothing."""
         # List a name that no object begins with: a list of all objects could be long.
         self.bucket.details(self._below(_PROBE))
 
     def check_writable(self) -> None:
-        """Raise a UserError unless objects can be made; not all who may make them may delete."""
+        """Raise a UserError unless objects can be written; a permission to delete is not needed."""
         self.bucket.check_writable(self._below(_PROBE))
         with contextlib.suppress(UserError, StorageError):
             self.delete(_PROBE)

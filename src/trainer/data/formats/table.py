@@ -1,4 +1,4 @@
-"""The table of labelled images, as which the input pipeline reads files of every format."""
+"""Tables of labelled images: the form in which the pipeline reads files of every format."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class Connection(HttpToolsProtocol):
         self._bound_header()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection that is not used, be it that its client has not read the response."""
+        """Close an idle connection, also one whose client has not read the response."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         super().timeout_keep_alive_handler()

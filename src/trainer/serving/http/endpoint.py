@@ -31,7 +31,7 @@ CLIENT_CLOSED_REQUEST = 499
 
 @dataclass(slots=True)
 class RequestContext:
-    """A request, and what its handler has found out about it.
+    """A request with the facts that its handler adds for the access log.
 
     Attributes:
         request: Starlette's.

@@ -62,7 +62,7 @@ class MessageMeter:
 
     @property
     def in_header(self) -> bool:
-        """True from the first byte of a header to its last, be they empty lines before it."""
+        """True from the first byte of a header, or of empty lines before it, to the last."""
         return self.part is HEADER or (self.part is not BODY and self.unparsed_bytes > 0)
 
     def enter(self, part: MessagePart) -> None:

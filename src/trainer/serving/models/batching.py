@@ -83,7 +83,7 @@ class Batcher:
 
     @property
     def calling(self) -> bool:
-        """True if the model is being called, be it for a client that has hung up."""
+        """True while the model is being called, even for a client that has hung up."""
         return any(self._in_call)
 
     async def submit(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
