@@ -37,7 +37,7 @@ class Ending:
 
 
 def ending_of(error: Exception) -> Ending | None:
-    """Return how a command ends with an error that somebody can mend; None for any other."""
+    """Return the ending for an error that the user or a new try can mend; None for any other."""
     if isinstance(error, RetryableError):
         code = PEER_CODE if isinstance(error, PeerError) else RETRY_CODE
         line = f"failed: {error}; a new try may cure it"
@@ -49,7 +49,7 @@ def ending_of(error: Exception) -> Ending | None:
 
 
 def ending_of_failure(error: Exception) -> Ending:
-    """Return how a command ends with an error that nobody foresaw."""
+    """Return the ending for an unexpected error, which is a fault of the program."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename2 or error.filename}: {error.strerror}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

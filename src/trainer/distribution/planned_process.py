@@ -41,8 +41,8 @@ class RendezvousAddress:
     """The address at which the processes find each other.
 
     Attributes:
-        ip: Of the host where all meet, as this host reaches it.
-        port: There.
+        ip: The address of the host where all meet, as this host reaches it.
+        port: The port at that address.
         interface: The network interface to the others; None for the library's own choice.
     """
 

@@ -25,7 +25,7 @@ QUERY = ("index", "name", "memory.total", "memory.free", "driver_version", "comp
 
 @dataclass(frozen=True, kw_only=True)
 class Gpus:
-    """NVIDIA's GPUs of this host, and what is there of their driver.
+    """NVIDIA's GPUs of this host, and the traces of their driver.
 
     Attributes:
         listed: The fields of `QUERY` by name, for each GPU.

@@ -87,7 +87,7 @@ def read_contents(path: Path, *, name: str | None = None) -> Contents:
         name: The artifact's name for errors; by default the path.
 
     Raises:
-        UserError: It is not there, is no such file, is damaged or is not safe to read.
+        UserError: It is missing, is no artifact, is damaged or is not safe to read.
     """
     name = name or str(path)
     if path.is_dir():

@@ -87,7 +87,7 @@ def _own_pairs(
         flags: Flags, by field name.
 
     Raises:
-        UserError: There are some, but no module of the user's own.
+        UserError: There are such hyperparameters, but no module of the user's own.
     """
     own_module = (flags.get("module") or hparams.get("module") or Job.module) != Job.module
     if own and not own_module:

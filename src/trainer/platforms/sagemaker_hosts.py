@@ -62,7 +62,7 @@ def _names(listed: Any, *, where: str) -> list[str]:
 
 
 def _interface(environment: Environment) -> str | None:
-    """Return the network interface that SageMaker names, or None if this host has none such.
+    """Return the network interface that SageMaker names, or None if this host lacks it.
 
     The SDK's version 3 names `ethwe` in local mode, which docker networks do not have.
     """

@@ -15,7 +15,7 @@ _PIDS = ("/sys/fs/cgroup", "/sys/fs/cgroup/pids")
 
 
 def denied_by_limit(error: BaseException) -> str | None:
-    """Return a line that names the limit which an error comes from, or None if it is no such."""
+    """Return a line that names the limit behind an error, or None if no limit caused it."""
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return no_more_threads("cannot start a thread")
     if isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not error.filename:

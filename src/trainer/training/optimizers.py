@@ -163,5 +163,5 @@ def _is_unreplicated() -> bool:
 
 
 def _handle(variable: Any) -> tf.Tensor:
-    """Return the resource of a variable, be it Keras' own or the one that this wraps."""
+    """Return the resource of a variable: of Keras' own, or of the variable that it wraps."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

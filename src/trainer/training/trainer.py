@@ -36,9 +36,9 @@ class Trainer:
         stop_requested: Returns True once this process has been asked to stop.
 
     Attributes:
-        job: The same.
-        strategy: The same.
-        stop_requested: The same.
+        job: As in Args.
+        strategy: As in Args.
+        stop_requested: As in Args.
         module: The job's model module.
         data: See `RunData`.
         model: The Keras model.

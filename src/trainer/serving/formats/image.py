@@ -26,7 +26,7 @@ def _read(
         kind: The media type.
 
     Raises:
-        HTTPError: The body is no such file, or the model takes none.
+        HTTPError: The body is no PNG or JPEG, or the model takes no images.
     """
     able = sorted(key for key, signature in signatures.items() if signature.takes_images)
     if (name is None and not able) or (name is not None and name not in able):

@@ -12,7 +12,7 @@ def read_as(given: tuple[int, ...], wanted: Wanted) -> tuple[int, ...] | None:
     """Return the shape in which values are read where another shape is wanted.
 
     Args:
-        given: Of the values.
+        given: The shape of the values.
         wanted: None for a dimension of any size.
 
     Returns:

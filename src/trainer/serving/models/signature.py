@@ -145,7 +145,7 @@ class Signature:
             format_name: Of the format, for the error.
 
         Raises:
-            HTTPError: There are several.
+            HTTPError: The signature has several.
         """
         if len(self.inputs) != 1:
             names = ", ".join(tensor.name for tensor in self.inputs)

@@ -105,7 +105,7 @@ class UserCode:
 
     @property
     def calling(self) -> bool:
-        """True if it is running, be it for a client that has hung up."""
+        """True while it is running, even for a client that has hung up."""
         return self._running > 0
 
     async def respond(self, context: RequestContext, version: Version, body: bytes) -> Response:
