@@ -168,7 +168,7 @@ def test_what_may_become_large_is_not_unpacked_where_others_wait(monkeypatch):
             async with packed_body(predictor, packed) as plain:
                 assert len(plain) == size
 
-    monkeypatch.setattr(predict, "unpack", spy)
+    monkeypatch.setattr(predict, "decompress", spy)
     asyncio.run(main())
     assert [name.startswith("formats") for name in threads] == [False, True]
 
