@@ -95,7 +95,8 @@ endif
 
 # Within a minute, after each change: no TensorFlow, no network, no container.
 check: lint  ## Check: lint, and run the unit tests that need no TensorFlow, in a minute
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not tensorflow and not slow" tests/unit
+	$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=quick \
+		-m "not tensorflow and not slow" tests/unit
 
 # On a machine with a GPU: make test-gpu DEVICE=gpu; what is found goes into runs/gpu.json.
 test-gpu: setup  ## Test: run the tests that need a GPU

@@ -16,6 +16,8 @@ import pytest
 from trainer.runtime import log, output
 
 # In CI the same examples each time: what fails there is the change. Elsewhere new ones are tried.
+# For make check, where a minute counts.
+hypothesis.settings.register_profile("quick", max_examples=10, deadline=None)
 hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")

@@ -155,6 +155,7 @@ def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
             made.feed.take(1)
 
 
+@pytest.mark.tensorflow
 def test_a_feed_does_not_wait_for_ever(path, monkeypatch):
     from trainer.data.pipeline import Feed, scale
 

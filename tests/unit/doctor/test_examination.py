@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from machines import about, cluster, digits, problems, room
 
@@ -66,6 +67,7 @@ def test_every_problem_has_a_remedy_on_its_line(machine):
 SECRET = st.text(min_size=6, max_size=30).map(lambda text: f"Q7z{' '.join(text.split())}Zq7")
 
 
+@pytest.mark.slow
 @given(SECRET)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

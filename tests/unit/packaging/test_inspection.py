@@ -74,6 +74,7 @@ def test_a_model_that_refers_to_a_file_that_is_missing_is_taken_by_nobody(tmp_pa
     assert inspect(place()).models[0].problem is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["folder", "archive"])
 @pytest.mark.parametrize("kind", ["zeros", "graph"])
 def test_a_large_graph_is_read_in_little_memory(tmp_path, form, kind):

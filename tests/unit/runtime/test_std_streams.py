@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 60
 TRAINER = [sys.executable, "-m", "trainer"]
 GUARDED = """

@@ -486,6 +486,7 @@ def test_the_line_that_pip_failed_on_is_named(call, code, requirements, problem,
     assert "ERROR: " in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_is_told_by_its_own_error(call, code, capfd):
     package(code)
     (code / "backend.py").write_text("raise ValueError('no compiler')")
@@ -493,6 +494,7 @@ def test_a_build_that_fails_is_told_by_its_own_error(call, code, capfd):
         call("mypkg")
 
 
+@pytest.mark.slow
 def test_pip_that_takes_too_long_is_ended(call, code, capfd):
     package(code)
     (code / "backend.py").write_text("import signal; signal.pause()")
@@ -500,6 +502,7 @@ def test_pip_that_takes_too_long_is_ended(call, code, capfd):
         call("mypkg", install_timeout=1)
 
 
+@pytest.mark.slow
 def test_what_is_not_supported_is_said(call, code, env, capfd):
     put(code, train_py=SHOW)
     wheel(code, "extra")

@@ -478,6 +478,7 @@ def test_an_evaluator_fetches_the_last_checkpoint_though_asked_to_end_and_sends_
         assert set(driver.objects) - before == {"bucket/logs/events"}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_still_written_is_sent_again(driver, tmp_path):
     """What arrives is compared with the file's size when it was sent."""
     file = tmp_path / "events"

@@ -9,6 +9,8 @@ import pytest
 import sagemaker_local
 from containers import Container, Engine
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """#!/bin/sh
 echo "$@" >>"$0.asked"
 case "$1" in

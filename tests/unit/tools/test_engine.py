@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = ("bash", "cat", "cut", "dirname", "grep", "mkdir", "readlink", "rm", "setsid", "sh",
             "sleep", "tail", "timeout", "touch")  # fmt: skip
 SCRIPTS = Path(__file__).parents[3] / "docker"

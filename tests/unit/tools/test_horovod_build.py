@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BUILD = Path(__file__).parents[3] / "docker/horovod/build"
 # What the script itself runs, and no tool that builds.
 COMMANDS = ["bash", "basename", "cat", "cut", "dirname", "flock", "mkdir", "mktemp", "rm",

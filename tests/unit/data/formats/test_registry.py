@@ -136,6 +136,7 @@ def test_a_format_need_not_know_a_number_of_examples_without_reading(toy, tmp_pa
     assert found == Estimate(1, exact=False)
 
 
+@pytest.mark.tensorflow
 def test_no_graph_reads_a_format_that_does_not_say_how(toy, tmp_path):
     from trainer.data.graph.dataset import graph_dataset
 

@@ -15,6 +15,8 @@ from trainer.data.mnist import download as mnist
 from trainer.data.mnist.download import download_mnist
 from trainer.data.mnist.mirror import DownloadLimits
 
+pytestmark = pytest.mark.slow
+
 BODIES = {
     "images.gz": random.Random(0).randbytes(300_000),
     "labels.gz": random.Random(1).randbytes(5_000),

@@ -99,6 +99,7 @@ def test_messages_of_another_user_have_no_effect_on_a_running_job(monkeypatch, s
     assert all(issubclass(each, OSError) for each in raised), set(raised)
 
 
+@pytest.mark.slow
 def test_a_launcher_that_says_anything_at_all_is_refused_or_understood():
     """Even one of the job's own hosts: what is malformed has no effect."""
     mind = Mind(2)

@@ -20,6 +20,8 @@ from trainer.launch.rendezvous.state import JobSpec
 from trainer.launch.rendezvous.transport import in_process, over_http
 from trainer.launch.timeouts import DEFAULTS, Timeouts
 
+pytestmark = pytest.mark.slow
+
 CHIEF = Member(role="chief", index=0, address="algo-1")
 WORKER = Member(role="worker", index=0, address="algo-2")
 CAUSE = Failure(host="algo-2", process="rank 1", code=1, reason="ValueError: x")

@@ -192,6 +192,7 @@ def test_arguments_are_masked_and_keep_their_number():
     assert masked_argv(["--use-token", "--steps", "3"]) == ["--use-token", "--steps", "3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -121,6 +121,7 @@ def table(rows, end: str = "\n") -> str:
     return text.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "name", "kind", "expected"),
     [

@@ -14,6 +14,8 @@ import uvicorn
 from trainer.serving.http.connection import PIPELINED, Connection
 from trainer.serving.http.limits import ConnectionLimits
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60.0
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"a" * 2**24
