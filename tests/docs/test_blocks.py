@@ -93,11 +93,11 @@ def test_docker_takes_every_line_and_the_image_what_it_is_given(command: str):
         # Docker's own rule.
         assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name)
     chosen = choose(given, {})
-    assert chosen.what != "command", given
+    assert chosen.program != "command", given
     if chosen.argv:
         parsed(
             [
-                *(["train"] if chosen.what == "train" and chosen.argv[0] != "train" else []),
+                *(["train"] if chosen.program == "train" and chosen.argv[0] != "train" else []),
                 *chosen.argv,
             ]
         )
