@@ -82,7 +82,7 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 
 # How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
 # floor in pyproject.toml; integration tests run it in other processes, which are not measured.
-COVERAGE = $(if $(CI),--cov --cov-report=term:skip-covered)
+COVERAGE = $(if $(CI),--cov --cov-report=)
 test: setup  ## Test: run every test, or those of ARGS
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
