@@ -30,7 +30,12 @@ def test_help_lists_every_target_once_under_a_group():
     text = "".join((ROOT / name).read_text() for name in ("Makefile", "docker/image.mk"))
     targets = re.findall(r"^\.PHONY:(.*)$", text.replace("\\\n", " "), re.MULTILINE)
     ran = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     _, _, listed = ran.stdout.partition("no root.\n\n")
     groups = [group.splitlines() for group in listed.split("\n\n")]
