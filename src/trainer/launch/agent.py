@@ -95,7 +95,7 @@ class HostAgent(Policy):
         self._clock = clock
         self._started: dict[str, tuple[PlannedProcess, Command]] = {}
         self._prefix = True
-        # Whether the coordinator's next message decides what this host does.
+        # True while this host waits for the coordinator's next message before it decides.
         self._waiting = True
         self._stop_requested = False
 
@@ -223,7 +223,7 @@ class HostAgent(Policy):
             code=process.code or 0, failed=planned.name, signal=process.signal, tail=process.tail
         )
         reason = failure_file.reason_from(ended)
-        # What the kernel has ended is no consequence of another failure.
+        # A process that the kernel killed did not end because of another failure.
         exited = process.signal in (None, signal.SIGABRT)
         secondary = process.code == PEER_CODE or (exited and is_secondary(reason))
         return Failure(

@@ -37,12 +37,12 @@ ALIKE = (
     # The model and how it learns.
     *("model", "dropout", "batch_size", "optimizer", "learning_rate", "schedule", "warmup"),
     *("momentum", "beta_1", "beta_2", "epsilon", "weight_decay", "label_smoothing", "seed"),
-    # How long it trains, and when the processes meet.
+    # The length of the training, and the steps at which the processes meet.
     *("steps", "epochs", "target_accuracy", "eval_every", "checkpoint_every", "log_every"),
     *("steps_per_call", "keep", "restarts"),
     # The order of examples: data that is kept in memory is read in another order.
     *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
-    # How the processes share the work.
+    # The division of the work among the processes.
     *("distribution", "scaling", "scaling_epochs", "compression", "autotune", "deterministic"),
     "import_model",
 )

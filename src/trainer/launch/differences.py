@@ -10,7 +10,7 @@ from trainer.launch.agreement import DATA, HP, LABELS, VERSIONS
 from trainer.launch.host_settings import HostSettings, StatedValue
 from trainer.models import recipes
 
-# How many differences are named; once one is mended, others that followed from it are gone.
+# The most differences that a message names; others may follow from these and go with them.
 MOST = 5
 DISTRIBUTION = "--distribution"
 _NAMED = 2

@@ -13,7 +13,7 @@ from typing import Any
 
 from trainer.runtime import mask, output, printable
 
-# How many parts of a value are sent.
+# The most parts of a value that a host sends.
 _PARTS = 64
 _LONGEST, _LONGEST_PROBLEM = 100, 1000
 

@@ -20,7 +20,7 @@ from trainer.launch.rendezvous.messages import Broken, Message, Ready, Restart, 
 from trainer.launch.supervise.policy import ProcessControl
 from trainer.launch.supervise.process import ManagedProcess
 
-# How often a worker or evaluator that ends is started again.
+# Times that the agent starts a worker or evaluator again after it has ended.
 PROCESS_RESTARTS = 3
 
 
@@ -30,7 +30,7 @@ class ServerAgent(HostAgent):
     _generation = 0
     # The generation that begins once the processes of this one have been killed.
     _next_generation: int | None = None
-    # Whether another host was asked to stop, so that the chief stops too.
+    # True once another host was asked to stop, so that the chief stops too.
     _job_stopping = False
     _restarts: Counter[str]
 

@@ -7,7 +7,7 @@ import os
 import select
 from collections import deque
 
-# How many bytes may wait to be written before the child processes that wrote them have to wait.
+# Bytes that may wait to be written before the child processes that wrote them have to wait.
 _WAITING = 1024 * 1024
 
 

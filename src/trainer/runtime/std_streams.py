@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from trainer.runtime.output_writer import OutputWriter, dropped_lines_warning
 
-# How long a reader may stall at the end, when all else is done, before lines are dropped.
+# Seconds that a reader may stall at the end, when all else is done, before lines are dropped.
 _STALLED = 5.0
 
 

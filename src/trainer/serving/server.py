@@ -98,7 +98,7 @@ class Serving:
         self._fetch = fetch
         self._stop = threading.Event()
         self._failure: Exception | None = None
-        # What keeps the server from answering requests; None when nothing does.
+        # The reason why the server cannot answer requests; None when it can.
         self._missing: str | None = "loading"
         self._preparing = True
         registry.load()

@@ -80,7 +80,7 @@ class Bucket:
 
         found = self._wait_for(lambda: self._retry(once, if_missing=NO_BUCKET))
         start = len(self.name) + 1
-        # What ends in a slash is a folder that was made in a console.
+        # An object whose key ends in a slash is a folder that somebody made in a console.
         keys = sorted(name[start:] for name in found if not name.endswith("/"))
         return {key: found[self._path(key)] for key in keys}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# What marks a tensor as a point of a curve: tensorboard/plugins/scalar/metadata.py.
+# The name of the plugin marks a tensor as a point of a curve: TensorBoard's
+# tensorboard/plugins/scalar/metadata.py.
 _PLUGIN = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
 _METADATA = tf.compat.v1.SummaryMetadata(plugin_data=_PLUGIN)
 

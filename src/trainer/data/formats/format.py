@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.data.formats.table import Table
     from trainer.data.graph.records import GraphRecords, TableConstants
 
-# What a file holds: whole examples, or only the images or the labels of some.
+# The contents of a file: whole examples, or only the images or the labels of some.
 Role = Literal["examples", "images", "labels"]
 
 # Bytes from the beginning of a file by which its format is recognised.

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-# What an address is made of, as it stands in a text.
+# The characters of an address, as it stands in a text.
 _IN_ADDRESS = r"""[^\s"'<>\\]"""
 _PATTERNS = [
     # user:password@ of an address; a password may hold what an address may not.

@@ -83,7 +83,7 @@ def _pattern(hide: frozenset[str]) -> re.Pattern[str] | None:
 
 def _text(text: str) -> str:
     at = 0
-    # What a value begins with may look like a name, too.
+    # The beginning of a value may look like a name, too.
     while setting := _SETTING.match(text, at):
         at = setting.end()
         if _names(setting[1], text[at:]):

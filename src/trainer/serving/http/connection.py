@@ -119,7 +119,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(error.status, error.message)
             return
         except httptools.HttpParserError as error:
-            # What a callback raises is the context of the parser's own error.
+            # The parser raises its own error; a callback's exception is its context.
             limit = error.__context__
             if isinstance(limit, LimitError):
                 self._refuse(limit.status, limit.message)

@@ -69,7 +69,7 @@ class Batcher:
         self._queue: deque[_QueuedRequest] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        # Whether each thread is in a call of the model; each writes its own.
+        # True for each thread that is in a call of the model; a thread writes its own entry only.
         self._in_call = [False] * threads
         self._loop: asyncio.AbstractEventLoop | None = None
         for i in range(threads):

@@ -149,7 +149,7 @@ def _lock(path: Path) -> int:
         except OSError as error:
             os.close(handle)
             if isinstance(error, PermissionError) and os.access(path, os.W_OK):
-                # What fcntl(2) may say in place of EAGAIN.
+                # fcntl(2) may return this error in place of EAGAIN.
                 raise BlockingIOError(error.errno, error.strerror) from None
             raise
         os.close(handle)
