@@ -14,6 +14,7 @@ from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
 from trainer.config.options import flag_of, option, options_of
 from trainer.config.registry import NamesOf
+from trainer.config.step_window import step_range
 from trainer.config.trial import Trial
 
 DATA, OUTPUT, RUN = "data", "output", "hardware and logging"
@@ -132,7 +133,12 @@ class Job:
     keep: int = option(3, "newest checkpoints to keep, besides the best", OUTPUT, low=1)
 
     log_dir: str | None = option(
-        None, "write scalars for TensorBoard here (default: none)", OUTPUT, metavar="DIR"
+        None, "write scalars and hyperparameters for TensorBoard here (default: none)", OUTPUT,
+        metavar="DIR",
+    )
+    profile: str | None = option(
+        None, "run TensorFlow's profiler in these steps, for TensorBoard (default: none)", OUTPUT,
+        metavar="FIRST:LAST",
     )
 
     steps_per_call: int = option(
@@ -217,6 +223,8 @@ class Job:
                     subject=f"{flag_of(name)} {getattr(self, name)}",
                     problem="expected a local path",
                 )
+        if self.profile is not None:
+            step_range(self.profile, flag="--profile")
         if self.steps is not None and self.epochs is not None:
             raise UserError(
                 subject=f"--steps {self.steps} and --epochs {self.epochs:g}",

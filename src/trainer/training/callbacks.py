@@ -6,14 +6,15 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-from trainer.config import Trial
+from trainer.config import Job, Trial
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
 from trainer.training.destination import Destination
 from trainer.training.hypertune import MetricFile
+from trainer.training.profile import Profile
 from trainer.training.run_state import RunState
 from trainer.training.steps import Evaluation
-from trainer.training.summaries import Summaries
+from trainer.training.summaries import Summaries, hparams_shown
 from trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,12 @@ def make_callbacks(
         # The evaluator evaluates the checkpoints, so the loop does so at the end only. A target
         # accuracy, however, can end the run only if the loop itself evaluates.
         eval_every = data.steps
+    profile = [Profile.of(job, steps=data.steps)] if job.profile else []
     return [
+        *profile,
         ProgressLine(job.log_every, target_accuracy=job.target_accuracy),
-        TrainingScalars(job.log_every, summaries),
+        RunHparams(job, summaries),
+        TrainingScalars(job.log_every, summaries, learning_rate=trainer.learning_rate),
         Evaluate(eval_every, trainer.evaluate),
         *evaluation_callbacks(summaries, job.trial),
         BestModel(),
@@ -92,17 +96,45 @@ class ProgressLine(Callback):
             logger.info("stopped at step=%d of=%d", state.step, state.steps)
 
 
-class TrainingScalars(Callback):
-    """Writes loss and speed for TensorBoard."""
+class RunHparams(Callback):
+    """Begins the file for TensorBoard: hyperparameters, and the step from which points count."""
 
-    def __init__(self, every: int, summaries: Summaries) -> None:
+    def __init__(self, job: Job, summaries: Summaries) -> None:
+        self._job, self._summaries = job, summaries
+
+    def begin(self, state: RunState) -> None:
+        self._summaries.begin(state.step)
+        self._summaries.write_hparams(hparams_shown(self._job))
+
+    def end(self, state: RunState) -> None:
+        if state.is_complete:
+            self._summaries.write_success()
+
+
+class TrainingScalars(Callback):
+    """Writes loss, speed and learning rate for TensorBoard.
+
+    Args:
+        every: Steps between two points.
+        summaries: Writes them.
+        learning_rate: Returns the rate of the step to come.
+    """
+
+    def __init__(
+        self, every: int, summaries: Summaries, *, learning_rate: Callable[[], float]
+    ) -> None:
         self.every, self._summaries = every, summaries
+        self._learning_rate = learning_rate
 
     def run(self, state: RunState) -> None:
         assert state.train_loss is not None
-        self._summaries.write(
-            state.step, loss=state.train_loss, images_per_second=state.images_per_second
-        )
+        if self._summaries.is_on:
+            self._summaries.write(
+                state.step,
+                loss=state.train_loss,
+                images_per_second=state.images_per_second,
+                learning_rate=self._learning_rate(),
+            )
 
 
 class Evaluate(Callback):

@@ -27,12 +27,17 @@ class Callback:
     Attributes:
         every: The inner loop stops at each multiple of so many steps, for this callback to be run;
             0 if other callbacks decide where it stops.
+        stops: Further steps at which the inner loop stops for this callback.
         chief_only: True if only the chief runs it. Whatever exchanges numbers between processes
             must run in all of them.
     """
 
     every: int = 0
+    stops: Sequence[int] = ()
     chief_only: bool = True
+
+    def begin(self, state: RunState) -> None:
+        """Do what comes before the first step of this process."""
 
     def is_due(self, state: RunState) -> bool:
         """Return whether to run now; asked after each call of the inner loop."""
@@ -80,11 +85,14 @@ class Controller:
     ) -> None:
         self._trainer, self._state = trainer, state
         self._intervals = [callback.every for callback in callbacks if callback.every]
+        self._stops = sorted(step for callback in callbacks for step in callback.stops)
         self._callbacks = [c for c in callbacks if is_chief or not c.chief_only]
 
     def run(self) -> None:
         """Train until the last step, the target accuracy or a request to stop."""
         state = self._state
+        for callback in self._callbacks:
+            callback.begin(state)
         while not state.is_over:
             state.advance(self._trainer.train(self._next_stop() - state.step, state))
             run_due(self._callbacks, state)
@@ -94,4 +102,6 @@ class Controller:
     def _next_stop(self) -> int:
         """Return the next step at which some callback may be due."""
         step, steps = self._state.step, self._state.steps
-        return min(steps, *((step // every + 1) * every for every in self._intervals))
+        later = (stop for stop in self._stops if stop > step)
+        multiples = ((step // every + 1) * every for every in self._intervals)
+        return min(steps, next(later, steps), *multiples)

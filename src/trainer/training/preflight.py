@@ -42,6 +42,12 @@ def check_outputs(job: Job) -> None:
         if folder is not None:
             _check_writable(folder, flag=flag)
     check_log_dir(job)
+    if job.profile and not job.log_dir:
+        raise UserError(
+            subject=f"--profile {job.profile}",
+            problem="no --log-dir is given, and the profile is written there",
+            remedy="add --log-dir DIR",
+        )
 
 
 def check_log_dir(job: Job) -> None:

@@ -135,6 +135,10 @@ class Trainer:
             stop_requested=stops > 0,
         )
 
+    def learning_rate(self) -> float:
+        """Return the learning rate of the step to come."""
+        return float(self.optimizer.learning_rate)
+
     def evaluate(self) -> Evaluation | None:
         """Evaluate on the test data of all processes; None if one was asked to stop meanwhile."""
         self.strategy.average(self._moving_averages)

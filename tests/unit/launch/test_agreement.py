@@ -23,7 +23,7 @@ OTHER = {
     "steps_per_call": 5, "keep": 9, "restarts": 9, "cache_mb": 1.0, "skip_corrupt": 1,
     "eval_batch_size": 10, "shard_by": "record", "distribution": "multi_worker_mirrored",
     "scaling": "linear", "scaling_epochs": 1.0, "compression": "fp16", "autotune": True,
-    "deterministic": False, "import_model": True,
+    "deterministic": False, "import_model": True, "profile": "2:3",
 }  # fmt: skip
 # And one for each that may differ.
 OWN = {
