@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import __version__
+from trainer.cli.early_format import log_format
 from trainer.cli.endings import FAILURE, ending_of, ending_of_failure
 from trainer.cli.verbs import GROUPS, VERBS, Verb
 from trainer.config import Parser
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
             # has closed its end needs no message.
             if streams.problem.errno != errno.EPIPE:
                 why = streams.problem.strerror
-                output.err(f"trainer: failed: standard output: {why}")
+                log.failure(f"trainer: failed: standard output: {why}")
             return code or FAILURE
         return code
 
@@ -102,13 +103,13 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
     # Known before parsing, as parsing itself may fail.
     debug = "--debug" in argv
     output.begin(os.environ, argv)
-    log.begin()
+    log.begin(form=log_format(argv, os.environ))
     try:
         args = make_parser(verbs).parse_args(argv)
         args.argv, args.streams = argv, streams
         code: int | None = args.run(args)
     except KeyboardInterrupt:
-        output.err("trainer: interrupted")
+        log.failure("trainer: interrupted")
         return INTERRUPTED
     except Exception as error:
         if debug:

@@ -9,7 +9,7 @@ import errno
 from dataclasses import dataclass
 
 from trainer.config import PEER_CODE, RETRY_CODE, PeerError, RetryableError, UserError
-from trainer.runtime import host_limits, output
+from trainer.runtime import host_limits, log, output
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -33,7 +33,7 @@ class Ending:
 
     def print(self) -> None:
         """Print the line to standard error."""
-        output.err(f"trainer: {self.line}")
+        log.failure(f"trainer: {self.line}")
 
 
 def ending_of(error: Exception) -> Ending | None:

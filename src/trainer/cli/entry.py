@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.cli.early_format import log_format
 from trainer.cli.endings import ending_of
 from trainer.cli.program import TrainerProgram, prepare
 from trainer.launch import exiting_on_sigterm, failure_file
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
 def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in argv
     output.begin(os.environ, argv)
-    log.begin()
+    log.begin(form=log_format(argv, os.environ, verb="train"))
     environment = Environment(env=os.environ, argv=argv)
     report = _FailureReport(environment)
     try:
@@ -64,7 +65,7 @@ def _main(argv: Sequence[str]) -> int:
         report.write(failure_file.reason_from(outcome))
         line = failure_file.line_from(outcome)
         if line:
-            output.err(f"trainer: failed: {line}")
+            log.failure(f"trainer: failed: {line}")
     return outcome.code
 
 

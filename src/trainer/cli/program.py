@@ -102,7 +102,7 @@ def prepare(environment: Environment) -> PreparedProgram:
         resolved = resolve_job(environment, parse(environment.argv))
     job = resolved.job
     output.protect(dict(job.hparams.hp))
-    log.begin(job.verbosity)
+    log.begin(job.verbosity, form=job.log_format)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
     with announcing_mistakes(job, base):
         many = needs_launcher(job)

@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     if args.streams:
         args.streams.never_wait()
     # Standard output is for the access log alone.
-    log.begin("DEBUG" if args.debug else "INFO", to="err", prefix="trainer: ")
+    verbosity = "DEBUG" if args.debug else "INFO"
+    form = vars(args).get("log_format")
+    log.begin(verbosity, to="err", prefix="trainer: ", form=form)
     requested = settings.from_flags(vars(args), env=os.environ)
     host_limits.check_temporary()
     host_limits.check_threads(requested.threads or len(os.sched_getaffinity(0)))

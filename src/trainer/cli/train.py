@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     with announcing_wrong_flags(environment, command(environment)):
         resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
-    log.begin(resolved.job.verbosity)
+    log.begin(resolved.job.verbosity, form=resolved.job.log_format)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
     if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
         with announcing_mistakes(resolved.job, command(environment)):

@@ -210,6 +210,11 @@ class Job:
         "TensorFlow's own log", RUN,
         choices=("DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
     )
+    log_format: str = option(
+        None, "text: lines for people and metric patterns; json: the same as Cloud Logging reads "
+        "them, with numbers as fields (default: json on AI Platform and Vertex AI, else text)", RUN,
+        choices=("text", "json"),
+    )
 
     # fmt: on
     def __post_init__(self) -> None:

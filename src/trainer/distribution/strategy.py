@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import PEER_CODE, PeerError
-from trainer.runtime import Device, device_in_use, output
+from trainer.runtime import Device, device_in_use, log
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def exit_if_stuck(seconds: float) -> Iterator[None]:
     """
 
     def give_up() -> None:
-        output.err(
+        log.failure(
             f"trainer: error: not all processes have answered for {seconds:g} s: one of them "
             "hangs, perhaps this one, while it reads its data"
         )

@@ -54,7 +54,8 @@ PER_HOST = (
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
     *("timeline", "autotune_log", "failure_file"),
     # The machine: a larger one may start more processes.
-    *("threads", "processes_per_host", "verbosity", "device", "gpu_expected"),
+    *("threads", "processes_per_host", "verbosity", "log_format", "device"),
+    "gpu_expected",
     # The platform, and what it makes of signals and failures.
     *("platform", "launched", "trial", "stopped_code", "grace", "late_evaluators"),
     # Hosts with different ports never meet. The coordinator refuses hosts with another secret,

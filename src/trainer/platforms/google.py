@@ -29,8 +29,8 @@ VARIABLES: dict[str, str] = {
     "CLOUD_ML_HP_METRIC_TAG": "trial",
     "CLOUD_ML_HP_METRIC_FILE": "trial",
     # Set even where no other variable is.
-    "CLOUD_ML_PROJECT_ID": "platform",
-    "CLOUD_ML_JOB_ID": "platform",
+    "CLOUD_ML_PROJECT_ID": "log_format",
+    "CLOUD_ML_JOB_ID": "log_format",
 }
 # Only Google's own services set them.
 SERVICE = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
@@ -66,6 +66,10 @@ def read(environment: Environment) -> PlatformSettings:
         value = environment.env.get(name)
         if value and field in PATHS and field not in values and name != "AIP_DATA_FORMAT":
             values[field], sources[field] = value.rstrip("/"), name
+    service = next((name for name in SERVICE if environment.env.get(name)), None)
+    if service:
+        # Cloud Logging keeps the lines of all processes.
+        values["log_format"], sources["log_format"] = "json", service
     return PlatformSettings(
         environment=environment,
         values=values,
@@ -76,10 +80,10 @@ def read(environment: Environment) -> PlatformSettings:
         stopped_code=128 + 15,
         # No grace is documented for training; Compute Engine gives a preempted machine 30 s.
         grace=25.0,
-        reducers=any(environment.env.get(name) for name in ("CLUSTER_SPEC", *SERVICE)),
+        reducers=bool(service or environment.env.get("CLUSTER_SPEC")),
         # Google's own services start each replica when its machine is up, and list no evaluator in
         # TF_CONFIG; other systems that set the variable can list all.
-        late_evaluators=any(environment.env.get(name) for name in SERVICE),
+        late_evaluators=bool(service),
     )
 
 

@@ -8,6 +8,11 @@ from . import (
 )
 from .device import Device as Device, device_in_use as device_in_use
 from .display import display_value as display_value, printable as printable, shortened as shortened
+from .json_lines import (
+    is_json_line as is_json_line,
+    message_of as message_of,
+    with_process as with_process,
+)
 from .nvidia_smi import NvidiaSmiError as NvidiaSmiError, query_gpus as query_gpus
 from .output_writer import (
     OutputWriter as OutputWriter,

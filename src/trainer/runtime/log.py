@@ -8,14 +8,20 @@
 People, CloudWatch's metric patterns and Cloud Logging read the same lines: a message is one line,
 `name=value` where it has numbers. A run reports on standard output. Code that starts and supervises
 processes writes `trainer: …` to standard error, and so does the server. Secrets are masked.
+
+With the format `json`, the same text is the message of a line of JSON, and numbers are fields:
+
+    logger.info("step=%d", step, extra={"fields": {"step": step}})
 """
 
 from __future__ import annotations
 
 import logging
+import time
+import traceback
 from typing import Literal
 
-from trainer.runtime import output
+from trainer.runtime import json_lines, output
 
 # The values of --verbosity: each prints what it names and what is worse.
 LEVELS = {
@@ -26,6 +32,8 @@ LEVELS = {
     "FATAL": logging.CRITICAL,
 }
 Verbosity = Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+# The values of --log-format.
+FORMATS = ("text", "json")
 
 ROOT = "trainer"
 # Packages that log to standard error, with `trainer: ` before each line, in every process.
@@ -34,14 +42,27 @@ _SUPERVISION = ("cli", "distribution", "launch", "sagemaker")
 _NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 
-def begin(verbosity: str = "INFO", *, to: Literal["out", "err"] = "out", prefix: str = "") -> None:
+# The format of this process's lines, the one that says why it failed included.
+_format = "text"
+
+
+def begin(
+    verbosity: str = "INFO",
+    *,
+    to: Literal["out", "err"] = "out",
+    prefix: str = "",
+    form: str | None = None,
+) -> None:
     """Print what the packages log from now on; replaces an earlier call.
 
     Args:
         verbosity: The lowest level that is printed, one of `LEVELS`.
         to: The stream of a verb's own lines, standard output or standard error.
         prefix: What stands before each of them.
+        form: One of `FORMATS`, by default text.
     """
+    global _format
+    _format = form or "text"
     logger = logging.getLogger(ROOT)
     for handler in [h for h in logger.handlers if isinstance(h, LineHandler)]:
         logger.removeHandler(handler)
@@ -70,6 +91,21 @@ def enable() -> None:
             logger.disabled = False
 
 
+def failure(line: str) -> None:
+    """Print why this process failed to standard error, in the format of `begin`.
+
+    It is printed and not logged: the modules of a user may have disabled all loggers.
+
+    Args:
+        line: The line as text.
+    """
+    if _format == "json":
+        value = json_lines.as_object(line, level=logging.ERROR, seconds=time.time(), fields={})
+        output.line_json(value, to="err")
+    else:
+        output.err(line)
+
+
 def is_set_up() -> bool:
     """Return whether a handler prints the trainer's records."""
     return logging.getLogger(ROOT).hasHandlers()
@@ -94,17 +130,30 @@ class LineHandler(logging.Handler):
             supervises = _within(name, _SUPERVISION) and not _within(name, _NOT_SUPERVISION)
             prefix = "trainer: " if supervises else self._prefix
             text = record.getMessage()
+            to: Literal["out", "err"] = "err" if supervises else self._to
             if record.levelno < logging.INFO:
-                output.err(f"trainer: debug: {name}: {text}")
-                return
-            if record.levelno == logging.WARNING:
+                to, prefix, text = "err", "trainer: ", f"debug: {name}: {text}"
+            elif record.levelno == logging.WARNING:
                 text = f"warning: {text}"
-            write = output.err if supervises or self._to == "err" else output.out
-            write(f"{prefix}{text}")
-            if record.exc_info and record.exc_info[1]:
-                output.err_traceback(record.exc_info[1])
+            _write(record, f"{prefix}{text}", to=to)
         except Exception:
             self.handleError(record)
+
+
+def _write(record: logging.LogRecord, line: str, *, to: Literal["out", "err"]) -> None:
+    error = record.exc_info[1] if record.exc_info else None
+    if _format == "json":
+        fields = dict(getattr(record, "fields", {}))
+        if error:
+            fields["stack_trace"] = "".join(traceback.format_exception(error))
+        value = json_lines.as_object(
+            line, level=record.levelno, seconds=record.created, fields=fields
+        )
+        output.line_json(value, to=to)
+        return
+    (output.err if to == "err" else output.out)(line)
+    if error:
+        output.err_traceback(error)
 
 
 def _within(name: str, packages: tuple[str, ...]) -> bool:

@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from trainer.runtime.secrets import collect, mask
 
@@ -73,6 +73,13 @@ def out_json(value: Any) -> None:
     """Print a value as JSON to standard output."""
     sys.stdout.write(json.dumps(clean_value(value), indent=2) + "\n")
     sys.stdout.flush()
+
+
+def line_json(value: Any, *, to: Literal["out", "err"]) -> None:
+    """Print a value as one line of JSON, at once."""
+    stream = sys.stdout if to == "out" else sys.stderr
+    stream.write(json.dumps(clean_value(value)) + "\n")
+    stream.flush()
 
 
 def err_traceback(error: BaseException) -> None:

@@ -88,6 +88,10 @@ class Settings:
         25.0, "seconds after that for requests to end", RUN, low=0, high=3600, metavar="SECONDS"
     )
     access_log: bool = option(True, "print a line of JSON for each request", RUN)
+    log_format: str = option(
+        None, "text: lines for people; json: the same as Cloud Logging reads them (default: text)",
+        RUN, choices=("text", "json"),
+    )
 
     # Vertex AI's paths for /ping and /invocations.
     health_route: str | None = None

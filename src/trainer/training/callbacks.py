@@ -86,6 +86,14 @@ class ProgressLine(Callback):
             state.steps,
             state.train_loss,
             state.images_per_second,
+            extra={
+                "fields": {
+                    "step": state.step,
+                    "steps": state.steps,
+                    "loss": state.train_loss,
+                    "images_per_second": state.images_per_second,
+                }
+            },
         )
 
     def end(self, state: RunState) -> None:
@@ -188,6 +196,13 @@ class EvaluationLine(AfterEvaluation):
             state.step,
             evaluation.accuracy,
             evaluation.loss,
+            extra={
+                "fields": {
+                    "step": state.step,
+                    "test_accuracy": evaluation.accuracy,
+                    "test_loss": evaluation.loss,
+                }
+            },
         )
 
 

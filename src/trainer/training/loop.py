@@ -66,7 +66,7 @@ def train_and_evaluate(
         OSError: A folder cannot be written.
     """
     if not log.is_set_up():
-        log.begin(job.verbosity)
+        log.begin(job.verbosity, form=job.log_format)
     job = recipes.complete(job, precision=default_precision(tf))
     trainer = Trainer(job, strategy=strategy, stop_requested=stop_requested)
     # The functions of a user's module have run.

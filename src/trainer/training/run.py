@@ -64,7 +64,8 @@ def run_job(resolved: ResolvedJob) -> int:
 def _begin_log(job: Job) -> None:
     """Log at the job's level; only the chief at INFO, if all ranks would log the same lines."""
     repeats = not spec_of(job).coordinated and not job.cluster.is_chief
-    log.begin("WARN" if repeats and job.verbosity == "INFO" else job.verbosity)
+    verbosity = "WARN" if repeats and job.verbosity == "INFO" else job.verbosity
+    log.begin(verbosity, form=job.log_format)
 
 
 def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] | None:

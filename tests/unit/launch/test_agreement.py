@@ -33,7 +33,7 @@ OWN = {
     "threads": 3, "processes_per_host": 5, "verbosity": "DEBUG", "platform": "sagemaker",
     "trial": None, "stopped_code": 0, "grace": 1.0, "launched": True, "port": 9999,
     "start_timeout": 1.0, "late_evaluators": True, "secret": "x", "device": "cpu",
-    "gpu_expected": "/dev/nvidia0",
+    "gpu_expected": "/dev/nvidia0", "log_format": "json",
 }  # fmt: skip
 
 

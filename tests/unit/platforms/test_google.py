@@ -48,6 +48,17 @@ def test_vertex_folders_and_data_reach_the_job():
     assert job.log_dir == "gs://out/job/logs"
 
 
+def test_on_googles_own_services_lines_are_json_unless_a_flag_says_otherwise():
+    service = resolved(VERTEX)
+    assert (service.job.log_format, service.sources["log_format"]) == (
+        "json",
+        "CLOUD_ML_PROJECT_ID",
+    )
+    assert resolved({"CLOUD_ML_JOB_ID": "1"}).sources["log_format"] == "CLOUD_ML_JOB_ID"
+    assert resolved(VERTEX, "--log-format", "text").job.log_format == "text"
+    assert resolved({"AIP_MODEL_DIR": "gs://out/model/"}).job.log_format is None
+
+
 def test_the_model_is_flat_where_vertex_registers_it_and_the_report_beside_it():
     job = resolved(VERTEX).job
     assert (job.layout, job.output_dir) == ("flat", "gs://out/job")

@@ -1,4 +1,6 @@
+import json
 import logging
+import re
 import subprocess
 import sys
 
@@ -100,3 +102,47 @@ def test_what_a_users_module_disables_is_enabled_again():
     argv = [sys.executable, "-c", DISABLED]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout == "step=1\n"
+
+
+@pytest.mark.parametrize(
+    ("level", "severity", "message"),
+    [
+        (logging.DEBUG, "DEBUG", "trainer: debug: training.loop: step=3"),
+        (logging.INFO, "INFO", "step=3"),
+        (logging.WARNING, "WARNING", "warning: step=3"),
+        (logging.ERROR, "ERROR", "step=3"),
+        (logging.CRITICAL, "CRITICAL", "step=3"),
+        (logging.INFO + 1, "DEFAULT", "step=3"),
+    ],
+)
+def test_a_line_of_json_has_severity_the_text_time_and_numbers(level, severity, message, capsys):
+    log.begin("DEBUG", form="json")
+    TRAINING.log(level, "step=%d", 3, extra={"fields": {"step": 3, "message": "x"}})
+    streams = capsys.readouterr()
+    line = json.loads(streams.out + streams.err)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {"severity": severity, "message": message, "step": 3}
+
+
+def test_a_line_of_json_masks_secrets_and_holds_the_traceback(capsys):
+    output.begin({"API_TOKEN": 's3cr3t-"value-0001'})
+    log.begin(form="json")
+    try:
+        raise ValueError('s3cr3t-"value-0001')
+    except ValueError:
+        TRAINING.exception('failed with s3cr3t-"value-0001')
+    streams = capsys.readouterr()
+    line = json.loads(streams.out)
+    assert line["message"] == "failed with ***"
+    assert line["stack_trace"].endswith("ValueError: ***\n")
+    assert (streams.err, "s3cr3t" in streams.out) == ("", False)
+
+
+def test_a_failure_is_a_line_in_the_format_of_the_log(capsys):
+    log.begin()
+    log.failure("trainer: error: no")
+    log.begin(form="json")
+    log.failure("trainer: error: no")
+    text, line = capsys.readouterr().err.splitlines()
+    assert text == "trainer: error: no"
+    assert (json.loads(line)["severity"], json.loads(line)["message"]) == ("ERROR", text)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-from trainer.runtime import OutputWriter
+from trainer.runtime import OutputWriter, is_json_line, message_of, with_process
 
 # A longer line is passed on in parts of this size, each a line.
 LONGEST = 256 * 1024
@@ -20,7 +20,7 @@ class LineReader:
 
     A carriage return ends a line too, so that progress bars are passed on as they move. With a
     name before each line it becomes a line feed: the lines of several processes do not overwrite
-    each other.
+    each other. A line of JSON of the trainer's own stays one: the name is a field of it.
 
     Args:
         pipe: Its reading end; closed at the end.
@@ -36,6 +36,7 @@ class LineReader:
         os.set_blocking(self.fd, False)
         self.writer = writer
         self._pipe = pipe
+        self._name = name
         self._prefix = f"[{name}] ".encode() if name else b""
         self._keep = keep
         self._rest = b""
@@ -91,8 +92,10 @@ class LineReader:
         text = line.rstrip(b"\r\n")
         progress = line.endswith(b"\r")
         if not progress:
-            self._keep(text[:_KEPT].decode(errors="replace"))
+            self._keep(message_of(text)[:_KEPT])
         if not self._prefix:
             self.writer.put(line)
+        elif is_json_line(text):
+            self.writer.put(with_process(text, self._name) + b"\n")
         elif text or not progress:
             self.writer.put(self._prefix + text + b"\n")

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -171,6 +172,17 @@ def test_processes_run_side_by_side(tmp_path, capfd):
     outcome = run_supervised([sh(write, "a"), sh(read, "b")], grace=1, prefix=True, timeout=30)
     assert outcome.code == 0
     assert capfd.readouterr().out == "[b] hello\n"
+
+
+def test_a_line_of_json_gets_the_name_as_a_field_and_a_failure_is_read_from_its_message(capfd):
+    line = '{"severity": "ERROR", "message": "trainer: failed: no"}'
+    failing = sh(f"echo '{line}' >&2; echo plain; exit 7", "rank 1")
+    outcome = run_supervised([failing], grace=1, prefix=True, timeout=30)
+    assert outcome.tail == ("trainer: failed: no",)
+    out, err = capfd.readouterr()
+    assert out == "[rank 1] plain\n"
+    first = json.loads(err.splitlines()[0])
+    assert first == json.loads(line) | {"process": "rank 1"}
 
 
 def test_a_program_that_cannot_be_started_is_told_and_ends_the_others():

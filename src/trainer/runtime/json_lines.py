@@ -1,0 +1,64 @@
+"""Lines of JSON as Cloud Logging reads them: severity, message, time, and numbers as fields.
+
+https://cloud.google.com/logging/docs/structured-logging
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.runtime import output
+
+_SEVERITIES = {
+    logging.DEBUG: "DEBUG",
+    logging.INFO: "INFO",
+    logging.WARNING: "WARNING",
+    logging.ERROR: "ERROR",
+    logging.CRITICAL: "CRITICAL",
+}
+# Each line begins so; a line of a program of the user's hardly does.
+_BEGINNING = b'{"severity": "'
+
+
+def as_object(
+    message: str, *, level: int, seconds: float, fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a line as a JSON object.
+
+    Args:
+        message: The line as text.
+        level: Its level, one of `logging`.
+        seconds: When, since 1970.
+        fields: More fields; those of Cloud Logging's own come before them.
+    """
+    when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    own = {
+        "severity": _SEVERITIES.get(level, "DEFAULT"),
+        "message": output.clean(message),
+        "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return own | {name: value for name, value in fields.items() if name not in own}
+
+
+def is_json_line(line: bytes) -> bool:
+    """Return whether a line, without its end, is one of these."""
+    return line.startswith(_BEGINNING) and line.endswith(b"}")
+
+
+def with_process(line: bytes, name: str) -> bytes:
+    """Return a line with the name of the process that printed it as a further field."""
+    return line[:-1] + f', "process": {json.dumps(name)}}}'.encode()
+
+
+def message_of(line: bytes) -> str:
+    """Return the text of a line, whether it is JSON or not."""
+    if is_json_line(line):
+        try:
+            return str(json.loads(line)["message"])
+        except (ValueError, KeyError):
+            pass
+    return line.decode(errors="replace")
