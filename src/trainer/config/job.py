@@ -21,6 +21,8 @@ DATA, OUTPUT, RUN = "data", "output", "hardware and logging"
 SHARED = "several processes or hosts"
 # The port at which hosts meet by default, in the range that IANA leaves to users.
 DEFAULT_PORT = 7117
+# Steps between scalars where no number is given.
+LOG_STEPS = 100
 
 
 # One entry an option: the formatter would give every argument a line of its own.
@@ -144,7 +146,10 @@ class Job:
     steps_per_call: int = option(
         100, "steps in one call of the compiled function", RUN, low=1, high=100_000
     )
-    log_every: int = option(100, "steps between progress lines", RUN, low=1, metavar="STEPS")
+    log_every: int | None = option(
+        None, "steps between progress lines (default: the first, the last, and in between at most "
+        "one a second; at least one in 30 seconds anyway)", RUN, low=1, metavar="STEPS",
+    )
     device: str = option(
         "auto", "auto: a GPU where one is there, and an error if it cannot be used; cpu: never a "
         "GPU; gpu: an error without one", RUN, choices=("auto", "cpu", "gpu"),
@@ -235,3 +240,8 @@ class Job:
                 subject=f"--steps {self.steps} and --epochs {self.epochs:g}",
                 problem="give one of them",
             )
+
+    @property
+    def log_steps(self) -> int:
+        """Steps between two scalars of the training, and between two stops for progress lines."""
+        return self.log_every or LOG_STEPS

@@ -12,6 +12,7 @@ from trainer.training.controller import Callback
 from trainer.training.destination import Destination
 from trainer.training.hypertune import MetricFile
 from trainer.training.profile import Profile
+from trainer.training.progress_line import ProgressLine
 from trainer.training.run_state import RunState
 from trainer.training.steps import Evaluation
 from trainer.training.summaries import Summaries, hparams_shown
@@ -45,9 +46,11 @@ def make_callbacks(
     profile = [Profile.of(job, steps=data.steps)] if job.profile else []
     return [
         *profile,
-        ProgressLine(job.log_every, target_accuracy=job.target_accuracy),
+        ProgressLine(
+            job.log_every, target_accuracy=job.target_accuracy, epoch_steps=data.epoch_steps
+        ),
         RunHparams(job, summaries),
-        TrainingScalars(job.log_every, summaries, learning_rate=trainer.learning_rate),
+        TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         Evaluate(eval_every, trainer.evaluate),
         *evaluation_callbacks(summaries, job.trial),
         BestModel(),
@@ -66,42 +69,6 @@ def evaluation_callbacks(summaries: Summaries, trial: Trial | None) -> list[Call
     """
     tuning = [TuningMetric(MetricFile(trial))] if trial else []
     return [EvaluationLine(), EvaluationScalars(summaries), *tuning]
-
-
-class ProgressLine(Callback):
-    """Logs loss and speed, and why the run ends before its last step.
-
-    Args:
-        every: Steps between two lines.
-        target_accuracy: The test accuracy that ends the run, if one does.
-    """
-
-    def __init__(self, every: int, *, target_accuracy: float | None) -> None:
-        self.every, self._target_accuracy = every, target_accuracy
-
-    def run(self, state: RunState) -> None:
-        logger.info(
-            "step=%d of=%d loss=%.4f images_per_second=%.0f",
-            state.step,
-            state.steps,
-            state.train_loss,
-            state.images_per_second,
-            extra={
-                "fields": {
-                    "step": state.step,
-                    "steps": state.steps,
-                    "loss": state.train_loss,
-                    "images_per_second": state.images_per_second,
-                }
-            },
-        )
-
-    def end(self, state: RunState) -> None:
-        if state.target_reached:
-            target = self._target_accuracy
-            logger.info("step=%d reached target_accuracy=%g", state.step, target)
-        elif not state.is_complete:
-            logger.info("stopped at step=%d of=%d", state.step, state.steps)
 
 
 class RunHparams(Callback):

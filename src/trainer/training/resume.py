@@ -74,7 +74,7 @@ def initial_state(trainer: Trainer, progress: Progress) -> RunState:
     return RunState(
         steps=trainer.data.steps,
         batch_size=trainer.data.batch_size,
-        log_every=trainer.job.log_every,
+        log_every=trainer.job.log_steps,
         progress=progress,
         stop_requested=stop,
         target_reached=reached,

@@ -38,7 +38,7 @@ class RunState:
     Attributes:
         steps: Steps of the whole run.
         batch_size: Examples in a step of all processes together.
-        log_every: Steps between two progress lines.
+        log_every: Steps over which loss and speed are averaged.
         progress: Steps and examples done, and the best evaluation: what a checkpoint keeps.
         stop_requested: True if any process was asked to stop: the run ends early.
         target_reached: True if the test accuracy has reached `--target-accuracy`: it ends, too.

@@ -18,7 +18,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.files import open_tables
-from trainer.training import callbacks
+from trainer.training import progress_line
 from trainer.training.callbacks import AfterEvaluation
 from trainer.training.loop import train_and_evaluate
 
@@ -320,7 +320,7 @@ def test_an_evaluation_that_is_cut_short_is_not_reported(small, tmp_path, monkey
         stop.extend([True] * record.getMessage().startswith("step=20 of="))
         return True
 
-    monkeypatch.setattr(callbacks.logger, "filters", [stop_at_step_20])
+    monkeypatch.setattr(progress_line.logger, "filters", [stop_at_step_20])
     fields = {"steps": 40, "log_every": 20, "eval_every": 10, "model_dir": str(tmp_path / "m")}
     metrics = train_and_evaluate(
         Job(hparams=HPARAMS, train=(str(small),), **fields),
