@@ -13,6 +13,7 @@ from trainer.platforms import job_secret
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import known_options
 from trainer.platforms.registry import PLATFORMS
+from trainer.platforms.resolve import TRACKING_VARIABLES
 from trainer.training.hypertune import KEPT
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/contracts.md").read_text()
@@ -40,6 +41,7 @@ def test_the_table_has_what_the_code_reads_and_nothing_else():
         for alias in (*option.aliases, *(["job-dir"] if name == "job_dir" else []))
     ]
     code.append(("any", job_secret.SECRET_VARIABLE, "secret"))
+    code += [("any", name, field) for name, field in TRACKING_VARIABLES.items()]
     table = [(row[0], row[1].strip("`"), row[2].split("`")[1]) for row in TABLE]
     assert sorted(table) == sorted(code)
     assert len(set(table)) == len(table)

@@ -142,6 +142,17 @@ class Job:
         None, "run TensorFlow's profiler in these steps, for TensorBoard (default: none)", OUTPUT,
         metavar="FIRST:LAST",
     )
+    mlflow_uri: str | None = option(
+        None, "send the run to this MLflow tracking server (default: none)", OUTPUT, metavar="URI"
+    )
+    mlflow_experiment: str | None = option(
+        None, "experiment of the run on that server (default: the server's)", OUTPUT,
+        metavar="NAME",
+    )
+    mlflow_run: str | None = option(
+        None, "id of a run on that server to write to (default: a new run, or that of the "
+        "checkpoint)", OUTPUT, metavar="ID",
+    )
 
     steps_per_call: int = option(
         100, "steps in one call of the compiled function", RUN, low=1, high=100_000

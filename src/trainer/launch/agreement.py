@@ -53,6 +53,7 @@ PER_HOST = (
     # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
     *("timeline", "autotune_log", "failure_file"),
+    *("mlflow_uri", "mlflow_experiment", "mlflow_run"),
     # The machine: a larger one may start more processes.
     *("threads", "processes_per_host", "verbosity", "log_format", "device"),
     "gpu_expected",

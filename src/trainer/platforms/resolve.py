@@ -9,13 +9,20 @@ from typing import Any
 
 from trainer.config import TASK_VARIABLE, Cluster, Job, UserError, job_from_flags
 from trainer.distribution import default_strategy, spec_named, strategies_where
-from trainer.platforms.base import Environment
+from trainer.platforms.base import Environment, PlatformSettings
 from trainer.platforms.coerce import known_options
 from trainer.platforms.gpus import count_gpus, gpu_evidence, gpus_are_hidden
 from trainer.platforms.job_secret import is_secret, read_secret
 from trainer.platforms.merge import merge_fields, resembling_notes
 from trainer.platforms.process_env import read_started_process
 from trainer.platforms.registry import detect_platform
+
+# MLflow's own variables, and the field of `Job` that each sets.
+TRACKING_VARIABLES = {
+    "MLFLOW_TRACKING_URI": "mlflow_uri",
+    "MLFLOW_EXPERIMENT_NAME": "mlflow_experiment",
+    "MLFLOW_RUN_ID": "mlflow_run",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,7 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
     secret, secret_source = read_secret(environment.env, settings.hyperparameters)
     others = {k: v for k, v in settings.hyperparameters.items() if not is_secret(k)}
     settings = dataclasses.replace(settings, hyperparameters=others)
+    settings = _with_tracking(settings)
     flags = {name: value for name, value in flags.items() if name in known_options()}
     values, sources = merge_fields(settings, flags)
     notes = (*settings.notes, *platform.finalize(settings, values, sources))
@@ -96,6 +104,17 @@ def resolve_job(environment: Environment, flags: Mapping[str, Any]) -> ResolvedJ
         job=job, platform=platform.name, because=because, sources=sources,
         notes=(*notes, *gpu_notes),
     )  # fmt: skip
+
+
+def _with_tracking(settings: PlatformSettings) -> PlatformSettings:
+    """Add MLflow's own variables, which count on every platform."""
+    env = settings.environment.env
+    found = {name: field for name, field in TRACKING_VARIABLES.items() if env.get(name)}
+    return dataclasses.replace(
+        settings,
+        values={field: env[name] for name, field in found.items()} | dict(settings.values),
+        sources={field: name for name, field in found.items()} | dict(settings.sources),
+    )
 
 
 def _strategy(

@@ -25,6 +25,7 @@ from trainer.training.export import export
 from trainer.training.report import log_start, metrics_of, write_metrics
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
 from trainer.training.run_state import RunState
+from trainer.training.tracking import tracked
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
 
@@ -82,11 +83,12 @@ def train_and_evaluate(
     trainer.start(state.progress)
 
     own_callbacks = make_callbacks(trainer, checkpoints=checkpoints, destination=destination)
-    all_callbacks = [*own_callbacks, *callbacks]
-    Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
-    if not state.step:
-        return {"stopped": True, "steps": 0}
-    return _export_and_report(trainer, state, history, destination)
+    with tracked(trainer, state) as tracking:
+        all_callbacks = [*own_callbacks, *tracking, *callbacks]
+        Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
+        if not state.step:
+            return {"stopped": True, "steps": 0}
+        return _export_and_report(trainer, state, history, destination)
 
 
 def _export_and_report(

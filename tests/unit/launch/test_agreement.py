@@ -33,7 +33,8 @@ OWN = {
     "threads": 3, "processes_per_host": 5, "verbosity": "DEBUG", "platform": "sagemaker",
     "trial": None, "stopped_code": 0, "grace": 1.0, "launched": True, "port": 9999,
     "start_timeout": 1.0, "late_evaluators": True, "secret": "x", "device": "cpu",
-    "gpu_expected": "/dev/nvidia0", "log_format": "json",
+    "gpu_expected": "/dev/nvidia0", "mlflow_uri": "http://x", "mlflow_experiment": "x",
+    "mlflow_run": "x", "log_format": "json",
 }  # fmt: skip
 
 

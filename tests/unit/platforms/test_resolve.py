@@ -90,10 +90,22 @@ def two_values(name: str) -> tuple[Any, Any]:
         return (("a", "1"),), (("a", "2"),)
     if limits.many:
         return ("a",), ("b",)
+    if name == "profile":
+        return "1:2", "3:4"
     if kind is float:
         # Within every field's range.
         return 0.25, 0.5
     return {bool: (True, False), int: (1, 2), str: (*limits.choices, "a", "b")[:2]}[kind]
+
+
+@pytest.mark.parametrize("platform", [{}, {"SM_MODEL_DIR": "/m"}, {"CLOUD_ML_JOB_ID": "1"}])
+def test_variables_of_mlflow_count_on_every_platform_and_flags_come_first(platform):
+    env = {**platform, "MLFLOW_TRACKING_URI": "http://a:5000", "MLFLOW_EXPERIMENT_NAME": "digits"}
+    env["MLFLOW_RUN_ID"] = ""
+    found = resolve_job(Environment(env=env, root=NOWHERE), {"mlflow_experiment": "other"})
+    assert found.job.mlflow_uri == "http://a:5000"
+    assert found.sources["mlflow_uri"] == "MLFLOW_TRACKING_URI"
+    assert (found.job.mlflow_experiment, found.job.mlflow_run) == ("other", None)
 
 
 # SageMaker's own model folder comes first, see test_sagemaker; of steps and epochs only one counts.
