@@ -28,6 +28,7 @@ class TrackedRun(Callback):
     def __init__(self, job: Job, *, learning_rate: Callable[[], float]) -> None:
         assert job.mlflow_uri is not None
         self._job, self._learning_rate = job, learning_rate
+        self.every = job.log_steps
         self._run: MlflowRun | None = None
         self._target = TrackingTarget(
             uri=job.mlflow_uri,
@@ -41,11 +42,11 @@ class TrackedRun(Callback):
         self._run.log_params(hparams_shown(self._job))
 
     def is_due(self, state: RunState) -> bool:
-        return state.evaluation is not None or state.step % self._job.log_every == 0
+        return state.evaluation is not None or state.step % self._job.log_steps == 0
 
     def run(self, state: RunState) -> None:
         assert self._run is not None
-        if state.step % self._job.log_every == 0 and state.train_loss is not None:
+        if state.step % self._job.log_steps == 0 and state.train_loss is not None:
             self._run.log_metrics(
                 state.step,
                 loss=state.train_loss,
