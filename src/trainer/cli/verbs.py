@@ -49,6 +49,7 @@ VERBS: Registry[Verb] = Registry(
         "doctor": "doctor",
         "serve": "serve",
         "package": "package",
+        "export": "export",
         "data create": "data_create",
         "data mnist": "data_mnist",
     },

@@ -28,6 +28,8 @@ from trainer.storage import without_wildcards
 
 # Rows that the comparison sends one by one and together.
 ROWS = 8
+# Test examples on which the exported model is compared with the trained one.
+SAMPLE = 64
 
 
 class ExportError(Exception):
@@ -103,6 +105,11 @@ def export(
         _compare(folder, module=module, signatures=signatures, sample=sample, tolerances=tolerances)
 
     return place_model(model_dir, layout, write)
+
+
+def sample_of(test: tf.data.Dataset) -> Any:
+    """Return the features of some test examples, to compare models on."""
+    return tf.nest.map_structure(lambda rows: rows[:SAMPLE], next(iter(test))[0])
 
 
 def _compare(

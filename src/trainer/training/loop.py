@@ -21,16 +21,13 @@ from trainer.training import consensus, preflight, trained_with
 from trainer.training.callbacks import make_callbacks
 from trainer.training.controller import Callback, Controller
 from trainer.training.destination import LOCAL, Destination
-from trainer.training.export import export
+from trainer.training.export import export, sample_of
 from trainer.training.report import log_start, metrics_of, write_metrics
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
 from trainer.training.run_state import RunState
 from trainer.training.tracking import tracked
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
-
-# Test examples on which the exported model is compared with the trained one.
-SAMPLE = 64
 
 
 def train_and_evaluate(
@@ -105,14 +102,13 @@ def _export_and_report(
 
 def _export(trainer: Trainer) -> Path:
     """Write the SavedModel into the local model folder, and compare it on some test examples."""
-    job, test = trainer.job, trainer.data.test.dataset
-    features = tf.nest.map_structure(lambda rows: rows[:SAMPLE], next(iter(test))[0])
+    job = trainer.job
     return export(
         trainer.model,
         module=trainer.module,
         hparams=job.hparams,
         model_dir=Path(job.model_dir),
-        sample=features,
+        sample=sample_of(trainer.data.test.dataset),
         layout=job.layout,
         device=trainer.strategy.io_device,
     )

@@ -107,9 +107,12 @@ def finished_before(
 def _exported_before(
     trainer: Trainer, state: RunState, destination: Destination
 ) -> dict[str, Any] | None:
-    left = (
-        f"nothing left to train: the checkpoint has {state.step} steps, {state.steps} are asked for"
-    )
+    left = f"nothing left to train: the checkpoint has {state.step} steps, "
+    if state.target_reached and state.step < state.steps:
+        accuracy, target = state.progress.best_accuracy, trainer.job.target_accuracy
+        left += f"whose test accuracy {accuracy:.4f} reaches --target-accuracy {target:g}"
+    else:
+        left += f"{state.steps} are asked for"
     report = destination.earlier_report(trainer.job)
     if report is None or (report["steps"], report["weights_crc32c"][:1]) != (
         state.step,

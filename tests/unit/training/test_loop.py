@@ -174,6 +174,7 @@ def test_a_finished_run_started_again_says_so_and_exports_nothing_new(run, tmp_p
     other = dataclasses.replace(HPARAMS, learning_rate=0.5, seed=3)
     again = run(hparams=other, **kept)
     (left,) = [line for line in again["log"] if line.startswith("nothing left to train: ")]
+    assert "reaches --target-accuracy 0.3; " in left
     assert left.endswith(f"their model is {first['model_path']}, and nothing new is exported")
     changed = f"--learning-rate {first['hparams']['learning_rate']:g} (now 0.5); --seed 0 (now 3)"
     assert changed in " ".join(again["log"])
