@@ -12,7 +12,7 @@ import fsspec
 import gcsfs.core
 import pytest
 import tensorflow as tf
-from processes import trainer
+from processes import trainer, weights
 
 
 @contextlib.contextmanager
@@ -142,3 +142,27 @@ def test_a_model_is_imported_from_one_remote_folder_to_another(layout: str, tmp_
         report = json.loads(fs.cat_file(f"{bucket}/out/import.json"))
         place = {"servo": "/export/Servo/8", "tar": "/model.tar.gz", "flat": ""}[layout]
         assert report["model_path"] == f"{bucket}/out/model{place}"
+
+
+@pytest.mark.parametrize("store", [s3, gs])
+def test_a_remote_checkpoint_becomes_a_remote_model(store, tmp_path: Path):
+    with store() as (bucket, fs, env):
+        ran = trainer(
+            *("train", "--model", "fast", "--steps", "4", "--checkpoint-every", "2"),
+            *("--checkpoint-dir", f"{bucket}/ckpt", "--model-dir", str(tmp_path / "model")),
+            env=env,
+        )
+        assert ran.returncode == 0, ran.stderr
+        ran = trainer(
+            *("export", "--checkpoint", f"{bucket}/ckpt/4", "--model-dir", f"{bucket}/exported"),
+            env=env,
+        )
+        assert (ran.returncode, ran.stdout) == (0, f"{bucket}/exported/1\n"), ran.stderr
+        with fs.open(f"{bucket}/exported/1/variables/variables.data-00000-of-00001", "rb") as file:
+            assert file.read() == weights(tmp_path / "model")
+        missing = trainer(
+            *("export", "--checkpoint", f"{bucket}/ckpt/3", "--model-dir", f"{bucket}/exported"),
+            env=env,
+        )
+        assert missing.returncode == 2
+        assert missing.stderr.endswith("there is no ckpt-00000003; the steps there are 2, 4\n")
