@@ -50,8 +50,12 @@ def test_the_model_of_a_step_predicts_as_that_of_a_run_to_that_step(
     exported, short = tmp_path / "out/1", trained / "short/model/1"
     np.testing.assert_allclose(answers(exported), answers(short), atol=1e-6)
     assert weights(tmp_path / "out") == weights(trained / "short/model")
-    mark = "assets.extra/row_independence.json"
-    assert json.loads((exported / mark).read_bytes()) == json.loads((short / mark).read_bytes())
+    # The mark's other half is a digest of the graph, which names functions by their number.
+    here, there = (
+        json.loads((model / "assets.extra/row_independence.json").read_bytes())
+        for model in (exported, short)
+    )
+    assert here | {"graph": ""} == there | {"graph": ""}
 
     again = export(f"{trained}/ckpt", str(tmp_path / "flat"), "--layout", "flat")
     assert again.returncode == 0, again.stderr
