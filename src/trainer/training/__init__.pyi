@@ -1,6 +1,6 @@
+from .checkpoint_export import export_checkpoint as export_checkpoint
 from .checkpoint_state import Progress as Progress
 from .controller import Callback as Callback
-from .export_checkpoint import export_checkpoint as export_checkpoint
 from .export_options import ExportOptions as ExportOptions
 from .loop import train_and_evaluate as train_and_evaluate
 from .optimizers import make_optimizer as make_optimizer
