@@ -47,6 +47,7 @@ VERBS: Registry[Verb] = Registry(
     {
         "train": "train",
         "doctor": "doctor",
+        "report": "report",
         "serve": "serve",
         "package": "package",
         "export": "export",

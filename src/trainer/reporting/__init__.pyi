@@ -1,3 +1,9 @@
+from .comparison import (
+    as_csv as as_csv,
+    differences_of as differences_of,
+    render_comparison as render_comparison,
+)
+from .page import render_report as render_report
 from .record import (
     SCHEMA_VERSION as SCHEMA_VERSION,
     RunRecord as RunRecord,

@@ -1,0 +1,196 @@
+"""Vega-Lite specifications of the charts of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.reporting.record import CalibrationBin, Curves, RunRecord
+
+# A curve on a page has no more points than a screen can show; the last is always one of them.
+MOST_POINTS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart of a page.
+
+    Attributes:
+        id: Of its element.
+        group: The section that it belongs to.
+        title: Its caption.
+        spec: The Vega-Lite specification.
+    """
+
+    id: str
+    group: str
+    title: str
+    spec: Mapping[str, Any]
+
+
+def curve_charts(curves: Curves) -> list[Chart]:
+    """Return the charts of one run's learning curves."""
+    train, test = curves.train, curves.test
+    both = {
+        "loss": ("Loss (cross-entropy)", train.loss, test.loss, ".3~f"),
+        "accuracy": ("Accuracy", train.accuracy, test.accuracy, ".1~%"),
+    }
+    charts = []
+    for name, (title, of_train, of_test, form) in both.items():
+        points = _points(train.step, of_train, "training") + _points(test.step, of_test, "test")
+        charts += _lines(name, title, points, form=form)
+    rate = _points(train.step, train.learning_rate, "training")
+    charts += _lines("rate", "Learning rate", rate, form=".2~e")
+    speed = _points(train.seconds, train.images_per_second, "training")
+    charts += _lines(
+        "speed", "Images per second over time", speed, form=",.0f", x="seconds of training"
+    )
+    return charts
+
+
+def compared_curves(runs: Mapping[str, RunRecord]) -> list[Chart]:
+    """Return the charts of the learning curves of several runs, one over the other."""
+    columns = {
+        "loss": ("Test loss", "test", "loss", ".3~f"),
+        "accuracy": ("Test accuracy", "test", "accuracy", ".1~%"),
+        "train": ("Training loss", "train", "loss", ".3~f"),
+    }
+    charts = []
+    for name, (title, part, column, form) in columns.items():
+        points: list[dict[str, Any]] = []
+        for label, run in runs.items():
+            if run.curves:
+                curve = getattr(run.curves, part)
+                points += _points(curve.step, getattr(curve, column), label)
+        charts += _lines(name, title, points, form=form)
+    return charts
+
+
+def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:
+    """Return the chart of accuracy over confidence."""
+    values = [
+        {"confidence": b.confidence, "accuracy": b.accuracy, "images": b.count}
+        for b in bins
+        if b.count and b.confidence is not None and b.accuracy is not None
+    ]
+    share = {"scale": {"domain": [0, 1]}, "axis": {"format": ".0%"}, "type": "quantitative"}
+    axes = {
+        "x": {**share, "field": "confidence", "title": "confidence"},
+        "y": {**share, "field": "accuracy", "title": "accuracy"},
+    }
+    diagonal = [{"confidence": 0, "accuracy": 0}, {"confidence": 1, "accuracy": 1}]
+    layers = [
+        {
+            "data": {"values": diagonal},
+            "mark": {"type": "line", "strokeDash": [5, 5], "color": "#808890"},
+            "encoding": axes,
+        },
+        {"mark": {"type": "line", "point": True, "tooltip": {"content": "data"}}, "encoding": axes},
+    ]
+    spec = {**_frame("Accuracy over confidence"), "data": {"values": values}, "layer": layers}
+    title = "Share of right answers over the probability that the model gave them"
+    return Chart(id="chart-calibration", group="calibration", title=title, spec=spec)
+
+
+def parallel_chart(rows: Mapping[str, Mapping[str, float]]) -> Chart:
+    """Return parallel coordinates.
+
+    Args:
+        rows: For each run the value of each axis; all have the same axes.
+    """
+    axes = list(next(iter(rows.values())))
+    values, ends = [], []
+    for axis in axes:
+        column = [row[axis] for row in rows.values()]
+        low, high = min(column), max(column)
+        for run, row in rows.items():
+            share = (row[axis] - low) / (high - low) if high > low else 0.5
+            values.append({"run": run, "axis": axis, "value": row[axis], "share": share})
+        ends += [{"axis": axis, "share": y, "text": f"{v:.4g}"} for y, v in ((0, low), (1, high))]
+    x = {"field": "axis", "type": "nominal", "sort": axes, "title": None, "axis": {"labelAngle": 0}}
+    y = {
+        "field": "share",
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"domain": [-0.08, 1.08], "nice": False},
+    }
+    color = {"field": "run", "type": "nominal", "title": None}
+    tip = [{"field": name} for name in ("run", "axis", "value")]
+    layers = [
+        {"mark": "rule", "encoding": {"x": x}},
+        {
+            "mark": {"type": "line", "point": {"size": 60}},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": color,
+                "detail": {"field": "run"},
+                "tooltip": tip,
+            },
+        },
+        {
+            "data": {"values": ends},
+            "mark": {"type": "text", "dx": 8, "align": "left"},
+            "encoding": {"x": x, "y": y, "text": {"field": "text"}},
+        },
+    ]
+    spec = {**_frame("Parallel coordinates"), "data": {"values": values}, "layer": layers}
+    title = "Each line is a run; each axis is scaled from its lowest to its highest value"
+    return Chart(id="chart-parallel", group="parallel", title=title, spec=spec)
+
+
+def _frame(title: str) -> dict[str, Any]:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "description": title,
+        "width": "container",
+        "height": 240,
+        "autosize": {"type": "fit", "contains": "padding", "resize": True},
+    }
+
+
+def _points(
+    at: Sequence[float], values: Sequence[float | None], series: str
+) -> list[dict[str, Any]]:
+    """Return the points that have a value, thinned out evenly."""
+    pairs = [(x, y) for x, y in zip(at, values, strict=False) if y is not None]
+    stride = -(-len(pairs) // MOST_POINTS) or 1
+    kept = pairs[::-1][::stride][::-1]
+    return [{"x": x, "y": y, "series": series} for x, y in kept]
+
+
+def _lines(
+    name: str, title: str, points: list[dict[str, Any]], *, form: str, x: str = "step"
+) -> list[Chart]:
+    """Return a chart with a line for each series; none without points."""
+    if not points:
+        return []
+    several = len({point["series"] for point in points}) > 1
+    few = len(points) < 30
+    color: dict[str, Any] = {
+        "field": "series",
+        "type": "nominal",
+        "title": None,
+        "sort": None,
+        "legend": {} if several else None,
+    }
+    encoding = {
+        "x": {"field": "x", "type": "quantitative", "title": x, "axis": {"tickCount": 6}},
+        "y": {
+            "field": "y",
+            "type": "quantitative",
+            "title": None,
+            "scale": {"zero": False},
+            "axis": {"format": form},
+        },
+        "color": color,
+        "tooltip": [
+            {"field": "series", "type": "nominal", "title": "curve"},
+            {"field": "x", "type": "quantitative", "title": x, "format": ",.6~g"},
+            {"field": "y", "type": "quantitative", "title": title, "format": ".5~g"},
+        ],
+    }
+    mark = {"type": "line", "point": True if few else {"opacity": 0, "size": 40}}
+    spec = {**_frame(title), "data": {"values": points}, "mark": mark, "encoding": encoding}
+    return [Chart(id=f"chart-{name}", group="curves", title=title, spec=spec)]

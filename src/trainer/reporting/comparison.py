@@ -1,0 +1,112 @@
+"""Several runs side by side: their results, the settings in which they differ, and their curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.config import UserError
+from trainer.reporting import figures
+from trainer.reporting.charts import compared_curves, parallel_chart
+from trainer.reporting.html import render
+from trainer.reporting.record import RunRecord
+from trainer.runtime import display_value
+
+RESULTS = (
+    "test_accuracy", "test_loss", "best_test_accuracy", "best_step", "train_accuracy", "train_loss",
+    "train_seconds", "images_per_second", "steps", "epochs", "parameters",
+)  # fmt: skip
+# More axes than these are no longer read.
+MOST_AXES = 8
+
+
+def render_comparison(runs: Mapping[str, RunRecord]) -> str:
+    """Return the page that compares runs.
+
+    Args:
+        runs: The records by their names.
+
+    Raises:
+        UserError: Their tests are of different tasks.
+    """
+    check_comparable(runs)
+    shown = {run: figures.results_of(record) for run, record in runs.items()}
+    names = list(dict.fromkeys(name for each in shown.values() for name in each))
+    charts = compared_curves(runs)
+    rows = _axes(runs)
+    if rows:
+        charts.append(parallel_chart(rows))
+    return render(
+        "compare.html",
+        charts=charts,
+        title=f"{len(runs)} runs compared",
+        subtitle=", ".join(runs),
+        heads=("", *runs),
+        results=[(n, *(each.get(n, "–") for each in shown.values())) for n in names],
+        differences=[
+            (name, *(display_value(value) for value in values))
+            for name, values in differences_of(runs).items()
+        ],
+    )
+
+
+def check_comparable(runs: Mapping[str, RunRecord]) -> None:
+    """Raise a UserError if two runs were tested on different classes."""
+    found = {run: r.evaluation.classes for run, r in runs.items() if r.evaluation}
+    (first, classes), *others = list(found.items()) or [("", [])]
+    for run, other in others:
+        if other != classes:
+            raise UserError(
+                subject=run,
+                problem=f"its {len(other)} classes are not the {len(classes)} of {first}",
+                remedy="compare runs of the same task",
+            )
+
+
+def differences_of(runs: Mapping[str, RunRecord]) -> dict[str, list[Any]]:
+    """Return the settings that are not the same in all runs, with the value of each run."""
+    settings = [_settings(record) for record in runs.values()]
+    names = dict.fromkeys(name for each in settings for name in each)
+    columns = {name: [each.get(name) for each in settings] for name in names}
+    return {n: values for n, values in columns.items() if any(v != values[0] for v in values)}
+
+
+def as_csv(runs: Mapping[str, RunRecord]) -> str:
+    """Return a line for each run: results, then hyperparameters."""
+    hparams = dict.fromkeys(name for r in runs.values() for name in r.hparams or {})
+    names = [name for name in hparams if name not in RESULTS]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["run", *RESULTS, *names])
+    for run, record in runs.items():
+        results = [getattr(record, name) for name in RESULTS]
+        writer.writerow([run, *results, *((record.hparams or {}).get(name) for name in names)])
+    return file.getvalue()
+
+
+def _settings(record: RunRecord) -> dict[str, Any]:
+    job = {name: setting.value for name, setting in (record.job or {}).items()}
+    data = {f"{name} data": split.kind for name, split in record.data.items()}
+    about = {"distribution": record.distribution, "processes": record.processes}
+    about |= {f"version of {name}": version for name, version in record.versions.items()}
+    return {**about, "device": record.device.get("name"), **data, **(record.hparams or {}), **job}
+
+
+def _axes(runs: Mapping[str, RunRecord]) -> dict[str, dict[str, float]]:
+    """Return the numbers of each run for parallel coordinates, the test accuracy last."""
+    columns = {
+        name: values
+        for name, values in differences_of(runs).items()
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    }
+    columns = dict(list(columns.items())[: MOST_AXES - 1])
+    accuracy = [record.test_accuracy for record in runs.values()]
+    if not columns or any(value is None for value in accuracy):
+        return {}
+    columns["test accuracy"] = accuracy
+    return {
+        run: {name: float(values[i]) for name, values in columns.items()}
+        for i, run in enumerate(runs)
+    }

@@ -1,0 +1,57 @@
+"""A page as one file: template, style, scripts and data, with nothing to load."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from trainer.reporting.charts import Chart
+
+SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js", "page.js")
+
+
+def render(template: str, *, charts: Sequence[Chart], **values: Any) -> str:
+    """Return a page.
+
+    Args:
+        template: Name of its file.
+        charts: Its charts; the scripts that draw them are left out without any.
+        **values: For the template.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trainer.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    data = [{"id": chart.id, "spec": _finite(chart.spec)} for chart in charts]
+    # `</script>` in a name would end the element.
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return environment.get_template(template).render(
+        css=Markup(_asset("page.css")),
+        scripts=[Markup(_asset(name)) for name in SCRIPTS] if charts else [],
+        charts=charts,
+        charts_json=Markup(text),
+        shown={chart.group for chart in charts},
+        **values,
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("trainer.reporting").joinpath("assets", name).read_text("utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Return a value of JSON with null for what is no number; browsers do not read NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
