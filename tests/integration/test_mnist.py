@@ -29,7 +29,8 @@ def test_one_command_trains_the_real_mnist_and_exports_a_model_that_serves_it(
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["test_accuracy"] >= least
     assert metrics["data"]["train"]["kind"] == "idx"
-    assert str(tmp_path / "model" / "1") in ran.stdout.splitlines()[-1]
+    assert str(tmp_path / "model" / "1") in ran.stdout.splitlines()[-5]
+    assert ran.stdout.splitlines()[-1] == f"next: trainer serve --model-dir {tmp_path / 'model'}"
 
     pixels = unpacked(mnist_dir / "t10k-images-idx3-ubyte.gz")[16:]
     labels = np.frombuffer(unpacked(mnist_dir / "t10k-labels-idx1-ubyte.gz")[8:], np.uint8)

@@ -61,7 +61,7 @@ def test_data_model_checkpoints_logs_and_metrics_may_all_be_remote(
         argv += ["--job-dir", f"{bucket}/job", "--checkpoint-every", "10"]
         first = trainer(*argv, "--steps", "20", env=env)
         assert first.returncode == 0, first.stdout + first.stderr
-        assert first.stdout.splitlines()[-1].startswith(f"model={bucket}/job/model/1 ")
+        assert first.stdout.splitlines()[-5].startswith(f"model={bucket}/job/model/1 ")
         again = trainer(*argv, "--steps", "30", env=env)
         assert "resumed at step=20" in again.stdout, again.stdout + again.stderr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from typing import Any
 
 from trainer.config import TASK_VARIABLE, Job
@@ -25,6 +24,7 @@ from trainer.runtime import (
 from trainer.storage import locked_folders
 from trainer.training import preflight
 from trainer.training.import_model import import_model
+from trainer.training.last_lines import log_result
 from trainer.training.staging import Stage, staged_locally
 
 logger = logging.getLogger(__name__)
@@ -96,11 +96,7 @@ def _exit_code(job: Job, metrics: dict[str, Any]) -> int:
     code = job.stopped_code if metrics["stopped"] else 0
     if "model_path" not in metrics:
         return code
-    accuracy = metrics["test_accuracy"]
-    shown = "unknown" if accuracy is None else f"{accuracy:.4f}"
-    folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
-    metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
-    logger.info(f"model={metrics['model_path']} test_accuracy={shown} metrics={metrics_path}")
+    log_result(job, metrics)
     return code
 
 

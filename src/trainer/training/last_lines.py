@@ -1,0 +1,43 @@
+"""The last lines of a run that has a model: how good it is, where all is, and what to do next."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from typing import Any
+
+from trainer.config import Job
+
+logger = logging.getLogger(__name__)
+
+
+def log_result(job: Job, metrics: dict[str, Any]) -> None:
+    """Log where the model is; of a complete run also its accuracy, time, report and next command.
+
+    Args:
+        job: As it was asked for, on local or remote paths.
+        metrics: The contents of `metrics.json`.
+    """
+    accuracy = metrics["test_accuracy"]
+    shown = "unknown" if accuracy is None else f"{accuracy:.4f}"
+    folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
+    metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
+    logger.info(f"model={metrics['model_path']} test_accuracy={shown} metrics={metrics_path}")
+    if metrics["stopped"]:
+        return
+    best, step = metrics["best_test_accuracy"], metrics["best_step"]
+    if best is not None:
+        logger.info(f"best: test_accuracy={best:.4f} at step={step} of {metrics['steps']}")
+    speed = metrics["images_per_second"]
+    logger.info(f"time: {metrics['train_seconds']:.1f} s of training, {speed:.0f} images a second")
+    report = os.path.join(folder, "report.html")  # noqa: PTH118
+    logger.info(f"report: {report if os.path.exists(report) else metrics_path}")  # noqa: PTH110
+    if job.layout != "tar":
+        logger.info(f"next: trainer serve --model-dir {shlex.quote(_served(job, metrics))}")
+
+
+def _served(job: Job, metrics: dict[str, Any]) -> str:
+    """Return the folder that a server reads: that of the versions, or the model itself."""
+    path = str(metrics["model_path"]).rstrip("/")
+    return path if job.layout == "flat" else os.path.dirname(path)  # noqa: PTH120
