@@ -100,7 +100,7 @@ def main() -> None:
         def call() -> int:
             result = trainer.train(STEPS, state)
             state.advance(result)
-            return len(result.losses)
+            return len(result.accuracies)
 
         def measure() -> float:
             start = time.process_time()

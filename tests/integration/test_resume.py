@@ -1,5 +1,6 @@
 """Real processes, really killed."""
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -25,6 +26,16 @@ def finish(argv: list[str]) -> list[str]:
     return ran.stdout.splitlines()
 
 
+def curves(folder: Path) -> dict[str, dict[str, list[float]]]:
+    """Return the learning curves in a run's report, without times."""
+    found = json.loads((folder / "metrics.json").read_text())["curves"]
+    timeless = ("step", "loss", "accuracy", "learning_rate")
+    return {
+        split: {name: column for name, column in curve.items() if name in timeless}
+        for split, curve in found.items()
+    }
+
+
 def kill_at(argv: list[str], line: str) -> None:
     """Run a command until it prints a line that begins so, then kill it outright."""
     assert signal_at(argv, line, signal.SIGKILL)[0] == -signal.SIGKILL
@@ -45,6 +56,10 @@ def test_a_run_killed_twice_ends_with_the_same_weights_as_one_never_killed(
     assert resumed == ["resumed at step=120"]
     assert not [line for line in log if line.startswith("step=115 ")]
     assert weights(tmp_path / "killed/model") == weights(tmp_path / "whole/model")
+    whole, killed = (curves(tmp_path / name) for name in ("whole", "killed"))
+    assert killed == whole
+    assert whole["train"]["step"] == list(range(5, STEPS + 1, 5))
+    assert whole["test"]["step"] == [100, STEPS]
 
 
 def test_a_run_killed_while_it_exports_leaves_no_half_written_model(

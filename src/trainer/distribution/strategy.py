@@ -145,10 +145,10 @@ class Strategy:
             count: The number of steps.
 
         Returns:
-            This process's share of the loss of each step, float32 [count].
+            This process's share of the figures of each step, float32 [count, figures].
         """
-        losses: np.ndarray = function(source, tf.constant(count)).numpy()
-        return losses
+        figures: np.ndarray = function(source, tf.constant(count)).numpy()
+        return figures
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
         """Return sums over all processes, float64, one for each number; all processes call it."""

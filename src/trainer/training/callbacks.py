@@ -9,6 +9,7 @@ from collections.abc import Callable
 from trainer.config import Job, Trial
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
+from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoint
 from trainer.training.destination import Destination
 from trainer.training.hypertune import MetricFile
 from trainer.training.profile import Profile
@@ -16,13 +17,18 @@ from trainer.training.progress_line import ProgressLine
 from trainer.training.run_state import RunState
 from trainer.training.steps import Evaluation
 from trainer.training.summaries import Summaries, hparams_shown
+from trainer.training.time_split import Phase
 from trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
 def make_callbacks(
-    trainer: Trainer, *, checkpoints: Checkpoints | None, destination: Destination
+    trainer: Trainer,
+    *,
+    curves: CurveRecorder,
+    checkpoints: Checkpoints | None,
+    destination: Destination,
 ) -> list[Callback]:
     """Return the callbacks of a training run, in the order in which they run.
 
@@ -31,6 +37,7 @@ def make_callbacks(
 
     Args:
         trainer: Evaluates; its job says how often. It does so once an epoch by default.
+        curves: Keeps the learning curves.
         checkpoints: Writes checkpoints; None on processes other than the chief, and without a
             folder.
         destination: Copies what is written.
@@ -51,7 +58,9 @@ def make_callbacks(
         ),
         RunHparams(job, summaries),
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
+        TrainingCurve(job.log_steps, trainer.learning_rate, curves),
         Evaluate(eval_every, trainer.evaluate),
+        EvaluationCurve(curves),
         *evaluation_callbacks(summaries, job.trial),
         BestModel(),
         TargetAccuracy(job.target_accuracy),
@@ -112,6 +121,31 @@ class TrainingScalars(Callback):
             )
 
 
+class TrainingCurve(Callback):
+    """Adds a point to the learning curve of the training data, after the last step as well."""
+
+    def __init__(
+        self, every: int, learning_rate: Callable[[], float], curves: CurveRecorder
+    ) -> None:
+        self.every, self._learning_rate, self._curves = every, learning_rate, curves
+
+    def is_due(self, state: RunState) -> bool:
+        return super().is_due(state) or state.is_over
+
+    def run(self, state: RunState) -> None:
+        assert state.train_loss is not None and state.train_accuracy is not None
+        self._curves.add_training(
+            TrainingPoint(
+                step=state.step,
+                seconds=state.progress.train_seconds,
+                loss=state.train_loss,
+                accuracy=state.train_accuracy,
+                learning_rate=self._learning_rate(),
+                images_per_second=state.images_per_second,
+            )
+        )
+
+
 class Evaluate(Callback):
     """Evaluates the model, after the last step in any case.
 
@@ -120,6 +154,7 @@ class Evaluate(Callback):
         evaluate: Returns None if any process was asked to stop meanwhile.
     """
 
+    phase: Phase = "evaluation"
     chief_only = False
 
     def __init__(self, every: int, evaluate: Callable[[], Evaluation | None]) -> None:
@@ -152,6 +187,28 @@ class AfterEvaluation(Callback):
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
         """React to the results of the evaluation."""
         raise NotImplementedError
+
+
+class EvaluationCurve(AfterEvaluation):
+    """Adds a point to the learning curve of the test data."""
+
+    def __init__(self, curves: CurveRecorder) -> None:
+        self._curves = curves
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        self._curves.add_evaluation(
+            EvaluationPoint(
+                step=state.step,
+                seconds=state.progress.train_seconds,
+                loss=evaluation.loss,
+                accuracy=evaluation.accuracy,
+            )
+        )
+
+    def end(self, state: RunState) -> None:
+        # A run that goes on from its last checkpoint evaluates at the end only.
+        if self.is_due(state):
+            self.run(state)
 
 
 class EvaluationLine(AfterEvaluation):
@@ -235,6 +292,8 @@ class SaveCheckpoint(Callback):
         checkpoints: None writes none.
     """
 
+    phase: Phase = "checkpoints"
+
     def __init__(self, every: int, checkpoints: Checkpoints | None) -> None:
         self.every, self._checkpoints = every, checkpoints
 
@@ -254,6 +313,8 @@ class SaveCheckpoint(Callback):
 
 class CopyCheckpoint(Callback):
     """Copies a new checkpoint, and the TensorBoard file, to where the job wants them."""
+
+    phase: Phase = "checkpoints"
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination

@@ -22,6 +22,7 @@ from trainer.config import UserError
 from trainer.storage import local, without_wildcards
 from trainer.training import checkpoint_state, trained_with
 from trainer.training.checkpoint_state import STATE, DamagedError, Progress
+from trainer.training.curves import CurveRecorder
 from trainer.training.trained_with import History
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Checkpoints:
         device: The device that reads and writes files, if not that of the variables.
         alone: True if no other process writes here, so that unfinished folders are nobody's.
         history: The settings that the steps are trained with; continued from a checkpoint's.
+        curves: The learning curves; continued as well.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class Checkpoints:
         device: str | None = None,
         alone: bool = True,
         history: History | None = None,
+        curves: CurveRecorder | None = None,
     ) -> None:
-        self._history = history
+        self._history, self._curves = history, curves
         self._folder, self._keep, self._alone = folder, keep, alone
         # The step of the checkpoint that was saved or restored last, which therefore is whole.
         self._current = -1
@@ -90,7 +93,8 @@ class Checkpoints:
             with local.new_folder(path) as part:
                 self._objects.write(str(part / VARIABLES), self._options)
                 trained = self._history.at(step) if self._history else ()
-                checkpoint_state.write(part, progress, self._shapes, trained)
+                curves = self._curves.as_json() if self._curves else None
+                checkpoint_state.write(part, progress, self._shapes, trained, curves)
             logger.debug("wrote %s", path)
             self._passed.pop(step, None)
             self._current = step
@@ -166,6 +170,8 @@ class Checkpoints:
             raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
         if self._history:
             self._history.resume(trained_with.read(state.trained), step=state.progress.step)
+        if self._curves:
+            self._curves.resume(state.curves, step=state.progress.step)
         return state.progress
 
     def _check(self, path: Path, there: list[list[Any]], *, certain: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,12 +68,14 @@ class CheckpointState:
         variables: Path and shape of each variable.
         checked: True if checksums prove it; checkpoints of earlier versions have none.
         trained: The settings that the steps were trained with, see `trained_with.read`.
+        curves: The learning curves, see `CurveRecorder.resume`.
     """
 
     progress: Progress
     variables: list[list[Any]]
     checked: bool = True
     trained: Any = None
+    curves: Any = None
 
 
 def write(
@@ -81,6 +83,7 @@ def write(
     progress: Progress,
     variables: Sequence[Sequence[Any]],
     trained: Sequence[TrainedSteps] = (),
+    curves: Mapping[str, Any] | None = None,
 ) -> None:
     """Describe all files that are in the folder of a checkpoint."""
     files = sorted(path for path in folder.iterdir() if path.name != STATE)
@@ -90,6 +93,7 @@ def write(
         _FILE_CRCS: {path.name: f"{_crc_of(path):08x}" for path in files},
         "variables": variables,
         "trained": [dataclasses.asdict(stretch) for stretch in trained],
+        "curves": curves,
     }
     state[_CRC] = _own_crc(state)
     (folder / STATE).write_text(json.dumps(state, indent=1))
@@ -116,6 +120,7 @@ def read(folder: Path) -> CheckpointState:
             _variables(state["variables"]),
             checked,
             state.get("trained"),
+            state.get("curves"),
         )
         for name, size in files.items():
             _check_file(folder / name, size, crcs[name] if checked else None)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from trainer.training.run_state import CallResult, RunState
+from trainer.training.time_split import Phase
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +29,14 @@ class Callback:
         every: The inner loop stops at each multiple of so many steps, for this callback to be run;
             0 if other callbacks decide where it stops.
         stops: Further steps at which the inner loop stops for this callback.
+        phase: The account of the time that it takes, see `TimeSplit`.
         chief_only: True if only the chief runs it. Whatever exchanges numbers between processes
             must run in all of them.
     """
 
     every: int = 0
     stops: Sequence[int] = ()
+    phase: Phase = "other"
     chief_only: bool = True
 
     def begin(self, state: RunState) -> None:
@@ -55,7 +58,8 @@ def run_due(callbacks: Iterable[Callback], state: RunState) -> None:
     for callback in callbacks:
         if callback.is_due(state):
             logger.debug("step=%d runs %s", state.step, type(callback).__name__)
-            callback.run(state)
+            with state.time.measure(callback.phase):
+                callback.run(state)
 
 
 class InnerLoop(Protocol):
@@ -97,7 +101,8 @@ class Controller:
             state.advance(self._trainer.train(self._next_stop() - state.step, state))
             run_due(self._callbacks, state)
         for callback in self._callbacks:
-            callback.end(state)
+            with state.time.measure(callback.phase):
+                callback.end(state)
 
     def _next_stop(self) -> int:
         """Return the next step at which some callback may be due."""

@@ -20,11 +20,13 @@ from trainer.runtime import default_precision, log, never_stopped
 from trainer.training import consensus, preflight, trained_with
 from trainer.training.callbacks import make_callbacks
 from trainer.training.controller import Callback, Controller
+from trainer.training.curves import CurveRecorder
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export, sample_of
 from trainer.training.report import log_start, metrics_of, write_metrics
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
 from trainer.training.run_state import RunState
+from trainer.training.time_split import TimeSplit
 from trainer.training.tracking import tracked
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
@@ -37,13 +39,12 @@ def train_and_evaluate(
     stop_requested: Callable[[], bool] = never_stopped,
     destination: Destination = LOCAL,
     callbacks: Sequence[Callback] = (),
+    began: float | None = None,
 ) -> dict[str, Any]:
     """Run one job from its data to a SavedModel and a report.
 
         from trainer import Hparams, Job, train_and_evaluate
         metrics = train_and_evaluate(Job(hparams=Hparams(model="fast"), train=("data/mnist",)))
-
-    In a notebook the job alone is enough; `trainer train` passes the rest.
 
     Args:
         job: On local paths. Hyperparameters that are not given come from the model's recipe.
@@ -52,6 +53,7 @@ def train_and_evaluate(
         stop_requested: Returns True to end the run early; asked between calls of the inner loop.
         destination: Copies results to where they belong, if that is not on local disk.
         callbacks: Further side effects between steps, after those of `make_callbacks`.
+        began: The `time.perf_counter()` from which the time of starting up counts; by default now.
 
     Returns:
         The contents of `metrics.json`. Its `stopped` is true if the run ended early; a run that was
@@ -65,6 +67,7 @@ def train_and_evaluate(
     """
     if not log.is_set_up():
         log.begin(job.verbosity, form=job.log_format)
+    split = TimeSplit(began)
     job = recipes.complete(job, precision=default_precision(tf))
     trainer = Trainer(job, strategy=strategy, stop_requested=stop_requested)
     # The functions of a user's module have run.
@@ -73,29 +76,38 @@ def train_and_evaluate(
         log_start(trainer)
 
     history = History(trained_with.of(job, trainer.data.train.description))
-    checkpoints, progress = open_checkpoints(trainer, history)
+    curves = CurveRecorder()
+    checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress)
+    state.time = split
     if report := finished_before(trainer, state, destination):
         return report
     trainer.start(state.progress)
 
-    own_callbacks = make_callbacks(trainer, checkpoints=checkpoints, destination=destination)
+    own = make_callbacks(trainer, curves=curves, checkpoints=checkpoints, destination=destination)
     with tracked(trainer, state) as tracking:
-        all_callbacks = [*own_callbacks, *tracking, *callbacks]
+        state.time.begin_steps()
+        all_callbacks = [*own, *tracking, *callbacks]
         Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
         if not state.step:
             return {"stopped": True, "steps": 0}
-        return _export_and_report(trainer, state, history, destination)
+        return _export_and_report(trainer, state, history, curves, destination)
 
 
 def _export_and_report(
-    trainer: Trainer, state: RunState, history: History, destination: Destination
+    trainer: Trainer,
+    state: RunState,
+    history: History,
+    curves: CurveRecorder,
+    destination: Destination,
 ) -> dict[str, Any]:
     """Compare the weights of all processes; on the chief, export the model and write the report."""
     digests = consensus.check_equal(trainer.strategy, trainer.model)
-    metrics = metrics_of(trainer, state, history) | {"weights_crc32c": digests}
+    metrics = metrics_of(trainer, state, history, curves) | {"weights_crc32c": digests}
     if trainer.strategy.is_chief:
-        metrics["model_path"] = destination.model_written(_export(trainer))
+        with state.time.measure("export"):
+            metrics["model_path"] = destination.model_written(_export(trainer))
+        metrics["time_split"] = state.time.as_json()
         write_metrics(preflight.output_dir(trainer.job), metrics)
     return metrics
 

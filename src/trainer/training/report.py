@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,30 @@ from trainer.runtime import installed_version, output
 from trainer.storage import local
 
 if TYPE_CHECKING:
+    from trainer.training.curves import CurveRecorder
     from trainer.training.run_state import RunState
     from trainer.training.trained_with import History
     from trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
+# A column of a curve as json.dumps writes it: a line for each number would hide all the rest.
+_NUMBERS = re.compile(r"\[\n[-+0-9.eE,\s]+\]")
+# Counted up when a key of metrics.json gets another meaning or goes away.
+SCHEMA_VERSION = 1
+
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
     """Write `metrics.json`, whole or not at all, without the secrets among hyperparameters."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "metrics.json"
-    local.write_text(path, json.dumps(output.clean_value(metrics), indent=2) + "\n")
+    text = json.dumps(output.clean_value(metrics), indent=2)
+    local.write_text(path, _NUMBERS.sub(_on_one_line, text) + "\n")
     return path
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return re.sub(r"\s+", " ", numbers[0]).replace("[ ", "[").replace(" ]", "]")
 
 
 def log_start(trainer: Trainer) -> None:
@@ -58,7 +70,9 @@ def log_start(trainer: Trainer) -> None:
         logger.info(f"distribution={job.distribution} {shared} scaling={job.scaling}")
 
 
-def metrics_of(trainer: Trainer, state: RunState, history: History) -> dict[str, Any]:
+def metrics_of(
+    trainer: Trainer, state: RunState, history: History, curves: CurveRecorder
+) -> dict[str, Any]:
     """Return everything that `metrics.json` says, but for the model's place.
 
     Times are in seconds, and of the training steps alone, from the first, compiling included;
@@ -75,6 +89,7 @@ def metrics_of(trainer: Trainer, state: RunState, history: History) -> dict[str,
     cpu_seconds = progress.train_cpu_seconds if strategy.counts_cpu else None
     evaluation, was_evaluated = state.evaluation, progress.best_step >= 0
     return {
+        "schema_version": SCHEMA_VERSION,
         "model": model.name,
         "parameters": model.count_params(),
         "steps": progress.step,
@@ -85,6 +100,7 @@ def metrics_of(trainer: Trainer, state: RunState, history: History) -> dict[str,
         "best_test_accuracy": progress.best_accuracy if was_evaluated else None,
         "best_step": progress.best_step if was_evaluated else None,
         "train_loss": state.train_loss,
+        "train_accuracy": state.train_accuracy,
         "train_seconds": seconds,
         "train_cpu_seconds": cpu_seconds,
         "images_per_second": images / seconds,
@@ -95,6 +111,7 @@ def metrics_of(trainer: Trainer, state: RunState, history: History) -> dict[str,
         "replicas": strategy.replicas,
         "data": data,
         "hparams": dict(last.hparams) if last else None,
+        "curves": curves.as_json(),
         # Where a run went on with other settings than it began with.
         "trained_before": [dataclasses.asdict(steps) for steps in before if steps],
         "versions": {

@@ -9,6 +9,7 @@ from typing import Any
 from trainer.training import consensus
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
+from trainer.training.curves import CurveRecorder
 from trainer.training.destination import Destination
 from trainer.training.run_state import RunState
 from trainer.training.trained_with import History
@@ -17,12 +18,15 @@ from trainer.training.trainer import Trainer
 logger = logging.getLogger(__name__)
 
 
-def open_checkpoints(trainer: Trainer, history: History) -> tuple[Checkpoints | None, Progress]:
+def open_checkpoints(
+    trainer: Trainer, history: History, curves: CurveRecorder
+) -> tuple[Checkpoints | None, Progress]:
     """Load the newest checkpoint, and log what differs from the run that wrote it.
 
     Args:
         trainer: Gets the weights of the checkpoint.
         history: Gets what these were trained with.
+        curves: Gets the learning curves until then.
 
     Returns:
         The checkpoints, or None if this process writes none, and where the run is.
@@ -37,6 +41,7 @@ def open_checkpoints(trainer: Trainer, history: History) -> tuple[Checkpoints | 
         keep=job.keep,
         device=trainer.strategy.io_device,
         history=history,
+        curves=curves,
     )
     progress = checkpoints.restore() or Progress()
     if progress.step:

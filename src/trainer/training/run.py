@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from typing import Any
 
 from trainer.config import TASK_VARIABLE, Job
@@ -117,7 +118,7 @@ def _start_tensorflow(job: Job) -> Any:
 
 def _train(stage: Stage, stop_request: StopRequest) -> dict[str, Any]:
     """Train on local paths, and bring the results to where they belong."""
-    job = stage.job
+    job, began = stage.job, time.perf_counter()
     _start_tensorflow(job)
     from trainer.distribution import make_strategy
     from trainer.training.loop import train_and_evaluate
@@ -126,7 +127,11 @@ def _train(stage: Stage, stop_request: StopRequest) -> dict[str, Any]:
     reinstall_stop_handlers()
     with strategy.around():
         metrics = train_and_evaluate(
-            job, strategy=strategy, stop_requested=stop_request, destination=stage.destination
+            job,
+            strategy=strategy,
+            stop_requested=stop_request,
+            destination=stage.destination,
+            began=began,
         )
     strategy.close()
     stage.destination.finish()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.training.checkpoint_state import Progress
+from trainer.training.time_split import TimeSplit
 
 if TYPE_CHECKING:
     from trainer.training.steps import Evaluation
@@ -19,14 +20,18 @@ class CallResult:
     """Some training steps, taken in one call of the compiled function.
 
     Attributes:
-        losses: Of each step, over all processes: float64 [steps].
+        cross_entropies: Of each step's batch, over all processes: float64 [steps].
+        accuracies: Share of each step's batch whose class is right: float64 [steps].
         seconds: Time of the call, the mean over the processes.
+        input_seconds: The part of it that was spent on waiting for data, the mean as well.
         cpu_seconds: Processor time of the call, the sum over the processes.
         stop_requested: True if any process was asked to stop.
     """
 
-    losses: np.ndarray
+    cross_entropies: np.ndarray
+    accuracies: np.ndarray
     seconds: float
+    input_seconds: float
     cpu_seconds: float
     stop_requested: bool
 
@@ -44,7 +49,11 @@ class RunState:
         target_reached: True if the test accuracy has reached `--target-accuracy`: it ends, too.
         evaluation: Of the weights as they are now; None if these have not been evaluated.
         saved_step: The step of the last checkpoint that this process has written; -1 before.
-        train_loss: Mean loss of the steps since the last progress line; None before any step.
+        train_loss: Mean cross-entropy of the steps since the last multiple of `log_every`, as plain
+            as that of the test set: without smoothed labels and regularization. None before any
+            step.
+        train_accuracy: Share of their examples whose class was right; None before any step.
+        time: Where the time of this process goes.
     """
 
     steps: int
@@ -56,7 +65,10 @@ class RunState:
     evaluation: Evaluation | None = None
     saved_step: int = -1
     train_loss: float | None = None
-    _losses: list[float] = field(default_factory=list)
+    train_accuracy: float | None = None
+    time: TimeSplit = field(default_factory=TimeSplit)
+    _cross_entropies: list[float] = field(default_factory=list)
+    _accuracies: list[float] = field(default_factory=list)
     _seconds: float = 0.0
 
     @property
@@ -77,16 +89,20 @@ class RunState:
     @property
     def images_per_second(self) -> float:
         """Examples in a second of the steps since the last progress line."""
-        return len(self._losses) * self.batch_size / self._seconds
+        return len(self._cross_entropies) * self.batch_size / self._seconds
 
     def advance(self, result: CallResult) -> None:
         """Count the steps of one call."""
         if self.step % self.log_every == 0:
-            self._losses, self._seconds = [], 0.0
-        self._losses += result.losses.tolist()
+            self._cross_entropies, self._accuracies, self._seconds = [], [], 0.0
+        self._cross_entropies += result.cross_entropies.tolist()
+        self._accuracies += result.accuracies.tolist()
         self._seconds += result.seconds
-        self.train_loss = float(np.mean(self._losses))
-        count, progress = len(result.losses), self.progress
+        self.time.add("input", result.input_seconds)
+        self.time.add("compute", result.seconds - result.input_seconds)
+        self.train_loss = float(np.mean(self._cross_entropies))
+        self.train_accuracy = float(np.mean(self._accuracies))
+        count, progress = len(result.cross_entropies), self.progress
         self.progress = dataclasses.replace(
             progress,
             step=progress.step + count,

@@ -18,6 +18,10 @@ from trainer.config import DataError, UserError
 from trainer.data import Stream, TableSet
 from trainer.distribution import SINGLE_PROCESS, Strategy
 
+# Each training step returns these of its batch: the loss it makes smaller, with smoothed labels
+# and regularization in it; the plain cross-entropy; the share of examples whose class is right.
+FIGURES = ("loss", "cross_entropy", "accuracy")
+
 
 def make_train_steps(
     model: keras.Model,
@@ -41,8 +45,8 @@ def make_train_steps(
 
     Returns:
         A function of a source and a number of steps, which takes the steps and returns what this
-        process adds to the loss of each: float32 [steps]. The source is what the feed gives for so
-        many steps, or an iterator over batches, those of this process.
+        process adds to the figures of each: float32 [steps, len(FIGURES)]. The source is what the
+        feed gives for so many steps, or an iterator over batches, those of this process.
     """
     one_step = _make_one_step(
         model,
@@ -60,15 +64,16 @@ def make_train_steps(
 
     @tf.function(autograph=False, input_signature=signature)
     def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
-        def body(step: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        def body(step: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             whole = batch(source, step)
-            loss = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
-            return step + 1, losses.write(step, loss)
+            figures = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
+            return step + 1, rows.write(step, figures)
 
-        start = tf.constant(0), tf.TensorArray(tf.float32, size=count)
+        shape = (len(FIGURES),)
+        start = tf.constant(0), tf.TensorArray(tf.float32, size=count, element_shape=shape)
         # One step at a time, in order: each begins with the weights that the last one left.
-        _, losses = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
-        return losses.stack()
+        _, rows = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
+        return rows.stack()
 
     return lambda source, count: strategy.call(train_steps, source, count)
 
@@ -85,6 +90,7 @@ def _make_one_step(
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
     loss_of = make_loss(model, label_smoothing=label_smoothing)
+    entropy_of = make_loss(model)
     scale = getattr(optimizer, "scale_loss", lambda loss: loss)
     # Gradients are summed over the replicas: the mean over the whole batch is the sum of these.
     share = 1 / strategy.replicas
@@ -94,7 +100,8 @@ def _make_one_step(
     ) -> tf.Tensor:
         strategy.count_step(optimizer)
         with tf.GradientTape() as tape:
-            losses = loss_of(labels, model(features, training=True))
+            outputs = model(features, training=True)
+            losses = loss_of(labels, outputs)
             if weights is None:
                 loss = share * tf.add_n([tf.reduce_mean(losses), *model.losses])
             else:
@@ -104,9 +111,29 @@ def _make_one_step(
             scaled = scale(loss)
         gradients = strategy.sum_gradients(tape.gradient(scaled, values))
         optimizer.apply(gradients, variables)
-        return loss
+        # Outside of the tape: people compare these with the test set's, no gradient needs them.
+        entropies = entropy_of(labels, outputs) if label_smoothing else losses
+        right = _is_right(labels, outputs)
+        if weights is None:
+            entropy, accuracy = (share * tf.reduce_mean(rows) for rows in (entropies, right))
+        else:
+            entropy, accuracy = (
+                tf.reduce_sum(rows * weights) / batch_size for rows in (entropies, right)
+            )
+        return tf.stack([loss, entropy, accuracy])
 
     return one_step
+
+
+def _is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Return 1 for each example whose class the model finds, else 0: float32, shaped as labels."""
+    if outputs.shape.rank == 2 and labels.shape.rank == 1:
+        # One operation in place of three.
+        found = tf.math.in_top_k(tf.cast(labels, tf.int32), tf.cast(outputs, tf.float32), k=1)
+    else:
+        classes = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        found = classes == tf.cast(labels, tf.int32)
+    return tf.cast(found, tf.float32)
 
 
 @dataclass(frozen=True)

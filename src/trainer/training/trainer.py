@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -112,25 +113,30 @@ class Trainer:
         call, stream = self._call, self.data.train.stream
         count = call.steps(most)
         with call:
-            own_losses = call_reading_data(
-                stream, self._train_steps, self._source.take(count), count
-            )
+            began = time.perf_counter()
+            source = self._source.take(count)
+            input_seconds = time.perf_counter() - began
+            own = call_reading_data(stream, self._train_steps, source, count)
         # One exchange a call carries all that the processes have to agree on.
         stop = float(self.stop_requested())
-        total = self.strategy.sum([*own_losses, call.seconds, call.cpu_seconds, stop])
-        losses, (seconds, cpu_seconds, stops) = total[:count], total[count:]
+        rest = (call.seconds, call.cpu_seconds, input_seconds, stop)
+        total = self.strategy.sum([*own.ravel(), *rest])
+        figures = total[: own.size].reshape(own.shape)
+        seconds, cpu_seconds, input_seconds, stops = total[own.size :]
         call.seconds = seconds / self.strategy.processes
         logger.debug("%d steps in one call of %.3f s", count, call.seconds)
         check_finite(
-            losses,
-            own_losses,
+            figures[:, 0],
+            own[:, 0],
             progress=state.progress,
             batch_size=self.data.batch_size,
             stream=stream,
         )
         return CallResult(
-            losses=losses,
+            cross_entropies=figures[:, 1],
+            accuracies=figures[:, 2],
             seconds=call.seconds,
+            input_seconds=input_seconds / self.strategy.processes,
             cpu_seconds=cpu_seconds,
             stop_requested=stops > 0,
         )

@@ -7,6 +7,21 @@ from trainer.training.controller import Controller
 from trainer.training.run_state import CallResult
 
 
+def result(
+    cross_entropies, accuracies=None, *, seconds: float, cpu_seconds=0.25, stop_requested=False
+) -> CallResult:
+    """Return what a call of so many steps gives, an eighth of a second of it spent on input."""
+    rows = np.asarray(cross_entropies)
+    return CallResult(
+        cross_entropies=rows,
+        accuracies=np.ones_like(rows) if accuracies is None else np.asarray(accuracies),
+        seconds=seconds,
+        input_seconds=0.125,
+        cpu_seconds=cpu_seconds,
+        stop_requested=stop_requested,
+    )
+
+
 class Steps:
     """An inner loop that takes all the steps it may, `longest` at most."""
 
@@ -18,7 +33,7 @@ class Steps:
         count = min(most, self._longest)
         self.calls.append(count)
         stop = self._stop_at is not None and state.step + count >= self._stop_at
-        return CallResult(losses=np.ones(count), seconds=0.5, cpu_seconds=0.25, stop_requested=stop)
+        return result(np.ones(count), seconds=0.5, stop_requested=stop)
 
 
 class Note(Callback):
@@ -97,11 +112,10 @@ def test_a_callback_can_end_the_run():
 
 def test_the_state_counts_steps_examples_and_time_and_averages_between_two_lines():
     run = state(step=2)
-    run.advance(CallResult(losses=np.array([3.0, 1.0]), seconds=1.0, cpu_seconds=0.5,
-                           stop_requested=False))  # fmt: skip
-    assert (run.train_loss, run.images_per_second) == (2.0, 16.0)
+    run.advance(result([3.0, 1.0], accuracies=[0.5, 1.0], seconds=1.0, cpu_seconds=0.5))
+    assert (run.train_loss, run.train_accuracy, run.images_per_second) == (2.0, 0.75, 16.0)
     # Step 4 was a progress line's.
-    run.advance(CallResult(losses=np.array([0.5]), seconds=0.5, cpu_seconds=0.5,
-                           stop_requested=False))  # fmt: skip
-    assert (run.train_loss, run.images_per_second) == (0.5, 16.0)
+    run.advance(result([0.5], accuracies=[0.25], seconds=0.5, cpu_seconds=0.5))
+    assert (run.train_loss, run.train_accuracy, run.images_per_second) == (0.5, 0.25, 16.0)
     assert run.progress == Progress(step=5, examples=40, train_seconds=1.5, train_cpu_seconds=1.0)
+    assert run.time.as_json()["input"] == 0.25

@@ -37,8 +37,8 @@ def trained(calls: list[int], **model) -> tuple[np.ndarray, np.ndarray]:
     optimizer.build(net.trainable_variables)
     steps = make_train_steps(net, optimizer, label_smoothing=0.0)
     iterator = iter(data().batch(2).repeat())
-    losses = np.concatenate([steps(iterator, count) for count in calls])
-    return losses, np.concatenate([w.ravel() for w in net.get_weights()])
+    figures = np.concatenate([steps(iterator, count) for count in calls])
+    return figures[:, 0], np.concatenate([w.ravel() for w in net.get_weights()])
 
 
 def test_how_steps_are_divided_into_calls_changes_nothing():
@@ -64,6 +64,30 @@ def test_a_step_is_gradient_descent_on_the_mean_loss():
     np.testing.assert_allclose(
         net.get_weights()[0], kernel - 0.1 * features.numpy().T @ error / 6, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_a_step_reports_the_cross_entropy_and_accuracy_that_an_evaluation_would(smoothing):
+    net, optimizer = linear(penalty=1.0), keras.optimizers.SGD(0.1)
+    optimizer.build(net.trainable_variables)
+    before = make_evaluate(net)(data(6).batch(6))
+    steps = make_train_steps(net, optimizer, label_smoothing=smoothing)
+    [[loss, entropy, accuracy]] = steps(iter(data(6).batch(6)), 1)
+    assert (entropy, accuracy) == pytest.approx((before.loss, before.accuracy), rel=1e-5)
+    # The penalty is in what the step makes smaller only.
+    assert loss > entropy + 0.1
+
+
+def test_examples_of_no_weight_count_in_no_figure_of_a_step():
+    net, optimizer = linear(), keras.optimizers.SGD(0.0)
+    optimizer.build(net.trainable_variables)
+    features, labels = next(iter(data(6).batch(6)))
+    weights = tf.constant([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    steps = make_train_steps(net, optimizer, label_smoothing=0.1, batch_size=3)
+    [figures] = steps(iter([(features, labels, weights)]), 1)
+    halved = make_train_steps(net, optimizer, label_smoothing=0.1)
+    [expected] = halved(iter([(features[:3], labels[:3])]), 1)
+    np.testing.assert_allclose(figures, expected, rtol=1e-5)
 
 
 def test_a_softmax_in_the_model_gives_the_same_loss():
