@@ -63,9 +63,11 @@ class ProgressLine(Callback):
             "images_per_second": speed,
             "epoch": epoch,
             "eta": left,
+            "train_accuracy": state.train_accuracy,
         }
         logger.info(
-            "step=%d of=%d loss=%.4f images_per_second=%.0f epoch=%.2f eta=%.0fs",
+            "step=%d of=%d loss=%.4f images_per_second=%.0f epoch=%.2f eta=%.0fs "
+            "train_accuracy=%.4f",
             *numbers.values(),
             extra={"fields": numbers},
         )

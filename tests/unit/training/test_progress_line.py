@@ -25,7 +25,14 @@ class Steps:
         count = min(most, self._longest)
         self.now += self._seconds
         stop = self._stop_at is not None and state.step + count >= self._stop_at
-        return CallResult(losses=np.ones(count), seconds=0.5, cpu_seconds=0.1, stop_requested=stop)
+        return CallResult(
+            cross_entropies=np.ones(count),
+            accuracies=np.full(count, 0.75),
+            seconds=0.5,
+            input_seconds=0.1,
+            cpu_seconds=0.1,
+            stop_requested=stop,
+        )
 
 
 def lines(
@@ -50,8 +57,14 @@ def passed_on(monkeypatch):
 
 def test_a_line_has_progress_loss_speed_epoch_and_the_time_that_is_left(caplog):
     first, last = lines(Steps(2.0), caplog, steps=200)
-    assert first == "step=100 of=200 loss=1.0000 images_per_second=1600 epoch=0.25 eta=0s"
-    assert last == "step=200 of=200 loss=1.0000 images_per_second=1600 epoch=0.50 eta=0s"
+    assert (
+        first
+        == "step=100 of=200 loss=1.0000 images_per_second=1600 epoch=0.25 eta=0s train_accuracy=0.7500"
+    )
+    assert (
+        last
+        == "step=200 of=200 loss=1.0000 images_per_second=1600 epoch=0.50 eta=0s train_accuracy=0.7500"
+    )
 
 
 def test_there_is_one_a_second_at_most_and_the_first_and_last_always(caplog):
