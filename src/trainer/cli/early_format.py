@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from trainer.platforms import Environment, detect_platform
@@ -23,7 +24,7 @@ def log_format(argv: Sequence[str], env: Mapping[str, str], *, verb: str | None 
     if verb not in _VERBS:
         return "text"
     form = ""
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+    for argument, following in itertools.zip_longest(argv, argv[1:], fillvalue=""):
         name, equals, value = argument.partition("=")
         if name.replace("_", "-") == _FLAG:
             form = value if equals else following

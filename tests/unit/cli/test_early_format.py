@@ -21,3 +21,12 @@ from trainer.cli.early_format import log_format
 )
 def test_the_format_is_known_before_flags_are_parsed(argv, env, form):
     assert log_format(argv, env) == form
+
+
+@pytest.mark.parametrize("env", [{}, {"CLOUD_ML_PROJECT_ID": "p"}])
+def test_a_container_without_arguments_has_the_format_of_its_platform(env):
+    assert log_format([], env, verb="train") == ("json" if env else "text")
+
+
+def test_a_flag_without_a_value_is_left_to_the_parser():
+    assert log_format(["train", "--log-format"], {}) == "text"
