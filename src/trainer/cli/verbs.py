@@ -46,6 +46,7 @@ VERBS: Registry[Verb] = Registry(
     "trainer.cli",
     {
         "train": "train",
+        "sweep": "sweep",
         "doctor": "doctor",
         "report": "report",
         "serve": "serve",

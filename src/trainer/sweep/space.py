@@ -1,0 +1,179 @@
+"""The space that a sweep searches, read from the flags of `trainer train`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.config import (
+    KIND_NAMES,
+    Hparams,
+    Job,
+    Option,
+    UserError,
+    convert_value,
+    flag_of,
+    job_from_flags,
+    option_types,
+    options_of,
+)
+
+# The folders that each trial has for itself.
+OWN = ("model_dir", "output_dir", "job_dir", "checkpoint_dir", "log_dir", "timeline")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """One thing that is searched for: a range of numbers, or a choice.
+
+    Attributes:
+        name: The name of the field, or of a hyperparameter of a user's model.
+        own: True for a hyperparameter of a user's model.
+        whole: True for a range of whole numbers.
+        low: The least value of a range.
+        high: The greatest value of a range.
+        log: True if the range is searched by magnitude.
+        step: The distance between values of a range, or None.
+        choices: The values of a choice; empty for a range.
+    """
+
+    name: str
+    own: bool = False
+    whole: bool = False
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def flags(self, value: Any) -> list[str]:
+        """Return the arguments of `trainer train` that set a value."""
+        return ["--hp", f"{self.name}={value}"] if self.own else [flag_of(self.name), str(value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """All that is searched for, and the arguments that all trials share."""
+
+    dimensions: tuple[Dimension, ...]
+    fixed: tuple[str, ...] = ()
+
+
+def read_space(values: Mapping[str, Any]) -> Space:
+    """Read a space from flags.
+
+    Args:
+        values: The text of each flag that was given, by field name; a tuple of texts for those of
+            several values, and of pairs for `hp`.
+
+    Raises:
+        UserError: A range contradicts itself or its option, or nothing is searched for.
+    """
+    dimensions: list[Dimension] = []
+    fixed: list[str] = []
+    plain: dict[str, Any] = {}
+    for part in (Hparams, Job):
+        kinds = option_types(part)
+        for name, option in options_of(part).items():
+            if name not in values:
+                continue
+            if name in OWN:
+                raise UserError(
+                    subject=flag_of(name), problem="each trial has a folder of its own below --out"
+                )
+            if name == "hp":
+                _read_own(values[name], dimensions, fixed)
+            elif option.many:
+                fixed += [flag_of(name), *values[name]]
+            else:
+                found = _read(name, values[name], option, kinds[name])
+                if isinstance(found, Dimension):
+                    dimensions.append(found)
+                else:
+                    fixed.append(f"{flag_of(name)}={values[name]}")
+                plain[name] = _example(found, kinds[name])
+    # Flags that contradict each other would fail every trial.
+    job_from_flags(plain)
+    if not dimensions:
+        raise UserError(
+            subject="trainer sweep",
+            problem="nothing to search for",
+            remedy="give a flag several values, as in --learning-rate 0.001..0.1:log",
+        )
+    return Space(dimensions=tuple(dimensions), fixed=tuple(fixed))
+
+
+def _example(found: Any, kind: type) -> Any:
+    if not isinstance(found, Dimension):
+        return found
+    return convert_value(found.choices[0], kind) if found.choices else found.low
+
+
+def _read_own(
+    pairs: Sequence[tuple[str, str]], dimensions: list[Dimension], fixed: list[str]
+) -> None:
+    for name, text in pairs:
+        low, dots, rest = text.partition("..")
+        high = rest.partition(":")[0]
+        if dots and _NUMBER.fullmatch(low) and _NUMBER.fullmatch(high):
+            whole = all(type(convert_value(t, int)) is int and "." not in t for t in (low, high))
+            dimensions.append(
+                _range(f"--hp {name}={text}", name, text, int if whole else float, own=True)
+            )
+        elif "," in text:
+            choices = _choices(f"--hp {name}={text}", text)
+            dimensions.append(Dimension(name=name, own=True, choices=choices))
+        else:
+            fixed += ["--hp", f"{name}={text}"]
+
+
+def _read(name: str, text: str, option: Option, kind: type) -> Any:
+    """Return the dimension that a flag's text describes, or its single value."""
+    flag = flag_of(name)
+    if kind in (int, float) and ".." in text:
+        found = _range(f"{flag} {text}", name, text, kind)
+        for bound in (found.low, found.high):
+            option.check(flag, bound)
+        return found
+    texts = _choices(f"{flag} {text}", text) if "," in text else (text,)
+    values = []
+    for each in texts:
+        value = each if kind is str else convert_value(each, kind)
+        if type(value) is not kind:
+            raise UserError(
+                subject=f"{flag} {text}", problem=f"expected {KIND_NAMES[kind]}, found {each!r}"
+            )
+        option.check(flag, value)
+        values.append(value)
+    return Dimension(name=name, choices=texts) if len(texts) > 1 else values[0]
+
+
+def _choices(subject: str, text: str) -> tuple[str, ...]:
+    choices = tuple(part.strip() for part in text.split(","))
+    if not all(choices) or len({*choices}) < len(choices):
+        raise UserError(subject=subject, problem="expected different values with commas between")
+    return choices
+
+
+def _range(subject: str, name: str, text: str, kind: type, *, own: bool = False) -> Dimension:
+    bounds, _, how = text.partition(":")
+    first, _, last = bounds.partition("..")
+    low: Any = convert_value(first, kind)
+    high: Any = convert_value(last, kind)
+    if type(low) is not kind or type(high) is not kind:
+        raise UserError(subject=subject, problem=f"expected LOW..HIGH, each {KIND_NAMES[kind]}")
+    if not low < high:
+        raise UserError(subject=subject, problem="expected a LOW below HIGH")
+    step = None if how in ("", "log") else convert_value(how, kind)
+    if how == "log" and low <= 0:
+        raise UserError(subject=subject, problem="with :log, expected a LOW above 0")
+    if step is not None and (type(step) is not kind or not 0 < step <= high - low):
+        raise UserError(
+            subject=subject, problem="after the colon, expected log or a step within the range"
+        )
+    return Dimension(
+        name=name, own=own, whole=kind is int, low=low, high=high, log=how == "log", step=step
+    )

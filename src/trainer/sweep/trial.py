@@ -1,0 +1,93 @@
+"""One trial of a sweep: a process of `trainer train` in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainer.sweep.cloud import METRIC, accuracies
+
+# Seconds from SIGTERM, at which a run saves its model, to SIGKILL.
+GRACE = 20.0
+
+
+class TrialProcess:
+    """A running trial; its output goes to `log.txt` of its folder.
+
+    Args:
+        folder: The folder of the trial.
+        flags: The arguments of `trainer train`.
+        env: The environment of the process.
+    """
+
+    def __init__(self, folder: Path, flags: Sequence[str], env: Mapping[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._log = folder / "log.txt"
+        self._read = 0
+        self._began = time.monotonic()
+        command = [sys.executable, "-u", "-m", "trainer", "train", *flags]
+        with self._log.open("wb") as file:
+            # In a group of its own: Ctrl-C reaches the sweep alone, which ends its trials.
+            self._process = subprocess.Popen(
+                [*command, "--model-dir", str(folder / "model")],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=dict(env),
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self._process.poll()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._began
+
+    def new_accuracies(self) -> list[tuple[int, float]]:
+        """Return step and accuracy of each evaluation since the last call."""
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return accuracies(whole.decode(errors="replace"))
+
+    def accuracy(self) -> float | None:
+        """Return the test accuracy that its metrics.json says, or None without one."""
+        try:
+            metrics = json.loads((self._folder / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        value = metrics.get(METRIC)
+        return float(value) if value is not None else None
+
+    def last_line(self) -> str:
+        """Return the last line of its log, which says why it failed."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+
+    def terminate(self) -> None:
+        """Ask it to end; `reap` waits for that."""
+        self._signal(signal.SIGTERM)
+
+    def reap(self) -> None:
+        """Wait until it has ended, and kill what is left of its group."""
+        try:
+            self._process.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
