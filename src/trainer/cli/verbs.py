@@ -46,8 +46,8 @@ VERBS: Registry[Verb] = Registry(
     "trainer.cli",
     {
         "train": "train",
-        "sweep": "sweep",
         "doctor": "doctor",
+        "sweep": "sweep",
         "report": "report",
         "serve": "serve",
         "package": "package",
