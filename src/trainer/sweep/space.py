@@ -163,7 +163,7 @@ def _range(subject: str, name: str, text: str, kind: type, *, own: bool = False)
     first, _, last = bounds.partition("..")
     low: Any = convert_value(first, kind)
     high: Any = convert_value(last, kind)
-    if type(low) is not kind or type(high) is not kind:
+    if {type(low), type(high)} != {kind}:
         raise UserError(subject=subject, problem=f"expected LOW..HIGH, each {KIND_NAMES[kind]}")
     if not low < high:
         raise UserError(subject=subject, problem="expected a LOW below HIGH")

@@ -37,7 +37,7 @@ class TrialProcess:
         with self._log.open("wb") as file:
             # In a group of its own: Ctrl-C reaches the sweep alone, which ends its trials.
             self._process = subprocess.Popen(
-                [*command, "--model-dir", str(folder / "model")],
+                [*command, "--model-dir", str(folder / "model"), "--log-format", "text"],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=dict(env),
                 start_new_session=True,
             )  # fmt: skip
