@@ -167,10 +167,10 @@ def _range(subject: str, name: str, text: str, kind: type, *, own: bool = False)
         raise UserError(subject=subject, problem=f"expected LOW..HIGH, each {KIND_NAMES[kind]}")
     if not low < high:
         raise UserError(subject=subject, problem="expected a LOW below HIGH")
-    step = None if how in ("", "log") else convert_value(how, kind)
+    step: Any = None if how in ("", "log") else convert_value(how, kind)
     if how == "log" and low <= 0:
         raise UserError(subject=subject, problem="with :log, expected a LOW above 0")
-    if step is not None and (type(step) is not kind or not 0 < step <= high - low):
+    if step is not None and ({type(step)} != {kind} or not 0 < step <= high - low):
         raise UserError(
             subject=subject, problem="after the colon, expected log or a step within the range"
         )
