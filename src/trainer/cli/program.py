@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from trainer.cli.terminal import begin_bar
 from trainer.config import Hparams, Job, Parser, add_flags
 from trainer.launch import (
     Command,
@@ -103,6 +104,7 @@ def prepare(environment: Environment) -> PreparedProgram:
     job = resolved.job
     output.protect(dict(job.hparams.hp))
     log.begin(job.verbosity, form=job.log_format)
+    begin_bar(job, environment.env)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
     with announcing_mistakes(job, base):
         many = needs_launcher(job)

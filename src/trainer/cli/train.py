@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 
+from trainer.cli.terminal import begin_bar
 from trainer.config import Hparams, Job, Parser, add_flags as add_options
 from trainer.runtime import host_limits, log, output
 
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         resolved = resolve_job(environment, vars(args))
     output.protect(dict(resolved.job.hparams.hp))
     log.begin(resolved.job.verbosity, form=resolved.job.log_format)
+    begin_bar(resolved.job, os.environ)
     logger.debug("platform %s: %s", resolved.platform, resolved.because)
     if resolved.job.cluster.size > 1 or needs_launcher(resolved.job):
         with announcing_mistakes(resolved.job, command(environment)):

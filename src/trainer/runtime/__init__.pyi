@@ -2,6 +2,7 @@ from . import (
     cuda as cuda,
     device as device,
     host_limits as host_limits,
+    live_bar as live_bar,
     log as log,
     output as output,
     precision as precision,

@@ -21,7 +21,7 @@ import time
 import traceback
 from typing import Literal
 
-from trainer.runtime import json_lines, output
+from trainer.runtime import json_lines, live_bar, output, std_streams
 
 # The values of --verbosity: each prints what it names and what is worse.
 LEVELS = {
@@ -126,6 +126,9 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            if live_bar.is_on() and live_bar.update(getattr(record, "fields", {})):
+                std_streams.draw_bar()
+                return
             name = record.name.removeprefix(f"{ROOT}.")
             supervises = _within(name, _SUPERVISION) and not _within(name, _NOT_SUPERVISION)
             prefix = "trainer: " if supervises else self._prefix

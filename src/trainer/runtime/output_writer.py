@@ -7,6 +7,8 @@ import os
 import select
 from collections import deque
 
+from trainer.runtime import live_bar
+
 # Bytes that may wait to be written before the child processes that wrote them have to wait.
 _WAITING = 1024 * 1024
 
@@ -21,6 +23,7 @@ class OutputWriter:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self._is_terminal = os.isatty(fd)
         self.problem: OSError | None = None
         # Lines that were dropped, as too much waited; reported when the output flows again.
         self.dropped = 0
@@ -39,8 +42,21 @@ class OutputWriter:
         return self._size > _WAITING
 
     def put(self, line: bytes) -> None:
-        """Take a line; it is written later."""
-        if self.problem is None:
+        """Take whole lines; they are written later, above the bar if there is one."""
+        self._put(live_bar.above(line) if self._is_terminal else line)
+
+    def draw_bar(self) -> None:
+        """Take the bar as it is now, unless older output still waits."""
+        if self._is_terminal and not self.waiting:
+            self._put(live_bar.frame())
+
+    def end_bar(self) -> None:
+        """Take the bar away for good."""
+        if self._is_terminal:
+            self._put(live_bar.rest())
+
+    def _put(self, line: bytes) -> None:
+        if line and self.problem is None:
             self._lines.append(line)
             self._size += len(line)
 

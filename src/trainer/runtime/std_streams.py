@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from trainer.runtime import live_bar
 from trainer.runtime.output_writer import OutputWriter, dropped_lines_warning
 
 # Seconds that a reader may stall at the end, when all else is done, before lines are dropped.
@@ -71,11 +72,17 @@ class _Output(io.RawIOBase):
             elif end:
                 self._writer.put(lines + end)
             self._pump()
-            if self._rest and not self._writer.waiting:
+            if self._rest and not self._writer.waiting and not live_bar.is_on():
                 self._writer.put(self._rest)
                 self._rest = b""
                 self._pump()
         return len(raw)
+
+    def draw_bar(self) -> None:
+        """Draw the bar as it is now."""
+        with self._lock:
+            self._writer.draw_bar()
+            self._pump()
 
     def drain(self) -> int:
         """Write what waits, as long as it is read; return how many lines are lost."""
@@ -84,6 +91,7 @@ class _Output(io.RawIOBase):
             if self._rest:
                 self._writer.put(self._rest)
                 self._rest = b""
+            self._writer.end_bar()
             while self._writer.waiting and (left := until - time.monotonic()) > 0:
                 if self._poll.poll(left * 1000):
                     self._writer.write()
@@ -128,6 +136,10 @@ class Streams:
         """Go on whether or not anyone reads the output."""
         self._out.waits = self._err.waits = False
 
+    def draw_bar(self) -> None:
+        """Draw the bar as it is now."""
+        self._out.draw_bar()
+
     def close(self) -> None:
         """Write what waits; report on the other stream how much is lost."""
         for text in (sys.stdout, sys.stderr):
@@ -141,6 +153,12 @@ class Streams:
             if lost:
                 other.write(dropped_lines_warning(lost, name=name))
                 other.drain()
+
+
+def draw_bar() -> None:
+    """Draw the bar as it is now, where the streams are guarded."""
+    if _streams:
+        _streams.draw_bar()
 
 
 # The streams that are guarded now.

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from trainer.runtime import live_bar
 from trainer.training.controller import Callback
 from trainer.training.run_state import RunState
 
@@ -43,7 +44,7 @@ class ProgressLine(Callback):
 
     def is_due(self, state: RunState) -> bool:
         passed = self._clock() - self._last
-        if passed >= LONGEST:
+        if passed >= LONGEST or (live_bar.is_on() and passed >= live_bar.PACE):
             return True
         if not self._paced:
             return super().is_due(state)
@@ -73,6 +74,7 @@ class ProgressLine(Callback):
         )
 
     def end(self, state: RunState) -> None:
+        live_bar.end()
         if self._paced and state.train_loss is not None and state.step != self._last_step:
             self.run(state)
         if state.target_reached:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import IO
 
-from trainer.runtime import OutputWriter, is_json_line, message_of, with_process
+from trainer.runtime import OutputWriter, is_json_line, live_bar, message_of, with_process
 
 # A longer line is passed on in parts of this size, each a line.
 LONGEST = 256 * 1024
@@ -93,7 +93,9 @@ class LineReader:
         progress = line.endswith(b"\r")
         if not progress:
             self._keep(message_of(text)[:_KEPT])
-        if not self._prefix:
+        if not progress and live_bar.is_on() and live_bar.take(text.decode(errors="replace")):
+            self.writer.draw_bar()
+        elif not self._prefix:
             self.writer.put(line)
         elif is_json_line(text):
             self.writer.put(with_process(text, self._name) + b"\n")
