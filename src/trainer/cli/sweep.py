@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from trainer.config import Hparams, Job, Parser, UserError, argument_type, flag_of, options_of
-from trainer.runtime import handling_stop_signals, log, output
+from trainer.runtime import log, output
 
 HELP = "search for good hyperparameters"
 EXAMPLES = """\
@@ -71,8 +71,7 @@ def run(args: argparse.Namespace) -> int:
         space=space, out=Path(args.out), trials=args.trials, jobs=args.jobs, env=os.environ,
         timeout=args.timeout, seed=args.sampler_seed, pruner=args.pruner,
     )  # fmt: skip
-    with handling_stop_signals(announce=False) as stop:
-        return run_search(search, stopped=stop.wait)
+    return run_search(search)
 
 
 def _pair(text: str) -> tuple[str, str]:

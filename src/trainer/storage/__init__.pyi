@@ -19,7 +19,7 @@ from .errors import (
 )
 from .globs import links_to_ancestor as links_to_ancestor
 from .local import move_file as move_file
-from .locking.folder import locked_folders as locked_folders
+from .locking.folder import held as held, locked_folders as locked_folders
 from .plain_names import without_wildcards as without_wildcards
 from .remote_path import RemotePath as RemotePath
 from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions

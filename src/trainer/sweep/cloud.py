@@ -51,8 +51,19 @@ def sagemaker_definition(space: Space, *, trials: int, jobs: int) -> dict[str, A
         },
         "TrainingJobDefinition": {
             "AlgorithmSpecification": {"MetricDefinitions": [{"Name": METRIC, "Regex": REGEX}]},
+            "StaticHyperParameters": _static(space),
         },
     }  # fmt: skip
+
+
+def _static(space: Space) -> dict[str, str]:
+    """Return the values that all trials share; files are left out, as channels bring them."""
+    words = space.fixed
+    flags = [w[2:].partition("=") for w in words if w.startswith("--") and "=" in w]
+    own = [words[i + 1].partition("=") for i, w in enumerate(words) if w == "--hp"]
+    return {name.replace("-", "_"): value for name, _, value in flags} | {
+        name: value for name, _, value in own
+    }
 
 
 def vertex_definition(space: Space, *, trials: int, jobs: int) -> dict[str, Any]:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 import shlex
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config import UserError
 from trainer.runtime import install_command, installed_version, output
-from trainer.storage import local
-from trainer.sweep.space import Dimension, Space
+from trainer.storage import held
+from trainer.sweep.record import (
+    ENDED,
+    SweepRecord,
+    TrialRecord,
+    best_of,
+    read_sweep,
+    write_record,
+)
+from trainer.sweep.signals import SignalCount, counting_signals
+from trainer.sweep.space import Space
+from trainer.sweep.study import make_study, suggest
 from trainer.sweep.trial import TrialProcess
 
-STOPPED = "stopped"
+if TYPE_CHECKING:
+    import optuna
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +38,7 @@ class Search:
 
     Attributes:
         space: The space to search.
-        out: The folder of the study and of its trials.
+        out: The folder of the record, the page and the trials.
         trials: Trials in all, those of earlier calls included.
         jobs: Trials at a time.
         timeout: Seconds after which running trials are ended, or None.
@@ -45,12 +57,8 @@ class Search:
     env: Mapping[str, str] = dataclasses.field(repr=False)
 
 
-def run_search(search: Search, *, stopped: Callable[[float], bool]) -> int:
+def run_search(search: Search) -> int:
     """Run trials until there are enough, and print and write what they gave.
-
-    Args:
-        search: The settings.
-        stopped: Waits for some seconds; returns True to end all trials.
 
     Returns:
         0; 1 if no trial succeeded; 143 if it was stopped.
@@ -60,156 +68,141 @@ def run_search(search: Search, *, stopped: Callable[[float], bool]) -> int:
             subject="trainer sweep", problem="Optuna is not installed",
             remedy=install_command("sweep"),
         )  # fmt: skip
-    search.out.mkdir(parents=True, exist_ok=True)
-    study = _open_study(search)
-    running: dict[TrialProcess, Any] = {}
-    end = time.monotonic() + search.timeout if search.timeout else float("inf")
-    was_stopped = False
-    try:
-        while True:
-            while len(running) < search.jobs and _count(study) + len(running) < search.trials:
-                _start(search, study, running)
-            if not running:
-                break
-            for process in [*running]:
-                _follow(study, process, running)
-            was_stopped = stopped(0.1)
-            if was_stopped or time.monotonic() > end:
-                break
-    finally:
-        for process in running:
-            process.terminate()
-        for process, trial in running.items():
-            process.reap()
-            _put_back(study, trial._trial_id, trial.params)
-    code = _conclude(search, study)
-    return 143 if was_stopped else code
-
-
-def _open_study(search: Search) -> Any:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = JournalStorage(JournalFileBackend(str(search.out / "study.journal")))
-    pruners: dict[str, Callable[[], Any]] = {
-        "median": optuna.pruners.MedianPruner,
-        "asha": optuna.pruners.SuccessiveHalvingPruner,
-        "none": optuna.pruners.NopPruner,
-    }
-    study = optuna.create_study(
-        study_name="sweep", storage=storage, direction="maximize", load_if_exists=True,
-        pruner=pruners[search.pruner](),
-    )  # fmt: skip
-    space = json.dumps(dataclasses.asdict(search.space))
-    before = study.user_attrs.get("space")
-    if before not in (None, space):
-        raise UserError(
-            subject=f"--out {search.out}", problem="holds a sweep with other flags",
-            remedy="name another folder, or give the same flags",
+    with held(search.out, name=f"--out {search.out}"), counting_signals() as signals:
+        before = read_sweep(search.out) or SweepRecord(space=search.space)
+        if before.space != search.space:
+            raise UserError(
+                subject=f"--out {search.out}", problem="holds a sweep with other flags",
+                remedy="name another folder, or give the same flags",
+            )  # fmt: skip
+        study = make_study(
+            search.space, before.trials, seed=search.seed, pruner=search.pruner
         )  # fmt: skip
-    study.set_user_attr("space", space)
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        # Left by a sweep that was killed.
-        _put_back(study, trial._trial_id, trial.params)
-    # A sampler that began with the same seed would propose the same values again.
-    study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
-    return study
+        trials = Trials(search, before, signals)
+        left = search.trials - sum(each.state in ENDED for each in before.trials)
+        if left > 0:
+            study.optimize(
+                trials.try_values, n_trials=left, n_jobs=search.jobs, catch=(TrialFailedError,)
+            )
+        code = _conclude(trials.write())
+    return 143 if signals.count else code
 
 
-def _put_back(study: Any, trial_id: int, params: dict[str, Any]) -> None:
-    """Have the next call try these values again."""
-    from optuna.trial import TrialState
-
-    study._storage.set_trial_user_attr(trial_id, STOPPED, True)
-    study._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-    study.enqueue_trial(params)
+class TrialFailedError(Exception):
+    """A trial failed, or ended with the sweep; its record says why."""
 
 
-def _finished(study: Any) -> list[Any]:
-    return [t for t in study.trials if t.state.is_finished() and STOPPED not in t.user_attrs]
+class Trials:
+    """The trials of a sweep, which Optuna runs in threads, and their record."""
+
+    def __init__(self, search: Search, before: SweepRecord, signals: SignalCount) -> None:
+        self._search = search
+        self._signals = signals
+        self._end = time.monotonic() + search.timeout if search.timeout else float("inf")
+        self._lock = threading.Lock()
+        self._records = {each.trial: each for each in before.trials}
+        self._extra: list[str] = []
+        flags = {word.partition("=")[0] for word in search.space.fixed}
+        named = flags | {f"--{each.name}" for each in search.space.dimensions}
+        if search.jobs > 1 and "--threads" not in named:
+            # Trials that all took all processors would wait for each other.
+            share = max(1, len(os.sched_getaffinity(0)) // search.jobs)
+            self._extra = ["--threads", str(share)]
+
+    def try_values(self, trial: optuna.Trial) -> float:
+        """Run a trial and return its test accuracy, as Optuna's `optimize` has it."""
+        import optuna
+
+        if self._over():
+            trial.study.stop()
+            raise TrialFailedError
+        values = {each.name: suggest(trial, each) for each in self._search.space.dimensions}
+        record = TrialRecord(trial=trial.number, state="running", values=values)
+        self._keep(record)
+        folder = self._search.out / f"trial-{trial.number}"
+        flags = [*_flags(self._search.space, values), *self._extra]
+        with TrialProcess(folder, flags, self._search.env) as process:
+            state = self._follow(trial, process, record.curve)
+            if state in ("stopped", "pruned"):
+                process.end(at_once=lambda: self._signals.count > 1)
+            accuracy = process.accuracy() if state == "complete" else None
+            if state == "complete" and accuracy is None:
+                state = "failed"
+            error = output.clean(process.last_line()) if state == "failed" else None
+            record = dataclasses.replace(
+                record, state=state, test_accuracy=accuracy, seconds=process.seconds, error=error
+            )
+        self._keep(record)
+        output.err(f"trainer: trial={trial.number} {state}")
+        if state == "pruned":
+            raise optuna.TrialPruned
+        if accuracy is None:
+            raise TrialFailedError
+        return accuracy
+
+    def write(self) -> SweepRecord:
+        """Write the record and return it."""
+        with self._lock:
+            trials = [self._records[number] for number in sorted(self._records)]
+            best = best_of(trials)
+            command = None
+            if best:
+                words = _flags(self._search.space, best.values)
+                command = shlex.join(["trainer", "train", *words])
+            record = SweepRecord(
+                space=self._search.space, best=best.trial if best else None, command=command,
+                trials=trials,
+            )  # fmt: skip
+            write_record(self._search.out, record)
+            return record
+
+    def _keep(self, record: TrialRecord) -> None:
+        with self._lock:
+            self._records[record.trial] = record
+        self.write()
+
+    def _over(self) -> bool:
+        return self._signals.count > 0 or time.monotonic() > self._end
+
+    def _follow(self, trial: optuna.Trial, process: TrialProcess, curve: list[float]) -> str:
+        """Wait until a trial ends or should; add its accuracies to `curve`; return its state."""
+        while True:
+            code = process.wait(0.1)
+            for _, value in process.new_accuracies():
+                curve.append(value)
+                # Not the step: evaluations of trials of other batch sizes are at other steps.
+                trial.report(value, len(curve))
+            if code is not None:
+                if code and self._over():
+                    return "stopped"
+                return "failed" if code else "complete"
+            if self._over():
+                trial.study.stop()
+                return "stopped"
+            if trial.should_prune():
+                return "pruned"
 
 
-def _count(study: Any) -> int:
-    return len(_finished(study))
+def _flags(space: Space, values: Mapping[str, Any]) -> list[str]:
+    flags = [*space.fixed]
+    for each in space.dimensions:
+        flags += each.flags(values[each.name])
+    return flags
 
 
-def _start(search: Search, study: Any, running: dict[TrialProcess, Any]) -> None:
-    trial = study.ask()
-    flags = [*search.space.fixed]
-    for each in search.space.dimensions:
-        flags += each.flags(_suggest(trial, each))
-    folder = search.out / f"trial-{trial.number}"
-    running[TrialProcess(folder, flags, search.env)] = trial
-
-
-def _suggest(trial: Any, dimension: Dimension) -> Any:
-    name, low, high = dimension.name, dimension.low, dimension.high
-    if dimension.choices:
-        return trial.suggest_categorical(name, dimension.choices)
-    if dimension.whole:
-        return trial.suggest_int(name, low, high, step=dimension.step or 1, log=dimension.log)
-    return trial.suggest_float(name, low, high, step=dimension.step, log=dimension.log)
-
-
-def _follow(study: Any, process: TrialProcess, running: dict[TrialProcess, Any]) -> None:
-    """Report what a trial has printed, and note its end."""
-    from optuna.trial import TrialState
-
-    trial, code = running[process], process.code
-    for step, value in process.new_accuracies():
-        trial.report(value, step)
-    prune = code is None and trial.should_prune()
-    if prune:
-        process.terminate()
-    elif code is None:
-        return
-    process.reap()
-    trial.set_user_attr("seconds", process.seconds)
-    accuracy = process.accuracy()
-    del running[process]
-    if prune:
-        study.tell(trial, state=TrialState.PRUNED)
-    elif code == 0 and accuracy is not None:
-        study.tell(trial, accuracy)
-    else:
-        trial.set_user_attr("error", output.clean(process.last_line()))
-        study.tell(trial, state=TrialState.FAIL)
-    output.err(f"trainer: trial={trial.number} ended, {len(running)} running")
-
-
-def _conclude(search: Search, study: Any) -> int:
-    """Print the table and write sweep.json."""
-    trials = [
-        {
-            "trial": t.number, "state": t.state.name.lower(), "values": t.params,
-            "test_accuracy": t.value, "seconds": t.user_attrs.get("seconds"),
-            "error": t.user_attrs.get("error"),
-        }
-        for t in _finished(study)
-    ]  # fmt: skip
-    good = [t for t in trials if t["state"] == "complete"]
-    best = max(good, key=lambda t: t["test_accuracy"], default=None)
-    command = None
-    if best:
-        words = [*search.space.fixed]
-        for each in search.space.dimensions:
-            words += each.flags(best["values"][each.name])
-        command = shlex.join(["trainer", "train", *words])
-    report = {"best": best, "command": command, "trials": trials}
-    text = json.dumps(output.clean_value(report), indent=2)
-    local.write_text(search.out / "sweep.json", text + "\n")
-    for t in trials:
-        values = " ".join(f"{name}={value}" for name, value in t["values"].items())
-        shown = "-" if t["test_accuracy"] is None else f"{t['test_accuracy']:.4f}"
-        seconds = t["seconds"] or 0.0
+def _conclude(record: SweepRecord) -> int:
+    """Print the table."""
+    for each in record.trials:
+        values = " ".join(f"{name}={value}" for name, value in each.values.items())
+        shown = "-" if each.test_accuracy is None else f"{each.test_accuracy:.4f}"
+        seconds = each.seconds or 0.0
         output.out(
-            f"trial={t['trial']} {t['state']} {values} test_accuracy={shown} seconds={seconds:.1f}"
+            f"trial={each.trial} {each.state} {values} test_accuracy={shown} seconds={seconds:.1f}"
         )
-    if command:
-        output.out(f"best: {command}")
-    elif trials:
-        output.err(f"trainer: failed: no trial succeeded: {trials[-1]['error'] or 'all pruned'}")
+    if record.command:
+        output.out(f"best: {record.command}")
+    elif record.trials:
+        problem = record.trials[-1].error or f"the last one is {record.trials[-1].state}"
+        output.err(f"trainer: failed: no trial succeeded: {problem}")
         return 1
     return 0

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from trainer.sweep.cloud import METRIC, accuracies
 
@@ -42,10 +43,21 @@ class TrialProcess:
                 start_new_session=True,
             )  # fmt: skip
 
-    @property
-    def code(self) -> int | None:
-        """The exit code, None while it runs."""
-        return self._process.poll()
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Kill what is left of its group."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, seconds: float) -> int | None:
+        """Return the exit code, None if it still runs after some seconds."""
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     @property
     def seconds(self) -> float:
@@ -75,18 +87,12 @@ class TrialProcess:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
-    def terminate(self) -> None:
-        """Ask it to end; `reap` waits for that."""
+    def end(self, *, at_once: Callable[[], bool]) -> None:
+        """Ask it to end, and wait until it has; kill it when it takes long or `at_once` says so."""
         self._signal(signal.SIGTERM)
-
-    def reap(self) -> None:
-        """Wait until it has ended, and kill what is left of its group."""
-        try:
-            self._process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-        self._signal(signal.SIGKILL)
+        deadline = time.monotonic() + GRACE
+        while self.wait(0.1) is None and time.monotonic() < deadline and not at_once():
+            pass
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

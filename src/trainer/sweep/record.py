@@ -1,0 +1,87 @@
+"""The record of a sweep, `sweep.json`: its space and all trials, from which a sweep goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from trainer.config import UserError
+from trainer.runtime import output
+from trainer.storage import local
+from trainer.sweep.space import Space
+
+FILE_NAME = "sweep.json"
+SCHEMA_VERSION = 1
+ENDED = ("complete", "pruned", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A trial.
+
+    Attributes:
+        trial: Its number.
+        state: `running`, `complete`, `pruned` (ended early), `failed`, or `stopped` with the sweep.
+        values: What it tried.
+        test_accuracy: That of its end; None if it did not come to that.
+        seconds: How long it ran.
+        error: The last line of its log if it failed.
+        curve: The test accuracy at each of its evaluations.
+    """
+
+    trial: int
+    state: str
+    values: dict[str, Any]
+    test_accuracy: float | None = None
+    seconds: float | None = None
+    error: str | None = None
+    curve: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """A sweep: `best` is the number of its best trial, `command` trains with the values of that."""
+
+    space: Space
+    schema_version: int = SCHEMA_VERSION
+    best: int | None = None
+    command: str | None = None
+    trials: list[TrialRecord] = field(default_factory=list)
+
+
+def best_of(trials: list[TrialRecord]) -> TrialRecord | None:
+    """Return the trial with the greatest test accuracy, None if none came to its end."""
+    complete = [each for each in trials if each.test_accuracy is not None]
+    return max(complete, key=lambda each: each.test_accuracy or 0.0, default=None)
+
+
+def write_record(folder: Path, record: SweepRecord) -> None:
+    """Write `sweep.json`."""
+    value = output.clean_value(msgspec.to_builtins(record))
+    local.write_text(folder / FILE_NAME, json.dumps(value, indent=2) + "\n")
+
+
+def read_sweep(folder: Path) -> SweepRecord | None:
+    """Return the record in a folder, None if there is none.
+
+    Raises:
+        UserError: It is damaged, or not of this version.
+    """
+    path = folder / FILE_NAME
+    try:
+        record = msgspec.convert(json.loads(path.read_bytes()), SweepRecord)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            subject=str(path), problem=f"it is not the record of a sweep: {error}",
+            remedy="name another --out",
+        ) from error  # fmt: skip
+    if record.schema_version != SCHEMA_VERSION:
+        problem = f"it has schema version {record.schema_version}, expected {SCHEMA_VERSION}"
+        raise UserError(subject=str(path), problem=problem, remedy="name another --out")
+    return record
