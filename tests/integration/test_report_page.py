@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from trainer.cli import main
+from trainer.sweep import SweepRecord, TrialRecord, read_space, render_sweep
 
 SECONDS = 60
 STEPS = [100, 200, 300]
@@ -70,7 +71,7 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def pages(tmp_path: Path) -> dict[str, Path]:
-    """The page of a run and the comparison of two."""
+    """The page of a run, the comparison of two, and the page of a sweep."""
     for name, rate in (("a", 0.01), ("b", 0.1)):
         folder = tmp_path / name
         folder.mkdir()
@@ -79,7 +80,21 @@ def pages(tmp_path: Path) -> dict[str, Path]:
     a, b, compare = (str(tmp_path / name) for name in ("a", "b", "compare.html"))
     assert main(["report", a]) == 0
     assert main(["report", a, b, "--out", compare]) == 0
-    return {"report": tmp_path / "a/report.html", "compare": tmp_path / "compare.html"}
+    sweep = tmp_path / "sweep.html"
+    trials = [
+        TrialRecord(
+            trial=number, state="complete", test_accuracy=0.9 - rate,
+            values={"learning_rate": rate, "batch_size": 32 * (number + 1)},
+        )
+        for number, rate in enumerate((0.01, 0.1, 0.03))
+    ]  # fmt: skip
+    space = read_space({"learning_rate": "0.01..0.1", "batch_size": "32..128"})
+    record = SweepRecord(space=space, best=0, command="trainer train", trials=trials)
+    shares = {"learning_rate": 0.8, "batch_size": 0.2}
+    sweep.write_text(render_sweep(record, importances=shares, name="sweep"))
+    return {
+        "report": tmp_path / "a/report.html", "compare": tmp_path / "compare.html", "sweep": sweep,
+    }  # fmt: skip
 
 
 def emulate(browser, scheme: str, width: int) -> None:
@@ -98,7 +113,7 @@ def wait_drawn(browser, scheme: str) -> None:
 
 @pytest.mark.parametrize("width", [1280, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("kind", "charts"), [("report", 5), ("compare", 4)])
+@pytest.mark.parametrize(("kind", "charts"), [("report", 5), ("compare", 4), ("sweep", 3)])
 def test_every_chart_is_drawn_and_nothing_is_loaded(
     browser, pages, kind: str, charts: int, scheme: str, width: int
 ):

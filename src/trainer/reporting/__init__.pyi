@@ -1,8 +1,10 @@
+from .charts import Chart as Chart, chart_frame as chart_frame, parallel_chart as parallel_chart
 from .comparison import (
     as_csv as as_csv,
     differences_of as differences_of,
     render_comparison as render_comparison,
 )
+from .html import render_page as render_page
 from .page import render_report as render_report
 from .record import (
     SCHEMA_VERSION as SCHEMA_VERSION,

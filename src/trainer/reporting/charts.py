@@ -88,7 +88,7 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:
         },
         {"mark": {"type": "line", "point": True, "tooltip": {"content": "data"}}, "encoding": axes},
     ]
-    spec = {**_frame("Accuracy over confidence"), "data": {"values": values}, "layer": layers}
+    spec = {**chart_frame("Accuracy over confidence"), "data": {"values": values}, "layer": layers}
     title = "Share of right answers over the probability that the model gave them"
     return Chart(id="chart-calibration", group="calibration", title=title, spec=spec)
 
@@ -135,12 +135,13 @@ def parallel_chart(rows: Mapping[str, Mapping[str, float]]) -> Chart:
             "encoding": {"x": x, "y": y, "text": {"field": "text"}},
         },
     ]
-    spec = {**_frame("Parallel coordinates"), "data": {"values": values}, "layer": layers}
+    spec = {**chart_frame("Parallel coordinates"), "data": {"values": values}, "layer": layers}
     title = "Each line is a run; each axis is scaled from its lowest to its highest value"
     return Chart(id="chart-parallel", group="parallel", title=title, spec=spec)
 
 
-def _frame(title: str) -> dict[str, Any]:
+def chart_frame(title: str) -> dict[str, Any]:
+    """Return what the specifications of all charts share."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "description": title,
@@ -192,5 +193,5 @@ def _lines(
         ],
     }
     mark = {"type": "line", "point": True if few else {"opacity": 0, "size": 40}}
-    spec = {**_frame(title), "data": {"values": points}, "mark": mark, "encoding": encoding}
+    spec = {**chart_frame(title), "data": {"values": points}, "mark": mark, "encoding": encoding}
     return [Chart(id=f"chart-{name}", group="curves", title=title, spec=spec)]

@@ -10,7 +10,7 @@ from typing import Any
 from trainer.config import UserError
 from trainer.reporting import figures
 from trainer.reporting.charts import compared_curves, parallel_chart
-from trainer.reporting.html import render
+from trainer.reporting.html import render_page
 from trainer.reporting.record import RunRecord
 from trainer.runtime import display_value
 
@@ -38,7 +38,7 @@ def render_comparison(runs: Mapping[str, RunRecord]) -> str:
     rows = _axes(runs)
     if rows:
         charts.append(parallel_chart(rows))
-    return render(
+    return render_page(
         "compare.html",
         charts=charts,
         title=f"{len(runs)} runs compared",

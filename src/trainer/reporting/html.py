@@ -16,7 +16,7 @@ from trainer.reporting.charts import Chart
 SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js", "page.js")
 
 
-def render(template: str, *, charts: Sequence[Chart], **values: Any) -> str:
+def render_page(template: str, *, charts: Sequence[Chart], **values: Any) -> str:
     """Return a page.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.reporting import figures
 from trainer.reporting.charts import Chart, calibration_chart, curve_charts
-from trainer.reporting.html import render
+from trainer.reporting.html import render_page
 from trainer.reporting.record import ClassificationRecord, RankRecord, RunRecord
 from trainer.runtime import display_value
 
@@ -44,7 +44,7 @@ def render_report(record: RunRecord, *, name: str = "") -> str:
         "serve": _serve(record),
     }
     where = f" on {record.host}" if record.host else ""
-    return render(
+    return render_page(
         "report.html",
         charts=charts,
         record=record,

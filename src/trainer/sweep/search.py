@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config import UserError
 from trainer.runtime import install_command, installed_version, output
-from trainer.storage import held
+from trainer.storage import held, local
+from trainer.sweep.page import render_sweep
 from trainer.sweep.record import (
     ENDED,
     SweepRecord,
@@ -25,7 +26,7 @@ from trainer.sweep.record import (
 )
 from trainer.sweep.signals import SignalCount, counting_signals
 from trainer.sweep.space import Space
-from trainer.sweep.study import make_study, suggest
+from trainer.sweep.study import importances, make_study, suggest
 from trainer.sweep.trial import TrialProcess
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ def run_search(search: Search) -> int:
             study.optimize(
                 trials.try_values, n_trials=left, n_jobs=search.jobs, catch=(TrialFailedError,)
             )
-        code = _conclude(trials.write())
+        record = trials.write()
+        page = render_sweep(record, importances=importances(study), name=search.out.resolve().name)
+        local.write_text(search.out / "sweep.html", page)
+        code = _conclude(record)
+    output.out(f"page: {search.out / 'sweep.html'}")
     return 143 if signals.count else code
 
 
