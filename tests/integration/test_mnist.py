@@ -27,6 +27,9 @@ def test_one_command_trains_the_real_mnist_and_exports_a_model_that_serves_it(
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    page = (tmp_path / "report.html").read_text()
+    assert all(f">{title}<" in page for title in ("Learning curves", "Settings"))
+    assert metrics["command"][:2] == ["trainer", "train"]
     assert metrics["test_accuracy"] >= least
     assert metrics["data"]["train"]["kind"] == "idx"
     assert str(tmp_path / "model" / "1") in ran.stdout.splitlines()[-5]

@@ -20,6 +20,7 @@ from .errors import (
 )
 from .flags import (
     add_flags as add_flags,
+    flags_of as flags_of,
     from_flags as from_flags,
     job_from_flags as job_from_flags,
 )

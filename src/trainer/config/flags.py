@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from trainer.config.conversion import Switch, argument_type, without_quotes
@@ -65,6 +65,28 @@ def from_flags(part: type[T], values: Mapping[str, Any]) -> T:
 def job_from_flags(values: Mapping[str, Any]) -> Job:
     """Make a Job, hyperparameters included, from parsed flags; see `from_flags`."""
     return dataclasses.replace(from_flags(Job, values), hparams=from_flags(Hparams, values))
+
+
+def flags_of(job: Job, names: Collection[str]) -> list[str]:
+    """Return the arguments that give some options the values that a job has.
+
+    Args:
+        job: The job.
+        names: Fields of `Job` and `Hparams`.
+    """
+    arguments: list[str] = []
+    for part in (job.hparams, job):
+        for name, limits in options_of(type(part)).items():
+            value, flag = getattr(part, name), flag_of(name)
+            if name not in names or value is None or value == ():
+                continue
+            if limits.many:
+                arguments += [flag, *("=".join(v) if name == "hp" else v for v in value)]
+            elif isinstance(value, bool):
+                arguments.append(flag if value else f"--no-{flag.removeprefix('--')}")
+            else:
+                arguments += [flag, repr(value) if isinstance(value, float) else str(value)]
+    return arguments
 
 
 def _parsing(name: str, limits: Option, kind: type) -> dict[str, Any]:

@@ -125,6 +125,7 @@ class Job:
     output_dir: str | None = option(
         None, "folder of metrics.json (default: beside the model folder)", OUTPUT, metavar="DIR"
     )
+    report: bool = option(True, "write report.html beside metrics.json", OUTPUT)
     checkpoint_dir: str | None = option(
         None, "write checkpoints here, and go on from the newest one there (default: none)", OUTPUT,
         metavar="DIR",

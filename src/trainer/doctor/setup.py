@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trainer.config import Job, UserError, flag_of, job_from_flags
-from trainer.doctor.dry_run import settings
 from trainer.doctor.findings import Finding, of_error, problem
 from trainer.doctor.probes import Probes
 from trainer.platforms import (
@@ -25,6 +24,7 @@ from trainer.platforms import (
     resolve_job,
 )
 from trainer.runtime import display_value, mask_value
+from trainer.training import settings_of
 
 # Reported even if they have their defaults.
 IMPORTANT = frozenset({
@@ -145,7 +145,7 @@ def examine_job(setup: Setup, *, env: Mapping[str, str], precision: str) -> Iter
     yield from setup.mistakes
     for note in resolved.notes:
         yield Finding(about=resolved.platform, text=note, level="note")
-    for setting in settings(resolved, env=env):
+    for setting in settings_of(resolved, env=env):
         # Mask it here: in the text of a line nobody can see where a value ends.
         name, value = setting.name, mask_value(setting.value)
         if name in ELSEWHERE or not (setting.given or name in IMPORTANT):

@@ -52,6 +52,7 @@ BY_CONTENT = ("module", "hp", "train", "test", "precision", "cluster", "gpus")
 PER_HOST = (
     # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
     *("input", "job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "layout"),
+    "report",
     *("timeline", "autotune_log", "failure_file"),
     *("mlflow_uri", "mlflow_experiment", "mlflow_run"),
     # The machine: a larger one may start more processes.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import deque
 from typing import Literal
 
 from trainer.runtime import json_lines, live_bar, output, std_streams
@@ -42,6 +43,8 @@ _SUPERVISION = ("cli", "distribution", "launch", "sagemaker")
 _NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 
+# So many warnings are remembered.
+MOST_WARNINGS = 100
 # The format of this process's lines, the one that says why it failed included.
 _format = "text"
 
@@ -106,6 +109,12 @@ def failure(line: str) -> None:
         output.err(line)
 
 
+def warnings() -> list[str]:
+    """Return what this process has warned of since `begin`, the last of it, secrets not masked."""
+    handlers = logging.getLogger(ROOT).handlers
+    return [text for h in handlers if isinstance(h, LineHandler) for text in h.warnings]
+
+
 def is_set_up() -> bool:
     """Return whether a handler prints the trainer's records."""
     return logging.getLogger(ROOT).hasHandlers()
@@ -123,6 +132,7 @@ class LineHandler(logging.Handler):
         super().__init__()
         self._to = to
         self._prefix = prefix
+        self.warnings: deque[str] = deque(maxlen=MOST_WARNINGS)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -137,6 +147,7 @@ class LineHandler(logging.Handler):
             if record.levelno < logging.INFO:
                 to, prefix, text = "err", "trainer: ", f"debug: {name}: {text}"
             elif record.levelno == logging.WARNING:
+                self.warnings.append(text)
                 text = f"warning: {text}"
             _write(record, f"{prefix}{text}", to=to)
         except Exception:

@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 from trainer.config import Job
+from trainer.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
     speed = metrics["images_per_second"]
     logger.info(f"time: {metrics['train_seconds']:.1f} s of training, {speed:.0f} images a second")
     report = os.path.join(folder, "report.html")  # noqa: PTH118
-    logger.info(f"report: {report if os.path.exists(report) else metrics_path}")  # noqa: PTH110
+    is_there = os.path.exists(report) or (job.report and is_remote(folder))  # noqa: PTH110
+    logger.info(f"report: {report if is_there else metrics_path}")
     if job.layout != "tar":
         logger.info(f"next: trainer serve --model-dir {shlex.quote(_served(job, metrics))}")
 

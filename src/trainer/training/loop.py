@@ -23,8 +23,9 @@ from trainer.training.controller import Callback, Controller
 from trainer.training.curves import CurveRecorder
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export, sample_of
-from trainer.training.report import log_start, metrics_of, write_metrics
+from trainer.training.report import log_start, metrics_of, write_metrics, write_page
 from trainer.training.resume import finished_before, initial_state, open_checkpoints
+from trainer.training.run_origin import RunOrigin
 from trainer.training.run_state import RunState
 from trainer.training.time_split import TimeSplit
 from trainer.training.tracking import tracked
@@ -40,6 +41,7 @@ def train_and_evaluate(
     destination: Destination = LOCAL,
     callbacks: Sequence[Callback] = (),
     began: float | None = None,
+    origin: RunOrigin | None = None,
 ) -> dict[str, Any]:
     """Run one job from its data to a SavedModel and a report.
 
@@ -54,6 +56,7 @@ def train_and_evaluate(
         destination: Copies results to where they belong, if that is not on local disk.
         callbacks: Further side effects between steps, after those of `make_callbacks`.
         began: The `time.perf_counter()` from which the time of starting up counts; by default now.
+        origin: Tells the report where the settings come from.
 
     Returns:
         The contents of `metrics.json`. Its `stopped` is true if the run ended early; a run that was
@@ -91,25 +94,33 @@ def train_and_evaluate(
         Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
         if not state.step:
             return {"stopped": True, "steps": 0}
-        return _export_and_report(trainer, state, history, curves, destination)
+        found = metrics_of(trainer, state, history, curves) | _origin(trainer, origin)
+        return _export_and_report(trainer, state, found, destination)
 
 
 def _export_and_report(
     trainer: Trainer,
     state: RunState,
-    history: History,
-    curves: CurveRecorder,
+    metrics: dict[str, Any],
     destination: Destination,
 ) -> dict[str, Any]:
     """Compare the weights of all processes; on the chief, export the model and write the report."""
-    digests = consensus.check_equal(trainer.strategy, trainer.model)
-    metrics = metrics_of(trainer, state, history, curves) | {"weights_crc32c": digests}
+    metrics["weights_crc32c"] = consensus.check_equal(trainer.strategy, trainer.model)
     if trainer.strategy.is_chief:
         with state.time.measure("export"):
             metrics["model_path"] = destination.model_written(_export(trainer))
         metrics["time_split"] = state.time.as_json()
-        write_metrics(preflight.output_dir(trainer.job), metrics)
+        metrics["warnings"] = log.warnings()
+        folder = preflight.output_dir(trainer.job)
+        write_metrics(folder, metrics)
+        if trainer.job.report:
+            write_page(folder)
     return metrics
+
+
+def _origin(trainer: Trainer, origin: RunOrigin | None) -> dict[str, Any]:
+    """Return what the report says of the origin of a run; nothing for one that a notebook began."""
+    return origin.as_json(trainer.job) if origin else {}
 
 
 def _export(trainer: Trainer) -> Path:

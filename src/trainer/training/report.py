@@ -37,6 +37,20 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
     return path
 
 
+def write_page(folder: Path) -> None:
+    """Write `report.html` from the `metrics.json` in a folder; warn if it cannot be made."""
+    # Imported late, as a run has ended when it makes its page.
+    from trainer.reporting import read_record, render_report
+
+    try:
+        page = render_report(read_record(str(folder)), name=folder.absolute().name)
+        local.write_text(folder / "report.html", page)
+    except Exception as error:
+        # The model is trained and written: no mistake in a page may fail the run.
+        logger.warning("report.html: not made: %s", error)
+        logger.debug("report.html", exc_info=error)
+
+
 def _on_one_line(numbers: re.Match[str]) -> str:
     return re.sub(r"\s+", " ", numbers[0]).replace("[ ", "[").replace(" ]", "]")
 

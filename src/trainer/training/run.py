@@ -26,6 +26,7 @@ from trainer.storage import locked_folders
 from trainer.training import preflight
 from trainer.training.import_model import import_model
 from trainer.training.last_lines import log_result
+from trainer.training.run_origin import RunOrigin
 from trainer.training.staging import Stage, staged_locally
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def run_job(resolved: ResolvedJob) -> int:
         for note in resolved.notes:
             logger.info(note)
         try:
-            metrics = _do(job, stop_request, serves=serves)
+            metrics = _do(resolved, stop_request, serves=serves)
         except StoppedError as error:
             logger.info(str(error))
             return job.stopped_code
@@ -69,8 +70,9 @@ def _begin_log(job: Job) -> None:
     log.begin(verbosity, form=job.log_format)
 
 
-def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] | None:
+def _do(resolved: ResolvedJob, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] | None:
     """Train, import or serve on local paths; return what a training reports."""
+    job = resolved.job
     host = job.cluster.host if job.shard_by == "host" else (0, 1)
     with (
         locked_folders(job, stopped=stop_request),
@@ -87,7 +89,7 @@ def _do(job: Job, stop_request: StopRequest, *, serves: bool) -> dict[str, Any] 
             None, (*selection.notes(stage.job), recipes.neutral_values_note(stage.job))
         ):
             logger.info(note)
-        return _train(stage, stop_request)
+        return _train(stage, stop_request, RunOrigin.of(resolved))
 
 
 def _exit_code(job: Job, metrics: dict[str, Any]) -> int:
@@ -116,7 +118,7 @@ def _start_tensorflow(job: Job) -> Any:
     )
 
 
-def _train(stage: Stage, stop_request: StopRequest) -> dict[str, Any]:
+def _train(stage: Stage, stop_request: StopRequest, origin: RunOrigin) -> dict[str, Any]:
     """Train on local paths, and bring the results to where they belong."""
     job, began = stage.job, time.perf_counter()
     _start_tensorflow(job)
@@ -132,6 +134,7 @@ def _train(stage: Stage, stop_request: StopRequest) -> dict[str, Any]:
             stop_requested=stop_request,
             destination=stage.destination,
             began=began,
+            origin=origin,
         )
     strategy.close()
     stage.destination.finish()

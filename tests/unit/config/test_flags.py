@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from trainer.config.errors import UserError
-from trainer.config.flags import add_flags, job_from_flags
+from trainer.config.flags import add_flags, flags_of, job_from_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag_of, options_of
@@ -31,6 +31,20 @@ def test_underscores_are_hyphens_in_flags_but_not_in_values():
     assert parse("--batch_size=7", "--model_dir", "my_model--x_y") == Job(
         hparams=Hparams(batch_size=7), model_dir="my_model--x_y"
     )
+
+
+def test_the_flags_of_a_job_give_it_again():
+    job = Job(
+        hparams=Hparams(learning_rate=1e-7, seed=3, model="fast", hp=(("units", "a b"), ("x", ""))),
+        train=("a", "b c"),
+        module="mine",
+        autotune=True,
+        deterministic=False,
+        epochs=0.1,
+    )
+    options = {*options_of(Job), *options_of(Hparams)}
+    assert parse(*flags_of(job, options)) == job
+    assert flags_of(job, {"epochs"}) == ["--epochs", "0.1"]
 
 
 def test_paths_may_be_given_together_or_one_by_one():

@@ -34,7 +34,7 @@ OWN = {
     "trial": None, "stopped_code": 0, "grace": 1.0, "launched": True, "port": 9999,
     "start_timeout": 1.0, "late_evaluators": True, "secret": "x", "device": "cpu",
     "gpu_expected": "/dev/nvidia0", "mlflow_uri": "http://x", "mlflow_experiment": "x",
-    "mlflow_run": "x", "log_format": "json",
+    "mlflow_run": "x", "log_format": "json", "report": False,
 }  # fmt: skip
 
 

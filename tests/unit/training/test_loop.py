@@ -58,6 +58,11 @@ def same(a: dict, b: dict) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
 
 
+def test_a_run_without_a_report_writes_its_metrics_only(run, tmp_path):
+    run(report=False, steps=1)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.json", "model"]
+
+
 def test_a_run_learns_reports_and_exports(run, tmp_path):
     metrics = run(steps=None, epochs=3)
     assert metrics["steps"] == 60
