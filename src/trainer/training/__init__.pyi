@@ -7,7 +7,6 @@ from .loop import train_and_evaluate as train_and_evaluate
 from .optimizers import make_optimizer as make_optimizer
 from .preflight import output_dir as output_dir
 from .run import run_job as run_job
-from .run_origin import RunOrigin as RunOrigin
 from .run_state import RunState as RunState
 from .steps import make_train_steps as make_train_steps
 from .trainer import Trainer as Trainer
