@@ -40,7 +40,6 @@ def train_and_evaluate(
     stop_requested: Callable[[], bool] = never_stopped,
     destination: Destination = LOCAL,
     callbacks: Sequence[Callback] = (),
-    began: float | None = None,
     origin: RunOrigin | None = None,
 ) -> dict[str, Any]:
     """Run one job from its data to a SavedModel and a report.
@@ -55,8 +54,7 @@ def train_and_evaluate(
         stop_requested: Returns True to end the run early; asked between calls of the inner loop.
         destination: Copies results to where they belong, if that is not on local disk.
         callbacks: Further side effects between steps, after those of `make_callbacks`.
-        began: The `time.perf_counter()` from which the time of starting up counts; by default now.
-        origin: Tells the report where the settings come from.
+        origin: When and how the run began, for its report; by default now, by this call.
 
     Returns:
         The contents of `metrics.json`. Its `stopped` is true if the run ended early; a run that was
@@ -70,7 +68,7 @@ def train_and_evaluate(
     """
     if not log.is_set_up():
         log.begin(job.verbosity, form=job.log_format)
-    split = TimeSplit(began)
+    split = TimeSplit(origin.began if origin else None)
     job = recipes.complete(job, precision=default_precision(tf))
     trainer = Trainer(job, strategy=strategy, stop_requested=stop_requested)
     # The functions of a user's module have run.
@@ -81,8 +79,7 @@ def train_and_evaluate(
     history = History(trained_with.of(job, trainer.data.train.description))
     curves = CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
-    state = initial_state(trainer, progress)
-    state.time = split
+    state = initial_state(trainer, progress, time=split)
     if report := finished_before(trainer, state, destination):
         return report
     trainer.start(state.progress)
@@ -90,8 +87,8 @@ def train_and_evaluate(
     own = make_callbacks(trainer, curves=curves, checkpoints=checkpoints, destination=destination)
     with tracked(trainer, state) as tracking:
         state.time.begin_steps()
-        all_callbacks = [*own, *tracking, *callbacks]
-        Controller(trainer, state, all_callbacks, is_chief=strategy.is_chief).run()
+        callbacks = (*own, *tracking, *callbacks)
+        Controller(trainer, state, callbacks, is_chief=strategy.is_chief).run()
         if not state.step:
             return {"stopped": True, "steps": 0}
         found = metrics_of(trainer, state, history, curves) | _origin(trainer, origin)

@@ -12,6 +12,7 @@ from trainer.training.checkpoint_state import Progress
 from trainer.training.curves import CurveRecorder
 from trainer.training.destination import Destination
 from trainer.training.run_state import RunState
+from trainer.training.time_split import TimeSplit
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
 
@@ -63,12 +64,13 @@ def open_checkpoints(
     return checkpoints, progress
 
 
-def initial_state(trainer: Trainer, progress: Progress) -> RunState:
+def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> RunState:
     """Agree with all processes on where the run is and whether it was asked to stop.
 
     Args:
         trainer: Knows the job and its data.
         progress: The position that this process knows; the chief's counts.
+        time: Where the time of this process goes.
     """
     strategy, target = trainer.strategy, trainer.job.target_accuracy
     progress, stop = consensus.share_progress(strategy, progress, stopped=trainer.stop_requested())
@@ -83,6 +85,7 @@ def initial_state(trainer: Trainer, progress: Progress) -> RunState:
         progress=progress,
         stop_requested=stop,
         target_reached=reached,
+        time=time,
     )
 
 

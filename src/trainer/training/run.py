@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from typing import Any
 
 from trainer.config import TASK_VARIABLE, Job
@@ -120,7 +119,7 @@ def _start_tensorflow(job: Job) -> Any:
 
 def _train(stage: Stage, stop_request: StopRequest, origin: RunOrigin) -> dict[str, Any]:
     """Train on local paths, and bring the results to where they belong."""
-    job, began = stage.job, time.perf_counter()
+    job = stage.job
     _start_tensorflow(job)
     from trainer.distribution import make_strategy
     from trainer.training.loop import train_and_evaluate
@@ -133,7 +132,6 @@ def _train(stage: Stage, stop_request: StopRequest, origin: RunOrigin) -> dict[s
             strategy=strategy,
             stop_requested=stop_request,
             destination=stage.destination,
-            began=began,
             origin=origin,
         )
     strategy.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ class RunOrigin:
         job: For each field of the job, its `value` and what it comes `from`.
         command: The command that repeats it, secrets not masked yet.
         host: The name of this host.
+        began: The `time.perf_counter()` from which the time of starting up counts.
     """
 
     platform: str
@@ -30,6 +31,7 @@ class RunOrigin:
     job: Mapping[str, Mapping[str, Any]]
     command: tuple[str, ...]
     host: str = field(default_factory=socket.gethostname)
+    began: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def of(cls, resolved: ResolvedJob) -> RunOrigin:
@@ -55,4 +57,10 @@ class RunOrigin:
         """
         settings = {name: dict(setting) for name, setting in self.job.items()}
         settings["precision"]["value"] = job.hparams.precision
-        return {**dataclasses.asdict(self), "job": settings, "command": list(self.command)}
+        return {
+            "platform": self.platform,
+            "because": self.because,
+            "job": settings,
+            "command": list(self.command),
+            "host": self.host,
+        }
