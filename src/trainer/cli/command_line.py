@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
             sys.stdout.flush()
             if isinstance(error.code, str):
                 # A user's module called sys.exit("text"): Python would print the text unmasked.
-                output.err(error.code)
+                log.failure(error.code)
                 return FAILURE
             if streams is None or streams.problem is None:
                 raise
@@ -112,9 +112,7 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
         log.failure("trainer: interrupted")
         return INTERRUPTED
     except Exception as error:
-        if debug:
-            output.err_traceback(error)
         ending = ending_of(error) or ending_of_failure(error)
-        ending.print()
+        ending.print(error if debug else None)
         return ending.code
     return code or 0

@@ -31,9 +31,9 @@ class Ending:
     line: str
     code: int
 
-    def print(self) -> None:
-        """Print the line to standard error."""
-        log.failure(f"trainer: {self.line}")
+    def print(self, error: Exception | None = None) -> None:
+        """Print the line to standard error, with the traceback of an error if it is given."""
+        log.failure(f"trainer: {self.line}", error)
 
 
 def ending_of(error: Exception) -> Ending | None:

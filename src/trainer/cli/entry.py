@@ -53,9 +53,7 @@ def _main(argv: Sequence[str]) -> int:
         ending = ending_of(error)
         if ending is None:
             raise
-        if debug:
-            output.err_traceback(error)
-        ending.print()
+        ending.print(error if debug else None)
         report.write(ending.reason)
         return ending.code
     failure = outcome.failure

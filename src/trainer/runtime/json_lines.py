@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import math
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +43,17 @@ def as_object(
         "message": output.clean(message),
         "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    return own | {name: value for name, value in fields.items() if name not in own}
+    return own | {name: _value(value) for name, value in fields.items() if name not in own}
+
+
+def stack_trace(error: BaseException) -> dict[str, str]:
+    """Return the field in which Cloud Logging's error reports look for a traceback."""
+    return {"stack_trace": "".join(traceback.format_exception(error))}
+
+
+def _value(value: Any) -> Any:
+    """Return a value that JSON has; of numbers that are not finite it has none."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_json_line(line: bytes) -> bool:

@@ -16,11 +16,11 @@ With the format `json`, the same text is the message of a line of JSON, and numb
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-import traceback
 from collections import deque
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.runtime import json_lines, live_bar, output, std_streams
 
@@ -66,6 +66,7 @@ def begin(
     """
     global _format
     _format = form or "text"
+    output.print_tracebacks(by=_uncaught if _format == "json" else None)
     logger = logging.getLogger(ROOT)
     for handler in [h for h in logger.handlers if isinstance(h, LineHandler)]:
         logger.removeHandler(handler)
@@ -94,19 +95,29 @@ def enable() -> None:
             logger.disabled = False
 
 
-def failure(line: str) -> None:
+def failure(line: str, error: BaseException | None = None) -> None:
     """Print why this process failed to standard error, in the format of `begin`.
 
     It is printed and not logged: the modules of a user may have disabled all loggers.
 
     Args:
         line: The line as text.
+        error: Its traceback comes before the line, or is a field of it.
     """
     if _format == "json":
-        value = json_lines.as_object(line, level=logging.ERROR, seconds=time.time(), fields={})
-        output.line_json(value, to="err")
-    else:
-        output.err(line)
+        output.line_json(_failed(line, error), to="err")
+        return
+    if error:
+        output.err_traceback(error)
+    output.err(line)
+
+
+def formatted(line: str, *, level: int = logging.INFO) -> str:
+    """Return a line in the format of `begin`, for those who write it by themselves."""
+    if _format == "text":
+        return output.clean(line)
+    value = json_lines.as_object(line, level=level, seconds=time.time(), fields={})
+    return json.dumps(output.clean_value(value))
 
 
 def warnings() -> list[str]:
@@ -159,7 +170,7 @@ def _write(record: logging.LogRecord, line: str, *, to: Literal["out", "err"]) -
     if _format == "json":
         fields = dict(getattr(record, "fields", {}))
         if error:
-            fields["stack_trace"] = "".join(traceback.format_exception(error))
+            fields |= json_lines.stack_trace(error)
         value = json_lines.as_object(
             line, level=record.levelno, seconds=record.created, fields=fields
         )
@@ -168,6 +179,17 @@ def _write(record: logging.LogRecord, line: str, *, to: Literal["out", "err"]) -
     (output.err if to == "err" else output.out)(line)
     if error:
         output.err_traceback(error)
+
+
+def _failed(line: str, error: BaseException | None) -> dict[str, Any]:
+    fields = json_lines.stack_trace(error) if error else {}
+    return json_lines.as_object(line, level=logging.ERROR, seconds=time.time(), fields=fields)
+
+
+def _uncaught(error: BaseException) -> None:
+    """Print an error that nobody expected as one line of JSON."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    output.line_json(_failed(line, error), to="err")
 
 
 def _within(name: str, packages: tuple[str, ...]) -> bool:

@@ -14,13 +14,15 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
 from trainer.runtime.secrets import collect, mask
 
 _hide: frozenset[str] = frozenset()
+# Prints tracebacks in another format than Python's.
+_traceback: Callable[[BaseException], None] | None = None
 
 
 def begin(env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
@@ -82,8 +84,17 @@ def line_json(value: Any, *, to: Literal["out", "err"]) -> None:
     stream.flush()
 
 
+def print_tracebacks(by: Callable[[BaseException], None] | None) -> None:
+    """Print tracebacks by a function from now on; None for Python's own format."""
+    global _traceback
+    _traceback = by
+
+
 def err_traceback(error: BaseException) -> None:
     """Print the traceback of an error to standard error."""
+    if _traceback:
+        _traceback(error)
+        return
     err("".join(traceback.format_exception(error)).rstrip("\n"))
 
 

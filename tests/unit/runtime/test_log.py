@@ -146,3 +146,43 @@ def test_a_failure_is_a_line_in_the_format_of_the_log(capsys):
     text, line = capsys.readouterr().err.splitlines()
     assert text == "trainer: error: no"
     assert (json.loads(line)["severity"], json.loads(line)["message"]) == ("ERROR", text)
+
+
+def test_a_number_that_is_not_finite_is_valid_json(capsys):
+    log.begin(form="json")
+    fields = {"loss": float("nan"), "eta": float("-inf"), "step": 1}
+    TRAINING.info("loss=nan", extra={"fields": fields})
+
+    def refused(name: str) -> None:
+        raise ValueError(name)
+
+    line = json.loads(capsys.readouterr().out, parse_constant=refused)
+    assert (line["loss"], line["eta"], line["step"]) == (None, None, 1)
+
+
+def test_a_traceback_is_a_field_of_the_line_that_says_why(capsys):
+    log.begin(form="json")
+    log.failure("trainer: failed: no", ValueError("deep"))
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"] == "trainer: failed: no"
+    assert line["stack_trace"] == "ValueError: deep\n"
+    log.begin()
+    log.failure("trainer: failed: no", ValueError("deep"))
+    assert capsys.readouterr().err == "ValueError: deep\ntrainer: failed: no\n"
+
+
+UNCAUGHT = """
+from trainer.runtime import log, output
+output.begin({"API_TOKEN": "s3cr3t-value-0001"})
+log.begin(form="json")
+raise ValueError("two\\nlines of s3cr3t-value-0001")
+"""
+
+
+def test_an_error_that_nobody_catches_is_one_line():
+    argv = [sys.executable, "-c", UNCAUGHT]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    line = json.loads(ran.stderr)
+    assert (line["severity"], line["message"]) == ("ERROR", "ValueError: two lines of ***")
+    assert "Traceback" in line["stack_trace"]
+    assert "s3cr3t" not in ran.stderr

@@ -7,7 +7,7 @@ import select
 from collections.abc import Iterable
 
 from trainer.launch.supervise.line_reader import LineReader
-from trainer.runtime import OutputWriter, dropped_lines_warning, output, printable
+from trainer.runtime import OutputWriter, dropped_lines_warning, log, output, printable
 
 
 class OutputRelay:
@@ -48,7 +48,8 @@ class OutputRelay:
 
     def log(self, text: str) -> None:
         """Put a line of the launcher's own into standard error."""
-        self.err.put(f"trainer: {printable(output.clean(text))}\n".encode())
+        line = f"trainer: {printable(output.clean(text))}"
+        self.err.put(f"{log.formatted(line)}\n".encode())
 
     def give_up(self, writer: OutputWriter) -> bool:
         """Drop what waits for an output, and mention it on the other one.
