@@ -11,6 +11,8 @@ from trainer.reporting.html import render_page
 from trainer.reporting.record import ClassificationRecord, RankRecord, RunRecord
 from trainer.runtime import display_value
 
+# The source of a setting that nobody gave.
+DEFAULT = "default"
 # A section shows no more names of files than these.
 MOST_FILES = 5
 
@@ -38,7 +40,8 @@ def render_report(record: RunRecord, *, name: str = "") -> str:
         "ranks": figures.bars(speeds, form=",.0f"),
         "data": _data(record),
         "labels": figures.bars(train.labels, form=",d") if train and train.labels else [],
-        "settings": _settings(record),
+        "settings": [row for row in _settings(record) if row[-1] != DEFAULT],
+        "defaults": [row[:2] for row in _settings(record) if row[-1] == DEFAULT],
         "environment": _environment(record),
         "command": shlex.join(record.command),
         "serve": _serve(record),
@@ -64,6 +67,7 @@ def _sections(charts: list[Chart], values: dict[str, Any]) -> list[tuple[str, st
     groups = {chart.group for chart in charts}
     all_sections = (
         ("summary", "Summary", True),
+        ("next", "Serve and repeat", values["command"] or values["serve"]),
         ("curves", "Learning curves", "curves" in groups),
         ("confusion", "Confusion matrix", values["confusion"]),
         ("classes", "Per class", values["classes"]),
@@ -71,9 +75,8 @@ def _sections(charts: list[Chart], values: dict[str, Any]) -> list[tuple[str, st
         ("time", "Time", values["time_split"]),
         ("ranks", "Processes", values["ranks"]),
         ("data", "Data", values["data"]),
-        ("settings", "Settings", values["settings"]),
+        ("settings", "Settings", values["settings"] or values["defaults"]),
         ("environment", "Versions and device", values["environment"]),
-        ("again", "Again", values["command"] or values["serve"]),
     )
     return [(id, name) for id, name, there in all_sections if there]
 
@@ -94,7 +97,7 @@ def _data(record: RunRecord) -> list[tuple[str, ...]]:
 
 def _settings(record: RunRecord) -> list[tuple[str, str, str]]:
     if record.job is not None:
-        rows = {n: (display_value(s.value), s.source or "default") for n, s in record.job.items()}
+        rows = {n: (display_value(s.value), s.source or DEFAULT) for n, s in record.job.items()}
     else:
         # What an older trainer recorded.
         rows = {n: (display_value(v), "–") for n, v in (record.hparams or {}).items()}

@@ -77,8 +77,8 @@ def specs(page: str) -> dict[str, dict]:
 def test_a_page_has_a_section_for_each_thing_that_the_record_has():
     page = render_report(record(), name="a")
     assert headings(page) == [
-        "Summary", "Learning curves", "Confusion matrix", "Per class", "Calibration", "Time",
-        "Processes", "Data", "Settings", "Versions and device", "Again",
+        "Summary", "Serve and repeat", "Learning curves", "Confusion matrix", "Per class",
+        "Calibration", "Time", "Processes", "Data", "Settings", "Versions and device",
     ]  # fmt: skip
     assert "trainer serve --model-dir runs/a/model</pre>" in page
     assert "trainer train --train &#39;my data&#39;" in page
