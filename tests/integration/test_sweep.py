@@ -1,13 +1,19 @@
 """Sweeps as their users run them: real trials on the real MNIST."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from processes import TRAINER, environment, trainer
+
+from trainer.sweep import SweepRecord, TrialRecord, read_space
+from trainer.sweep.record import write_record
 
 pytestmark = pytest.mark.tensorflow
 
@@ -32,17 +38,83 @@ def test_a_sweep_runs_its_trials_and_goes_on_where_it_ended(mnist_dir: Path, tmp
         assert each["test_accuracy"] in (metrics["test_accuracy"], None)
 
 
-def test_sigterm_ends_all_trials(mnist_dir: Path, tmp_path: Path):
-    argv = sweep(mnist_dir, tmp_path, "--steps", "1000000", "--trials", "2")
-    with subprocess.Popen(
-        [*TRAINER, *argv], env=environment(), stderr=subprocess.DEVNULL
-    ) as process:
-        logs = [tmp_path / "trial-0/log.txt", tmp_path / "trial-1/log.txt"]
+def test_a_trial_that_falls_behind_is_ended_and_marked(mnist_dir: Path, tmp_path: Path):
+    flags = {"model": "fast", "learning_rate": "0.001..0.1:log", "steps": "1000000"}
+    space = read_space({**flags, "eval_every": "5", "train": [str(mnist_dir)]})
+    # No trial can be better than these.
+    trials = [
+        TrialRecord(
+            trial=number, state="complete", test_accuracy=1.0, curve=[1.0] * 100,
+            values={"learning_rate": 0.001 * (number + 1)},
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    write_record(tmp_path, SweepRecord(space=space, trials=trials))
+    argv = sweep(mnist_dir, tmp_path, "--steps", "1000000", "--eval-every", "5", "--trials", "6")
+    ran = trainer(*argv)
+    assert ran.returncode == 0, ran.stderr
+    last = json.loads((tmp_path / "sweep.json").read_text())["trials"][5]
+    assert (last["state"], last["test_accuracy"]) == ("pruned", None)
+    assert last["curve"] and max(last["curve"]) < 1.0
+    assert "SIGTERM" in (tmp_path / "trial-5/log.txt").read_text()
+    assert "Train with the best values" in (tmp_path / "sweep.html").read_text()
+
+
+def test_after_the_timeout_trials_are_ended_and_tried_again(mnist_dir: Path, tmp_path: Path):
+    ran = trainer(*sweep(mnist_dir, tmp_path, "--steps", "5", "--trials", "2", "--timeout", "0.5"))
+    assert ran.returncode == 1, ran.stderr
+    before = json.loads((tmp_path / "sweep.json").read_text())["trials"]
+    assert {each["state"] for each in before} == {"stopped"}
+    ran = trainer(*sweep(mnist_dir, tmp_path, "--steps", "5", "--trials", "2"))
+    assert ran.returncode == 0, ran.stderr
+    after = json.loads((tmp_path / "sweep.json").read_text())["trials"][len(before) :]
+    assert [each["state"] for each in after] == ["complete", "complete"]
+    assert {each["values"]["learning_rate"] for each in before} <= {
+        each["values"]["learning_rate"] for each in after
+    }
+
+
+def trials_below(folder: Path) -> list[int]:
+    listed = subprocess.run(["ps", "-ewwo", "pid,args"], capture_output=True, text=True, check=True)
+    lines = [line for line in listed.stdout.splitlines() if f"{folder}/trial-" in line]
+    return [int(line.split()[0]) for line in lines]
+
+
+@contextlib.contextmanager
+def running_sweep(data: Path, out: Path) -> Iterator[subprocess.Popen]:
+    """A sweep with two trials that would run for long."""
+    argv = [*TRAINER, *sweep(data, out, "--steps", "1000000", "--trials", "2")]
+    with subprocess.Popen(argv, env=environment(), stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
-        while not all(log.exists() for log in logs):
+        while len(trials_below(out)) < 2:
             assert time.monotonic() < deadline
             assert process.poll() is None
+        yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_trials(mnist_dir: Path, tmp_path: Path, number: signal.Signals):
+    with running_sweep(mnist_dir, tmp_path) as process:
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 128 + number
+    assert trials_below(tmp_path) == []
+
+
+def test_a_second_signal_kills_trials_that_do_not_end(mnist_dir: Path, tmp_path: Path):
+    with running_sweep(mnist_dir, tmp_path) as process:
+        for pid in trials_below(tmp_path):
+            os.kill(pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 143
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert str(tmp_path / "trial-") not in listed.stdout
+        # Less than the time that trials have after one signal.
+        process.wait(timeout=15)
+    assert trials_below(tmp_path) == []
+
+
+def test_a_second_sweep_in_a_folder_is_refused(mnist_dir: Path, tmp_path: Path):
+    with running_sweep(mnist_dir, tmp_path) as process:
+        ran = trainer(*sweep(mnist_dir, tmp_path, "--steps", "1000000", "--trials", "2"))
+        process.send_signal(signal.SIGTERM)
+    assert ran.returncode == 2
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert f"--out {tmp_path}" in ran.stderr

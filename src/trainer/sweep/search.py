@@ -62,7 +62,7 @@ def run_search(search: Search) -> int:
     """Run trials until there are enough, and print and write what they gave.
 
     Returns:
-        0; 1 if no trial succeeded; 143 if it was stopped.
+        0; 1 if no trial succeeded; 128 and the signal's number if one stopped it.
     """
     if installed_version("optuna") is None:
         raise UserError(
@@ -90,7 +90,7 @@ def run_search(search: Search) -> int:
         local.write_text(search.out / "sweep.html", page)
         code = _conclude(record)
     output.out(f"page: {search.out / 'sweep.html'}")
-    return 143 if signals.count else code
+    return 128 + signals.number if signals.count else code
 
 
 class TrialFailedError(Exception):

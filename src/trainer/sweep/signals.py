@@ -12,9 +12,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class SignalCount:
-    """The signals so far: with the first, trials are asked to end; with the second, killed."""
+    """The signals so far: with the first, trials are asked to end; with the second, killed.
+
+    Attributes:
+        count: How many came.
+        number: That of the last.
+    """
 
     count: int = 0
+    number: int = 0
 
 
 @contextlib.contextmanager
@@ -24,6 +30,7 @@ def counting_signals() -> Iterator[SignalCount]:
 
     def handle(number: int, frame: object) -> None:
         found.count += 1
+        found.number = number
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import optuna
 
 PRUNERS = {"median": "MedianPruner", "asha": "SuccessiveHalvingPruner", "none": "NopPruner"}
+# Differences between fewer say nothing of a parameter.
+FEWEST_TRIALS = 3
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED"}
 
 
@@ -50,6 +52,8 @@ def importances(study: optuna.Study) -> dict[str, float]:
     """Return the share of each parameter in the differences of accuracy; empty if too few ended."""
     import optuna
 
+    if sum(each.state.name == "COMPLETE" for each in study.trials) < FEWEST_TRIALS:
+        return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
         return optuna.importance.get_param_importances(study, evaluator=evaluator)

@@ -72,6 +72,12 @@ def test_sagemakers_definition_finds_the_metric_in_the_real_line():
     assert accuracies(LINE) == [(100, 0.9876)]
 
 
+def test_sagemakers_definition_has_the_fixed_values_as_static_hyperparameters():
+    space = read_space({"dropout": "0..0.5", "batch_size": "64", "hp": [("width", "8")]})
+    found = sagemaker_definition(space, trials=1, jobs=1)["TrainingJobDefinition"]
+    assert found["StaticHyperParameters"] == {"batch_size": "64", "width": "8"}
+
+
 def test_vertexs_definition_names_the_tag_that_the_trainer_reports():
     study = vertex_definition(SPACE, trials=9, jobs=2)["studySpec"]
     assert study["metrics"] == [{"metricId": DEFAULT_TAG, "goal": "MAXIMIZE"}]
