@@ -137,3 +137,20 @@ def test_charts_follow_the_colour_scheme(browser, pages):
     wait_drawn(browser, "light")
     emulate(browser, "dark", 1280)
     wait_drawn(browser, "dark")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["report", "compare", "sweep"])
+def test_axe_finds_no_barrier(browser, pages, kind: str, scheme: str, width: int):
+    emulate(browser, scheme, width)
+    browser.get(pages[kind].as_uri())
+    wait_drawn(browser, scheme)
+    browser.execute_script((Path(__file__).parent / "axe/axe.min.js").read_text())
+    browser.set_script_timeout(SECONDS)
+    found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    assert len(found["passes"]) > 15
+    assert {
+        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
+        for violation in found["violations"]
+    } == {}

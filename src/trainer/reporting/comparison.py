@@ -43,7 +43,7 @@ def render_comparison(runs: Mapping[str, RunRecord]) -> str:
         charts=charts,
         title=f"{len(runs)} runs compared",
         subtitle=", ".join(runs),
-        heads=("", *runs),
+        heads=("Run", *runs),
         results=[(n, *(each.get(n, "–") for each in shown.values())) for n in names],
         differences=[
             (name, *(display_value(value) for value in values))
