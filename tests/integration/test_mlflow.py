@@ -67,7 +67,8 @@ def test_a_run_and_the_one_that_goes_on_are_one_run_on_the_server(server, tmp_pa
     assert (run.data.params["steps"], run.data.tags["from_step_4.steps"]) == ("4", "8")
     history = client.get_metric_history(run.info.run_id, "loss")
     assert sorted(point.step for point in history) == [2, 4, 6, 8]
-    assert [each.path for each in client.list_artifacts(run.info.run_id)] == ["metrics.json", "report.html"]
+    files = [each.path for each in client.list_artifacts(run.info.run_id)]
+    assert files == ["metrics.json", "report.html"]
 
 
 def test_a_server_that_is_down_costs_one_warning_and_no_result(tmp_path, capsys):
