@@ -14,9 +14,12 @@ from trainer.platforms.base import Environment
 from trainer.platforms.coerce import known_options
 from trainer.platforms.registry import PLATFORMS
 from trainer.platforms.resolve import TRACKING_VARIABLES
+from trainer.reporting import RunRecord
+from trainer.reporting.schema import schema_text
 from trainer.training.hypertune import KEPT
 
-TEXT = (Path(__file__).parent.parent.parent / "docs/contracts.md").read_text()
+DOCS = Path(__file__).parent.parent.parent / "docs"
+TEXT = (DOCS / "contracts.md").read_text()
 
 
 def section(title: str) -> str:
@@ -83,3 +86,15 @@ def test_the_metric_file_is_told_as_it_is():
     assert f"`{DEFAULT_FILE}`" in TEXT
     assert f"`{DEFAULT_TAG}`" in TEXT
     assert f"last {KEPT} reports" in TEXT
+
+
+def test_each_key_of_metrics_json_has_a_row():
+    keys = [row[0].strip("`") for row in rows(section("metrics.json"))]
+    assert keys == [field.name for field in dataclasses.fields(RunRecord)]
+
+
+def test_the_schema_of_metrics_json_is_that_of_the_code():
+    written = (DOCS / "metrics.schema.json").read_text()
+    assert written == schema_text(), (
+        "run: python -m trainer.reporting.schema > docs/metrics.schema.json"
+    )

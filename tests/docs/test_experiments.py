@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
-from blocks import blocks
+from blocks import ROOT, blocks
 from processes import trainer
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
@@ -18,6 +19,8 @@ PATTERNS = {
     if block.page == "experiments.md"
     for each in json.loads(block.text)
 }
+
+SCHEMA = json.loads((ROOT / "docs/metrics.schema.json").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,17 @@ def test_the_example_lines_of_the_page_are_those_of_a_run(run):
     assert {tuple(re.findall(r"(\w+)=", line)) for line in text.splitlines()} <= names
     assert found("loss", text.splitlines()) == [0.4974]
     assert found("test_accuracy", text.splitlines()) == [0.9906]
+
+
+def test_the_metrics_of_a_run_are_as_the_schema_says(run):
+    _, metrics = run
+    jsonschema.validate(metrics, SCHEMA)
+    assert metrics.keys() <= SCHEMA["$defs"]["RunRecord"]["properties"].keys()
+
+
+def test_the_schema_takes_keys_to_come_and_wants_but_two(run):
+    _, metrics = run
+    jsonschema.validate({"model": "cnn", "steps": 1, "new": 1}, SCHEMA)
+    for wrong in ({"model": "cnn"}, {**metrics, "steps": "1"}, {**metrics, "ranks": [{}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, SCHEMA)
