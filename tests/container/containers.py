@@ -23,6 +23,11 @@ PREFIX = "trainer-test-"
 RANK = re.compile(r"^\[[^]]+\] ")
 
 
+def message(line: str) -> str:
+    """Return the message of a line of JSON, and any other line as it is."""
+    return str(json.loads(line).get("message", line)) if line.startswith('{"severity"') else line
+
+
 class Engine:
     """One docker client.
 
@@ -123,11 +128,14 @@ class Container:
             self._news.notify_all()
 
     def until(self, begins: str, *, after: int = 0, timeout: float = DEADLINE) -> str:
-        """Wait for a line that begins so, after `[host rank]`, beyond the first `after` lines."""
+        """Wait for a line that begins so, after `[host rank]`, beyond the first `after` lines.
+
+        A line of JSON, as on Google's services, begins as its message does.
+        """
         end = time.monotonic() + timeout
         with self._news:
             while True:
-                lines = (RANK.sub("", line) for line in self.lines[after:])
+                lines = (RANK.sub("", message(line)) for line in self.lines[after:])
                 found = [line for line in lines if line.startswith(begins)]
                 if found:
                     return found[0]
