@@ -65,6 +65,16 @@ def test_data_model_checkpoints_logs_and_metrics_may_all_be_remote(
         again = trainer(*argv, "--steps", "30", env=env)
         assert "resumed at step=20" in again.stdout, again.stdout + again.stderr
 
+        report = fs.cat_file(f"{bucket}/job/metrics.json")
+        finished = trainer(*argv, "--steps", "30", env=env)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        assert (
+            "nothing left to train: the checkpoint has 30 steps, 30 are asked for; their model is "
+            f"{bucket}/job/model/2, and nothing new is exported" in finished.stdout.splitlines()
+        )
+        assert fs.cat_file(f"{bucket}/job/metrics.json") == report
+        assert not fs.exists(f"{bucket}/job/model/3")
+
         found = {name.partition("/job/")[2] for name in fs.find(f"{bucket}/job")}
         assert {
             "model/1/saved_model.pb",

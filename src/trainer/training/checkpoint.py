@@ -157,7 +157,9 @@ class Checkpoints:
 
     def _load(self, path: Path) -> Progress:
         state = checkpoint_state.read(path)
-        self._check(path, state.variables, certain=state.checked)
+        past, now = trained_with.read(state.trained), self._history and self._history.now
+        changes = trained_with.differences(past[-1], now) if now and past else []
+        self._check(path, state.variables, changes, certain=state.checked)
         try:
             self._objects.read(
                 str(without_wildcards(path) / VARIABLES), self._options
@@ -169,19 +171,22 @@ class Checkpoints:
             first = str(error).strip().partition("\n")[0]
             raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
         if self._history:
-            self._history.resume(trained_with.read(state.trained), step=state.progress.step)
+            self._history.resume(past, step=state.progress.step)
         if self._curves:
             self._curves.resume(state.curves, step=state.progress.step)
         return state.progress
 
-    def _check(self, path: Path, there: list[list[Any]], *, certain: bool) -> None:
+    def _check(
+        self, path: Path, there: list[list[Any]], changes: list[str], *, certain: bool
+    ) -> None:
         for here, other in itertools.zip_longest(self._shapes, there):
             if here != other:
                 a, b = (f"{v[0]} {v[1]}" if v else "nothing more" for v in (other, here))
+                why = f", and was trained with {'; '.join(changes)}" if changes else ""
                 error = _OtherModelError(
                     subject=f"--checkpoint-dir {self._folder}",
                     problem=f"{path.name} is of another model or "
-                    f"optimizer: it has {a} where this one has {b}",
+                    f"optimizer: it has {a} where this one has {b}{why}",
                     remedy="name another folder, or train with the flags it was made with",
                 )
                 error.certain = certain

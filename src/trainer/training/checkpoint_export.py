@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import Hparams, Job, UserError, flag_of as flag_of, options_of
+from trainer.config import Hparams, Job, UserError, flag_of as flag_of
 from trainer.distribution import SINGLE_PROCESS
 from trainer.models import loader, recipes
 from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
@@ -95,10 +95,9 @@ def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
         _check_alike(chosen, "module", last.module, options.module)
     for name, value in flags.items():
         _check_alike(chosen, name, last.hparams.get(name, value), value)
-    known = {name: last.hparams[name] for name in options_of(Hparams) if name in last.hparams}
-    known["hp"] = _hp(chosen, dict(last.hparams.get("hp", ())), dict(options.hp))
+    hp = _hp(chosen, dict(last.hparams.get("hp", ())), dict(options.hp))
     try:
-        hparams = Hparams(**known)
+        hparams = trained_with.hparams_of(last.hparams, hp)
     except (TypeError, UserError) as error:
         raise chosen.mistake(f"has settings that this version does not know: {error}") from None
     return dataclasses.replace(base, module=last.module, hparams=hparams)
@@ -106,7 +105,7 @@ def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
 
 def _hp(
     chosen: ChosenCheckpoint, there: Mapping[str, str], given: Mapping[str, str]
-) -> tuple[tuple[str, str], ...]:
+) -> dict[str, str]:
     """Return a module's own hyperparameters; a secret is not in the checkpoint, but a flag's."""
     for name, value in given.items():
         if MASK not in there.get(name, ""):
@@ -118,7 +117,7 @@ def _hp(
                 problem=f"not given, and {chosen.path.name} leaves it out as a secret",
                 remedy=f"give --hp {name}=…",
             )
-    return tuple({**there, **given}.items())
+    return {**there, **given}
 
 
 def _check_alike(chosen: ChosenCheckpoint, name: str, there: Any, given: Any) -> None:

@@ -84,6 +84,16 @@ def share_progress(
     return Progress.of(numbers), stops > 0
 
 
+def share_text(strategy: Strategy, text: str) -> str:
+    """Send all processes a text of the chief's; an empty one costs one exchange."""
+    own = text.encode() if strategy.is_chief else b""
+    size = int(strategy.sum([float(len(own))])[0])
+    if not size:
+        return ""
+    sent = strategy.sum([float(byte) for byte in own.ljust(size, b"\0")])
+    return bytes(int(byte) for byte in sent).decode()
+
+
 def check_alike(strategy: Strategy, settings: Mapping[str, StatedValue]) -> None:
     """Check that all processes have the same settings, and found as many examples.
 

@@ -58,7 +58,7 @@ def settings_of(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Settin
             else:
                 source = named or "default"
             found.append(
-                Setting(name=name, value=_plain(name, value), source=source, given=bool(named))
+                Setting(name=name, value=plain_value(name, value), source=source, given=bool(named))
             )
     return found
 
@@ -74,7 +74,7 @@ def _platform_source(resolved: ResolvedJob, name: str, env: Mapping[str, str]) -
     return next(variables, f"platform {resolved.platform}")
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain_value(name: str, value: Any) -> Any:
     """Return a field's value as JSON can hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Hparams)):
         return {

@@ -24,7 +24,12 @@ from trainer.training.curves import CurveRecorder
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export, sample_of
 from trainer.training.report import log_start, metrics_of, write_metrics, write_page
-from trainer.training.resume import finished_before, initial_state, open_checkpoints
+from trainer.training.resume import (
+    finished_before,
+    initial_state,
+    open_checkpoints,
+    rebuild_as_trained,
+)
 from trainer.training.run_origin import RunOrigin
 from trainer.training.run_state import RunState
 from trainer.training.time_split import TimeSplit
@@ -76,12 +81,15 @@ def train_and_evaluate(
     if strategy.is_chief:
         log_start(trainer)
 
-    history = History(trained_with.of(job, trainer.data.train.description))
+    history = History(
+        trained_with.of(job, trainer.data.train.description, steps=trainer.data.steps)
+    )
     curves = CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, time=split)
     if report := finished_before(trainer, state, destination):
         return report
+    rebuild_as_trained(trainer, state, history)
     trainer.start(state.progress)
 
     own = make_callbacks(trainer, curves=curves, checkpoints=checkpoints, destination=destination)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
-from trainer.training import consensus
+from trainer.config import UserError
+from trainer.runtime import MASK
+from trainer.training import consensus, trained_with
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
 from trainer.training.curves import CurveRecorder
@@ -130,3 +133,41 @@ def _exported_before(
         return None
     logger.info("%s; their model is %s, and nothing new is exported", left, report["model_path"])
     return report
+
+
+def rebuild_as_trained(trainer: Trainer, state: RunState, history: History) -> None:
+    """Give a run with no steps left the settings that its weights were trained with.
+
+    Its model is exported again, and another activation, for one, would make another model of the
+    same weights.
+
+    Args:
+        trainer: Has the weights of the checkpoint.
+        state: Where the run is.
+        history: Of the chief; other processes do not know it.
+
+    Raises:
+        UserError: The settings are those of another version, or the weights do not fit.
+    """
+    if not state.step or not state.is_complete:
+        return
+    now, text = history.now, ""
+    if last := history.last:
+        hparams = {**now.hparams, **last.hparams}
+        if (last.module, hparams) != (now.module, now.hparams):
+            text = json.dumps([last.module, hparams])
+    if not (text := consensus.share_text(trainer.strategy, text)):
+        return
+    module, hparams = json.loads(text)
+    given, hp = dict(trainer.job.hparams.hp), dict[str, str](hparams["hp"])
+    # A checkpoint leaves secrets out.
+    hp |= {name: given.get(name, value) for name, value in hp.items() if MASK in value}
+    try:
+        settings = trained_with.hparams_of(hparams, hp)
+    except (TypeError, UserError) as error:
+        raise UserError(
+            subject=f"--checkpoint-dir {trainer.job.checkpoint_dir}",
+            problem=f"has settings that this version does not know: {error}",
+        ) from None
+    logger.info("model and report have the settings that the weights were trained with")
+    trainer.rebuild(module=module, hparams=settings)

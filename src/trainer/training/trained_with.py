@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config import Job, UserError, flag_of
+from trainer.config import Hparams, Job, UserError, flag_of, options_of
 from trainer.data import fingerprint_of
 from trainer.runtime import display_value, output
 
@@ -40,20 +40,24 @@ class TrainedSteps:
         module: The model module.
         hparams: The hyperparameters as JSON has them, without secrets.
         train: The training data.
+        total: Steps of the whole run, where the schedule of the learning rate depends on them;
+            else None, as in a checkpoint of an earlier version.
     """
 
     from_step: int = 0
     module: str
     hparams: Mapping[str, Any]
     train: DataIdentity
+    total: int | None = None
 
 
-def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
+def of(job: Job, described: Mapping[str, Any], *, steps: int) -> TrainedSteps:
     """Return the settings and data that a run trains with.
 
     Args:
         job: With all hyperparameters.
         described: Its training data, from `SplitData.description`.
+        steps: Steps of the whole run.
     """
     text = digest = ""
     # Read the files' marks only for a run that may be resumed. Hosts that hold a part each may then
@@ -77,7 +81,23 @@ def of(job: Job, described: Mapping[str, Any]) -> TrainedSteps:
             text=output.clean(text),
             digest=digest,
         ),
+        total=steps if job.hparams.schedule != "constant" or job.hparams.warmup else None,
     )
+
+
+def hparams_of(written: Mapping[str, Any], hp: Mapping[str, str]) -> Hparams:
+    """Return the hyperparameters of some steps.
+
+    Args:
+        written: As `TrainedSteps` has them.
+        hp: A module's own hyperparameters, with the secrets that a checkpoint leaves out.
+
+    Raises:
+        TypeError: They are those of another version.
+        UserError: They are.
+    """
+    known = {n: written[n] for n in options_of(Hparams) if n in written}
+    return Hparams(**(known | {"hp": tuple(hp.items())}))
 
 
 def read(written: Any) -> tuple[TrainedSteps, ...]:
@@ -89,6 +109,7 @@ def read(written: Any) -> tuple[TrainedSteps, ...]:
                 module=str(one["module"]),
                 hparams=dict(one["hparams"]),
                 train=DataIdentity(**one["train"]),
+                total=None if one.get("total") is None else int(one["total"]),
             )
             for one in written or ()
         ]
@@ -108,6 +129,9 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
         if other != value:
             then, now_value = (display_value(each, none="None") for each in (other, value))
             found.append(f"{flag_of(name)} {then} (now {now_value})")
+    if before.total and now.total and before.total != now.total:
+        schedule = now.hparams["schedule"]
+        found.append(f"a {schedule} schedule over {before.total} steps (now {now.total})")
     a, b = before.train, now.train
     known = bool(a.digest and b.digest)
     if a.kind != b.kind or a.examples != b.examples or (known and a.digest != b.digest):
@@ -125,7 +149,8 @@ class History:
     """
 
     def __init__(self, now: TrainedSteps) -> None:
-        self._now, self._past, self._step = now, tuple[TrainedSteps, ...](), 0
+        self.now = now
+        self._past, self._step = tuple[TrainedSteps, ...](), 0
 
     def resume(self, past: tuple[TrainedSteps, ...], *, step: int) -> None:
         """Go on from a checkpoint.
@@ -139,13 +164,18 @@ class History:
     @property
     def changes(self) -> list[str]:
         """The differences from the steps before, see `differences`."""
-        return differences(self._past[-1], self._now) if self._past else []
+        return differences(self._past[-1], self.now) if self._past else []
+
+    @property
+    def last(self) -> TrainedSteps | None:
+        """The settings of the last steps in the checkpoint; None if it does not say."""
+        return self._past[-1] if self._past else None
 
     def at(self, step: int) -> tuple[TrainedSteps, ...]:
         """Return the settings that the weights after so many steps were trained with, if known."""
         if step == self._step or (self._past and not self.changes):
             return self._past
-        return (*self._past, dataclasses.replace(self._now, from_step=self._step))
+        return (*self._past, dataclasses.replace(self.now, from_step=self._step))
 
     def described(self, train: dict[str, Any], *, step: int) -> dict[str, Any]:
         """Return a description of the data that the weights after so many steps were trained on.
@@ -155,7 +185,7 @@ class History:
             step: The number of steps.
         """
         last = self.at(step)[-1:]
-        if last and last[0].train == self._now.train:
+        if last and last[0].train == self.now.train:
             return train
         known = dataclasses.asdict(last[0].train) if last else {"kind": None, "examples": None}
         return {**known, "files": [], "damaged": []}

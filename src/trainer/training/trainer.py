@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import keras
 
-from trainer.config import Job
+from trainer.config import Hparams, Job, UserError
 from trainer.distribution import Strategy
 from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
@@ -55,11 +56,7 @@ class Trainer:
         self.job, self.strategy, self.stop_requested = job, strategy, stop_requested
         self.module = loader.load(job.module)
         hparams = job.hparams
-        # Keras numbers names through the whole process. Start anew, so that the names are those
-        # that a checkpoint of an earlier run has.
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(hparams.seed)
-        keras.config.set_dtype_policy(POLICIES[hparams.precision])
+        _begin_keras(hparams)
         batch = consensus.global_batch(job, replicas=strategy.replicas)
         self.data = inputs.read_data(job, self.module, strategy, batch_size=batch.size)
         if strategy.processes > 1:
@@ -75,6 +72,33 @@ class Trainer:
             )
             self.optimizer.build(self.model.trainable_variables)
         self.device = strategy.device()
+
+    def rebuild(self, *, module: str, hparams: Hparams) -> None:
+        """Build the model by other settings, around the weights that there are.
+
+        Called in all processes before `start`, by a run that has no steps to take.
+
+        Args:
+            module: The model module.
+            hparams: Complete.
+
+        Raises:
+            UserError: The weights do not fit.
+        """
+        weights, shapes = self.model.get_weights(), [[*v.shape] for v in self.model.weights]
+        self.job = dataclasses.replace(self.job, module=module, hparams=hparams)
+        self.module = loader.load(module)
+        _begin_keras(hparams)
+        with self.strategy.scope():
+            self.model = self.module.keras_model(hparams)
+        if [[*v.shape] for v in self.model.weights] != shapes:
+            raise UserError(
+                subject=f"--checkpoint-dir {self.job.checkpoint_dir}",
+                problem=f"its weights do not fit the model that --module {module} makes now of "
+                "the settings they were trained with",
+                remedy="give the module back the code that they were trained with",
+            )
+        self.model.set_weights(weights)
 
     def start(self, progress: Progress) -> None:
         """Give all processes the chief's weights, and compile the steps.
@@ -162,3 +186,14 @@ class Trainer:
         return {name: public_value(text) for name, text in counts.items()} | compared_flags(
             self.job
         )
+
+
+def _begin_keras(hparams: Hparams) -> None:
+    """Set seed and precision, and have Keras number names from the beginning.
+
+    It numbers them through the whole process; they have to be those that a checkpoint of an earlier
+    run has.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(hparams.seed)
+    keras.config.set_dtype_policy(POLICIES[hparams.precision])

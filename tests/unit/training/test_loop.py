@@ -194,6 +194,98 @@ def test_a_finished_run_started_again_says_so_and_exports_nothing_new(run, tmp_p
     assert elsewhere["trained_before"] == []
 
 
+ACTIVATED = """
+import keras
+from trainer.models.mnist import input_fn, serving_input_fn
+
+RECIPE = {"learning_rate": 0.01, "schedule": "constant"}
+
+def keras_model(hparams):
+    activation = dict(hparams.hp)["activation"]
+    image = keras.Input((28, 28, 1), name="image_input")
+    hidden = keras.layers.Dense(20, activation=activation)(keras.layers.Flatten()(image))
+    return keras.Model(image, keras.layers.Dense(10)(hidden))
+"""
+
+
+@pytest.fixture
+def activated(tmp_path, monkeypatch):
+    """A module whose hyperparameter changes the model, but none of its shapes."""
+    (tmp_path / "activated.py").write_text(ACTIVATED)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "activated", raising=False)
+    return dataclasses.replace(HPARAMS, hp=(("activation", "relu"),))
+
+
+def answers(metrics: dict, digits: np.ndarray) -> np.ndarray:
+    """Return the probabilities by the model of a run."""
+    served = tf.saved_model.load(metrics["model_path"]).signatures["serving_default"]
+    (name,) = served.structured_input_signature[1]
+    return next(iter(served(**{name: tf.constant(digits)}).values())).numpy()
+
+
+def test_a_finished_run_is_exported_again_with_the_settings_of_its_weights(
+    run, activated, small, tmp_path
+):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "module": "activated"}
+    first = run("first", activated, **kept)
+    digits = np.load(small / "test_images.npy")[:20].reshape(-1, 28, 28, 1) / np.float32(255)
+    other = dataclasses.replace(activated, hp=(("activation", "tanh"),), precision="bfloat16")
+    again = run("again", other, **kept, layout="servo")
+    assert np.array_equal(answers(again, digits), answers(first, digits))
+    assert again["test_accuracy"] == first["test_accuracy"]
+    assert again["hparams"] == first["hparams"]
+    assert again["trained_before"] == []
+    line = " ".join(again["log"])
+    assert "--hp activation=relu (now activation=tanh)" in line
+    assert "--precision float32 (now bfloat16)" in line
+    assert "model and report have the settings that the weights were trained with" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"module": "other"}, "--module activated (now other)"),
+        ({"precision": "bfloat16"}, "--precision float32 (now bfloat16)"),
+        ({"recipe": '"learning_rate": 0.003'}, "--learning-rate 0.01 (now 0.003)"),
+    ],
+    ids=["module", "precision", "recipe"],
+)
+def test_a_resumed_run_names_both_values_of_what_is_no_longer_the_same(
+    run, activated, tmp_path, monkeypatch, change, said
+):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "eval_every": 100, "module": "activated"}
+    run("first", activated, steps=5, **kept)
+    text = ACTIVATED.replace('"learning_rate": 0.01', change.get("recipe", '"learning_rate": 0.01'))
+    for name in ("activated", "other"):
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    kept["module"] = change.get("module", "activated")
+    now = dataclasses.replace(activated, precision=change.get("precision", "float32"))
+    resumed = run("second", now, **kept | {"steps": 10})
+    (line,) = [line for line in resumed["log"] if "steps were trained with" in line]
+    assert line == f"warning: --checkpoint-dir: its 5 steps were trained with {said}"
+    (before,) = resumed["trained_before"]
+    assert (before["from_step"], before["module"]) == (0, "activated")
+    assert before["hparams"]["precision"] == "float32"
+    assert before["hparams"]["learning_rate"] == 0.01
+    assert resumed["hparams"]["precision"] == now.precision
+    assert resumed["hparams"]["learning_rate"] == (0.003 if "recipe" in change else 0.01)
+
+
+def test_a_precision_with_other_variables_is_refused_with_both_values(run, tmp_path):
+    run("first", checkpoint_dir=str(tmp_path / "ckpt"), steps=5)
+    other = dataclasses.replace(HPARAMS, precision="float16")
+    with pytest.raises(UserError, match=r"--precision float32 \(now float16\)"):
+        run("second", other, checkpoint_dir=str(tmp_path / "ckpt"))
+
+
+def test_a_finished_run_whose_settings_are_not_changed_is_not_built_again(run, tmp_path):
+    kept = {"checkpoint_dir": str(tmp_path / "ckpt")}
+    run("first", **kept)
+    assert not [line for line in run("again", **kept)["log"] if "settings that" in line]
+
+
 def test_a_run_that_goes_on_with_other_settings_and_data_says_so(run, small, tmp_path):
     kept = {"checkpoint_dir": str(tmp_path / "ckpt"), "eval_every": 100}
     run(steps=20, **kept)
@@ -206,7 +298,8 @@ def test_a_run_that_goes_on_with_other_settings_and_data_says_so(run, small, tmp
     (line,) = [line for line in metrics["log"] if "steps were trained with" in line]
     assert line.startswith(
         "warning: --checkpoint-dir: its 20 steps were trained with --learning-rate 0.01 (now "
-        "0.005); other training data: npy, 1000 examples, "
+        "0.005); a one-cycle schedule over 20 steps (now 40); other training data: npy, 1000 "
+        "examples, "
     )
     assert metrics["hparams"]["learning_rate"] == 0.005
     (before,) = metrics["trained_before"]

@@ -9,12 +9,12 @@ from trainer.training.trained_with import History
 DESCRIBED = {"kind": "npy", "examples": 10}
 
 
-def stretch(tmp_path, content: bytes = b"1", hp=(), **fields):
+def stretch(tmp_path, content: bytes = b"1", hp=(), steps: int = 40, **fields):
     (tmp_path / "train_images.npy").write_bytes(content)
     (tmp_path / "train_labels.npy").write_bytes(b"l")
     hparams = Hparams(hp=hp, **fields.pop("hparams", {}))
     job = Job(train=(str(tmp_path),), checkpoint_dir="ckpt", hparams=hparams, **fields)
-    return trained_with.of(job, DESCRIBED)
+    return trained_with.of(job, DESCRIBED, steps=steps)
 
 
 def test_the_same_settings_and_data_do_not_differ(tmp_path):
@@ -47,6 +47,24 @@ def test_other_contents_of_the_same_size_are_a_difference(tmp_path):
 def test_shares_of_hosts_are_not_compared_by_their_files(tmp_path):
     shares = [stretch(tmp_path, content, shard_by="host") for content in (b"1", b"2")]
     assert trained_with.differences(*shares) == []
+
+
+def test_another_number_of_steps_counts_where_the_schedule_depends_on_it(tmp_path):
+    def found(**hparams) -> list[str]:
+        before, now = (stretch(tmp_path, steps=n, hparams=hparams) for n in (40, 60))
+        return trained_with.differences(before, now)
+
+    assert found(schedule="one-cycle") == ["a one-cycle schedule over 40 steps (now 60)"]
+    assert found(schedule="constant", warmup=0.1) == ["a constant schedule over 40 steps (now 60)"]
+    assert found(schedule="constant", warmup=0.0) == []
+
+
+def test_a_history_without_the_number_of_steps_does_not_differ_by_it(tmp_path):
+    now = stretch(tmp_path, hparams={"schedule": "cosine"})
+    written = dataclasses.asdict(now)
+    del written["total"]
+    (before,) = trained_with.read([written])
+    assert trained_with.differences(before, now) == []
 
 
 def test_secrets_among_hyperparameters_are_not_kept(tmp_path):
