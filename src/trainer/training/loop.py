@@ -81,9 +81,7 @@ def train_and_evaluate(
     if strategy.is_chief:
         log_start(trainer)
 
-    history = History(
-        trained_with.of(job, trainer.data.train.description, steps=trainer.data.steps)
-    )
+    history = History(trained_with.of(job, trainer.data))
     curves = CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, time=split)

@@ -7,11 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config import Hparams, Job, UserError, flag_of, options_of
 from trainer.data import fingerprint_of
 from trainer.runtime import display_value, output
+
+if TYPE_CHECKING:
+    from trainer.training.run_data import RunData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,14 @@ class TrainedSteps:
     total: int | None = None
 
 
-def of(job: Job, described: Mapping[str, Any], *, steps: int) -> TrainedSteps:
+def of(job: Job, data: RunData) -> TrainedSteps:
     """Return the settings and data that a run trains with.
 
     Args:
         job: With all hyperparameters.
-        described: Its training data, from `SplitData.description`.
-        steps: Steps of the whole run.
+        data: Its data, and the number of its steps.
     """
+    described = data.train.description
     text = digest = ""
     # Read the files' marks only for a run that may be resumed. Hosts that hold a part each may then
     # hold another part.
@@ -81,7 +84,7 @@ def of(job: Job, described: Mapping[str, Any], *, steps: int) -> TrainedSteps:
             text=output.clean(text),
             digest=digest,
         ),
-        total=steps if job.hparams.schedule != "constant" or job.hparams.warmup else None,
+        total=data.steps if job.hparams.schedule != "constant" or job.hparams.warmup else None,
     )
 
 

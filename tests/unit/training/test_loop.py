@@ -213,6 +213,8 @@ def activated(tmp_path, monkeypatch):
     """A module whose hyperparameter changes the model, but none of its shapes."""
     (tmp_path / "activated.py").write_text(ACTIVATED)
     monkeypatch.chdir(tmp_path)
+    # The folders of other tests are in the search path, too.
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "activated", raising=False)
     return dataclasses.replace(HPARAMS, hp=(("activation", "relu"),))
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from types import SimpleNamespace
 
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
@@ -13,8 +14,9 @@ def stretch(tmp_path, content: bytes = b"1", hp=(), steps: int = 40, **fields):
     (tmp_path / "train_images.npy").write_bytes(content)
     (tmp_path / "train_labels.npy").write_bytes(b"l")
     hparams = Hparams(hp=hp, **fields.pop("hparams", {}))
+    data = SimpleNamespace(train=SimpleNamespace(description=DESCRIBED), steps=steps)
     job = Job(train=(str(tmp_path),), checkpoint_dir="ckpt", hparams=hparams, **fields)
-    return trained_with.of(job, DESCRIBED, steps=steps)
+    return trained_with.of(job, data)
 
 
 def test_the_same_settings_and_data_do_not_differ(tmp_path):
