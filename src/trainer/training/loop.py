@@ -81,8 +81,7 @@ def train_and_evaluate(
     if strategy.is_chief:
         log_start(trainer)
 
-    history = History(trained_with.of(job, trainer.data))
-    curves = CurveRecorder()
+    history, curves = History(trained_with.of(job, trainer.data)), CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, time=split)
     if report := finished_before(trainer, state, destination):
@@ -93,8 +92,7 @@ def train_and_evaluate(
     own = make_callbacks(trainer, curves=curves, checkpoints=checkpoints, destination=destination)
     with tracked(trainer, state) as tracking:
         state.time.begin_steps()
-        callbacks = (*own, *tracking, *callbacks)
-        Controller(trainer, state, callbacks, is_chief=strategy.is_chief).run()
+        Controller(trainer, state, (*own, *tracking, *callbacks), is_chief=strategy.is_chief).run()
         if not state.step:
             return {"stopped": True, "steps": 0}
         found = metrics_of(trainer, state, history, curves) | _origin(trainer, origin)
