@@ -63,7 +63,7 @@ def test_the_speed_of_each_progress_line_is_found(run):
 
 
 def test_the_example_lines_of_the_page_are_those_of_a_run(run):
-    (text,) = (b.text for b in blocks("text") if b.page == "experiments.md")
+    text = next(b.text for b in blocks("text") if b.page == "experiments.md")
     lines, _ = run
     names = {tuple(re.findall(r"(\w+)=", line)) for line in lines}
     assert {tuple(re.findall(r"(\w+)=", line)) for line in text.splitlines()} <= names

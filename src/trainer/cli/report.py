@@ -1,4 +1,4 @@
-"""`trainer report`: makes the page of a run again, or compares several."""
+"""`trainer report`: makes the page of a run again, compares several, or sends them to MLflow."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ trainer report runs/mnist
 trainer report runs/a runs/b gs://bucket/runs/c
 # print a line for each run
 trainer report runs/* --csv
+# send a run to a tracking server, after it has ended
+trainer report runs/mnist --to-mlflow http://127.0.0.1:5000
 """
 
 
@@ -33,12 +35,21 @@ def add_flags(parser: Parser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the records, make no page")
     form.add_argument("--csv", action="store_true", help="print a line a run, make no page")
+    form.add_argument(
+        "--to-mlflow", metavar="URI", help="send what this server has not got yet, make no page"
+    )
+    parser.add_argument(
+        "--experiment", metavar="NAME", help="experiment there (default: the server's)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Make the page and print its path, or print the records."""
     # Standard output has the records or the page's path alone.
     log.begin(to="err")
+    if args.to_mlflow:
+        _send(args)
+        return
     from trainer import reporting
 
     names = _names(args.runs)
@@ -57,6 +68,18 @@ def run(args: argparse.Namespace) -> None:
     else:
         page, out = reporting.render_comparison(runs), args.out or "compare.html"
     output.out(_write(out, page))
+
+
+def _send(args: argparse.Namespace) -> None:
+    """Send the runs, and print where each is."""
+    from trainer.training import send_run
+
+    for folder in args.runs:
+        folder = folder if is_remote(folder) else local_path(folder, flag="RUN")
+        sent = send_run(folder, uri=args.to_mlflow, experiment=args.experiment)
+        there = "" if sent.is_new else " (was there)"
+        path = f"#/experiments/{sent.experiment_id}/runs/{sent.run_id}"
+        output.out(f"{args.to_mlflow.rstrip('/')}/{path}{there}")
 
 
 def _names(folders: list[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-from . import package as package
+from . import package as package, saved_model as saved_model
 from .contents import printable as printable, read_contents as read_contents
 from .convert import check_loads as check_loads
 from .layout import (

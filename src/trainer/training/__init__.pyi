@@ -4,6 +4,7 @@ from .controller import Callback as Callback
 from .export_options import ExportOptions as ExportOptions
 from .job_settings import settings_of as settings_of
 from .loop import train_and_evaluate as train_and_evaluate
+from .mlflow_later import send_run as send_run
 from .optimizers import make_optimizer as make_optimizer
 from .preflight import output_dir as output_dir
 from .run import run_job as run_job

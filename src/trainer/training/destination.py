@@ -32,6 +32,10 @@ class Destination:
         """
         return str(path)
 
+    def output_folder(self, folder: Path) -> str:
+        """Return the path or url where the report's local folder finally is."""
+        return str(folder)
+
     def earlier_report(self, job: Job) -> dict[str, Any] | None:
         """Return the report of an earlier run whose model is still there, see `earlier_run`."""
         return earlier_run.find(job)
@@ -83,6 +87,9 @@ class RemoteDestination(Destination):
             url += f"/{max(versions, default=0) + 1}"
         self._push(path, url)
         return f"{url}/{path.name}" if path.is_file() else url
+
+    def output_folder(self, folder: Path) -> str:
+        return self.remote.get("output_dir", str(folder))
 
     def earlier_report(self, job: Job) -> dict[str, Any] | None:
         if not {"model_dir", "output_dir"} & self.remote.keys():

@@ -90,7 +90,7 @@ def train_and_evaluate(
     trainer.start(state.progress)
 
     own = make_callbacks(trainer, curves=curves, checkpoints=checkpoints, destination=destination)
-    with tracked(trainer, state) as tracking:
+    with tracked(trainer, state, destination) as tracking:
         state.time.begin_steps()
         Controller(trainer, state, (*own, *tracking, *callbacks), is_chief=strategy.is_chief).run()
         if not state.step:
@@ -109,7 +109,8 @@ def _export_and_report(
     metrics["weights_crc32c"] = consensus.check_equal(trainer.strategy, trainer.model)
     if trainer.strategy.is_chief:
         with state.time.measure("export"):
-            metrics["model_path"] = destination.model_written(_export(trainer))
+            state.exported = _export(trainer)
+            metrics["model_path"] = destination.model_written(state.exported)
         metrics["time_split"] = state.time.as_json()
         metrics["warnings"] = log.warnings()
         folder = preflight.output_dir(trainer.job)

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import os
 import queue
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.runtime import install_command
+from trainer.config import UserError
+from trainer.packaging import DEFAULT_SIGNATURE
+from trainer.runtime import install_command, output
 from trainer.storage import local
+from trainer.training import mlflow_server
+from trainer.training.mlflow_model import NAME, Example, write_mlflow_model
+from trainer.training.mlflow_server import (
+    ID_FILE,
+    METRICS_TAG,
+    MOST_CHARACTERS,
+    KnownRun,
+    digest_of,
+    read_known,
+)
 
 logger = logging.getLogger(__name__)
 
-# Kept beside the checkpoints, for the run that goes on from them.
-ID_FILE = "mlflow_run.json"
+# What is sent of a run's folder, the record first.
+FILES = ("metrics.json", "report.html")
 # Seconds for which the end of a run waits for what has not been sent yet.
 CLOSE_SECONDS = 30.0
-# A server that does not answer is given up after some seconds. Variables that are set count.
-_LIMITS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-_MOST_CHARACTERS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,14 @@ class TrackingTarget:
         experiment: The experiment; the server's default if None.
         run_id: A run that is there already, and is written to; None for a new one.
         id_folder: The folder that keeps the id for a run that goes on; None keeps none.
+        remedy: The command that sends the run later.
     """
 
     uri: str
     experiment: str | None
     run_id: str | None
     id_folder: Path | None
+    remedy: str
 
 
 class MlflowRun:
@@ -63,6 +67,7 @@ class MlflowRun:
         self._target, self._step = target, step
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._last_steps: dict[str, int] = {}
+        self._id = ""
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -75,9 +80,18 @@ class MlflowRun:
         now = int(time.time() * 1000)
         self._work.put(lambda: self._send_metrics(step, now, values))
 
-    def log_files(self, paths: Sequence[Path]) -> None:
-        """Send those of some files that are there."""
-        self._work.put(lambda: self._send_files(paths))
+    def log_files(self, folder: Path) -> None:
+        """Send the files of a run's folder; all else has been sent."""
+        self._work.put(lambda: self._send_files(folder))
+
+    def log_model(self, path: Path, example: Example | None) -> None:
+        """Send a SavedModel as an MLflow model.
+
+        Args:
+            path: Its folder.
+            example: One example for its default signature.
+        """
+        self._work.put(lambda: self._send_model(path, example))
 
     def close(self, status: str) -> None:
         """Set the status that the run ends with, and wait some seconds for all to be sent."""
@@ -88,43 +102,38 @@ class MlflowRun:
             logger.warning("MLflow: not all was sent within %.0f s", CLOSE_SECONDS)
 
     def _run(self) -> None:
+        later = f"; later: {self._target.remedy}"
         try:
             self._open()
             while send := self._work.get():
                 send()
         except ImportError:
-            logger.warning("MLflow: not installed, nothing is sent; %s", install_command("mlflow"))
+            install = install_command("mlflow")
+            logger.warning("MLflow: not installed, nothing is sent; %s%s", install, later)
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            text = lines[0][:_MOST_CHARACTERS]
-            logger.warning("MLflow at %s: nothing more is sent: %s", self._target.uri, text)
+            problem = mlflow_server.problem_of(error)
+            logger.warning(
+                "MLflow at %s: nothing more is sent: %s%s", self._target.uri, problem, later
+            )
 
     def _open(self) -> None:
-        for name, value in _LIMITS.items():
-            os.environ.setdefault(name, value)
-        # It would warn of each try.
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        from mlflow import MlflowClient
-
-        self._client = MlflowClient(self._target.uri)
+        target = self._target
+        self._client = mlflow_server.connect(target.uri)
         self._params: dict[str, str] = {}
-        known = self._target.run_id or (self._kept_id() if self._step else None)
+        known = target.run_id or (self._kept_id() if self._step else None)
         if known and self._continue(known):
             return
-        wanted = self._target.experiment
-        found = self._client.get_experiment_by_name(wanted) if wanted else None
-        experiment = found.experiment_id if found else "0"
-        if wanted and not found:
-            experiment = self._client.create_experiment(wanted)
+        experiment = mlflow_server.experiment_id(self._client, target.experiment)
         self._id = str(self._client.create_run(experiment).info.run_id)
-        if folder := self._target.id_folder:
+        if folder := target.id_folder:
             folder.mkdir(parents=True, exist_ok=True)
-            local.write_text(folder / ID_FILE, json.dumps({"run_id": self._id}) + "\n")
+            local.write_text(folder / ID_FILE, KnownRun(run_id=self._id).as_text())
 
     def _kept_id(self) -> str | None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            folder = self._target.id_folder
-            return str(json.loads((folder / ID_FILE).read_bytes())["run_id"]) if folder else None
+        with contextlib.suppress(OSError):
+            if folder := self._target.id_folder:
+                known = read_known((folder / ID_FILE).read_bytes())
+                return known.run_id if known else None
         return None
 
     def _continue(self, run_id: str) -> bool:
@@ -147,7 +156,7 @@ class MlflowRun:
     def _send_params(self, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Param, RunTag
 
-        texts = {name: str(value)[:_MOST_CHARACTERS] for name, value in params.items()}
+        texts = {name: str(value)[:MOST_CHARACTERS] for name, value in params.items()}
         new = [Param(name, text) for name, text in texts.items() if name not in self._params]
         changed = [
             RunTag(f"from_step_{self._step}.{name}", text)
@@ -168,6 +177,32 @@ class MlflowRun:
         if points:
             self._client.log_batch(self._id, metrics=points)
 
-    def _send_files(self, paths: Sequence[Path]) -> None:
-        for path in filter(Path.is_file, paths):
+    def _send_files(self, folder: Path) -> None:
+        there = [path for name in FILES if (path := folder / name).is_file()]
+        for path in there:
             self._client.log_artifact(self._id, str(path))
+        if (record := folder / FILES[0]) in there:
+            self._client.set_tag(self._id, METRICS_TAG, digest_of(record.read_bytes()))
+
+    def _send_model(self, path: Path, example: Example | None) -> None:
+        from mlflow import __version__
+
+        with tempfile.TemporaryDirectory() as work:
+            try:
+                write_mlflow_model(
+                    Path(work), path, run_id=self._id, mlflow=__version__, example=example
+                )
+            except (UserError, StopIteration) as error:
+                # A user's module may name its signatures as it likes.
+                logger.warning("MLflow: the model is not sent: it has no %s", DEFAULT_SIGNATURE)
+                logger.debug("MLflow model", exc_info=error)
+                return
+            self._client.log_artifacts(self._id, work, NAME)
+
+    def keep_id(self, folder: Path) -> None:
+        """Keep the id in the folder of the run, so that the rest can be sent later."""
+        with contextlib.suppress(OSError):
+            digest = digest_of((folder / FILES[0]).read_bytes())
+            known = KnownRun(run_id=self._id, uri=output.clean(self._target.uri), metrics=digest)
+            if self._id:
+                local.write_text(folder / ID_FILE, known.as_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,8 @@ class RunState:
             step.
         train_accuracy: Share of their examples whose class was right; None before any step.
         time: Where the time of this process goes.
+        exported: The model or archive on local disk; None before the export, and on other
+            processes than the chief.
     """
 
     steps: int
@@ -67,6 +70,7 @@ class RunState:
     train_loss: float | None = None
     train_accuracy: float | None = None
     time: TimeSplit = field(default_factory=TimeSplit)
+    exported: Path | None = None
     _cross_entropies: list[float] = field(default_factory=list)
     _accuracies: list[float] = field(default_factory=list)
     _seconds: float = 0.0
