@@ -57,7 +57,31 @@ def test_a_trial_that_falls_behind_is_ended_and_marked(mnist_dir: Path, tmp_path
     assert (last["state"], last["test_accuracy"]) == ("pruned", None)
     assert last["curve"] and max(last["curve"]) < 1.0
     assert "SIGTERM" in (tmp_path / "trial-5/log.txt").read_text()
+    assert f"trial=5 pruned test_accuracy={last['curve'][-1]:.4f} best=1.0000" in ran.stderr
+    row = next(line for line in ran.stdout.splitlines() if " pruned " in line)
+    assert row.split()[:3] == ["5", "pruned", f"{last['curve'][-1]:.4f}"]
     assert "Train with the best values" in (tmp_path / "sweep.html").read_text()
+
+
+def test_a_trial_is_not_ended_early_by_the_evaluation_of_its_last_step(
+    mnist_dir: Path, tmp_path: Path
+):
+    flags = {"model": "fast", "learning_rate": "0.001..0.1:log", "steps": "5"}
+    space = read_space({**flags, "train": [str(mnist_dir)]})
+    trials = [
+        TrialRecord(
+            trial=number, state="complete", test_accuracy=1.0, curve=[1.0],
+            values={"learning_rate": 0.001 * (number + 1)},
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    write_record(tmp_path, SweepRecord(space=space, trials=trials))
+    ran = trainer(*sweep(mnist_dir, tmp_path, "--steps", "5", "--trials", "6"))
+    assert ran.returncode == 0, ran.stderr
+    last = json.loads((tmp_path / "sweep.json").read_text())["trials"][5]
+    metrics = json.loads((tmp_path / "trial-5/metrics.json").read_text())
+    assert (last["state"], last["test_accuracy"]) == ("complete", metrics["test_accuracy"])
+    assert last["curve"] and max(last["curve"]) < 1.0
 
 
 def test_after_the_timeout_trials_are_ended_and_tried_again(mnist_dir: Path, tmp_path: Path):
@@ -109,6 +133,15 @@ def test_a_second_signal_kills_trials_that_do_not_end(mnist_dir: Path, tmp_path:
         # Less than the time that trials have after one signal.
         process.wait(timeout=15)
     assert trials_below(tmp_path) == []
+
+
+def test_trials_end_with_a_sweep_that_is_killed(mnist_dir: Path, tmp_path: Path):
+    with running_sweep(mnist_dir, tmp_path) as process:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 60
+    while trials_below(tmp_path):
+        assert time.monotonic() < deadline
 
 
 def test_a_second_sweep_in_a_folder_is_refused(mnist_dir: Path, tmp_path: Path):

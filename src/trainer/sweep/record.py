@@ -17,6 +17,7 @@ from trainer.sweep.space import Space
 FILE_NAME = "sweep.json"
 SCHEMA_VERSION = 1
 ENDED = ("complete", "pruned", "failed")
+ENDED_EARLY = ("pruned", "stopped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,12 @@ class TrialRecord:
     seconds: float | None = None
     error: str | None = None
     curve: list[float] = field(default_factory=list)
+
+    @property
+    def last_accuracy(self) -> float | None:
+        """The test accuracy of its end, or the last before it was ended; None if it failed."""
+        early = self.curve[-1] if self.curve and self.state in ENDED_EARLY else None
+        return early if self.test_accuracy is None else self.test_accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

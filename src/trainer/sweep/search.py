@@ -8,6 +8,7 @@ import shlex
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from trainer.sweep.record import (
 from trainer.sweep.signals import SignalCount, counting_signals
 from trainer.sweep.space import Space
 from trainer.sweep.study import importances, make_study, suggest
+from trainer.sweep.table import aligned, table_of
 from trainer.sweep.trial import TrialProcess
 
 if TYPE_CHECKING:
@@ -82,15 +84,28 @@ def run_search(search: Search) -> int:
         trials = Trials(search, before, signals)
         left = search.trials - sum(each.state in ENDED for each in before.trials)
         if left > 0:
-            study.optimize(
-                trials.try_values, n_trials=left, n_jobs=search.jobs, catch=(TrialFailedError,)
-            )
+            _optimize(study, trials, count=left, jobs=search.jobs)
         record = trials.write()
         page = render_sweep(record, importances=importances(study), name=search.out.resolve().name)
         local.write_text(search.out / "sweep.html", page)
         code = _conclude(record)
     output.out(f"page: {search.out / 'sweep.html'}")
     return 128 + signals.number if signals.count else code
+
+
+def _optimize(study: optuna.Study, trials: Trials, *, count: int, jobs: int) -> None:
+    """Let Optuna run trials, in a thread: this one wakes up to see signals.
+
+    Of two signals at once the kernel may give both to another thread, and wakes no lock.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            study.optimize, trials.try_values, n_trials=count, n_jobs=jobs,
+            catch=(TrialFailedError,),
+        )  # fmt: skip
+        while not wait([running], timeout=0.1).done:
+            pass
+        running.result()
 
 
 class TrialFailedError(Exception):
@@ -130,15 +145,18 @@ class Trials:
             state = self._follow(trial, process, record.curve)
             if state in ("stopped", "pruned"):
                 process.end(at_once=lambda: self._signals.count > 1)
-            accuracy = process.accuracy() if state == "complete" else None
-            if state == "complete" and accuracy is None:
+            accuracy = None if state == "failed" else process.accuracy()
+            if accuracy is not None:
+                # It may have come to its end before it was asked to.
+                state = "complete"
+            elif state == "complete":
                 state = "failed"
             error = output.clean(process.last_line()) if state == "failed" else None
             record = dataclasses.replace(
                 record, state=state, test_accuracy=accuracy, seconds=process.seconds, error=error
             )
         self._keep(record)
-        output.err(f"trainer: trial={trial.number} {state}")
+        output.err(f"trainer: {self._progress(record)}")
         if state == "pruned":
             raise optuna.TrialPruned
         if accuracy is None:
@@ -161,6 +179,19 @@ class Trials:
             write_record(self._search.out, record)
             return record
 
+    def _progress(self, record: TrialRecord) -> str:
+        """Return how a trial ended, the best until now, and how many are left."""
+        with self._lock:
+            trials = list(self._records.values())
+        best = best_of(trials)
+        left = self._search.trials - sum(each.state in ENDED for each in trials)
+        parts = [f"trial={record.trial} {record.state}"]
+        if record.last_accuracy is not None:
+            parts.append(f"test_accuracy={record.last_accuracy:.4f}")
+        if best:
+            parts.append(f"best={best.test_accuracy:.4f} (trial {best.trial})")
+        return " ".join([*parts, f"left={left}"])
+
     def _keep(self, record: TrialRecord) -> None:
         with self._lock:
             self._records[record.trial] = record
@@ -171,9 +202,11 @@ class Trials:
 
     def _follow(self, trial: optuna.Trial, process: TrialProcess, curve: list[float]) -> str:
         """Wait until a trial ends or should; add its accuracies to `curve`; return its state."""
+        last = False
         while True:
             code = process.wait(0.1)
-            for _, value in process.new_accuracies():
+            for step, value in process.new_accuracies():
+                last = process.is_last(step)
                 curve.append(value)
                 # Not the step: evaluations of trials of other batch sizes are at other steps.
                 trial.report(value, len(curve))
@@ -184,7 +217,7 @@ class Trials:
             if self._over():
                 trial.study.stop()
                 return "stopped"
-            if trial.should_prune():
+            if not last and trial.should_prune():
                 return "pruned"
 
 
@@ -197,13 +230,8 @@ def _flags(space: Space, values: Mapping[str, Any]) -> list[str]:
 
 def _conclude(record: SweepRecord) -> int:
     """Print the table."""
-    for each in record.trials:
-        values = " ".join(f"{name}={value}" for name, value in each.values.items())
-        shown = "-" if each.test_accuracy is None else f"{each.test_accuracy:.4f}"
-        seconds = each.seconds or 0.0
-        output.out(
-            f"trial={each.trial} {each.state} {values} test_accuracy={shown} seconds={seconds:.1f}"
-        )
+    for line in aligned(*table_of(record)):
+        output.out(line)
     if record.command:
         output.out(f"best: {record.command}")
     elif record.trials:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,8 +34,10 @@ class TrialProcess:
         self._folder = folder
         self._log = folder / "log.txt"
         self._read = 0
+        self._steps: int | None = None
         self._began = time.monotonic()
-        command = [sys.executable, "-u", "-m", "trainer", "train", *flags]
+        child = [sys.executable, "-u", "-m", "trainer.sweep.child", str(os.getpid())]
+        command = [*child, "train", *flags]
         with self._log.open("wb") as file:
             # In a group of its own: Ctrl-C reaches the sweep alone, which ends its trials.
             self._process = subprocess.Popen(
@@ -71,16 +74,23 @@ class TrialProcess:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        return accuracies(whole.decode(errors="replace"))
+        text = whole.decode(errors="replace")
+        length = re.search(r"^model=.* steps=(\d+) ", text, flags=re.MULTILINE)
+        self._steps = int(length[1]) if length else self._steps
+        return accuracies(text)
+
+    def is_last(self, step: int) -> bool:
+        """Return whether its log says that it has no more steps to take."""
+        return step == self._steps
 
     def accuracy(self) -> float | None:
-        """Return the test accuracy that its metrics.json says, or None without one."""
+        """Return the test accuracy that its metrics.json says, or None if it did not complete."""
         try:
             metrics = json.loads((self._folder / "metrics.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         value = metrics.get(METRIC)
-        return float(value) if value is not None else None
+        return float(value) if value is not None and not metrics.get("stopped") else None
 
     def last_line(self) -> str:
         """Return the last line of its log, which says why it failed."""
