@@ -133,7 +133,7 @@ def test_a_run_is_sent_later_from_its_folder_and_once_only(server, tmp_path):
     for name, curve, column in (("train_accuracy", train, "accuracy"), ("test_loss", test, "loss")):
         expected = list(zip(curve["step"], curve[column], strict=True))
         assert points_of(client, run.info.run_id, name) == expected
-    assert files_of(client, run) == ["metrics.json", "report.html"]
+    assert files_of(client, run) == ["metrics.json", "model", "report.html"]
     # Where the folder cannot keep the id, the server knows the run.
     (tmp_path / ID_FILE).unlink()
     assert send_run(str(tmp_path), uri=server, experiment="later").run_id == run.info.run_id
@@ -214,3 +214,10 @@ def test_without_the_package_a_line_says_what_to_install(tmp_path, capsys, monke
     monkeypatch.setitem(sys.modules, "mlflow", None)
     assert train_and_evaluate(job(tmp_path, "http://127.0.0.1:1"))["steps"] == 4
     assert "pip install 'trainer-anywhere[mlflow]'" in "".join(capsys.readouterr())
+
+
+def test_an_experiment_without_a_server_is_one_line(tmp_path):
+    ran = trainer("report", str(tmp_path), "--experiment", "digits")
+    assert ran.returncode == 2
+    (line,) = ran.stderr.splitlines()
+    assert "--experiment digits" in line and "add --to-mlflow URI" in line

@@ -50,6 +50,12 @@ def run(args: argparse.Namespace) -> None:
     if args.to_mlflow:
         _send(args)
         return
+    if args.experiment:
+        raise UserError(
+            subject=f"--experiment {args.experiment}",
+            problem="it is one of an MLflow server, and none is named",
+            remedy="add --to-mlflow URI",
+        )
     from trainer import reporting
 
     names = _names(args.runs)

@@ -96,7 +96,7 @@ class RunHparams(Callback):
 
 
 class TrainingScalars(Callback):
-    """Writes loss, speed and learning rate for TensorBoard.
+    """Writes loss, accuracy, speed and learning rate for TensorBoard.
 
     Args:
         every: Steps between two points.
@@ -111,11 +111,12 @@ class TrainingScalars(Callback):
         self._learning_rate = learning_rate
 
     def run(self, state: RunState) -> None:
-        assert state.train_loss is not None
+        assert state.train_loss is not None and state.train_accuracy is not None
         if self._summaries.is_on:
             self._summaries.write(
                 state.step,
                 loss=state.train_loss,
+                train_accuracy=state.train_accuracy,
                 images_per_second=state.images_per_second,
                 learning_rate=self._learning_rate(),
             )

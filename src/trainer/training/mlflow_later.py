@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
+from trainer.packaging import GRAPH_FILE
 from trainer.reporting import RunRecord, read_record, render_report
 from trainer.runtime import install_command, output
 from trainer.storage import RemotePath, StorageError, is_remote, local, remote
 from trainer.training import mlflow_server
+from trainer.training.mlflow_model import NAME, write_mlflow_model
 from trainer.training.mlflow_run import FILES
 from trainer.training.mlflow_server import (
     ID_FILE,
@@ -80,6 +82,8 @@ class _Folder:
 
 def send_run(folder: str, *, uri: str, experiment: str | None) -> SentRun:
     """Send what a server does not have of a run yet: parameters, metrics, record and report.
+
+    The model is sent as well, if it is a folder of this machine.
 
     The run is known again by the id in its folder, else by the digest of its metrics.json, which is
     a tag on the server.
@@ -175,9 +179,23 @@ def _send(client: Any, found: Any, run: _Folder) -> None:
         for name, data in zip(FILES, (run.data, page.encode()), strict=True):
             Path(work, name).write_bytes(data)
             client.log_artifact(run_id, str(Path(work, name)))
+    _send_model(client, run_id, run.record)
     client.set_tag(run_id, METRICS_TAG, digest_of(run.data))
     status = "KILLED" if run.record.stopped else "FINISHED"
     client.set_terminated(run_id, status, end_time=int(run.ended * 1000))
+
+
+def _send_model(client: Any, run_id: str, record: RunRecord) -> None:
+    from mlflow import __version__
+
+    path = record.model_path or ""
+    is_here = not is_remote(path) and Path(path, GRAPH_FILE).is_file()
+    if record.stopped or not is_here:
+        return
+    # A user's module may name its signatures as it likes.
+    with tempfile.TemporaryDirectory() as work, contextlib.suppress(UserError):
+        write_mlflow_model(Path(work), Path(path), run_id=run_id, mlflow=__version__, example=None)
+        client.log_artifacts(run_id, work, NAME)
 
 
 def _params(record: RunRecord) -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.config import UserError
 from trainer.packaging import DEFAULT_SIGNATURE, GRAPH_FILE, saved_model
 from trainer.runtime import installed_version
 
@@ -61,6 +62,9 @@ def write_mlflow_model(
         run_id: The run that it is of.
         mlflow: The version of MLflow.
         example: One example for the default signature.
+
+    Raises:
+        UserError: The model has no default signature.
     """
     shutil.copytree(path, folder / _SAVED_MODEL)
     described = _description(_signature(path), run_id=run_id, mlflow=mlflow)
@@ -91,7 +95,10 @@ def _signature(path: Path) -> saved_model.SignatureDef:
     file = path / GRAPH_FILE
     with file.open("rb") as opened:
         graph = saved_model.read(opened, file.stat().st_size, name=str(file))
-    return next(each for each in graph.signatures if each.name == DEFAULT_SIGNATURE)
+    for each in graph.signatures:
+        if each.name == DEFAULT_SIGNATURE:
+            return each
+    raise UserError(subject=str(file), problem=f"it has no signature {DEFAULT_SIGNATURE}")
 
 
 def _description(

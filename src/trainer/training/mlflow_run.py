@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import UserError
-from trainer.packaging import DEFAULT_SIGNATURE
 from trainer.runtime import install_command, output
 from trainer.storage import local
 from trainer.training import mlflow_server
@@ -99,7 +98,11 @@ class MlflowRun:
         self._work.put(None)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            logger.warning("MLflow: not all was sent within %.0f s", CLOSE_SECONDS)
+            logger.warning(
+                "MLflow: not all was sent within %.0f s; the rest: %s",
+                CLOSE_SECONDS,
+                self._target.remedy,
+            )
 
     def _run(self) -> None:
         later = f"; later: {self._target.remedy}"
@@ -192,10 +195,9 @@ class MlflowRun:
                 write_mlflow_model(
                     Path(work), path, run_id=self._id, mlflow=__version__, example=example
                 )
-            except (UserError, StopIteration) as error:
+            except UserError as error:
                 # A user's module may name its signatures as it likes.
-                logger.warning("MLflow: the model is not sent: it has no %s", DEFAULT_SIGNATURE)
-                logger.debug("MLflow model", exc_info=error)
+                logger.warning("MLflow: the model is not sent: %s", error)
                 return
             self._client.log_artifacts(self._id, work, NAME)
 

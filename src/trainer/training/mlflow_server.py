@@ -32,7 +32,7 @@ class KnownRun:
 
     Attributes:
         run_id: Its id.
-        uri: The server, with secrets masked; empty in files of earlier versions.
+        uri: The server, with secrets masked; empty beside checkpoints.
         metrics: The digest of its metrics.json, see `digest_of`; empty before there is one.
     """
 
