@@ -61,6 +61,9 @@ def test_the_network_of_the_article_learns_iris_without_a_line_in_the_core(train
     assert metrics["steps"] == 1500
     assert metrics["test_accuracy"] >= 0.9
     assert metrics["data"]["train"]["kind"] == "module"
+    assert [sum(row) for row in metrics["evaluation"]["confusion"]] == [10, 10, 10]
+    # A row of a table is no picture.
+    assert not (trained / "pictures.json").exists()
 
 
 def test_the_exported_model_answers_what_the_article_asks(trained: Path):

@@ -42,7 +42,7 @@ from trainer.config.errors import RetryableError
 from trainer.training.export import export
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.training.steps import make_evaluate
+from trainer.training.evaluation import make_evaluate
 
 hparams = Hparams(model="fast", precision="float32", dropout=0.0)
 strategy = make(Job(cluster=Cluster.from_json(sys.argv[1]), start_timeout=60))

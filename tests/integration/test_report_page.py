@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import trainer
 
 from trainer.cli import main
 from trainer.sweep import SweepRecord, TrialRecord, read_space, render_sweep
@@ -129,6 +130,26 @@ def test_every_chart_is_drawn_and_nothing_is_loaded(
     assert [entry["message"] for entry in browser.get_log("browser")] == []
     wide = "return document.documentElement.scrollWidth"
     assert browser.execute_script(wide) <= width
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_page_of_a_real_run_shows_its_worst_and_least_certain_digits(
+    browser, mnist_dir: Path, tmp_path: Path, width: int
+):
+    argv = ["--model", "fast", "--train", str(mnist_dir), "--steps", "20"]
+    ran = trainer("train", *argv, "--job-dir", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    page = tmp_path / "report.html"
+    assert page.stat().st_size < 1_500_000
+    emulate(browser, "light", width)
+    browser.get(page.as_uri())
+    wait_drawn(browser, "light")
+    drawn = "e => e.naturalWidth === 28 && e.alt.includes('true ')"
+    counted = "return [...document.querySelectorAll('#%s img')].filter(" + drawn + ").length"
+    sizes = [browser.execute_script(counted % id) for id in ("worst", "uncertain", "data")]
+    assert sizes == [24, 12, 12]
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
 def test_charts_follow_the_colour_scheme(browser, pages):

@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> None:
         return
     if len(runs) == 1:
         ((name, record),) = runs.items()
-        page = reporting.render_report(record, name=name)
+        page = reporting.render_report(
+            record, name=name, pictures=reporting.read_pictures(args.runs[0], record)
+        )
         out = args.out or f"{args.runs[0].rstrip('/')}/report.html"
     else:
         page, out = reporting.render_comparison(runs), args.out or "compare.html"

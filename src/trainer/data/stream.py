@@ -178,6 +178,15 @@ class Stream:
         first = self._shard.index * self.batch_size
         return self._named(ids[first : min(whole, first + self.batch_size)])
 
+    def places(self, positions: Sequence[int]) -> list[tuple[str, int]]:
+        """Return the table and the record there of examples, by their position in one pass."""
+        numbers = np.concatenate([cut.ravel() for cut in self.indices()])[list(positions)]
+        tables = [bisect.bisect_right(self._firsts, number) - 1 for number in numbers.tolist()]
+        return [
+            (self.tables[table].name, int(number) - self._firsts[table])
+            for table, number in zip(tables, numbers, strict=True)
+        ]
+
     def _named(self, ids: np.ndarray) -> str:
         """Return the files that hold some examples, and their records there."""
         by_table: dict[str, list[int]] = {}

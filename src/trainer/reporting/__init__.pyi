@@ -6,6 +6,7 @@ from .comparison import (
 )
 from .html import render_page as render_page
 from .page import render_report as render_report
+from .pictures import read_pictures as read_pictures
 from .record import (
     SCHEMA_VERSION as SCHEMA_VERSION,
     RunRecord as RunRecord,

@@ -74,7 +74,11 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:
         for b in bins
         if b.count and b.confidence is not None and b.accuracy is not None
     ]
-    share = {"scale": {"domain": [0, 1]}, "axis": {"format": ".0%"}, "type": "quantitative"}
+    share = {
+        "scale": {"domain": [0, 1]},
+        "axis": {"format": ".0%", "tickCount": 5},
+        "type": "quantitative",
+    }
     axes = {
         "x": {**share, "field": "confidence", "title": "confidence"},
         "y": {**share, "field": "accuracy", "title": "accuracy"},
@@ -86,7 +90,11 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:
             "mark": {"type": "line", "strokeDash": [5, 5], "color": "#808890"},
             "encoding": axes,
         },
-        {"mark": {"type": "line", "point": True, "tooltip": {"content": "data"}}, "encoding": axes},
+        {
+            "mark": {"type": "line", "point": True, "tooltip": {"content": "data"}},
+            # By a scale, as the colours of a page are those of its categories.
+            "encoding": {**axes, "color": {"datum": "model", "legend": None}},
+        },
     ]
     spec = {**chart_frame("Accuracy over confidence"), "data": {"values": values}, "layer": layers}
     title = "Share of right answers over the probability that the model gave them"

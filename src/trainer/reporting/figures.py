@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.reporting.pictures import PictureRecord
 from trainer.reporting.record import ClassificationRecord, RunRecord
 
 # A matrix or list of more classes is no longer read.
@@ -45,6 +46,16 @@ class Bar:
     name: str
     text: str
     percent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionedPicture:
+    """A picture, what stands for it where it cannot be seen, and the lines below it."""
+
+    url: str
+    text: str
+    lines: list[str]
+    is_miss: bool
 
 
 def confusion_rows(evaluation: ClassificationRecord) -> list[dict[str, Any]]:
@@ -91,6 +102,30 @@ def calibration_error(evaluation: ClassificationRecord) -> float:
     bins = [b for b in evaluation.calibration if b.count]
     total = sum(b.count for b in bins) or 1
     return sum(b.count * abs((b.confidence or 0) - (b.accuracy or 0)) for b in bins) / total
+
+
+def captioned(pictures: Sequence[PictureRecord]) -> list[CaptionedPicture]:
+    """Return pictures with what a page says of them."""
+    found = []
+    for one in pictures:
+        lines = [f"true {one.true}"]
+        if one.predicted is not None:
+            lines.append(f"found {one.predicted}")
+        if one.confidence is not None:
+            lines.append(f"{100 * one.confidence:.1f}\u00a0% sure")
+        if one.loss is not None:
+            lines.append(f"loss {one.loss:.3g}")
+        number = "" if one.example is None else f"{one.example}"
+        where = " of ".join(part for part in (number, one.file) if part)
+        found.append(
+            CaptionedPicture(
+                url=f"data:image/png;base64,{one.png}",
+                text=f"Example {where}: {', '.join(lines)}" if where else ", ".join(lines),
+                lines=lines,
+                is_miss=one.predicted not in (None, one.true),
+            )
+        )
+    return found
 
 
 def bars(values: Mapping[str, float], *, form: str) -> list[Bar]:

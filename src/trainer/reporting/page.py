@@ -8,6 +8,7 @@ from typing import Any
 from trainer.reporting import figures
 from trainer.reporting.charts import Chart, calibration_chart, curve_charts
 from trainer.reporting.html import render_page
+from trainer.reporting.pictures import NO_PICTURES, PicturesRecord
 from trainer.reporting.record import ClassificationRecord, RankRecord, RunRecord
 from trainer.runtime import display_value
 
@@ -17,12 +18,15 @@ DEFAULT = "default"
 MOST_FILES = 5
 
 
-def render_report(record: RunRecord, *, name: str = "") -> str:
+def render_report(
+    record: RunRecord, *, name: str = "", pictures: PicturesRecord = NO_PICTURES
+) -> str:
     """Return the page of a run.
 
     Args:
         record: The record.
         name: Of the run, for its title.
+        pictures: Of the same run.
     """
     evaluation = record.evaluation
     charts: list[Chart] = curve_charts(record.curves) if record.curves else []
@@ -34,6 +38,9 @@ def render_report(record: RunRecord, *, name: str = "") -> str:
         "confusion": figures.confusion_rows(evaluation) if evaluation else [],
         "classes": figures.class_figures(evaluation) if evaluation else [],
         "calibration_error": _calibration_error(evaluation),
+        "worst": figures.captioned(pictures.worst),
+        "uncertain": figures.captioned(pictures.uncertain),
+        "samples": figures.captioned(pictures.samples),
         "time_split": figures.bars(
             {k.replace("_", "-"): v for k, v in (record.time_split or {}).items()}, form=",.2f"
         ),
@@ -71,6 +78,8 @@ def _sections(charts: list[Chart], values: dict[str, Any]) -> list[tuple[str, st
         ("curves", "Learning curves", "curves" in groups),
         ("confusion", "Confusion matrix", values["confusion"]),
         ("classes", "Per class", values["classes"]),
+        ("worst", "Worst examples", values["worst"]),
+        ("uncertain", "Least certain", values["uncertain"]),
         ("calibration", "Calibration", "calibration" in groups),
         ("time", "Time", values["time_split"]),
         ("ranks", "Processes", values["ranks"]),

@@ -99,7 +99,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationRecord:
-    """The answers of the exported weights to the test data.
+    """The answers to the test data, as the run evaluated for the last time.
 
     Attributes:
         step: The step that the weights are of.

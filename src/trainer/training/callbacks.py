@@ -11,11 +11,11 @@ from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
 from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoint
 from trainer.training.destination import Destination
+from trainer.training.evaluation import Evaluation
 from trainer.training.hypertune import MetricFile
 from trainer.training.profile import Profile
 from trainer.training.progress_line import ProgressLine
 from trainer.training.run_state import RunState
-from trainer.training.steps import Evaluation
 from trainer.training.summaries import Summaries, hparams_shown
 from trainer.training.time_split import Phase
 from trainer.training.trainer import Trainer
@@ -165,14 +165,14 @@ class Evaluate(Callback):
         return super().is_due(state) or state.step == state.steps
 
     def run(self, state: RunState) -> None:
-        state.evaluation = self._evaluate()
+        state.evaluated(self._evaluate())
         if state.evaluation is None:
             state.stop_requested = True
 
     def end(self, state: RunState) -> None:
         # A run that goes on from its last checkpoint has not evaluated its weights yet.
         if state.is_complete and state.evaluation is None:
-            state.evaluation = self._evaluate()
+            state.evaluated(self._evaluate())
 
 
 class AfterEvaluation(Callback):

@@ -19,9 +19,10 @@ from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
+from trainer.training.evaluation import make_evaluate
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import RunState
-from trainer.training.steps import call_reading_data, make_evaluate
+from trainer.training.steps import call_reading_data
 from trainer.training.summaries import Summaries
 
 # Seconds between two looks for a new checkpoint.

@@ -30,6 +30,7 @@ from trainer.training.resume import (
     open_checkpoints,
     rebuild_as_trained,
 )
+from trainer.training.run_details import gather_details, write_pictures
 from trainer.training.run_origin import RunOrigin
 from trainer.training.run_state import RunState
 from trainer.training.time_split import TimeSplit
@@ -107,6 +108,7 @@ def _export_and_report(
 ) -> dict[str, Any]:
     """Compare the weights of all processes; on the chief, export the model and write the report."""
     metrics["weights_crc32c"] = consensus.check_equal(trainer.strategy, trainer.model)
+    details = gather_details(trainer, state, metrics)
     if trainer.strategy.is_chief:
         with state.time.measure("export"):
             state.exported = _export(trainer)
@@ -116,6 +118,7 @@ def _export_and_report(
         folder = preflight.output_dir(trainer.job)
         write_metrics(folder, metrics)
         if trainer.job.report:
+            write_pictures(folder, trainer, details, metrics["weights_crc32c"])
             write_page(folder)
     return metrics
 

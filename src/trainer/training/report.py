@@ -40,10 +40,12 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
 def write_page(folder: Path) -> None:
     """Write `report.html` from the `metrics.json` in a folder; warn if it cannot be made."""
     # Imported late, as a run has ended when it makes its page.
-    from trainer.reporting import read_record, render_report
+    from trainer.reporting import read_pictures, read_record, render_report
 
     try:
-        page = render_report(read_record(str(folder)), name=folder.absolute().name)
+        record = read_record(str(folder))
+        pictures = read_pictures(str(folder), record)
+        page = render_report(record, name=folder.absolute().name, pictures=pictures)
         local.write_text(folder / "report.html", page)
     except Exception as error:
         # The model is trained and written: no mistake in a page may fail the run.

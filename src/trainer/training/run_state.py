@@ -13,7 +13,8 @@ from trainer.training.checkpoint_state import Progress
 from trainer.training.time_split import TimeSplit
 
 if TYPE_CHECKING:
-    from trainer.training.steps import Evaluation
+    from trainer.training.answers import Answers
+    from trainer.training.evaluation import Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class RunState:
         target_reached: True if the test accuracy has reached `--target-accuracy`: it ends, too.
         evaluation: Of the weights as they are now; None if these have not been evaluated.
         saved_step: The step of the last checkpoint that this process has written; -1 before.
+        answered: The answers of the last evaluation that was finished, and its step; None before.
         train_loss: Mean cross-entropy of the steps since the last multiple of `log_every`, as plain
             as that of the test set: without smoothed labels and regularization. None before any
             step.
@@ -67,6 +69,7 @@ class RunState:
     target_reached: bool = False
     evaluation: Evaluation | None = None
     saved_step: int = -1
+    answered: tuple[int, Answers] | None = None
     train_loss: float | None = None
     train_accuracy: float | None = None
     time: TimeSplit = field(default_factory=TimeSplit)
@@ -94,6 +97,12 @@ class RunState:
     def images_per_second(self) -> float:
         """Examples in a second of the steps since the last progress line."""
         return len(self._cross_entropies) * self.batch_size / self._seconds
+
+    def evaluated(self, evaluation: Evaluation | None) -> None:
+        """Take note of an evaluation of the weights as they are; of None if it was given up."""
+        self.evaluation = evaluation
+        if evaluation and evaluation.answers:
+            self.answered = self.step, evaluation.answers
 
     def advance(self, result: CallResult) -> None:
         """Count the steps of one call."""

@@ -1,20 +1,19 @@
-"""The compiled functions of the loop: many training steps a call, and an evaluation.
+"""The compiled function of the loop, which takes many training steps in one call.
 
-They are written in TensorFlow's own terms, without AutoGraph: converting Python source takes longer
-than the rest of compiling them. Keras' own `fit` does not convert models either.
+It is written in TensorFlow's own terms, without AutoGraph: converting Python source takes longer
+than the rest of compiling it. Keras' own `fit` does not convert models either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import DataError, UserError
+from trainer.config import UserError
 from trainer.data import Stream, TableSet
 from trainer.distribution import SINGLE_PROCESS, Strategy
 
@@ -66,7 +65,7 @@ def make_train_steps(
     def train_steps(source: Any, count: tf.Tensor) -> tf.Tensor:
         def body(step: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             whole = batch(source, step)
-            figures = strategy.on_replicas(lambda: one_step(*_part(strategy, whole)))
+            figures = strategy.on_replicas(lambda: one_step(*part_of_replica(strategy, whole)))
             return step + 1, rows.write(step, figures)
 
         shape = (len(FIGURES),)
@@ -136,72 +135,6 @@ def _is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     return tf.cast(found, tf.float32)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of an evaluation.
-
-    Attributes:
-        accuracy: Share of the examples whose class is right.
-        loss: Mean cross-entropy.
-    """
-
-    accuracy: float
-    loss: float
-
-
-def make_evaluate(
-    model: keras.Model,
-    *,
-    strategy: Strategy = SINGLE_PROCESS,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Callable[[tf.data.Dataset], Evaluation | None]:
-    """Compile the evaluation.
-
-    Args:
-        model: As for training.
-        strategy: The way the processes share the work; each evaluates on its own part of the data.
-        stopped: Returns True to give up; asked before each batch.
-
-    Returns:
-        A function of this process's data that evaluates the model on that of all processes, each
-        of which must call it; None if one of them gave up.
-    """
-    loss_of = make_loss(model)
-
-    def totals(features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        outputs = model(features, training=False)
-        found = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        right = tf.math.count_nonzero(found == tf.cast(labels, tf.int32), dtype=tf.float32)
-        count = tf.cast(tf.shape(labels)[0], tf.float32)
-        return tf.stack([right, count, tf.reduce_sum(loss_of(labels, outputs))])
-
-    @tf.function(autograph=False, reduce_retracing=True)
-    def on_batch(*batch: Any) -> tf.Tensor:
-        if strategy.local == 1:
-            return totals(*batch)
-        return strategy.on_replicas(lambda: totals(*_part(strategy, batch)))
-
-    def evaluate(data: tf.data.Dataset) -> Evaluation | None:
-        right = count = loss = gave_up = 0.0
-        for batch in data:
-            if stopped():
-                gave_up = 1.0
-                break
-            more = on_batch(*batch).numpy().tolist()
-            right, count, loss = right + more[0], count + more[1], loss + more[2]
-        right, count, loss, gave_up = strategy.sum((right, count, loss, gave_up)).tolist()
-        if gave_up:
-            return None
-        if not count:
-            raise DataError(
-                subject="--test",
-                problem="the data set has no examples",
-            )
-        return Evaluation(right / count, loss / count)
-
-    return evaluate
-
-
 def make_loss(
     model: keras.Model, *, label_smoothing: float = 0.0
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
@@ -214,12 +147,10 @@ def make_loss(
     Returns:
         A function of labels, int [n], and outputs, float [n, classes]: float32 [n].
     """
-    last = getattr(model.layers[-1], "activation", None) if model.layers else None
-    # A softmax in the model is undone, so that one loss serves models of either kind.
-    undo = tf.math.log if last is keras.activations.softmax else lambda outputs: outputs
+    to_logits = make_logits(model)
 
     def loss(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        logits = undo(tf.cast(outputs, tf.float32))
+        logits = to_logits(outputs)
         if not label_smoothing:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         classes = logits.shape[-1]
@@ -230,7 +161,15 @@ def make_loss(
     return loss
 
 
-def _part(strategy: Strategy, batch: Any) -> Any:
+def make_logits(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function from a model's outputs, float [n, classes], to float32 logits."""
+    last = getattr(model.layers[-1], "activation", None) if model.layers else None
+    # A softmax in the model is undone, so that one loss serves models of either kind.
+    undo = tf.math.log if last is keras.activations.softmax else lambda outputs: outputs
+    return lambda outputs: undo(tf.cast(outputs, tf.float32))
+
+
+def part_of_replica(strategy: Strategy, batch: Any) -> Any:
     """Return one replica's part of its process's batch; training batches divide evenly."""
     if strategy.local == 1:
         return batch

@@ -17,11 +17,12 @@ from trainer.models import loader
 from trainer.runtime import POLICIES
 from trainer.training import consensus, inputs
 from trainer.training.checkpoint_state import Progress
+from trainer.training.evaluation import Evaluation, make_evaluate
 from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import CallResult, RunState
-from trainer.training.steps import Evaluation, call_reading_data, make_evaluate, make_train_steps
+from trainer.training.steps import call_reading_data, make_train_steps
 from trainer.training.steps_per_call import StepsPerCall
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,9 @@ class Trainer:
             feed=self._source.feed,
             batch_size=data.batch_size,
         )
-        self._evaluate = make_evaluate(self.model, strategy=strategy, stopped=self.stop_requested)
+        self._evaluate = make_evaluate(
+            self.model, strategy=strategy, stopped=self.stop_requested, with_answers=True
+        )
         self._moving_averages = [v.value for v in consensus.moving_averages(self.model)]
         self._call = StepsPerCall(min(self.job.steps_per_call, self._source.most))
 

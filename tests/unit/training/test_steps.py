@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from trainer.config.errors import DataError, UserError
-from trainer.training.steps import call_reading_data, make_evaluate, make_loss, make_train_steps
+from trainer.training.evaluation import make_evaluate
+from trainer.training.steps import call_reading_data, make_loss, make_train_steps
 
 pytestmark = pytest.mark.tensorflow
 
