@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from horovod_ranks import run_ranks
-from processes import trainer
+from processes import needs_horovod, trainer
 
 
+@needs_horovod
 def test_two_ranks_show_the_same_answers_as_one_process(tmp_path: Path):
-    pytest.importorskip("horovod")
     for rank in run_ranks("answers.py", 2, tmp_path):
         for name in ("confusion", "examples", "pixels"):
             np.testing.assert_array_equal(rank[f"all {name}"], rank[f"one {name}"])

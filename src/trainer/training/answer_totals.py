@@ -24,7 +24,7 @@ NAME_BYTES = 120
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerTotals:
-    """What a report shows of the answers to all of the test data.
+    """The answers to all of the test data, as far as a report shows them.
 
     Attributes:
         step: The step that the weights were of.

@@ -112,7 +112,9 @@ class Answers:
             self.applies = False
             return
         try:
-            self._add(rows, batch)
+            # The loss says of itself that it is no number.
+            with np.errstate(all="ignore"):
+                self._add(rows, batch)
         except Exception as error:
             self.problem = error
             logger.debug("answers", exc_info=error)

@@ -1,4 +1,4 @@
-"""What a run knows of its data at its end: answers to the test data, label counts and pictures."""
+"""The details of a run at its end: answers to the test data, label counts and pictures."""
 
 from __future__ import annotations
 

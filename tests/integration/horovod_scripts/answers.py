@@ -22,7 +22,7 @@ hvd.init()
 keras.utils.set_random_seed(0)
 x = keras.Input((28, 28, 1))
 model = keras.Model(x, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
-job = Job(hparams=Hparams(), eval_batch_size=64, train=(sys.argv[2],) if sys.argv[2:] else ())
+job = Job(hparams=Hparams(), eval_batch_size=64)
 found = {}
 for name, strategy in (
     ("all", HorovodStrategy(hvd, compression="none")), ("one", SINGLE_PROCESS),
