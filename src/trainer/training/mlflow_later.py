@@ -12,7 +12,7 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.packaging import GRAPH_FILE
-from trainer.reporting import RunRecord, read_record, render_report
+from trainer.reporting import RunRecord, read_pictures, read_record, render_report
 from trainer.runtime import install_command, output
 from trainer.storage import RemotePath, StorageError, is_remote, local, remote
 from trainer.training import mlflow_server
@@ -175,7 +175,11 @@ def _send(client: Any, found: Any, run: _Folder) -> None:
     for some in _parts([*_metrics(client, found, run)], _MOST_METRICS):
         client.log_batch(run_id, metrics=some)
     with tempfile.TemporaryDirectory() as work:
-        page = render_report(run.record, name=run.path.rstrip("/").rpartition("/")[2])
+        name, pictures = (
+            run.path.rstrip("/").rpartition("/")[2],
+            read_pictures(run.path, run.record),
+        )
+        page = render_report(run.record, name=name, pictures=pictures)
         for name, data in zip(FILES, (run.data, page.encode()), strict=True):
             Path(work, name).write_bytes(data)
             client.log_artifact(run_id, str(Path(work, name)))
