@@ -41,7 +41,8 @@ def gather_details(
         rows = totals.confusion.sum(axis=1).astype(np.float64)
         shown["test"] = _once(rows, examples, whole=rows.size > 0)
     for split, labels in shown.items():
-        if labels:
+        # A run without steps left may tell of the data that its weights were trained with.
+        if labels and metrics["data"][split]["examples"] in (None, sum(labels.values())):
             metrics["data"][split] = {**metrics["data"][split], "labels": labels}
     return totals
 
