@@ -85,11 +85,15 @@ def pages(tmp_path: Path) -> dict[str, Path]:
     trials = [
         TrialRecord(
             trial=number, state="complete", test_accuracy=0.9 - rate,
-            values={"learning_rate": rate, "batch_size": 32 * (number + 1)},
+            values={"learning_rate": rate, "batch_size": 32 * (number + 1), "model": "fast"},
         )
         for number, rate in enumerate((0.01, 0.1, 0.03))
     ]  # fmt: skip
-    space = read_space({"learning_rate": "0.01..0.1", "batch_size": "32..128"})
+    values = {"learning_rate": 0.02, "batch_size": 40, "model": "cnn"}
+    trials.append(TrialRecord(trial=3, state="pruned", values=values, curve=[0.7]))
+    space = read_space(
+        {"learning_rate": "0.01..0.1:log", "batch_size": "32..128", "model": "cnn,fast"}
+    )
     record = SweepRecord(space=space, best=0, command="trainer train", trials=trials)
     shares = {"learning_rate": 0.8, "batch_size": 0.2}
     sweep.write_text(render_sweep(record, importances=shares, name="sweep"))
@@ -150,6 +154,21 @@ def test_the_page_of_a_real_run_shows_its_worst_and_least_certain_digits(
     assert sizes == [24, 12, 12]
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert [entry["message"] for entry in browser.get_log("browser")] == []
+
+
+@pytest.mark.parametrize("kind", ["report", "compare", "sweep"])
+def test_charts_have_the_colours_of_the_page_and_captions_stay_in_view(browser, pages, kind: str):
+    emulate(browser, "light", 360)
+    browser.get(pages[kind].as_uri())
+    wait_drawn(browser, "light")
+    # That of Vega, if the page sets none.
+    blue = '.chart :is([stroke="#4c78a8"], [fill="#4c78a8"])'
+    count = "return document.querySelectorAll(arguments[0]).length"
+    assert browser.execute_script(count, blue) == 0
+    right = "c => c.getBoundingClientRect().right"
+    captions = f"return [...document.querySelectorAll('caption span')].map({right})"
+    ends = browser.execute_script(captions)
+    assert ends and max(ends) <= 360
 
 
 def test_charts_follow_the_colour_scheme(browser, pages):

@@ -1,4 +1,4 @@
-from .charts import Chart as Chart, chart_frame as chart_frame, parallel_chart as parallel_chart
+from .charts import Chart as Chart, chart_frame as chart_frame
 from .comparison import (
     as_csv as as_csv,
     differences_of as differences_of,
@@ -6,6 +6,7 @@ from .comparison import (
 )
 from .html import render_page as render_page
 from .page import render_report as render_report
+from .parallel import ParallelAxis as ParallelAxis, parallel_chart as parallel_chart
 from .pictures import read_pictures as read_pictures
 from .record import (
     SCHEMA_VERSION as SCHEMA_VERSION,

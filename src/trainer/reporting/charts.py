@@ -21,12 +21,14 @@ class Chart:
         group: The section that it belongs to.
         title: Its caption.
         spec: The Vega-Lite specification.
+        width: In rem, at least; a narrower screen scrolls.
     """
 
     id: str
     group: str
     title: str
     spec: Mapping[str, Any]
+    width: float = 0
 
 
 def curve_charts(curves: Curves) -> list[Chart]:
@@ -99,53 +101,6 @@ def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:
     spec = {**chart_frame("Accuracy over confidence"), "data": {"values": values}, "layer": layers}
     title = "Share of right answers over the probability that the model gave them"
     return Chart(id="chart-calibration", group="calibration", title=title, spec=spec)
-
-
-def parallel_chart(rows: Mapping[str, Mapping[str, float]]) -> Chart:
-    """Return parallel coordinates.
-
-    Args:
-        rows: For each run the value of each axis; all have the same axes.
-    """
-    axes = list(next(iter(rows.values())))
-    values, ends = [], []
-    for axis in axes:
-        column = [row[axis] for row in rows.values()]
-        low, high = min(column), max(column)
-        for run, row in rows.items():
-            share = (row[axis] - low) / (high - low) if high > low else 0.5
-            values.append({"run": run, "axis": axis, "value": row[axis], "share": share})
-        ends += [{"axis": axis, "share": y, "text": f"{v:.4g}"} for y, v in ((0, low), (1, high))]
-    x = {"field": "axis", "type": "nominal", "sort": axes, "title": None, "axis": {"labelAngle": 0}}
-    y = {
-        "field": "share",
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": [-0.08, 1.08], "nice": False},
-    }
-    color = {"field": "run", "type": "nominal", "title": None}
-    tip = [{"field": name} for name in ("run", "axis", "value")]
-    layers = [
-        {"mark": "rule", "encoding": {"x": x}},
-        {
-            "mark": {"type": "line", "point": {"size": 60}},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": color,
-                "detail": {"field": "run"},
-                "tooltip": tip,
-            },
-        },
-        {
-            "data": {"values": ends},
-            "mark": {"type": "text", "dx": 8, "align": "left"},
-            "encoding": {"x": x, "y": y, "text": {"field": "text"}},
-        },
-    ]
-    spec = {**chart_frame("Parallel coordinates"), "data": {"values": values}, "layer": layers}
-    title = "Each line is a run; each axis is scaled from its lowest to its highest value"
-    return Chart(id="chart-parallel", group="parallel", title=title, spec=spec)
 
 
 def chart_frame(title: str) -> dict[str, Any]:

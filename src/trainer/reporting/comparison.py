@@ -9,8 +9,9 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.reporting import figures
-from trainer.reporting.charts import compared_curves, parallel_chart
+from trainer.reporting.charts import Chart, compared_curves
 from trainer.reporting.html import render_page
+from trainer.reporting.parallel import ParallelAxis, parallel_chart
 from trainer.reporting.record import RunRecord
 from trainer.runtime import display_value
 
@@ -20,6 +21,14 @@ RESULTS = (
 )  # fmt: skip
 # More axes than these are no longer read.
 MOST_AXES = 8
+# More words than these on an axis would cover each other.
+MOST_WORDS = 10
+# As many runs as the page has colours; more are coloured by their accuracy.
+MOST_COLOURS = 8
+# Numbers whose greatest is so many times the least are scaled by magnitude.
+WIDE = 10
+# Where results go differs in any case, and says nothing of them.
+FOLDERS = ("model_dir", "output_dir", "job_dir", "checkpoint_dir", "log_dir", "timeline")
 
 
 def render_comparison(runs: Mapping[str, RunRecord]) -> str:
@@ -35,9 +44,7 @@ def render_comparison(runs: Mapping[str, RunRecord]) -> str:
     shown = {run: figures.results_of(record) for run, record in runs.items()}
     names = list(dict.fromkeys(name for each in shown.values() for name in each))
     charts = compared_curves(runs)
-    rows = _axes(runs)
-    if rows:
-        charts.append(parallel_chart(rows))
+    charts += _parallel(runs)
     return render_page(
         "compare.html",
         charts=charts,
@@ -94,19 +101,30 @@ def _settings(record: RunRecord) -> dict[str, Any]:
     return {**about, "device": record.device.get("name"), **data, **(record.hparams or {}), **job}
 
 
-def _axes(runs: Mapping[str, RunRecord]) -> dict[str, dict[str, float]]:
-    """Return the numbers of each run for parallel coordinates, the test accuracy last."""
-    columns = {
-        name: values
-        for name, values in differences_of(runs).items()
-        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-    }
-    columns = dict(list(columns.items())[: MOST_AXES - 1])
-    accuracy = [record.test_accuracy for record in runs.values()]
-    if not columns or any(value is None for value in accuracy):
-        return {}
-    columns["test accuracy"] = accuracy
-    return {
-        run: {name: float(values[i]) for name, values in columns.items()}
-        for i, run in enumerate(runs)
-    }
+def _parallel(runs: Mapping[str, RunRecord]) -> list[Chart]:
+    """Return parallel coordinates of the settings that differ, the test accuracy last."""
+    hparams = {name for record in runs.values() for name in record.hparams or {}}
+    accuracies = [record.test_accuracy for record in runs.values()]
+    columns = {name: v for name, v in differences_of(runs).items() if name not in FOLDERS}
+    # The hyperparameters first: there is no place for all.
+    names = sorted(columns, key=lambda name: name not in hparams)
+    axes = [axis for axis in (_axis(name, columns[name]) for name in names) if axis]
+    if not axes or None in accuracies:
+        return []
+    score = ParallelAxis(name="test accuracy", values=accuracies, form=".2%")
+    title = "Each line is a run: the settings that differ, and the test accuracy"
+    chart = parallel_chart(
+        title, [*axes[: MOST_AXES - 1], score], lines=list(runs), by_line=len(runs) <= MOST_COLOURS
+    )
+    return [chart]
+
+
+def _axis(name: str, values: list[Any]) -> ParallelAxis | None:
+    """Return the axis of a setting: numbers, else words; None if these are too many to read."""
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+        log = min(values) > 0 and max(values) / min(values) >= WIDE
+        return ParallelAxis(name=name, values=values, log=log)
+    words = ["–" if value is None else display_value(value) for value in values]
+    choices = tuple(dict.fromkeys(words))
+    few = len(choices) <= MOST_WORDS
+    return ParallelAxis(name=name, values=words, choices=choices) if few else None

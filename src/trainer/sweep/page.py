@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.reporting import Chart, chart_frame, parallel_chart, render_page
+from trainer.reporting import Chart, ParallelAxis, chart_frame, parallel_chart, render_page
 from trainer.sweep.record import SweepRecord, TrialRecord
+from trainer.sweep.table import table_of
 
-# More lines than these can no longer be distinguished by colour.
-MOST_LINES = 16
+# More lines than these can no longer be seen.
+MOST_LINES = 300
 
 
 def render_sweep(record: SweepRecord, *, importances: Mapping[str, float], name: str) -> str:
@@ -21,49 +22,43 @@ def render_sweep(record: SweepRecord, *, importances: Mapping[str, float], name:
         name: Of the sweep, for the title.
     """
     charts = [*_history(record.trials), *_importances(importances), *_parallel(record)]
-    names = [each.name for each in record.space.dimensions]
     best = next((each for each in record.trials if each.trial == record.best), None)
     subtitle = f"{len(record.trials)} trials"
     if best:
         subtitle += f", the best is {best.trial} with test accuracy {best.test_accuracy:.4f}"
-    rows = [
-        (
-            each.trial, each.state,
-            "–" if each.test_accuracy is None else f"{each.test_accuracy:.4f}",
-            *(_short(each.values.get(name)) for name in names),
-            "–" if each.seconds is None else f"{each.seconds:.1f}",
-            each.error or "",
-        )
-        for each in sorted(record.trials, key=lambda each: -(each.test_accuracy or 0.0))
-    ]  # fmt: skip
+    heads, rows = table_of(record)
     return render_page(
         "sweep.html",
         charts=charts,
         title=f"Sweep {name}",
         subtitle=subtitle,
         command=record.command,
-        heads=("trial", "state", "test accuracy", *names, "seconds", "error"),
+        heads=heads,
         trials=rows,
     )
 
 
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _history(trials: list[TrialRecord]) -> list[Chart]:
     points: list[dict[str, Any]] = []
-    best = 0.0
+    best: float | None = None
     for each in trials:
         if each.test_accuracy is not None:
-            best = max(best, each.test_accuracy)
-            points.append({"trial": each.trial, "accuracy": each.test_accuracy, "best": best})
+            best = max(best or 0.0, each.test_accuracy)
+        if each.last_accuracy is not None:
+            points.append({
+                "trial": each.trial, "state": each.state, "accuracy": each.last_accuracy,
+                "best": best,
+            })  # fmt: skip
     if not points:
         return []
     title = "Test accuracy of each trial, and the best until then"
+    if any(each["state"] != "complete" for each in points):
+        title += "; hollow: ended early"
+    tip = [{"field": name, "type": "nominal"} for name in ("trial", "state")]
+    tip.append({"field": "accuracy", "type": "quantitative", "format": ".2%"})
     x = {
         "field": "trial", "type": "quantitative", "title": "trial",
-        "axis": {"tickMinStep": 1, "format": "d"},
+        "axis": {"tickMinStep": 1, "format": "d"}, "scale": {"nice": False, "padding": 12},
     }  # fmt: skip
     y = {
         "type": "quantitative", "title": None, "scale": {"zero": False},
@@ -74,10 +69,14 @@ def _history(trials: list[TrialRecord]) -> list[Chart]:
             "mark": {"type": "line", "interpolate": "step-after"},
             "encoding": {"x": x, "y": {**y, "field": "best"}},
         },
-        {
-            "mark": {"type": "point", "filled": True, "size": 60, "tooltip": {"content": "data"}},
-            "encoding": {"x": x, "y": {**y, "field": "accuracy"}},
-        },
+        *(
+            {
+                "transform": [{"filter": f"datum.state {sign} 'complete'"}],
+                "mark": {"type": "point", "filled": sign == "==", "size": 60},
+                "encoding": {"x": x, "y": {**y, "field": "accuracy"}, "tooltip": tip},
+            }
+            for sign in ("==", "!=")
+        ),
     ]
     spec = {**chart_frame(title), "data": {"values": points}, "layer": layers}
     return [Chart(id="chart-history", group="history", title=title, spec=spec)]
@@ -90,25 +89,40 @@ def _importances(importances: Mapping[str, float]) -> list[Chart]:
     values = [{"parameter": name, "share": share} for name, share in importances.items()]
     encoding = {
         "x": {
-            "field": "share", "type": "quantitative", "title": None, "axis": {"format": ".0%"},
+            "field": "share", "type": "quantitative", "title": None,
+            "axis": {"format": ".0%", "tickCount": 5},
         },
         "y": {"field": "parameter", "type": "nominal", "sort": "-x", "title": None},
     }  # fmt: skip
-    mark = {"type": "bar", "tooltip": {"content": "data"}}
-    spec = {**chart_frame(title), "data": {"values": values}, "mark": mark, "encoding": encoding}
+    mark = {"type": "bar", "size": 16, "tooltip": {"content": "data"}}
+    spec = {
+        **chart_frame(title), "height": 50 + 30 * len(values), "data": {"values": values},
+        "mark": mark, "encoding": encoding,
+    }  # fmt: skip
     return [Chart(id="chart-importances", group="importances", title=title, spec=spec)]
 
 
 def _parallel(record: SweepRecord) -> list[Chart]:
-    """Return parallel coordinates of the best trials, with an axis for each range."""
-    names = [each.name for each in record.space.dimensions if not each.choices]
-    ended = [each for each in record.trials if each.test_accuracy is not None]
-    ended.sort(key=lambda each: -(each.test_accuracy or 0.0))
-    rows = {
-        f"trial {each.trial}": {
-            **{name: float(each.values[name]) for name in names},
-            "test accuracy": each.test_accuracy or 0.0,
-        }
-        for each in ended[:MOST_LINES]
-    }
-    return [parallel_chart(rows)] if names and len(rows) > 1 else []
+    """Return parallel coordinates of the best trials, with an axis for each parameter."""
+    shown = [each for each in record.trials if each.last_accuracy is not None]
+    shown = sorted(shown, key=lambda each: -(each.last_accuracy or 0.0))[:MOST_LINES]
+    if len(shown) < 2:
+        return []
+    axes = []
+    for each in record.space.dimensions:
+        values = [trial.values[each.name] for trial in shown]
+        axes.append(
+            ParallelAxis(name=each.name, values=values, choices=each.choices)
+            if each.choices
+            else ParallelAxis(
+                name=each.name, values=values, low=each.low, high=each.high, log=each.log
+            )
+        )
+    accuracies = [trial.last_accuracy for trial in shown]
+    axes.append(ParallelAxis(name="test accuracy", values=accuracies, form=".2%"))
+    early = [trial.test_accuracy is None for trial in shown]
+    title = "Each line is a trial: what it tried, and its test accuracy"
+    if any(early):
+        title += "; dashed: ended early"
+    lines = [f"trial {trial.trial}" for trial in shown]
+    return [parallel_chart(title, axes, lines=lines, early=early)]

@@ -132,8 +132,30 @@ def test_the_comparison_shows_what_differs():
     ends = shown["chart-parallel"]["layer"][2]["data"]["values"]
     assert {(end["axis"], end["text"]) for end in ends} == {
         ("learning_rate", "0.01"), ("learning_rate", "0.1"),
-        ("test accuracy", "0.5"), ("test accuracy", "0.75"),
+        ("test accuracy", "50.00%"), ("test accuracy", "62.50%"), ("test accuracy", "75.00%"),
     }  # fmt: skip
+
+
+def test_parallel_coordinates_have_words_and_leave_out_folders():
+    runs = {
+        name: record(hparams={"optimizer": name, "model_dir": f"runs/{name}"}, job=None)
+        for name in ("sgd", "adam")
+    }
+    ends = specs(render_comparison(runs))["chart-parallel"]["layer"][2]["data"]["values"]
+    assert [(end["axis"], end["share"], end["text"]) for end in ends][:2] == [
+        ("optimizer", 0.0, "sgd"), ("optimizer", 1.0, "adam"),
+    ]  # fmt: skip
+    assert {end["axis"] for end in ends} == {"optimizer", "test accuracy"}
+
+
+def test_many_runs_are_coloured_by_their_accuracy():
+    for count, field in ((8, "line"), (9, "score")):
+        runs = {
+            f"run {i}": record(hparams={"batch_size": i}, test_accuracy=i / 10)
+            for i in range(count)
+        }
+        lines = specs(render_comparison(runs))["chart-parallel"]["layer"][1]
+        assert lines["encoding"]["color"]["field"] == field
 
 
 def test_runs_of_different_tasks_are_not_compared():

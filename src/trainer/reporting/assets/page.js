@@ -14,7 +14,9 @@ function theme() {
       tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
     legend: { labelColor: text, titleColor: dim, orient: "top", labelFontSize: 12,
       labelLimit: 240, columns: innerWidth < 600 ? 1 : 4 },
-    range: { category: palette },
+    range: { category: palette, ramp: dark.matches
+      ? ["#7a5fd0", "#f0708e", "#ffe08a"] : ["#c97a10", "#c2325f", "#3b1c8c"] },
+    mark: { color: palette[0] }, style: { halo: { stroke: css("--card"), strokeWidth: 5 } },
     line: { strokeWidth: 2 }, rule: { color: line }, bar: { color: palette[0] },
     text: { color: dim },
   };
