@@ -15,6 +15,7 @@ from trainer.training.answer_totals import AnswerTotals, total_answers
 from trainer.training.pictures import Naming, sample_pictures
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
+from trainer.training.summaries import write_images
 from trainer.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def gather_details(
 def write_pictures(
     folder: Path, trainer: Trainer, totals: AnswerTotals | None, weights: list[str]
 ) -> None:
-    """Write `pictures.json`, for the page; warn if that cannot be done.
+    """Write `pictures.json`, and the worst for TensorBoard; warn if that cannot be done.
 
     Args:
         folder: Of `metrics.json`.
@@ -59,6 +60,8 @@ def write_pictures(
         weights: `weights_crc32c`, by which a reader knows that the pictures are of the same run.
     """
     try:
+        if trainer.job.log_dir and totals and totals.worst:
+            write_images(trainer.job.log_dir, totals.step, [one.pixels for one in totals.worst])
         groups = {
             "worst": totals.worst if totals else [],
             "uncertain": totals.uncertain if totals else [],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.config import Job
@@ -37,6 +39,22 @@ def hparams_shown(job: Job) -> dict[str, HparamValue]:
     values = {**hparams, **lengths, **{f"hp.{name}": value for name, value in own.items()}}
     shown = output.clean_value({name: v for name, v in values.items() if v is not None})
     return {name: v if isinstance(v, HparamValue) else str(v) for name, v in shown.items()}
+
+
+def write_images(folder: str, step: int, images: Sequence[np.ndarray]) -> None:
+    """Write the test images of the highest loss for the tab IMAGES, if TensorBoard is installed.
+
+    Args:
+        folder: The folder that TensorBoard reads.
+        step: The step that the model was at.
+        images: uint8 [height, width, 1 or 3] each, of one size.
+    """
+    if not hasattr(tf.summary, "image"):
+        # It is a part of TensorBoard.
+        logger.debug("no images for TensorBoard, as it is not installed")
+        return
+    with contextlib.closing(tf.summary.create_file_writer(folder)) as writer, writer.as_default():
+        tf.summary.image("worst_test_images", np.stack(images), step, max_outputs=len(images))
 
 
 class Summaries:

@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
@@ -7,7 +8,7 @@ from tensorboard.plugins.hparams import metadata
 
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.training.summaries import Summaries, hparams_shown
+from trainer.training.summaries import Summaries, hparams_shown, write_images
 
 pytestmark = pytest.mark.tensorflow
 
@@ -84,3 +85,17 @@ def read(folder) -> dict:
             assert value.metadata.plugin_data.plugin_name == "scalars"
             found[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
     return found
+
+
+def test_images_stand_beside_the_scalars_of_the_run(tmp_path):
+    summaries = Summaries(str(tmp_path))
+    summaries.write(4, loss=0.5)
+    summaries.close()
+    images = [np.full((28, 28, 1), 9 * number, np.uint8) for number in range(24)]
+    write_images(str(tmp_path), 4, images)
+    found = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0}).Reload()
+    (event,) = found.Tensors("worst_test_images")
+    size, pngs = event.tensor_proto.string_val[:2], event.tensor_proto.string_val[2:]
+    assert (event.step, size) == (4, [b"28", b"28"])
+    assert np.array_equal([tf.io.decode_png(png).numpy() for png in pngs], images)
+    assert [each.step for each in found.Tensors("loss")] == [4]
