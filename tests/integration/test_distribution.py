@@ -34,7 +34,7 @@ def losses(text: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict]:
+def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict, str]:
     """The loss curve and report of one process."""
     return ran((), mnist_dir, tmp_path_factory.mktemp("one"))
 
@@ -54,12 +54,13 @@ def report_of(script: str, *argv: str) -> dict:
     return report
 
 
-def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], dict]:
+def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], dict, str]:
     done = trainer(
         "train", *way, "--train", str(data), *PLAIN, *SIXTY, "--model-dir", str(folder / "model")
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return losses(done.stdout), json.loads((folder / "metrics.json").read_text())
+    report = json.loads((folder / "metrics.json").read_text())
+    return losses(done.stdout), report, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -68,13 +69,20 @@ def ran(way: tuple[str, ...], data: Path, folder: Path) -> tuple[list[float], di
 def test_the_loss_curve_is_that_of_one_process_and_the_weights_are_equal_on_all(
     way: str, one, mnist_dir: Path, tmp_path: Path
 ):
-    curve, report = ran(WAYS[way], mnist_dir, tmp_path)
+    curve, report, log = ran(WAYS[way], mnist_dir, tmp_path)
     assert len(curve) == 6
     # The order of sums differs, and Adam makes more of it with each step.
     np.testing.assert_allclose(curve, one[0], atol=0.003)
     digests = report["weights_crc32c"]
     assert len(digests) == report["processes"] == int(re.findall(r"\d", way)[0])
     assert len(set(digests)) == 1
+    if "horovod" in way:
+        lines = re.findall(r" slowest_rank=(\d):(\d+) fastest_rank=(\d):(\d+)", log)
+        assert len(lines) == 6
+        assert all(int(slow) <= int(fast) for _, slow, _, fast in lines)
+        assert [each["rank"] for each in report["ranks"]] == [*range(len(digests))]
+        assert all(each["images_per_second"] > 0 for each in report["ranks"])
+        assert report["time_split"]["exchange"] > 0
     # Every test example was counted once.
     assert report["test_accuracy"] == pytest.approx(one[1]["test_accuracy"], abs=0.003)
     assert (report["test_accuracy"] * 10_000) % 1 == pytest.approx(0, abs=1e-6)

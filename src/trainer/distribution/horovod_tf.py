@@ -35,6 +35,7 @@ class HorovodStrategy(Strategy):
         self._compression = getattr(hvd.Compression, compression)
         self.rank, self.processes = hvd.rank(), hvd.size()
         self.is_chief = self.rank == 0
+        self.times_exchange = self.processes > 1
         # The compiled step raises an unknown error, as TensorFlow does not know Horovod's.
         self._lost = (
             importlib.import_module("horovod.common.exceptions").HorovodInternalError,

@@ -78,6 +78,8 @@ class Strategy:
             other processes.
         io_device: The device that reads and writes checkpoints, if not that of the variables.
         counts_cpu: True if this process's processor time is that of the steps.
+        times_exchange: True if the gradients of several processes are summed by `sum_gradients`,
+            so that the time of it can be taken.
     """
 
     rank = 0
@@ -87,6 +89,7 @@ class Strategy:
     in_graph = False
     io_device: str | None = None
     counts_cpu = True
+    times_exchange = False
 
     @property
     def replicas(self) -> int:

@@ -124,8 +124,14 @@ def take(line: str) -> bool:
     if not (_PROGRESS.match(line) or _TESTED.match(line)):
         return False
     pairs = (word.partition("=") for word in line.split())
+    numbers: dict[str, float] = {}
     try:
-        return update({name: float(value.removesuffix("s")) for name, _, value in pairs})
+        for name, _, value in pairs:
+            number, _, speed = value.partition(":")
+            numbers[name] = float(number.removesuffix("s"))
+            if speed:
+                numbers[name.removesuffix("rank") + "images_per_second"] = float(speed)
+        return update(numbers)
     except ValueError:
         return False
 
@@ -166,7 +172,7 @@ def rendered(numbers: Mapping[str, float], width: int) -> str:
     room = width - 1 - _NARROWEST
     gap = 2 if width > _WIDE else 1
     kept: dict[str, str] = {}
-    for name in ("step", "loss", "eta", "train", "test", "speed", "epoch"):
+    for name in ("step", "loss", "eta", "train", "test", "speed", "epoch", "ranks"):
         if name in parts and len(parts[name]) + gap <= room:
             kept[name] = parts[name]
             room -= len(parts[name]) + gap
@@ -206,6 +212,12 @@ def _parts(numbers: Mapping[str, float]) -> dict[str, str]:
     ):
         if numbers.get(field) is not None:
             parts[name] = form.format(numbers[field])
+    if numbers.get("fastest_rank") is not None:
+        ends = (
+            f"{end} {numbers[f'{end}_rank']:.0f}: {numbers[f'{end}_images_per_second']:,.0f}"
+            for end in ("slowest", "fastest")
+        )
+        parts["ranks"] = ", ".join(ends)
     if numbers.get("eta") is not None:
         parts["eta"] = f"{_clock(numbers['eta'])} left"
     return parts

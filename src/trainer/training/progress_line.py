@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trainer.runtime import live_bar
 from trainer.training.controller import Callback
@@ -66,11 +66,13 @@ class ProgressLine(Callback):
             "eta": left,
             "train_accuracy": state.train_accuracy,
         }
+        ranks = _extremes(state.rank_speeds)
         logger.info(
             "step=%d of=%d loss=%.4f images_per_second=%.0f epoch=%.2f eta=%.0fs "
-            "train_accuracy=%.4f",
+            "train_accuracy=%.4f" + (" slowest_rank=%d:%.0f fastest_rank=%d:%.0f" if ranks else ""),
             *numbers.values(),
-            extra={"fields": numbers},
+            *ranks.values(),
+            extra={"fields": numbers | ranks},
         )
 
     def end(self, state: RunState) -> None:
@@ -82,3 +84,16 @@ class ProgressLine(Callback):
             logger.info("step=%d reached target_accuracy=%g", state.step, target)
         elif not state.is_complete:
             logger.info("stopped at step=%d of=%d", state.step, state.steps)
+
+
+def _extremes(speeds: Sequence[float]) -> dict[str, float]:
+    """Return the slowest and the fastest process with examples in a second; none if unknown."""
+    if not speeds:
+        return {}
+    slowest, fastest = (speeds.index(find(speeds)) for find in (min, max))
+    return {
+        "slowest_rank": slowest,
+        "slowest_images_per_second": speeds[slowest],
+        "fastest_rank": fastest,
+        "fastest_images_per_second": speeds[fastest],
+    }

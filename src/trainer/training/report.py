@@ -128,6 +128,10 @@ def metrics_of(
         "data": data,
         "hparams": dict(last.hparams) if last else None,
         "curves": curves.as_json(),
+        "ranks": [
+            {"rank": rank, "images_per_second": speed}
+            for rank, speed in enumerate(state.all_rank_speeds)
+        ],
         # Where a run went on with other settings than it began with.
         "trained_before": [dataclasses.asdict(steps) for steps in before if steps],
         "versions": {

@@ -26,6 +26,10 @@ class CallResult:
         accuracies: Share of each step's batch whose class is right: float64 [steps].
         seconds: Time of the call, the mean over the processes.
         input_seconds: The part of it that was spent on waiting for data, the mean as well.
+        exchange_seconds: The part that was spent until the gradients of all processes were summed,
+            the wait for slower ones included, the mean as well; 0 if the strategy does not tell.
+        rank_seconds: What was left for each process's own work, float64 [processes]; empty if the
+            strategy does not tell.
         cpu_seconds: Processor time of the call, the sum over the processes.
         stop_requested: True if any process was asked to stop.
     """
@@ -36,6 +40,8 @@ class CallResult:
     input_seconds: float
     cpu_seconds: float
     stop_requested: bool
+    exchange_seconds: float = 0.0
+    rank_seconds: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(kw_only=True)
@@ -77,6 +83,9 @@ class RunState:
     _cross_entropies: list[float] = field(default_factory=list)
     _accuracies: list[float] = field(default_factory=list)
     _seconds: float = 0.0
+    _rank_seconds: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    _all_rank_seconds: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    _counted: int = 0
 
     @property
     def step(self) -> int:
@@ -104,15 +113,35 @@ class RunState:
         if evaluation and evaluation.answers:
             self.answered = self.step, evaluation.answers
 
+    @property
+    def rank_speeds(self) -> list[float]:
+        """Examples in a second of each process's own work, as `images_per_second`; or none."""
+        return self._speeds(len(self._cross_entropies), self._rank_seconds)
+
+    @property
+    def all_rank_speeds(self) -> list[float]:
+        """The same of all steps that this process has taken."""
+        return self._speeds(self._counted, self._all_rank_seconds)
+
+    def _speeds(self, steps: int, seconds: np.ndarray) -> list[float]:
+        own = steps * self.batch_size / max(1, len(seconds))
+        return [own / each for each in seconds.tolist()] if np.all(seconds > 0) else []
+
     def advance(self, result: CallResult) -> None:
         """Count the steps of one call."""
         if self.step % self.log_every == 0:
             self._cross_entropies, self._accuracies, self._seconds = [], [], 0.0
+            self._rank_seconds = np.zeros(0)
         self._cross_entropies += result.cross_entropies.tolist()
         self._accuracies += result.accuracies.tolist()
         self._seconds += result.seconds
         self.time.add("input", result.input_seconds)
-        self.time.add("compute", result.seconds - result.input_seconds)
+        self.time.add("exchange", result.exchange_seconds)
+        busy = result.seconds - result.input_seconds - result.exchange_seconds
+        self.time.add("compute", busy)
+        self._rank_seconds = _added(self._rank_seconds, result.rank_seconds)
+        self._all_rank_seconds = _added(self._all_rank_seconds, result.rank_seconds)
+        self._counted += len(result.cross_entropies)
         self.train_loss = float(np.mean(self._cross_entropies))
         self.train_accuracy = float(np.mean(self._accuracies))
         count, progress = len(result.cross_entropies), self.progress
@@ -126,3 +155,8 @@ class RunState:
         # An evaluation is of the weights as they were then.
         self.evaluation = None
         self.stop_requested = result.stop_requested
+
+
+def _added(sums: np.ndarray, more: np.ndarray) -> np.ndarray:
+    """Return the sums of what may be empty before the first addition."""
+    return sums + more if sums.size else more

@@ -6,7 +6,7 @@ than the rest of compiling it. Keras' own `fit` does not convert models either.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -20,6 +20,13 @@ from trainer.distribution import SINGLE_PROCESS, Strategy
 # Each training step returns these of its batch: the loss it makes smaller, with smoothed labels
 # and regularization in it; the plain cross-entropy; the share of examples whose class is right.
 FIGURES = ("loss", "cross_entropy", "accuracy")
+# And, where the strategy can tell, the seconds until the gradients of all processes were summed.
+EXCHANGE = "exchange"
+
+
+def figures_of(strategy: Strategy) -> tuple[str, ...]:
+    """Return the names of the figures of a step under a strategy."""
+    return (*FIGURES, EXCHANGE) if strategy.times_exchange else FIGURES
 
 
 def make_train_steps(
@@ -44,8 +51,8 @@ def make_train_steps(
 
     Returns:
         A function of a source and a number of steps, which takes the steps and returns what this
-        process adds to the figures of each: float32 [steps, len(FIGURES)]. The source is what the
-        feed gives for so many steps, or an iterator over batches, those of this process.
+        process adds to the figures of each: float32 [steps, figures], see `figures_of`. The source
+        is what the feed gives for so many steps, or an iterator over this process's batches.
     """
     one_step = _make_one_step(
         model,
@@ -68,7 +75,7 @@ def make_train_steps(
             figures = strategy.on_replicas(lambda: one_step(*part_of_replica(strategy, whole)))
             return step + 1, rows.write(step, figures)
 
-        shape = (len(FIGURES),)
+        shape = (len(figures_of(strategy)),)
         start = tf.constant(0), tf.TensorArray(tf.float32, size=count, element_shape=shape)
         # One step at a time, in order: each begins with the weights that the last one left.
         _, rows = tf.while_loop(lambda step, _: step < count, body, start, parallel_iterations=1)
@@ -108,7 +115,7 @@ def _make_one_step(
                 loss = tf.reduce_sum(losses * weights) / batch_size
                 loss = tf.add_n([loss, *(share * each for each in model.losses)])
             scaled = scale(loss)
-        gradients = strategy.sum_gradients(tape.gradient(scaled, values))
+        gradients, exchange = _sum_gradients(strategy, tape.gradient(scaled, values))
         optimizer.apply(gradients, variables)
         # Outside of the tape: people compare these with the test set's, no gradient needs them.
         entropies = entropy_of(labels, outputs) if label_smoothing else losses
@@ -119,9 +126,24 @@ def _make_one_step(
             entropy, accuracy = (
                 tf.reduce_sum(rows * weights) / batch_size for rows in (entropies, right)
             )
-        return tf.stack([loss, entropy, accuracy])
+        return tf.stack([loss, entropy, accuracy, *exchange])
 
     return one_step
+
+
+def _sum_gradients(
+    strategy: Strategy, gradients: Sequence[Any]
+) -> tuple[Sequence[Any], list[tf.Tensor]]:
+    """Return the gradients of all replicas, and the seconds it took; none if it is not timed."""
+    if not strategy.times_exchange:
+        return strategy.sum_gradients(gradients), []
+    with tf.control_dependencies([each for each in gradients if each is not None]):
+        began = tf.timestamp()
+    with tf.control_dependencies([began]):
+        summed = strategy.sum_gradients(gradients)
+    with tf.control_dependencies([each for each in summed if each is not None]):
+        seconds = tf.timestamp() - began
+    return summed, [tf.cast(seconds, tf.float32)]
 
 
 def _is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

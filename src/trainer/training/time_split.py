@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import Literal
 
-Phase = Literal["start_up", "input", "compute", "evaluation", "checkpoints", "export", "other"]
+Phase = Literal[
+    "start_up", "input", "compute", "exchange", "evaluation", "checkpoints", "export", "other"
+]
 PHASES: tuple[Phase, ...] = Phase.__args__  # type: ignore[attr-defined]
 
 

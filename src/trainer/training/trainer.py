@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainer.config import Hparams, Job, UserError
 from trainer.distribution import Strategy
@@ -22,7 +23,7 @@ from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import CallResult, RunState
-from trainer.training.steps import call_reading_data, make_train_steps
+from trainer.training.steps import FIGURES, call_reading_data, make_train_steps
 from trainer.training.steps_per_call import StepsPerCall
 
 logger = logging.getLogger(__name__)
@@ -146,11 +147,16 @@ class Trainer:
             own = call_reading_data(stream, self._train_steps, source, count)
         # One exchange a call carries all that the processes have to agree on.
         stop = float(self.stop_requested())
-        rest = (call.seconds, call.cpu_seconds, input_seconds, stop)
-        total = self.strategy.sum([*own.ravel(), *rest])
+        strategy = self.strategy
+        exchange = float(own[:, len(FIGURES) :].sum())
+        ranks = np.zeros(strategy.processes if strategy.times_exchange else 0)
+        if ranks.size:
+            ranks[strategy.rank] = call.seconds - input_seconds - exchange
+        rest = (call.seconds, call.cpu_seconds, input_seconds, exchange, stop)
+        total = strategy.sum([*own.ravel(), *rest, *ranks])
         figures = total[: own.size].reshape(own.shape)
-        seconds, cpu_seconds, input_seconds, stops = total[own.size :]
-        call.seconds = seconds / self.strategy.processes
+        seconds, cpu_seconds, input_seconds, exchange, stops = total[own.size :][: len(rest)]
+        call.seconds = seconds / strategy.processes
         logger.debug("%d steps in one call of %.3f s", count, call.seconds)
         check_finite(
             figures[:, 0],
@@ -163,7 +169,9 @@ class Trainer:
             cross_entropies=figures[:, 1],
             accuracies=figures[:, 2],
             seconds=call.seconds,
-            input_seconds=input_seconds / self.strategy.processes,
+            input_seconds=input_seconds / strategy.processes,
+            exchange_seconds=exchange / strategy.processes,
+            rank_seconds=total[own.size + len(rest) :],
             cpu_seconds=cpu_seconds,
             stop_requested=stops > 0,
         )

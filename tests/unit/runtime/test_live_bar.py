@@ -124,3 +124,9 @@ def test_without_a_bar_nothing_changes(capsys):
     TRAINING.info("step=1 of=2", extra={"fields": {"step": 1, "of": 2}})
     assert capsys.readouterr().out == "step=1 of=2\n"
     assert (live_bar.above(b"x\n"), live_bar.frame(), live_bar.take(LINE)) == (b"x\n", b"", False)
+
+
+def test_the_slowest_and_the_fastest_rank_of_a_line_are_shown(bar):
+    assert live_bar.take(f"{LINE} slowest_rank=1:2000 fastest_rank=0:2500")
+    assert live_bar._bar is not None
+    assert "slowest 1: 2,000, fastest 0: 2,500" in plain(rendered(live_bar._bar.numbers, 160))

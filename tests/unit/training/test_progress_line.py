@@ -1,5 +1,6 @@
 """The pace of progress lines, by a clock that moves as it is set."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -84,3 +85,18 @@ def test_a_run_that_is_asked_to_stop_says_how_far_it_came(caplog):
     found = lines(Steps(0.1, longest=30, stop_at=60), caplog, steps=1000)
     assert steps_of(found[:1]) == [60]
     assert found[1:] == ["stopped at step=60 of=1000"]
+
+
+class Ranks(Steps):
+    """The same of two processes, the second of which needs twice the time."""
+
+    def train(self, most: int, state: RunState) -> CallResult:
+        result = super().train(most, state)
+        return dataclasses.replace(result, rank_seconds=np.array([0.1, 0.2]))
+
+
+def test_a_line_of_several_processes_ends_with_the_slowest_and_the_fastest(caplog):
+    found = lines(Ranks(2.0), caplog, steps=200)
+    assert [line.partition("train_accuracy=0.7500")[2] for line in found] == [
+        " slowest_rank=1:2000 fastest_rank=0:4000"
+    ] * 2
