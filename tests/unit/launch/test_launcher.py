@@ -58,8 +58,12 @@ def test_a_rank_that_fails_after_the_chief_has_ended_well_is_no_failure(capfd, t
 if json.loads(os.environ["TRAINER_TASK"])["role"] == "chief":
     # Closed by its end.
     held = os.open({str(tmp_path / "open")!r}, os.O_WRONLY)
+    os.write(held, str(os.getpid()).encode())
     os._exit(0)
-open({str(tmp_path / "open")!r}).read()
+import contextlib, select
+chief = int(open({str(tmp_path / "open")!r}).read())
+with contextlib.suppress(ProcessLookupError):
+    select.select([os.pidfd_open(chief)], [], [], 60)
 sys.exit(7)
 """
     outcome = launch(Job(**PAIR), command(script))

@@ -197,10 +197,15 @@ class Supervisor:
             self.kill()
 
     def _reap(self) -> None:
-        for process in self.running:
-            process.reap()
-            if process.code is not None:
-                self._policy.on_exit(self, process)
+        running = list(self.running)
+        # Twice: one that ended before another may have been asked about before it did.
+        for process in (*running, *running):
+            if process.code is None:
+                process.reap()
+        ended = [process for process in running if process.code is not None]
+        # What fails once the chief has ended well is no failure, so those that did come first.
+        for process in sorted(ended, key=lambda process: process.code != 0):
+            self._policy.on_exit(self, process)
         self._processes.find_orphans()
         if self._processes.orphans and not self.running:
             if self._gives_up_at < math.inf:
