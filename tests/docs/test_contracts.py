@@ -96,5 +96,5 @@ def test_each_key_of_metrics_json_has_a_row():
 def test_the_schema_of_metrics_json_is_that_of_the_code():
     written = (DOCS / "metrics.schema.json").read_text()
     assert written == schema_text(), (
-        "run: python -m trainer.reporting.schema > docs/metrics.schema.json"
+        "run: python -m trainer.reporting.schema docs/metrics.schema.json"
     )

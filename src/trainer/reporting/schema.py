@@ -1,12 +1,14 @@
 """The JSON Schema of `metrics.json`, which docs/metrics.schema.json holds.
 
-python -m trainer.reporting.schema > docs/metrics.schema.json
+python -m trainer.reporting.schema docs/metrics.schema.json
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,4 +34,4 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    print(schema_text(), end="")
+    Path(sys.argv[1]).write_text(schema_text())
