@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Table, alternate
-from trainer.data import BLOCK_RECORDS, open_tables, write_shards
+from trainer.data import BLOCK_RECORDS, Table as ImageTable, open_tables, write_shards
 
 
-class _InMemory:
+class _InMemory(ImageTable):
     """The same images again and again, so that reading them costs nothing."""
 
     kind, name = "memory", "memory"

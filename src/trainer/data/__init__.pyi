@@ -22,6 +22,7 @@ from .formats.table import (
     BLOCK_RECORDS as BLOCK_RECORDS,
     CLASSES as CLASSES,
     IMAGE_SHAPE as IMAGE_SHAPE,
+    Table as Table,
 )
 from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data.folders import FolderContents, scan_path
+from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.registry import accepted
 from trainer.data.formats.table import Table
 from trainer.data.recognise import DataFiles, recognise
@@ -39,7 +40,8 @@ def open_tables(
         return [SyntheticTable(split)]
     flag = flag or f"--{split}"
     found = find(paths, split=split, flag=flag)
-    tables = found.open(flag=flag, skip_corrupt=skip_corrupt > 0)
+    options = ReadOptions(split=split, skip_corrupt=skip_corrupt > 0)
+    tables = found.open(options, flag=flag)
     damage = [line for table in tables for line in table.damage]
     if len(damage) > skip_corrupt:
         raise DataError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from trainer.config import DataError
 from trainer.data.formats.file_reader import GZIP_MAGIC
 from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
+from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.registry import FORMATS, accepted, join_words
 from trainer.data.formats.table import Table
 
@@ -37,19 +38,18 @@ class DataFiles:
         """All of the files."""
         return [*self.examples, *self.images, *self.labels]
 
-    def open(self, *, flag: str, skip_corrupt: bool) -> list[Table]:
+    def open(self, options: ReadOptions, *, flag: str) -> list[Table]:
         """Open the files as tables, in the order of their names.
 
         Args:
+            options: How to read them.
             flag: What named the files, for errors.
-            skip_corrupt: True to leave damaged records out.
 
         Raises:
             DataError: One is damaged, or has no other that goes with it.
         """
         alone: list[tuple[Path, Path | None]] = [(path, None) for path in self.examples]
-        pairs = alone + _pairs(self.images, self.labels, flag=flag)
-        return [self.format.open(a, b, skip_corrupt=skip_corrupt) for a, b in pairs]
+        return self.format.open_all(alone + _pairs(self.images, self.labels, flag=flag), options)
 
     def estimate(self, *, sample_bytes: int) -> Estimate | None:
         """Return how many examples there are, as `Format.estimate` does."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from trainer.config import DataError
 
 if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
     from trainer.data.formats.table import Table
     from trainer.data.graph.records import GraphRecords, TableConstants
 
@@ -47,8 +48,8 @@ class Format:
             def matches(self, head: bytes) -> bool:
                 return head.startswith(b"RAW1")
 
-            def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
-                return RawTable(path)      # see `table.Table`: __len__, read, kind, name, damage
+            def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
+                return RawTable(path)      # a `table.Table`: __len__, read, kind, name, damage
 
         FORMAT = RawFormat()               # the line: "raw": "raw:FORMAT"
 
@@ -96,14 +97,30 @@ class Format:
         """Return what is wrong with a file that is nearly of this format, or None."""
         return None
 
-    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+    def open_all(
+        self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
+    ) -> list[Table]:
+        """Open the files of a split, by default each as a table.
+
+        A format whose files hold one example each makes one table of them all.
+
+        Args:
+            files: Each file of examples or images, with the file of labels that goes with it.
+            options: How to read them.
+
+        Raises:
+            DataError: As from `open`.
+        """
+        return [self.open(path, labels, options) for path, labels in files]
+
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         """Open a file.
 
         Args:
             path: The file of the examples, or of the images.
             labels: The file of their labels, if `role` says that it is another.
-            skip_corrupt: True to leave damaged records out, each with a line in `Table.damage`,
-                where the format can tell one record from the next.
+            options: How to read it; damaged records can be left out where the format can tell one
+                record from the next.
 
         Raises:
             DataError: The file is damaged, or holds other images or labels than expected. The

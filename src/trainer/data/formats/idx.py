@@ -33,6 +33,7 @@ from trainer.data.formats.table import (
 )
 
 if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 UINT8 = 8
@@ -66,7 +67,7 @@ def pack(array: np.ndarray) -> bytes:
     return header + array.tobytes()
 
 
-class IdxTable:
+class IdxTable(Table):
     """The images of one IDX file with the labels of another.
 
     Args:
@@ -152,7 +153,7 @@ class IdxFormat(Format):
         other = described(head)
         return f"an IDX file of {other}; expected uint8 [n, 28, 28] or [n]" if other else None
 
-    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None
         return IdxTable(path, labels)
 

@@ -22,6 +22,7 @@ from trainer.data.formats.table import (
 )
 
 if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 MAGIC = b"\x93NUMPY"
@@ -110,7 +111,7 @@ def header(path: Path) -> NpyHeader:
     return found
 
 
-class NpyTable:
+class NpyTable(Table):
     """The uint8 images of one npy file with the integer labels of another.
 
     Attributes:
@@ -172,7 +173,7 @@ class NpyFormat(Format):
     def role(self, path: Path, head: bytes) -> Role:
         return "images" if len(header(path).shape) > 1 else "labels"
 
-    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None
         return NpyTable(path, labels)
 

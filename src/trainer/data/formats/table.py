@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,40 +13,88 @@ from trainer.config import DataError
 # (about 50 kB for MNIST) costs little, small enough that a shuffle group holds hundreds of runs.
 BLOCK_RECORDS = 64
 
+# Records read at a time where a whole table is read.
+RUN_RECORDS = 64 * BLOCK_RECORDS
+
 IMAGE_SHAPE = (28, 28, 1)
 IMAGE_BYTES = 28 * 28
 CLASSES = 10
 
 
-class Table(Protocol):
-    """Labelled images that can be read in any order of blocks.
+@dataclass(frozen=True)
+class ImageSpec:
+    """The form of the images of a table, and the meaning of their pixels.
+
+    Attributes:
+        shape: Height, width and channels.
+        dtype: The NumPy type of a pixel as it is read and kept: `uint8`, `uint16` or `float32`.
+        low: The pixel value that the model gets as 0.
+        high: The pixel value that the model gets as 1.
+    """
+
+    shape: tuple[int, int, int] = IMAGE_SHAPE
+    dtype: str = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of an image in memory."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class Table:
+    """Labelled images that can be read in any order of blocks: the base of each format's own.
 
     Attributes:
         kind: The name of its format in `registry.FORMATS`, or `synthetic`.
         name: The file, or the pair of files, for messages.
         damage: A line for each damaged record that is left out of the count and never read.
+        spec: The form of its images; all tables of a split have the same.
+        class_names: The names of the classes by label; empty if the files do not tell.
     """
 
     kind: str
     name: str
     damage: list[str]
+    spec: ImageSpec = ImageSpec()
+    class_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of examples that can be read."""
+        raise NotImplementedError
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Read examples `start` to `stop`.
 
         Args:
-            start: First example; a multiple of `BLOCK`.
-            stop: One past the last; a multiple of `BLOCK` or `len(self)`.
+            start: First example; a multiple of `BLOCK_RECORDS`.
+            stop: One past the last; a multiple of `BLOCK_RECORDS` or `len(self)`.
 
         Returns:
-            Images, uint8 [stop - start, 28, 28, 1], and labels, uint8 [stop - start].
+            Images, `spec.dtype` [stop - start, *spec.shape], and labels, integers [stop - start].
 
         Raises:
             DataError: A record is damaged, or its image or label is not as expected.
         """
+        raise NotImplementedError
+
+    def label_counts(self) -> np.ndarray:
+        """Return how many examples have each label: int64 [largest label + 1].
+
+        A format that knows its labels without reading the images does not read these.
+
+        Raises:
+            DataError: As from `read`.
+        """
+        counts = np.zeros(0, np.int64)
+        for start in range(0, len(self), RUN_RECORDS):
+            _, labels = self.read(start, min(start + RUN_RECORDS, len(self)))
+            found = np.bincount(labels)
+            longer, shorter = sorted((counts, found), key=len, reverse=True)
+            counts = longer.astype(np.int64)
+            counts[: shorter.size] += shorter
+        return counts
 
 
 def check_image_shape(shape: tuple[int, ...], *, where: str) -> None:

@@ -30,6 +30,7 @@ from trainer.data.formats.framing import (
 from trainer.data.formats.table import IMAGE_SHAPE, Table, check_labels
 
 if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 PROBES = 16
@@ -38,7 +39,7 @@ SAMPLED_FILES = 16
 SCAN_BYTES = 1 << 20
 
 
-class TFRecordTable:
+class TFRecordTable(Table):
     """The labelled images of one uncompressed TFRecord file.
 
     Args:
@@ -220,8 +221,8 @@ class TFRecordFormat(Format):
     def matches_name(self, name: str) -> bool:
         return ".tfrec" in name
 
-    def open(self, path: Path, labels: Path | None, *, skip_corrupt: bool) -> Table:
-        return TFRecordTable(path, skip_corrupt=skip_corrupt)
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
+        return TFRecordTable(path, skip_corrupt=options.skip_corrupt)
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
         records = covered = 0

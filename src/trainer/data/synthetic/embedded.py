@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.data.formats.table import Table
 from trainer.data.synthetic import draw
 
 # The data is the same in every run, whatever the run's own seed.
 SEED = 0
 
 
-class SyntheticTable:
+class SyntheticTable(Table):
     """Digits drawn by `synthetic.draw`: the training split, or others for the test split."""
 
     kind = "synthetic"

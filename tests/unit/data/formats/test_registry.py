@@ -14,13 +14,14 @@ from trainer.data.folders import scan_path
 from trainer.data.formats import npy
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.registry import FORMATS, accepted, format_titles
+from trainer.data.formats.table import Table
 from trainer.data.stream import Stream
 
 MARK = b"TOY1"
 ROW = 1 + 28 * 28
 
 
-class ToyTable:
+class ToyTable(Table):
     """Rows of a label and 784 pixels behind the mark."""
 
     kind = "toy"
@@ -48,7 +49,7 @@ class ToyFormat(Format):
     def matches(self, head):
         return head.startswith(MARK)
 
-    def open(self, path, labels, *, skip_corrupt):
+    def open(self, path, labels, options):
         return ToyTable(path)
 
 
