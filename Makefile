@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format bench lock clean
+.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -112,6 +112,9 @@ lint: setup  ## Check: check style, types and the layers of packages
 format: setup  ## Check: fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshot: setup  ## Measure and maintain: make the README's picture of a report, from a real run
+	$(BIN)/python docs/screenshot.py "$(MNIST_DIR)" docs/report.png
 
 # Side by side with what one would use instead: half an hour. `make bench ARGS='input write'` is
 # quicker; `ARGS='--save docs/performance.md'` puts the tables there.
