@@ -76,7 +76,7 @@ def test_the_loss_curve_is_that_of_one_process_and_the_weights_are_equal_on_all(
     digests = report["weights_crc32c"]
     assert len(digests) == report["processes"] == int(re.findall(r"\d", way)[0])
     assert len(set(digests)) == 1
-    if "horovod" in way:
+    if len(digests) > 1:
         lines = re.findall(r" slowest_rank=(\d):(\d+) fastest_rank=(\d):(\d+)", log)
         assert len(lines) == 6
         assert all(int(slow) <= int(fast) for _, slow, _, fast in lines)

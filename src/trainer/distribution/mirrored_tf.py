@@ -60,6 +60,7 @@ class MirroredStrategy(Strategy):
         self._strategy, self._presum = strategy, presum
         self.rank, self.processes, self.is_chief = rank, processes, rank == 0
         self.local = strategy.num_replicas_in_sync // processes
+        self.times_exchange, self.sums_in_update = processes > 1, not presum
         self._totals = tf.function(self._total, autograph=False, reduce_retracing=True)
 
     def scope(self) -> AbstractContextManager[Any]:

@@ -78,8 +78,8 @@ class Strategy:
             other processes.
         io_device: The device that reads and writes checkpoints, if not that of the variables.
         counts_cpu: True if this process's processor time is that of the steps.
-        times_exchange: True if the gradients of several processes are summed by `sum_gradients`,
-            so that the time of it can be taken.
+        times_exchange: True if steps tell how long they wait for the gradients of other processes.
+        sums_in_update: True if the optimizer sums gradients, and not `sum_gradients`.
     """
 
     rank = 0
@@ -90,6 +90,7 @@ class Strategy:
     io_device: str | None = None
     counts_cpu = True
     times_exchange = False
+    sums_in_update = False
 
     @property
     def replicas(self) -> int:

@@ -115,8 +115,7 @@ def _make_one_step(
                 loss = tf.reduce_sum(losses * weights) / batch_size
                 loss = tf.add_n([loss, *(share * each for each in model.losses)])
             scaled = scale(loss)
-        gradients, exchange = _sum_gradients(strategy, tape.gradient(scaled, values))
-        optimizer.apply(gradients, variables)
+        exchange = _update(strategy, optimizer, tape.gradient(scaled, values), variables)
         # Outside of the tape: people compare these with the test set's, no gradient needs them.
         entropies = entropy_of(labels, outputs) if label_smoothing else losses
         right = _is_right(labels, outputs)
@@ -131,19 +130,46 @@ def _make_one_step(
     return one_step
 
 
-def _sum_gradients(
-    strategy: Strategy, gradients: Sequence[Any]
-) -> tuple[Sequence[Any], list[tf.Tensor]]:
-    """Return the gradients of all replicas, and the seconds it took; none if it is not timed."""
+def _update(
+    strategy: Strategy,
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[Any],
+    variables: Sequence[keras.Variable],
+) -> list[tf.Tensor]:
+    """Update the variables by the gradients of all replicas.
+
+    Returns:
+        The seconds for which the sum of the gradients was waited for; none if it is not timed.
+        Where the optimizer sums, its update is in it.
+    """
     if not strategy.times_exchange:
-        return strategy.sum_gradients(gradients), []
+        optimizer.apply(strategy.sum_gradients(gradients), variables)
+        return []
     with tf.control_dependencies([each for each in gradients if each is not None]):
         began = tf.timestamp()
     with tf.control_dependencies([began]):
-        summed = strategy.sum_gradients(gradients)
-    with tf.control_dependencies([each for each in summed if each is not None]):
-        seconds = tf.timestamp() - began
-    return summed, [tf.cast(seconds, tf.float32)]
+        # A copy each: what TensorFlow's strategies make of gradients leaves this block's order.
+        own = [
+            None
+            if each is None
+            else tf.nest.map_structure(tf.identity, each, expand_composites=True)
+            for each in gradients
+        ]
+        summed = strategy.sum_gradients(own)
+    if not strategy.sums_in_update:
+        seconds = _seconds_since(began, summed)
+    optimizer.apply(summed, variables)
+    if strategy.sums_in_update:
+        seconds = _seconds_since(began, [variable.value for variable in variables])
+    # Each replica of a process waits as long as the others.
+    return [tf.cast(seconds, tf.float32) / strategy.local]
+
+
+def _seconds_since(began: tf.Tensor, results: Sequence[Any]) -> tf.Tensor:
+    """Return the seconds from a time until results are there."""
+    there = [tf.convert_to_tensor(each) for each in results if each is not None]
+    with tf.control_dependencies(there):
+        return tf.timestamp() - began
 
 
 def _is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
