@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from trainer.data.formats.table import Table
 from trainer.data.recognise import DataFiles, recognise
 from trainer.data.synthetic.embedded import SyntheticTable
 from trainer.storage import globs
+
+logger = logging.getLogger(__name__)
 
 # Names of the files of a set, as TensorFlow, Beam and `trainer data create` write them.
 SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")
@@ -54,6 +57,8 @@ def open_tables(
             subject=flag,
             problem=f"{' '.join(paths)} holds no records",
         )
+    for note in dict.fromkeys(table.note for table in tables if table.note):
+        logger.info("%s: %s", flag, note)
     return tables
 
 

@@ -52,6 +52,7 @@ class Table:
         damage: A line for each damaged record that is left out of the count and never read.
         spec: The form of its images; all tables of a split have the same.
         class_names: The names of the classes by label; empty if the files do not tell.
+        note: What was inferred from the files about pixels, for the log; empty if nothing was.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Table:
     damage: list[str]
     spec: ImageSpec = ImageSpec()
     class_names: tuple[str, ...] = ()
+    note: str = ""
 
     def __len__(self) -> int:
         """Return the number of examples that can be read."""
