@@ -1,0 +1,148 @@
+"""Pictures as arrays: PNG, JPEG, WebP and BMP, checked before they are decoded by Pillow."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainer.config import DataError
+from trainer.data.formats.parallel import in_threads
+from trainer.data.formats.picture_header import (
+    PNG_MAGIC,
+    PictureError,
+    open_picture,
+    orientation,
+    pillow,
+    reason_of,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Below so many pixels, most of the time goes to Python code, which gains nothing by threads.
+THREADED_PIXELS = 64 * 64
+
+
+def decode(data: bytes, *, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a picture, turned as its Exif data says.
+
+    Transparency is left aside; 16 bits a pixel become 8. To resize, each new pixel is the mean of
+    the old ones that it covers, weighted by a triangle (bilinear with antialiasing); a JPEG is
+    decoded at a half, a fourth or an eighth of its size where that is still large enough.
+
+    Args:
+        data: The whole file.
+        channels: 1 for grey, 3 for red, green and blue.
+        size: Height and width to resize to, without regard to proportions; None to keep them.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        PictureError: It is no picture, damaged, cut short or too large.
+    """
+    kind, image = open_picture(data)
+    if kind == "PNG":
+        _check_png(data)
+    turn = orientation(image)
+    wanted = image.size
+    if size is not None:
+        wanted = size[::-1] if turn < 5 else size
+    try:
+        if kind == "JPEG":
+            # Colour and detail that are not wanted are not decoded.
+            image.draft("L" if channels == 1 else "RGB", wanted)
+        pixels = _with_channels(image, channels)
+        if pixels.size != wanted:
+            pixels = pixels.resize(wanted, pillow().bilinear)
+        if turn > 1:
+            pixels = pixels.transpose(pillow().transpositions[turn])
+        array = np.asarray(pixels)
+    except MemoryError:
+        raise
+    except Exception as error:  # As in `open_picture`.
+        raise PictureError(f"damaged {kind} ({reason_of(error)})") from None
+    return array[..., None] if array.ndim == 2 else array
+
+
+def decode_all(
+    fetch: Callable[[int], bytes],
+    shape: tuple[int, int, int],
+    count: int,
+    *,
+    resize: bool,
+    name: Callable[[int], str],
+) -> np.ndarray:
+    """Fetch and decode pictures, in threads where they are large enough to gain by it.
+
+    Args:
+        fetch: Returns the bytes of a picture by its number; it may be called in any thread.
+        shape: Height, width and channels of each.
+        count: The number of pictures.
+        resize: True to resize those of another size, False to refuse them.
+        name: Returns what a picture is called in errors by its number.
+
+    Returns:
+        uint8 [count, *shape].
+
+    Raises:
+        DataError: A picture cannot be used, or is of another size.
+        Exception: As from `fetch`.
+    """
+    images = np.empty((count, *shape), np.uint8)
+    size = shape[:2] if resize else None
+
+    def one(number: int) -> None:
+        try:
+            image = decode(fetch(number), channels=shape[2], size=size)
+        except PictureError as error:
+            raise DataError(subject=name(number), problem=str(error)) from None
+        if image.shape != shape:
+            raise DataError(
+                subject=name(number),
+                problem=f"is {image.shape[0]}×{image.shape[1]}, the others are "
+                f"{shape[0]}×{shape[1]}",
+                remedy="resize them all: --image-size H,W",
+            )
+        images[number] = image
+
+    in_threads(one, count, threads=None if shape[0] * shape[1] >= THREADED_PIXELS else 1)
+    return images
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksum of each chunk, which Pillow leaves out for those of the pixels."""
+    at = len(PNG_MAGIC)
+    view = memoryview(data)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            break
+        if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4]):
+            raise PictureError(f"damaged PNG (the checksum of its chunk at byte {at} is wrong)")
+        if data[at + 4 : at + 8] == b"IEND":
+            return
+        at = end + 4
+    raise PictureError(f"damaged PNG (it is cut short: {len(data)} bytes are there)")
+
+
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+    """Decode a picture into grey or RGB."""
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode.startswith("I"):
+        from PIL import Image as PillowImage
+
+        # Pillow cuts off what is larger than 255 where it converts 16 bits.
+        deep = np.asarray(image).astype(np.int64)
+        image = PillowImage.fromarray((deep.clip(0, 65535) >> 8).astype(np.uint8))
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == mode:
+        image.load()
+        return image
+    return image.convert(mode)
