@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.config import DataError
-from trainer.data.formats.file_reader import GZIP_MAGIC
+from trainer.data.formats.compressed import packing_of
+from trainer.data.formats.file_reader import read_head
 from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.registry import FORMATS, accepted, join_words
@@ -97,10 +96,6 @@ def _format_of(path: Path) -> tuple[Format, Role]:
     for form in formats:
         if form.matches(head) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
-    # Recognise a file with a damaged beginning by its name, so that the error names the damage.
-    for form in formats:
-        if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
-            return form, form.role(path, head)
     if any(form.matches(head) for form in formats):
         others = join_words([form.title for form in formats if not form.reads_gzip], "and")
         raise DataError(
@@ -108,6 +103,10 @@ def _format_of(path: Path) -> tuple[Format, Role]:
             problem=f"gzipped {others} files are not read",
             remedy="unpack it: gunzip",
         )
+    # Recognise a file with a damaged beginning by its name, so that the error names the damage.
+    for form in formats:
+        if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
+            return form, form.role(path, head)
     for form in formats:
         if problem := form.refusal(head):
             raise DataError(subject=path, problem=problem)
@@ -118,35 +117,33 @@ def _format_of(path: Path) -> tuple[Format, Role]:
 
 
 def _head(path: Path) -> tuple[bytes, bool]:
-    """Return how a file begins, unpacked if it is gzipped, and whether it is.
+    """Return how a file begins, unpacked if it is packed, and whether it is.
 
     Raises:
         DataError: It is empty, damaged or cannot be read.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        packed = head.startswith(GZIP_MAGIC)
-        if packed:
-            with gzip.open(path) as file:
-                head = file.read(HEAD_BYTES)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            subject=path,
-            problem=f"damaged gzip file ({error})",
-            remedy="fetch it again",
-        ) from None
+            raw = file.read(HEAD_BYTES)
+        packed = bool(packing_of(raw))
+        head = read_head(path, HEAD_BYTES) if packed else raw
     except OSError as error:
         raise DataError(
             subject=path,
             problem=f"cannot be read: {error.strerror}",
         ) from None
-    if not head:
+    if not raw or (packed and not head and not _named_for_a_format(path)):
         raise DataError(
             subject=path,
             problem=f"is empty, expected {accepted()}",
         )
     return head, packed
+
+
+def _named_for_a_format(path: Path) -> bool:
+    """Return whether a file's name says its format, which then has a packed file of no records."""
+    formats = [form for form in FORMATS.values() if form.reads_gzip]
+    return any(form.matches_name(path.name.lower()) for form in formats)
 
 
 def _pairs(

@@ -16,6 +16,7 @@ from trainer.data.folders import data_among
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
+from trainer.data.formats.registry import accepted
 
 COUNTS = {"train": 70, "test": 9}
 IDX = {"train": "train-{}-idx{}-ubyte", "test": "t10k-{}-idx{}-ubyte"}
@@ -425,16 +426,16 @@ def test_files_without_a_byte_are_passed_over_unless_all_are_or_one_is_named(tmp
 
 def test_an_empty_file_is_reported(tmp_path):
     file = put(tmp_path / "x.tfrecord", b"")
-    assert error_of(file).startswith(f"{file}: is empty, expected TFRecord, IDX")
+    assert error_of(file).startswith(f"{file}: is empty, expected {accepted()}")
     file = put(tmp_path / "y.gz", gzip.compress(b""))
-    assert error_of(file).startswith(f"{file}: is empty, expected TFRecord, IDX")
+    assert error_of(file).startswith(f"{file}: is empty, expected {accepted()}")
 
 
 @pytest.mark.parametrize("raw", [b"\n", b"<html>", bytes(200), b"\0\0\x08\x03", b"PK\3\4" * 100])
 def test_a_file_of_no_known_kind_is_reported_with_its_first_bytes(tmp_path, raw):
     file = put(tmp_path / "data", raw)
     message = error_of(tmp_path)
-    assert message.startswith(f"{file}: is neither TFRecord, IDX (gzipped or not) or npy: ")
+    assert message.startswith(f"{file}: is neither {accepted()}: ")
     assert message.endswith(f"begins with the bytes {raw[:8].hex(' ')}")
 
 
@@ -447,13 +448,11 @@ def test_a_tfrecord_whose_first_record_is_damaged_is_known_by_its_name(tmp_path,
     assert sizes(tmp_path, skip_corrupt=1) == [4]
 
 
-@pytest.mark.parametrize("kind", ["tfrecord", "npy"])
-def test_a_gzipped_file_that_is_not_read_gets_one_clear_line(tmp_path, kind):
-    file = tfrecord(tmp_path / "x") if kind == "tfrecord" else npy(tmp_path / "x.npy", digits(3)[0])
-    packed = put(tmp_path / "g" / "x.tfrecord.gz", gzip.compress(file.read_bytes()))
-    assert error_of(packed) == (
-        f"{packed}: gzipped TFRecord and npy files are not read; unpack it: gunzip"
-    )
+@pytest.mark.parametrize("name", ["x.npy.gz", "x.tfrecord.gz"])
+def test_a_gzipped_file_that_is_not_read_gets_one_clear_line(tmp_path, name):
+    file = npy(tmp_path / "x.npy", digits(3)[0])
+    packed = put(tmp_path / "g" / name, gzip.compress(file.read_bytes()))
+    assert error_of(packed) == f"{packed}: gzipped npy files are not read; unpack it: gunzip"
 
 
 @pytest.mark.parametrize("left", [2, 5, 12])

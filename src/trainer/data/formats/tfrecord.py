@@ -16,7 +16,7 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats import example
-from trainer.data.formats.file_reader import FileReader, read_head
+from trainer.data.formats.file_reader import open_unpacked, read_sample
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.framing import (
     FOOTER,
@@ -40,16 +40,17 @@ SCAN_BYTES = 1 << 20
 
 
 class TFRecordTable(Table):
-    """The labelled images of one uncompressed TFRecord file.
+    """The labelled images of one TFRecord file.
 
     Args:
-        path: The file.
+        path: The file; one that is packed with gzip or zlib is unpacked on opening.
         skip_corrupt: Leave damaged records out instead of raising. The whole file is then checked
             on opening, so that what is left can be counted and read in any order.
 
     Attributes:
         damage: What is wrong with each record left out, a line each.
         path: The file.
+        packing: How it is packed.
         numbers: The numbers of the records that are not left out: int64 [n]. It does not exist, nor
             do the next two, where all records have one length.
         offsets: The places where they begin, in bytes.
@@ -64,8 +65,8 @@ class TFRecordTable(Table):
     def __init__(self, path: Path, *, skip_corrupt: bool = False) -> None:
         self.name, self.path = str(path), path
         self.damage: list[str] = []
-        self._reader = FileReader(path)
-        self._size = self._reader.size
+        self._reader = open_unpacked(path)
+        self._size, self.packing = self._reader.size, self._reader.packing
         self._layouts: list[example.RecordLayout] = []
         self._stride = 0
         if not skip_corrupt and self._is_uniform():
@@ -152,7 +153,7 @@ class TFRecordTable(Table):
     def _walk(self, skip_corrupt: bool) -> Iterator[tuple[int, int, int]]:
         """Yield each record's number, offset and length; check the data where damage is skipped."""
         offset = number = length = 0
-        with self._reader.path.open("rb", buffering=1 << 20) as file:
+        with self._reader.stream() as file:
             while offset < self._size:
                 problem = ""
                 head = file.read(HEADER)
@@ -197,9 +198,10 @@ class TFRecordTable(Table):
         return offset + stride if length and (end - offset) % stride == 0 else end
 
     def _damaged(self, number: int, offset: int, problem: str) -> DataError:
+        unpacked = " of the unpacked file" if self.packing else ""
         return DataError(
             subject=self.name,
-            problem=f"record {number} at offset {offset}: {problem}",
+            problem=f"record {number} at offset {offset}{unpacked}: {problem}",
             remedy="fetch the file again, or leave damaged records out with --skip-corrupt N",
         )
 
@@ -210,10 +212,11 @@ def _stored(records: np.ndarray) -> np.ndarray:
 
 
 class TFRecordFormat(Format):
-    """Uncompressed TFRecord files of `tf.train.Example` messages."""
+    """TFRecord files of `tf.train.Example` messages, plain or packed."""
 
     name = "tfrecord"
     title = "TFRecord"
+    reads_gzip = True
 
     def matches(self, head: bytes) -> bool:
         return is_tfrecord(head)
@@ -225,18 +228,19 @@ class TFRecordFormat(Format):
         return TFRecordTable(path, skip_corrupt=options.skip_corrupt)
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
-        records = covered = 0
+        records = covered = 0.0
         for file in files[:: -(-len(files) // SAMPLED_FILES)]:
-            count, spanned = _count_records(read_head(file, sample_bytes))
-            if not count:
+            sample, share = read_sample(file, sample_bytes)
+            count, spanned = _count_records(sample)
+            if not count and sample:
                 raise DataError(
                     subject=file,
                     problem="the first record's length is damaged",
                     remedy="fetch the file again",
                 )
-            records, covered = records + count, covered + spanned
+            records, covered = records + count, covered + spanned * share
         total = sum(file.stat().st_size for file in files)
-        return Estimate(round(total * records / covered), exact=False)
+        return Estimate(round(total * records / covered) if covered else 0, exact=False)
 
     def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
         from trainer.data.graph import tfrecord

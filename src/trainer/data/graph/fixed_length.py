@@ -32,7 +32,7 @@ def records(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
     fixed = [cast("FixedLengthTable", table) for table in tables]
     files = [table.images for table in fixed]
     paths = tf.constant([str(file.path.absolute()) for file in files])
-    packed = tf.constant(["GZIP" if isinstance(file, UnpackedFile) else "" for file in files])
+    packed = tf.constant([file.packing.upper() for file in files])
     headers = tf.constant([table.offset for table in fixed], tf.int64)
     read = numbered(
         lambda i: tf.data.FixedLengthRecordDataset(

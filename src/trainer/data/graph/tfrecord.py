@@ -28,15 +28,19 @@ def records(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
     """Return how a graph reads tables of TFRecord files: `TFRecordTable`."""
     files = [cast("TFRecordTable", table) for table in tables]
     paths = tf.constant([str(table.path.absolute()) for table in files])
+    packed = tf.constant([table.packing.upper() for table in files])
     if any(table.damage for table in files):
-        read = _read_undamaged(files, paths, constants)
+        read = _read_undamaged(files, paths, packed, constants)
     else:
-        read = numbered(lambda i: tf.data.TFRecordDataset(paths[i]))
+        read = numbered(lambda i: tf.data.TFRecordDataset(paths[i], compression_type=packed[i]))
     return GraphRecords(read, _examples(constants))
 
 
 def _read_undamaged(
-    tables: Sequence[TFRecordTable], paths: tf.Tensor, constants: TableConstants
+    tables: Sequence[TFRecordTable],
+    paths: tf.Tensor,
+    packed: tf.Tensor,
+    constants: TableConstants,
 ) -> Read:
     """Read what Python found undamaged: TensorFlow's own reader ends at the first damage."""
     spans = np.concatenate([np.stack([t.numbers, t.offsets, t.lengths]) for t in tables], 1)
@@ -46,7 +50,18 @@ def _read_undamaged(
         starts, sizes = tf.gather(offsets, ids) + HEADER, tf.gather(lengths, ids)
         return tf.gather(numbers, ids), tf.strings.substr(content, starts, sizes)
 
-    return constants.looked_up(look_up, lambda i: tf.io.read_file(paths[i]))
+    return constants.looked_up(look_up, lambda i: _unpacked(tf.io.read_file(paths[i]), packed[i]))
+
+
+def _unpacked(raw: tf.Tensor, packed: tf.Tensor) -> tf.Tensor:
+    """Return what a file holds; how it is packed is known only when the graph runs."""
+    for kind in ("GZIP", "ZLIB"):
+        raw = tf.cond(
+            packed == kind,
+            lambda kind=kind, raw=raw: tf.io.decode_compressed(raw, kind),
+            lambda raw=raw: raw,
+        )
+    return raw
 
 
 def _examples(constants: TableConstants) -> Decode:

@@ -78,13 +78,13 @@ def test_each_format_is_listed_under_its_own_name_which_its_tables_bear():
 
 
 def test_messages_list_the_formats_of_the_table(toy, tmp_path):
-    assert accepted() == "TFRecord, IDX (gzipped or not), npy or toy"
+    assert accepted() == "TFRecord (gzipped or not), IDX (gzipped or not), npy or toy"
     assert format_titles() == "TFRecord, IDX, npy or toy"
     (tmp_path / "data").write_bytes(b"nothing of the kind")
-    with pytest.raises(DataError, match=r"is neither TFRecord, IDX .*, npy or toy: it begins with"):
+    with pytest.raises(DataError, match=r"is neither TFRecord .*, npy or toy: it begins with"):
         open_tables([str(tmp_path)], split="train")
     (tmp_path / "data").write_bytes(gzip.compress(MARK + bytes(ROW)))
-    with pytest.raises(DataError, match="gzipped TFRecord, npy and toy files are not read"):
+    with pytest.raises(DataError, match="gzipped npy and toy files are not read"):
         open_tables([str(tmp_path)], split="train")
 
 

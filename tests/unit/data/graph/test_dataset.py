@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,12 @@ def data():
 def sources(tmp_path, data):
     """The same examples in files of every kind, each in a folder: its path by its name."""
     images, labels = data
-    for name in ("tfrecord", "mixed", "idx", "gzip", "npy"):
+    for name in ("tfrecord", "mixed", "idx", "gzip", "npy", "packed"):
         (tmp_path / name).mkdir()
     for part, rows in enumerate(np.split(np.arange(COUNT), [100, 300])):
-        records(tmp_path / f"tfrecord/{part}.tfrecords", images[rows], labels[rows])
+        path = records(tmp_path / f"tfrecord/{part}.tfrecords", images[rows], labels[rows])
+        raw = (bytes, gzip.compress, zlib.compress)[part](path.read_bytes())
+        (tmp_path / f"packed/{part}.tfrecords").write_bytes(raw)
     lines = [
         frame(np.frombuffer(row.tobytes() + feature(b"x" * (i % 7)), np.uint8)[None]).tobytes()
         for i, row in enumerate(encode_examples(images, labels))
@@ -119,7 +122,7 @@ def train(paths, graph_dataset, *, batches, **options):
     return [(x, y) for x, y in itertools.islice(iter(found), batches)]
 
 
-@pytest.mark.parametrize("kind", ["tfrecord", "mixed", "idx", "gzip", "npy"])
+@pytest.mark.parametrize("kind", ["tfrecord", "mixed", "idx", "gzip", "npy", "packed"])
 def test_one_pass_is_what_our_own_reader_gives(graph_dataset, reference, sources, kind):
     tables = open_tables(sources[kind], split="test")
     found = graph_dataset(tables, batch_size=64, training=False)
@@ -309,9 +312,11 @@ def test_a_file_other_than_the_coordinators_is_an_error_that_names_it(
         gathered(found)
 
 
-def test_damaged_records_may_be_left_out(graph_dataset, data, tmp_path):
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress])
+def test_damaged_records_may_be_left_out(graph_dataset, data, tmp_path, pack):
     path = records(tmp_path / "a.tfrecords", *data)
     flip(path, 3, 70, of=COUNT)
+    path.write_bytes(pack(path.read_bytes()))
     tables = open_tables([str(path)], split="test", skip_corrupt=2)
     found = graph_dataset(tables, batch_size=64, training=False)
     expected = [n for n in range(COUNT) if n not in (3, 70)]
