@@ -97,10 +97,11 @@ def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
         _check_alike(chosen, name, last.hparams.get(name, value), value)
     hp = _hp(chosen, dict(last.hparams.get("hp", ())), dict(options.hp))
     try:
+        # The job checks them.
         hparams = trained_with.hparams_of(last.hparams, hp)
+        return dataclasses.replace(base, module=last.module, hparams=hparams)
     except (TypeError, UserError) as error:
         raise chosen.mistake(f"has settings that this version does not know: {error}") from None
-    return dataclasses.replace(base, module=last.module, hparams=hparams)
 
 
 def _hp(
@@ -143,10 +144,10 @@ def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) ->
     there = chosen.state.variables[: len(model.variables)]
     here = [[v.path, list(v.shape)] for v in model.variables]
     if there != here:
-        other = next((a for a, b in zip(there, here, strict=False) if a != b), ["nothing more", ""])
+        other = next((a for a, b in zip(there, here, strict=False) if a != b), ["nothing more"])
         own = next((b for a, b in zip(there, here, strict=False) if a != b), here[-1])
         raise chosen.mistake(
-            f"is of another model: it has {other[0]} {other[1]} where {model.name} has "
+            f"is of another model: it has {' '.join(map(str, other))} where {model.name} has "
             f"{own[0]} {own[1]}"
         )
     objects = tf.train.Checkpoint(variables=[v.value for v in model.variables])
