@@ -93,8 +93,12 @@ def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterato
     if not job.test and (job.module != Job.module or any(map(is_remote, job.train))):
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
         return
+    paths = selection.test_paths(job)
+    if paths is None:
+        yield _no_test(job)
+        return
     try:
-        test = _examine_split(job, probes, selection.test_paths(job), split="test")
+        test = _examine_split(job, probes, paths, split="test")
     except UserError as error:
         yield of_error(error, remedy=remedy)
         return
@@ -104,6 +108,21 @@ def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterato
             about="--test", text="is part of the training data: its accuracy would mean little",
             level="note",
         )  # fmt: skip
+
+
+def _no_test(job: Job) -> Finding:
+    """Report that a job has no test data: a problem if it asks for an accuracy."""
+    from trainer.data import selection
+
+    try:
+        selection.check_evaluated(job, evaluated=False)
+    except UserError as error:
+        return of_error(error, remedy="name some with --test")
+    return Finding(
+        about="--test",
+        text="not given, and --train holds no test split: nothing is evaluated",
+        level="note",
+    )
 
 
 def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:

@@ -213,7 +213,10 @@ def _files(job: Job, split: Split) -> StatedValue:
     if split == "test":
         # Data in a store is searched for the split once it has been copied here.
         away = any(map(is_remote, job.train)) and not job.test
-        paths = job.train if away else selection.test_paths(job)
+        test = job.train if away else selection.test_paths(job)
+        if test is None:
+            return public_value("no data")
+        paths = test
     own = job.module != Job.module
     found = fingerprint_of(paths, split=split, flag=flag_of(split), own_reader=own)
     if spec_of(job).coordinated and split == "train" and paths:

@@ -166,7 +166,10 @@ def _sample(job: Job, module: ModuleType, model: keras.Model, options: ExportOpt
     if job.test or job.train:
         flag, paths = ("--test", options.test) if options.test else ("--train", options.train)
         logger.info("compared on examples of %s %s", flag, " ".join(paths))
-        return sample_of(inputs.test_data(job, module, SINGLE_PROCESS).dataset)
+        data = inputs.test_data(job, module, SINGLE_PROCESS) or inputs.train_data(
+            job, module, SINGLE_PROCESS, batch_size=SAMPLE
+        )
+        return sample_of(data.dataset)
     try:
         shapes: Any = model.input
     except (AttributeError, ValueError):

@@ -65,9 +65,11 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
 
     Raises:
         DataError: A file is missing or damaged.
-        UserError: The data does not tell its size, and no `--steps` are given.
+        UserError: The data does not tell its size, and no `--steps` are given; or something is
+            asked for that needs test data, and there is none.
     """
     test = test_data(job, module, strategy)
+    selection.check_evaluated(job, evaluated=test is not None)
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
@@ -75,20 +77,28 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
     )
 
 
-def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData:
+def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData | None:
     """Open the part of the test data that this process evaluates on.
 
     Every example is in the part of some process.
+
+    Returns:
+        None if there is no test data.
     """
-    data = _call_input_fn(
+    paths = selection.test_paths(job)
+    if paths is None:
+        return None
+    data: tf.data.Dataset | None = _call_input_fn(
         job,
         module,
-        paths=selection.test_paths(job),
+        paths=paths,
         mode="test",
         size=job.eval_batch_size,
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
     )
+    if data is None:
+        return None
     stream = _stream_of_host(job, strategy, data)
     if stream is None:
         return SplitData.of(data)
