@@ -6,7 +6,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ import tensorflow as tf
 
 from trainer.config import Hparams, Job, UserError, flag_of as flag_of
 from trainer.distribution import SINGLE_PROCESS
-from trainer.models import loader, recipes
+from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
 from trainer.storage import locked_folders, without_wildcards
 from trainer.training import inputs, preflight, trained_with
@@ -131,7 +130,7 @@ def _check_alike(chosen: ChosenCheckpoint, name: str, there: Any, given: Any) ->
         )
 
 
-def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) -> keras.Model:
+def _restored(module: ModelModule, hparams: Hparams, chosen: ChosenCheckpoint) -> keras.Model:
     """Build the model, and give it the checkpoint's weights; the optimizer's stay where they are.
 
     Raises:
@@ -161,7 +160,7 @@ def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) ->
     return model
 
 
-def _sample(job: Job, module: ModuleType, model: keras.Model, options: ExportOptions) -> Any:
+def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOptions) -> Any:
     """Return inputs to compare the models on, and log which: of the data given, else random."""
     if job.test or job.train:
         flag, paths = ("--test", options.test) if options.test else ("--train", options.train)

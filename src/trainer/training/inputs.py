@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import google_crc32c
@@ -25,7 +24,7 @@ from trainer.data import (
     selection,
 )
 from trainer.distribution import Strategy
-from trainer.models import loader
+from trainer.models import ModelModule, loader
 from trainer.storage import globs
 from trainer.training.run_data import RunData, SplitData
 
@@ -54,7 +53,7 @@ class BatchSource:
         return self.feed.take(count) if self.feed else self._iterator
 
 
-def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> RunData:
+def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> RunData:
     """Open the data of a run.
 
     Args:
@@ -77,7 +76,7 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
     )
 
 
-def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData | None:
+def test_data(job: Job, module: ModelModule, strategy: Strategy) -> SplitData | None:
     """Open the part of the test data that this process evaluates on.
 
     Every example is in the part of some process.
@@ -110,7 +109,7 @@ def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData | N
     return SplitData.of(data, examples=round(sum(counts)) if differ else None)
 
 
-def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> SplitData:
+def train_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> SplitData:
     """Open the training data of this process.
 
     Args:
@@ -231,7 +230,7 @@ def _gathered(strategy: Strategy, number: float) -> list[float]:
 
 def _call_input_fn(
     job: Job,
-    module: ModuleType,
+    module: ModelModule,
     *,
     paths: Any,
     mode: str,
@@ -240,7 +239,7 @@ def _call_input_fn(
     seed: Any,
     in_graph: bool = False,
 ) -> tf.data.Dataset:
-    if job.module != Job.module:
+    if getattr(module, "reads_data", True):
         # A module of one's own opens files; it need not know what a glob is.
         paths = globs.expanded(paths)
     return loader.call_with_known(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trainer.config import Job, UserError
 from trainer.data import files, selection
+from trainer.models import has_own_reader
 from trainer.storage import unfinished
 
 
@@ -22,7 +23,7 @@ def check(job: Job) -> None:
             problem=f"not given, but --test {' '.join(job.test)} is",
             remedy="name both",
         )
-    if job.module == Job.module:
+    if not has_own_reader(job):
         # Without any, the digits are synthetic.
         if job.train:
             files.find(job.train, split="train")
