@@ -1,4 +1,4 @@
-"""A function of a user's module: called as it is, with its mistakes told in one line."""
+"""A function of a user's module, called as it is, each of its mistakes an error of one line."""
 
 from __future__ import annotations
 
