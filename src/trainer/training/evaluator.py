@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import keras
 
 from trainer.config import Job, UserError
 from trainer.distribution import SINGLE_PROCESS
-from trainer.models import loader, recipes
+from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import POLICIES, StopRequest
 from trainer.training import inputs
 from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
@@ -90,7 +89,7 @@ def evaluate_checkpoints(
             stop_request.wait(LOOK_SECONDS)
 
 
-def _evaluation_data(job: Job, module: ModuleType) -> SplitData:
+def _evaluation_data(job: Job, module: ModelModule) -> SplitData:
     data = inputs.test_data(job, module, SINGLE_PROCESS)
     if data is None:
         raise UserError(
