@@ -74,7 +74,8 @@ def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> Data
         DataError: Nothing is there, a file is no data, or formats are mixed.
     """
     flag = flag or f"--{split}"
-    return recognise(chosen(paths, split=split, flag=flag), flag=flag)
+    files = chosen(paths, split=split, flag=flag)
+    return recognise(files, flag=flag, named=set(map(Path, paths)))
 
 
 def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:

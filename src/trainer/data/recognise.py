@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,27 +55,31 @@ class DataFiles:
         return self.format.estimate([*self.examples, *self.images], sample_bytes=sample_bytes)
 
 
-def recognise(files: Sequence[Path], *, flag: str) -> DataFiles:
+def recognise(files: Sequence[Path], *, flag: str, named: Collection[Path] = ()) -> DataFiles:
     """Return files by what they hold.
 
     Args:
         files: One at least.
         flag: What named the files, for errors.
+        named: Paths that a user named. Of the others, found in folders and by globs, those are left
+            out that only lie beside data of another format.
 
     Raises:
         DataError: A file is of no format, damaged or cannot be read, or formats are mixed.
     """
     found = [(file, *_format_of(file)) for file in files]
+    if any(not form.is_companion for _, form, _ in found):
+        found = [each for each in found if each[0] in named or not each[1].is_companion]
     if len({form.name for _, form, _ in found}) > 1:
         first: dict[str, Path] = {}
         for file, form, role in found:
             kind = form.name if role == "examples" else f"{form.name} {role}"
             first.setdefault(kind, file)
         names = sorted({form.name for _, form, _ in found})
-        named = ", ".join(f"{first[kind].name} ({kind})" for kind in sorted(first))
+        files_shown = ", ".join(f"{first[kind].name} ({kind})" for kind in sorted(first))
         raise DataError(
             subject=flag,
-            problem=f"{' and '.join(names)} files are mixed: {named}",
+            problem=f"{' and '.join(names)} files are mixed: {files_shown}",
             remedy="give one kind",
         )
 

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import google_crc32c
@@ -24,7 +25,7 @@ from trainer.data import (
     selection,
 )
 from trainer.distribution import Strategy
-from trainer.models import ModelModule, loader
+from trainer.models import loader
 from trainer.storage import globs
 from trainer.training.run_data import RunData, SplitData
 
@@ -53,7 +54,7 @@ class BatchSource:
         return self.feed.take(count) if self.feed else self._iterator
 
 
-def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> RunData:
+def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> RunData:
     """Open the data of a run.
 
     Args:
@@ -64,11 +65,9 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
 
     Raises:
         DataError: A file is missing or damaged.
-        UserError: The data does not tell its size, and no `--steps` are given; or something is
-            asked for that needs test data, and there is none.
+        UserError: The data does not tell its size, and no `--steps` are given.
     """
     test = test_data(job, module, strategy)
-    selection.check_evaluated(job, evaluated=test is not None)
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
@@ -76,28 +75,20 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
     )
 
 
-def test_data(job: Job, module: ModelModule, strategy: Strategy) -> SplitData | None:
+def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData:
     """Open the part of the test data that this process evaluates on.
 
     Every example is in the part of some process.
-
-    Returns:
-        None if there is no test data.
     """
-    paths = selection.test_paths(job)
-    if paths is None:
-        return None
-    data: tf.data.Dataset | None = _call_input_fn(
+    data = _call_input_fn(
         job,
         module,
-        paths=paths,
+        paths=selection.test_paths(job),
         mode="test",
         size=job.eval_batch_size,
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
     )
-    if data is None:
-        return None
     stream = _stream_of_host(job, strategy, data)
     if stream is None:
         return SplitData.of(data)
@@ -109,7 +100,7 @@ def test_data(job: Job, module: ModelModule, strategy: Strategy) -> SplitData | 
     return SplitData.of(data, examples=round(sum(counts)) if differ else None)
 
 
-def train_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> SplitData:
+def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> SplitData:
     """Open the training data of this process.
 
     Args:
@@ -230,7 +221,7 @@ def _gathered(strategy: Strategy, number: float) -> list[float]:
 
 def _call_input_fn(
     job: Job,
-    module: ModelModule,
+    module: ModuleType,
     *,
     paths: Any,
     mode: str,
@@ -239,7 +230,7 @@ def _call_input_fn(
     seed: Any,
     in_graph: bool = False,
 ) -> tf.data.Dataset:
-    if getattr(module, "reads_data", True):
+    if job.module != Job.module:
         # A module of one's own opens files; it need not know what a glob is.
         paths = globs.expanded(paths)
     return loader.call_with_known(

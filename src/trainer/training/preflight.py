@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainer.config import Job, UserError
-from trainer.data import files, selection
-from trainer.models import has_own_reader
+from trainer.data import files, test_paths
 from trainer.storage import unfinished
 
 
@@ -23,14 +22,12 @@ def check(job: Job) -> None:
             problem=f"not given, but --test {' '.join(job.test)} is",
             remedy="name both",
         )
-    if not has_own_reader(job):
+    if job.module == Job.module:
         # Without any, the digits are synthetic.
         if job.train:
             files.find(job.train, split="train")
-        test = selection.test_paths(job)
-        if test:
-            files.find(test, split="test")
-        selection.check_evaluated(job, evaluated=test is not None)
+        if paths := test_paths(job):
+            files.find(paths, split="test")
     if job.cluster.is_chief:
         check_outputs(job)
 

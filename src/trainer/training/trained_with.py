@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config import Hparams, Job, UserError, flag_of, options_of
 from trainer.data import fingerprint_of
-from trainer.models import has_own_reader
 from trainer.runtime import display_value, output
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def of(job: Job, data: RunData) -> TrainedSteps:
     # hold another part.
     if job.checkpoint_dir and job.shard_by != "host":
         try:
-            own = has_own_reader(job)
+            own = job.module != Job.module
             found = fingerprint_of(job.train, split="train", flag="--train", own_reader=own)
             text, entries = found.text, repr(found.entries)
             digest = hashlib.sha256(entries.encode(errors="surrogateescape")).hexdigest()[:16]

@@ -60,12 +60,15 @@ class Format:
             them.
         suffixes: Endings of file names, such as `.csv`, that would be passed over in folders as
             texts and the like were they not this format's.
+        is_companion: True if files of it may only describe data of another format beside which they
+            lie, as a list of labels does; there they are passed over.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     reads_gzip: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
+    is_companion: ClassVar[bool] = False
 
     def matches(self, head: bytes) -> bool:
         """Return whether a file is of this format.

@@ -17,6 +17,8 @@ FORMATS: Registry[Format] = Registry(
         "tfrecord": "tfrecord:FORMAT",
         "idx": "idx:FORMAT",
         "npy": "npy:FORMAT",
+        "csv": "csv_file:FORMAT",
+        "parquet": "parquet:FORMAT",
     },
 )
 

@@ -44,7 +44,7 @@ class ToyTable(Table):
 class ToyFormat(Format):
     name = "toy"
     title = "toy"
-    suffixes = (".csv",)
+    suffixes = (".avro",)
 
     def matches(self, head):
         return head.startswith(MARK)
@@ -78,13 +78,16 @@ def test_each_format_is_listed_under_its_own_name_which_its_tables_bear():
 
 
 def test_messages_list_the_formats_of_the_table(toy, tmp_path):
-    assert accepted() == "TFRecord (gzipped or not), IDX (gzipped or not), npy or toy"
-    assert format_titles() == "TFRecord, IDX, npy or toy"
+    titles = [form.title for form in FORMATS.values()]
+    assert titles[:2] + titles[-1:] == ["TFRecord", "IDX", "toy"]
+    assert format_titles() == f"{', '.join(titles[:-1])} or toy"
+    assert accepted().startswith("TFRecord (gzipped or not), IDX (gzipped or not), npy")
+    assert accepted().endswith(" or toy")
     (tmp_path / "data").write_bytes(b"nothing of the kind")
-    with pytest.raises(DataError, match=r"is neither TFRecord .*, npy or toy: it begins with"):
+    with pytest.raises(DataError, match=r"is neither TFRecord .* or toy: it begins with"):
         open_tables([str(tmp_path)], split="train")
     (tmp_path / "data").write_bytes(gzip.compress(MARK + bytes(ROW)))
-    with pytest.raises(DataError, match="gzipped npy and toy files are not read"):
+    with pytest.raises(DataError, match=r"gzipped npy, .* and toy files are not read"):
         open_tables([str(tmp_path)], split="train")
 
 
@@ -109,16 +112,16 @@ def test_a_new_format_becomes_tfrecords(toy, tmp_path):
 
 
 def test_a_suffix_that_a_format_claims_is_not_passed_over_in_folders(tmp_path, request):
-    write(tmp_path / "train.csv", 3)
-    write(tmp_path / "._train.csv", 3)
+    write(tmp_path / "train.avro", 3)
+    write(tmp_path / "._train.avro", 3)
     assert scan_path(tmp_path).files == []
     request.getfixturevalue("toy")
-    assert scan_path(tmp_path).files == [tmp_path / "train.csv"]
+    assert scan_path(tmp_path).files == [tmp_path / "train.avro"]
 
 
 def test_a_file_known_by_its_suffix_alone_is_opened_so_that_its_damage_is_named(toy, tmp_path):
-    (tmp_path / "train.csv").write_bytes(b"neither mark nor rows")
-    with pytest.raises(DataError, match=r"train\.csv: cut short; fetch the file again"):
+    (tmp_path / "train.avro").write_bytes(b"neither mark nor rows")
+    with pytest.raises(DataError, match=r"train\.avro: cut short; fetch the file again"):
         open_tables([str(tmp_path)], split="train")
 
 

@@ -1,0 +1,288 @@
+"""Images from columns: one column a pixel, lists of pixels, encoded pictures or their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.config import DataError
+from trainer.data.formats.columns import ColumnLayout
+from trainer.data.formats.picture_header import PictureError, PictureHeader, read_header
+from trainer.data.formats.pictures import decode_all
+from trainer.data.formats.pixels import PixelForm, pixel_form
+from trainer.data.formats.read_options import ReadOptions
+from trainer.data.formats.table import ImageSpec
+
+# Rows of bytes: of one length, uint8 [n, width], or of several.
+Rows = np.ndarray | list[bytes]
+# Columns of some records, as pyarrow's arrays, in the order of `ColumnLayout.images`.
+Arrays = Sequence[Any]
+
+
+class ImageColumns:
+    """The images of a file by its columns: the base of both kinds.
+
+    Between reading and decoding, images are kept as rows of bytes.
+
+    Attributes:
+        spec: The form of the images.
+        width: The bytes of a row; 0 if they differ.
+        note: What was inferred about shape, type and range, for the log.
+    """
+
+    spec: ImageSpec
+    width: int
+    note: str = ""
+
+    def rows(self, arrays: Arrays, first: int) -> Rows:
+        """Return columns as rows of bytes.
+
+        Args:
+            arrays: The columns.
+            first: The number of the first record, for errors.
+
+        Raises:
+            DataError: A value is missing, or not as in other records.
+        """
+        raise NotImplementedError
+
+    def images(self, rows: Rows, first: int) -> np.ndarray:
+        """Return rows as images: `spec.dtype` [n, *spec.shape].
+
+        Raises:
+            DataError: A picture is damaged, not there, or of another size.
+        """
+        raise NotImplementedError
+
+
+class NoImages(ImageColumns):
+    """The images of a file without a record, which says nothing of their form."""
+
+    spec = ImageSpec()
+    width = spec.size
+
+
+class PixelColumns(ImageColumns):
+    """Images of which the file has each pixel as a number.
+
+    Args:
+        layout: The columns.
+        sample: Some records of them.
+        where: The file, for errors.
+        options: How to read them.
+    """
+
+    def __init__(
+        self, layout: ColumnLayout, sample: Arrays, *, where: str, options: ReadOptions
+    ) -> None:
+        self._layout, self._where = layout, where
+        values = self._values(sample, 0)
+        self._dtype, self._stored = values.dtype, values.shape[1:]
+        self._form: PixelForm = pixel_form(
+            self._stored, values.dtype, values, where=where, options=options
+        )
+        self.spec, self.note = self._form.spec, self._form.note
+        self.width = self.spec.size
+
+    def rows(self, arrays: Arrays, first: int) -> np.ndarray:
+        """See `ImageColumns.rows`."""
+        values = self._values(arrays, first)
+        if values.shape[1:] != self._stored:
+            raise DataError(
+                subject=self._where,
+                problem=f"record {first}: an image has {_shown(values.shape[1:])} values, expected "
+                f"{_shown(self._stored)} as in the first record",
+            )
+        images = self._form.images(values, where=self._where, first=first)
+        return images.reshape(len(images), -1).view(np.uint8)
+
+    def images(self, rows: Rows, first: int) -> np.ndarray:
+        """See `ImageColumns.images`."""
+        assert isinstance(rows, np.ndarray)
+        return rows.view(self.spec.dtype).reshape(-1, *self.spec.shape)
+
+    def _values(self, arrays: Arrays, first: int) -> np.ndarray:
+        """Return the numbers as they are stored: [n, *stored]."""
+        if self._layout.form == "lists":
+            return self._unnested(arrays[0], first)
+        for array, column in zip(arrays, self._layout.images, strict=True):
+            if array.null_count:
+                raise _missing(array, column.name, self._where, first)
+        found = [np.asarray(array) for array in arrays]
+        values = np.empty((len(arrays[0]), len(arrays)), np.result_type(*{a.dtype for a in found}))
+        for i, column_values in enumerate(found):
+            values[:, i] = column_values
+        return values
+
+    def _unnested(self, array: Any, first: int) -> np.ndarray:
+        """Return lists, or lists of lists, as one array."""
+        import pyarrow as pa
+
+        name, count, shape = self._layout.images[0].name, len(array), []
+        if isinstance(array.type, pa.BaseExtensionType):
+            shape = list(getattr(array.type, "shape", []))
+            array = array.storage
+        depth = 0
+        while pa.types.is_nested(array.type):
+            if array.null_count:
+                raise (
+                    _missing(array, name, self._where, first)
+                    if not depth
+                    else DataError(
+                        subject=self._where, problem=f"column {name}: a list of pixels is missing"
+                    )
+                )
+            size = _length(array, where=self._where, name=name, first=first)
+            array, depth = array.flatten(), depth + 1
+            if not shape or depth > 1:
+                shape.append(size)
+        if array.null_count:
+            raise _missing(array, name, self._where, first, per=max(1, len(array) // max(1, count)))
+        return np.asarray(array).reshape(count, *shape)
+
+
+class PictureColumn(ImageColumns):
+    """Images that a file holds as encoded pictures, or whose files it names.
+
+    Args:
+        layout: The column.
+        sample: Some records of it.
+        path: The file; the names of others are relative to its folder.
+        options: How to read them.
+    """
+
+    width = 0
+
+    def __init__(
+        self, layout: ColumnLayout, sample: Arrays, *, path: Path, options: ReadOptions
+    ) -> None:
+        self._layout, self._path = layout, path
+        self._resize = options.image_size is not None
+        headers = [self._header(row, n) for n, row in enumerate(self.rows(sample, 0))]
+        channels = max((header.channels for header in headers), default=1)
+        size = options.image_size
+        for number, header in enumerate(headers):
+            size = size or (header.height, header.width)
+            if not self._resize and (header.height, header.width) != size:
+                raise DataError(
+                    subject=self._name(number),
+                    problem=f"is {header.size}, the first is {size[0]}×{size[1]}",
+                    remedy="resize them all: --image-size H,W",
+                )
+        self.spec = ImageSpec((*(size or (1, 1)), channels))
+
+    def rows(self, arrays: Arrays, first: int) -> list[bytes]:
+        """See `ImageColumns.rows`; the names of files are kept behind a zero byte."""
+        import pyarrow as pa
+
+        array = arrays[0]
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if array.null_count:
+            raise _missing(array, self._layout.images[0].name, str(self._path), first)
+        if self._layout.form == "paths":
+            return [b"\0" + name.encode() for name in array.to_pylist()]
+        if not pa.types.is_struct(array.type):
+            return array.to_pylist()
+        found = array.field("bytes").to_pylist()
+        if None in found:
+            has_paths = array.type.get_field_index("path") >= 0
+            names = array.field("path").to_pylist() if has_paths else [None] * len(found)
+            for i, (data, name) in enumerate(zip(found, names, strict=True)):
+                if data is None and not name:
+                    raise _missing(None, self._layout.images[0].name, str(self._path), first + i)
+                found[i] = b"\0" + str(name).encode() if data is None else data
+        return found
+
+    def images(self, rows: Rows, first: int) -> np.ndarray:
+        """See `ImageColumns.images`."""
+        assert isinstance(rows, list)
+        return decode_all(
+            lambda n: self._fetch(rows[n], first + n),
+            self.spec.shape,
+            len(rows),
+            resize=self._resize,
+            name=lambda n: self._name(first + n, rows[n]),
+        )
+
+    def _fetch(self, row: bytes, number: int) -> bytes:
+        """Return an encoded picture."""
+        if not row.startswith(b"\0"):
+            return row
+        path = self._path.parent / row[1:].decode()
+        try:
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(
+                subject=self._path,
+                problem=f"record {number}: picture {path} cannot be read: {reason}",
+                remedy="names of pictures are relative to the folder of their table",
+            ) from None
+
+    def _header(self, row: bytes, number: int) -> PictureHeader:
+        try:
+            return read_header(self._fetch(row, number))
+        except PictureError as error:
+            raise DataError(subject=self._name(number, row), problem=str(error)) from None
+
+    def _name(self, number: int, row: bytes = b"") -> str:
+        file = f" ({row[1:].decode()})" if row.startswith(b"\0") else ""
+        return f"{self._path}: record {number}{file}"
+
+
+def image_columns(
+    layout: ColumnLayout, sample: Arrays, *, path: Path, options: ReadOptions
+) -> ImageColumns:
+    """Return the images of a file.
+
+    Args:
+        layout: Its columns.
+        sample: Some records of the columns of images; none if the file has none.
+        path: The file.
+        options: How to read them.
+
+    Raises:
+        DataError: They are no images.
+    """
+    if not sample or not len(sample[0]):
+        return NoImages()
+    if layout.form in ("pixels", "lists"):
+        return PixelColumns(layout, sample, where=str(path), options=options)
+    return PictureColumn(layout, sample, path=path, options=options)
+
+
+def _length(array: Any, *, where: str, name: str, first: int) -> int:
+    """Return the length of the lists of an array, which all have the same."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_fixed_size_list(array.type):
+        return array.type.list_size
+    lengths = compute.list_value_length(array).to_numpy(zero_copy_only=False)
+    if not len(lengths):
+        return 0
+    wrong = lengths != lengths[0]
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            subject=where,
+            problem=f"record {first + row}: column {name} has {lengths[row]} values, expected "
+            f"{lengths[0]} as in record {first}",
+        )
+    return int(lengths[0])
+
+
+def _missing(array: Any, name: str, where: str, first: int, *, per: int = 1) -> DataError:
+    """Return the error of the first value that is missing in an array, `per` of them a record."""
+    row = 0
+    if array is not None:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))) // per
+    return DataError(subject=where, problem=f"record {first + row}: column {name} is empty")
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,256 @@
+"""CSV files: read once, row by row, into labels in memory and images on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainer.config import DataError
+from trainer.data.formats.arrow import arrow_errors, import_arrow
+from trainer.data.formats.column_images import Rows, image_columns
+from trainer.data.formats.column_labels import LabelColumn
+from trainer.data.formats.column_table import ColumnTable, settled
+from trainer.data.formats.columns import ColumnLayout, column_layout, is_number
+from trainer.data.formats.csv_sample import CsvSample, odd_value, open_text, read_sample, row_error
+from trainer.data.formats.format import Estimate, Format
+from trainer.data.formats.spool import Spool
+
+if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
+    from trainer.data.formats.table import Table
+
+# Bytes of text that are parsed at a time; of rows that are longer, so many rows.
+BLOCK_BYTES = 4 << 20
+BLOCK_ROWS = 8
+
+
+class CsvTable(ColumnTable):
+    """The labelled images of one CSV file.
+
+    Rows of text cannot be found without reading all before them. The file is read once, and each
+    image is kept on disk as the bytes that it has in memory.
+
+    Args:
+        path: The file, plain or packed by gzip or zstd.
+        options: How to read it.
+
+    Raises:
+        DataError: It is damaged, or has no labels or images where they are looked for.
+    """
+
+    kind = "csv"
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        sample = read_sample(path)
+        layout = _layout(sample, path, options)
+        at = {column: number for number, column in enumerate(sample.columns)}
+        wanted = [at[column] for column in (layout.label, *layout.images)]
+        kind = _pixel_type(sample, wanted[1:]) if layout.form == "pixels" else None
+        first = [sample.rows.column(i).combine_chunks() for i in wanted[1:]]
+        first = [array.cast(kind, safe=False) for array in first] if kind else first
+        self._first_row = 1 + sample.has_header
+        with _by_rows(self._first_row):
+            images = image_columns(layout, first, path=path, options=options)
+        labels = LabelColumn(layout.label, where=str(path))
+        self._spool = Spool(images.width)
+        with arrow_errors(path, kind="CSV"), _by_rows(self._first_row):
+            for batch in _batches(path, sample, wanted, kind):
+                labels.add(batch.column(0))
+                rows = images.rows(batch.columns[1:], len(self._spool))
+                if not self._spool.has_room(len(rows) * images.width):
+                    raise DataError(
+                        subject=path,
+                        problem=f"no room for its images in {tempfile.gettempdir()}",
+                        remedy="set TMPDIR to a folder of a larger disk",
+                    )
+                self._spool.append(rows)
+        super().__init__(path, images, *labels.finish())
+        if sample.label is layout.label:
+            found = f"no header, labels are in column {layout.label.name} of {len(sample.columns)}"
+            self.note = "; ".join(filter(None, (found, self.note)))
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Table.read`."""
+        with _by_rows(self._first_row):
+            return super().read(start, stop)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """See `ColumnTable.rows`."""
+        return self._spool.read(start, stop)
+
+
+@contextlib.contextmanager
+def _by_rows(first: int) -> Iterator[None]:
+    """Name records in errors by their rows, as an editor shows them.
+
+    Args:
+        first: The row of record 0.
+    """
+
+    def row(found: re.Match[str]) -> str:
+        return f"row {int(found[1]) + first}"
+
+    try:
+        yield
+    except DataError as error:
+        subject, problem = (
+            re.sub(r"\brecord (\d+)", row, text, count=1) for text in (error.subject, error.problem)
+        )
+        raise DataError(subject=subject, problem=problem, remedy=error.remedy) from None
+
+
+def _layout(sample: CsvSample, path: Path, options: ReadOptions) -> ColumnLayout:
+    """Return the columns of labels and images.
+
+    Raises:
+        DataError: They are not there, perhaps as one value in a column of numbers is none.
+    """
+    try:
+        return column_layout(sample.columns, where=str(path), options=options, label=sample.label)
+    except DataError:
+        if odd := odd_value(sample):
+            row, column, value = odd
+            raise DataError(
+                subject=path,
+                problem=f"row {row}, column {column}: '{value[:40]}', expected a number",
+            ) from None
+        raise
+
+
+def _pixel_type(sample: CsvSample, columns: Sequence[int]) -> Any:
+    """Return the type in which pixels are parsed, by the first rows: the narrowest of them all."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = pa.uint8()
+    for number in columns:
+        column = sample.rows.column(number)
+        if pa.types.is_floating(column.type):
+            return pa.float32()
+        least, most = compute.min_max(column).as_py().values()
+        if least is not None and (least < 0 or most > 255):
+            kind = pa.int32()
+    return kind
+
+
+def _batches(path: Path, sample: CsvSample, wanted: Sequence[int], kind: Any) -> Iterator[Any]:
+    """Yield the wanted columns of all rows, some rows at a time.
+
+    Args:
+        path: The file.
+        sample: Its beginning.
+        wanted: The numbers of the columns of labels and images.
+        kind: The type of pixels; None for that of the sample.
+    """
+    reader = import_arrow(path, "pyarrow.csv")
+    label, *images = wanted
+    types = {str(i): kind or _plain(sample.columns[i].type) for i in images}
+    types[str(label)] = _plain(sample.columns[label].type)
+    try:
+        with open_text(path) as text:
+            yield from reader.open_csv(
+                text,
+                # Numbers for names, as names may be there twice.
+                read_options=reader.ReadOptions(
+                    use_threads=False,
+                    column_names=[str(i) for i in range(len(sample.columns))],
+                    skip_rows=int(sample.has_header),
+                    block_size=max(BLOCK_BYTES, BLOCK_ROWS * sample.longest),
+                ),
+                parse_options=reader.ParseOptions(
+                    delimiter=sample.separator,
+                    newlines_in_values=sample.has_quotes,
+                ),
+                convert_options=reader.ConvertOptions(
+                    include_columns=[str(i) for i in wanted], column_types=types
+                ),
+            )
+    except ValueError as error:
+        found = _row_error(path, error, [column.name for column in sample.columns])
+        raise found or error from None
+
+
+def _plain(kind: Any) -> Any:
+    """Return the type in which a column of labels or of paths is parsed: numbers or text."""
+    import pyarrow as pa
+
+    return kind if is_number(kind) or pa.types.is_boolean(kind) else pa.string()
+
+
+# Text of pyarrow about one value of a file, and about a row with more or fewer of them.
+_VALUE = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to ([^:]+): (.*)")
+_WIDTH = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
+_QUOTED = re.compile(r"invalid value '(.*)'")
+_EXPECTED = {
+    "uint8": "a whole number from 0 to 255, as in the first rows",
+    "int32": "a whole number, as in the first rows",
+    "int64": "a whole number, as in the first rows",
+    "float": "a number",
+    "double": "a number",
+}
+
+
+def _row_error(path: Path, error: Exception, names: Sequence[str]) -> DataError | None:
+    """Return the error of a row, or None if `error` is about something else.
+
+    Args:
+        path: The file.
+        error: What pyarrow raised.
+        names: The names of all columns.
+    """
+    text = " ".join(str(error).split())
+    if found := _WIDTH.search(text):
+        row, expected, got = found.groups()
+        return row_error(path, int(row), int(got), int(expected))
+    if found := _VALUE.search(text):
+        column, row, kind, detail = found.groups()
+        value = _QUOTED.search(detail)
+        shown = f"'{value[1][:40]}'" if value else detail[:80]
+        return DataError(
+            subject=path,
+            problem=f"row {row}, column {names[int(column)]}: {shown}, expected "
+            f"{_EXPECTED.get(kind, kind)}",
+        )
+    if "straddl" in text:
+        problem = f"a row is longer than {BLOCK_BYTES} bytes, perhaps as a quote is never closed"
+        return DataError(subject=path, problem=problem)
+    return None
+
+
+class CsvFormat(Format):
+    """CSV and TSV files with a column of labels."""
+
+    name = "csv"
+    title = "CSV"
+    reads_gzip = True
+    suffixes = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+    is_companion = True
+
+    def matches(self, head: bytes) -> bool:
+        # Any text may be CSV: it is recognised by its name.
+        return False
+
+    def open_all(
+        self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
+    ) -> list[Table]:
+        return settled([CsvTable(path, options) for path, _ in files])
+
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
+        return CsvTable(path, options)
+
+    def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate | None:
+        """See `Format.estimate`: by the length of the first rows."""
+        count = 0.0
+        for path in files:
+            sample = read_sample(path)
+            count += path.stat().st_size / sample.bytes_per_row
+        return Estimate(round(count), exact=False)
+
+
+FORMAT = CsvFormat()

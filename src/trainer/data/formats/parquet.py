@@ -1,0 +1,240 @@
+"""Parquet files: only the columns that are needed, a row group at a time."""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainer.config import DataError
+from trainer.data.formats.arrow import arrow_errors, import_arrow
+from trainer.data.formats.column_images import Rows, image_columns
+from trainer.data.formats.column_labels import LabelColumn
+from trainer.data.formats.column_table import ColumnTable, settled
+from trainer.data.formats.columns import ColumnLayout, column_layout, columns_of
+from trainer.data.formats.format import Estimate, Format
+from trainer.data.formats.spool import Spool
+
+if TYPE_CHECKING:
+    from trainer.data.formats.read_options import ReadOptions
+    from trainer.data.formats.table import Table
+
+MAGIC = b"PAR1"
+SAMPLE_RECORDS = 256
+# Records unpacked at a time, and the row groups that stay in memory.
+BATCH_RECORDS = 1024
+KEPT_GROUPS = 2
+# Bytes of a row group that is unpacked in memory; larger ones are unpacked to disk.
+GROUP_BYTES = 64 << 20
+# The longest footer, and the largest page of labels and images that a file may announce.
+MOST_FOOTER_BYTES = 256 << 20
+MOST_PAGE_BYTES = 1 << 30
+# Records for each byte of a file: run lengths may pack more of them, but not of images.
+MOST_RECORDS_PER_BYTE = 8
+
+
+class ParquetTable(ColumnTable):
+    """The labelled images of one Parquet file.
+
+    Row groups that fit are unpacked in memory, and the last two stay there. One that is wanted
+    again later, as streaming in random order does, or one that is large, is unpacked to disk once.
+
+    Args:
+        path: The file.
+        options: How to read it.
+
+    Raises:
+        DataError: It is damaged, or has no labels or images where they are looked for.
+    """
+
+    kind = "parquet"
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        with arrow_errors(path, kind="Parquet"):
+            self._file, self._groups = _open(path)
+            layout = column_layout(
+                columns_of(self._file.schema_arrow), where=str(path), options=options
+            )
+            self._layout = layout
+            self._columns = [column.name for column in layout.images]
+            sample = self._sample()
+            images = image_columns(layout, sample, path=path, options=options)
+            labels, names = self._labels(str(path), layout)
+        super().__init__(path, images, labels, names)
+        self._lock = threading.Lock()
+        self._kept: collections.OrderedDict[int, Rows] = collections.OrderedDict()
+        self._visited: set[int] = set()
+        self._spool: Spool | None = None
+        self._spooled: dict[int, int] = {}
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """See `ColumnTable.rows`."""
+        parts: list[Any] = []
+        with self._lock, arrow_errors(self.path, kind="Parquet"):
+            while start < stop:
+                group = bisect.bisect_right(self._groups, start) - 1
+                first = self._groups[group]
+                end = min(stop, self._groups[group + 1])
+                parts.append(self._read(group, start - first, end - first))
+                start = end
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if self.images.width else list(itertools.chain(*parts))
+
+    def _read(self, group: int, start: int, stop: int) -> Rows:
+        """Return some rows of one row group."""
+        if (at := self._spooled.get(group)) is not None:
+            assert self._spool is not None
+            return self._spool.read(at + start, at + stop)
+        kept = self._kept.get(group)
+        if kept is None:
+            size = self._size(group)
+            if (size > GROUP_BYTES or group in self._visited) and self._spool_group(group, size):
+                return self._read(group, start, stop)
+            parts: list[Any] = list(self._unpack(group))
+            kept = np.concatenate(parts) if self.images.width else list(itertools.chain(*parts))
+            self._check(group, len(kept))
+            self._visited.add(group)
+            self._kept[group] = kept
+            while len(self._kept) > KEPT_GROUPS:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(group)
+        return kept[start:stop]
+
+    def _spool_group(self, group: int, size: int) -> bool:
+        """Unpack a row group to disk, and return whether there was room for it."""
+        self._spool = spool = self._spool or Spool(self.images.width)
+        if not spool.has_room(size):
+            return False
+        at = len(spool)
+        for rows in self._unpack(group):
+            spool.append(rows)
+        self._check(group, len(spool) - at)
+        self._spooled[group] = at
+        return True
+
+    def _unpack(self, group: int) -> Iterator[Rows]:
+        """Yield the rows of a row group in parts."""
+        first = self._groups[group]
+        for batch in _batches(self._file, self._columns, group):
+            yield self.images.rows(_arrays(batch, self._columns), first)
+            first += batch.num_rows
+
+    def _size(self, group: int) -> int:
+        """Return how many bytes the images of a row group take, about."""
+        records = self._groups[group + 1] - self._groups[group]
+        return records * self.images.width or self._file.metadata.row_group(group).total_byte_size
+
+    def _check(self, group: int, count: int) -> None:
+        expected = self._groups[group + 1] - self._groups[group]
+        if count != expected:
+            raise DataError(
+                subject=self.path,
+                problem=f"row group {group} has {count} records, its footer says {expected}",
+                remedy="fetch or write it again",
+            )
+
+    def _sample(self) -> list[Any]:
+        """Return the columns of images of some records: of the first row group and of the last."""
+        import pyarrow as pa
+
+        filled = [g for g, (a, b) in enumerate(itertools.pairwise(self._groups)) if a < b]
+        batches = [
+            next(_batches(self._file, self._columns, group, size=SAMPLE_RECORDS))
+            for group in dict.fromkeys(filled[:1] + filled[-1:])
+        ]
+        pieces = [_arrays(batch, self._columns) for batch in batches]
+        return [pa.concat_arrays(list(each)) for each in zip(*pieces, strict=True)]
+
+    def _labels(self, where: str, layout: ColumnLayout) -> tuple[np.ndarray, tuple[str, ...]]:
+        found = LabelColumn(layout.label, where=where)
+        for group in range(len(self._groups) - 1):
+            count = 0
+            for batch in _batches(self._file, [layout.label.name], group, size=1 << 16):
+                found.add(batch.column(0))
+                count += batch.num_rows
+            expected = self._groups[group + 1] - self._groups[group]
+            if count != expected:
+                raise DataError(
+                    subject=where,
+                    problem=f"row group {group} has {count} labels, its footer says {expected}",
+                    remedy="fetch or write it again",
+                )
+        return found.finish()
+
+
+def _open(path: Path) -> tuple[Any, list[int]]:
+    """Open a file, and return where each row group begins and the last ends."""
+    parquet = import_arrow(path, "pyarrow.parquet")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 8))
+        tail = file.read(8)
+    footer = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or footer + 12 > size or footer > MOST_FOOTER_BYTES:
+        raise DataError(
+            subject=path,
+            problem="cut short or damaged: it does not end in the footer of a Parquet file",
+            remedy="fetch or write it again",
+        )
+    # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
+    file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False)
+    counts = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) > MOST_RECORDS_PER_BYTE * size:
+        raise DataError(
+            subject=path,
+            problem=f"the footer says {sum(counts)} records, which {size} bytes do not hold",
+            remedy="fetch or write it again",
+        )
+    return file, [0, *itertools.accumulate(counts)]
+
+
+def _batches(
+    file: Any, columns: Sequence[str], group: int, *, size: int = BATCH_RECORDS
+) -> Iterator[Any]:
+    """Yield the records of a row group, some at a time, on this thread alone."""
+    return file.iter_batches(
+        batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
+    )
+
+
+def _arrays(batch: Any, names: Sequence[str]) -> list[Any]:
+    """Return columns in the order of `names`: a file gives them in its own."""
+    return [batch.column(batch.schema.get_field_index(name)) for name in names]
+
+
+class ParquetFormat(Format):
+    """Parquet files with a column of labels."""
+
+    name = "parquet"
+    title = "Parquet"
+    suffixes = (".parquet", ".pq")
+    is_companion = True
+
+    def matches(self, head: bytes) -> bool:
+        return head.startswith(MAGIC)
+
+    def open_all(
+        self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
+    ) -> list[Table]:
+        return settled([ParquetTable(path, options) for path, _ in files])
+
+    def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
+        return ParquetTable(path, options)
+
+    def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
+        count = 0
+        for path in files:
+            with arrow_errors(path, kind="Parquet"):
+                count += _open(path)[1][-1]
+        return Estimate(count, exact=True)
+
+
+FORMAT = ParquetFormat()

@@ -1,0 +1,243 @@
+"""Parquet files: layouts in use, row groups in any order, and each mistake as one line."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from column_files import digits, hugging_face, png
+from pyarrow import parquet
+
+from trainer.config.errors import DataError
+from trainer.data.files import find, open_tables
+from trainer.data.formats import parquet as reader
+from trainer.data.formats.parquet import ParquetTable
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
+from trainer.data.formats.table import BLOCK_RECORDS
+
+
+def put(path, *, row_group_size=None, **columns):
+    parquet.write_table(pa.table(columns), path, row_group_size=row_group_size)
+    return path
+
+
+def lists(images, kind=None):
+    return pa.array([row.ravel().tolist() for row in images], kind and pa.list_(kind))
+
+
+def error_of(path, options=DEFAULTS):
+    with pytest.raises(DataError) as caught:
+        table = ParquetTable(path, options)
+        table.read(0, len(table))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path))
+    return message.removeprefix(f"{path}: ")
+
+
+LAYOUTS = {
+    "columns": lambda images: {f"pixel{i}": c for i, c in enumerate(images.reshape(-1, 784).T)},
+    "wide columns": lambda images: {
+        f"{i}": c.astype(np.int64) for i, c in enumerate(images.reshape(-1, 784).T)
+    },
+    "lists": lambda images: {"features": lists(images)},
+    "lists of floats": lambda images: {"x": lists(images.astype(np.float32), pa.float32())},
+    "lists of one size": lambda images: {
+        "image": pa.FixedSizeListArray.from_arrays(images.ravel(), 784)
+    },
+    "lists of lists": lambda images: {"image": pa.array(images.tolist())},
+    "tensors": lambda images: {"image": pa.FixedShapeTensorArray.from_numpy_ndarray(images)},
+    "pictures": lambda images: {"img": pa.array([png(image) for image in images])},
+    "an index": lambda images: {"id": np.arange(len(images)), "image": lists(images)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_are_found_however_columns_hold_them(tmp_path, layout):
+    images, labels = digits(150)
+    path = put(tmp_path / "a.parquet", label=labels, **LAYOUTS[layout](images), row_group_size=100)
+    table = ParquetTable(path, DEFAULTS)
+    found, classes = table.read(64, 150)
+    np.testing.assert_array_equal(found[..., 0], images[64:])
+    np.testing.assert_array_equal(classes, labels[64:])
+    assert table.spec.shape == (28, 28, 1)
+    assert table.label_counts().tolist() == [15] * 10
+
+
+def test_hugging_faces_files_bring_pictures_and_the_names_of_classes(tmp_path):
+    images, labels = digits(30, classes=3)
+    colours = np.stack([images, images, images[:, ::-1]], axis=3)
+    names = ("zebra", "ant", "bee")
+    path = hugging_face(tmp_path / "train.parquet", colours, labels, names=names)
+    [table] = open_tables([str(path)], split="train")
+    found, classes = table.read(0, 30)
+    np.testing.assert_array_equal(found, colours)
+    np.testing.assert_array_equal(classes, labels)
+    assert (table.class_names, table.spec.shape) == (names, (28, 28, 3))
+
+
+def test_pictures_may_be_files_beside_the_table(tmp_path):
+    images, _ = digits(2)
+    (tmp_path / "0.png").write_bytes(png(images[0]))
+    pictures = [{"bytes": None, "path": "0.png"}, {"bytes": png(images[1]), "path": "gone.png"}]
+    table = ParquetTable(put(tmp_path / "a.parquet", image=pictures, label=[0, 1]), DEFAULTS)
+    np.testing.assert_array_equal(table.read(0, 2)[0][..., 0], images)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "names"),
+    [
+        (pa.array(["b", "a", "b"]), [1, 0, 1], ("a", "b")),
+        (pa.array(["b", "a", "b"]).dictionary_encode(), [1, 0, 1], ("a", "b")),
+        (pa.array(["10", "9", "0"]), [10, 9, 0], ()),
+        (pa.array([2.0, 0.0, 1.0]), [2, 0, 1], ()),
+        (pa.array([True, False, True]), [1, 0, 1], ()),
+        (pa.array([300, 1, 2], pa.uint16()), [300, 1, 2], ()),
+    ],
+)
+def test_labels_may_be_of_any_form(tmp_path, labels, expected, names):
+    path = put(tmp_path / "a.parquet", label=labels, image=lists(digits(3)[0]))
+    table = ParquetTable(path, DEFAULTS)
+    assert (table.labels.tolist(), table.class_names) == (expected, names)
+
+
+@pytest.mark.parametrize("group_bytes", [0, reader.GROUP_BYTES])
+def test_records_are_the_same_in_whatever_order_they_are_read(tmp_path, monkeypatch, group_bytes):
+    monkeypatch.setattr(reader, "GROUP_BYTES", group_bytes)
+    images, labels = digits(1_000)
+    path = put(tmp_path / "a.parquet", label=labels, image=lists(images), row_group_size=150)
+    pictures = hugging_face(tmp_path / "b.parquet", images, labels, names=map(str, range(10)))
+    for file in (path, pictures):
+        table = ParquetTable(file, DEFAULTS)
+        starts = np.random.default_rng(0).permutation(np.arange(0, 1_000, BLOCK_RECORDS)).tolist()
+        for start in [*starts, *starts]:
+            stop = min(1_000, start + BLOCK_RECORDS)
+            found, classes = table.read(start, stop)
+            np.testing.assert_array_equal(found[..., 0], images[start:stop])
+            np.testing.assert_array_equal(classes, labels[start:stop])
+
+
+def test_only_the_columns_that_are_needed_are_read(tmp_path):
+    images, labels = digits(50)
+    path = put(tmp_path / "a.parquet", image=lists(images), label=labels, more=[b"x" * 99] * 50)
+    chunk = parquet.ParquetFile(path).metadata.row_group(0).column(2)
+    raw = bytearray(path.read_bytes())
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    raw[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(raw)
+    found, _ = ParquetTable(path, ReadOptions(features=(("image", "image"),))).read(0, 50)
+    np.testing.assert_array_equal(found[..., 0], images)
+
+
+def test_names_are_the_same_in_all_files_of_a_split(tmp_path):
+    images = lists(digits(2)[0])
+    for name, labels in (("a", ["x", "z"]), ("b", ["z", "y"])):
+        put(tmp_path / f"{name}.parquet", label=labels, image=images)
+    tables = open_tables([str(tmp_path)], split="train")
+    assert [table.class_names for table in tables] == [("x", "y", "z")] * 2
+    assert [table.labels.tolist() for table in tables] == [[0, 2], [2, 1]]
+
+
+def test_an_estimate_is_exact_without_reading_a_row(tmp_path):
+    images, labels = digits(40)
+    put(tmp_path / "a.parquet", label=labels, image=lists(images))
+    found = find([str(tmp_path)], split="train").estimate(sample_bytes=1)
+    assert (found.examples, found.exact) == (40, True)
+
+
+COLUMNS = {
+    "no label": (
+        {"klass": [1], "image": [[0] * 64]},
+        "has no column label, labels, class, target or y, only klass, image; name that of the "
+        "labels: --feature label=NAME",
+    ),
+    "no image": ({"label": [1], "n": [2]}, "no images among the columns besides label: n; name"),
+    "a label is missing": (
+        {"label": [1, None], "image": [[0] * 64] * 2},
+        "record 1: the label (column label) is missing",
+    ),
+    "a label is negative": (
+        {"label": [1, -7], "image": [[0] * 64] * 2},
+        "record 1: the label (column label) is -7, expected 0 to 65535",
+    ),
+    "an image is missing": (
+        {"label": [1, 1], "image": [[0] * 64, None]},
+        "record 1: column image is empty",
+    ),
+    "an image is shorter": (
+        {"label": [1, 1], "image": [[0] * 64, [0] * 63]},
+        "record 1: column image has 63 values, expected 64 as in record 0",
+    ),
+    "no image size": (
+        {"label": [1], "image": [[0] * 65]},
+        "an image has 65 values: no square image of 1 or 3 channels; give --image-size H,W",
+    ),
+    "no picture": (
+        {"label": [1], "image": [b"GIF89a"]},
+        "record 0: is no PNG, JPEG, WebP or BMP: it begins with the bytes 47 49 46",
+    ),
+    "pictures of two sizes": (
+        {
+            "label": [1, 1],
+            "image": [png(np.zeros((8, 8), np.uint8)), png(np.zeros((9, 8), np.uint8))],
+        },
+        "record 1: is 9×8, the first is 8×8; resize them all: --image-size H,W",
+    ),
+    "lists as labels": (
+        {"label": [[1]], "image": [[0] * 64]},
+        "column label is of list<element: int64>, expected labels as numbers or texts; name",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_columns_that_hold_no_labelled_images_are_one_line(tmp_path, case):
+    columns, message = COLUMNS[case]
+    assert error_of(put(tmp_path / "a.parquet", **columns)).startswith(message)
+
+
+def test_a_file_without_a_record_is_reported(tmp_path):
+    path = put(tmp_path / "a.parquet", label=pa.array([], pa.int64()), image=lists([], pa.uint8()))
+    with pytest.raises(DataError, match="holds no records"):
+        open_tables([str(path)], split="train")
+    images, labels = digits(3)
+    put(tmp_path / "b.parquet", label=labels, image=lists(images))
+    assert [len(table) for table in open_tables([str(tmp_path)], split="train")] == [3]
+
+
+def whole(images):
+    file = io.BytesIO()
+    parquet.write_table(pa.table({"label": [0] * len(images), "image": lists(images)}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("length", [4, 8, 50, -9, -1])
+def test_a_file_that_is_cut_short_is_reported(tmp_path, length):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(whole(digits(9)[0])[:length])
+    assert error_of(path) == (
+        "cut short or damaged: it does not end in the footer of a Parquet file; "
+        "fetch or write it again"
+    )
+
+
+def test_a_footer_longer_than_its_file_is_reported(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(whole(digits(9)[0])[:-8] + b"\xff\xff\xff\x7fPAR1")
+    assert error_of(path).startswith("cut short or damaged")
+
+
+def test_damaged_pages_are_reported(tmp_path):
+    raw = bytearray(whole(digits(90)[0]))
+    raw[40:400] = b"\xff" * 360
+    path = tmp_path / "a.parquet"
+    path.write_bytes(raw)
+    assert error_of(path).startswith("damaged Parquet file (")
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    path = put(tmp_path / "a.parquet", label=[1], image=[[0] * 64])
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    message = error_of(path)
+    assert message.startswith("CSV and Parquet files are read by pyarrow, which is not there (")
+    assert message.endswith("; pip install 'trainer-anywhere[tables]'")
