@@ -1,11 +1,13 @@
 """Runs sent to a real MLflow server."""
 
 import contextlib
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 from buckets import s3
 from mlflow import MlflowClient
@@ -104,6 +107,63 @@ def test_a_run_and_the_one_that_goes_on_are_one_run_on_the_server(server, tmp_pa
     # All of it is there.
     again = send_run(str(tmp_path), uri=server, experiment=None)
     assert (again.run_id, again.is_new) == (run.info.run_id, False)
+
+
+class SignatureKeeper(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to the server, as SageMaker's own does those that are signed."""
+
+    def do_any(self):
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.signatures.append(self.headers.get("Authorization", ""))
+        headers = {k: v for k, v in self.headers.items() if k.lower() == "content-type"}
+        answer = requests.request(
+            self.command, self.server.behind + self.path, data=sent, headers=headers, timeout=30
+        )
+        self.send_response(answer.status_code)
+        self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+    def log_message(self, *_):
+        pass
+
+
+for _method in ("GET", "POST", "PUT", "PATCH"):
+    setattr(SignatureKeeper, f"do_{_method}", SignatureKeeper.do_any)
+
+
+def test_sagemakers_managed_tracking_gets_the_same_by_its_arn(tmp_path):
+    uri, arn = f"http://127.0.0.1:{free_port()}", "arn:aws:sagemaker:us-east-1:123456789012:"
+    before = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SignatureKeeper)
+    before.signatures, before.behind = [], uri
+    with contextlib.ExitStack() as stack:
+        stack.callback(before.server_close)
+        bucket, _, env = stack.enter_context(s3())
+        # As SageMaker's do, it has clients write to a bucket themselves.
+        argv = ["server", "--backend-store-uri", f"sqlite:///{tmp_path}/db", "--workers", "1"]
+        argv += ["--no-serve-artifacts", "--default-artifact-root", f"{bucket}/runs"]
+        stack.enter_context(running(argv, tmp_path, uri=uri, env=env))
+        threading.Thread(target=before.serve_forever, daemon=True).start()
+        stack.callback(before.shutdown)
+        ran = trainer(
+            *("train", "--model", "fast", "--batch-size", "20", "--steps", "2"),
+            *("--model-dir", str(tmp_path / "model"), "--mlflow-experiment", "digits"),
+            env=env
+            | {
+                "MLFLOW_TRACKING_URI": f"{arn}mlflow-tracking-server/team",
+                "SAGEMAKER_MLFLOW_CUSTOM_ENDPOINT": f"http://127.0.0.1:{before.server_port}",
+                "MLFLOW_S3_ENDPOINT_URL": env["AWS_ENDPOINT_URL"],
+            },
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert "warning" not in ran.stdout + ran.stderr
+        client = MlflowClient(uri)
+        (run,) = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert (run.data.params["model"], run.info.artifact_uri.startswith(bucket)) == ("fast", True)
+    assert before.signatures
+    assert all(each.startswith("AWS4-HMAC-SHA256") for each in before.signatures)
 
 
 def test_a_server_that_is_down_costs_one_warning_and_no_result(tmp_path, capsys):

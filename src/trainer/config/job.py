@@ -66,8 +66,9 @@ class Job:
     failure_file: str | None = None
 
     module: str = option(
-        "trainer.model", "a module with keras_model, input_fn and serving_input_fn; its RECIPE, a "
-        "dict, sets what flags leave open, instead of a built-in model's recipe", MODEL,
+        "trainer.model", "a module of your own, by name or path, with a function keras_model, and "
+        "perhaps input_fn, serving_input_fn, loss_fn and others; its RECIPE, a dict, sets what "
+        "flags leave open, instead of a built-in model's recipe", MODEL,
     )
 
     import_model: bool = option(

@@ -29,5 +29,4 @@ from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
-from .selection import test_paths as test_paths
 from .stream import Shard as Shard, Stream as Stream

@@ -6,25 +6,44 @@ from trainer.config import Job, UserError
 from trainer.data import files
 
 
-def test_paths(job: Job) -> tuple[str, ...]:
+def test_paths(job: Job) -> tuple[str, ...] | None:
     """Return the paths of the test data: those of `--test`, else of `--train`, which holds both.
 
-    Raises:
-        UserError: `--train` is given, but holds no test split.
+    Returns:
+        None if there is no test data, so that nothing is evaluated; no paths for synthetic digits.
     """
     if job.test or not job.train:
         return job.test
-    if not files.holds_split(job.train, "test"):
-        raise UserError(
-            subject="--test",
-            problem=f"not given, and --train {' '.join(job.train)} holds no test split",
-            remedy="name the test data",
-        )
-    return job.train
+    return job.train if files.holds_split(job.train, "test") else None
+
+
+def check_evaluated(job: Job, *, evaluated: bool) -> None:
+    """Check that a job without data to evaluate on asks for nothing that needs some.
+
+    Args:
+        job: The job.
+        evaluated: True if there is such data.
+
+    Raises:
+        UserError: It does.
+    """
+    if evaluated:
+        return
+    needs = [
+        (f"--target-accuracy {job.target_accuracy}", job.target_accuracy is not None),
+        ("tuning job", job.trial is not None),
+    ]
+    for subject, is_asked in needs:
+        if is_asked:
+            raise UserError(
+                subject=subject,
+                problem="needs an accuracy, and there is no test data to evaluate on",
+                remedy="name some with --test",
+            )
 
 
 def notes(job: Job) -> list[str]:
     """Return lines on files that lie among the data of a job and are not used."""
     if job.module != Job.module or not job.train:
         return []
-    return files.notes(job.train, test_paths(job), shared=job.shard_by == "host")
+    return files.notes(job.train, test_paths(job) or (), shared=job.shard_by == "host")

@@ -12,6 +12,7 @@ from trainer.data import data_among, format_titles, scan_path
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
 from trainer.doctor.probes import Probes, shown_size
+from trainer.models import has_own_reader
 from trainer.platforms import PLATFORMS
 from trainer.storage import is_remote, local_path
 
@@ -63,7 +64,7 @@ def _examine_model(job: Job, probes: Probes) -> Finding:
 
 def _no_data(job: Job) -> Finding:
     """Report that a job names no training data."""
-    if job.module != Job.module:
+    if has_own_reader(job):
         return Finding(about="--train", text="nothing given, the module may bring its own data")
     if job.test:
         return problem("--train", "not given, but --test is", "name both")
@@ -90,11 +91,15 @@ def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterato
         yield train
     if not test_is_known:
         return
-    if not job.test and (job.module != Job.module or any(map(is_remote, job.train))):
+    if not job.test and (has_own_reader(job) or any(map(is_remote, job.train))):
         yield Finding(about="--test", text="not given: the test split among --train", level="note")
         return
+    paths = selection.test_paths(job)
+    if paths is None:
+        yield _no_test(job)
+        return
     try:
-        test = _examine_split(job, probes, selection.test_paths(job), split="test")
+        test = _examine_split(job, probes, paths, split="test")
     except UserError as error:
         yield of_error(error, remedy=remedy)
         return
@@ -106,6 +111,21 @@ def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterato
         )  # fmt: skip
 
 
+def _no_test(job: Job) -> Finding:
+    """Report that a job has no test data: a problem if it asks for an accuracy."""
+    from trainer.data import selection
+
+    try:
+        selection.check_evaluated(job, evaluated=False)
+    except UserError as error:
+        return of_error(error, remedy="name some with --test")
+    return Finding(
+        about="--test",
+        text="not given, and --train holds no test split: nothing is evaluated",
+        level="note",
+    )
+
+
 def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Split) -> Finding:
     """Report the files and examples at some paths.
 
@@ -114,14 +134,14 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
     """
     about = f"--{split} {' '.join(paths)}"
     if any(map(is_remote, paths)):
-        among = data_among if job.module == Job.module else None
+        among = None if has_own_reader(job) else data_among
         return stores.examine_objects(
             paths, flag=f"--{split}", among=among, list_store=probes.list_store
         )
     from trainer.data import files
 
     paths = [local_path(path, flag=f"--{split}") for path in paths]
-    if job.module != Job.module:
+    if has_own_reader(job):
         found = [file for path in paths for file in scan_path(Path(path)).files]
         kind, examples, exact, notes = f"for {job.module}", None, True, ""
     else:

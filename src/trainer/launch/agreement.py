@@ -24,7 +24,7 @@ from trainer.launch.host_settings import (
     public_value,
 )
 from trainer.launch.plan import Member
-from trainer.models import recipes, source_files
+from trainer.models import has_own_reader, recipes, source_files
 from trainer.runtime import installed_version, output, precision
 
 if TYPE_CHECKING:
@@ -213,8 +213,11 @@ def _files(job: Job, split: Split) -> StatedValue:
     if split == "test":
         # Data in a store is searched for the split once it has been copied here.
         away = any(map(is_remote, job.train)) and not job.test
-        paths = job.train if away else selection.test_paths(job)
-    own = job.module != Job.module
+        test = job.train if away else selection.test_paths(job)
+        if test is None:
+            return public_value("no data")
+        paths = test
+    own = has_own_reader(job)
     found = fingerprint_of(paths, split=split, flag=flag_of(split), own_reader=own)
     if spec_of(job).coordinated and split == "train" and paths:
         # Workers open the files that the chief names.

@@ -5,5 +5,6 @@ from .mnist import (
     serving_input_fn as serving_input_fn,
     serving_samples as serving_samples,
 )
-from .module_source import source_files as source_files
+from .model_module import ModelModule as ModelModule
+from .module_source import has_own_reader as has_own_reader, source_files as source_files
 from .registry import MODELS as MODELS

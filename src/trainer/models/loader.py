@@ -1,8 +1,10 @@
-"""Loading of model modules: the built-in one, or a user's own with the same three functions."""
+"""Loading of model modules: the built-in one, or a user's own, by name or by path."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -10,29 +12,94 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trainer.config import Job, UserError
+from trainer.config import Job, UserError, suggestion
 from trainer.models import recipes
+from trainer.models.model_module import PARAMETERS, TASKS, ModelModule
+from trainer.models.module_source import find_module, is_path
+from trainer.models.user_function import UserFunction, describe
 from trainer.runtime import log
 
-FUNCTIONS = ("keras_model", "input_fn", "serving_input_fn")
 
-
-def load(name: str) -> ModuleType:
+def load(name: str) -> ModelModule:
     """Import a model module.
 
     Args:
-        name: As in an import statement; the current folder is searched, too.
+        name: As in an import statement, or a path; the current folder is searched, too.
 
     Raises:
-        UserError: There is no such module, or one of its three functions is missing.
+        UserError: There is no such module, it cannot be imported, has no `keras_model`, or
+            something of another kind where a function is expected.
     """
+    module = _imported(name)
+    log.enable()
+    if name == Job.module:
+        own = {key: getattr(module, key, None) for key in PARAMETERS}
+        return ModelModule(name=name, is_builtin=True, **{k: f for k, f in own.items() if f})
+    if hasattr(module, "RECIPE"):
+        recipes.check_imported(module.RECIPE, name=name)
+    return _users_module(module, name)
+
+
+def call_with_known(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call a function with its arguments and with those options that it has a parameter for.
+
+    A user's `input_fn` runs without parameters for `seed` or `cache_mb`.
+    """
+    takes = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        return function(*args, **options)
+    return function(*args, **{k: v for k, v in options.items() if k in takes})
+
+
+def _users_module(module: ModuleType, name: str) -> ModelModule:
+    """Return the functions of a user's module, with defaults for those that it leaves out."""
+    # Imported late, as they import TensorFlow.
+    from trainer.models import default_signatures, mnist
+
+    functions: dict[str, Any] = {}
+    for key, parameters in PARAMETERS.items():
+        found = getattr(module, key, None)
+        if found is None:
+            continue
+        if not callable(found):
+            raise UserError(
+                subject=f"{key} of {name}",
+                problem=f"is {found!r}"[:120],
+                remedy=f"write it as a function: def {key}({', '.join(parameters)})",
+            )
+        functions[key] = UserFunction(found, name=key, module=name, parameters=parameters)
+    if "keras_model" not in functions:
+        meant = suggestion("keras_model", [key for key in vars(module) if key[0] != "_"])
+        raise UserError(
+            subject=f"--module {name}",
+            problem=f"{module.__file__} has no function keras_model{meant}",
+            remedy="write one: def keras_model(hparams), which returns a Keras model",
+        )
+    task = getattr(module, "TASK", None)
+    if task is not None and task not in TASKS:
+        raise UserError(
+            subject=f"TASK of {name}", problem=f"is {task!r}, expected {' or '.join(TASKS)}"
+        )
+    reads_data = "input_fn" in functions
+    functions.setdefault("input_fn", mnist.input_fn)
+    if "serving_input_fn" not in functions:
+        functions["serving_input_fn"] = functools.partial(
+            default_signatures.signatures_of,
+            classifies=task != "regression" and "loss_fn" not in functions,
+        )
+    return ModelModule(name=name, is_builtin=False, task=task, reads_data=reads_data, **functions)
+
+
+def _imported(name: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
-        module = importlib.import_module(name)
+        if is_path(name):
+            return _by_path(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
+        if not is_path(name) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise UserError(
                 subject=f"--module {name}",
                 problem=f"no module named {error.name} in {here} or on PYTHONPATH",
@@ -46,25 +113,52 @@ def load(name: str) -> ModuleType:
             subject=f"--module {name}",
             problem=str(error),
         ) from None
-    log.enable()
-    missing = [f for f in FUNCTIONS if not callable(getattr(module, f, None))]
-    if missing:
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            subject=f"--module {name}", problem=f"it cannot be imported: {describe(error)}"
+        ) from error
+
+
+def _by_path(name: str) -> ModuleType:
+    """Import the file or package at a path, and let it import what lies beside it."""
+    place = find_module(name)
+    if place is None:
         raise UserError(
             subject=f"--module {name}",
-            problem=f"{module.__file__} has no function {missing[0]}; "
-            f"expected {', '.join(FUNCTIONS)}",
+            problem="there is no such Python file, nor a package with an __init__.py",
+            remedy=f"give a path from {Path.cwd()}, or from a folder on PYTHONPATH",
         )
-    if name != Job.module and hasattr(module, "RECIPE"):
-        recipes.check_imported(module.RECIPE, name=name)
+    if str(place.root) not in sys.path:
+        sys.path.append(str(place.root))
+    base = place.root.joinpath(*place.name.split("."))
+    file = base / "__init__.py" if base.is_dir() else base.with_name(base.name + ".py")
+    found = importlib.util.find_spec(place.name.partition(".")[0])
+    if found and found.origin and Path(found.origin).is_relative_to(place.root):
+        return importlib.import_module(place.name)
+    if "." in place.name or file.name == "__init__.py":
+        raise UserError(
+            subject=f"--module {name}",
+            problem=f"its package has the name of another, {found.origin if found else None}",
+            remedy="rename the folder",
+        )
+    return _under_another_name(place.name, file)
+
+
+def _under_another_name(name: str, file: Path) -> ModuleType:
+    """Import a file whose name is that of an installed module, which others may need."""
+    name = f"{name}_of_user"
+    there = sys.modules.get(name)
+    if there is not None and getattr(there, "__file__", None) == str(file):
+        return there
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
-
-
-def call_with_known(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call a function with its arguments and with those options that it has a parameter for.
-
-    A user's `input_fn` runs without parameters for `seed` or `cache_mb`.
-    """
-    takes = inspect.signature(function).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
-        return function(*args, **options)
-    return function(*args, **{k: v for k, v in options.items() if k in takes})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.config import UserError
@@ -104,19 +104,32 @@ def _settings(record: RunRecord) -> dict[str, Any]:
 def _parallel(runs: Mapping[str, RunRecord]) -> list[Chart]:
     """Return parallel coordinates of the settings that differ, the test accuracy last."""
     hparams = {name for record in runs.values() for name in record.hparams or {}}
-    accuracies = [record.test_accuracy for record in runs.values()]
     columns = {name: v for name, v in differences_of(runs).items() if name not in FOLDERS}
     # The hyperparameters first: there is no place for all.
     names = sorted(columns, key=lambda name: name not in hparams)
     axes = [axis for axis in (_axis(name, columns[name]) for name in names) if axis]
-    if not axes or None in accuracies:
+    score = _score(list(runs.values()))
+    if not axes or not score:
         return []
-    score = ParallelAxis(name="test accuracy", values=accuracies, form=".2%")
-    title = "Each line is a run: the settings that differ, and the test accuracy"
+    title = f"Each line is a run: the settings that differ, and the {score.name}"
     chart = parallel_chart(
         title, [*axes[: MOST_AXES - 1], score], lines=list(runs), by_line=len(runs) <= MOST_COLOURS
     )
     return [chart]
+
+
+def _score(records: Sequence[RunRecord]) -> ParallelAxis | None:
+    """Return the axis of what all runs were measured by: the accuracy, else the loss, if any."""
+    # A run that was stopped has no last accuracy, but may have had others.
+    last = [record.test_accuracy for record in records]
+    best = [record.best_test_accuracy for record in records]
+    accuracies = [b if a is None else a for a, b in zip(last, best, strict=True)]
+    if None not in accuracies:
+        return ParallelAxis(name="test accuracy", values=accuracies, form=".2%")
+    losses = [record.test_loss for record in records]
+    if None not in losses:
+        return ParallelAxis(name="test loss", values=losses)
+    return None
 
 
 def _axis(name: str, values: list[Any]) -> ParallelAxis | None:

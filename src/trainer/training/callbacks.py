@@ -51,6 +51,7 @@ def make_callbacks(
         # accuracy, however, can end the run only if the loop itself evaluates.
         eval_every = data.steps
     profile = [Profile.of(job, steps=data.steps)] if job.profile else []
+    evaluate: list[Callback] = [Evaluate(eval_every, trainer.evaluate), EvaluationCurve(curves)]
     return [
         *profile,
         ProgressLine(
@@ -59,8 +60,7 @@ def make_callbacks(
         RunHparams(job, summaries),
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         TrainingCurve(job.log_steps, trainer.learning_rate, curves),
-        Evaluate(eval_every, trainer.evaluate),
-        EvaluationCurve(curves),
+        *(evaluate if data.test else ()),
         *evaluation_callbacks(summaries, job.trial),
         BestModel(),
         TargetAccuracy(job.target_accuracy),

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ import tensorflow as tf
 
 from trainer.config import Hparams, Job, UserError, flag_of as flag_of
 from trainer.distribution import SINGLE_PROCESS
-from trainer.models import loader, recipes
+from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
 from trainer.storage import locked_folders, without_wildcards
 from trainer.training import inputs, preflight, trained_with
@@ -97,10 +96,11 @@ def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
         _check_alike(chosen, name, last.hparams.get(name, value), value)
     hp = _hp(chosen, dict(last.hparams.get("hp", ())), dict(options.hp))
     try:
+        # The job checks them.
         hparams = trained_with.hparams_of(last.hparams, hp)
+        return dataclasses.replace(base, module=last.module, hparams=hparams)
     except (TypeError, UserError) as error:
         raise chosen.mistake(f"has settings that this version does not know: {error}") from None
-    return dataclasses.replace(base, module=last.module, hparams=hparams)
 
 
 def _hp(
@@ -130,7 +130,7 @@ def _check_alike(chosen: ChosenCheckpoint, name: str, there: Any, given: Any) ->
         )
 
 
-def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) -> keras.Model:
+def _restored(module: ModelModule, hparams: Hparams, chosen: ChosenCheckpoint) -> keras.Model:
     """Build the model, and give it the checkpoint's weights; the optimizer's stay where they are.
 
     Raises:
@@ -143,10 +143,10 @@ def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) ->
     there = chosen.state.variables[: len(model.variables)]
     here = [[v.path, list(v.shape)] for v in model.variables]
     if there != here:
-        other = next((a for a, b in zip(there, here, strict=False) if a != b), ["nothing more", ""])
+        other = next((a for a, b in zip(there, here, strict=False) if a != b), ["nothing more"])
         own = next((b for a, b in zip(there, here, strict=False) if a != b), here[-1])
         raise chosen.mistake(
-            f"is of another model: it has {other[0]} {other[1]} where {model.name} has "
+            f"is of another model: it has {' '.join(map(str, other))} where {model.name} has "
             f"{own[0]} {own[1]}"
         )
     objects = tf.train.Checkpoint(variables=[v.value for v in model.variables])
@@ -160,12 +160,15 @@ def _restored(module: ModuleType, hparams: Hparams, chosen: ChosenCheckpoint) ->
     return model
 
 
-def _sample(job: Job, module: ModuleType, model: keras.Model, options: ExportOptions) -> Any:
+def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOptions) -> Any:
     """Return inputs to compare the models on, and log which: of the data given, else random."""
     if job.test or job.train:
         flag, paths = ("--test", options.test) if options.test else ("--train", options.train)
         logger.info("compared on examples of %s %s", flag, " ".join(paths))
-        return sample_of(inputs.test_data(job, module, SINGLE_PROCESS).dataset)
+        data = inputs.test_data(job, module, SINGLE_PROCESS) or inputs.train_data(
+            job, module, SINGLE_PROCESS, batch_size=SAMPLE
+        )
+        return sample_of(data.dataset)
     try:
         shapes: Any = model.input
     except (AttributeError, ValueError):

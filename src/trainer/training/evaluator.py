@@ -12,7 +12,7 @@ import keras
 
 from trainer.config import Job, UserError
 from trainer.distribution import SINGLE_PROCESS
-from trainer.models import loader, recipes
+from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import POLICIES, StopRequest
 from trainer.training import inputs
 from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
@@ -21,6 +21,7 @@ from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.evaluation import make_evaluate
 from trainer.training.optimizers import make_optimizer
+from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
 from trainer.training.steps import call_reading_data
 from trainer.training.summaries import Summaries
@@ -50,14 +51,15 @@ def evaluate_checkpoints(
         The number of checkpoints that were evaluated.
 
     Raises:
-        UserError: There is no folder of checkpoints, or they are of another model.
+        UserError: There is no folder of checkpoints, they are of another model, or there is no
+            test data.
     """
     folder = _checkpoint_folder(job)
     # A GPU here would choose half precision, whose variables may differ from those of the chief.
     job = recipes.complete(job, precision="float32")
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
-    data = inputs.test_data(job, module, SINGLE_PROCESS)
+    data = _evaluation_data(job, module)
     model = module.keras_model(job.hparams)
     checkpoints = _open_checkpoints(job, folder, model)
     evaluate = make_evaluate(model)
@@ -85,6 +87,17 @@ def evaluate_checkpoints(
             return count
         else:
             stop_request.wait(LOOK_SECONDS)
+
+
+def _evaluation_data(job: Job, module: ModelModule) -> SplitData:
+    data = inputs.test_data(job, module, SINGLE_PROCESS)
+    if data is None:
+        raise UserError(
+            subject="--test",
+            problem="an evaluator has no test data to evaluate on",
+            remedy="name some, or start the job without an evaluator",
+        )
+    return data
 
 
 def _open_checkpoints(job: Job, folder: Path, model: keras.Model) -> Checkpoints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import Hparams
+from trainer.models import ModelModule
 from trainer.packaging import (
     DEFAULT_SIGNATURE,
     Arrays,
@@ -56,7 +56,7 @@ class Tolerances:
 def export(
     model: keras.Model,
     *,
-    module: ModuleType,
+    module: ModelModule,
     hparams: Hparams,
     model_dir: Path,
     sample: Any,
@@ -113,15 +113,15 @@ def sample_of(test: tf.data.Dataset) -> Any:
 
 
 def _compare(
-    path: Path, *, module: ModuleType, signatures: dict, sample: Any, tolerances: Tolerances
+    path: Path, *, module: ModelModule, signatures: dict, sample: Any, tolerances: Tolerances
 ) -> None:
     """Raise an ExportError unless the model in `path` answers as the one in memory."""
     # Keep a reference: the signatures hold only weak ones to the variables.
     loaded = tf.saved_model.load(str(without_wildcards(path)))
     inputs_of: dict[str, Inputs] = {}
-    if hasattr(module, "serving_samples"):
+    if serving_samples := getattr(module, "serving_samples", None):
         # All signatures get the same examples, so that one output of the model is that of all.
-        arguments = module.serving_samples(sample)
+        arguments = serving_samples(sample)
         inputs_of = {name: _inputs(loaded, name, argument) for name, argument in arguments.items()}
         answer = call_by_signature(signatures[DEFAULT_SIGNATURE], inputs_of[DEFAULT_SIGNATURE])
         expected = dict.fromkeys(inputs_of, answer)

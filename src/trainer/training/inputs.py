@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import google_crc32c
@@ -25,7 +24,7 @@ from trainer.data import (
     selection,
 )
 from trainer.distribution import Strategy
-from trainer.models import loader
+from trainer.models import ModelModule, loader
 from trainer.storage import globs
 from trainer.training.run_data import RunData, SplitData
 
@@ -54,7 +53,7 @@ class BatchSource:
         return self.feed.take(count) if self.feed else self._iterator
 
 
-def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> RunData:
+def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> RunData:
     """Open the data of a run.
 
     Args:
@@ -65,9 +64,11 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
 
     Raises:
         DataError: A file is missing or damaged.
-        UserError: The data does not tell its size, and no `--steps` are given.
+        UserError: The data does not tell its size, and no `--steps` are given; or something is
+            asked for that needs test data, and there is none.
     """
     test = test_data(job, module, strategy)
+    selection.check_evaluated(job, evaluated=test is not None)
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
@@ -75,20 +76,28 @@ def read_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: i
     )
 
 
-def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData:
+def test_data(job: Job, module: ModelModule, strategy: Strategy) -> SplitData | None:
     """Open the part of the test data that this process evaluates on.
 
     Every example is in the part of some process.
+
+    Returns:
+        None if there is no test data.
     """
-    data = _call_input_fn(
+    paths = selection.test_paths(job)
+    if paths is None:
+        return None
+    data: tf.data.Dataset | None = _call_input_fn(
         job,
         module,
-        paths=selection.test_paths(job),
+        paths=paths,
         mode="test",
         size=job.eval_batch_size,
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
     )
+    if data is None:
+        return None
     stream = _stream_of_host(job, strategy, data)
     if stream is None:
         return SplitData.of(data)
@@ -100,7 +109,7 @@ def test_data(job: Job, module: ModuleType, strategy: Strategy) -> SplitData:
     return SplitData.of(data, examples=round(sum(counts)) if differ else None)
 
 
-def train_data(job: Job, module: ModuleType, strategy: Strategy, *, batch_size: int) -> SplitData:
+def train_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> SplitData:
     """Open the training data of this process.
 
     Args:
@@ -221,7 +230,7 @@ def _gathered(strategy: Strategy, number: float) -> list[float]:
 
 def _call_input_fn(
     job: Job,
-    module: ModuleType,
+    module: ModelModule,
     *,
     paths: Any,
     mode: str,
@@ -230,7 +239,7 @@ def _call_input_fn(
     seed: Any,
     in_graph: bool = False,
 ) -> tf.data.Dataset:
-    if job.module != Job.module:
+    if getattr(module, "reads_data", True):
         # A module of one's own opens files; it need not know what a glob is.
         paths = globs.expanded(paths)
     return loader.call_with_known(

@@ -21,10 +21,12 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
         metrics: The contents of `metrics.json`.
     """
     accuracy = metrics["test_accuracy"]
-    shown = "unknown" if accuracy is None else f"{accuracy:.4f}"
+    shown = ""
+    if "test" in metrics["data"]:
+        shown = f" test_accuracy={'unknown' if accuracy is None else f'{accuracy:.4f}'}"
     folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
     metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
-    logger.info(f"model={metrics['model_path']} test_accuracy={shown} metrics={metrics_path}")
+    logger.info(f"model={metrics['model_path']}{shown} metrics={metrics_path}")
     if metrics["stopped"]:
         return
     best, step = metrics["best_test_accuracy"], metrics["best_step"]

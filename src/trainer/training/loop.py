@@ -129,14 +129,14 @@ def _origin(trainer: Trainer, origin: RunOrigin | None) -> dict[str, Any]:
 
 
 def _export(trainer: Trainer) -> Path:
-    """Write the SavedModel into the local model folder, and compare it on some test examples."""
+    """Write the SavedModel into the local model folder, and compare it on some examples."""
     job = trainer.job
     return export(
         trainer.model,
         module=trainer.module,
         hparams=job.hparams,
         model_dir=Path(job.model_dir),
-        sample=sample_of(trainer.data.test.dataset),
+        sample=sample_of(trainer.data.unseen.dataset),
         layout=job.layout,
         device=trainer.strategy.io_device,
     )

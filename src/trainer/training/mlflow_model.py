@@ -14,12 +14,12 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from trainer.config import UserError
+from trainer.models import ModelModule
 from trainer.packaging import DEFAULT_SIGNATURE, GRAPH_FILE, saved_model
 from trainer.runtime import installed_version
 
@@ -33,7 +33,7 @@ _REQUIREMENTS, _ENVIRONMENT = "requirements.txt", "python_env.yaml"
 Example = Mapping[str, np.ndarray]
 
 
-def example_of(module: ModuleType, features: Any, path: Path) -> Example | None:
+def example_of(module: ModelModule, features: Any, path: Path) -> Example | None:
     """Return one example for the default signature of a model, or None if it is not known.
 
     Args:

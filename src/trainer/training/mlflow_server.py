@@ -68,10 +68,13 @@ def connect(uri: str) -> Any:
     """
     for name, value in _LIMITS.items():
         os.environ.setdefault(name, value)
-    # It would warn of each try.
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    from mlflow import MlflowClient
+    # The one would warn of each try, the other of each server that is not SageMaker's.
+    for name in ("urllib3.connectionpool", "mlflow.tracking.request_header.registry"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient, set_tracking_uri
 
+    # What signs requests to SageMaker's servers asks for this one, not for the client's.
+    set_tracking_uri(uri)
     return MlflowClient(uri)
 
 

@@ -113,14 +113,14 @@ def thumbnail(features: Any, size: tuple[int, int, int]) -> np.ndarray:
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8).reshape(size)
 
 
-def sample_pictures(train: SplitData, test: SplitData) -> list[ShownExample]:
-    """Return some examples from all over the training data in memory; else of the test data."""
-    size = picture_size(test.dataset.element_spec[0])
+def sample_pictures(train: SplitData, other: SplitData) -> list[ShownExample]:
+    """Return some examples from all over the training data in memory; else the first of others."""
+    size = picture_size(other.dataset.element_spec[0])
     if size is None:
         return []
     memory = train.stream.memory if isinstance(train.stream, Stream) else None
     if memory is None:
-        features, labels = (np.asarray(part)[:SAMPLES] for part in next(iter(test.dataset))[:2])
+        features, labels = (np.asarray(part)[:SAMPLES] for part in next(iter(other.dataset))[:2])
     else:
         rows = np.linspace(0, len(memory[1]) - 1, min(SAMPLES, len(memory[1]))).astype(int)
         features, labels = memory[0][rows], memory[1][rows]

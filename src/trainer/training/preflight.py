@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainer.config import Job, UserError
-from trainer.data import files, test_paths
+from trainer.data import files, selection
+from trainer.models import has_own_reader
 from trainer.storage import unfinished
 
 
@@ -22,12 +23,14 @@ def check(job: Job) -> None:
             problem=f"not given, but --test {' '.join(job.test)} is",
             remedy="name both",
         )
-    if job.module == Job.module:
+    if not has_own_reader(job):
         # Without any, the digits are synthetic.
         if job.train:
             files.find(job.train, split="train")
-        if paths := test_paths(job):
-            files.find(paths, split="test")
+        test = selection.test_paths(job)
+        if test:
+            files.find(test, split="test")
+        selection.check_evaluated(job, evaluated=test is not None)
     if job.cluster.is_chief:
         check_outputs(job)
 

@@ -61,14 +61,17 @@ def log_start(trainer: Trainer) -> None:
     """Log what is trained on what, and warn of what looks like a mistake."""
     job, strategy, hparams = trainer.job, trainer.strategy, trainer.job.hparams
     data = trainer.data.descriptions
-    for name, split in (("training", data["train"]), ("test", data["test"])):
+    names = {"train": "training"}
+    for name, split in data.items():
         kind = split["kind"]
         kind = "SYNTHETIC digits (no --train given)" if kind == "synthetic" else kind
         count = "" if split["examples"] is None else f", {split['examples']} examples"
-        logger.info("%s data: %s%s", name, kind, count)
+        logger.info("%s data: %s%s", names.get(name, name), kind, count)
         for line in split["damaged"]:
             logger.warning("left out: %s", line)
-    if set(data["train"]["files"]) & set(data["test"]["files"]):
+    if "test" not in data:
+        logger.info("nothing is evaluated, as there is no test data (--test, or a channel test)")
+    elif set(data["train"]["files"]) & set(data["test"]["files"]):
         logger.warning("the test data is part of the training data: its accuracy means little")
     logger.info(trainer.device.line)
     logger.info(

@@ -77,19 +77,30 @@ class RunData:
 
     Attributes:
         train: Its training data.
-        test: Its test data.
+        test: Its test data; None if nothing is evaluated.
         batch_size: Examples in a step of all processes together.
         steps: Steps of the whole run.
         epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
     """
 
     train: SplitData
-    test: SplitData
+    test: SplitData | None
     batch_size: int
     steps: int
     epoch_steps: int
 
     @property
+    def splits(self) -> dict[str, SplitData]:
+        """The splits that are there, by name."""
+        found = {"train": self.train, "test": self.test}
+        return {name: data for name, data in found.items() if data}
+
+    @property
+    def unseen(self) -> SplitData:
+        """The data for samples: what is not trained on, if there is any."""
+        return self.test or self.train
+
+    @property
     def descriptions(self) -> dict[str, dict[str, Any]]:
-        """The descriptions of both splits, by name."""
-        return {"train": self.train.description, "test": self.test.description}
+        """The descriptions of the splits, by name."""
+        return {name: data.description for name, data in self.splits.items()}

@@ -31,12 +31,12 @@ def gather_details(
     strategy, data = trainer.strategy, trainer.data
     if state.answered and (problem := state.answered[1].problem):
         logger.warning("report: nothing of the answers to the test data: %s", problem)
-    naming = Naming(data.test) if trainer.job.report else None
-    features = data.test.dataset.element_spec[0]
+    naming = Naming(data.unseen) if trainer.job.report else None
+    features = data.unseen.dataset.element_spec[0]
     totals = total_answers(state.answered, strategy, features=features, naming=naming)
     counts = strategy.sum(_label_counts(data.train))
     shown = {"train": _once(counts[:-1], data.train.examples, whole=counts[-1] == 0)}
-    if totals:
+    if totals and data.test:
         metrics["evaluation"] = totals.as_json()
         examples = data.test.examples
         rows = totals.confusion.sum(axis=1).astype(np.float64)
@@ -65,7 +65,7 @@ def write_pictures(
         groups = {
             "worst": totals.worst if totals else [],
             "uncertain": totals.uncertain if totals else [],
-            "samples": sample_pictures(trainer.data.train, trainer.data.test),
+            "samples": sample_pictures(trainer.data.train, trainer.data.unseen),
         }
         if any(groups.values()):
             shown = {name: [one.as_json() for one in group] for name, group in groups.items()}

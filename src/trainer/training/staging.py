@@ -19,6 +19,7 @@ from typing import Any
 from trainer.config import Job, UserError, flag_of as flag_of
 from trainer.data import data_among
 from trainer.distribution import spec_of
+from trainer.models import has_own_reader
 from trainer.runtime import Patience, never_stopped
 from trainer.storage import (
     NO_OPTIONS,
@@ -194,7 +195,7 @@ def _fetch_inputs(
         patience = Patience(stopped=stopped)
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
-    name_filter = data_among if job.module == Job.module else None
+    name_filter = None if has_own_reader(job) else data_among
     train = download_objects(
         train_paths,
         train_folder,

@@ -119,9 +119,9 @@ def tracked(
 
 
 def _example(trainer: Trainer, path: Path) -> Example | None:
-    """Return an example of the test data for an exported model, or None if that fails."""
+    """Return an example of the data for an exported model, or None if that fails."""
     try:
-        return example_of(trainer.module, sample_of(trainer.data.test.dataset), path)
+        return example_of(trainer.module, sample_of(trainer.data.unseen.dataset), path)
     except Exception as error:
         # The model is trained and written: what is only shown beside it may not fail the run.
         logger.debug("MLflow: no input example", exc_info=error)

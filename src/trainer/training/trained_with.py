@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.config import Hparams, Job, UserError, flag_of, options_of
 from trainer.data import fingerprint_of
+from trainer.models import has_own_reader
 from trainer.runtime import display_value, output
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def of(job: Job, data: RunData) -> TrainedSteps:
     # hold another part.
     if job.checkpoint_dir and job.shard_by != "host":
         try:
-            own = job.module != Job.module
+            own = has_own_reader(job)
             found = fingerprint_of(job.train, split="train", flag="--train", own_reader=own)
             text, entries = found.text, repr(found.entries)
             digest = hashlib.sha256(entries.encode(errors="surrogateescape")).hexdigest()[:16]

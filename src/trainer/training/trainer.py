@@ -184,14 +184,16 @@ class Trainer:
         """Evaluate on the test data of all processes; None if one was asked to stop meanwhile."""
         self.strategy.average(self._moving_averages)
         test = self.data.test
+        assert test is not None
         evaluation: Evaluation | None = call_reading_data(test.stream, self._evaluate, test.dataset)
         return evaluation
 
     def _settings(self) -> dict[str, StatedValue]:
         """Return what all processes must have alike: settings, and the number of examples found."""
+        data = self.data.descriptions
         counts: dict[str, Any] = {
-            f"--{split}": f"{found['examples']} examples"
-            for split, found in self.data.descriptions.items()
+            f"--{split}": f"{data[split]['examples']} examples" if split in data else "no data"
+            for split in ("train", "test")
         }
         counts["--precision"] = self.job.hparams.precision
         return {name: public_value(text) for name, text in counts.items()} | compared_flags(

@@ -76,14 +76,17 @@ def test_test_data_that_is_training_data_is_noted(machine):
     assert "part of the training data" in note.text
 
 
-def test_test_data_alone_and_no_test_split_are_problems(machine):
+def test_test_data_alone_is_a_problem_and_no_test_data_only_with_a_target(machine):
     data = digits(machine.folder / "data")
     (line,) = problems(machine.look(test=(str(data),)))
     assert "--train: not given, but --test is: name both" in line
     (data / "x_test.npy").unlink()
     (data / "y_test.npy").unlink()
-    (line,) = problems(machine.look(train=(str(data),)))
-    assert "--test: not given" in line
+    report = machine.look(train=(str(data),))
+    assert not problems(report)
+    assert "nothing is evaluated" in about(report, "--test")[0].text
+    (line,) = problems(machine.look(train=(str(data),), target_accuracy=0.9))
+    assert "--target-accuracy 0.9: needs an accuracy" in line
 
 
 def test_object_stores_are_reported_as_addresses(machine):

@@ -94,7 +94,8 @@ def test_of_another_model_the_recipe_is_not_named_as_well():
 
 def test_of_another_module_only_what_its_recipe_does_not_set_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "agreed_model.py").write_text('RECIPE = {"batch_size": 7, "learning_rate": 0.1}')
+    text = 'RECIPE = {"batch_size": 7, "learning_rate": 0.1}\ndef input_fn(paths): ...'
+    (tmp_path / "agreed_model.py").write_text(text)
     assert (against(module="agreed_model", seed=3) or "").startswith(
         "--seed: 3 on host b (worker 0), 0 on host a (chief 0); --module: agreed_model (1 source "
         "file) on host b (worker 0), trainer.model on host a (chief 0); --train: none given "

@@ -24,7 +24,7 @@ def test_a_module_in_the_current_folder_is_found(folder):
 def test_a_module_in_a_package_is_found(folder):
     (folder / "my_pkg_b").mkdir()
     (folder / "my_pkg_b" / "my_model.py").write_text(WHOLE)
-    assert loader.load("my_pkg_b.my_model").__name__ == "my_pkg_b.my_model"
+    assert loader.load("my_pkg_b.my_model").name == "my_pkg_b.my_model"
 
 
 def test_a_module_that_sets_up_logging_for_itself_disables_none_of_ours(folder):
@@ -44,7 +44,7 @@ def test_a_module_that_sets_up_logging_for_itself_disables_none_of_ours(folder):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        (WHOLE.replace("def input_fn", "def other"), "has no function input_fn"),
+        (WHOLE.replace("keras_model", "keras_models"), "no function keras_model, did you mean"),
         ("import no_such_package_c\n", "it imports no_such_package_c, which is missing"),
         ("def keras_model(:\n", "invalid syntax"),
     ],
@@ -71,7 +71,81 @@ def test_options_that_a_function_does_not_know_are_left_out():
 
 def test_a_recipe_that_only_running_the_module_makes_is_refused(folder):
     (folder / "written_e.py").write_text(WHOLE + 'RECIPE = {"batch_size": 7}\n')
-    assert loader.load("written_e").RECIPE == {"batch_size": 7}
+    assert loader.load("written_e").keras_model(None) is None
     (folder / "made_e.py").write_text(WHOLE + "from written_e import RECIPE\n")
     with pytest.raises(UserError, match="RECIPE of made_e: expected a dict of literal values"):
         loader.load("made_e")
+
+
+def test_a_module_is_loaded_by_its_path_and_finds_what_lies_beside_it(folder):
+    (folder / "mine").mkdir()
+    (folder / "mine/layers_f.py").write_text("width = 3\n")
+    # Its name is that of a module of Python's, which stays as it is.
+    (folder / "mine/statistics.py").write_text(
+        "from layers_f import width\ndef keras_model(h): return width\n"
+    )
+    assert loader.load("mine/statistics.py").keras_model(None) == 3
+    assert __import__("statistics").mean([1, 3]) == 2
+    assert loader.load(str(folder / "mine/statistics.py")).name.endswith("mine/statistics.py")
+
+
+def test_a_package_is_loaded_by_its_path_with_its_relative_imports(folder):
+    (folder / "pkg_g/parts").mkdir(parents=True)
+    (folder / "pkg_g/__init__.py").write_text("from .parts.net import keras_model\n")
+    (folder / "pkg_g/parts/__init__.py").write_text("")
+    (folder / "pkg_g/parts/net.py").write_text(
+        "from ..width import width\ndef keras_model(h): return width\n"
+    )
+    (folder / "pkg_g/width.py").write_text("width = 5\n")
+    assert loader.load("./pkg_g").keras_model(None) == 5
+    assert loader.load("pkg_g/parts/net.py").keras_model(None) == 5
+
+
+def test_a_path_that_is_no_module_is_one_line(folder):
+    (folder / "empty").mkdir()
+    for path in ("no/such.py", "./empty"):
+        with pytest.raises(UserError, match=f"--module {path}: there is no such Python file"):
+            loader.load(path)
+
+
+def test_an_error_in_a_users_function_names_the_function_and_the_line(folder):
+    (folder / "raising_h.py").write_text("def keras_model(h):\n    return {}['units']\n")
+    with pytest.raises(UserError) as error:
+        loader.load("raising_h.py").keras_model(None)
+    expected = f"keras_model of raising_h.py: KeyError: 'units' ({folder}/raising_h.py:2)"
+    assert str(error.value) == expected
+
+
+def test_a_function_with_other_arguments_is_one_line(folder):
+    (folder / "narrow_i.py").write_text(WHOLE + "def input_fn(paths, mode, batch_size): ...\n")
+    with pytest.raises(UserError) as error:
+        loader.load("narrow_i").input_fn([], "train", 1, None)
+    assert str(error.value) == (
+        "input_fn of narrow_i: takes (paths, mode, batch_size), "
+        "expected (paths, mode, batch_size, shard)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("input_fn = 3", "input_fn of {}: is 3; write it as a function: def input_fn(paths, mode"),
+        ("TASK = 'ranking'", "TASK of {}: is 'ranking', expected classification or regression"),
+        ("import math; math.sqrt(-1)", "--module {}: it cannot be imported: ValueError: "),
+    ],
+)
+def test_what_is_no_function_or_cannot_be_imported_is_one_line(folder, line, expected):
+    name = f"broken_{abs(hash(line))}"
+    (folder / f"{name}.py").write_text(f"{WHOLE}{line}\n")
+    with pytest.raises(UserError) as error:
+        loader.load(name)
+    assert str(error.value).startswith(expected.format(name))
+
+
+def test_a_module_without_a_reader_gets_the_built_in_ones(folder):
+    (folder / "bare_j.py").write_text("def keras_model(h): ...\n")
+    bare = loader.load("bare_j")
+    assert bare.input_fn is loader.load("trainer.model").input_fn
+    assert not bare.reads_data
+    (folder / "whole_j.py").write_text(WHOLE)
+    assert loader.load("whole_j").reads_data

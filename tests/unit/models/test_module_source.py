@@ -1,7 +1,10 @@
 import sys
 from pathlib import Path
 
-from trainer.models.module_source import source_files
+import pytest
+
+from trainer.config import Job
+from trainer.models.module_source import has_own_reader, source_files
 
 
 def write(root: Path, **files: str) -> None:
@@ -53,3 +56,31 @@ def test_nothing_is_imported_and_what_cannot_be_read_is_left_to_the_import(tmp_p
 def test_modules_that_import_each_other_are_read_once(tmp_path):
     write(tmp_path, one="import two", two="import one")
     assert names(tmp_path, "one") == ["one.py", "two.py"]
+
+
+def test_a_module_by_path_has_the_files_that_it_has_by_name(tmp_path):
+    write(tmp_path, pkg__model="from . import near", pkg__near="", alone="import beside", beside="")
+    (tmp_path / "pkg/__init__.py").write_text("")
+    assert names(tmp_path, "pkg/model.py") == names(tmp_path, "pkg.model")
+    assert names(tmp_path, "alone.py") == ["alone.py", "beside.py"]
+    assert names(tmp_path, "./pkg") == ["pkg/__init__.py"]
+    assert names(tmp_path, "pkg/none.py") == names(tmp_path, "./none") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("def keras_model(h):\n    input_fn = 1", False),
+        ("def input_fn(paths): ...", True),
+        ("from other import read as input_fn", True),
+        ("from other import *", True),
+        ("try:\n    input_fn = None\nexcept: ...", True),
+    ],
+)
+def test_a_module_reads_its_data_itself_if_it_binds_input_fn(tmp_path, text, own):
+    (tmp_path / "model.py").write_text(text)
+    assert has_own_reader(Job(module=str(tmp_path / "model.py"))) is own
+
+
+def test_the_built_in_module_has_no_reader_of_its_own():
+    assert not has_own_reader(Job())

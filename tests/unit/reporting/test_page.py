@@ -148,6 +148,19 @@ def test_parallel_coordinates_have_words_and_leave_out_folders():
     assert {end["axis"] for end in ends} == {"optimizer", "test accuracy"}
 
 
+@pytest.mark.parametrize(
+    ("fields", "axis"),
+    [
+        ({"test_accuracy": None, "best_test_accuracy": 0.5}, "test accuracy"),
+        ({"test_accuracy": None, "best_test_accuracy": None, "test_loss": 0.3}, "test loss"),
+    ],
+)
+def test_runs_without_a_last_accuracy_are_compared_by_what_all_have(fields, axis):
+    other = record(hparams={"learning_rate": 0.1}, **fields)
+    ends = specs(render_comparison({"a": record(), "b": other}))["chart-parallel"]["layer"][2]
+    assert {end["axis"] for end in ends["data"]["values"]} > {axis}
+
+
 def test_many_runs_are_coloured_by_their_accuracy():
     for count, field in ((8, "line"), (9, "score")):
         runs = {

@@ -7,6 +7,7 @@ from trainer.training.last_lines import log_result
 METRICS = {
     "model_path": "runs/my model/1", "test_accuracy": 0.98, "stopped": False, "steps": 40,
     "best_test_accuracy": 0.99, "best_step": 30, "train_seconds": 12.34, "images_per_second": 567.8,
+    "data": {"train": {}, "test": {}},
 }  # fmt: skip
 FIRST = "model=runs/my model/1 test_accuracy=0.9800 metrics=runs/metrics.json"
 
@@ -25,6 +26,13 @@ def test_a_complete_run_ends_with_accuracy_time_report_and_the_next_command(caps
         "report: runs/metrics.json",
         "next: trainer serve --model-dir 'runs/my model'",
     ]
+
+
+def test_a_run_without_test_data_names_no_accuracy(capsys):
+    none = {"data": {"train": {}}, "test_accuracy": None, "best_test_accuracy": None}
+    found = lines(capsys, job=Job(model_dir="runs/my model"), **none)
+    assert found[0] == "model=runs/my model/1 metrics=runs/metrics.json"
+    assert not any("accuracy" in line for line in found)
 
 
 def test_a_stopped_run_ends_with_its_model(capsys):

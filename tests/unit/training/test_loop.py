@@ -480,3 +480,30 @@ def test_a_model_module_of_ones_own_trains_resumes_and_exports(run, own, tmp_pat
 def test_a_module_whose_data_has_no_size_needs_steps(run, own):
     with pytest.raises(UserError, match="--steps: not given"):
         run(hparams=own, module="own_model", train=(), steps=None)
+
+
+def test_a_run_without_test_data_evaluates_nothing_and_exports_its_last_weights(
+    run, small, tmp_path
+):
+    train = tmp_path / "train"
+    train.mkdir()
+    for name in ("train_images.npy", "train_labels.npy"):
+        shutil.copy(small / name, train)
+    logs = str(tmp_path / "logs")
+    alone = run("alone", train=(str(train),), eval_every=10, log_dir=logs)
+    tested = run("tested", eval_every=10)
+    assert "nothing is evaluated, as there is no test data" in "\n".join(alone["log"])
+    assert not any("test_accuracy" in line for line in alone["log"])
+    assert same(alone, tested)
+    assert (alone["test_accuracy"], alone["best_step"], alone["stopped"]) == (None, None, False)
+    assert [*alone["data"]] == ["train"]
+    assert alone["curves"]["test"]["step"] == []
+    assert (tmp_path / "alone" / "report.html").exists()
+    streamed = run("streamed", train=(str(train),), cache_mb=0)
+    assert (tmp_path / "streamed" / "pictures.json").exists()
+    assert streamed["steps"] == 40
+
+
+def test_a_target_accuracy_without_test_data_is_one_line(run, small):
+    with pytest.raises(UserError, match=r"--target-accuracy 0\.9: needs an accuracy"):
+        run(train=(str(small / "train_*.npy"),), target_accuracy=0.9)

@@ -5,6 +5,8 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
+from trainer.config.trial import Trial
+from trainer.data import selection
 from trainer.training import preflight
 
 
@@ -36,13 +38,26 @@ def test_a_folder_that_cannot_be_written_names_its_flag(tmp_path, field):
 
 
 def test_the_test_split_may_lie_among_the_training_data(mnist_dir):
-    assert preflight.test_paths(Job(train=(str(mnist_dir),))) == (str(mnist_dir),)
+    assert selection.test_paths(Job(train=(str(mnist_dir),))) == (str(mnist_dir),)
 
 
-def test_training_data_without_a_test_split_asks_for_it(mnist_dir, tmp_path):
-    file = mnist_dir / "train-images-idx3-ubyte.gz"
-    with pytest.raises(UserError, match="--test: not given"):
-        preflight.check(Job(train=(str(file),), model_dir=str(tmp_path)))
+def test_training_data_without_a_test_split_is_enough(mnist_dir, tmp_path):
+    job = Job(train=(str(mnist_dir / "train-images-idx3-ubyte.gz"),), model_dir=str(tmp_path))
+    preflight.check(job)
+    assert selection.test_paths(job) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "mistake"),
+    [
+        ({"target_accuracy": 0.9}, "--target-accuracy 0.9: needs an accuracy"),
+        ({"trial": Trial(number="7")}, "tuning job: needs an accuracy"),
+    ],
+)
+def test_what_needs_an_accuracy_needs_test_data(mnist_dir, tmp_path, asked, mistake):
+    file = str(mnist_dir / "train-images-idx3-ubyte.gz")
+    with pytest.raises(UserError, match=f"{mistake}, .* name some with --test"):
+        preflight.check(Job(train=(file,), model_dir=str(tmp_path), **asked))
 
 
 def test_test_data_alone_asks_for_training_data(mnist_dir, tmp_path):
