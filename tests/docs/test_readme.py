@@ -54,7 +54,9 @@ def run(home: Path, argv: list[str]) -> str:
 
 
 def test_the_lines_of_readme_work_in_their_order(home: Path):
-    (create,) = readme("data")
+    look, create = readme("data")
+    assert "60000 examples" in run(home, look)
+    assert (home / "mnist.png").exists()
     run(home, create)
     assert len(list((home / "data/tfrecord/train").iterdir())) == 4
     single = [argv for argv in readme("train") if "--distribution" not in argv]

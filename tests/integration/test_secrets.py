@@ -243,6 +243,9 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
         lambda box: command_line.main(["data", "create", "--out", str(box.out / "data"), "--source",
                               url("PRESIGNED"), "--debug"]), 2,
     ),
+    "data inspect": (
+        lambda box: command_line.main(["data", "inspect", url("PRESIGNED"), "--debug"]), 2,
+    ),
     "data mnist": (
         lambda box: command_line.main(["data", "mnist", "--out", str(box.out / "data"), "--mirror",
                               "http://me:kqz-mirror-1@127.0.0.1:9/x?sig=kqz-sig"]), 2,

@@ -53,8 +53,9 @@ VERBS: Registry[Verb] = Registry(
         "package": "package",
         "export": "export",
         "data create": "data_create",
+        "data inspect": "data_inspect",
         "data mnist": "data_mnist",
     },
 )
 # The help line of each first word that has verbs of its own below it.
-GROUPS = {"data": "get and convert data"}
+GROUPS = {"data": "get, look at and convert data"}

@@ -27,6 +27,8 @@ from .formats.table import (
 from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
+from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
+from .sheet import contact_sheet as contact_sheet
 from .stream import Shard as Shard, Stream as Stream

@@ -32,11 +32,16 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, and rename it when it is on disk."""
     part = unfinished.name_for(path)
     try:
-        with naming_full_disk(path), part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with naming_full_disk(path), part.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         move_file(part, path)

@@ -202,8 +202,8 @@ def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys
 
 @pytest.mark.parametrize("words", VERBS)
 def test_every_verb_has_debug(words):
-    required = ["--out", "x"] if words.startswith("data") else []
-    required = ["runs/a"] if words == "report" else required
+    named = {"report": ["runs/a"], "data inspect": ["data"]}
+    required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
     assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug
 
 
