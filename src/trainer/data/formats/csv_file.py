@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +15,8 @@ from trainer.data.formats.column_images import Rows, image_columns
 from trainer.data.formats.column_labels import LabelColumn
 from trainer.data.formats.column_table import ColumnTable, settled
 from trainer.data.formats.columns import ColumnLayout, column_layout, is_number
-from trainer.data.formats.csv_sample import CsvSample, odd_value, open_text, read_sample, row_error
+from trainer.data.formats.csv_errors import row_errors, rows_named
+from trainer.data.formats.csv_sample import CsvSample, odd_value, open_text, read_sample
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.spool import Spool
 
@@ -55,12 +54,12 @@ class CsvTable(ColumnTable):
         first = [sample.rows.column(i).combine_chunks() for i in wanted[1:]]
         first = [array.cast(kind, safe=False) for array in first] if kind else first
         self._first_row = 1 + sample.has_header
-        with _by_rows(self._first_row):
+        with rows_named(self._first_row):
             images = image_columns(layout, first, path=path, options=options)
         labels = LabelColumn(layout.label, where=str(path))
         self._spool = Spool(images.width)
-        with arrow_errors(path, kind="CSV"), _by_rows(self._first_row):
-            for batch in _batches(path, sample, wanted, kind):
+        with arrow_errors(path, kind="CSV"), rows_named(self._first_row):
+            for batch in csv_batches(path, sample, wanted, kind):
                 labels.add(batch.column(0))
                 rows = images.rows(batch.columns[1:], len(self._spool))
                 if not self._spool.has_room(len(rows) * images.width):
@@ -77,32 +76,12 @@ class CsvTable(ColumnTable):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        with _by_rows(self._first_row):
+        with rows_named(self._first_row):
             return super().read(start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
         """See `ColumnTable.rows`."""
         return self._spool.read(start, stop)
-
-
-@contextlib.contextmanager
-def _by_rows(first: int) -> Iterator[None]:
-    """Name records in errors by their rows, as an editor shows them.
-
-    Args:
-        first: The row of record 0.
-    """
-
-    def row(found: re.Match[str]) -> str:
-        return f"row {int(found[1]) + first}"
-
-    try:
-        yield
-    except DataError as error:
-        subject, problem = (
-            re.sub(r"\brecord (\d+)", row, text, count=1) for text in (error.subject, error.problem)
-        )
-        raise DataError(subject=subject, problem=problem, remedy=error.remedy) from None
 
 
 def _layout(sample: CsvSample, path: Path, options: ReadOptions) -> ColumnLayout:
@@ -139,88 +118,50 @@ def _pixel_type(sample: CsvSample, columns: Sequence[int]) -> Any:
     return kind
 
 
-def _batches(path: Path, sample: CsvSample, wanted: Sequence[int], kind: Any) -> Iterator[Any]:
+def csv_batches(
+    path: Path, sample: CsvSample, wanted: Sequence[int], pixels: Any = None
+) -> Iterator[Any]:
     """Yield the wanted columns of all rows, some rows at a time.
 
     Args:
         path: The file.
         sample: Its beginning.
-        wanted: The numbers of the columns of labels and images.
-        kind: The type of pixels; None for that of the sample.
+        wanted: The numbers of the columns.
+        pixels: The type in which all but the first of these are parsed; None for those of the
+            sample.
+
+    Raises:
+        DataError: A value or a row is not as in the sample.
     """
     reader = import_arrow(path, "pyarrow.csv")
-    label, *images = wanted
-    types = {str(i): kind or _plain(sample.columns[i].type) for i in images}
-    types[str(label)] = _plain(sample.columns[label].type)
-    try:
-        with open_text(path) as text:
-            yield from reader.open_csv(
-                text,
-                # Numbers for names, as names may be there twice.
-                read_options=reader.ReadOptions(
-                    use_threads=False,
-                    column_names=[str(i) for i in range(len(sample.columns))],
-                    skip_rows=int(sample.has_header),
-                    block_size=max(BLOCK_BYTES, BLOCK_ROWS * sample.longest),
-                ),
-                parse_options=reader.ParseOptions(
-                    delimiter=sample.separator,
-                    newlines_in_values=sample.has_quotes,
-                ),
-                convert_options=reader.ConvertOptions(
-                    include_columns=[str(i) for i in wanted], column_types=types
-                ),
-            )
-    except ValueError as error:
-        found = _row_error(path, error, [column.name for column in sample.columns])
-        raise found or error from None
+    types = {str(i): pixels or _plain(sample.columns[i].type) for i in wanted}
+    types[str(wanted[0])] = _plain(sample.columns[wanted[0]].type)
+    names = [column.name for column in sample.columns]
+    with row_errors(path, names), open_text(path) as text:
+        yield from reader.open_csv(
+            text,
+            # Numbers for names, as names may be there twice.
+            read_options=reader.ReadOptions(
+                use_threads=False,
+                column_names=[str(i) for i in range(len(names))],
+                skip_rows=int(sample.has_header),
+                block_size=max(BLOCK_BYTES, BLOCK_ROWS * sample.longest),
+            ),
+            parse_options=reader.ParseOptions(
+                delimiter=sample.separator,
+                newlines_in_values=sample.has_quotes,
+            ),
+            convert_options=reader.ConvertOptions(
+                include_columns=[str(i) for i in wanted], column_types=types
+            ),
+        )
 
 
 def _plain(kind: Any) -> Any:
-    """Return the type in which a column of labels or of paths is parsed: numbers or text."""
+    """Return the type in which a column is parsed that has no pixels: of numbers or text."""
     import pyarrow as pa
 
     return kind if is_number(kind) or pa.types.is_boolean(kind) else pa.string()
-
-
-# Text of pyarrow about one value of a file, and about a row with more or fewer of them.
-_VALUE = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to ([^:]+): (.*)")
-_WIDTH = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
-_QUOTED = re.compile(r"invalid value '(.*)'")
-_EXPECTED = {
-    "uint8": "a whole number from 0 to 255, as in the first rows",
-    "int32": "a whole number, as in the first rows",
-    "int64": "a whole number, as in the first rows",
-    "float": "a number",
-    "double": "a number",
-}
-
-
-def _row_error(path: Path, error: Exception, names: Sequence[str]) -> DataError | None:
-    """Return the error of a row, or None if `error` is about something else.
-
-    Args:
-        path: The file.
-        error: What pyarrow raised.
-        names: The names of all columns.
-    """
-    text = " ".join(str(error).split())
-    if found := _WIDTH.search(text):
-        row, expected, got = found.groups()
-        return row_error(path, int(row), int(got), int(expected))
-    if found := _VALUE.search(text):
-        column, row, kind, detail = found.groups()
-        value = _QUOTED.search(detail)
-        shown = f"'{value[1][:40]}'" if value else detail[:80]
-        return DataError(
-            subject=path,
-            problem=f"row {row}, column {names[int(column)]}: {shown}, expected "
-            f"{_EXPECTED.get(kind, kind)}",
-        )
-    if "straddl" in text:
-        problem = f"a row is longer than {BLOCK_BYTES} bytes, perhaps as a quote is never closed"
-        return DataError(subject=path, problem=problem)
-    return None
 
 
 class CsvFormat(Format):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from trainer.config import DataError
 from trainer.data.formats.arrow import arrow_errors, import_arrow
 from trainer.data.formats.columns import Column, is_number
 from trainer.data.formats.compressed import GZIP_MAGIC
+from trainer.data.formats.csv_errors import row_errors
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # Bytes of text by which a file is judged; those of long rows, so that there are several.
@@ -93,11 +95,9 @@ def read_sample(path: Path) -> CsvSample:
             subject=path,
             problem=f"has a header ({', '.join(names)[:80]}) and no rows below it",
         )
-    rows = _parse(path, text, separator, has_header=has_header)
-    columns = tuple(
-        Column(field.name.strip() if has_header else str(number), field.type)
-        for number, field in enumerate(rows.schema)
-    )
+    names = [name.strip() for name in names] if has_header else list(map(str, range(len(names))))
+    rows = _parse(path, text, separator, names, has_header=has_header)
+    columns = tuple(map(Column, names, rows.schema.types))
     label = None if has_header else columns[_label_at(rows)]
     packed = zlib.compress(text) if _packing(path) else text
     return CsvSample(
@@ -139,45 +139,26 @@ def _is_numeric(text: str) -> bool:
     return True
 
 
-def _parse(path: Path, text: bytes, separator: str, *, has_header: bool) -> Any:
-    """Return rows as a pyarrow table.
+def _parse(
+    path: Path, text: bytes, separator: str, names: Sequence[str], *, has_header: bool
+) -> Any:
+    """Return rows as a pyarrow table, its columns named by their numbers.
 
     Raises:
         DataError: A row has more or fewer values than the first.
     """
-    odd: list[Any] = []
-
-    def skip(row: Any) -> str:
-        odd.append(row)
-        return "skip"
-
     reader = import_arrow(path, "pyarrow.csv")
-    with arrow_errors(path, kind="CSV"):
-        rows = reader.read_csv(
+    with arrow_errors(path, kind="CSV"), row_errors(path, names):
+        return reader.read_csv(
             io.BytesIO(text),
             read_options=reader.ReadOptions(
                 use_threads=False,
-                autogenerate_column_names=not has_header,
+                column_names=[str(number) for number in range(len(names))],
+                skip_rows=int(has_header),
                 block_size=max(len(text), 1),
             ),
-            parse_options=reader.ParseOptions(
-                delimiter=separator,
-                newlines_in_values=b'"' in text,
-                invalid_row_handler=skip,
-            ),
+            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=b'"' in text),
         )
-    if odd:
-        raise row_error(path, odd[0].number, odd[0].actual_columns, odd[0].expected_columns)
-    return rows
-
-
-def row_error(path: Path, row: int, values: int, expected: int) -> DataError:
-    """Return the error of a row with more or fewer values than the first."""
-    return DataError(
-        subject=path,
-        problem=f"row {row}: {values} value{'s'[: values != 1]}, expected {expected} as in the "
-        "first row",
-    )
 
 
 def _label_at(rows: Any) -> int:

@@ -56,12 +56,12 @@ class ParquetTable(ColumnTable):
     kind = "parquet"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
+        self.path = path
         with arrow_errors(path, kind="Parquet"):
-            self._file, self._groups = _open(path)
+            self._file, self._groups = open_parquet(path)
             layout = column_layout(
                 columns_of(self._file.schema_arrow), where=str(path), options=options
             )
-            self._layout = layout
             self._columns = [column.name for column in layout.images]
             sample = self._sample()
             images = image_columns(layout, sample, path=path, options=options)
@@ -133,23 +133,28 @@ class ParquetTable(ColumnTable):
         return records * self.images.width or self._file.metadata.row_group(group).total_byte_size
 
     def _check(self, group: int, count: int) -> None:
-        expected = self._groups[group + 1] - self._groups[group]
-        if count != expected:
-            raise DataError(
-                subject=self.path,
-                problem=f"row group {group} has {count} records, its footer says {expected}",
-                remedy="fetch or write it again",
-            )
+        if count != self._groups[group + 1] - self._groups[group]:
+            raise self._short(group, count)
+
+    def _short(self, group: int, count: int) -> DataError:
+        return DataError(
+            subject=self.path,
+            problem=f"row group {group} has {count} records, its footer says "
+            f"{self._groups[group + 1] - self._groups[group]}",
+            remedy="fetch or write it again",
+        )
 
     def _sample(self) -> list[Any]:
         """Return the columns of images of some records: of the first row group and of the last."""
         import pyarrow as pa
 
         filled = [g for g, (a, b) in enumerate(itertools.pairwise(self._groups)) if a < b]
-        batches = [
-            next(_batches(self._file, self._columns, group, size=SAMPLE_RECORDS))
-            for group in dict.fromkeys(filled[:1] + filled[-1:])
-        ]
+        batches = []
+        for group in dict.fromkeys(filled[:1] + filled[-1:]):
+            batch = next(_batches(self._file, self._columns, group, size=SAMPLE_RECORDS), None)
+            if batch is None:
+                raise self._short(group, 0)
+            batches.append(batch)
         pieces = [_arrays(batch, self._columns) for batch in batches]
         return [pa.concat_arrays(list(each)) for each in zip(*pieces, strict=True)]
 
@@ -160,18 +165,16 @@ class ParquetTable(ColumnTable):
             for batch in _batches(self._file, [layout.label.name], group, size=1 << 16):
                 found.add(batch.column(0))
                 count += batch.num_rows
-            expected = self._groups[group + 1] - self._groups[group]
-            if count != expected:
-                raise DataError(
-                    subject=where,
-                    problem=f"row group {group} has {count} labels, its footer says {expected}",
-                    remedy="fetch or write it again",
-                )
+            self._check(group, count)
         return found.finish()
 
 
-def _open(path: Path) -> tuple[Any, list[int]]:
-    """Open a file, and return where each row group begins and the last ends."""
+def open_parquet(path: Path) -> tuple[Any, list[int]]:
+    """Open a file, and return where each row group begins and the last ends.
+
+    Raises:
+        DataError: It is cut short, or its footer cannot be true.
+    """
     parquet = import_arrow(path, "pyarrow.parquet")
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -233,7 +236,7 @@ class ParquetFormat(Format):
         count = 0
         for path in files:
             with arrow_errors(path, kind="Parquet"):
-                count += _open(path)[1][-1]
+                count += open_parquet(path)[1][-1]
         return Estimate(count, exact=True)
 
 
