@@ -17,7 +17,15 @@ class Hparams:
     """The hyperparameters, from which `keras_model(hparams)` and the optimizer are made.
 
     Options made by `by_model` are None until `recipes.complete` fills in the model's recipe.
+
+    Attributes:
+        input_shape: Height, width and channels of the images, which the data tells once it is
+            read; None before, and where a module of one's own reads data that does not.
+        classes: The number of classes, in the same way.
     """
+
+    input_shape: tuple[int, int, int] | None = None
+    classes: int | None = None
 
     model: str = option(
         "cnn", "built-in model, with its recipe", MODEL,

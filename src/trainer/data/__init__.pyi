@@ -22,6 +22,7 @@ from .formats.table import (
     BLOCK_RECORDS as BLOCK_RECORDS,
     CLASSES as CLASSES,
     IMAGE_SHAPE as IMAGE_SHAPE,
+    ImageSpec as ImageSpec,
     Table as Table,
 )
 from .formats.tfrecord import TFRecordTable as TFRecordTable

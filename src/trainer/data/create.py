@@ -194,8 +194,9 @@ def write_shards(tables: list[Table], paths: list[Path]) -> None:
     runs = (
         (images, labels)
         for table in tables
-        for start in range(0, len(table), RUN)
-        for images, labels in [table.read(start, min(start + RUN, len(table)))]
+        for run in [table.spec.records(RUN)]
+        for start in range(0, len(table), run)
+        for images, labels in [table.read(start, min(start + run, len(table)))]
     )
     images, labels = next(runs)
     for path, start, stop in zip(paths, bounds, bounds[1:], strict=False):

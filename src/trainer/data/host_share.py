@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.formats.table import IMAGE_SHAPE
-from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
+from trainer.data.stream import Shard, Stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ class SharedStream(Stream):
         for epoch, piece, skip in self._pieces_from(self._share.position(step)):
             ids = np.concatenate([rest, self._order.examples(epoch, piece)[skip:]])
             rows, used = self._rows(step, ids.size)
-            for cut in _chunks(rows, self.batch_size):
+            for cut in self._chunks(rows):
                 yield np.where(cut >= 0, ids[cut], -1)
             step, rest = step + len(rows), ids[used:]
 
@@ -84,14 +83,15 @@ class SharedStream(Stream):
             step: The batch to begin with.
 
         Yields:
-            Images uint8 [batches, batch_size, 28, 28, 1], labels uint8 [batches, batch_size], and
-            weights float32 [batches, batch_size], 0 where a row is not used.
+            Images, spec.dtype [batches, batch_size, *spec.shape], labels, int32
+            [batches, batch_size], and weights, float32 [batches, batch_size], 0 where a row is not
+            used.
         """
         if self.memory is not None:
             for ids in self.indices(step):
                 yield self._picked(*self.memory, ids)
             return
-        rest = (np.empty((0, *IMAGE_SHAPE), np.uint8), np.empty(0, np.uint8))
+        rest = self._empty(0)
         for epoch, piece, skip in self._pieces_from(self._share.position(step)):
             ids = self._order.examples(epoch, piece)
             images, labels = self._read(self._order.blocks(epoch, piece))
@@ -100,7 +100,7 @@ class SharedStream(Stream):
             images = np.concatenate([rest[0], images[places]])
             labels = np.concatenate([rest[1], labels[places]])
             rows, used = self._rows(step, labels.size)
-            for cut in _chunks(rows, self.batch_size):
+            for cut in self._chunks(rows):
                 yield self._picked(images, labels, cut)
             step, rest = step + len(rows), (images[used:], labels[used:])
 
@@ -135,8 +135,7 @@ class SharedStream(Stream):
         rows = np.maximum(ids, 0)
         return images[rows], labels[rows], (ids >= 0).astype(np.float32)
 
-
-def _chunks(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
-    step = max(1, CHUNK_EXAMPLES // width)
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step]
+    def _chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        step = max(1, self.chunk_examples // self.batch_size)
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]

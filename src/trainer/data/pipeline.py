@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from trainer.config import RetryableError
 from trainer.data.example_dataset import ExampleDataset
-from trainer.data.formats.table import IMAGE_SHAPE
-from trainer.data.stream import CHUNK_EXAMPLES, Stream
+from trainer.data.formats.table import ImageSpec
+from trainer.data.stream import Stream
 
 # Numbers of examples handed over at a time: 8 MB.
 MOST_NUMBERS = 1 << 20
-# Seconds for a chunk of examples, 3 MB, to be read: a network disk that takes longer is gone.
+# Seconds for a chunk of examples, 64 MB at most, to be read: a disk that takes longer is gone.
 READ_SECONDS = 300.0
 
 
@@ -32,13 +32,14 @@ def make_dataset(stream: Stream, *, step: int = 0) -> ExampleDataset:
         step: The batch to begin with.
 
     Returns:
-        Elements of images, float32 [batch, 28, 28, 1] from 0 to 1, and labels, int32 [batch], and
+        Elements of images, float32 [batch, *spec.shape] from 0 to 1, and labels, int32 [batch], and
         weights, float32 [batch], if some rows of the stream's batches weigh nothing. It has a feed
         if the stream is for training.
     """
     # Training batches are all full: a known size lets the graph be optimised further.
     batch = stream.batch_size if stream.training else None
     finish: Callable[..., tuple[tf.Tensor, ...]]
+    scale = scaler(stream.spec)
     if stream.memory is not None:
         # Gathered on the host: a GPU gets batches, not the data set.
         with tf.device("CPU"):
@@ -95,7 +96,7 @@ class Feed:
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self.batch = batch
-        self._read_seconds = read_seconds
+        self._read_seconds, self._chunk_examples = read_seconds, stream.chunk_examples
         size = stream.batch_size
         self._ahead: Future[tuple[np.ndarray, ...]] | None = None
         if stream.memory is not None:
@@ -104,7 +105,7 @@ class Feed:
             self._chunks: Iterator[tuple[np.ndarray, ...]] = ((i,) for i in stream.indices(step))
         else:
             self.spec = _spec(stream, size)
-            self.most = max(1, CHUNK_EXAMPLES // size)
+            self.most = max(1, stream.chunk_examples // size)
             self._chunks = iter(stream.chunks(step))
             # Files are read while the model computes.
             self._ahead = _begun(self._chunks.__next__)
@@ -133,7 +134,7 @@ class Feed:
             ready = self._ahead.result(timeout=self._read_seconds)
         except TimeoutError:
             raise RetryableError(
-                f"--train: reading {CHUNK_EXAMPLES} examples took more than "
+                f"--train: reading {self._chunk_examples} examples took more than "
                 f"{self._read_seconds:.0f} s; is the disk or the network behind it still there?"
             ) from None
         self._ahead = _begun(self._chunks.__next__)
@@ -172,8 +173,8 @@ def _spec(stream: Stream, batch: int | None) -> tuple[tf.TensorSpec, ...]:
     """Return the types of several streamed batches at a time."""
     weights = (tf.TensorSpec((None, batch), tf.float32),) if stream.weighted else ()
     return (
-        tf.TensorSpec((None, batch, *IMAGE_SHAPE), tf.uint8),
-        tf.TensorSpec((None, batch), tf.uint8),
+        tf.TensorSpec((None, batch, *stream.spec.shape), stream.spec.dtype),
+        tf.TensorSpec((None, batch), tf.int32),
         *weights,
     )
 
@@ -187,6 +188,20 @@ def on_one_thread(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.prefetch(2).with_options(options)
 
 
-def scale(images: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Return pixels as float32 from 0 to 1, labels as int32, and weights as they are."""
-    return tf.cast(images, tf.float32) * (1 / 255), tf.cast(labels, tf.int32), *weights
+def scaler(spec: ImageSpec) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Return a function of images, labels and perhaps weights that scales the pixels.
+
+    Args:
+        spec: The form of the images; the function returns them as float32, where `spec.low` is 0
+            and `spec.high` is 1, labels as int32, and weights as they are.
+    """
+
+    def scale(images: tf.Tensor, labels: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        pixels = tf.cast(images, tf.float32)
+        if spec.low:
+            pixels = pixels - spec.low
+        if spec.high - spec.low != 1:
+            pixels = pixels * (1 / (spec.high - spec.low))
+        return pixels, tf.cast(labels, tf.int32), *weights
+
+    return scale

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
+from trainer.data.formats.table import PIECE_BYTES, ImageSpec, Table, wrong_label
 from trainer.data.order import ExampleOrder
 
 # Examples of a streamed piece, within which they are shuffled: 256 runs of 64 records from all over
-# the data, 13 MB.
+# the data, 13 MB for MNIST; fewer where images are so large that this would be too much memory.
 PIECE_EXAMPLES = 16_384
 
 # Examples handed over at a time: so many that the hand-over (about 0.2 ms) does not count.
 CHUNK_EXAMPLES = 4_096
+
+# Images of a batch that is evaluated, where its activations may take a hundred times as much.
+EVALUATED_BYTES = 8 << 20
 
 Chunk = tuple[np.ndarray, np.ndarray]
 
@@ -54,7 +57,12 @@ class Stream:
         shard: The part that is wanted.
         seed: The seed of the order.
         cache_mb: Data up to this size, in MiB, is read once and kept in memory.
-        piece_examples: The number of examples in memory at a time where it is not.
+        piece_examples: The number of examples in memory at a time where it is not; by default
+            `PIECE_EXAMPLES` or, of large images, as many as `PIECE_BYTES` hold.
+        classes: The number of classes, if something else than the labels decides on it.
+
+    Attributes:
+        spec: The form of the images.
     """
 
     def __init__(
@@ -66,7 +74,8 @@ class Stream:
         shard: Shard = Shard(),
         seed: int = 0,
         cache_mb: float = 1024,
-        piece_examples: int = PIECE_EXAMPLES,
+        piece_examples: int | None = None,
+        classes: int | None = None,
     ) -> None:
         process = f"process {shard.index} of {shard.count}"
         # Examples in all of the data, of which a shard may have only a part.
@@ -75,9 +84,14 @@ class Stream:
             tables = tables[shard.index :: shard.count]
             shard = Shard()
         self.tables = list(tables)
+        self.spec = common_spec(self.tables)
+        self.chunk_examples = chunk_examples(self.spec)
+        self._classes = classes
         # An error of a reader that TensorFlow called, which would turn it into text.
         self.error: Exception | None = None
         self.batch_size = batch_size
+        if not training:
+            self.batch_size = min(batch_size, max(1, EVALUATED_BYTES // self.spec.size))
         self.training = training
         # True if some rows of a training batch weigh nothing.
         self.weighted = False
@@ -90,7 +104,9 @@ class Stream:
                 subject=names,
                 problem=f"no records for {process}",
             )
-        cached = self.size * IMAGE_BYTES <= cache_mb * 2**20
+        cached = self.size * self.spec.size <= cache_mb * 2**20
+        if piece_examples is None:
+            piece_examples = self.spec.records(PIECE_EXAMPLES, limit=PIECE_BYTES)
         self._order = ExampleOrder(
             [len(table) for table in self.tables],
             seed=seed,
@@ -98,7 +114,8 @@ class Stream:
             piece_examples=self.size if cached else piece_examples,
         )
         everything = np.arange(self._order.block_starts.size)
-        # Images uint8 [size, 28, 28, 1] and labels uint8 [size], or None where it is streamed.
+        # Images, spec.dtype [size, *spec.shape], and labels, int32 [size]; None where it is
+        # streamed.
         self.memory: Chunk | None = self._read(everything) if cached else None
 
     @property
@@ -110,6 +127,15 @@ class Stream:
     def damage(self) -> list[str]:
         """A line for each damaged record left out."""
         return [line for table in self.tables for line in table.damage]
+
+    def largest_label(self) -> int:
+        """Return the largest label of this process's data; where it is streamed, by reading it.
+
+        Processes that stream the same tables divide them: the largest of all is that of the data.
+        """
+        if self.memory is not None:
+            return int(self.memory[1].max())
+        return largest_label(self.tables[self._shard.index :: self._shard.count])
 
     def indices(self, step: int = 0) -> Iterator[np.ndarray]:
         """Yield the numbers of the examples of several batches at a time.
@@ -139,15 +165,15 @@ class Stream:
             step: The batch to begin with.
 
         Yields:
-            Images uint8 [batches, batch_size, 28, 28, 1] and labels uint8 [batches, batch_size];
-            where not training, the last batch may come alone and be smaller.
+            Images, spec.dtype [batches, batch_size, *spec.shape], and labels, int32
+            [batches, batch_size]; where not training, the last batch may come alone and be smaller.
         """
         if self.memory is not None:
             images, labels = self.memory
             yield from ((images[ids], labels[ids]) for ids in self.indices(step))
             return
         whole = self.batch_size * self._shard.count
-        rest = _empty(0)
+        rest = self._empty(0)
         for epoch, piece, skip in self._pieces_from(step * whole):
             ids = self._order.examples(epoch, piece)
             images, labels = self._read(self._order.blocks(epoch, piece))
@@ -201,7 +227,7 @@ class Stream:
     def _cut(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Cut whole global batches into chunks, and take this shard's slice of each batch."""
         batches = ids.reshape(-1, self._shard.count, self.batch_size)[:, self._shard.index]
-        step = max(1, CHUNK_EXAMPLES // self.batch_size)
+        step = max(1, self.chunk_examples // self.batch_size)
         for start in range(0, len(batches), step):
             yield batches[start : start + step]
 
@@ -217,7 +243,7 @@ class Stream:
     def _read(self, blocks: np.ndarray) -> Chunk:
         """Read blocks, given in ascending order; neighbours go in one read."""
         starts, stops = self._order.block_starts, self._order.block_stops
-        images, labels = _empty(int((stops - starts)[blocks].sum()))
+        images, labels = self._empty(int((stops - starts)[blocks].sum()))
         at = i = 0
         while i < len(blocks):
             start, stop = int(starts[blocks[i]]), int(stops[blocks[i]])
@@ -227,15 +253,27 @@ class Stream:
             while (
                 i < len(blocks)
                 and starts[blocks[i]] == stop < end
-                and stop - start < CHUNK_EXAMPLES
+                and stop - start < self.chunk_examples
             ):
                 stop = int(stops[blocks[i]])
                 i += 1
             first = self._firsts[table]
             into = slice(at, at + stop - start)
             images[into], labels[into] = self.tables[table].read(start - first, stop - first)
+            self._check_classes(labels[into], table=self.tables[table], first=start - first)
             at = into.stop
         return images, labels
+
+    def _check_classes(self, labels: np.ndarray, *, table: Table, first: int) -> None:
+        if self._classes is not None and labels.max(initial=0) >= self._classes:
+            row = int(np.argmax(labels >= self._classes))
+            raise wrong_label(
+                int(labels[row]), where=table.name, number=first + row, classes=self._classes
+            )
+
+    def _empty(self, count: int) -> Chunk:
+        images = np.empty((count, *self.spec.shape), self.spec.dtype)
+        return images, np.empty(count, np.int32)
 
 
 def by_file(tables: Sequence[Table], shard: Shard) -> bool:
@@ -246,5 +284,34 @@ def by_file(tables: Sequence[Table], shard: Shard) -> bool:
     return shard.by == "file" and len(tables) >= shard.count
 
 
-def _empty(count: int) -> Chunk:
-    return np.empty((count, *IMAGE_SHAPE), np.uint8), np.empty(count, np.uint8)
+def common_spec(tables: Sequence[Table]) -> ImageSpec:
+    """Return the form of the images of all tables.
+
+    Raises:
+        DataError: They differ.
+    """
+    filled = [table for table in tables if len(table)]
+    for table in filled:
+        ours, other = filled[0].spec, table.spec
+        if other != ours:
+            mine, its = (f"{s.text} of {s.dtype} {s.low:g} to {s.high:g}" for s in (ours, other))
+            if other.shape != ours.shape:
+                mine, its = ours.text, other.text
+            raise DataError(
+                subject=table.name,
+                problem=f"images are {its}, those of {filled[0].name} {mine}",
+                remedy="give images of one form, or --image-size HEIGHT,WIDTH to resize them"
+                if other.shape != ours.shape
+                else "give images of one form",
+            )
+    return filled[0].spec if filled else ImageSpec()
+
+
+def chunk_examples(spec: ImageSpec) -> int:
+    """Return how many examples are handed over at a time: 3 MB for MNIST."""
+    return spec.records(CHUNK_EXAMPLES)
+
+
+def largest_label(tables: Sequence[Table]) -> int:
+    """Return the largest label in some tables, -1 if there is none."""
+    return max((table.label_counts().size - 1 for table in tables if len(table)), default=-1)

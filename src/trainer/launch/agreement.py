@@ -1,6 +1,6 @@
 """Settings that must be the same on all hosts of a job, as each host sends them to the others.
 
-Every field of `Job` and `Hparams` is in one of the four lists below; a test sees to that. What a
+Every field of `Job` and `Hparams` is in one of the lists below; a test sees to that. What a
 host states is text for people, and digests to compare: a secret is neither sent nor printed.
 """
 
@@ -64,6 +64,8 @@ PER_HOST = (
     # which is never stated.
     *("port", "start_timeout", "secret"),
 )
+# Fields that the data tells once processes read it, which then compare them.
+FROM_DATA = ("input_shape", "classes")
 # A field that consists of other fields.
 GROUPS = ("hparams",)
 

@@ -6,8 +6,9 @@ import keras
 from keras import layers
 
 from trainer.config import Hparams
-from trainer.data import CLASSES, IMAGE_SHAPE
+from trainer.data import IMAGE_SHAPE
 from trainer.models.filters import edge_bank
+from trainer.models.image_form import image_form
 
 RECIPE = {
     "batch_size": 128,
@@ -25,20 +26,25 @@ RECIPE = {
 
 
 def keras_model(hparams: Hparams) -> keras.Model:
-    """Build one layer of fixed filters, one convolution, two dense layers: 138,938 parameters."""
-    image = keras.Input(IMAGE_SHAPE, name="image_input")
-    # Digits are drawn within the middle 20×20.
-    x = layers.Cropping2D(2)(image)
+    """Build one layer of fixed filters, one convolution, two dense layers.
+
+    For MNIST these are 138,938 parameters. The filters see the mean of the channels.
+    """
+    shape, classes = image_form(hparams, smallest=11)
+    image = keras.Input(shape, name="image_input")
+    # MNIST's digits are drawn within the middle 20×20.
+    x = layers.Cropping2D(2)(image) if shape[:2] == IMAGE_SHAPE[:2] else image
     edges = layers.Conv2D(
         16, 5, strides=2, activation="relu", use_bias=False, trainable=False, name="edges"
     )
     x = edges(x)
-    edges.set_weights([edge_bank()])
+    channels = shape[2]
+    edges.set_weights([edge_bank().repeat(channels, axis=2) / channels])
     # Pooled first, the activation has a quarter of the work.
     x = layers.ReLU()(layers.MaxPooling2D(2)(layers.Conv2D(32, 3)(x)))
     x = layers.Dense(256, activation="relu")(layers.Flatten()(x))
     if hparams.dropout:
         x = layers.Dropout(hparams.dropout)(x)
     # The last layer stays in float32 in any precision: its sums go straight into the loss.
-    logits = layers.Dense(CLASSES, dtype="float32", name="logits")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="fast")

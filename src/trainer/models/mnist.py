@@ -20,7 +20,6 @@ import tensorflow as tf
 
 from trainer.config import Hparams
 from trainer.data import (
-    IMAGE_SHAPE,
     ExampleDataset,
     Shard,
     Stream,
@@ -31,16 +30,19 @@ from trainer.data import (
 )
 from trainer.models.registry import MODELS
 
+# Grey, RGB, and RGB with transparency: the pictures that TensorFlow decodes.
+PICTURE_CHANNELS = (1, 3, 4)
+
 
 def keras_model(hparams: Hparams) -> keras.Model:
     """Build the model that `hparams.model` names.
 
     Args:
-        hparams: Complete; `model` and `dropout` are used.
+        hparams: Complete; `model`, `dropout`, `input_shape` and `classes` are used.
 
     Returns:
         A functional model without a loss: `image_input`, float32 [batch, 28, 28, 1] of values from
-        0 to 1, to logits, float32 [batch, 10].
+        0 to 1, to logits, float32 [batch, 10]; for other data of its form.
     """
     model: keras.Model = MODELS[hparams.model].keras_model(hparams)
     return model
@@ -71,7 +73,7 @@ def input_fn(
             `seed` may then be tensors.
 
     Returns:
-        Images float32 [batch, 28, 28, 1] from 0 to 1, and labels int32 [batch].
+        Images float32 [batch, height, width, channels] from 0 to 1, and labels int32 [batch].
 
     Raises:
         DataError: See `open_tables`.
@@ -103,32 +105,34 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
     """Return the signatures of the SavedModel.
 
     Args:
-        model: From `keras_model`, or another one from such images to logits.
+        model: From `keras_model`, or another one from images to logits.
 
     Returns:
-        `serving_default`: `image_input`, float32 [n, 28, 28, 1] from 0 to 1.
-        `serving_bytes`: `image_bytes`, string [n], each a PNG or JPEG of any size.
+        `serving_default`: `image_input`, float32 [n, height, width, channels] from 0 to 1.
+        `serving_bytes`: `image_bytes`, string [n], each a PNG or JPEG of any size; only where such
+        pictures have as many channels.
         `serving_examples`: `examples`, string [n], each a serialized tf.train.Example as in the
-        TFRecords. Each gives `probabilities`, float32 [n, 10], and `classes`, int64 [n].
+        TFRecords. Each gives `probabilities`, float32 [n, classes], and `classes`, int64 [n].
     """
+    shape: tuple[int, int, int] = tuple(model.input.shape[1:])
 
     def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
     def from_picture(picture: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(picture, channels=1, expand_animations=False)
-        image.set_shape((None, None, 1))
-        return tf.image.resize(image, IMAGE_SHAPE[:2], antialias=True) / 255
+        image = tf.io.decode_image(picture, channels=shape[2], expand_animations=False)
+        image.set_shape((None, None, shape[2]))
+        return tf.image.resize(image, shape[:2], antialias=True) / 255
 
     def from_example(example: tf.Tensor) -> tf.Tensor:
         features = {"image_raw": tf.io.FixedLenFeature((), tf.string)}
         raw = tf.io.parse_example(example, features)["image_raw"]
         pixels = tf.io.decode_raw(raw, tf.uint8)
-        return tf.cast(tf.reshape(pixels, (-1, *IMAGE_SHAPE)), tf.float32) / 255
+        return tf.cast(tf.reshape(pixels, (-1, *shape)), tf.float32) / 255
 
     @tf.function(
-        autograph=False, input_signature=[tf.TensorSpec((None, *IMAGE_SHAPE), name="image_input")]
+        autograph=False, input_signature=[tf.TensorSpec((None, *shape), name="image_input")]
     )
     def serving_default(image_input: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(image_input)
@@ -137,7 +141,7 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
     def serving_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        image = tf.TensorSpec(IMAGE_SHAPE)
+        image = tf.TensorSpec(shape)
         return answer(tf.map_fn(from_picture, image_bytes, fn_output_signature=image))
 
     @tf.function(
@@ -146,9 +150,10 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
     def serving_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(from_example(examples))
 
+    pictures = {"serving_bytes": serving_bytes} if shape[2] in PICTURE_CHANNELS else {}
     return {
         "serving_default": serving_default,
-        "serving_bytes": serving_bytes,
+        **pictures,
         "serving_examples": serving_examples,
     }
 
@@ -164,8 +169,10 @@ def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
     """
     pixels = tf.saturate_cast(tf.round(features * 255), tf.uint8)
     messages = encode_examples(pixels.numpy(), np.zeros(len(pixels), np.int64))
+    has_pictures = pixels.shape[-1] in PICTURE_CHANNELS
+    pictures = {"serving_bytes": tf.io.encode_png(pixels)} if has_pictures else {}
     return {
         "serving_default": tf.cast(pixels, tf.float32) / 255,
-        "serving_bytes": tf.io.encode_png(pixels),
+        **pictures,
         "serving_examples": tf.constant([message.tobytes() for message in messages]),
     }

@@ -10,8 +10,8 @@ builds it. A new one is one new file and one line below:
     RECIPE = {"batch_size": 100, "learning_rate": 0.01}
 
     def keras_model(hparams):
-        image = keras.Input((28, 28, 1), name="image_input")
-        logits = keras.layers.Dense(10, dtype="float32")(keras.layers.Flatten()(image))
+        image = keras.Input(hparams.input_shape, name="image_input")
+        logits = keras.layers.Dense(hparams.classes)(keras.layers.Flatten()(image))
         return keras.Model(image, logits, name="linear")
 
 The recipe holds what flags leave open; it is read without importing the file, see `recipes.py`.

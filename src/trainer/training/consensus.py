@@ -110,13 +110,13 @@ def check_alike(strategy: Strategy, settings: Mapping[str, StatedValue]) -> None
     # Compare one digest of everything first: to find which setting differs takes numbers of each
     # setting from each process.
     digest = zlib.crc32(repr([(name, value.digest) for name, value in settings.items()]).encode())
-    if len({*_gather(strategy, [digest])[:, 0]}) == 1:
+    if len({*gather(strategy, [digest])[:, 0]}) == 1:
         return
     names = [*settings]
     codes = [zlib.crc32(f"{name} {settings[name].digest}".encode()) for name in names]
     # One process may have more hyperparameters of a module than another: send equally many numbers.
     codes = (codes + [0] * _MOST)[:_MOST]
-    found = _gather(strategy, codes)
+    found = gather(strategy, codes)
     for rank, codes in enumerate(found):
         for name, own, other in zip([*names, "--hp"], found[strategy.rank], codes, strict=False):
             if own != other:
@@ -134,7 +134,7 @@ def check_alike(strategy: Strategy, settings: Mapping[str, StatedValue]) -> None
     )
 
 
-def _gather(strategy: Strategy, numbers: Sequence[float]) -> np.ndarray:
+def gather(strategy: Strategy, numbers: Sequence[float]) -> np.ndarray:
     """Return the numbers of each process: float64 [processes, numbers]."""
     table = np.zeros((strategy.processes, len(numbers)))
     table[strategy.rank] = numbers

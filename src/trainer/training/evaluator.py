@@ -5,6 +5,7 @@ It is no member of the cluster of workers and servers; it shares only a folder w
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from trainer.config import Job, UserError
 from trainer.distribution import SINGLE_PROCESS
 from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import POLICIES, StopRequest
-from trainer.training import inputs
+from trainer.training import checkpoint_state, inputs, trained_with
 from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import STATE, DamagedError
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.evaluation import make_evaluate
@@ -60,9 +62,7 @@ def evaluate_checkpoints(
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
     data = _evaluation_data(job, module)
-    model = module.keras_model(job.hparams)
-    checkpoints = _open_checkpoints(job, folder, model)
-    evaluate = make_evaluate(model)
+    checkpoints: Checkpoints | None = None
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
     all_callbacks = [
         *evaluation_callbacks(summaries, job.trial),
@@ -74,7 +74,11 @@ def evaluate_checkpoints(
         # Asked first: a checkpoint that is written before the request is then found.
         is_last = stop_request()
         refresh()
-        progress = checkpoints.restore(after=step)
+        if checkpoints is None and (complete := _with_form(job, folder)):
+            model = module.keras_model(complete.hparams)
+            checkpoints = _open_checkpoints(complete, folder, model)
+            evaluate = make_evaluate(model)
+        progress = checkpoints.restore(after=step) if checkpoints else None
         if progress:
             step, count = progress.step, count + 1
             state = RunState(
@@ -98,6 +102,23 @@ def _evaluation_data(job: Job, module: ModelModule) -> SplitData:
             remedy="name some, or start the job without an evaluator",
         )
     return data
+
+
+def _with_form(job: Job, folder: Path) -> Job | None:
+    """Return the job with the images' shape and the classes of the newest checkpoint.
+
+    The test data may lack a class. Returns None if there is no checkpoint yet.
+    """
+    found = sorted(folder.glob(f"ckpt-*/{STATE}"), reverse=True)
+    for file in found:
+        try:
+            history = trained_with.read(checkpoint_state.read(file.parent).trained)
+        except DamagedError:
+            continue
+        if history:
+            hparams = dataclasses.replace(job.hparams, **trained_with.form_of(history[-1].hparams))
+            return dataclasses.replace(job, hparams=hparams)
+    return job if found else None
 
 
 def _open_checkpoints(job: Job, folder: Path, model: keras.Model) -> Checkpoints:

@@ -26,6 +26,7 @@ from trainer.data import (
 from trainer.distribution import Strategy
 from trainer.models import ModelModule, loader
 from trainer.storage import globs
+from trainer.training.image_facts import check_same_shape, count_classes
 from trainer.training.run_data import RunData, SplitData
 
 
@@ -70,9 +71,15 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
     test = test_data(job, module, strategy)
     selection.check_evaluated(job, evaluated=test is not None)
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
+    check_same_shape(train, test)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
-        train=train, test=test, batch_size=batch_size, steps=steps, epoch_steps=epoch_steps
+        train=train,
+        test=test,
+        batch_size=batch_size,
+        steps=steps,
+        epoch_steps=epoch_steps,
+        classes=count_classes(strategy, train, test),
     )
 
 

@@ -45,7 +45,8 @@ def settings_of(resolved: ResolvedJob, *, env: Mapping[str, str]) -> list[Settin
     for part, whole in ((job.hparams, complete.hparams), (job, complete)):
         for field in dataclasses.fields(part):
             name, value = field.name, getattr(whole, field.name)
-            if name == "hparams":
+            # The data tells what no flag of the hyperparameters does.
+            if name == "hparams" or (part is job.hparams and name not in options_of(Hparams)):
                 continue
             named = resolved.sources.get(name)
             if not named and name == "precision":

@@ -82,7 +82,7 @@ def train_and_evaluate(
     if strategy.is_chief:
         log_start(trainer)
 
-    history, curves = History(trained_with.of(job, trainer.data)), CurveRecorder()
+    history, curves = History(trained_with.of(trainer.job, trainer.data)), CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, time=split)
     if report := finished_before(trainer, state, destination):

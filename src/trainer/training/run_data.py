@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data import ExampleDataset, Feed, Stream, TableSet
+from trainer.data import ExampleDataset, Feed, ImageSpec, Stream, TableSet
 
 # Makes the training data of one worker: from its index, the number of workers, and how many steps
 # all of them have taken when it begins.
@@ -59,6 +59,11 @@ class SplitData:
         )
 
     @property
+    def spec(self) -> ImageSpec | None:
+        """The form of the images; None for the data of a module of one's own."""
+        return self.stream.spec if self.stream else None
+
+    @property
     def description(self) -> dict[str, Any]:
         """Kind, count and files, for the log and `metrics.json`."""
         if self.stream is None:
@@ -81,6 +86,7 @@ class RunData:
         batch_size: Examples in a step of all processes together.
         steps: Steps of the whole run.
         epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
+        classes: The number of classes; None for the data of a module of one's own.
     """
 
     train: SplitData
@@ -88,6 +94,12 @@ class RunData:
     batch_size: int
     steps: int
     epoch_steps: int
+    classes: int | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of the images; None for the data of a module of one's own."""
+        return self.train.spec.shape if self.train.spec else None
 
     @property
     def splits(self) -> dict[str, SplitData]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.data import CLASSES, Stream
+from trainer.data import Stream
 from trainer.storage import local
 from trainer.training.answer_totals import AnswerTotals, total_answers
 from trainer.training.pictures import Naming, sample_pictures
@@ -34,7 +34,7 @@ def gather_details(
     naming = Naming(data.unseen) if trainer.job.report else None
     features = data.unseen.dataset.element_spec[0]
     totals = total_answers(state.answered, strategy, features=features, naming=naming)
-    counts = strategy.sum(_label_counts(data.train))
+    counts = strategy.sum(_label_counts(data.train, classes=data.classes or 0))
     shown = {"train": _once(counts[:-1], data.train.examples, whole=counts[-1] == 0)}
     if totals and data.test:
         metrics["evaluation"] = totals.as_json()
@@ -77,12 +77,12 @@ def write_pictures(
         logger.debug(FILE_NAME, exc_info=error)
 
 
-def _label_counts(train: SplitData) -> list[float]:
+def _label_counts(train: SplitData, *, classes: int) -> list[float]:
     """Return how often this process has each class in memory, and 1 if it cannot tell, else 0."""
     stream = train.stream if isinstance(train.stream, Stream) else None
     if stream is None or stream.memory is None:
-        return [0.0] * CLASSES + [1.0]
-    return [*np.bincount(stream.memory[1], minlength=CLASSES).astype(float).tolist(), 0.0]
+        return [0.0] * classes + [1.0]
+    return [*np.bincount(stream.memory[1], minlength=classes).astype(float).tolist(), 0.0]
 
 
 def _once(counts: np.ndarray, examples: int | None, *, whole: bool) -> dict[str, int] | None:

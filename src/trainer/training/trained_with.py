@@ -17,6 +17,9 @@ from trainer.runtime import display_value, output
 if TYPE_CHECKING:
     from trainer.training.run_data import RunData
 
+# What people call hyperparameters that no flag sets.
+_LABELS = {"input_shape": "images of shape", "classes": "classes"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataIdentity:
@@ -101,7 +104,18 @@ def hparams_of(written: Mapping[str, Any], hp: Mapping[str, str]) -> Hparams:
         UserError: They are.
     """
     known = {n: written[n] for n in options_of(Hparams) if n in written}
-    return Hparams(**(known | {"hp": tuple(hp.items())}))
+    return Hparams(**(known | form_of(written) | {"hp": tuple(hp.items())}))
+
+
+def form_of(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters that come from the data: `input_shape` and `classes`.
+
+    Args:
+        written: As `TrainedSteps` has them; those of an earlier version, which read nothing but
+            MNIST's form, have neither.
+    """
+    shape = written.get("input_shape")
+    return {"input_shape": tuple(shape) if shape else None, "classes": written.get("classes")}
 
 
 def read(written: Any) -> tuple[TrainedSteps, ...]:
@@ -132,7 +146,7 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
         other = before.hparams.get(name, value)
         if other != value:
             then, now_value = (display_value(each, none="None") for each in (other, value))
-            found.append(f"{flag_of(name)} {then} (now {now_value})")
+            found.append(f"{_LABELS.get(name) or flag_of(name)} {then} (now {now_value})")
     if before.total and now.total and before.total != now.total:
         schedule = now.hparams["schedule"]
         found.append(f"a {schedule} schedule over {before.total} steps (now {now.total})")

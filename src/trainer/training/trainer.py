@@ -40,7 +40,7 @@ class Trainer:
         stop_requested: Returns True once this process has been asked to stop.
 
     Attributes:
-        job: As in Args.
+        job: As in Args, with what the data tells of images and classes.
         strategy: As in Args.
         stop_requested: As in Args.
         module: The job's model module.
@@ -55,12 +55,15 @@ class Trainer:
     """
 
     def __init__(self, job: Job, *, strategy: Strategy, stop_requested: Callable[[], bool]) -> None:
-        self.job, self.strategy, self.stop_requested = job, strategy, stop_requested
+        self.strategy, self.stop_requested = strategy, stop_requested
         self.module = loader.load(job.module)
-        hparams = job.hparams
-        _begin_keras(hparams)
+        _begin_keras(job.hparams)
         batch = consensus.global_batch(job, replicas=strategy.replicas)
         self.data = inputs.read_data(job, self.module, strategy, batch_size=batch.size)
+        hparams = dataclasses.replace(
+            job.hparams, input_shape=self.data.input_shape, classes=self.data.classes
+        )
+        self.job = job = dataclasses.replace(job, hparams=hparams)
         if strategy.processes > 1:
             consensus.check_alike(strategy, self._settings())
         steps, epoch_steps = self.data.steps, self.data.epoch_steps
@@ -195,6 +198,8 @@ class Trainer:
             f"--{split}": f"{data[split]['examples']} examples" if split in data else "no data"
             for split in ("train", "test")
         }
+        if spec := self.data.train.spec:
+            counts["--train"] += f" of {spec.text}"
         counts["--precision"] = self.job.hparams.precision
         return {name: public_value(text) for name, text in counts.items()} | compared_flags(
             self.job

@@ -42,11 +42,12 @@ def test_steps_and_epochs_exclude_each_other():
         Job(steps=5, epochs=2)
 
 
-def test_every_field_is_a_flag_with_help_but_for_what_only_a_platform_can_say():
+def test_every_field_is_a_flag_with_help_but_for_what_a_platform_or_the_data_says():
     platform = {"platform", "cluster", "launched", "gpus", "trial", "stopped_code", "grace"}
     platform |= {"failure_file", "late_evaluators", "gpu_expected", "secret"}
+    from_data = {"input_shape", "classes"}
     for part in (Job, Hparams):
-        names = {f.name for f in dataclasses.fields(part)} - platform - {"hparams"}
+        names = {f.name for f in dataclasses.fields(part)} - platform - from_data - {"hparams"}
         assert names == set(options_of(part))
         assert all(option.help for option in options_of(part).values())
 

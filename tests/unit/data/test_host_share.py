@@ -4,12 +4,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trainer.data.formats.table import IMAGE_SHAPE
+from trainer.data.formats.table import IMAGE_SHAPE, Table
 from trainer.data.host_share import HostShare, SharedStream
 from trainer.data.stream import Shard, Stream
 
 
-class Numbered:
+class Numbered(Table):
     """A table whose images say which example of which host they are."""
 
     kind = "tfrecord"
@@ -25,7 +25,7 @@ class Numbered:
         numbers = np.arange(start, stop) + self._first
         images = np.zeros((stop - start, *IMAGE_SHAPE), np.uint8)
         images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256
-        return images, (numbers % 10).astype(np.uint8)
+        return images, (numbers % 10).astype(np.int32)
 
 
 def streams(

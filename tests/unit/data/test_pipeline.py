@@ -157,13 +157,13 @@ def test_a_feed_raises_what_went_wrong_while_reading(dataset, path):
 
 @pytest.mark.tensorflow
 def test_a_feed_does_not_wait_for_ever(path, monkeypatch):
-    from trainer.data.pipeline import Feed, scale
+    from trainer.data.pipeline import Feed, scaler
 
     slow, gone = stream(path, **STREAMED), threading.Event()
     chunks = slow.chunks
     # As a network disk that has gone away: it answers when the test is over.
     monkeypatch.setattr(slow, "chunks", lambda step: (gone.wait(60) and c for c in chunks(step)))
-    feed = Feed(slow, step=0, batch=scale, read_seconds=0.1)
+    feed = Feed(slow, step=0, batch=scaler(slow.spec), read_seconds=0.1)
     with pytest.raises(RetryableError, match=r"--train: reading .* took more than"):
         feed.take(1)
     gone.set()
@@ -172,6 +172,7 @@ def test_a_feed_does_not_wait_for_ever(path, monkeypatch):
 HANGING = """
 import sys, types
 from trainer.data import pipeline
+from trainer.data.formats import table
 from trainer.config.errors import RetryableError
 
 def chunks(step):
@@ -180,7 +181,14 @@ def chunks(step):
     yield None
 
 feed = pipeline.Feed(
-    types.SimpleNamespace(batch_size=2, memory=None, weighted=False, chunks=chunks),
+    types.SimpleNamespace(
+        batch_size=2,
+        memory=None,
+        weighted=False,
+        chunks=chunks,
+        chunk_examples=64,
+        spec=table.ImageSpec(),
+    ),
     step=0,
     batch=None,
     read_seconds=0.1,

@@ -13,7 +13,7 @@ from trainer.config.errors import DataError
 from trainer.data.files import open_tables
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
-from trainer.data.formats.table import BLOCK_RECORDS
+from trainer.data.formats.table import BLOCK_RECORDS, Table
 from trainer.data.formats.tfrecord import TFRecordTable
 from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
 
@@ -28,7 +28,7 @@ caching = st.sampled_from(
 )
 
 
-class Numbered:
+class Numbered(Table):
     """A table whose images carry their number in all of the data, and can be asked for it."""
 
     kind = "numbered"
@@ -48,7 +48,7 @@ class Numbered:
         images = np.zeros((stop - start, 784), np.uint8)
         numbers = self._numbers[start:stop].astype("<u4")
         images[:, 300:304] = numbers[:, None].view(np.uint8)
-        return images.reshape(-1, 28, 28, 1), self._labels[start:stop].astype(np.uint8)
+        return images.reshape(-1, 28, 28, 1), self._labels[start:stop].astype(np.int32)
 
 
 def numbered(sizes):
@@ -67,7 +67,7 @@ def batches(stream, step=0, count=None):
     found = []
     for images, labels in stream.chunks(step):
         assert images.shape == (*labels.shape, 28, 28, 1)
-        assert images.dtype == labels.dtype == np.uint8
+        assert (images.dtype, labels.dtype) == (np.uint8, np.int32)
         for batch, classes in zip(images, labels, strict=True):
             found.append(numbers(batch))
             assert [n % 10 for n in found[-1]] == classes.tolist()

@@ -8,7 +8,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag_of
 from trainer.launch import plan
-from trainer.launch.agreement import ALIKE, BY_CONTENT, GROUPS, PER_HOST, settings_of
+from trainer.launch.agreement import ALIKE, BY_CONTENT, FROM_DATA, GROUPS, PER_HOST, settings_of
 from trainer.launch.differences import difference
 from trainer.launch.host_settings import HostSettings, public_value
 
@@ -61,7 +61,7 @@ def against(**fields) -> str | None:
 
 def test_every_field_is_compared_or_may_differ_by_decision():
     fields = [f.name for part in (Hparams, Job) for f in dataclasses.fields(part)]
-    assert sorted([*ALIKE, *BY_CONTENT, *PER_HOST, *GROUPS]) == sorted(fields)
+    assert sorted([*ALIKE, *BY_CONTENT, *PER_HOST, *FROM_DATA, *GROUPS]) == sorted(fields)
     assert sorted(OTHER) == sorted(ALIKE)
     assert sorted(OWN) == sorted(PER_HOST)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.config.errors import UserError
 from trainer.config.hparams import Hparams
 from trainer.data.formats import example
 from trainer.data.stream import Shard
@@ -39,6 +40,47 @@ def test_the_default_model_is_the_migration_examples_layer_by_layer():
         (28, 28, 1), (28, 28, 32), (13, 13, 32), (13, 13, 64), (6, 6, 64), (2304,), (128,), (128,),
         (10,),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("cnn", 5), ("fast", 11), ("sagemaker-cnn", 4)])
+def test_a_model_has_the_shape_and_classes_of_the_data(name, smallest):
+    for shape in ((32, 40, 3), (smallest, smallest, 1)):
+        hparams = Hparams(model=name, dropout=0.4, input_shape=shape, classes=26)
+        model = models.keras_model(hparams)
+        assert model.input_shape == (None, *shape)
+        assert model(np.zeros((2, *shape), np.float32)).shape == (2, 26)
+    hparams = Hparams(model=name, dropout=0.4, input_shape=(smallest - 1, 40, 3), classes=26)
+    with pytest.raises(
+        UserError, match=rf"--model {name}: images of {smallest - 1}×40 are too sma"
+    ):
+        models.keras_model(hparams)
+
+
+def test_the_edges_of_a_grey_picture_are_those_of_the_same_in_colour():
+    images = np.random.default_rng(0).random((4, 32, 32, 1), np.float32)
+    found = []
+    for channels in (1, 3):
+        model = models.keras_model(
+            Hparams(model="fast", dropout=0.0, input_shape=(32, 32, channels), classes=5)
+        )
+        edges = keras.Model(model.input, model.get_layer("edges").output)
+        found.append(edges(images.repeat(channels, axis=3)).numpy())
+    np.testing.assert_allclose(*found, atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "has_pictures"), [(1, True), (2, False), (3, True)])
+def test_the_signatures_take_images_of_the_models_form(channels, has_pictures):
+    shape = (9, 14, channels)
+    model = models.keras_model(Hparams(model="cnn", dropout=0.0, input_shape=shape, classes=3))
+    signatures = models.serving_input_fn(model)
+    assert ("serving_bytes" in signatures) == has_pictures
+    features = tf.constant(np.random.default_rng(0).random((5, *shape), np.float32))
+    samples = models.serving_samples(features)
+    assert samples.keys() == signatures.keys()
+    found = [signatures[name](samples[name])["probabilities"] for name in samples]
+    assert all(one.shape == (5, 3) for one in found)
+    for one in found[1:]:
+        np.testing.assert_allclose(one, found[0], atol=1e-5)
 
 
 def test_outputs_are_float32_whatever_the_precision():

@@ -9,6 +9,7 @@ own. The messages are those of tensorflow/core/example/{example,feature}.proto.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from trainer.data.formats.protobuf import (
     read_varint,
     to_varint,
 )
-from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE
+from trainer.data.formats.table import IMAGE_SHAPE, size_text
 
 # The kinds of feature by their field in `Feature`, and the wire types of their values.
 KINDS = {1: "bytes", 2: "float", 3: "int64"}
@@ -42,14 +43,15 @@ class RecordLayout:
         template: The record's bytes, uint8 [length].
         fixed: The spans that every record of this layout has in common: names, types, lengths and
             the image's size, but not the pixels, the label or what other features hold.
-        image: Offset of the first of the 784 pixels.
+        shape: Height, width and channels.
+        image: Offset of the first pixel.
         label: Offset of the label's varint.
-        label_bytes: Length of that varint; only one of one byte can hold a class, the others are
-            read so that the message can name the label.
+        label_bytes: Length of that varint.
     """
 
     template: np.ndarray
     fixed: tuple[slice, ...]
+    shape: tuple[int, ...]
     image: int
     label: int
     label_bytes: int
@@ -64,12 +66,12 @@ class RecordLayout:
         return same & ((rows[:, label] ^ self.template[label]) < 0x80).all(axis=1)
 
     def slice(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take images uint8 [n, 784] and labels int64 [n] out of `rows`."""
+        """Take images uint8 [n, pixels] and labels int64 [n] out of `rows`."""
         label = np.zeros(rows.shape[0], np.uint64)
         for i in range(self.label_bytes):
             seven = (rows[:, self.label + i] & 0x7F).astype(np.uint64)
             label |= seven << np.uint64(7 * i)
-        return rows[:, self.image : self.image + IMAGE_BYTES], label.view(np.int64)
+        return rows[:, self.image : self.image + math.prod(self.shape)], label.view(np.int64)
 
 
 def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -77,7 +79,7 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Args:
         images: uint8 [n, height, width, depth].
-        labels: Integers [n], 0 to 127.
+        labels: Integers [n], 0 or more.
 
     Returns:
         uint8 [n, length]: a message a row, with int64 features `height`, `width`, `depth`,
@@ -91,7 +93,7 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
             ("depth", _int64_feature(depth)),
             ("height", _int64_feature(height)),
             ("image_raw", field(1, field(1, bytes(pixels)))),
-            ("label", _int64_feature(0)),
+            ("label", field(3, field(1, bytes(_label_bytes(labels))))),
             ("width", _int64_feature(width)),
         ]
     )
@@ -99,30 +101,37 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     raw = template.tobytes()
     features = _features(raw)
     image_at, _ = _value(raw, features, "image_raw", "bytes")
-    label_at, _ = _value(raw, features, "label", "int64")
     rows = np.empty((count, template.size), np.uint8)
     rows[:] = template
     rows[:, image_at : image_at + pixels] = images.reshape(count, pixels)
-    rows[:, label_at] = labels
+    # The values of a packed list; its field's key and length stand before.
+    stop, length = features["label"].values[1], _label_bytes(labels)
+    left = np.asarray(labels, np.int64)
+    for at in range(stop - length, stop):
+        rows[:, at] = left & 0x7F | (0x80 if at + 1 < stop else 0)
+        left = left >> 7
     return rows
 
 
-def decode(rows: np.ndarray, *, layouts: list[RecordLayout]) -> tuple[np.ndarray, np.ndarray]:
+def decode(
+    rows: np.ndarray, *, layouts: list[RecordLayout], shape: tuple[int, ...] = IMAGE_SHAPE
+) -> tuple[np.ndarray, np.ndarray]:
     """Read images and labels from serialised messages of one length.
 
     Args:
         rows: uint8 [n, length], a message a row.
         layouts: Layouts met before; new ones are added.
+        shape: Of the images.
 
     Returns:
-        Images uint8 [n, 784] and labels int64 [n], not yet checked for range.
+        Images uint8 [n, pixels] and labels int64 [n], not yet checked for range.
 
     Raises:
         BadExampleError: With the row as its second argument.
     """
     count, length = rows.shape
     known = [layout for layout in layouts if layout.template.size == length]
-    images = np.empty((count, IMAGE_BYTES), np.uint8)
+    images = np.empty((count, math.prod(shape)), np.uint8)
     labels = np.empty(count, np.int64)
     left = np.arange(count)
     while left.size:
@@ -131,6 +140,9 @@ def decode(rows: np.ndarray, *, layouts: list[RecordLayout]) -> tuple[np.ndarray
         else:
             try:
                 layout = layout_of(rows[left[0]])
+                if layout.shape != shape:
+                    found = size_text(layout.shape)
+                    raise BadExampleError(f"image size is {found}, expected {size_text(shape)}")
             except BadExampleError as error:
                 raise BadExampleError(str(error), int(left[0])) from None
             layouts.append(layout)
@@ -151,7 +163,7 @@ def layout_of(record: np.ndarray) -> RecordLayout:
 
     Raises:
         BadExampleError: It is no such message, a feature is missing, of the wrong type or more
-            than one value, or the image is not 28×28×1.
+            than one value, or the image has not as many bytes as its size says.
     """
     raw = record.tobytes()
     try:
@@ -166,17 +178,20 @@ def layout_of(record: np.ndarray) -> RecordLayout:
         )
     except WireError:
         raise BadExampleError("not a tf.train.Example") from None
-    if shape != IMAGE_SHAPE:
-        raise BadExampleError(f"image size is {'×'.join(map(str, shape))}, expected 28×28×1")
-    if stop - image != IMAGE_BYTES:
-        raise BadExampleError(f"'image_raw' has {stop - image} bytes, expected {IMAGE_BYTES}")
+    if min(shape) < 1:
+        raise BadExampleError(f"image size is {size_text(shape)}, expected 1 or more each")
+    if stop - image != math.prod(shape):
+        raise BadExampleError(
+            f"'image_raw' has {stop - image} bytes, expected {math.prod(shape)} "
+            f"for {size_text(shape)}"
+        )
     ours = (*SIZES, "image_raw", "label")
     others = [(f.start, f.stop) for name, f in features.items() if name not in ours]
     free = sorted([(image, stop), (label, label_stop), *others])
     ends = [0, *(stop for _, stop in free)]
     starts = [*(start for start, _ in free), len(raw)]
     fixed = tuple(slice(a, b) for a, b in zip(ends, starts, strict=True))
-    return RecordLayout(record.copy(), fixed, image, label, label_stop - label)
+    return RecordLayout(record.copy(), fixed, shape, image, label, label_stop - label)
 
 
 @dataclass(frozen=True)
@@ -242,6 +257,11 @@ def _value(raw: bytes, features: dict[str, _Feature], name: str, kind: str) -> t
     if len(spans) != 1:
         raise BadExampleError(f"feature {name!r} ({kind}) holds {len(spans)} values, expected 1")
     return spans[0]
+
+
+def _label_bytes(labels: np.ndarray) -> int:
+    """Return the length of a varint that any of some labels fits into."""
+    return len(to_varint(int(labels.max(initial=0))))
 
 
 def _int64_feature(value: int) -> bytes:

@@ -24,13 +24,7 @@ from trainer.data.formats.file_reader import (
     read_head,
 )
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.table import (
-    IMAGE_BYTES,
-    IMAGE_SHAPE,
-    Table,
-    check_image_shape,
-    check_labels,
-)
+from trainer.data.formats.table import ImageSpec, Table, check_labels, image_shape
 
 if TYPE_CHECKING:
     from trainer.data.formats.read_options import ReadOptions
@@ -39,13 +33,15 @@ if TYPE_CHECKING:
 UINT8 = 8
 TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 
-# Bytes of the header of images: type and rank, then three dimensions.
-LONGEST_HEADER = 4 + 4 * 3
+# Bytes of the longest header: type and rank, then four dimensions.
+LONGEST_HEADER = 4 + 4 * 4
+# Dimensions of labels, of grey images, and of images with channels.
+RANKS = (1, 3, 4)
 
 
 def dimensions(head: bytes) -> tuple[int, ...] | None:
     """Return the dimensions of a uint8 IDX file that begins with `head`, or None if it is none."""
-    if len(head) < 8 or head[:3] != b"\0\0\x08" or head[3] not in (1, 3):
+    if len(head) < 8 or head[:3] != b"\0\0\x08" or head[3] not in RANKS:
         return None
     rank = head[3]
     if len(head) < 4 + 4 * rank:
@@ -78,21 +74,20 @@ class IdxTable(Table):
     Attributes:
         images: The opened file of images.
         offset: The place of the first one, in bytes.
-        labels: uint8 [n].
+        labels: int32 [n].
 
     Raises:
-        DataError: A body is shorter or longer than its header says, the counts differ, or the
-            images are not 28×28.
+        DataError: A body is shorter or longer than its header says, or the counts differ.
     """
 
     kind = "idx"
-    offset = LONGEST_HEADER
 
     def __init__(self, images: Path, labels: Path, *, in_memory: int = SPOOL_BYTES) -> None:
         self.name = f"{images} with {labels.name}"
         self.damage: list[str] = []
         self.images, shape = _open(images, in_memory)
-        check_image_shape(shape[1:], where=str(images))
+        self.offset = _header(shape)
+        self.spec = ImageSpec(image_shape(shape[1:], where=str(images)))
         file, counts = _open(labels, in_memory)
         if counts != shape[:1]:
             size = "×".join(map(str, counts))
@@ -108,8 +103,13 @@ class IdxTable(Table):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
+        size = self.spec.size
+        raw = self.images.read(self.offset + start * size, (stop - start) * size)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *self.spec.shape), self.labels[start:stop]
+
+    def label_counts(self) -> np.ndarray:
+        """See `Table.label_counts`."""
+        return np.bincount(self.labels)
 
 
 def _open(path: Path, in_memory: int) -> tuple[FileReader | UnpackedFile, tuple[int, ...]]:
@@ -147,11 +147,12 @@ class IdxFormat(Format):
         return dimensions(head) is not None
 
     def role(self, path: Path, head: bytes) -> Role:
-        return "images" if len(dimensions(head) or ()) == 3 else "labels"
+        return "images" if len(dimensions(head) or ()) > 1 else "labels"
 
     def refusal(self, head: bytes) -> str | None:
         other = described(head)
-        return f"an IDX file of {other}; expected uint8 [n, 28, 28] or [n]" if other else None
+        expected = "expected uint8 [n, height, width] or [n]"
+        return f"an IDX file of {other}; {expected}" if other else None
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None

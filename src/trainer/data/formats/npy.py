@@ -13,13 +13,7 @@ import numpy as np
 from trainer.config import DataError
 from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.table import (
-    IMAGE_BYTES,
-    IMAGE_SHAPE,
-    Table,
-    check_image_shape,
-    check_labels,
-)
+from trainer.data.formats.table import ImageSpec, Table, check_labels, image_shape
 
 if TYPE_CHECKING:
     from trainer.data.formats.read_options import ReadOptions
@@ -117,10 +111,10 @@ class NpyTable(Table):
     Attributes:
         images: The file of images.
         offset: The place of the first one, in bytes.
-        labels: uint8 [n].
+        labels: int32 [n].
 
     Raises:
-        DataError: Sizes, counts or types are not those of labelled 28×28 images.
+        DataError: Sizes, counts or types are not those of labelled images.
     """
 
     kind = "npy"
@@ -135,7 +129,7 @@ class NpyTable(Table):
                 subject=images,
                 problem=f"images are {pixels.dtype}, expected uint8 of 0 to 255",
             )
-        check_image_shape(shape[1:], where=str(images))
+        self.spec = ImageSpec(image_shape(shape[1:], where=str(images)))
         classes = header(labels)
         counts, dtype = classes.shape, classes.dtype
         if len(counts) != 1 or dtype.kind not in "iu":
@@ -157,8 +151,13 @@ class NpyTable(Table):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        raw = self.images.read(self.offset + start * IMAGE_BYTES, (stop - start) * IMAGE_BYTES)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *IMAGE_SHAPE), self.labels[start:stop]
+        size = self.spec.size
+        raw = self.images.read(self.offset + start * size, (stop - start) * size)
+        return np.frombuffer(raw, np.uint8).reshape(-1, *self.spec.shape), self.labels[start:stop]
+
+    def label_counts(self) -> np.ndarray:
+        """See `Table.label_counts`."""
+        return np.bincount(self.labels)
 
 
 class NpyFormat(Format):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,15 @@ BLOCK_RECORDS = 64
 # Records read at a time where a whole table is read.
 RUN_RECORDS = 64 * BLOCK_RECORDS
 
+# MNIST's.
 IMAGE_SHAPE = (28, 28, 1)
 IMAGE_BYTES = 28 * 28
 CLASSES = 10
+
+MOST_CLASSES = 65_536
+# Images that are read at a time take up to this many bytes, and those of a piece of a stream.
+READ_BYTES = 64 << 20
+PIECE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,21 @@ class ImageSpec:
     def size(self) -> int:
         """The number of bytes of an image in memory."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def text(self) -> str:
+        """The shape for people, such as 28×28×1."""
+        return size_text(self.shape)
+
+    def records(self, most: int, *, limit: int = READ_BYTES) -> int:
+        """Return how many images to read at a time: a multiple of `BLOCK_RECORDS`.
+
+        Args:
+            most: Not more than these.
+            limit: The bytes of memory that they may take, but for the least number.
+        """
+        fitting = limit // self.size // BLOCK_RECORDS * BLOCK_RECORDS
+        return max(BLOCK_RECORDS, min(most, fitting))
 
 
 class Table:
@@ -74,7 +96,7 @@ class Table:
             stop: One past the last; a multiple of `BLOCK_RECORDS` or `len(self)`.
 
         Returns:
-            Images, `spec.dtype` [stop - start, *spec.shape], and labels, integers [stop - start].
+            Images, `spec.dtype` [stop - start, *spec.shape], and labels, int32 [stop - start].
 
         Raises:
             DataError: A record is damaged, or its image or label is not as expected.
@@ -90,8 +112,9 @@ class Table:
             DataError: As from `read`.
         """
         counts = np.zeros(0, np.int64)
-        for start in range(0, len(self), RUN_RECORDS):
-            _, labels = self.read(start, min(start + RUN_RECORDS, len(self)))
+        run = self.spec.records(RUN_RECORDS)
+        for start in range(0, len(self), run):
+            _, labels = self.read(start, min(start + run, len(self)))
             found = np.bincount(labels)
             longer, shorter = sorted((counts, found), key=len, reverse=True)
             counts = longer.astype(np.int64)
@@ -99,18 +122,33 @@ class Table:
         return counts
 
 
-def check_image_shape(shape: tuple[int, ...], *, where: str) -> None:
-    """Raise a DataError unless `shape` is 28×28 or 28×28×1."""
-    if tuple(shape) not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
-        size = "×".join(map(str, shape))
+def size_text(shape: Sequence[int]) -> str:
+    """Return a shape for people, such as 28×28×1."""
+    return "×".join(map(str, shape))
+
+
+def image_shape(shape: Sequence[int], *, where: str) -> tuple[int, int, int]:
+    """Return height, width and channels of images.
+
+    Args:
+        shape: Height, width and perhaps channels, as a file has them.
+        where: The file, for errors.
+
+    Raises:
+        DataError: The shape is none of an image.
+    """
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise DataError(
             subject=where,
-            problem=f"image size is {size}, expected 28×28×1",
+            problem=f"image size is {size_text(shape)}, expected height×width or "
+            "height×width×channels",
         )
+    height, width, channels = (*shape, 1)[:3]
+    return height, width, channels
 
 
 def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.ndarray:
-    """Return `labels` as uint8.
+    """Return `labels` as int32.
 
     Args:
         labels: Integers [n].
@@ -118,14 +156,18 @@ def check_labels(labels: np.ndarray, *, where: str, numbers: np.ndarray) -> np.n
         numbers: Each record's number in the file, for errors.
 
     Raises:
-        DataError: A label is not one of the ten classes.
+        DataError: A label is negative, or larger than any class may be.
     """
-    wrong = (labels < 0) | (labels >= CLASSES)
+    wrong = (labels < 0) | (labels >= MOST_CLASSES)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise DataError(
-            subject=where,
-            problem=f"record {numbers[row]}: label {int(labels[row])} is out of range, "
-            f"expected 0 to {CLASSES - 1}",
-        )
-    return labels.astype(np.uint8, copy=False)
+        raise wrong_label(int(labels[row]), where=where, number=int(numbers[row]))
+    return labels.astype(np.int32, copy=False)
+
+
+def wrong_label(label: int, *, where: str, number: int, classes: int = MOST_CLASSES) -> DataError:
+    """Return the error of a record whose label is not one of so many classes."""
+    return DataError(
+        subject=where,
+        problem=f"record {number}: label {label} is out of range, expected 0 to {classes - 1}",
+    )

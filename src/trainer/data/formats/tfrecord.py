@@ -27,7 +27,7 @@ from trainer.data.formats.framing import (
     masked_crc,
     masked_crcs,
 )
-from trainer.data.formats.table import IMAGE_SHAPE, Table, check_labels
+from trainer.data.formats.table import ImageSpec, Table, check_labels, image_shape
 
 if TYPE_CHECKING:
     from trainer.data.formats.read_options import ReadOptions
@@ -76,6 +76,8 @@ class TFRecordTable(Table):
             self.numbers, self.offsets, self.lengths = index.T
             self._count = len(index)
             self._stride = 0
+        if self._count:
+            self.spec = ImageSpec(self._first_shape())
 
     def __len__(self) -> int:
         return self._count
@@ -88,8 +90,8 @@ class TFRecordTable(Table):
         numbers = self.numbers[start:stop]
         first, last = int(offsets[0]), int(offsets[-1] + lengths[-1])
         raw = self._reader.read(first, last + HEADER + FOOTER - first)
-        images = np.empty((stop - start, *IMAGE_SHAPE), np.uint8)
-        labels = np.empty(stop - start, np.uint8)
+        images = np.empty((stop - start, *self.spec.shape), np.uint8)
+        labels = np.empty(stop - start, np.int32)
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
             at = offsets[rows] - first
@@ -125,15 +127,36 @@ class TFRecordTable(Table):
     def _decode(self, payloads: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return images and checked labels of messages of one length; `numbers` are for errors."""
         try:
-            images, labels = example.decode(payloads, layouts=self._layouts)
+            images, labels = example.decode(payloads, layouts=self._layouts, shape=self.spec.shape)
         except example.BadExampleError as error:
             problem, row = error.args
-            raise DataError(
-                subject=self.name,
-                problem=f"record {numbers[row]}: {problem}",
-            ) from None
+            raise self._bad_example(int(numbers[row]), problem) from None
         checked = check_labels(labels, where=self.name, numbers=numbers)
-        return images.reshape(-1, *IMAGE_SHAPE), checked
+        return images.reshape(-1, *self.spec.shape), checked
+
+    def _first_shape(self) -> tuple[int, int, int]:
+        """Return the shape of the image in the first record, which all others must have.
+
+        Raises:
+            DataError: The record is damaged, or holds no image.
+        """
+        if self._stride:
+            number, offset, length = 0, 0, self._stride - HEADER - FOOTER
+        else:
+            at = (self.numbers[0], self.offsets[0], self.lengths[0])
+            number, offset, length = map(int, at)
+        raw = self._reader.read(offset + HEADER, length + FOOTER)
+        if masked_crc(raw[:-FOOTER]) != struct.unpack("<I", raw[-FOOTER:])[0]:
+            raise self._damaged(number, offset, "data checksum is wrong")
+        try:
+            layout = example.layout_of(np.frombuffer(raw[:-FOOTER], np.uint8))
+        except example.BadExampleError as error:
+            raise self._bad_example(number, str(error)) from None
+        self._layouts.append(layout)
+        return image_shape(layout.shape, where=self.name)
+
+    def _bad_example(self, number: int, problem: str) -> DataError:
+        return DataError(subject=self.name, problem=f"record {number}: {problem}")
 
     def _is_uniform(self) -> bool:
         """Return whether all records have one length, judged by up to 17 spread over the file.

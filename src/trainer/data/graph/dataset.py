@@ -15,10 +15,17 @@ import tensorflow as tf
 
 from trainer.config import DataError
 from trainer.data.example_dataset import ExampleDataset
-from trainer.data.formats.table import IMAGE_BYTES, Table
+from trainer.data.formats.table import PIECE_BYTES, Table
 from trainer.data.graph.graph_reader import GraphReader
-from trainer.data.pipeline import on_one_thread, scale
-from trainer.data.stream import CHUNK_EXAMPLES, PIECE_EXAMPLES, Shard, by_file
+from trainer.data.pipeline import on_one_thread, scaler
+from trainer.data.stream import (
+    PIECE_EXAMPLES,
+    Shard,
+    by_file,
+    chunk_examples,
+    common_spec,
+    largest_label,
+)
 
 # Tables read in turns where data is streamed, so that a shuffled piece holds some of each.
 TABLES_AT_ONCE = 16
@@ -36,12 +43,12 @@ def graph_dataset(
     shard_by: str = "auto",
     seed: Any = 0,
     cache_mb: float = 1024,
-    piece_examples: int = PIECE_EXAMPLES,
+    piece_examples: int | None = None,
+    classes: int | None = None,
 ) -> ExampleDataset:
     """Make batches that TensorFlow reads without Python.
 
-    It may be called within a `tf.function`, as `create_per_worker_dataset` does; make that with
-    `autograph=False`.
+    It may be called within a `tf.function(autograph=False)`: `create_per_worker_dataset` does so.
 
     Args:
         tables: The data.
@@ -56,6 +63,7 @@ def graph_dataset(
         seed: The seed of the order: a number or an integer scalar.
         cache_mb: For training, a part of up to this size, in MiB, is read once and kept in memory.
         piece_examples: The number of examples that are shuffled at a time where it is not.
+        classes: The number of classes, if something else than the labels decides on it.
 
     Returns:
         Elements as of `pipeline.make_dataset`. Its `stream` is a `TableSet`, and it has no feed.
@@ -65,27 +73,33 @@ def graph_dataset(
     """
     tables = [table for table in tables if len(table)]
     table_set = TableSet(tables)
-    if table_set.total < shard_count:
-        raise DataError(
-            subject=table_set.name,
-            problem=f"{table_set.total} records are too few for {shard_count} workers",
-        )
+    _check_enough(table_set, shard_count)
+    spec = table_set.spec
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
     every = (shard_count, 1) if files else (1, shard_count)
     most = _largest_part(tables, *every)
     with tf.device("CPU"):  # a GPU gets batches
         index = _checked(shard_index, shard_count)
-        reader = GraphReader(tables, index=index, every_table=every[0], every_record=every[1])
+        reader = GraphReader(tables, index=index, every=every, classes=classes)
         order = _Order(seed, index)
         numbers = tf.range(len(tables), dtype=tf.int64)
         if not training:
             data = reader.runs(numbers).rebatch(batch_size)
-        elif most * IMAGE_BYTES <= cache_mb * 2**20:
+        elif most * spec.size <= cache_mb * 2**20:
             data = _from_memory(reader.runs(numbers).rebatch(most), order, batch_size)
         else:
-            data = _streamed(reader, numbers, order, piece_examples)
+            piece = piece_examples or spec.records(PIECE_EXAMPLES, limit=PIECE_BYTES)
+            data = _streamed(reader, numbers, order, piece)
             data = data.rebatch(batch_size, drop_remainder=True)
-    return ExampleDataset(on_one_thread(data.map(scale)), stream=table_set)
+    return ExampleDataset(on_one_thread(data.map(scaler(spec))), stream=table_set)
+
+
+def _check_enough(table_set: TableSet, shard_count: int) -> None:
+    if table_set.total < shard_count:
+        raise DataError(
+            subject=table_set.name,
+            problem=f"{table_set.total} records are too few for {shard_count} workers",
+        )
 
 
 def _largest_part(tables: Sequence[Table], every_table: int, every_record: int) -> int:
@@ -103,11 +117,13 @@ class TableSet:
     Attributes:
         tables: The same.
         total: The number of examples they hold.
+        spec: The form of their images.
     """
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self.tables = list(tables)
         self.total = sum(map(len, self.tables))
+        self.spec = common_spec(self.tables)
 
     @property
     def kind(self) -> str:
@@ -119,6 +135,10 @@ class TableSet:
         """A line for each damaged record left out."""
         return [line for table in self.tables for line in table.damage]
 
+    def largest_label(self) -> int:
+        """Return the largest label, by reading the data."""
+        return largest_label(self.tables)
+
     @functools.cached_property
     def error(self) -> DataError | None:
         """The error that reading all of the data meets, or None.
@@ -126,10 +146,11 @@ class TableSet:
         TensorFlow says `corrupted record at 99804`, but not in which file. Use it only after
         reading has failed, as it takes as long as reading does.
         """
+        chunk = chunk_examples(self.spec)
         try:
             for table in self.tables:
-                for start in range(0, len(table), CHUNK_EXAMPLES):
-                    table.read(start, min(start + CHUNK_EXAMPLES, len(table)))
+                for start in range(0, len(table), chunk):
+                    table.read(start, min(start + chunk, len(table)))
         except DataError as error:
             return error
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.formats.file_reader import FileReader, UnpackedFile
-from trainer.data.formats.table import IMAGE_BYTES, Table
+from trainer.data.formats.table import Table
 from trainer.data.graph.records import GraphRecords, TableConstants, numbered
 
 
@@ -19,7 +19,7 @@ class FixedLengthTable(Protocol):
     Attributes:
         images: The file of images.
         offset: Where the first one begins, in bytes.
-        labels: uint8 [n].
+        labels: int32 [n].
     """
 
     images: FileReader | UnpackedFile
@@ -36,7 +36,7 @@ def records(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
     headers = tf.constant([table.offset for table in fixed], tf.int64)
     read = numbered(
         lambda i: tf.data.FixedLengthRecordDataset(
-            paths[i], IMAGE_BYTES, headers[i], compression_type=packed[i]
+            paths[i], constants.spec.size, headers[i], compression_type=packed[i]
         )
     )
     return GraphRecords(read, constants.labelled([table.labels for table in fixed]))

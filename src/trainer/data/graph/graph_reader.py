@@ -25,20 +25,26 @@ class GraphReader:
     Args:
         tables: All of one kind, as `open_tables` gives them; none is empty.
         index: The number of the part: int64 scalar.
-        every_table: Tables are read whose number is `index` modulo this,
-        every_record: and of these the records whose number is; records are counted through all
-            tables, so that parts differ by one at most. One of the two is 1.
+        every: Tables are read whose number is `index` modulo the first, and of these the records
+            whose number is modulo the second; records are counted through all tables, so that
+            parts differ by one at most. One of the two is 1.
+        classes: The number of classes, if something else than the labels decides on it.
 
     Raises:
         DataError: No graph can read tables of this kind.
     """
 
     def __init__(
-        self, tables: Sequence[Table], *, index: tf.Tensor, every_table: int, every_record: int
+        self,
+        tables: Sequence[Table],
+        *,
+        index: tf.Tensor,
+        every: tuple[int, int],
+        classes: int | None = None,
     ) -> None:
-        self._every_table, self._every_record = every_table, every_record
-        self._table, self._record = index % every_table, index % every_record
-        self._constants = TableConstants(tables)
+        self._every_table, self._every_record = every
+        self._table, self._record = index % self._every_table, index % self._every_record
+        self._constants = TableConstants(tables, classes=classes)
         kind = tables[0].kind
         if kind == SyntheticTable.kind:
             self._records = _in_the_graph(tables, self._constants)
@@ -46,7 +52,7 @@ class GraphReader:
             self._records = FORMATS[kind].graph_records(tables, self._constants)
 
     def runs(self, tables: tf.Tensor, *, at_once: int = 1) -> tf.data.Dataset:
-        """Return runs of images, uint8 [n, 28, 28, 1], and labels, uint8 [n].
+        """Return runs of images, spec.dtype [n, *spec.shape], and labels, int32 [n].
 
         Args:
             tables: The numbers of all tables, in the order wanted: int64 [tables].
@@ -61,7 +67,8 @@ class GraphReader:
         step, count = self._every_record, self._constants.counts[table]
         first = tf.math.floormod(self._record - self._constants.firsts[table], step)
         expected = (count - first + step - 1) // step
-        runs = self._records.read(table, lambda records: records.shard(step, first).batch(RUN))
+        size = self._constants.spec.records(RUN)
+        runs = self._records.read(table, lambda records: records.shard(step, first).batch(size))
         # A file that is shorter or longer than the one Python opened would pass unnoticed.
         end = tf.data.Dataset.from_tensors((tf.zeros(0, tf.int64), tf.zeros(0, tf.string)))
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.formats.table import IMAGE_BYTES, IMAGE_SHAPE, Table
+from trainer.data.formats.table import MOST_CLASSES, Table, wrong_label
 
 # Takes some elements of a data set and batches them.
 Pick = Callable[[tf.data.Dataset], tf.data.Dataset]
 # From a table's number to batches of what was picked of its records: int64 [n], string [n].
 Read = Callable[[tf.Tensor, Pick], tf.data.Dataset]
-# From a table's number and such a batch to images uint8 [n, 28, 28, 1] and labels uint8 [n].
+# From a table's number and such a batch to images, `dtype` [n, *shape] of their spec, and labels,
+# int32 [n].
 Decode = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
@@ -36,17 +37,22 @@ class TableConstants:
     """Facts that Python learned of some tables on opening, as constants of a graph.
 
     Args:
-        tables: All of one format; none is empty.
+        tables: All of one format and image size; none is empty.
+        classes: The number of classes, if something else than the labels decides on it.
 
     Attributes:
+        spec: The form of their images.
+        classes: The least number that no label may be.
         names: The names of the tables, for errors: string [tables].
         counts: The numbers of their records: int64 [tables].
         firsts: The number of their first record through all tables: int64 [tables].
     """
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[Table], *, classes: int | None = None) -> None:
+        self.spec, self.classes = tables[0].spec, classes or MOST_CLASSES
         counts = [len(table) for table in tables]
-        self.names = tf.constant([table.name for table in tables])
+        self._names = [table.name for table in tables]
+        self.names = tf.constant(self._names)
         self.counts = tf.constant(counts, tf.int64)
         self.firsts = tf.constant([0, *itertools.accumulate(counts)][:-1], tf.int64)
 
@@ -75,9 +81,13 @@ class TableConstants:
         """Return a decoder of records that are pixels only.
 
         Args:
-            labels: Those of each table, read and checked by Python: uint8 [records].
+            labels: Those of each table, read and checked by Python: int32 [records].
         """
-        values = tf.constant(np.concatenate(labels))
+        for name, own in zip(self._names, labels, strict=True):
+            if own.max(initial=0) >= self.classes:
+                row = int(np.argmax(own >= self.classes))
+                raise wrong_label(int(own[row]), where=name, number=row, classes=self.classes)
+        values = tf.constant(np.concatenate(labels), tf.int32)
 
         def decode(
             table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor
@@ -88,7 +98,7 @@ class TableConstants:
         return decode
 
     def pixels(self, table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor) -> tf.Tensor:
-        """Return the images, uint8 [n, 28, 28, 1], that records of pixels hold; check their size.
+        """Return the images, spec.dtype [n, *spec.shape], of records of pixels; check their size.
 
         Args:
             table: The table's number.
@@ -97,16 +107,16 @@ class TableConstants:
         """
         sizes = tf.strings.length(raw)
         check = self.insist(
-            sizes == IMAGE_BYTES,
+            sizes == self.spec.size,
             table,
             numbers,
             "bytes of image_raw are ",
             tf.strings.as_string(sizes),
-            f"expected {IMAGE_BYTES}",
+            f"expected {self.spec.size}",
         )
         with tf.control_dependencies([check]):
-            pixels = tf.io.decode_raw(raw, tf.uint8)
-        return tf.reshape(pixels, (-1, *IMAGE_SHAPE))
+            pixels = tf.io.decode_raw(raw, self.spec.dtype)
+        return tf.reshape(pixels, (-1, *self.spec.shape))
 
     def insist(
         self,

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from trainer.data.formats.example import SIZES
 from trainer.data.formats.framing import HEADER
-from trainer.data.formats.table import CLASSES, IMAGE_SHAPE, Table
+from trainer.data.formats.table import IMAGE_SHAPE, Table, size_text
 from trainer.data.formats.tfrecord import TFRecordTable
 from trainer.data.graph.records import Decode, GraphRecords, Read, TableConstants, numbered
 
@@ -66,6 +66,7 @@ def _unpacked(raw: tf.Tensor, packed: tf.Tensor) -> tf.Tensor:
 
 def _examples(constants: TableConstants) -> Decode:
     """Decode serialised `tf.train.Example`s, and check what `example.decode` checks."""
+    shape, classes = constants.spec.shape, constants.classes
 
     def decode(table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = tf.io.parse_example(raw, FEATURES)
@@ -73,20 +74,21 @@ def _examples(constants: TableConstants) -> Decode:
         shapes = tf.strings.reduce_join(
             [tf.strings.as_string(size) for size in sizes], axis=0, separator="×"
         )
-        right = tf.reduce_all(tf.stack(sizes, 1) == tf.constant(IMAGE_SHAPE, tf.int64), axis=1)
+        right = tf.reduce_all(tf.stack(sizes, 1) == tf.constant(shape, tf.int64), axis=1)
+        expected = f"expected {size_text(shape)}"
         checks = [
-            constants.insist(right, table, numbers, "image size is ", shapes, "expected 28×28×1"),
+            constants.insist(right, table, numbers, "image size is ", shapes, expected),
             constants.insist(
-                tf.logical_and(label >= 0, label < CLASSES),
+                tf.logical_and(label >= 0, label < classes),
                 table,
                 numbers,
                 "label ",
                 tf.strings.as_string(label),
-                f"expected 0 to {CLASSES - 1}",
+                f"expected 0 to {classes - 1}",
             ),
         ]
         with tf.control_dependencies(checks):
-            labels = tf.cast(label, tf.uint8)
+            labels = tf.cast(label, tf.int32)
         return constants.pixels(table, numbers, found["image_raw"]), labels
 
     return decode

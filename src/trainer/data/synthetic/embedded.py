@@ -29,4 +29,5 @@ class SyntheticTable(Table):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        return draw.draw(stop - start, seed=self._seed, start=start)
+        images, labels = draw.draw(stop - start, seed=self._seed, start=start)
+        return images, labels.astype(np.int32)

@@ -240,17 +240,18 @@ def test_a_missing_feature_is_named_with_those_that_are_there(tf, missing):
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
+        ("depth", 0, "image size is 28×28×0, expected 1 or more each"),
         ("label", 3.0, "feature 'label' (int64) is of type float"),
         ("label", b"3", "feature 'label' (int64) is of type bytes"),
         ("label", [3, 4], "feature 'label' (int64) holds 2 values, expected 1"),
         ("image_raw", [1] * 784, "feature 'image_raw' (bytes) is of type int64"),
-        ("image_raw", bytes(783), "'image_raw' has 783 bytes, expected 784"),
-        ("image_raw", b"", "'image_raw' has 0 bytes, expected 784"),
+        ("image_raw", bytes(783), "'image_raw' has 783 bytes, expected 784 for 28×28×1"),
+        ("image_raw", b"", "'image_raw' has 0 bytes, expected 784 for 28×28×1"),
         ("image_raw", [bytes(784)] * 2, "feature 'image_raw' (bytes) holds 2 values, expected 1"),
         ("height", b"28", "feature 'height' (int64) is of type bytes"),
-        ("height", 32, "image size is 32×28×1, expected 28×28×1"),
-        ("width", 300, "image size is 28×300×1, expected 28×28×1"),
-        ("depth", 3, "image size is 28×28×3, expected 28×28×1"),
+        ("height", 32, "'image_raw' has 784 bytes, expected 896 for 32×28×1"),
+        ("width", 300, "'image_raw' has 784 bytes, expected 8400 for 28×300×1"),
+        ("depth", 3, "'image_raw' has 784 bytes, expected 2352 for 28×28×3"),
     ],
 )
 def test_a_feature_that_is_not_as_expected_is_named(tf, name, value, problem):

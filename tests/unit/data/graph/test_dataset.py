@@ -279,16 +279,19 @@ def test_sound_data_has_no_error(graph_dataset, sources):
 
 @either
 @pytest.mark.parametrize(
-    ("images", "labels", "problem"),
+    ("width", "label", "problem"),
     [
-        (np.zeros((2, 28, 28, 1), np.uint8), [3, 11], "record 1: label 11, expected 0 to 9"),
-        (np.zeros((2, 28, 29, 1), np.uint8), [3, 1], "record 0: image size is 28×29×1, expected"),
+        (28, 70_000, "record 1: label 70000, expected 0 to 65535"),
+        (29, 1, "record 1: image size is 28×29×1, expected 28×28×1"),
     ],
 )
 def test_a_record_that_does_not_fit_is_named(
-    tf, graph_dataset, tmp_path, images, labels, problem, options
+    tf, graph_dataset, tmp_path, width, label, problem, options
 ):
-    records(tmp_path / "a.tfrecords", images, np.array(labels))
+    good = records(tmp_path / "a.tfrecords", np.zeros((1, 28, 28, 1), np.uint8), np.array([3]))
+    other = records(tmp_path / "b", np.zeros((1, 28, width, 1), np.uint8), np.array([label]))
+    good.write_bytes(good.read_bytes() + other.read_bytes())
+    other.unlink()
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"a.tfrecords: {problem}"):
         train([str(tmp_path)], graph_dataset, batches=1, **options)
 

@@ -1,0 +1,54 @@
+"""Facts about the images of a run that its data tells: one shape, and the number of classes."""
+
+from __future__ import annotations
+
+from trainer.config import DataError
+from trainer.distribution import Strategy
+from trainer.training import consensus
+from trainer.training.run_data import SplitData
+
+
+def check_same_shape(train: SplitData, other: SplitData | None) -> None:
+    """Raise a DataError if the images of another split differ in height, width or channels."""
+    first, second = train.stream, other.stream if other else None
+    if first and second and first.spec.shape != second.spec.shape:
+        raise DataError(
+            subject=second.tables[0].name,
+            problem=f"images are {second.spec.text}, those of the training data, "
+            f"{first.tables[0].name}, {first.spec.text}",
+            remedy="--image-size HEIGHT,WIDTH resizes both"
+            if first.spec.shape[2] == second.spec.shape[2]
+            else "give images with as many channels",
+        )
+
+
+def count_classes(strategy: Strategy, *splits: SplitData | None) -> int | None:
+    """Return one more than the largest label in the data of all processes, each of which calls it.
+
+    Args:
+        strategy: The way the processes share the work.
+        splits: The data of this process.
+
+    Returns:
+        None where a module of one's own reads data that does not tell.
+
+    Raises:
+        DataError: There is only one class.
+    """
+    # An error must not keep the other processes waiting: it is raised once all have met.
+    problem: DataError | None = None
+    largest = -1
+    try:
+        streams = (each.stream for each in splits if each and each.stream)
+        largest = max((stream.largest_label() for stream in streams), default=-1)
+    except DataError as error:
+        problem = error
+    classes = int(consensus.gather(strategy, [largest + 1]).max())
+    if problem:
+        raise problem
+    if classes == 1:
+        raise DataError(
+            subject="--train",
+            problem="all examples have label 0, expected two classes or more",
+        )
+    return classes or None
