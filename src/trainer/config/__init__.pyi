@@ -35,7 +35,14 @@ from .options import (
 )
 from .parser import Parser as Parser
 from .registry import Registry as Registry
-from .splits import TEST_PARTS as TEST_PARTS, Part as Part, Split as Split, part_of as part_of
+from .splits import (
+    PART_WORDS as PART_WORDS,
+    TEST_PARTS as TEST_PARTS,
+    Part as Part,
+    Split as Split,
+    part_of as part_of,
+    split_words as split_words,
+)
 from .step_window import step_range as step_range
 from .suggest import closest_name as closest_name, suggestion as suggestion
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial

@@ -11,7 +11,7 @@ Split = Literal["train", "test"]
 # The parts that a data set may have. A run evaluates on the first of `TEST_PARTS` that is there.
 Part = Literal["train", "test", "eval", "validation"]
 TEST_PARTS: tuple[Part, ...] = ("test", "eval", "validation")
-WORDS: dict[str, Part] = {
+PART_WORDS: dict[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing", "t10k"), "test"),
     **dict.fromkeys(("eval", "evaluation"), "eval"),
@@ -22,7 +22,12 @@ WORDS: dict[str, Part] = {
 def part_of(names: Sequence[str]) -> Part | None:
     """Return the part that a path names; the last name that has such a word decides."""
     for name in reversed(names):
-        for word in re.split(r"[^a-z0-9]+", name.lower()):
-            if word in WORDS:
-                return WORDS[word]
+        for word in split_words(name):
+            if word in PART_WORDS:
+                return PART_WORDS[word]
     return None
+
+
+def split_words(name: str) -> list[str]:
+    """Return the words of a name, in lower case."""
+    return re.split(r"[^a-z0-9]+", name.lower())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
+from trainer.data import pictures
 from trainer.data.folders import FolderContents, scan_path
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.registry import accepted
@@ -201,6 +202,8 @@ def _parts(path: Path, held: FolderContents) -> dict[Part | None, list[Path]]:
     if held.files == [path]:
         return {None: held.files}
     top = path if path.is_dir() else globs.root(path)
+    if held.files and all(pictures.is_picture(file.name) for file in held.files):
+        return pictures.parts_of_pictures(held.files, top)
     parts: dict[Part | None, list[Path]] = {}
     for file in held.files:
         parts.setdefault(part_of(file.relative_to(top).parts), []).append(file)

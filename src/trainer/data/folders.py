@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import errno
+import functools
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.config import Part, part_of
+from trainer.data import pictures
 from trainer.data.formats.registry import FORMATS
 from trainer.storage import globs
 
@@ -80,7 +82,8 @@ def data_among(names: Iterable[str]) -> set[str]:
                 return True
         return _passes_file(parts[-1], beside=held["/".join(parts[:-1])])
 
-    return {name for name in names if not passed(name)}
+    found = {name for name in names if not passed(name)}
+    return found | pictures.lists_among(names, found)
 
 
 def scan_path(path: Path) -> FolderContents:
@@ -105,8 +108,10 @@ def scan_path(path: Path) -> FolderContents:
     unpacked = set(held.files)
     # Of a file that is there both gzipped and unpacked, the gzipped one is left out.
     held.files[:] = sorted(
-        f for f in unpacked if not (f.suffix == ".gz" and f.with_suffix("") in unpacked)
+        (f for f in unpacked if not (f.name.endswith(".gz") and f.with_suffix("") in unpacked)),
+        key=lambda file: file.parts,
     )
+    pictures.set_apart(held.files, held.beside)
     held.empty.sort()
     held.beside.sort()
     return held
@@ -148,7 +153,7 @@ def _walk(folders: Iterable[Path], held: FolderContents, *, top: Path) -> None:
             path, is_link = folder / entry.name, entry.is_symlink()
             # For a link that leads to itself, `Path` says that it is no folder; the entry raises.
             if not (path if is_link else entry).is_dir():
-                _sort_in(path, names, held)
+                _sort_in(path, names, held, entry)
             elif _passes(path, beside=names):
                 held.beside.append(entry.name)
             else:
@@ -182,16 +187,25 @@ def _passes_file(name: str, *, beside: Collection[str]) -> bool:
 
 def _is_of_a_format(name: str) -> bool:
     """Return whether a name in lower case, not a hidden one, has a suffix that a format claims."""
-    suffixes = tuple(suffix for form in FORMATS.values() for suffix in form.suffixes)
-    return name.endswith(suffixes) and not name.startswith(globs.HIDDEN)
+    return name.endswith(_suffixes(tuple(FORMATS))) and not name.startswith(globs.HIDDEN)
 
 
-def _sort_in(path: Path, beside: Collection[str], held: FolderContents) -> None:
+@functools.cache
+def _suffixes(formats: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(suffix for name in formats for suffix in FORMATS[name].suffixes)
+
+
+def _sort_in(
+    path: Path,
+    beside: Collection[str],
+    held: FolderContents,
+    entry: os.DirEntry[str] | None = None,
+) -> None:
     if _passes_file(path.name, beside=beside):
         held.beside.append(path.name)
         return
     try:
-        found = path.stat()
+        found = (entry or path).stat()
     except OSError as error:
         if error.errno == errno.ELOOP:
             held.beside.append(path.name)

@@ -67,7 +67,8 @@ def recognise(files: Sequence[Path], *, flag: str, named: Collection[Path] = ())
     Raises:
         DataError: A file is of no format, damaged or cannot be read, or formats are mixed.
     """
-    found = [(file, *_format_of(file)) for file in files]
+    formats = list(FORMATS.values())
+    found = [(file, *_format_of(file, formats, named=file in named)) for file in files]
     if any(not form.is_companion for _, form, _ in found):
         found = [each for each in found if each[0] in named or not each[1].is_companion]
     if len({form.name for _, form, _ in found}) > 1:
@@ -89,14 +90,17 @@ def recognise(files: Sequence[Path], *, flag: str, named: Collection[Path] = ())
     return DataFiles(found[0][1], of("examples"), of("images"), of("labels"))
 
 
-def _format_of(path: Path) -> tuple[Format, Role]:
-    """Return the format of a file, and what it holds.
+def _format_of(path: Path, formats: Sequence[Format], *, named: bool) -> tuple[Format, Role]:
+    """Return which of the formats a file is of, and what it holds.
 
     Raises:
         DataError: It is of no format, damaged or cannot be read.
     """
+    name = path.name.lower()
+    for form in formats:
+        if form.one_a_file and not named and name.endswith(form.suffixes):
+            return form, "examples"
     head, packed = _head(path)
-    formats = list(FORMATS.values())
     for form in formats:
         if form.matches(head) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
@@ -109,7 +113,7 @@ def _format_of(path: Path) -> tuple[Format, Role]:
         )
     # Recognise a file with a damaged beginning by its name, so that the error names the damage.
     for form in formats:
-        if form.matches_name(path.name.lower()) and (form.reads_gzip or not packed):
+        if form.matches_name(name) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
     for form in formats:
         if problem := form.refusal(head):

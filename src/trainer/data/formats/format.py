@@ -62,6 +62,8 @@ class Format:
             texts and the like were they not this format's.
         is_companion: True if files of it may only describe data of another format beside which they
             lie, as a list of labels does; there they are passed over.
+        one_a_file: True if each file is one example, recognised by its suffix as it may be one of
+            a million; its label comes from folders or from a list beside it.
     """
 
     name: ClassVar[str]
@@ -69,6 +71,7 @@ class Format:
     reads_gzip: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_companion: ClassVar[bool] = False
+    one_a_file: ClassVar[bool] = False
 
     def matches(self, head: bytes) -> bool:
         """Return whether a file is of this format.

@@ -19,6 +19,7 @@ FORMATS: Registry[Format] = Registry(
         "npy": "npy:FORMAT",
         "csv": "csv_file:FORMAT",
         "parquet": "parquet:FORMAT",
+        "images": "image_folder:FORMAT",
     },
 )
 
