@@ -33,3 +33,4 @@ from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
 from .sheet import contact_sheet as contact_sheet
 from .stream import Shard as Shard, Stream as Stream
+from .tabular import CountedDataset as CountedDataset, load_columns as load_columns

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data import ExampleDataset, Feed, ImageSpec, Stream, TableSet
+from trainer.data import CountedDataset, ExampleDataset, Feed, ImageSpec, Stream, TableSet
 
 # Makes the training data of one worker: from its index, the number of workers, and how many steps
 # all of them have taken when it begins.
@@ -48,8 +48,10 @@ class SplitData:
             examples: If not as many as the data set counts.
             factory: See `SplitData`.
         """
+        if isinstance(data, CountedDataset) and examples is None:
+            examples = data.examples
         if not isinstance(data, ExampleDataset):
-            return cls(dataset=data, factory=factory)
+            return cls(dataset=data, examples=examples, factory=factory)
         return cls(
             dataset=data,
             stream=data.stream,
@@ -67,7 +69,7 @@ class SplitData:
     def description(self) -> dict[str, Any]:
         """Kind, count and files, for the log and `metrics.json`."""
         if self.stream is None:
-            return {"kind": "module", "examples": None, "files": [], "damaged": []}
+            return {"kind": "module", "examples": self.examples, "files": [], "damaged": []}
         return {
             "kind": self.stream.kind,
             "examples": self.examples,

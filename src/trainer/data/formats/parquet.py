@@ -32,9 +32,10 @@ BATCH_RECORDS = 1024
 KEPT_GROUPS = 2
 # Bytes of a row group that is unpacked in memory; larger ones are unpacked to disk.
 GROUP_BYTES = 64 << 20
-# The longest footer, and the largest page of labels and images that a file may announce.
+# The longest footer that a file may announce.
 MOST_FOOTER_BYTES = 256 << 20
-MOST_PAGE_BYTES = 1 << 30
+# Bytes of a column that are read from disk at a time, not all of a row group.
+BUFFER_BYTES = 1 << 20
 # Records for each byte of a file: run lengths may pack more of them, but not of images.
 MOST_RECORDS_PER_BYTE = 8
 
@@ -188,7 +189,7 @@ def open_parquet(path: Path) -> tuple[Any, list[int]]:
             remedy="fetch or write it again",
         )
     # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
-    file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False)
+    file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=BUFFER_BYTES)
     counts = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) > MOST_RECORDS_PER_BYTE * size:
         raise DataError(
