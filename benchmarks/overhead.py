@@ -100,7 +100,7 @@ def main() -> None:
         def call() -> int:
             result = trainer.train(STEPS, state)
             state.advance(result)
-            return len(result.accuracies)
+            return len(result.scores)
 
         def measure() -> float:
             start = time.process_time()

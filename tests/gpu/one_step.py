@@ -54,8 +54,8 @@ def one_step(tf: Any, name: str, precision: str) -> dict[str, float]:
     """The loss before a step, the size of its gradients, the loss after it."""
     import numpy as np
 
+    from trainer.training.losses import make_loss
     from trainer.training.optimizers import make_optimizer
-    from trainer.training.steps import make_loss
 
     model, hparams = make(name, precision)
     optimizer = make_optimizer(hparams, steps=10, scale=1, scale_steps=0)

@@ -92,6 +92,11 @@ class Job:
         None, "stop when this share of the test set is right (default: none)", TRAINING, low=0,
         above=True, high=1,
     )
+    metric: str | None = option(
+        None, "figure of an evaluation that chooses the best model and goes to tuning services: "
+        "accuracy, loss or a metric of the module (default: accuracy:max; loss:min where there are "
+        "no classes)", TRAINING, metavar="NAME:max|min",
+    )
     eval_every: int | None = option(
         None, "steps between evaluations (default: an epoch; there is one at the end anyway)",
         TRAINING, low=1, metavar="STEPS",

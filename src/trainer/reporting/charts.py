@@ -34,8 +34,9 @@ class Chart:
 def curve_charts(curves: Curves) -> list[Chart]:
     """Return the charts of one run's learning curves."""
     train, test = curves.train, curves.test
+    classifies = any(value is not None for value in [*train.accuracy, *test.accuracy])
     both = {
-        "loss": ("Loss (cross-entropy)", train.loss, test.loss, ".3~f"),
+        "loss": (f"Loss{' (cross-entropy)' if classifies else ''}", train.loss, test.loss, ".3~f"),
         "accuracy": ("Accuracy", train.accuracy, test.accuracy, ".1~%"),
     }
     charts = []

@@ -143,6 +143,7 @@ def results_of(record: RunRecord) -> dict[str, str]:
         "Test accuracy": percent(record.test_accuracy),
         "Best test accuracy": percent(record.best_test_accuracy),
         "Test loss": number(record.test_loss),
+        **_more_metrics(record),
         "Training accuracy": percent(record.train_accuracy),
         "Training loss": number(record.train_loss),
         "Training time": duration(record.train_seconds),
@@ -153,6 +154,19 @@ def results_of(record: RunRecord) -> dict[str, str]:
         "Processes": str(record.processes) if record.processes > 1 else None,
     }
     return {name: text for name, text in shown.items() if text is not None}
+
+
+def _more_metrics(record: RunRecord) -> dict[str, str | None]:
+    """Return the figures of a module, and the best value of that which chose the best model."""
+    shown = {
+        f"Test {name.replace('_', ' ')}": number(value)
+        for name, value in (record.test_metrics or {}).items()
+        if name not in ("accuracy", "loss")
+    }
+    name = (record.metric or "").partition(":")[0]
+    if name and record.best_test_accuracy is None:
+        shown[f"Best test {name.replace('_', ' ')}"] = number(record.best_metric)
+    return shown
 
 
 def percent(value: float | None) -> str | None:

@@ -161,6 +161,9 @@ class RunRecord:
     test_loss: float | None = None
     best_test_accuracy: float | None = None
     best_step: int | None = None
+    metric: str | None = None
+    best_metric: float | None = None
+    test_metrics: dict[str, float | None] | None = None
     train_loss: float | None = None
     train_accuracy: float | None = None
     train_seconds: float | None = None

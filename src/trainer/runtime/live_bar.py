@@ -28,7 +28,7 @@ _WIDE = 100
 _NARROWEST, _WIDEST = 6, 30
 # A progress line, and those that end or complete it, as another process logs them.
 _PROGRESS = re.compile(r"step=\d+ of=\d+ loss=")
-_TESTED = re.compile(r"step=\d+ test_accuracy=")
+_TESTED = re.compile(r"step=\d+ test_\w+=")
 _ENDS = re.compile(r"stopped at step=\d+ of=\d+$|step=\d+ reached target_accuracy=")
 
 

@@ -102,9 +102,9 @@ class Answers:
         """Count the answers to a batch.
 
         Args:
-            rows: Of each example its loss and its logits, float32 [n · (1 + classes)]; empty where
-                the model does not choose one of some classes.
-            batch: Features and labels.
+            rows: Of each example its class, its loss and its logits, float32 [n · (2 + classes)];
+                empty where the model does not choose one of some classes.
+            batch: Features, labels and perhaps weights.
         """
         if self.problem or not self.applies:
             return
@@ -120,11 +120,10 @@ class Answers:
             logger.debug("answers", exc_info=error)
 
     def _add(self, rows: np.ndarray, batch: Any) -> None:
-        labels = batch[1].numpy()
         # A view, where numpy() would copy all of the batch.
         features = np.asarray(batch[0]) if hasattr(batch[0], "numpy") else None
-        rows = rows.reshape(len(labels), -1)
-        losses, logits = rows[:, 0], rows[:, 1:]
+        rows = rows.reshape(batch[1].shape[0], -1)
+        labels, losses, logits = rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2:]
         predicted = logits.argmax(axis=1)
         confidence, second = _two_greatest(logits)
         if not self.classes:

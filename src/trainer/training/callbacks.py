@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable
 
 from trainer.config import Job, Trial
@@ -13,6 +14,7 @@ from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoin
 from trainer.training.destination import Destination
 from trainer.training.evaluation import Evaluation
 from trainer.training.hypertune import MetricFile
+from trainer.training.metric_goal import MetricGoal
 from trainer.training.profile import Profile
 from trainer.training.progress_line import ProgressLine
 from trainer.training.run_state import RunState
@@ -42,7 +44,7 @@ def make_callbacks(
             folder.
         destination: Copies what is written.
     """
-    job, data = trainer.job, trainer.data
+    job, data, goal = trainer.job, trainer.data, trainer.run_task.goal
     summaries = Summaries(job.log_dir if trainer.strategy.is_chief else None)
     eval_every = job.eval_every or data.epoch_steps
     checkpoint_every = job.checkpoint_every or eval_every
@@ -61,23 +63,31 @@ def make_callbacks(
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         TrainingCurve(job.log_steps, trainer.learning_rate, curves),
         *(evaluate if data.test else ()),
-        *evaluation_callbacks(summaries, job.trial),
-        BestModel(),
+        *evaluation_callbacks(summaries, job.trial, goal),
+        BestModel(goal),
         TargetAccuracy(job.target_accuracy),
         SaveCheckpoint(checkpoint_every, checkpoints),
         CopyCheckpoint(destination),
     ]
 
 
-def evaluation_callbacks(summaries: Summaries, trial: Trial | None) -> list[Callback]:
+def evaluation_callbacks(
+    summaries: Summaries, trial: Trial | None, goal: MetricGoal
+) -> list[Callback]:
     """Return the callbacks that pass on an evaluation, whether of a run or of an evaluator.
 
     Args:
         summaries: Writes for TensorBoard.
         trial: Of a tuning service that reads a metric file; None if there is none.
+        goal: Names the figure for that service.
     """
-    tuning = [TuningMetric(MetricFile(trial))] if trial else []
+    tuning = [TuningMetric(MetricFile(trial), goal)] if trial else []
     return [EvaluationLine(), EvaluationScalars(summaries), *tuning]
+
+
+def tested(evaluation: Evaluation) -> dict[str, float]:
+    """Return the figures of an evaluation by their names in the log."""
+    return {f"test_{name}": value for name, value in evaluation.values.items()}
 
 
 class RunHparams(Callback):
@@ -111,12 +121,12 @@ class TrainingScalars(Callback):
         self._learning_rate = learning_rate
 
     def run(self, state: RunState) -> None:
-        assert state.train_loss is not None and state.train_accuracy is not None
+        assert state.train_loss is not None
         if self._summaries.is_on:
             self._summaries.write(
                 state.step,
                 loss=state.train_loss,
-                train_accuracy=state.train_accuracy,
+                **state.train_scores,
                 images_per_second=state.images_per_second,
                 learning_rate=self._learning_rate(),
             )
@@ -134,7 +144,7 @@ class TrainingCurve(Callback):
         return super().is_due(state) or state.is_over
 
     def run(self, state: RunState) -> None:
-        assert state.train_loss is not None and state.train_accuracy is not None
+        assert state.train_loss is not None
         self._curves.add_training(
             TrainingPoint(
                 step=state.step,
@@ -213,59 +223,54 @@ class EvaluationCurve(AfterEvaluation):
 
 
 class EvaluationLine(AfterEvaluation):
-    """Logs test accuracy and loss."""
+    """Logs the figures of the evaluation, as test accuracy and loss."""
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        values = tested(evaluation)
         logger.info(
-            "step=%d test_accuracy=%.4f test_loss=%.4f",
+            "step=%d" + "".join(f" {name}=%.4f" for name in values),
             state.step,
-            evaluation.accuracy,
-            evaluation.loss,
-            extra={
-                "fields": {
-                    "step": state.step,
-                    "test_accuracy": evaluation.accuracy,
-                    "test_loss": evaluation.loss,
-                }
-            },
+            *values.values(),
+            extra={"fields": {"step": state.step, **values}},
         )
 
 
 class EvaluationScalars(AfterEvaluation):
-    """Writes test accuracy and loss for TensorBoard, and closes its file at the end."""
+    """Writes these figures for TensorBoard, and closes its file at the end."""
 
     def __init__(self, summaries: Summaries) -> None:
         self._summaries = summaries
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        self._summaries.write(
-            state.step, test_accuracy=evaluation.accuracy, test_loss=evaluation.loss
-        )
+        self._summaries.write(state.step, **tested(evaluation))
 
     def end(self, state: RunState) -> None:
         self._summaries.close()
 
 
 class TuningMetric(AfterEvaluation):
-    """Reports the test accuracy to a hyperparameter tuning service."""
+    """Reports the figure of `--metric`, the test accuracy, to a hyperparameter tuning service."""
 
-    def __init__(self, metric_file: MetricFile) -> None:
-        self._metric_file = metric_file
+    def __init__(self, metric_file: MetricFile, goal: MetricGoal) -> None:
+        self._metric_file, self._goal = metric_file, goal
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        self._metric_file.report(state.step, evaluation.accuracy)
+        self._metric_file.report(state.step, evaluation.values[self._goal.name])
 
 
 class BestModel(AfterEvaluation):
-    """Notes the step of the best test accuracy, whose checkpoint is kept."""
+    """Notes the step of the best evaluation by `--metric`, whose checkpoint is kept."""
 
     chief_only = False
 
+    def __init__(self, goal: MetricGoal) -> None:
+        self._goal = goal
+
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        if evaluation.accuracy > state.progress.best_accuracy:
-            state.progress = dataclasses.replace(
-                state.progress, best_accuracy=evaluation.accuracy, best_step=state.step
-            )
+        value, progress = evaluation.values[self._goal.name], state.progress
+        is_first = progress.best_step < 0 and not math.isnan(value)
+        if is_first or self._goal.is_better(value, progress.best_value):
+            state.progress = dataclasses.replace(progress, best_value=value, best_step=state.step)
 
 
 class TargetAccuracy(AfterEvaluation):
@@ -281,7 +286,7 @@ class TargetAccuracy(AfterEvaluation):
         self._target = target
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        if self._target is not None:
+        if self._target is not None and evaluation.accuracy is not None:
             state.target_reached = evaluation.accuracy >= self._target
 
 

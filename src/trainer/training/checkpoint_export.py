@@ -61,7 +61,7 @@ def export_checkpoint(
             )
             where = stage.destination.model_written(path)
     progress = chosen.state.progress
-    accuracy = f"{progress.best_accuracy:.4f}" if progress.best_step == progress.step else "unknown"
+    accuracy = f"{progress.best_value:.4f}" if progress.best_step == progress.step else "unknown"
     logger.info("model=%s step=%d test_accuracy=%s", where, progress.step, accuracy)
     return where
 

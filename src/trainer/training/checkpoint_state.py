@@ -40,7 +40,7 @@ class Progress:
         step: Steps done.
         examples: Training examples used by all processes, which is the position in the data.
         best_step: The step of the best evaluation; -1 before the first.
-        best_accuracy: Test accuracy of that evaluation.
+        best_value: Its value of the figure that `--metric` names, the test accuracy by default.
         train_cpu_seconds: Processor time of the steps done.
         train_seconds: Time of the steps done.
     """
@@ -48,7 +48,7 @@ class Progress:
     step: int = 0
     examples: int = 0
     best_step: int = -1
-    best_accuracy: float = -1.0
+    best_value: float = -1.0
     train_cpu_seconds: float = 0.0
     train_seconds: float = 0.0
 
@@ -155,10 +155,12 @@ def _check_file(path: Path, size: int, crc: str | None) -> None:
 
 def _progress(numbers: dict[str, Any]) -> Progress:
     """Check types and ranges, as a state without a checksum may hold anything."""
+    # Earlier versions knew no figure but the accuracy.
+    numbers = {"best_value": numbers.get("best_accuracy", -1.0), **numbers}
     names = [field.name for field in dataclasses.fields(Progress)]
     progress = Progress(**{name: numbers[name] for name in names if name in numbers})
     whole = (progress.step, progress.examples, progress.best_step)
-    rest = (progress.best_accuracy, progress.train_cpu_seconds, progress.train_seconds)
+    rest = (progress.best_value, progress.train_cpu_seconds, progress.train_seconds)
     if not all(type(number) is int and -1 <= number < 2**53 for number in whole):
         raise ValueError
     if not all(type(number) in (int, float) and math.isfinite(number) for number in rest):

@@ -18,8 +18,8 @@ class TrainingPoint:
     Attributes:
         step: Steps done.
         seconds: Time of the training steps so far.
-        loss: Mean cross-entropy.
-        accuracy: Share of examples whose class was right.
+        loss: Mean loss.
+        accuracy: Share of examples whose class was right; None where there are no classes.
         learning_rate: Of the next step.
         images_per_second: Examples in a second.
     """
@@ -27,7 +27,7 @@ class TrainingPoint:
     step: int
     seconds: float
     loss: float
-    accuracy: float
+    accuracy: float | None
     learning_rate: float
     images_per_second: float
 
@@ -39,14 +39,14 @@ class EvaluationPoint:
     Attributes:
         step: Steps done.
         seconds: Time of the training steps so far.
-        loss: Mean cross-entropy.
-        accuracy: Share of examples whose class is right.
+        loss: Mean loss.
+        accuracy: Share of examples whose class is right; None where there are no classes.
     """
 
     step: int
     seconds: float
     loss: float
-    accuracy: float
+    accuracy: float | None
 
 
 Point = TypeVar("Point", bound=TrainingPoint | EvaluationPoint)

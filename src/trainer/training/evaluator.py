@@ -25,6 +25,7 @@ from trainer.training.evaluation import make_evaluate
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
+from trainer.training.run_task import run_task_of
 from trainer.training.steps import call_reading_data
 from trainer.training.summaries import Summaries
 
@@ -64,11 +65,7 @@ def evaluate_checkpoints(
     data = _evaluation_data(job, module)
     checkpoints: Checkpoints | None = None
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
-    all_callbacks = [
-        *evaluation_callbacks(summaries, job.trial),
-        CopyCheckpoint(destination),
-        *callbacks,
-    ]
+    all_callbacks: list[Callback] = []
     step, count = -1, 0
     while True:
         # Asked first: a checkpoint that is written before the request is then found.
@@ -77,7 +74,10 @@ def evaluate_checkpoints(
         if checkpoints is None and (complete := _with_form(job, folder)):
             model = module.keras_model(complete.hparams)
             checkpoints = _open_checkpoints(complete, folder, model)
-            evaluate = make_evaluate(model)
+            run_task = run_task_of(complete, module, model, data.dataset.element_spec)
+            evaluate = make_evaluate(model, task=run_task.task, metrics=run_task.metrics)
+            own = evaluation_callbacks(summaries, job.trial, run_task.goal)
+            all_callbacks = [*own, CopyCheckpoint(destination), *callbacks]
         progress = checkpoints.restore(after=step) if checkpoints else None
         if progress:
             step, count = progress.step, count + 1

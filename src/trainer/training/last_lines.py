@@ -20,18 +20,21 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
         job: As it was asked for, on local or remote paths.
         metrics: The contents of `metrics.json`.
     """
-    accuracy = metrics["test_accuracy"]
+    # An earlier trainer's report, which a finished run returns, names no metric.
+    name = (metrics.get("metric") or "accuracy:max").partition(":")[0]
+    values = metrics.get("test_metrics") or {"accuracy": metrics["test_accuracy"]}
+    value = values.get(name)
     shown = ""
     if "test" in metrics["data"]:
-        shown = f" test_accuracy={'unknown' if accuracy is None else f'{accuracy:.4f}'}"
+        shown = f" test_{name}={'unknown' if value is None else f'{value:.4f}'}"
     folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
     metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
     logger.info(f"model={metrics['model_path']}{shown} metrics={metrics_path}")
     if metrics["stopped"]:
         return
-    best, step = metrics["best_test_accuracy"], metrics["best_step"]
+    best, step = metrics.get("best_metric", metrics["best_test_accuracy"]), metrics["best_step"]
     if best is not None:
-        logger.info(f"best: test_accuracy={best:.4f} at step={step} of {metrics['steps']}")
+        logger.info(f"best: test_{name}={best:.4f} at step={step} of {metrics['steps']}")
     speed = metrics["images_per_second"]
     logger.info(f"time: {metrics['train_seconds']:.1f} s of training, {speed:.0f} images a second")
     report = os.path.join(folder, "report.html")  # noqa: PTH118

@@ -64,15 +64,17 @@ class ProgressLine(Callback):
             "images_per_second": speed,
             "epoch": epoch,
             "eta": left,
-            "train_accuracy": state.train_accuracy,
         }
+        scores = state.train_scores
         ranks = _extremes(state.rank_speeds)
         logger.info(
-            "step=%d of=%d loss=%.4f images_per_second=%.0f epoch=%.2f eta=%.0fs "
-            "train_accuracy=%.4f" + (" slowest_rank=%d:%.0f fastest_rank=%d:%.0f" if ranks else ""),
+            "step=%d of=%d loss=%.4f images_per_second=%.0f epoch=%.2f eta=%.0fs"
+            + "".join(f" {name}=%.4f" for name in scores)
+            + (" slowest_rank=%d:%.0f fastest_rank=%d:%.0f" if ranks else ""),
             *numbers.values(),
+            *scores.values(),
             *ranks.values(),
-            extra={"fields": numbers | ranks},
+            extra={"fields": numbers | scores | ranks},
         )
 
     def end(self, state: RunState) -> None:

@@ -13,6 +13,7 @@ from trainer import __version__
 from trainer.distribution import spec_of
 from trainer.runtime import installed_version, output
 from trainer.storage import local
+from trainer.training.run_state import ACCURACY
 
 if TYPE_CHECKING:
     from trainer.training.curves import CurveRecorder
@@ -107,6 +108,7 @@ def metrics_of(
     seconds = progress.train_seconds
     cpu_seconds = progress.train_cpu_seconds if strategy.counts_cpu else None
     evaluation, was_evaluated = state.evaluation, progress.best_step >= 0
+    goal, best = trainer.run_task.goal, progress.best_value if was_evaluated else None
     return {
         "schema_version": SCHEMA_VERSION,
         "model": model.name,
@@ -116,8 +118,11 @@ def metrics_of(
         "stopped": not state.is_complete,
         "test_accuracy": evaluation.accuracy if evaluation else None,
         "test_loss": evaluation.loss if evaluation else None,
-        "best_test_accuracy": progress.best_accuracy if was_evaluated else None,
+        "best_test_accuracy": best if goal.name == ACCURACY else None,
         "best_step": progress.best_step if was_evaluated else None,
+        "metric": goal.text,
+        "best_metric": best,
+        "test_metrics": evaluation.values if evaluation else None,
         "train_loss": state.train_loss,
         "train_accuracy": state.train_accuracy,
         "train_seconds": seconds,

@@ -15,6 +15,7 @@ from trainer.training.checkpoint_state import Progress
 from trainer.training.curves import CurveRecorder
 from trainer.training.destination import Destination
 from trainer.training.run_state import RunState
+from trainer.training.task import ACCURACY
 from trainer.training.time_split import TimeSplit
 from trainer.training.trained_with import History
 from trainer.training.trainer import Trainer
@@ -78,9 +79,10 @@ def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> R
     strategy, target = trainer.strategy, trainer.job.target_accuracy
     progress, stop = consensus.share_progress(strategy, progress, stopped=trainer.stop_requested())
     reached = False
-    if target is not None and progress.best_step == progress.step:
+    knows = trainer.run_task.goal.name == ACCURACY and progress.best_step == progress.step
+    if target is not None and knows:
         # These weights were evaluated: a run that had reached its target had ended.
-        reached = progress.best_accuracy >= target
+        reached = progress.best_value >= target
     return RunState(
         steps=trainer.data.steps,
         batch_size=trainer.data.batch_size,
@@ -89,6 +91,7 @@ def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> R
         stop_requested=stop,
         target_reached=reached,
         time=time,
+        score=trainer.run_task.task.score,
     )
 
 
@@ -120,7 +123,7 @@ def _exported_before(
 ) -> dict[str, Any] | None:
     left = f"nothing left to train: the checkpoint has {state.step} steps, "
     if state.target_reached and state.step < state.steps:
-        accuracy, target = state.progress.best_accuracy, trainer.job.target_accuracy
+        accuracy, target = state.progress.best_value, trainer.job.target_accuracy
         left += f"whose test accuracy {accuracy:.4f} reaches --target-accuracy {target:g}"
     else:
         left += f"{state.steps} are asked for"

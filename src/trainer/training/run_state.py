@@ -12,6 +12,9 @@ import numpy as np
 from trainer.training.checkpoint_state import Progress
 from trainer.training.time_split import TimeSplit
 
+# The score of a classification.
+ACCURACY = "accuracy"
+
 if TYPE_CHECKING:
     from trainer.training.answers import Answers
     from trainer.training.evaluation import Evaluation
@@ -22,8 +25,8 @@ class CallResult:
     """Some training steps, taken in one call of the compiled function.
 
     Attributes:
-        cross_entropies: Of each step's batch, over all processes: float64 [steps].
-        accuracies: Share of each step's batch whose class is right: float64 [steps].
+        losses: Plain loss of each step's batch, over all processes: float64 [steps].
+        scores: Score of each step's batch, as the share whose class is right: float64 [steps].
         seconds: Time of the call, the mean over the processes.
         input_seconds: The part of it that was spent on waiting for data, the mean as well.
         exchange_seconds: The part that was spent until the gradients of all processes were summed,
@@ -34,8 +37,8 @@ class CallResult:
         stop_requested: True if any process was asked to stop.
     """
 
-    cross_entropies: np.ndarray
-    accuracies: np.ndarray
+    losses: np.ndarray
+    scores: np.ndarray
     seconds: float
     input_seconds: float
     cpu_seconds: float
@@ -58,10 +61,11 @@ class RunState:
         evaluation: Of the weights as they are now; None if these have not been evaluated.
         saved_step: The step of the last checkpoint that this process has written; -1 before.
         answered: The answers of the last evaluation that was finished, and its step; None before.
-        train_loss: Mean cross-entropy of the steps since the last multiple of `log_every`, as plain
+        train_loss: Mean loss of the steps since the last multiple of `log_every`, as plain
             as that of the test set: without smoothed labels and regularization. None before any
             step.
-        train_accuracy: Share of their examples whose class was right; None before any step.
+        train_score: Mean of their scores; None before any step.
+        score: The name of the score, see `Task`; None if there is none.
         time: Where the time of this process goes.
         exported: The model or archive on local disk; None before the export, and on other
             processes than the chief.
@@ -77,11 +81,12 @@ class RunState:
     saved_step: int = -1
     answered: tuple[int, Answers] | None = None
     train_loss: float | None = None
-    train_accuracy: float | None = None
+    train_score: float | None = None
+    score: str | None = ACCURACY
     time: TimeSplit = field(default_factory=TimeSplit)
     exported: Path | None = None
-    _cross_entropies: list[float] = field(default_factory=list)
-    _accuracies: list[float] = field(default_factory=list)
+    _losses: list[float] = field(default_factory=list)
+    _scores: list[float] = field(default_factory=list)
     _seconds: float = 0.0
     _rank_seconds: np.ndarray = field(default_factory=lambda: np.zeros(0))
     _all_rank_seconds: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -105,7 +110,19 @@ class RunState:
     @property
     def images_per_second(self) -> float:
         """Examples in a second of the steps since the last progress line."""
-        return len(self._cross_entropies) * self.batch_size / self._seconds
+        return len(self._losses) * self.batch_size / self._seconds
+
+    @property
+    def train_accuracy(self) -> float | None:
+        """Share of the examples whose class was right; None before any step and without classes."""
+        return self.train_score if self.score == ACCURACY else None
+
+    @property
+    def train_scores(self) -> dict[str, float]:
+        """The mean score by its name in the log; empty if there is none."""
+        if self.score is None or self.train_score is None:
+            return {}
+        return {f"train_{self.score}": self.train_score}
 
     def evaluated(self, evaluation: Evaluation | None) -> None:
         """Take note of an evaluation of the weights as they are; of None if it was given up."""
@@ -116,7 +133,7 @@ class RunState:
     @property
     def rank_speeds(self) -> list[float]:
         """Examples in a second of each process's own work, as `images_per_second`; or none."""
-        return self._speeds(len(self._cross_entropies), self._rank_seconds)
+        return self._speeds(len(self._losses), self._rank_seconds)
 
     @property
     def all_rank_speeds(self) -> list[float]:
@@ -130,10 +147,10 @@ class RunState:
     def advance(self, result: CallResult) -> None:
         """Count the steps of one call."""
         if self.step % self.log_every == 0:
-            self._cross_entropies, self._accuracies, self._seconds = [], [], 0.0
+            self._losses, self._scores, self._seconds = [], [], 0.0
             self._rank_seconds = np.zeros(0)
-        self._cross_entropies += result.cross_entropies.tolist()
-        self._accuracies += result.accuracies.tolist()
+        self._losses += result.losses.tolist()
+        self._scores += result.scores.tolist()
         self._seconds += result.seconds
         self.time.add("input", result.input_seconds)
         self.time.add("exchange", result.exchange_seconds)
@@ -141,10 +158,10 @@ class RunState:
         self.time.add("compute", busy)
         self._rank_seconds = _added(self._rank_seconds, result.rank_seconds)
         self._all_rank_seconds = _added(self._all_rank_seconds, result.rank_seconds)
-        self._counted += len(result.cross_entropies)
-        self.train_loss = float(np.mean(self._cross_entropies))
-        self.train_accuracy = float(np.mean(self._accuracies))
-        count, progress = len(result.cross_entropies), self.progress
+        self._counted += len(result.losses)
+        self.train_loss = float(np.mean(self._losses))
+        self.train_score = float(np.mean(self._scores))
+        count, progress = len(result.losses), self.progress
         self.progress = dataclasses.replace(
             progress,
             step=progress.step + count,

@@ -16,10 +16,12 @@ import tensorflow as tf
 from trainer.config import UserError
 from trainer.data import Stream, TableSet
 from trainer.distribution import SINGLE_PROCESS, Strategy
+from trainer.training.task import Task
 
 # Each training step returns these of its batch: the loss it makes smaller, with smoothed labels
-# and regularization in it; the plain cross-entropy; the share of examples whose class is right.
-FIGURES = ("loss", "cross_entropy", "accuracy")
+# and regularization in it; the plain loss; the task's score, for one the share of examples whose
+# class is right.
+FIGURES = ("loss", "plain_loss", "score")
 # And, where the strategy can tell, the seconds until the gradients of all processes were summed.
 EXCHANGE = "exchange"
 
@@ -37,17 +39,22 @@ def make_train_steps(
     strategy: Strategy = SINGLE_PROCESS,
     feed: Any = None,
     batch_size: int = 0,
+    task: Task | None = None,
+    own_weights: bool = False,
 ) -> Callable[[Any, int], np.ndarray]:
     """Compile the training step.
 
     Args:
-        model: From features to logits, or to probabilities if its last activation is a softmax.
+        model: From features to what the task's loss takes.
         optimizer: Built for the model's trainable variables.
         label_smoothing: Share of each label's weight that is spread over all classes.
         strategy: The way the processes share the work.
         feed: Passes batches as arguments, see `pipeline.Feed`; None for an iterator.
         batch_size: Examples in a step of all processes, by which the sum of the losses is divided
-            where batches have weights.
+            where batches have weights that say which rows count.
+        task: Computes losses and scores; by default those of integer labels and logits.
+        own_weights: True if the weights in batches are those of a module's own data set, by which
+            the losses of examples are multiplied.
 
     Returns:
         A function of a source and a number of steps, which takes the steps and returns what this
@@ -60,6 +67,8 @@ def make_train_steps(
         label_smoothing=label_smoothing,
         strategy=strategy,
         batch_size=batch_size,
+        task=task or Task(model),
+        own_weights=own_weights,
     )
 
     def batch(source: Any, step: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -91,23 +100,22 @@ def _make_one_step(
     label_smoothing: float,
     strategy: Strategy,
     batch_size: int,
+    task: Task,
+    own_weights: bool,
 ) -> Callable[..., tf.Tensor]:
     """Return the step of one replica, a function of features, labels and, perhaps, weights."""
     variables = model.trainable_variables
     values = [variable.value for variable in variables]
-    loss_of = make_loss(model, label_smoothing=label_smoothing)
-    entropy_of = make_loss(model)
     scale = getattr(optimizer, "scale_loss", lambda loss: loss)
     # Gradients are summed over the replicas: the mean over the whole batch is the sum of these.
     share = 1 / strategy.replicas
 
-    def one_step(
-        features: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def one_step(features: Any, labels: Any, weights: tf.Tensor | None = None) -> tf.Tensor:
         strategy.count_step(optimizer)
+        own, weights = (weights, None) if own_weights else (None, weights)
         with tf.GradientTape() as tape:
             outputs = model(features, training=True)
-            losses = loss_of(labels, outputs)
+            losses = task.losses(labels, outputs, own, smoothing=label_smoothing)
             if weights is None:
                 loss = share * tf.add_n([tf.reduce_mean(losses), *model.losses])
             else:
@@ -117,15 +125,15 @@ def _make_one_step(
             scaled = scale(loss)
         exchange = _update(strategy, optimizer, tape.gradient(scaled, values), variables)
         # Outside of the tape: people compare these with the test set's, no gradient needs them.
-        entropies = entropy_of(labels, outputs) if label_smoothing else losses
-        right = _is_right(labels, outputs)
+        plain = task.losses(labels, outputs, own) if label_smoothing else losses
+        scores = task.scores(labels, outputs)
         if weights is None:
-            entropy, accuracy = (share * tf.reduce_mean(rows) for rows in (entropies, right))
+            plain_loss, score = (share * tf.reduce_mean(rows) for rows in (plain, scores))
         else:
-            entropy, accuracy = (
-                tf.reduce_sum(rows * weights) / batch_size for rows in (entropies, right)
+            plain_loss, score = (
+                tf.reduce_sum(rows * weights) / batch_size for rows in (plain, scores)
             )
-        return tf.stack([loss, entropy, accuracy, *exchange])
+        return tf.stack([loss, plain_loss, score, *exchange])
 
     return one_step
 
@@ -172,57 +180,12 @@ def _seconds_since(began: tf.Tensor, results: Sequence[Any]) -> tf.Tensor:
         return tf.timestamp() - began
 
 
-def _is_right(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Return 1 for each example whose class the model finds, else 0: float32, shaped as labels."""
-    if outputs.shape.rank == 2 and labels.shape.rank == 1:
-        # One operation in place of three.
-        found = tf.math.in_top_k(tf.cast(labels, tf.int32), tf.cast(outputs, tf.float32), k=1)
-    else:
-        classes = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        found = classes == tf.cast(labels, tf.int32)
-    return tf.cast(found, tf.float32)
-
-
-def make_loss(
-    model: keras.Model, *, label_smoothing: float = 0.0
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Return a function from labels and a model's outputs to the cross-entropy of each example.
-
-    Args:
-        model: Gives logits, or probabilities if its last activation is a softmax.
-        label_smoothing: Share of each label's weight that is spread over all classes.
-
-    Returns:
-        A function of labels, int [n], and outputs, float [n, classes]: float32 [n].
-    """
-    to_logits = make_logits(model)
-
-    def loss(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        logits = to_logits(outputs)
-        if not label_smoothing:
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        classes = logits.shape[-1]
-        spread = label_smoothing / classes
-        targets = tf.one_hot(labels, classes, 1 - label_smoothing + spread, spread)
-        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-
-    return loss
-
-
-def make_logits(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return a function from a model's outputs, float [n, classes], to float32 logits."""
-    last = getattr(model.layers[-1], "activation", None) if model.layers else None
-    # A softmax in the model is undone, so that one loss serves models of either kind.
-    undo = tf.math.log if last is keras.activations.softmax else lambda outputs: outputs
-    return lambda outputs: undo(tf.cast(outputs, tf.float32))
-
-
 def part_of_replica(strategy: Strategy, batch: Any) -> Any:
     """Return one replica's part of its process's batch; training batches divide evenly."""
     if strategy.local == 1:
         return batch
     own = slice(strategy.replica(), None, strategy.local)
-    return tf.nest.map_structure(lambda tensor: tensor[own], batch)
+    return tf.nest.map_structure(lambda each: None if each is None else each[own], batch)
 
 
 def call_reading_data(

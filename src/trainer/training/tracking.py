@@ -54,18 +54,16 @@ class TrackedRun(Callback):
     def run(self, state: RunState) -> None:
         assert self._run is not None
         if state.step % self._job.log_steps == 0 and state.train_loss is not None:
-            assert state.train_accuracy is not None
             self._run.log_metrics(
                 state.step,
                 loss=state.train_loss,
-                train_accuracy=state.train_accuracy,
+                **state.train_scores,
                 images_per_second=state.images_per_second,
                 learning_rate=self._learning_rate(),
             )
         if evaluation := state.evaluation:
-            self._run.log_metrics(
-                state.step, test_accuracy=evaluation.accuracy, test_loss=evaluation.loss
-            )
+            values = {f"test_{name}": value for name, value in evaluation.values.items()}
+            self._run.log_metrics(state.step, **values)
 
     def log_model(self, path: Path, example: Example | None) -> None:
         """Send the exported model, see `MlflowRun.log_model`."""

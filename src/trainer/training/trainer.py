@@ -23,6 +23,7 @@ from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import make_optimizer
 from trainer.training.run_state import CallResult, RunState
+from trainer.training.run_task import RunTask, run_task_of
 from trainer.training.steps import FIGURES, call_reading_data, make_train_steps
 from trainer.training.steps_per_call import StepsPerCall
 
@@ -46,6 +47,7 @@ class Trainer:
         module: The job's model module.
         data: See `RunData`.
         model: The Keras model.
+        run_task: Its loss, its metrics, and the figure that the best model is chosen by.
         optimizer: Built for the model's trainable variables.
         device: The device that computes the steps.
 
@@ -76,6 +78,7 @@ class Trainer:
                 scale_steps=batch.scale_steps(steps, epoch_steps),
             )
             self.optimizer.build(self.model.trainable_variables)
+        self.run_task = self._make_task()
         self.device = strategy.device()
 
     def rebuild(self, *, module: str, hparams: Hparams) -> None:
@@ -104,6 +107,7 @@ class Trainer:
                 remedy="give the module back the code that they were trained with",
             )
         self.model.set_weights(weights)
+        self.run_task = self._make_task()
 
     def start(self, progress: Progress) -> None:
         """Give all processes the chief's weights, and compile the steps.
@@ -123,9 +127,16 @@ class Trainer:
             label_smoothing=self.job.hparams.label_smoothing,
             feed=self._source.feed,
             batch_size=data.batch_size,
+            task=self.run_task.task,
+            own_weights=data.train.stream is None,
         )
         self._evaluate = make_evaluate(
-            self.model, strategy=strategy, stopped=self.stop_requested, with_answers=True
+            self.model,
+            strategy=strategy,
+            stopped=self.stop_requested,
+            with_answers=True,
+            task=self.run_task.task,
+            metrics=self.run_task.metrics,
         )
         self._moving_averages = [v.value for v in consensus.moving_averages(self.model)]
         self._call = StepsPerCall(min(self.job.steps_per_call, self._source.most))
@@ -169,8 +180,8 @@ class Trainer:
             stream=stream,
         )
         return CallResult(
-            cross_entropies=figures[:, 1],
-            accuracies=figures[:, 2],
+            losses=figures[:, 1],
+            scores=figures[:, 2],
             seconds=call.seconds,
             input_seconds=input_seconds / strategy.processes,
             exchange_seconds=exchange / strategy.processes,
@@ -190,6 +201,10 @@ class Trainer:
         assert test is not None
         evaluation: Evaluation | None = call_reading_data(test.stream, self._evaluate, test.dataset)
         return evaluation
+
+    def _make_task(self) -> RunTask:
+        spec = self.data.train.dataset.element_spec
+        return run_task_of(self.job, self.module, self.model, spec)
 
     def _settings(self) -> dict[str, StatedValue]:
         """Return what all processes must have alike: settings, and the number of examples found."""

@@ -51,7 +51,7 @@ def test_everything_that_a_step_changes_is_restored(tmp_path, name):
     model, optimizer = build()
     learn(model, optimizer)
     saved = state(model, optimizer)
-    progress = Progress(step=7, examples=700, best_step=5, best_accuracy=0.5)
+    progress = Progress(step=7, examples=700, best_step=5, best_value=0.5)
     open_in(tmp_path, model, optimizer).save(progress)
     learn(model, optimizer)
     # Weights, statistics, the dropout generator, the optimizer's slots and its step.

@@ -16,7 +16,7 @@ def folder(tmp_path):
         path = tmp_path / "ckpt" / f"ckpt-{step:08d}"
         path.mkdir(parents=True)
         (path / "variables.index").write_bytes(b"x" * step)
-        progress = Progress(step=step, examples=step, best_step=min(step, 40), best_accuracy=0.5)
+        progress = Progress(step=step, examples=step, best_step=min(step, 40), best_value=0.5)
         checkpoint_state.write(path, progress, [["kernel", [2]]])
     return tmp_path / "ckpt"
 

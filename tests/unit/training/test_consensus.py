@@ -56,7 +56,7 @@ def test_a_batch_that_cannot_be_shared_names_one_that_can(size, replicas, fits):
 
 
 def test_others_take_over_where_the_chief_is():
-    progress = Progress(step=7, examples=448, best_step=5, best_accuracy=0.5, train_seconds=1.5)
+    progress = Progress(step=7, examples=448, best_step=5, best_value=0.5, train_seconds=1.5)
     numbers = [7, 448, 5, 0.5, 0, 1.5]
     # What a process other than the chief has found counts for nothing.
     found, stop = consensus.share_progress(

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from trainer.config.errors import DataError, UserError
 from trainer.training.evaluation import make_evaluate
-from trainer.training.steps import call_reading_data, make_loss, make_train_steps
+from trainer.training.losses import make_loss
+from trainer.training.steps import call_reading_data, make_train_steps
 
 pytestmark = pytest.mark.tensorflow
 
