@@ -17,6 +17,7 @@ from .formats.protobuf import (
     read_fields as read_fields,
     read_varint as read_varint,
 )
+from .formats.record_table import TFRecordTable as TFRecordTable
 from .formats.registry import format_titles as format_titles
 from .formats.table import (
     BLOCK_RECORDS as BLOCK_RECORDS,
@@ -25,7 +26,6 @@ from .formats.table import (
     ImageSpec as ImageSpec,
     Table as Table,
 )
-from .formats.tfrecord import TFRecordTable as TFRecordTable
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere

@@ -12,7 +12,7 @@ from trainer.config.errors import DataError, RetryableError
 from trainer.data.files import open_tables
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
-from trainer.data.formats.tfrecord import TFRecordTable
+from trainer.data.formats.record_table import TFRecordTable
 from trainer.data.stream import Stream
 
 COUNT = 500

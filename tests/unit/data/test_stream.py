@@ -13,8 +13,8 @@ from trainer.config.errors import DataError
 from trainer.data.files import open_tables
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
+from trainer.data.formats.record_table import TFRecordTable
 from trainer.data.formats.table import BLOCK_RECORDS, Table
-from trainer.data.formats.tfrecord import TFRecordTable
 from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
 
 quick = settings(deadline=None, max_examples=40)

@@ -13,7 +13,8 @@ from trainer.data.formats.compressed import packing_of, unpack
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.file_reader import UnpackedFile, read_head, read_sample
 from trainer.data.formats.framing import frame
-from trainer.data.formats.tfrecord import FORMAT, TFRecordTable
+from trainer.data.formats.record_table import TFRecordTable
+from trainer.data.formats.tfrecord import FORMAT
 
 PACK = {"gzip": gzip.compress, "zlib": zlib.compress}
 either = pytest.mark.parametrize("packing", PACK)

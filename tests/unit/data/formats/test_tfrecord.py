@@ -11,8 +11,8 @@ from trainer.config.errors import DataError
 from trainer.data.formats import example, protobuf
 from trainer.data.formats.file_reader import OPEN_FILES, FileReader
 from trainer.data.formats.framing import find_header, frame, header_length, is_tfrecord, masked_crc
+from trainer.data.formats.record_table import TFRecordTable
 from trainer.data.formats.table import BLOCK_RECORDS
-from trainer.data.formats.tfrecord import TFRecordTable
 
 quick = settings(deadline=None, max_examples=30)
 seeds = st.integers(0, 2**32 - 1)
