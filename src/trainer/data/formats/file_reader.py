@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -105,19 +106,23 @@ class UnpackedFile:
         self, path: Path, packing: Packing = "gzip", *, in_memory: int = SPOOL_BYTES
     ) -> None:
         self.path, self.packing = path, packing
+        self._keep(unpack(path, packing), in_memory)
+
+    def _keep(self, pieces: Iterable[bytes], in_memory: int) -> None:
+        """Put the content where it can be read at any place."""
         self._spool: _Spool | None = None
         self._start = 0
         held = bytearray()
         with self._lock:
-            for piece in unpack(path, packing):
+            for piece in pieces:
                 if self._spool is not None:
-                    self._spool.append(piece, path)
+                    self._spool.append(piece, self.path)
                     continue
                 held += piece
                 if len(held) + UnpackedFile._bytes_in_memory > in_memory:
                     self._spool = _Spool.current()
                     self._start = self._spool.size
-                    self._spool.append(bytes(held), path)
+                    self._spool.append(bytes(held), self.path)
                     held.clear()
             if self._spool is None:
                 self._held, self.size = bytes(held), len(held)

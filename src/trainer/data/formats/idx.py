@@ -1,8 +1,8 @@
 """IDX files, the format of the original MNIST: plain or gzipped.
 
 Two zero bytes, a byte for the type (8: uint8), a byte for the number of dimensions, a big-endian
-uint32 for each dimension, then the values (http://yann.lecun.com/exdb/mnist/, "the IDX file
-format").
+uint32 for each dimension, then the values, big-endian as well (http://yann.lecun.com/exdb/mnist/,
+"the IDX file format").
 """
 
 from __future__ import annotations
@@ -10,130 +10,120 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.array_names import array_role
+from trainer.data.formats.array_table import ArrayTable
 from trainer.data.formats.file_reader import (
     SPOOL_BYTES,
-    FileReader,
-    UnpackedFile,
     open_unpacked,
     read_head,
 )
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.table import ImageSpec, Table, check_labels, image_shape
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
+from trainer.data.formats.stored_array import StoredArray
 
 if TYPE_CHECKING:
-    from trainer.data.formats.read_options import ReadOptions
+    from trainer.data.formats.table import Table
     from trainer.data.graph.records import GraphRecords, TableConstants
 
-UINT8 = 8
-TYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
-
-# Bytes of the longest header: type and rank, then four dimensions.
-LONGEST_HEADER = 4 + 4 * 4
-# Dimensions of labels, of grey images, and of images with channels.
-RANKS = (1, 3, 4)
+TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+# Labels; images as rows; with height and width; with channels, too.
+MOST_DIMENSIONS = 4
+LONGEST_HEADER = 4 + 4 * MOST_DIMENSIONS
 
 
-def dimensions(head: bytes) -> tuple[int, ...] | None:
-    """Return the dimensions of a uint8 IDX file that begins with `head`, or None if it is none."""
-    if len(head) < 8 or head[:3] != b"\0\0\x08" or head[3] not in RANKS:
+@dataclass(frozen=True)
+class IdxHeader:
+    """The header of an IDX file.
+
+    Attributes:
+        dtype: Of its values.
+        shape: Its dimensions, which nobody has compared with its length.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def offset(self) -> int:
+        """Where the values begin, in bytes."""
+        return 4 + 4 * len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of bytes that the values take."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def idx_header(head: bytes) -> IdxHeader | None:
+    """Return the header of the IDX file that begins with `head`, or None if it is none."""
+    if len(head) < 8 or head[:2] != b"\0\0" or head[2] not in TYPES:
         return None
     rank = head[3]
-    if len(head) < 4 + 4 * rank:
+    if not 1 <= rank <= MOST_DIMENSIONS or len(head) < 4 + 4 * rank:
         return None
-    return struct.unpack_from(f">{rank}I", head, 4)
-
-
-def described(head: bytes) -> str | None:
-    """Return type and dimensions of any IDX file that begins with `head`, or None if it is none."""
-    kind = TYPES.get(head[2]) if head[:2] == b"\0\0" and len(head) > 4 else None
-    if kind is None or not 0 < head[3] <= (len(head) - 4) // 4:
-        return None
-    return f"{kind} {list(struct.unpack_from(f'>{head[3]}I', head, 4))}"
+    return IdxHeader(np.dtype(TYPES[head[2]]), struct.unpack_from(f">{rank}I", head, 4))
 
 
 def pack(array: np.ndarray) -> bytes:
-    """Return the IDX file that holds `array`, uint8."""
-    header = bytes((0, 0, UINT8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
+    """Return the IDX file that holds `array`, of one of the types that IDX has."""
+    kind = next(kind for kind, name in TYPES.items() if np.dtype(name[-2:]) == array.dtype)
+    header = bytes((0, 0, kind, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype(TYPES[kind]).tobytes()
 
 
-class IdxTable(Table):
-    """The images of one IDX file with the labels of another.
+def open_pair(
+    images: Path,
+    labels: Path,
+    options: ReadOptions = DEFAULTS,
+    *,
+    in_memory: int = SPOOL_BYTES,
+) -> ArrayTable:
+    """Open a file of images with one of labels.
 
     Args:
         images: The file of images.
         labels: The file of labels.
+        options: How to read them.
         in_memory: See `UnpackedFile`.
 
-    Attributes:
-        images: The opened file of images.
-        offset: The place of the first one, in bytes.
-        labels: int32 [n].
-
     Raises:
-        DataError: A body is shorter or longer than its header says, or the counts differ.
+        DataError: A body is shorter or longer than its header says, or they are not labelled
+            images.
     """
-
-    kind = "idx"
-
-    def __init__(self, images: Path, labels: Path, *, in_memory: int = SPOOL_BYTES) -> None:
-        self.name = f"{images} with {labels.name}"
-        self.damage: list[str] = []
-        self.images, shape = _open(images, in_memory)
-        self.offset = _header(shape)
-        self.spec = ImageSpec(image_shape(shape[1:], where=str(images)))
-        file, counts = _open(labels, in_memory)
-        if counts != shape[:1]:
-            size = "×".join(map(str, counts))
-            raise DataError(
-                subject="",
-                problem=f"{images} has {shape[0]} images, but {labels} has {size} labels",
-            )
-        values = np.frombuffer(file.read(_header(counts), shape[0]), np.uint8)
-        self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
-
-    def __len__(self) -> int:
-        return self.labels.size
-
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Table.read`."""
-        size = self.spec.size
-        raw = self.images.read(self.offset + start * size, (stop - start) * size)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *self.spec.shape), self.labels[start:stop]
-
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        return np.bincount(self.labels)
+    return ArrayTable(
+        "idx",
+        _array(images, in_memory),
+        _array(labels, in_memory),
+        name=f"{images} with {labels.name}",
+        options=options,
+    )
 
 
-def _open(path: Path, in_memory: int) -> tuple[FileReader | UnpackedFile, tuple[int, ...]]:
-    """Open an IDX file and read its dimensions, having checked the length of its body."""
-    file = open_unpacked(path, in_memory=in_memory)
-    shape = dimensions(file.read(0, min(LONGEST_HEADER, file.size)))
-    if shape is None:
+def _array(path: Path, in_memory: int) -> StoredArray:
+    """Open an IDX file, having compared the length of its body with its dimensions."""
+    found = idx_header(read_head(path, LONGEST_HEADER))
+    if found is None:
         raise DataError(
             subject=path,
             problem="not an IDX file of images or labels",
         )
-    body, expected = file.size - _header(shape), math.prod(shape)
-    if body != expected:
-        size = "×".join(map(str, shape))
+    file = open_unpacked(path, in_memory=in_memory)
+    body = file.size - found.offset
+    if body != found.size:
+        size = "×".join(map(str, found.shape))
         raise DataError(
             subject=path,
-            problem=f"the body has {body} bytes, but the header ({size}) calls for {expected}",
+            problem=f"the body has {body} bytes, but the header ({size}) calls for {found.size}",
             remedy="fetch the file again",
         )
-    return file, shape
-
-
-def _header(shape: tuple[int, ...]) -> int:
-    return 4 + 4 * len(shape)
+    return StoredArray(str(path), file, found.offset, found.shape, found.dtype)
 
 
 class IdxFormat(Format):
@@ -144,25 +134,24 @@ class IdxFormat(Format):
     reads_gzip = True
 
     def matches(self, head: bytes) -> bool:
-        return dimensions(head) is not None
+        return idx_header(head) is not None
 
     def role(self, path: Path, head: bytes) -> Role:
-        return "images" if len(dimensions(head) or ()) > 1 else "labels"
-
-    def refusal(self, head: bytes) -> str | None:
-        other = described(head)
-        expected = "expected uint8 [n, height, width] or [n]"
-        return f"an IDX file of {other}; {expected}" if other else None
+        found = idx_header(head)
+        return array_role(path.name, found.shape if found else ())
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None
-        return IdxTable(path, labels)
+        return open_pair(path, labels, options)
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
-        heads = (read_head(file, LONGEST_HEADER) for file in files)
-        return Estimate(sum((dimensions(head) or (0,))[0] for head in heads), exact=True)
+        heads = (idx_header(read_head(file, LONGEST_HEADER)) for file in files)
+        return Estimate(sum(head.shape[0] for head in heads if head), exact=True)
 
     def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
+        if other:
+            return super().graph_records(other, constants)
         from trainer.data.graph import fixed_length
 
         return fixed_length.records(tables, constants)

@@ -13,6 +13,8 @@ from trainer.config import DataError
 CHANNELS = (1, 3, 4)
 # Rows of fewer values are measurements, not pixels: 8×8 is the smallest image in use.
 FEWEST_VALUES = 64
+# An image of more is a mistake: blocks of 64 are read at a time.
+MOST_VALUES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ def image_layout(
     Raises:
         DataError: No image has this shape.
     """
+    if math.prod(stored) > MOST_VALUES:
+        raise _refused(stored, where, f"more than {MOST_VALUES:,} values", "cut it into tiles")
     plain = tuple(size for size in stored if size != 1) if len(stored) == 2 else stored
     if 0 in stored or not plain:
         raise _refused(stored, where, "expected height, width and channels, none of them 0")

@@ -7,18 +7,19 @@ import numpy as np
 from trainer.config import DataError
 from trainer.data.formats.table import check_labels
 
-# Rows looked at together, so that labels mapped from a file need no memory of their size.
-ROWS = 65_536
 FORMS = "expected integers [n] or [n, 1], one-hot rows [n, classes], or names [n]"
 
 
-def labels_of(values: np.ndarray, *, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def labels_of(
+    values: np.ndarray, *, where: str, first: int = 0
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels of any form as integers.
 
     Args:
         values: Integers, whole floats, booleans or names [n] or [n, 1], or one-hot rows
-            [n, classes]; may be mapped from a file.
+            [n, classes].
         where: The file, for errors, which name the record.
+        first: The number of the first record.
 
     Returns:
         Labels, integers [n] as `check_labels` returns them, and the names of the classes, sorted,
@@ -27,20 +28,25 @@ def labels_of(values: np.ndarray, *, where: str) -> tuple[np.ndarray, tuple[str,
     Raises:
         DataError: A label is of no such form, or out of range.
     """
+    check_form(values.shape, values.dtype, where=where)
     flat = values.reshape(-1) if values.shape[1:] == (1,) else values
-    if flat.ndim not in (1, 2) or flat.dtype.kind not in "iufbUS" or 0 in flat.shape[1:]:
-        raise _unexpected(values, where)
+    numbers = np.arange(first, first + len(flat))
+    names: tuple[str, ...] = ()
     if flat.dtype.kind in "US":
-        if flat.ndim != 1:
-            raise _unexpected(values, where)
-        return _of_names(flat, where=where)
-    convert = _of_numbers if flat.ndim == 1 else _of_one_hot
-    parts = [
-        check_labels(labels, where=where, numbers=np.arange(start, start + labels.size))
-        for start in range(0, len(flat), ROWS)
-        for labels in [convert(flat[start : start + ROWS], where=where, first=start)]
-    ]
-    return (np.concatenate(parts) if parts else np.empty(0, np.int32)), ()
+        flat, names = _of_names(flat, where=where)
+    elif flat.ndim == 2:
+        flat = _of_one_hot(flat, where=where, first=first)
+    else:
+        flat = _of_numbers(flat, where=where, first=first)
+    return check_labels(flat, where=where, numbers=numbers), names
+
+
+def check_form(shape: tuple[int, ...], dtype: np.dtype, *, where: str) -> None:
+    """Raise a DataError unless labels of a shape and a type are of a form that is read."""
+    is_column = len(shape) == 1 or shape[1:] == (1,)
+    is_rows = len(shape) == 2 and shape[1] > 0 and dtype.kind in "iufb"
+    if not (is_column or is_rows) or dtype.kind not in "iufbUS" or not dtype.itemsize:
+        raise DataError(subject=where, problem=f"labels are {dtype} {list(shape)}, {FORMS}")
 
 
 def _of_numbers(values: np.ndarray, *, where: str, first: int) -> np.ndarray:
@@ -90,15 +96,8 @@ def _of_names(values: np.ndarray, *, where: str) -> tuple[np.ndarray, tuple[str,
             problem="a label is text that is not Unicode",
             remedy="save names as UTF-8",
         ) from None
-    numbers = np.arange(values.size)
+    labels = labels.reshape(-1)
     # More digits are names again, and no class.
     if all(name.isascii() and name.isdigit() and len(name) < 10 for name in names):
-        numeric = np.array([int(name) for name in names], np.int64)
-        return check_labels(numeric[labels.reshape(-1)], where=where, numbers=numbers), ()
-    return check_labels(labels.reshape(-1), where=where, numbers=numbers), tuple(names)
-
-
-def _unexpected(values: np.ndarray, where: str) -> DataError:
-    return DataError(
-        subject=where, problem=f"labels are {values.dtype} {list(values.shape)}, {FORMS}"
-    )
+        return np.array([int(name) for name in names], np.int64)[labels], ()
+    return labels, tuple(names)

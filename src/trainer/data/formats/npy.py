@@ -1,7 +1,8 @@
-"""Pairs of npy files: images and labels, read in place."""
+"""npy files: pairs of images and labels, read in place; and the header of any."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +12,22 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.array_names import array_role
+from trainer.data.formats.array_table import ArrayTable
 from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.format import Estimate, Format, Role
-from trainer.data.formats.table import ImageSpec, Table, check_labels, image_shape
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
+from trainer.data.formats.stored_array import StoredArray
 
 if TYPE_CHECKING:
-    from trainer.data.formats.read_options import ReadOptions
+    from trainer.data.formats.table import Table
     from trainer.data.graph.records import GraphRecords, TableConstants
 
 MAGIC = b"\x93NUMPY"
 # Bytes of a header; NumPy evaluates what stands in it.
 LONGEST_HEADER = 10_000
+# Those before it: the magic, the version and the header's length.
+_PREAMBLE = 12
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -58,106 +64,97 @@ def read_npy_header(file: IO[bytes]) -> NpyHeader:
     """Read the header of an npy file, which anybody may have written.
 
     Args:
-        file: At its beginning; afterwards at the values.
+        file: At its beginning.
 
     Raises:
         NpyHeaderError: There is none, it is damaged, or it is of an unknown version.
     """
+    # A header may claim to be 4 GiB long, of which NumPy would read all before it objects.
+    begins = io.BytesIO(file.read(_PREAMBLE + LONGEST_HEADER))
     try:
-        version = np.lib.format.read_magic(file)
+        version = np.lib.format.read_magic(begins)
         if version not in _READERS:
             raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-        shape, is_fortran, dtype = _READERS[version](file, max_header_size=LONGEST_HEADER)
+        shape, is_fortran, dtype = _READERS[version](begins, max_header_size=LONGEST_HEADER)
     except Exception as error:
         # NumPy's parser lets through whatever its own steps raise, some of it in many lines.
         raise NpyHeaderError(" ".join(str(error).split()) or type(error).__name__) from None
-    return NpyHeader(shape, dtype, is_fortran, file.tell())
+    return NpyHeader(shape, dtype, is_fortran, begins.tell())
 
 
-def header(path: Path) -> NpyHeader:
-    """Return the header of an npy file of plain values, whose length has been checked.
+def checked_header(file: IO[bytes], size: int, *, name: str) -> NpyHeader:
+    """Return the header of an npy file of plain values, having compared it with the file's length.
+
+    Args:
+        file: At its beginning.
+        size: Its length in bytes.
+        name: Its name, for errors.
 
     Raises:
-        DataError: The header cannot be read, the array holds objects or is in Fortran order, or
-            the body is shorter or longer than the header says.
+        DataError: The header cannot be read, the array holds objects, or the body is shorter or
+            longer than the header says.
     """
     try:
-        with path.open("rb") as file:
-            found = read_npy_header(file)
-            body = file.seek(0, 2) - found.offset
-    except (NpyHeaderError, OSError) as error:
+        found = read_npy_header(file)
+    except NpyHeaderError as error:
         raise DataError(
-            subject=path,
+            subject=name,
             problem=f"npy header cannot be read ({str(error)[:80]})",
         ) from None
-    if found.is_fortran or found.dtype.hasobject:
+    if found.dtype.hasobject or any(length < 0 for length in found.shape):
         raise DataError(
-            subject=path,
-            problem=f"npy of {found.dtype} in Fortran order or of objects",
-            remedy="save plain uint8",
+            subject=name,
+            problem=f"npy of {found.dtype} {list(found.shape)}, expected numbers",
+            remedy="save numbers: objects are never unpickled",
         )
-    if body != found.size:
+    if size - found.offset != found.size:
         raise DataError(
-            subject=path,
-            problem=f"the body has {body} bytes, but the header calls for {found.size}",
+            subject=name,
+            problem=f"the body has {size - found.offset} bytes, but the header calls for "
+            f"{found.size}",
             remedy="write the file again",
         )
     return found
 
 
-class NpyTable(Table):
-    """The uint8 images of one npy file with the integer labels of another.
-
-    Attributes:
-        images: The file of images.
-        offset: The place of the first one, in bytes.
-        labels: int32 [n].
+def header(path: Path) -> NpyHeader:
+    """Return the header of an npy file, see `checked_header`.
 
     Raises:
-        DataError: Sizes, counts or types are not those of labelled images.
+        DataError: As there, or the file cannot be read.
     """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            return checked_header(file, size, name=str(path))
+    except OSError as error:
+        raise DataError(
+            subject=path,
+            problem=f"cannot be read: {error.strerror or error}",
+        ) from None
 
-    kind = "npy"
 
-    def __init__(self, images: Path, labels: Path) -> None:
-        self.name = f"{images} with {labels.name}"
-        self.damage: list[str] = []
-        pixels = header(images)
-        shape, self.offset = pixels.shape, pixels.offset
-        if pixels.dtype != np.uint8:
-            raise DataError(
-                subject=images,
-                problem=f"images are {pixels.dtype}, expected uint8 of 0 to 255",
-            )
-        self.spec = ImageSpec(image_shape(shape[1:], where=str(images)))
-        classes = header(labels)
-        counts, dtype = classes.shape, classes.dtype
-        if len(counts) != 1 or dtype.kind not in "iu":
-            raise DataError(
-                subject=labels,
-                problem=f"labels are {dtype} {list(counts)}, expected integers [n]",
-            )
-        if counts != shape[:1]:
-            raise DataError(
-                subject="",
-                problem=f"{images} has {shape[0]} images, but {labels} has {counts[0]} labels",
-            )
-        values = np.load(labels, allow_pickle=False)
-        self.labels = check_labels(values, where=str(labels), numbers=np.arange(shape[0]))
-        self.images = FileReader(images)
+def open_pair(images: Path, labels: Path, options: ReadOptions = DEFAULTS) -> ArrayTable:
+    """Open a file of images with one of labels.
 
-    def __len__(self) -> int:
-        return self.labels.size
+    Raises:
+        DataError: One is damaged, or they are not labelled images.
+    """
+    return ArrayTable(
+        "npy",
+        _array(images),
+        _array(labels),
+        name=f"{images} with {labels.name}",
+        options=options,
+    )
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Table.read`."""
-        size = self.spec.size
-        raw = self.images.read(self.offset + start * size, (stop - start) * size)
-        return np.frombuffer(raw, np.uint8).reshape(-1, *self.spec.shape), self.labels[start:stop]
 
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        return np.bincount(self.labels)
+def _array(path: Path) -> StoredArray:
+    found = header(path)
+    return StoredArray(
+        str(path), FileReader(path), found.offset, found.shape, found.dtype, found.is_fortran
+    )
 
 
 class NpyFormat(Format):
@@ -170,16 +167,19 @@ class NpyFormat(Format):
         return head.startswith(MAGIC)
 
     def role(self, path: Path, head: bytes) -> Role:
-        return "images" if len(header(path).shape) > 1 else "labels"
+        return array_role(path.stem, header(path).shape)
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None
-        return NpyTable(path, labels)
+        return open_pair(path, labels, options)
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
         return Estimate(sum(header(file).shape[0] for file in files), exact=True)
 
     def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
+        if other:
+            return super().graph_records(other, constants)
         from trainer.data.graph import fixed_length
 
         return fixed_length.records(tables, constants)

@@ -93,7 +93,7 @@ def pixel_form(
     Args:
         stored: The shape of an example: H×W, H×W×C, C×H×W or a row of values.
         dtype: The type of the values: integers, floats or booleans.
-        sample: Values of some examples, in any shape; see `sampled_blocks`.
+        sample: Values of some examples, or their extremes, in any shape; see `sampled_blocks`.
         where: The file, for errors.
         options: A pixel range and an image size, which come before what is inferred.
 

@@ -17,6 +17,7 @@ FORMATS: Registry[Format] = Registry(
         "tfrecord": "tfrecord:FORMAT",
         "idx": "idx:FORMAT",
         "npy": "npy:FORMAT",
+        "npz": "npz:FORMAT",
         "csv": "csv_file:FORMAT",
         "parquet": "parquet:FORMAT",
         "images": "image_folder:FORMAT",

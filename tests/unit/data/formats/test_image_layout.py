@@ -73,6 +73,7 @@ def test_what_was_inferred_is_said():
         ((600,), "an image has 600 values: no square image of 1 or 3 channels; give --image-size"),
         ((10, 28, 28), "an image has 10×28×28: expected H×W, H×W×C or C×H×W with 1, 3 or 4"),
         ((28, 28, 2), "an image has 28×28×2: expected H×W, H×W×C or C×H×W with 1, 3 or 4"),
+        ((10**5, 10**5), "an image has 100000×100000: more than 67,108,864 values; cut it into"),
         ((2, 3, 28, 28), "an image has 2×3×28×28: expected H×W, H×W×C or C×H×W with 1, 3 or 4"),
     ],
 )

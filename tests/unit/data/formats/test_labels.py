@@ -43,12 +43,10 @@ def test_no_labels_are_no_labels():
     assert labels_of(np.zeros((0, 10)), where="y")[0].size == 0
 
 
-def test_labels_beyond_one_block_keep_their_numbers():
-    values = np.zeros(200_000, np.float32)
-    values[150_000] = 0.5
-    with pytest.raises(DataError, match=r"^y: record 150000: label 0\.5 is not a whole number"):
-        labels_of(values, where="y")
-    assert labels_of(np.zeros((70_000, 1), bool), where="y")[0].size == 70_000
+def test_records_are_counted_from_the_first_one_given():
+    for values in (np.full(3, 0.5), np.full((3, 2), 0.5), np.full(3, -1)):
+        with pytest.raises(DataError, match=r"^y: record 640: "):
+            labels_of(values, where="y", first=640)
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e300])

@@ -1,0 +1,125 @@
+"""Tables of two arrays: images and labels, of any type, layout and form that these have."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trainer.config import DataError
+from trainer.data.formats.file_reader import FileReader, UnpackedFile
+from trainer.data.formats.image_layout import MOST_VALUES
+from trainer.data.formats.labels import check_form, labels_of
+from trainer.data.formats.pixels import SAMPLE_RECORDS, PixelForm, pixel_form, sampled_blocks
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
+from trainer.data.formats.stored_array import StoredArray
+from trainer.data.formats.table import Table
+
+# Values looked at together: of labels, and of each place from which a sample of pixels is taken.
+LABEL_VALUES = 1 << 22
+SAMPLE_VALUES = 1 << 22
+
+
+class ArrayTable(Table):
+    """The images of one array with the labels of another.
+
+    Args:
+        kind: See `Table`.
+        images: The images: rows of pixels, with or without channels, first or last.
+        labels: Their labels, in any form that `labels_of` reads.
+        name: See `Table`.
+        options: How to read them.
+
+    Attributes:
+        images: The opened file of images.
+        offset: The place of the first one, in bytes.
+        labels: Integers [n].
+
+    Raises:
+        DataError: The counts differ, or one of the arrays is not what it should be.
+    """
+
+    images: FileReader | UnpackedFile
+
+    def __init__(
+        self,
+        kind: str,
+        images: StoredArray,
+        labels: StoredArray,
+        *,
+        name: str,
+        options: ReadOptions = DEFAULTS,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.damage: list[str] = []
+        self.images, self.offset = images.file, images.offset
+        self._stored = images
+        self._form = _form_of(images, options)
+        self.spec, self.note = self._form.spec, self._form.note
+        self.labels, self.class_names = _read_labels(labels)
+        counts = (images.shape[0], labels.shape[0])
+        if counts[0] != counts[1]:
+            raise DataError(
+                subject="",
+                problem=f"{images.name} has {counts[0]} images, but {labels.name} has "
+                f"{counts[1]} labels",
+            )
+
+    def __len__(self) -> int:
+        return self.labels.size
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the images stand in the file as they are read: bytes one behind the other."""
+        stored, layout = self._stored, self._form.layout
+        return (
+            stored.dtype == np.uint8
+            and not stored.is_fortran
+            and not (layout.has_alpha or (layout.channels_first and layout.shape[2] > 1))
+            and self.spec.shape == layout.shape
+        )
+
+    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Table.read`."""
+        rows = self._stored.rows(start, stop)
+        images = self._form.images(rows, where=self._stored.name, first=start)
+        return images, self.labels[start:stop]
+
+    def label_counts(self) -> np.ndarray:
+        """See `Table.label_counts`."""
+        return np.bincount(self.labels)
+
+
+def _form_of(images: StoredArray, options: ReadOptions) -> PixelForm:
+    """Return the form of images, from the extremes of some of all over the file."""
+    values = math.prod(images.shape[1:])
+    extremes = []
+    if images.shape and images.dtype.kind in "iufb" and 0 < values <= MOST_VALUES:
+        run = max(1, min(SAMPLE_RECORDS // 4, SAMPLE_VALUES // values))
+        for start, stop in sampled_blocks(images.shape[0], block=run):
+            rows = images.rows(start, stop)
+            extremes += [rows.min(), rows.max()]
+    return pixel_form(
+        images.shape[1:],
+        images.dtype,
+        np.array(extremes, images.dtype),
+        where=images.name,
+        options=options,
+    )
+
+
+def _read_labels(labels: StoredArray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return labels as integers, and the names of the classes if they are names."""
+    # Checked before any is read, as an array of another form may be of any length.
+    check_form(labels.shape, labels.dtype, where=labels.name)
+    count, columns = labels.shape[0], math.prod(labels.shape[1:])
+    # Names are sorted all together; they have one column.
+    step = count if columns == 1 else max(1, LABEL_VALUES // columns)
+    parts = [
+        labels_of(labels.rows(start, min(start + step, count)), where=labels.name, first=start)
+        for start in range(0, count, max(1, step))
+    ]
+    if not parts:
+        return np.empty(0, np.int32), ()
+    return np.concatenate([numbers for numbers, _ in parts]), parts[0][1]
