@@ -11,9 +11,9 @@ from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data import pictures
 from trainer.data.folders import FolderContents, scan_path
 from trainer.data.formats.read_options import ReadOptions
-from trainer.data.formats.registry import accepted
+from trainer.data.formats.registry import FORMATS, accepted
 from trainer.data.formats.table import Table
-from trainer.data.recognise import DataFiles, recognise
+from trainer.data.recognise import DataFiles, parts_in, recognise
 from trainer.data.synthetic.embedded import SyntheticTable
 from trainer.storage import globs
 
@@ -89,15 +89,24 @@ def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
 
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
-    """Return whether some folder or glob of `paths` holds files named for `split`."""
+    """Return whether some folder or glob of `paths` holds files named for `split`.
+
+    A file that is named itself is used for whatever it is given for, whatever its name. One that
+    holds several parts of the data, as an npz may, is looked into.
+    """
     parts = {"train"} if split == "train" else set(TEST_PARTS)
-    return any(
-        part in parts
-        for path in map(Path, paths)
-        # A file that is named itself is used for whatever it is given for, whatever its name.
-        if not path.is_file()
-        for part in _parts(path, scan_path(path))
-    )
+    holders = tuple(end for form in FORMATS.values() if form.holds_parts for end in form.suffixes)
+    for path in map(Path, paths):
+        if path.is_file():
+            named = parts_in(path)
+        else:
+            files = scan_path(path)
+            named = set(_parts(path, files))
+            for file in files.files:
+                named |= parts_in(file) if file.name.lower().endswith(holders) else set()
+        if named & parts:
+            return True
+    return False
 
 
 def notes(train: Sequence[str], test: Sequence[str], *, shared: bool = False) -> list[str]:

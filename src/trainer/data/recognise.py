@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config import DataError
+from trainer.config import DataError, Part
+from trainer.data.formats.array_names import pair_key
 from trainer.data.formats.compressed import packing_of
 from trainer.data.formats.file_reader import read_head
 from trainer.data.formats.format import HEAD_BYTES, Estimate, Format, Role
 from trainer.data.formats.read_options import ReadOptions
-from trainer.data.formats.registry import FORMATS, accepted, join_words
+from trainer.data.formats.registry import FORMATS, accepted
 from trainer.data.formats.table import Table
 
 
@@ -90,6 +90,21 @@ def recognise(files: Sequence[Path], *, flag: str, named: Collection[Path] = ())
     return DataFiles(found[0][1], of("examples"), of("images"), of("labels"))
 
 
+def parts_in(path: Path) -> set[Part | None]:
+    """Return the parts of the data that one file holds under names of their own; else none.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise DataError(subject=path, problem=f"cannot be read: {error.strerror}") from None
+    form = next((form for form in FORMATS.values() if form.matches(head)), None)
+    return form.parts(path) if form else set()
+
+
 def _format_of(path: Path, formats: Sequence[Format], *, named: bool) -> tuple[Format, Role]:
     """Return which of the formats a file is of, and what it holds.
 
@@ -104,11 +119,10 @@ def _format_of(path: Path, formats: Sequence[Format], *, named: bool) -> tuple[F
     for form in formats:
         if form.matches(head) and (form.reads_gzip or not packed):
             return form, form.role(path, head)
-    if any(form.matches(head) for form in formats):
-        others = join_words([form.title for form in formats if not form.reads_gzip], "and")
+    if packed_form := next((form for form in formats if form.matches(head)), None):
         raise DataError(
             subject=path,
-            problem=f"gzipped {others} files are not read",
+            problem=f"gzipped {packed_form.title} files are not read",
             remedy="unpack it: gunzip",
         )
     # Recognise a file with a damaged beginning by its name, so that the error names the damage.
@@ -172,7 +186,6 @@ def _pairs(
     return pairs
 
 
-def _pair_key(path: Path) -> tuple[Path, str]:
+def _pair_key(path: Path) -> tuple[Path, tuple[str, ...]]:
     """Return a file's folder, and its name without the words that tell images from labels."""
-    words = r"images?|labels?|data|idx[13]|(?<![a-z])[xy](?![a-z])|\.gz$"
-    return path.parent, re.sub(words, "", path.name.lower())
+    return path.parent, pair_key(path.name)

@@ -304,11 +304,8 @@ def test_shards_that_are_missing_are_reported(tmp_path):
 
 
 def test_idx_files_of_other_shapes_and_types_are_reported_as_such(tmp_path):
-    file = put(tmp_path / "a", pack(np.zeros((2, 3, 28, 28, 1), np.uint8)))
-    expected = "expected uint8 [n, height, width] or [n]"
-    assert error_of(tmp_path) == f"{file}: an IDX file of uint8 [2, 3, 28, 28, 1]; {expected}"
-    put(file, bytes((0, 0, 13, 2)) + bytes((0, 0, 0, 1, 0, 0, 0, 2)) + bytes(8))
-    assert error_of(tmp_path) == f"{file}: an IDX file of float32 [1, 2]; {expected}"
+    file = put(tmp_path / "a", pack(np.zeros((2, 28, 28, 1, 1), np.uint8)))
+    assert error_of(tmp_path) == f"{file}: an IDX file of 5 dimensions; expected 1 to 4"
 
 
 def test_a_file_that_is_there_gzipped_and_unpacked_counts_once(tmp_path):

@@ -13,6 +13,11 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("data", "feature", "features", "input", "inputs"), "images"),
     **dict.fromkeys(("y", "label", "labels", "target", "targets", "class", "classes"), "labels"),
 }
+# These wherever they stand in a word, and what else tells files of images from those of labels.
+_ROLE_WORDS = re.compile(
+    r"images?|imgs?|pixels|data|features?|inputs?|labels?|targets?|class(es)?|idx\d|"
+    r"(?<![a-z])[xy](?![a-z])|_gz$"
+)
 
 
 def array_role(name: str, shape: tuple[int, ...]) -> Role:
@@ -40,16 +45,24 @@ def array_part(name: str) -> Part | None:
     return part_of(name_words(name))
 
 
+def pair_key(name: str) -> tuple[str, ...]:
+    """Return the words that the names of a file of images and of its labels have in common."""
+    return tuple(filter(None, _ROLE_WORDS.sub("", "_".join(name_words(name))).split("_")))
+
+
 def name_words(name: str) -> list[str]:
     """Return the words of a name, in lower case: of `trainX`, `x_train` and `xtrain` as well."""
     parts = re.split(r"[^a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower())
     words = []
     for part in parts:
         first, last = part[:1], part[-1:]
+        stem = part.rstrip("0123456789")
         if first in ("x", "y") and part_of([part[1:]]):
             words += [first, part[1:]]
         elif last in ("x", "y") and part_of([part[:-1]]):
             words += [part[:-1], last]
+        elif stem in ROLES:
+            words += [stem, part[len(stem) :]]
         else:
             words.append(part)
     return words

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from trainer.config import DataError
+from trainer.config import DataError, Part
 
 if TYPE_CHECKING:
     from trainer.data.formats.read_options import ReadOptions
@@ -64,6 +64,7 @@ class Format:
             lie, as a list of labels does; there they are passed over.
         one_a_file: True if each file is one example, recognised by its suffix as it may be one of
             a million; its label comes from folders or from a list beside it.
+        holds_parts: True if a file with one of these endings may hold several parts of the data.
     """
 
     name: ClassVar[str]
@@ -72,6 +73,7 @@ class Format:
     suffixes: ClassVar[tuple[str, ...]] = ()
     is_companion: ClassVar[bool] = False
     one_a_file: ClassVar[bool] = False
+    holds_parts: ClassVar[bool] = False
 
     def matches(self, head: bytes) -> bool:
         """Return whether a file is of this format.
@@ -98,6 +100,14 @@ class Format:
             DataError: Its header is damaged.
         """
         return "examples"
+
+    def parts(self, path: Path) -> set[Part | None]:
+        """Return the parts of the data that a file holds, if the names inside it say any.
+
+        Raises:
+            DataError: It is damaged.
+        """
+        return set()
 
     def refusal(self, head: bytes) -> str | None:
         """Return what is wrong with a file that is nearly of this format, or None."""

@@ -140,6 +140,12 @@ class IdxFormat(Format):
         found = idx_header(head)
         return array_role(path.name, found.shape if found else ())
 
+    def refusal(self, head: bytes) -> str | None:
+        is_idx = len(head) >= 4 and head[:2] == b"\0\0" and head[2] in TYPES
+        if not is_idx or head[3] <= MOST_DIMENSIONS:
+            return None
+        return f"an IDX file of {head[3]} dimensions; expected 1 to {MOST_DIMENSIONS}"
+
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         assert labels is not None
         return open_pair(path, labels, options)

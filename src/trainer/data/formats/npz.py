@@ -255,6 +255,7 @@ class NpzFormat(Format):
     name = "npz"
     title = "npz"
     suffixes = (".npz",)
+    holds_parts = True
 
     def matches(self, head: bytes) -> bool:
         if not head.startswith(MAGIC) or len(head) < LOCAL.size:

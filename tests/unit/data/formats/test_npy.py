@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
-from trainer.data.formats.npy import NpyTable, header
+from trainer.data.formats.npy import header, open_pair
 from trainer.data.formats.table import BLOCK_RECORDS
 
 quick = settings(deadline=None, max_examples=30)
@@ -55,7 +55,7 @@ def put(folder, images, labels):
 
 def error_of(images, labels):
     with pytest.raises(DataError) as caught:
-        NpyTable(images, labels)
+        open_pair(images, labels)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -71,7 +71,7 @@ def error_of(images, labels):
 )
 def test_what_numpy_saves_is_read_back(folder, count, seed, deep, versions, kind, data):
     images, labels = digits(count, seed)
-    table = NpyTable(
+    table = open_pair(
         *put(
             folder,
             saved(images[..., None] if deep else images, (versions[0], 0)),
@@ -88,22 +88,61 @@ def test_what_numpy_saves_is_read_back(folder, count, seed, deep, versions, kind
     np.testing.assert_array_equal(classes, labels[start:stop])
 
 
-@pytest.mark.parametrize("kind", ["f4", "f8", "i1", "u2", "?", "i8"])
-def test_images_that_are_not_bytes_are_reported(tmp_path, kind):
-    images, labels = digits(5)
-    array = images.astype(kind)
-    images, labels = put(tmp_path, array, labels)
-    assert error_of(images, labels) == (
-        f"{images}: images are {array.dtype}, expected uint8 of 0 to 255"
-    )
+@pytest.mark.parametrize("kind", ["u1", "u2", ">i4", "f4", ">f8"])
+@pytest.mark.parametrize("shape", [(9, 11), (9, 11, 3), (3, 9, 11), (784,)])
+def test_fortran_order_makes_no_difference(folder, kind, shape):
+    rows = np.random.default_rng(0).integers(0, 256, (200, *shape)).astype(kind)
+    labels = np.eye(10)[np.arange(200) % 10]
+    plain = open_pair(*put(folder, rows, labels))
+    wanted = plain.read(64, 192)
+    turned = open_pair(*put(folder, np.asfortranarray(rows), np.asfortranarray(labels)))
+    assert plain.spec == turned.spec
+    for start, stop in (0, 200), (64, 192), (192, 200):
+        found = turned.read(start, stop)
+        np.testing.assert_array_equal(found[1], np.arange(start, stop) % 10)
+    np.testing.assert_array_equal(turned.read(64, 192)[0], wanted[0])
 
 
-def test_images_in_fortran_order_are_reported(tmp_path):
+@pytest.mark.parametrize("shape", [(32, 32, 3), (3, 32, 32), (3072,)], ids=["hwc", "chw", "rows"])
+def test_colour_images_are_read_in_every_layout(tmp_path, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), np.uint8)
+    rows = pixels if shape[-1] == 3 else pixels.transpose(0, 3, 1, 2)
+    table = open_pair(*put(tmp_path, rows.reshape(70, *shape), digits(70)[1]))
+    assert table.spec.shape == (32, 32, 3)
+    np.testing.assert_array_equal(table.read(0, 70)[0], pixels)
+
+
+def test_only_the_rows_that_are_asked_for_are_read(tmp_path, monkeypatch):
+    asked = []
+    table = open_pair(*put(tmp_path, np.zeros((6400, 784), np.float32), np.arange(6400) % 10))
+    read = table.images.read
+    monkeypatch.setattr(table.images, "read", lambda at, size: asked.append(size) or read(at, size))
+    table.read(640, 704)
+    assert asked == [64 * 784 * 4]
+
+
+def test_bytes_one_behind_the_other_can_be_read_by_a_graph(tmp_path):
     images, labels = digits(5)
-    images, labels = put(tmp_path, np.asfortranarray(images), labels)
-    message = error_of(images, labels)
-    assert message.startswith(f"{images}: ")
-    assert "Fortran order" in message
+
+    def is_plain(array):
+        return open_pair(*put(tmp_path, array, labels)).is_plain
+
+    assert is_plain(images)
+    assert is_plain(images.reshape(5, 784))
+    assert is_plain(images[:, None])
+    assert is_plain(images.reshape(5, 14, 14, 4)[..., :3].copy())
+    assert not is_plain(images.astype(np.int16))
+    assert not is_plain(np.asfortranarray(images))
+    assert not is_plain(images.reshape(5, 14, 14, 4))
+    assert not is_plain(images.reshape(5, 4, 14, 14)[:, :3].copy())
+
+
+def test_names_are_the_classes_of_a_table(tmp_path):
+    names = np.array(["cat", "dog", "ant", "dog"])
+    table = open_pair(*put(tmp_path, digits(4)[0], names))
+    assert table.class_names == ("ant", "cat", "dog")
+    assert table.read(0, 4)[1].tolist() == [1, 2, 0, 2]
+    assert table.label_counts().tolist() == [1, 1, 2]
 
 
 def test_objects_are_never_unpickled(tmp_path):
@@ -111,31 +150,24 @@ def test_objects_are_never_unpickled(tmp_path):
     file = io.BytesIO()
     np.save(file, labels.astype(object), allow_pickle=True)
     images, labels = put(tmp_path, images, file.getvalue())
-    assert error_of(images, labels).startswith(f"{labels}: npy of object in Fortran order or of ")
+    assert error_of(images, labels).startswith(f"{labels}: npy of object [5], expected ")
 
 
 @pytest.mark.parametrize(
     "labels",
-    [
-        np.zeros((5, 10), np.uint8),
-        np.zeros((5, 1), np.int64),
-        np.zeros((), np.int64),
-        np.zeros(5, np.float32),
-        np.zeros(5, bool),
-        np.full(5, "3"),
-    ],
-    ids=["one-hot", "a column", "a scalar", "floats", "booleans", "text"],
+    [np.zeros((), np.int64), np.zeros((5, 2, 2)), np.zeros(5, "c8"), np.full((5, 2), "3")],
+    ids=["a scalar", "rank 3", "complex", "rows of text"],
 )
-def test_labels_that_are_not_a_row_of_integers_are_reported(tmp_path, labels):
+def test_labels_of_no_known_form_are_reported(tmp_path, labels):
     images, path = put(tmp_path, digits(5)[0], labels)
     assert error_of(images, path) == (
-        f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected integers [n]"
+        f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected integers [n] or [n, 1], "
+        "one-hot rows [n, classes], or names [n]"
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "label"),
-    [("i1", -1), ("<i8", 65_536), (">i4", 70_000), ("<u8", 2**63 + 1), (">i8", -300)],
+    ("kind", "label"), [("i1", -1), ("<i8", 65_536), (">i4", 70_000), ("<u8", 2**63 + 1), (">i8", -300)]
 )
 def test_a_label_out_of_range_is_named_with_its_record(tmp_path, kind, label):
     images, labels = digits(10)
@@ -147,24 +179,14 @@ def test_a_label_out_of_range_is_named_with_its_record(tmp_path, kind, label):
     )
 
 
-@pytest.mark.parametrize("shape", [(5, 784), (28, 28), (5, 0, 3), (5,), ()])
-def test_a_wrong_image_size_is_reported(tmp_path, shape):
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [((5, 600), "600 values"), ((5, 28, 28, 2), "28×28×2"), ((5, 10, 28, 28), "10×28×28"),
+     ((5,), "single values"), ((), "single values"), ((5, 0, 28), "0×28")],
+)  # fmt: skip
+def test_arrays_that_are_no_images_are_reported_with_their_shape(tmp_path, shape, found):
     images, labels = put(tmp_path, np.zeros(shape, np.uint8), digits(5)[1])
-    size = "×".join(map(str, shape[1:]))
-    assert error_of(images, labels) == (
-        f"{images}: image size is {size}, expected height×width or height×width×channels"
-    )
-
-
-@pytest.mark.parametrize("shape", [(32, 32), (9, 5, 3)])
-def test_images_of_any_size_are_read(tmp_path, shape):
-    pixels = np.random.default_rng(0).integers(0, 256, (70, *shape), np.uint8)
-    table = NpyTable(*put(tmp_path, pixels, np.arange(70) * 900))
-    assert table.spec.shape == (*shape, 1)[:3]
-    images, labels = table.read(64, 70)
-    np.testing.assert_array_equal(images.reshape(6, *shape), pixels[64:])
-    assert labels.tolist() == [900 * number for number in range(64, 70)]
-    assert table.label_counts()[::900].tolist() == [1] * 70
+    assert error_of(images, labels).startswith(f"{images}: an image has {found}: ")
 
 
 def test_different_counts_of_images_and_labels_are_reported(tmp_path):
@@ -215,7 +237,7 @@ def test_a_damaged_header_is_read_or_reported_but_never_crashes(folder, at, junk
     junk = junk[: len(raw) - images.nbytes - at]
     paths = put(folder, raw[:at] + junk + raw[at + len(junk) :], labels)
     try:
-        table = NpyTable(*paths)
+        table = open_pair(*paths)
     except DataError as error:
         assert "\n" not in str(error)
         assert str(error).startswith(str(paths[0]))
@@ -233,7 +255,7 @@ def test_the_offset_of_the_values_is_that_of_the_header(tmp_path):
 
 def test_a_file_that_becomes_shorter_is_reported(tmp_path):
     images, labels = put(tmp_path, *digits(3 * BLOCK_RECORDS))
-    table = NpyTable(images, labels)
+    table = open_pair(images, labels)
     images.write_bytes(images.read_bytes()[:-1])
     with pytest.raises(DataError, match="became shorter"):
         table.read(2 * BLOCK_RECORDS, 3 * BLOCK_RECORDS)
@@ -242,7 +264,7 @@ def test_a_file_that_becomes_shorter_is_reported(tmp_path):
 @pytest.mark.usefixtures("hasty_threads")
 def test_threads_may_share_a_table(tmp_path):
     images, labels = digits(20 * BLOCK_RECORDS)
-    table = NpyTable(*put(tmp_path, images, labels))
+    table = open_pair(*put(tmp_path, images, labels))
 
     def read(block):
         at = slice(block * BLOCK_RECORDS, (block + 1) * BLOCK_RECORDS)
