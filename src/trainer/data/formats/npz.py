@@ -264,7 +264,7 @@ class NpzFormat(Format):
         return head[LOCAL.size : LOCAL.size + length].endswith(b".npy")
 
     def parts(self, path: Path) -> set[Part | None]:
-        return set(pairs_in(path))
+        return {array_part(member.key) for member in _members(path)}
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         return open_split(path, options)
