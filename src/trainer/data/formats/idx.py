@@ -52,7 +52,7 @@ class IdxHeader:
 
     @property
     def offset(self) -> int:
-        """Where the values begin, in bytes."""
+        """The place of the first value, in bytes."""
         return 4 + 4 * len(self.shape)
 
     @property

@@ -46,7 +46,7 @@ DAMAGED = (
 
 
 @dataclass(frozen=True)
-class Member:
+class NpzMember:
     """An array of an archive.
 
     Attributes:
@@ -61,14 +61,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Pair:
+class NpzPair:
     """The images and the labels of one part of a data set."""
 
-    images: Member
-    labels: Member
+    images: NpzMember
+    labels: NpzMember
 
 
-def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, Pair]:
+def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, NpzPair]:
     """Return the arrays of labelled images in a file, by the part that their names say.
 
     Args:
@@ -79,7 +79,7 @@ def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, P
         DataError: The file is damaged, or what its arrays are cannot be seen from names and shapes.
     """
     members = _members(path)
-    by_part: dict[tuple[Part | None, Role], list[Member]] = {}
+    by_part: dict[tuple[Part | None, Role], list[NpzMember]] = {}
     for member in members:
         if role := _role(member, dict(options.features)):
             by_part.setdefault((array_part(member.key), role), []).append(member)
@@ -87,7 +87,7 @@ def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, P
     for part in dict.fromkeys(part for part, _ in by_part):
         images, labels = (_named(by_part.get((part, role), [])) for role in ("images", "labels"))
         if len(images) == len(labels) == 1:
-            pairs[part] = Pair(images[0], labels[0])
+            pairs[part] = NpzPair(images[0], labels[0])
     if not pairs:
         keys = join_words([m.key for m in members[:8]], "and") if members else "no arrays"
         raise DataError(
@@ -99,7 +99,7 @@ def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, P
     return pairs
 
 
-def _named(members: list[Member]) -> list[Member]:
+def _named(members: list[NpzMember]) -> list[NpzMember]:
     """Return those of several arrays whose names say what they hold, if any does."""
     return [m for m in members if named_role(m.key)] or members
 
@@ -128,12 +128,12 @@ def open_split(path: Path, options: ReadOptions = DEFAULTS) -> ArrayTable:
     )
 
 
-def _of_split(pairs: dict[Part | None, Pair], split: Split) -> Pair | None:
+def _of_split(pairs: dict[Part | None, NpzPair], split: Split) -> NpzPair | None:
     wanted: Sequence[Part | None] = TEST_PARTS if split == "test" else (split,)
     return next((pairs[part] for part in (*wanted, None) if part in pairs), None)
 
 
-def _role(member: Member, chosen: dict[str, str]) -> Role | None:
+def _role(member: NpzMember, chosen: dict[str, str]) -> Role | None:
     """Return whether an array holds images or labels; None if it is neither."""
     if not chosen:
         return array_role(member.key, member.header.shape) if member.header.shape else None
@@ -167,7 +167,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from None
 
 
-def _members(path: Path) -> list[Member]:
+def _members(path: Path) -> list[NpzMember]:
     """Return the arrays of a file; those that cannot be read only if their names matter.
 
     Raises:
@@ -190,11 +190,11 @@ def _members(path: Path) -> list[Member]:
                 if named_role(key):
                     raise
             else:
-                found.append(Member(key, info, header))
+                found.append(NpzMember(key, info, header))
     return found
 
 
-def _array(path: Path, member: Member) -> StoredArray:
+def _array(path: Path, member: NpzMember) -> StoredArray:
     """Open an array: in place if it is stored as it is, else unpacked."""
     found = member.header
     file: FileReader | UnpackedFile
@@ -207,7 +207,7 @@ def _array(path: Path, member: Member) -> StoredArray:
     return StoredArray(name, file, offset, found.shape, found.dtype, found.is_fortran)
 
 
-def _data_offset(file: FileReader, member: Member) -> int:
+def _data_offset(file: FileReader, member: NpzMember) -> int:
     """Return where the bytes of a stored member begin in its archive."""
     start = member.info.header_offset
     if start + LOCAL.size <= file.size:
@@ -229,7 +229,7 @@ class UnpackedMember(UnpackedFile):
         DataError: It is damaged, out of all proportion to its archive, or there is no room for it.
     """
 
-    def __init__(self, path: Path, member: Member, *, in_memory: int = SPOOL_BYTES) -> None:
+    def __init__(self, path: Path, member: NpzMember, *, in_memory: int = SPOOL_BYTES) -> None:
         self.path = path
         size = member.info.file_size
         if size > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):
