@@ -167,7 +167,8 @@ def test_labels_of_no_known_form_are_reported(tmp_path, labels):
 
 
 @pytest.mark.parametrize(
-    ("kind", "label"), [("i1", -1), ("<i8", 65_536), (">i4", 70_000), ("<u8", 2**63 + 1), (">i8", -300)]
+    ("kind", "label"),
+    [("i1", -1), ("<i8", 65_536), (">i4", 70_000), ("<u8", 2**63 + 1), (">i8", -300)],
 )
 def test_a_label_out_of_range_is_named_with_its_record(tmp_path, kind, label):
     images, labels = digits(10)
