@@ -73,10 +73,15 @@ def one_member(raw):
     return file.getvalue()
 
 
-def png(image):
+def picture(image, kind="PNG"):
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG")
+    Image.fromarray(image).save(file, kind)
     return file.getvalue()
+
+
+def folders(kind):
+    images = enumerate(PIXELS[:4])
+    return {f"{'ab'[i % 2]}/{i}.{kind.lower()}": picture(image, kind) for i, image in images}
 
 
 def csv(images):
@@ -92,7 +97,9 @@ def pixel_columns():
 
 
 def pictures():
-    return written({"label": LABELS[:9], "image": pa.array([png(image) for image in PIXELS[:9]])})
+    return written(
+        {"label": LABELS[:9], "image": pa.array([picture(image) for image in PIXELS[:9]])}
+    )
 
 
 def written(columns):
@@ -127,6 +134,13 @@ SAMPLES = {
         lambda: {"a.npz": npz(np.savez, x_train=PIXELS, y_train=LABELS, x_test=PIXELS)},
         lambda: {"a.npz": npz(np.savez_compressed, x=PIXELS.reshape(70, 784) / 255, y=LABELS)},
         lambda: {"a.npz": (npy(PIXELS), one_member)},
+    ],
+    "images": [
+        lambda: folders("PNG"),
+        lambda: folders("JPEG"),
+        lambda: folders("WEBP"),
+        lambda: folders("BMP"),
+        lambda: {**folders("PNG"), "labels.csv": b"filename,label\na/0.png,x\nb/1.png,y\n"},
     ],
     "csv": [
         lambda: {"a.csv": csv(PIXELS)},
