@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Table, alternate
-from trainer.data import BLOCK_RECORDS, Table as ImageTable, open_tables, write_shards
+from trainer.data import BLOCK_RECORDS, Table as ImageTable, open_tables, write_shard
 
 
 class _InMemory(ImageTable):
@@ -36,7 +36,7 @@ def measure(*, data: Path, rounds: int) -> Table:
 
         def ours() -> float:
             start = time.process_time()
-            write_shards([table], [Path(folder) / "ours.tfrecords"])
+            write_shard([table], (0, len(table)), Path(folder) / "ours.tfrecords", name="ours")
             return len(table) / (time.process_time() - start)
 
         def naive() -> float:

@@ -368,7 +368,7 @@ class Contract:
         written = create_anywhere(**more)
         keys = [
             f"x[1]/{s}/{s}-0000{i}-of-00002.tfrecord" for s in ("train", "test") for i in (0, 1)
-        ]
+        ] + ["x[1]/manifest.json"]
         assert written == [f"{store.url}/{key}" for key in keys]
         assert sorted(k for k in store.read_all() if k.startswith("x")) == sorted(keys)
         (back,) = self.fetch(store, ["x[1]"], tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from trainer.config import Parser, UserError, argument_type
 from trainer.runtime import log, output
@@ -21,14 +22,14 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--source",
         metavar="DIR",
-        help="folder of both splits: IDX (gzipped or not), npy or TFRecord; s3:// and gs:// too "
+        help="folder, file or glob of any format that --train takes; s3:// and gs:// too "
         "(default: synthetic digits)",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         required=True,
-        help="writes DIR/train, DIR/test; s3:// and gs:// too",
+        help="writes DIR/train, DIR/test and DIR/manifest.json; s3:// and gs:// too",
     )
     parser.add_argument(
         "--shards",
@@ -37,18 +38,33 @@ def add_flags(parser: Parser) -> None:
         default=1,
         help="files a split (default: %(default)s)",
     )
+    parser.add_argument("--gzip", action="store_true", help="pack the files with gzip")
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=argument_type(int),
+        help="files written at a time (default: as many as processors)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the data set; print the names of the files."""
     # Standard output has the names of the files alone.
     log.begin(to="err")
-    if args.shards < 1:
-        raise UserError(
-            subject=f"--shards {args.shards}",
-            problem="expected a number of 1 or more",
-        )
+    for name in ("shards", "workers"):
+        number = getattr(args, name)
+        if number is not None and number < 1:
+            raise UserError(
+                subject=f"--{name} {number}",
+                problem="expected a number of 1 or more",
+            )
     from trainer.data import create_anywhere
 
-    written = create_anywhere(source=args.source, out=args.out, shards=args.shards)
+    written = create_anywhere(
+        source=args.source,
+        out=args.out,
+        shards=args.shards,
+        packed=args.gzip,
+        workers=args.workers or len(os.sched_getaffinity(0)),
+    )
     output.out("\n".join(written))

@@ -2,7 +2,6 @@ from . import files as files, selection as selection
 from .create import (
     create_anywhere as create_anywhere,
     create_dataset as create_dataset,
-    write_shards as write_shards,
 )
 from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
@@ -31,6 +30,7 @@ from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
+from .shard_file import write_shard as write_shard
 from .sheet import contact_sheet as contact_sheet
 from .stream import Shard as Shard, Stream as Stream
 from .tabular import CountedDataset as CountedDataset, load_columns as load_columns

@@ -138,7 +138,8 @@ def test_data_create_prints_the_files_it_wrote(capsys, tmp_path):
     assert code == 0
     names = [f"{{}}-0000{i}-of-00002.tfrecord" for i in (0, 1)]
     assert printed.splitlines() == [
-        str(out / split / name.format(split)) for split in ("train", "test") for name in names
+        *(str(out / split / name.format(split)) for split in ("train", "test") for name in names),
+        str(out / "manifest.json"),
     ]
 
 

@@ -3,16 +3,23 @@
 import gzip
 import hashlib
 import os
+import subprocess
+import sys
 
+import google_crc32c
 import numpy as np
 import pytest
 
 from trainer.config.errors import DataError, UserError
-from trainer.data.create import RUN, create_anywhere, create_dataset
+from trainer.data.create import create_anywhere, create_dataset
+from trainer.data.creation import JOURNAL
 from trainer.data.files import open_tables
+from trainer.data.folders import scan_path
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
+from trainer.data.manifest import read_manifest
+from trainer.data.shard_file import RUN_BYTES
 
 COUNTS = {"train": 103, "test": 20}
 NAMES = {"train": "train-{}-ubyte", "test": "t10k-{}-ubyte"}
@@ -86,9 +93,8 @@ def test_shards_are_named_in_order_and_differ_by_one_record_at_most(source, tmp_
         counts = [len(table) for table in open_tables([str(p) for p in paths], split=split)]
         assert sum(counts) == COUNTS[split]
         assert max(counts) - min(counts) <= 1
-    assert sorted(tree(out)) == sorted(
-        str(path.relative_to(out)) for paths in written.values() for path in paths
-    )
+    names = [str(path.relative_to(out)) for paths in written.values() for path in paths]
+    assert sorted(tree(out)) == sorted([*names, "manifest.json"])
 
 
 def test_the_folder_that_is_written_serves_as_data_for_either_split(source, tmp_path):
@@ -102,7 +108,7 @@ def test_the_folder_that_is_written_serves_as_data_for_either_split(source, tmp_
 
 
 def test_more_records_than_are_held_in_memory_are_written_in_order(tmp_path):
-    count = RUN + 100
+    count = RUN_BYTES // 784 + 100
     labels = np.random.default_rng(0).integers(0, 10, count).astype(np.uint8)
     for folder, part in (("train", labels), ("test", labels[:5])):
         (tmp_path / "npy" / folder).mkdir(parents=True)
@@ -134,7 +140,8 @@ def test_what_was_written_can_be_written_to_its_own_place(source, tmp_path):
     create_dataset(source=str(source), out=out, shards=3)
     before = tree(out)
     create_dataset(source=str(out), out=out, shards=3)
-    assert tree(out) == before
+    # The manifest names another source.
+    assert tree(out) | {"manifest.json": ""} == before | {"manifest.json": ""}
 
 
 def damaged_records(folder, *, bad):
@@ -201,12 +208,13 @@ def test_more_shards_than_examples_are_refused(source, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_source_that_does_not_tell_the_splits_apart_is_refused(tmp_path):
+def test_a_source_that_does_not_tell_splits_apart_is_written_as_train(tmp_path, caplog):
     for name, array in zip("xy", digits(10), strict=True):
         np.save(tmp_path / f"{name}.npy", array)
-    message = refused(source=str(tmp_path), out=tmp_path / "out")
-    assert message.startswith(f"--source {tmp_path}: no name in it tells train from test; ")
-    assert not (tmp_path / "out").exists()
+    with caplog.at_level("INFO"):
+        written = create_dataset(source=str(tmp_path), out=tmp_path / "out")
+    assert list(written) == ["train"]
+    assert f"no name in {tmp_path} tells train from test" in caplog.text
 
 
 def test_what_is_neither_trained_nor_tested_on_is_reported(source, tmp_path, capsys):
@@ -224,12 +232,90 @@ def test_a_missing_source_is_reported_with_its_flag(tmp_path):
     assert message.startswith(f"--source {tmp_path / 'none'}: does not exist")
 
 
-def test_a_source_that_lacks_a_split_is_reported(source, tmp_path):
+def test_a_source_of_one_split_is_written_as_that(source, tmp_path):
     for path in source.glob("t10k*"):
         path.unlink()
-    message = refused(DataError, source=str(source), out=tmp_path / "out")
-    assert message.startswith(f"--source {source}: holds train data only")
-    assert not (tmp_path / "out").exists()
+    assert list(create_dataset(source=str(source), out=tmp_path / "out")) == ["train"]
+    assert not (tmp_path / "out/test").exists()
+
+
+def test_the_manifest_has_counts_labels_and_checksums(source, tmp_path):
+    out = tmp_path / "out"
+    create_dataset(source=str(source), out=out, shards=3)
+    manifest = read_manifest(out)
+    assert (manifest.shape, manifest.dtype, manifest.pixel_range) == (
+        (28, 28, 1),
+        "uint8",
+        (0, 255),
+    )
+    for split, count in COUNTS.items():
+        found = manifest.splits[split]
+        labels = digits(count)[1]
+        assert (found.examples, found.labels) == (count, np.bincount(labels).tolist())
+        for file in found.files:
+            data = (out / file.name).read_bytes()
+            assert file.bytes == len(data)
+            assert file.crc32c == f"{google_crc32c.value(data):08x}"
+        assert sum(file.examples for file in found.files) == count
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_packed_files_hold_the_same_and_are_the_same_each_time(source, tmp_path, workers):
+    for folder in ("a", "b"):
+        create_dataset(
+            source=str(source), out=tmp_path / folder, shards=3, packed=True, workers=workers
+        )
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert all(name.endswith((".tfrecord.gz", ".json")) for name in tree(tmp_path / "a"))
+    for split, count in COUNTS.items():
+        parts = [t.read(0, len(t)) for t in open_tables([str(tmp_path / "a")], split=split)]
+        np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), digits(count)[0])
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from trainer.data import creation
+from trainer.data.create import create_dataset
+
+write, left = creation.write_shard, [3]
+
+def write_some(*args, **options):
+    if not left[0]:
+        os.kill(os.getpid(), 9)
+    left[0] -= 1
+    return write(*args, **options)
+
+creation.write_shard = write_some
+create_dataset(source=sys.argv[1], out=Path(sys.argv[2]), shards=5)
+"""
+
+
+def test_what_a_killed_process_left_whole_is_not_written_again(source, tmp_path, caplog):
+    out = tmp_path / "out"
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(source), str(out)], check=False)
+    assert ran.returncode == -9
+    # Nothing there is data yet.
+    assert scan_path(out).files == []
+    parts = {path: path.stat().st_mtime_ns for path in out.rglob(".*.tfrecord.part")}
+    with caplog.at_level("INFO"):
+        create_dataset(source=str(source), out=out, shards=5)
+    assert "3 of 10 files are there" in caplog.text
+    for part, written in parts.items():
+        name = part.name.removeprefix(".").removesuffix(".part")
+        assert part.with_name(name).stat().st_mtime_ns == written
+    create_dataset(source=str(source), out=tmp_path / "other", shards=5)
+    assert tree(out) == tree(tmp_path / "other")
+
+
+def test_what_a_killed_process_left_of_another_source_is_written_again(source, tmp_path):
+    out = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", KILLED, str(source), str(out)], check=False)
+    assert (out / JOURNAL).exists()
+    labels = gzip.compress(pack(np.zeros(103, np.uint8)))
+    (source / NAMES["train"].format("labels-idx1")).write_bytes(labels)
+    create_dataset(source=str(source), out=out, shards=5)
+    assert read_manifest(out).splits["train"].labels == [103]
 
 
 def test_a_file_in_place_of_the_folder_is_reported(source, tmp_path):

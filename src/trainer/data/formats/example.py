@@ -12,7 +12,7 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Serialise images as `tf.train.Example` messages.
 
     Args:
-        images: uint8 [n, height, width, depth].
+        images: Numbers of any type [n, height, width, depth].
         labels: Integers [n], 0 or more.
 
     Returns:
@@ -20,7 +20,13 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         `label` and the bytes feature `image_raw`, in the order of their names.
     """
     count, height, width, depth = images.shape
-    pixels = height * width * depth
+    # Little-endian, as all machines that run TensorFlow are.
+    raw_pixels = (
+        np.ascontiguousarray(images)
+        .view(np.uint8)
+        .reshape(count, height * width * depth * images.itemsize)
+    )
+    pixels = height * width * depth * images.itemsize
     entries = b"".join(
         _entry(name, value)
         for name, value in [
@@ -37,7 +43,7 @@ def encode_examples(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     image_at, _ = only_value(raw, features["image_raw"], "image_raw")
     rows = np.empty((count, template.size), np.uint8)
     rows[:] = template
-    rows[:, image_at : image_at + pixels] = images.reshape(count, pixels)
+    rows[:, image_at : image_at + pixels] = raw_pixels
     # The values of a packed list; its field's key and length stand before.
     stop, length = features["label"].values[1], _label_bytes(labels)
     left = np.asarray(labels, np.int64)
