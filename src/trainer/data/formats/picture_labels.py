@@ -60,7 +60,7 @@ def label_pictures(paths: Sequence[str], options: ReadOptions) -> LabelledPictur
     root = Path(os.path.commonpath(folders)) if all(folders) else Path()
     places = _places(root)
     listings = find_listings(places, options)
-    classes = options.classes or _named_classes(places)
+    classes = options.class_names or _named_classes(places)
     if listings:
         return _by_listing(paths, listings, classes, options.split)
     return _by_folder(paths, folders, root, classes, options.split)

@@ -16,16 +16,17 @@ class ReadOptions:
         skip_corrupt: True to leave damaged records out, each with a line in `Table.damage`.
         image_size: Height and width that images are resized to; None to keep theirs.
         pixel_range: The pixel values that become 0 and 1; None to tell by type and values.
-        classes: The names of the classes in the order of their labels; empty to tell by the data.
         features: Names that a file has for what is read, such as `("image", "img_bytes")`.
+        class_names: The names of the classes in the order of their labels; empty to take those of
+            the files.
     """
 
     split: Split = "train"
     skip_corrupt: bool = False
     image_size: tuple[int, int] | None = None
     pixel_range: tuple[float, float] | None = None
-    classes: tuple[str, ...] = ()
     features: tuple[tuple[str, str], ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 DEFAULTS = ReadOptions()

@@ -140,7 +140,7 @@ def test_a_file_of_classes_sets_their_order(tmp_path):
     put_classes(tmp_path, {"ant": 1, "bee": 1})
     (tmp_path / "classes.txt").write_text("cow\nbee\nant\n")
     assert opened(tmp_path).class_names == ("cow", "bee", "ant")
-    assert opened(tmp_path, classes=("ant", "x", "bee")).class_names == ("ant", "x", "bee")
+    assert opened(tmp_path, class_names=("ant", "x", "bee")).class_names == ("ant", "x", "bee")
     (tmp_path / "classes.txt").write_text("cow\nbee\n")
     assert "class ant is not among those of classes.txt or --classes: bee, cow" in error_of(
         tmp_path
