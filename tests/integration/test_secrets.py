@@ -207,6 +207,12 @@ def handler(box: Box) -> int:
     return answer.status_code
 
 
+def run_of(box: Box) -> str:
+    """The folder of a run whose parameters have secrets that no trainer had masked."""
+    record = {"model": "own", "steps": 1, "hparams": {"model": "own", "hp": [*PARAMETERS.items()]}}
+    return str(Path(box.put("run/metrics.json", json.dumps(record))).parent)
+
+
 HP = tuple(f"{key}={value}" for key, value in PARAMETERS.items())
 OWN = ("--module", "own", "--hp", *HP)
 # What runs, and the exit code (that of doctor is the machine's); `(*)` where a script's own lines
@@ -264,6 +270,30 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
     ),
     "serve, debug": (
         lambda box: command_line.main(["serve", "--debug", "--model-dir", url("PIP_INDEX_URL")]), 2,
+    ),
+    "report": (lambda box: command_line.main(["report", url("PRESIGNED"), "--debug"]), 2),
+    "report to an address": (
+        lambda box: command_line.main(["report", run_of(box), "--out", url("BLOB")]), 2,
+    ),
+    "report to a server": (
+        lambda box: command_line.main(["report", run_of(box), "--debug", "--to-mlflow",
+                              "http://me:kqz-mlflow-1@127.0.0.1:9/x?sig=kqz-sig"]), 2,
+    ),
+    "export": (
+        lambda box: command_line.main(["export", "--checkpoint", url("BLOB"), "--model-dir",
+                              str(box.out / "model"), "--hp", *HP, "--debug"]), 2,
+    ),
+    "sweep": (
+        lambda box: command_line.main(["sweep", "--out", str(box.out / "sweep"), "--trials", "1",
+                              "--train", url("PRESIGNED"), "--dropout", "0..0.5"]), 1,
+    ),
+    "sweep, own": (
+        lambda box: command_line.main(["sweep", "--out", str(box.out / "sweep"), "--trials", "1",
+                              *OWN, "--dropout", "0..0.5"]), 1,
+    ),
+    "sweep as a tuning job": (
+        lambda box: command_line.main(["sweep", "--print", "sagemaker", *OWN,
+                              "--dropout", "0..0.5"]), 0,
     ),
     "no such program": (lambda box: container.main(["entry", f"x-{NEEDLES['GITHUB']}"]), 127),
     "a user's handler": (handler, 500),

@@ -89,14 +89,15 @@ def test_runs_that_are_sent_are_listed_with_their_place_on_the_server(capsys, mo
         return SentRun(experiment_id="7", run_id=f"r{len(sent)}", is_new=len(sent) == 1)
 
     monkeypatch.setattr("trainer.training.send_run", send)
-    argv = ["runs/a", "s3://bucket/b", "--to-mlflow", "http://host:5000/", "--experiment", "e"]
+    uri = "http://me:swordfish@host:5000/"
+    argv = ["runs/a", "s3://bucket/b", "--to-mlflow", uri, "--experiment", "e"]
     code, out, err = report(capsys, *argv)
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "http://host:5000/#/experiments/7/runs/r1",
-        "http://host:5000/#/experiments/7/runs/r2 (was there)",
+        "http://***@host:5000/#/experiments/7/runs/r1",
+        "http://***@host:5000/#/experiments/7/runs/r2 (was there)",
     ]
     assert sent == [
-        ("runs/a", "http://host:5000/", "e"),
-        ("s3://bucket/b", "http://host:5000/", "e"),
+        ("runs/a", uri, "e"),
+        ("s3://bucket/b", uri, "e"),
     ]
