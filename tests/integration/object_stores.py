@@ -433,6 +433,14 @@ class Contract:
         with pytest.raises(UserError, match="3 objects for 4 hosts leave none for host 3"):
             self.fetch(store, ["d"], tmp_path / "x", shard=(3, 4))
 
+    def test_hosts_have_all_that_describes_the_data_they_share(self, store, tmp_path):
+        store.write_all({f"d/{i}": b"%d" % i for i in range(4)} | {"d/features.json": b"{}"})
+        for host in range(2):
+            into, more = tmp_path / str(host), {"everywhere": lambda key: key == "d/features.json"}
+            self.fetch(store, ["d"], into, shard=(host, 2), **more)
+            names = {name.rpartition("/")[2] for name in files(into / store.scheme / store.bucket)}
+            assert names == {"features.json", str(host), str(host + 2)}
+
     def test_what_is_there_is_not_fetched_again(self, store, tmp_path):
         store.write_all({"d/a": b"aa", "d/b": b"bb"})
         (folder,) = self.fetch(store, ["d"], tmp_path)

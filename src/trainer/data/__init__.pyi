@@ -6,7 +6,11 @@ from .create import (
 from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of
-from .folders import data_among as data_among, scan_path as scan_path
+from .folders import (
+    data_among as data_among,
+    scan_path as scan_path,
+    wanted_among as wanted_among,
+)
 from .formats.example import encode_examples as encode_examples
 from .formats.npy import NpyHeaderError as NpyHeaderError, read_npy_header as read_npy_header
 from .formats.protobuf import (
@@ -18,6 +22,7 @@ from .formats.protobuf import (
 )
 from .formats.record_table import TFRecordTable as TFRecordTable
 from .formats.registry import format_titles as format_titles
+from .formats.set_description import is_description as is_description
 from .formats.table import (
     BLOCK_RECORDS as BLOCK_RECORDS,
     CLASSES as CLASSES,

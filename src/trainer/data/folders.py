@@ -19,6 +19,7 @@ from pathlib import Path
 from trainer.config import Part, part_of
 from trainer.data import pictures
 from trainer.data.formats.registry import FORMATS
+from trainer.data.formats.set_description import is_description
 from trainer.storage import globs
 
 # Endings of files that are no data, in lower case: of tools and of writers at work, texts, code,
@@ -84,6 +85,19 @@ def data_among(names: Iterable[str]) -> set[str]:
 
     found = {name for name in names if not passed(name)}
     return found | pictures.lists_among(names, found)
+
+
+def wanted_among(names: Iterable[str]) -> set[str]:
+    """Return those of the names in a folder, to any depth, that are fetched to train on them.
+
+    That is data, and what describes it, such as `features.json` of TensorFlow Datasets.
+    """
+    names = list(names)
+    found = data_among(names)
+    folders = {name.rpartition("/")[0] for name in found}
+    return found | {
+        name for name in names if name.rpartition("/")[0] in folders and is_description(name)
+    }
 
 
 def scan_path(path: Path) -> FolderContents:

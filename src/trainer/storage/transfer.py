@@ -38,6 +38,7 @@ def download_objects(
     flag: str = "--train",
     patterns: bool = True,
     name_filter: NameFilter | None = None,
+    everywhere: Callable[[str], bool] = lambda key: False,
 ) -> list[str]:
     """Bring the objects of urls to local disk; a file that is there in full size is left as it is.
 
@@ -51,6 +52,7 @@ def download_objects(
         flag: The flag that named the paths, for errors.
         patterns: True if a url may be a glob.
         name_filter: Chooses, of the names in a folder or below a glob, those that are wanted.
+        everywhere: Returns whether an object of some name is not shared out, but taken by all.
 
     Returns:
         For each path the same on local disk: a file for an object, a folder for a folder, a glob
@@ -73,7 +75,7 @@ def download_objects(
         place = RemotePath(path, flag=flag, options=options, stop=stop, patience=patience)
         root = into / place.bucket.scheme / place.bucket.name
         found = place.find(patterns=patterns, name_filter=name_filter)
-        whole = _test_data(found, place.top) if shard[1] > 1 else set()
+        whole = _whole(found, place.top, everywhere) if shard[1] > 1 else set()
         own = [k for k in found if k in whole or next(number) % shard[1] == shard[0]]
         shared += [key for key in own if key not in whole]
         wanted |= {root / key: (place, key, found[key]) for key in own}
@@ -118,6 +120,11 @@ def _test_data(keys: Collection[str], top: str) -> set[str]:
     """Return the objects below a folder that are test data beside training data."""
     found = {k for k in keys if part_of(k.removeprefix(top).split("/")) not in (None, "train")}
     return found if len(found) < len(keys) else set()
+
+
+def _whole(keys: Collection[str], top: str, everywhere: Callable[[str], bool]) -> set[str]:
+    """Return the objects that are not shared out among hosts."""
+    return _test_data(keys, top) | set(filter(everywhere, keys))
 
 
 def upload_folder(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import Job, UserError, flag_of as flag_of
-from trainer.data import data_among
+from trainer.data import is_description, wanted_among
 from trainer.distribution import spec_of
 from trainer.models import has_own_reader
 from trainer.runtime import Patience, never_stopped
@@ -195,12 +195,13 @@ def _fetch_inputs(
         patience = Patience(stopped=stopped)
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
-    name_filter = None if has_own_reader(job) else data_among
+    name_filter = None if has_own_reader(job) else wanted_among
     train = download_objects(
         train_paths,
         train_folder,
         shard=host,
         name_filter=name_filter,
+        everywhere=is_description,
         options=options,
         stopped=stopped,
     )

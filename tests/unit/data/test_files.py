@@ -13,7 +13,7 @@ import pytest
 
 from trainer.config.errors import DataError
 from trainer.data.files import find, holds_split, notes, open_tables
-from trainer.data.folders import data_among
+from trainer.data.folders import data_among, wanted_among
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
@@ -224,6 +224,13 @@ def test_what_writers_tools_and_the_trainer_itself_leave_is_no_data(tmp_path, na
     # It is taken where it is meant.
     if file.stat().st_size > 1:
         assert sizes(file) == [9]
+
+
+def test_what_describes_the_data_is_fetched_with_it_and_is_no_data():
+    beside = ["mnist/3.0.1/features.json", "mnist/3.0.1/label.labels.txt"]
+    names = ["mnist/3.0.1/mnist-train.tfrecord-00000-of-00001", *beside, "mnist/labels.txt"]
+    assert data_among(names) == {names[0]}
+    assert wanted_among(names) == {names[0], *beside}
 
 
 def test_shards_named_like_the_values_of_a_checkpoint_are_data(tmp_path):

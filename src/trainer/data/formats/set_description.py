@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.data.formats.picture_labels import CLASSES_FILE
 from trainer.data.formats.record_labels import RecordLabels
 
 # Larger ones are not what they are taken for.
@@ -42,6 +43,12 @@ class SetDescription:
 
 
 NOTHING = SetDescription()
+
+
+def is_description(name: str) -> bool:
+    """Return whether a file describes the data beside it, by its name or the key of an object."""
+    name = name.rpartition("/")[2]
+    return name in ("features.json", "labels.txt", CLASSES_FILE) or name.endswith(".labels.txt")
 
 
 def read_description(folder: Path) -> SetDescription:
