@@ -64,3 +64,54 @@ def test_a_host_that_lets_nobody_in_is_named(tmp_path, monkeypatch):
     agent.chmod(0o755)
     with pytest.raises(OSError, match=r"^host algo-2: no ssh within 0.1 s: ssh: algo-2 true: no"):
         mpirun.wait_until_reachable([str(agent)], "algo-2", within=0.1)
+
+
+HOSTS = ("--hosts", "algo-1,algo-2")
+
+
+@pytest.fixture
+def mpirun(monkeypatch):
+    """The module, imported into this process; its environment is restored."""
+    from trainer.sagemaker.mpi import mpirun
+
+    monkeypatch.setenv(mpirun.AGENT, "true")
+    return mpirun
+
+
+def test_the_command_that_is_shown_masks_secrets(mpirun, capsys):
+    script = ("./run", "--token", "hunter22")
+    assert mpirun.main(["--show", *HOSTS, *SETTINGS, "--", *script]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith("mpirun --host algo-1:2,algo-2:2 -np 4 ")
+    assert line.endswith(" ./run --token '***'\n")
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 3), (-9, 137)])
+def test_the_exit_code_is_mpiruns_once_all_hosts_are_reached(
+    mpirun, monkeypatch, tmp_path, code, expected
+):
+    ran = []
+
+    def check_error(command, error, processes, **more):
+        ran.append(command)
+        if code:
+            raise mpirun.errors.ExecuteUserScriptError(command, return_code=code)
+
+    monkeypatch.setattr(mpirun.process, "check_error", check_error)
+    reached = tmp_path / "reached"
+    agent = tmp_path / "ssh"
+    agent.write_text(f'#!/bin/sh\necho "$1 $2" >> "{reached}"\n')
+    agent.chmod(0o755)
+    monkeypatch.setenv(mpirun.AGENT, str(agent))
+    assert mpirun.main([*HOSTS, *SETTINGS, "--", "./run"]) == expected
+    assert reached.read_text() == "algo-2 true\n"
+    assert ran[0][-1] == "./run"
+
+
+def test_a_host_that_cannot_be_reached_ends_the_job_with_a_line(mpirun, monkeypatch, capsys):
+    def unreachable(agent, host, **more):
+        raise OSError(f"host {host}: no ssh")
+
+    monkeypatch.setattr(mpirun, "wait_until_reachable", unreachable)
+    assert mpirun.main([*HOSTS, *SETTINGS, "--", "./run"]) == 1
+    assert "error: host algo-2: no ssh" in capsys.readouterr().err
