@@ -37,6 +37,7 @@ from .parser import Parser as Parser
 from .registry import Registry as Registry
 from .splits import (
     PART_WORDS as PART_WORDS,
+    PARTS_OF as PARTS_OF,
     TEST_PARTS as TEST_PARTS,
     Part as Part,
     Split as Split,

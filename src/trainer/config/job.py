@@ -89,8 +89,8 @@ class Job:
         "recipe)", TRAINING, low=0, above=True, metavar="N",
     )
     target_accuracy: float | None = option(
-        None, "stop when this share of the test set is right (default: none)", TRAINING, low=0,
-        above=True, high=1,
+        None, "stop when this share of the validation data, or of the test data without such, is "
+        "right (default: none)", TRAINING, low=0, above=True, high=1,
     )
     metric: str | None = option(
         None, "figure of an evaluation that chooses the best model and goes to tuning services: "
@@ -109,6 +109,12 @@ class Job:
     test: tuple[str, ...] = option(
         (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True,
         aliases=("test-file", "test-files", "eval-file", "eval-files"),
+    )
+    validation: tuple[str, ...] = option(
+        (), "data to evaluate on during the training: the best model, --early-stop and "
+        "--target-accuracy go by it, and the test data is asked once, at the end (default: the "
+        "validation split among --train, where there is test data besides)", DATA, metavar="PATH",
+        many=True, aliases=("validation-file", "validation-files"),
     )
     cache_mb: float = option(
         1024, "data up to this size is kept in memory, larger is streamed", DATA, low=0,

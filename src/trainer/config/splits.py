@@ -6,11 +6,18 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-# The two parts that a run reads: one to train on, one to evaluate on.
-Split = Literal["train", "test"]
-# The parts that a data set may have. A run evaluates on the first of `TEST_PARTS` that is there.
+# The uses of data in a run: it trains on one, looks at the second meanwhile, and asks the third
+# once at the end. Without validation data it looks at the test data meanwhile.
+Split = Literal["train", "validation", "test"]
+# The parts that a data set may have.
 Part = Literal["train", "test", "eval", "validation"]
+# What is tested on where nothing is named for it: the first that is there.
 TEST_PARTS: tuple[Part, ...] = ("test", "eval", "validation")
+PARTS_OF: dict[Split, tuple[Part, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "eval", "test"),
+    "test": TEST_PARTS,
+}
 PART_WORDS: dict[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing", "t10k"), "test"),

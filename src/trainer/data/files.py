@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
+from trainer.config import PARTS_OF, TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data import pictures
 from trainer.data.folders import FolderContents, scan_path
 from trainer.data.formats.read_options import ReadOptions
@@ -89,12 +89,16 @@ def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
 
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
-    """Return whether some folder or glob of `paths` holds files named for `split`.
+    """Return whether some folder or glob of `paths` holds files named for `split`."""
+    return holds_part(paths, TEST_PARTS if split == "test" else (split,))
+
+
+def holds_part(paths: Sequence[str], parts: Collection[Part]) -> bool:
+    """Return whether some folder or glob of `paths` holds files named for one of some parts.
 
     A file that is named itself is used for whatever it is given for, whatever its name. One that
     holds several parts of the data, as an npz may, is looked into.
     """
-    parts = {"train"} if split == "train" else set(TEST_PARTS)
     holders = tuple(end for form in FORMATS.values() if form.holds_parts for end in form.suffixes)
     for path in map(Path, paths):
         if path.is_file():
@@ -104,23 +108,31 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
             named = set(_parts(path, files))
             for file in files.files:
                 named |= parts_in(file) if file.name.lower().endswith(holders) else set()
-        if named & parts:
+        if named & {*parts}:
             return True
     return False
 
 
-def notes(train: Sequence[str], test: Sequence[str], *, shared: bool = False) -> list[str]:
+def notes(
+    train: Sequence[str],
+    test: Sequence[str],
+    validation: Sequence[str] = (),
+    *,
+    shared: bool = False,
+) -> list[str]:
     """Return lines on files that lie among the data and are not used.
 
     Args:
         train: The paths that are trained on.
-        test: The paths that are evaluated on.
+        test: The paths that are tested on.
+        validation: The paths that are evaluated on during the training.
         shared: True if other hosts have the shards that are not there.
 
     Raises:
         DataError: As from `find`.
     """
-    looked = {split: _look_at(paths, flag=f"--{split}") for split, paths in _both(train, test)}
+    paths: dict[Split, Sequence[str]] = {"train": train, "test": test, "validation": validation}
+    looked = {split: _look_at(named, flag=f"--{split}") for split, named in paths.items()}
     used = {f for split, at in looked.items() for f in _choose(at, split=split, flag=f"--{split}")}
     helds = [held for at in looked.values() for _, held in at]
     unused = sorted({file for held in helds for file in held.files} - used)
@@ -128,10 +140,6 @@ def notes(train: Sequence[str], test: Sequence[str], *, shared: bool = False) ->
     lines = [f"not used: {_listed(map(str, unused))}"] if unused else []
     lines += [f"without a record: {_listed(map(str, empty))}"] if empty else []
     return lines if shared else lines + _missing({*used, *empty})
-
-
-def _both(train: Sequence[str], test: Sequence[str]) -> list[tuple[Split, Sequence[str]]]:
-    return [("train", train), ("test", test)]
 
 
 def _missing(files: Iterable[Path]) -> list[str]:
@@ -157,15 +165,14 @@ def _choose(
 ) -> list[Path]:
     """Return the files that belong to `split`; to evaluate on, those of one part of the data."""
     named = [(path, _parts(path, held)) for path, held in looked]
-    wanted: Part = "train"
-    if split == "test":
-        wanted = next((part for part in TEST_PARTS if any(part in by for _, by in named)), "test")
+    parts = PARTS_OF[split]
+    wanted = next((part for part in parts if any(part in by for _, by in named)), parts[0])
     found: list[Path] = []
     for path, by in named:
         files = by.get(wanted) or by.get(None)
         if files:
             found += files
-        elif split == "train" or not any(part in by for part in TEST_PARTS):
+        elif not any(part in by for part in parts):
             others = " and ".join(sorted(str(part) for part in by))
             first = min(file for files in by.values() for file in files)
             raise DataError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.config import DataError, Split
+from trainer.config import DataError, Part, Split
 from trainer.data import files
 from trainer.data.formats.table import BLOCK_RECORDS, RUN_RECORDS, Table
 from trainer.storage import NO_OPTIONS, StorageOptions, download_objects, is_remote, local_path
@@ -90,7 +90,12 @@ def inspect_splits(paths: Sequence[str]) -> Iterator[tuple[SplitFacts, list[Tabl
     Raises:
         DataError: Nothing is there, or it is no data of any format.
     """
-    named: list[Split] = [split for split in ("train", "test") if files.holds_split(paths, split)]
+    parts: dict[Split, tuple[Part, ...]] = {
+        "train": ("train",),
+        "validation": ("validation",),
+        "test": ("test", "eval"),
+    }
+    named = [split for split, each in parts.items() if files.holds_part(paths, each)]
     for split in named or ["train"]:
         tables = files.open_tables(paths, split=split, flag="PATH", skip_corrupt=2**62)
         yield _facts(split if named else "all", tables), tables

@@ -1,20 +1,51 @@
-"""The test data of a job, and notes on the data that it does not use."""
+"""The paths that each split of a job is read from, and notes on data that it does not use."""
 
 from __future__ import annotations
 
-from trainer.config import Job, UserError
+from trainer.config import TEST_PARTS, Job, Part, Split, UserError
 from trainer.data import files
+
+EVALUATED: tuple[Split, ...] = ("test", "validation")
+SPLITS: tuple[Split, ...] = ("train", *EVALUATED)
+# The remedy of what needs an accuracy where nothing is evaluated.
+NAME_SOME = "name some with --test or --validation"
+
+
+def paths_of(job: Job, split: Split, *, own_reader: bool) -> tuple[str, ...] | None:
+    """Return the paths of a split: None if it is not there, none for synthetic digits.
+
+    Args:
+        job: The job.
+        split: One of its splits.
+        own_reader: True if a module of the user's own reads the data. It gets what is named, and
+            need not know of a third split.
+    """
+    if split == "train":
+        return job.train
+    if split == "test":
+        return test_paths(job)
+    return job.validation or (None if own_reader else _validation_among_train(job))
 
 
 def test_paths(job: Job) -> tuple[str, ...] | None:
     """Return the paths of the test data: those of `--test`, else of `--train`, which holds both.
 
+    Data that is named for validation is tested on only where it is not used for what it is.
+
     Returns:
-        None if there is no test data, so that nothing is evaluated; no paths for synthetic digits.
+        None if there is no test data; no paths for synthetic digits.
     """
     if job.test or not job.train:
         return job.test
-    return job.train if files.holds_split(job.train, "test") else None
+    parts: tuple[Part, ...] = ("test", "eval") if job.validation else TEST_PARTS
+    return job.train if files.holds_part(job.train, parts) else None
+
+
+def _validation_among_train(job: Job) -> tuple[str, ...] | None:
+    """Return the paths of `--train` if they hold validation data besides what is tested on."""
+    if not job.train or not files.holds_part(job.train, ["validation"]):
+        return None
+    return job.train if job.test or files.holds_part(job.train, ["test", "eval"]) else None
 
 
 def check_evaluated(job: Job, *, evaluated: bool) -> None:
@@ -37,8 +68,8 @@ def check_evaluated(job: Job, *, evaluated: bool) -> None:
         if is_asked:
             raise UserError(
                 subject=subject,
-                problem="needs an accuracy, and there is no test data to evaluate on",
-                remedy="name some with --test",
+                problem="needs an accuracy, and there is no data to evaluate on",
+                remedy=NAME_SOME,
             )
 
 
@@ -46,4 +77,8 @@ def notes(job: Job) -> list[str]:
     """Return lines on files that lie among the data of a job and are not used."""
     if job.module != Job.module or not job.train:
         return []
-    return files.notes(job.train, test_paths(job) or (), shared=job.shard_by == "host")
+    test, validation = (paths_of(job, s, own_reader=False) or () for s in EVALUATED)
+    lines = files.notes(job.train, test, validation, shared=job.shard_by == "host")
+    if test and not job.test and not files.holds_part(job.train, ["test", "eval"]):
+        lines.append("tested on the validation data among --train, as there is no test data")
+    return lines

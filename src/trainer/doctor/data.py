@@ -1,4 +1,4 @@
-"""Training and test data: kind, files, examples and bytes, counted without reading much."""
+"""The data of a job: kind, files, examples and bytes, counted without reading much."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
-    """Report the kind, files, examples and bytes of both splits, or what is wrong with them.
+    """Report the kind, files, examples and bytes of each split, or what is wrong with them.
 
     Args:
         job: The job that reads them.
@@ -38,7 +38,7 @@ def examine_data(job: Job, probes: Probes, *, unknown: Collection[str]) -> Itera
     elif not job.train:
         yield _no_data(job)
     else:
-        yield from _examine_splits(job, probes, test_is_known="test" not in unknown)
+        yield from _examine_splits(job, probes, unknown=unknown)
 
 
 def _examine_model(job: Job, probes: Probes) -> Finding:
@@ -66,8 +66,9 @@ def _no_data(job: Job) -> Finding:
     """Report that a job names no training data."""
     if has_own_reader(job):
         return Finding(about="--train", text="nothing given, the module may bring its own data")
-    if job.test:
-        return problem("--train", "not given, but --test is", "name both")
+    for flag, paths in ("--test", job.test), ("--validation", job.validation):
+        if paths:
+            return problem("--train", f"not given, but {flag} is", "name both")
     # Only a first run on a plain machine is expected to do without data.
     level: Level = "note" if PLATFORMS[job.platform].is_fallback else "problem"
     return Finding(
@@ -76,52 +77,67 @@ def _no_data(job: Job) -> Finding:
     )  # fmt: skip
 
 
-def _examine_splits(job: Job, probes: Probes, *, test_is_known: bool) -> Iterator[Finding]:
-    from trainer.data import selection
-
+def _examine_splits(job: Job, probes: Probes, *, unknown: Collection[str]) -> Iterator[Finding]:
     remedy = f"name files, folders or globs of {format_titles()}"
     train: Finding | None = None
     try:
         train = _examine_split(job, probes, job.train, split="train")
     except UserError as error:
         yield of_error(error, remedy=remedy)
-        if not job.test:
-            return
     else:
         yield train
-    if not test_is_known:
+    evaluated: tuple[Split, ...] = ("validation", "test")
+    for split in evaluated:
+        if split not in unknown and (train or getattr(job, split)):
+            try:
+                yield from _examine_evaluated(job, probes, split, train=train)
+            except UserError as error:
+                yield of_error(error, remedy=remedy)
+
+
+def _examine_evaluated(
+    job: Job, probes: Probes, split: Split, *, train: Finding | None
+) -> Iterator[Finding]:
+    """Report the data of a split that is evaluated on; of no test data, what follows from that.
+
+    Raises:
+        UserError: The data cannot be evaluated on.
+    """
+    from trainer.data import selection
+
+    own = has_own_reader(job)
+    if not getattr(job, split) and (own or any(map(is_remote, job.train))):
+        # A third split among it may turn up once it is here.
+        if split == "test":
+            text = "not given: the test split among --train"
+            yield Finding(about="--test", text=text, level="note")
         return
-    if not job.test and (has_own_reader(job) or any(map(is_remote, job.train))):
-        yield Finding(about="--test", text="not given: the test split among --train", level="note")
-        return
-    paths = selection.test_paths(job)
+    paths = selection.paths_of(job, split, own_reader=own)
     if paths is None:
-        yield _no_test(job)
+        if split == "test":
+            yield _no_test(job, validated=bool(job.validation))
         return
-    try:
-        test = _examine_split(job, probes, paths, split="test")
-    except UserError as error:
-        yield of_error(error, remedy=remedy)
-        return
-    yield test
-    if train and set(train.facts["paths"]) & set(test.facts["paths"]):
+    found = _examine_split(job, probes, paths, split=split)
+    yield found
+    if train and {*train.facts["paths"]} & {*found.facts["paths"]}:
         yield Finding(
-            about="--test", text="is part of the training data: its accuracy would mean little",
-            level="note",
+            about=f"--{split}",
+            text="is part of the training data: its accuracy would mean little", level="note",
         )  # fmt: skip
 
 
-def _no_test(job: Job) -> Finding:
+def _no_test(job: Job, *, validated: bool) -> Finding:
     """Report that a job has no test data: a problem if it asks for an accuracy."""
     from trainer.data import selection
 
     try:
-        selection.check_evaluated(job, evaluated=False)
+        selection.check_evaluated(job, evaluated=validated)
     except UserError as error:
-        return of_error(error, remedy="name some with --test")
+        return of_error(error, remedy=selection.NAME_SOME)
+    nothing = "nothing is tested at the end" if validated else "nothing is evaluated"
     return Finding(
         about="--test",
-        text="not given, and --train holds no test split: nothing is evaluated",
+        text=f"not given, and --train holds no test split: {nothing}",
         level="note",
     )
 

@@ -47,7 +47,7 @@ def examine_packages(job: Job, probes: Probes) -> Iterator[Finding]:
                 "use the trainer's image, or set another --distribution",
             )
     outputs = (job.model_dir, job.output_dir, job.checkpoint_dir, job.log_dir)
-    places = [*job.train, *job.test, *(folder for folder in outputs if folder)]
+    places = [*job.train, *job.validation, *job.test, *(folder for folder in outputs if folder)]
     for schemes, package in STORES.items():
         named = next((p for p in places if p.startswith(schemes)), None)
         if named and not found[package]:

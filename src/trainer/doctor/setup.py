@@ -28,8 +28,8 @@ from trainer.training import settings_of
 
 # Reported even if they have their defaults.
 IMPORTANT = frozenset({
-    "model", "precision", "batch_size", "learning_rate", "steps", "epochs", "train", "test",
-    "model_dir", "checkpoint_dir",
+    "model", "precision", "batch_size", "learning_rate", "steps", "epochs", "train", "validation",
+    "test", "model_dir", "checkpoint_dir",
 })  # fmt: skip
 # Reported in lines of their own, or of no interest.
 ELSEWHERE = ("platform", "cluster", "stopped_code", "failure_file", "gpu_expected")

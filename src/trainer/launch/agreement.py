@@ -47,7 +47,7 @@ ALIKE = (
     "import_model",
 )
 # Fields that are compared by their content, as hosts may use other names for the same.
-BY_CONTENT = ("module", "hp", "train", "test", "precision", "cluster", "gpus")
+BY_CONTENT = ("module", "hp", "train", "validation", "test", "precision", "cluster", "gpus")
 # Fields that only the chief's host acts upon, or that are each host's own.
 PER_HOST = (
     # Folders and files: other disks, other mounts. Vertex AI's variables make a layout.
@@ -74,7 +74,7 @@ VERSIONS = ("trainer", "TensorFlow", "Keras", *strategy_packages(), "Python")
 TRAINING_HOSTS, PARAMETER_SERVERS, PORTS = "training_hosts", "parameter_servers", "ports"
 GPUS_PER_PROCESS = "gpus_per_process"
 CLUSTER = (TRAINING_HOSTS, PARAMETER_SERVERS, PORTS)
-DATA = ("--train", "--test")
+DATA = ("--train", "--validation", "--test")
 # The words by which people read of settings that no flag sets.
 LABELS = {
     TRAINING_HOSTS: "hosts that train",
@@ -193,7 +193,9 @@ def _data(job: Job, member: Member) -> Iterator[tuple[str, StatedValue | None]]:
     # Where each host has a share of the data, each has different files.
     yield "--train", _files(job, "train") if trains and job.shard_by != "host" else None
     tests = first or member.role == "evaluator" or (trains and not served)
-    yield "--test", _files(job, "test") if tests and job.shard_by != "host" else None
+    evaluated: tuple[Split, ...] = ("validation", "test")
+    for split in evaluated:
+        yield flag_of(split), _files(job, split) if tests and job.shard_by != "host" else None
 
 
 def _files(job: Job, split: Split) -> StatedValue:
@@ -206,20 +208,22 @@ def _files(job: Job, split: Split) -> StatedValue:
     from trainer.data import fingerprint_of, selection
     from trainer.storage import is_remote, local_path
 
-    given = {
-        name: tuple(p if is_remote(p) else local_path(p, flag=flag_of(name)) for p in paths)
-        for name, paths in (("train", job.train), ("test", job.test))
-    }
-    job = dataclasses.replace(job, train=given["train"], test=given["test"])
-    paths: Sequence[str] = job.train
-    if split == "test":
-        # Data in a store is searched for the split once it has been copied here.
-        away = any(map(is_remote, job.train)) and not job.test
-        test = job.train if away else selection.test_paths(job)
-        if test is None:
-            return public_value("no data")
-        paths = test
+    def here(split: Split, paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(p if is_remote(p) else local_path(p, flag=flag_of(split)) for p in paths)
+
+    job = dataclasses.replace(
+        job,
+        train=here("train", job.train),
+        validation=here("validation", job.validation),
+        test=here("test", job.test),
+    )
     own = has_own_reader(job)
+    paths: Sequence[str] | None = job.train
+    # Data in a store is searched for the split once it has been copied here.
+    if split != "train" and (getattr(job, split) or not any(map(is_remote, job.train))):
+        paths = selection.paths_of(job, split, own_reader=own)
+    if paths is None:
+        return public_value("no data")
     found = fingerprint_of(paths, split=split, flag=flag_of(split), own_reader=own)
     if spec_of(job).coordinated and split == "train" and paths:
         # Workers open the files that the chief names.

@@ -16,9 +16,8 @@ from trainer.platforms.cluster_spec import read_cluster
 
 VARIABLES: dict[str, str] = {
     "AIP_TRAINING_DATA_URI": "train",
-    # The first of the two that is set counts: the trainer evaluates on one set.
     "AIP_TEST_DATA_URI": "test",
-    "AIP_VALIDATION_DATA_URI": "test",
+    "AIP_VALIDATION_DATA_URI": "validation",
     "AIP_DATA_FORMAT": "train",
     "AIP_MODEL_DIR": "model_dir",
     "AIP_CHECKPOINT_DIR": "checkpoint_dir",
@@ -35,7 +34,7 @@ VARIABLES: dict[str, str] = {
 # Only Google's own services set them.
 SERVICE = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
 FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
-PATHS = ("train", "test", "input", *FOLDERS)
+PATHS = ("train", "test", "validation", "input", *FOLDERS)
 MANAGED = ("jsonl", "csv", "bigquery")
 
 
@@ -98,6 +97,9 @@ def finalize(
     Raises:
         UserError: The managed data set is read, but has no format that the models know.
     """
+    if sources.get("validation") in VARIABLES and sources.get("train") not in VARIABLES:
+        # It is that of another data set than the one that is trained on.
+        del values["validation"], sources["validation"]
     if values.get("module", Job.module) == Job.module:
         _check_format(settings.environment, values, sources)
     if sources.get("model_dir") == "AIP_MODEL_DIR":
@@ -141,7 +143,7 @@ def _check_format(
     environment: Environment, values: dict[str, Any], sources: dict[str, str]
 ) -> None:
     form = environment.env.get("AIP_DATA_FORMAT", "")
-    for name in ("train", "test"):
+    for name in ("train", "validation", "test"):
         source = sources.get(name, "")
         uri = next(iter(values.get(name) or ()), "")
         if VARIABLES.get(source) == name and (form in MANAGED or uri.startswith("bq://")):

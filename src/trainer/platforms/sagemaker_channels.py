@@ -10,7 +10,7 @@ from trainer.config import UserError
 from trainer.platforms.base import Environment
 
 CHANNEL = "SM_CHANNEL_"
-# The first channel of each field counts: the trainer reads one training and one test set.
+# The first channel of each field counts: the trainer reads one set for each use.
 FIELDS = {
     "SM_CHANNEL_TRAIN": "train",
     "SM_CHANNEL_TRAINING": "train",
@@ -18,7 +18,8 @@ FIELDS = {
     "SM_CHANNEL_TESTING": "test",
     "SM_CHANNEL_EVAL": "test",
     "SM_CHANNEL_EVALUATION": "test",
-    "SM_CHANNEL_VALIDATION": "test",
+    "SM_CHANNEL_VALIDATION": "validation",
+    "SM_CHANNEL_VAL": "validation",
     # For `--import`; the SDK calls the channel `model`.
     "SM_CHANNEL_INPUT": "input",
     "SM_CHANNEL_MODEL": "input",
@@ -66,7 +67,7 @@ def check_channels(
         if name.startswith(CHANNEL) and name.removeprefix(CHANNEL) not in _NO_DATA
     }
     importing = values.get("import_model")
-    read = ("input",) if importing else ("train", "test")
+    read = ("input",) if importing else ("train", "validation", "test")
     if channels and not values.get("train") and not importing:
         names = ", ".join(name.removeprefix(CHANNEL) for name in channels).lower()
         model = any(FIELDS.get(name) == "input" for name in channels)
@@ -99,11 +100,12 @@ def read_sharding(
         sources: For each of them the flag, variable or file that set it.
 
     Raises:
-        UserError: Another way to share the data was asked for, or test data alone is sharded.
+        UserError: Another way to share the data was asked for, or data is sharded, but not that to
+            train on.
     """
     sharded = {
         field: f"channel {channel} is ShardedByS3Key"
-        for field in ("train", "test")
+        for field in ("train", "validation", "test")
         for variable in _channels_of(field, environment, values, sources)
         for channel, settings in _settings(environment, variable)
         if _is_sharded(settings)
@@ -113,7 +115,7 @@ def read_sharding(
     if "train" not in sharded:
         raise UserError(
             subject="SM_INPUT_DATA_CONFIG",
-            problem=f"{sharded['test']}, but the training data is not",
+            problem=f"{next(iter(sharded.values()))}, but the training data is not",
             remedy="set both to ShardedByS3Key, or this one to FullyReplicated",
         )
     sharding = values.get("shard_by", "host")

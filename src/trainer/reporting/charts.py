@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.reporting.record import CalibrationBin, Curves, RunRecord
+from trainer.reporting.record import (
+    CalibrationBin,
+    Curves,
+    RunRecord,
+    TestColumns,
+    TrainColumns,
+)
 
 # A curve on a page has no more points than a screen can show; the last is always one of them.
 MOST_POINTS = 400
@@ -33,16 +39,24 @@ class Chart:
 
 def curve_charts(curves: Curves) -> list[Chart]:
     """Return the charts of one run's learning curves."""
-    train, test = curves.train, curves.test
-    classifies = any(value is not None for value in [*train.accuracy, *test.accuracy])
-    both = {
-        "loss": (f"Loss{' (cross-entropy)' if classifies else ''}", train.loss, test.loss, ".3~f"),
-        "accuracy": ("Accuracy", train.accuracy, test.accuracy, ".1~%"),
+    train = curves.train
+    named: dict[str, TrainColumns | TestColumns] = {
+        "training": train,
+        "validation": curves.validation,
+        "test": curves.test,
     }
+    classifies = any(value is not None for curve in named.values() for value in curve.accuracy)
     charts = []
-    for name, (title, of_train, of_test, form) in both.items():
-        points = _points(train.step, of_train, "training") + _points(test.step, of_test, "test")
-        charts += _lines(name, title, points, form=form)
+    for column, title, form in (
+        ("loss", f"Loss{' (cross-entropy)' if classifies else ''}", ".3~f"),
+        ("accuracy", "Accuracy", ".1~%"),
+    ):
+        points = [
+            point
+            for name, curve in named.items()
+            for point in _points(curve.step, getattr(curve, column), name)
+        ]
+        charts += _lines(column, title, points, form=form)
     rate = _points(train.step, train.learning_rate, "training")
     charts += _lines("rate", "Learning rate", rate, form=".2~e")
     speed = _points(train.seconds, train.images_per_second, "training")
@@ -57,6 +71,8 @@ def compared_curves(runs: Mapping[str, RunRecord]) -> list[Chart]:
     columns = {
         "loss": ("Test loss", "test", "loss", ".3~f"),
         "accuracy": ("Test accuracy", "test", "accuracy", ".1~%"),
+        "validation-loss": ("Validation loss", "validation", "loss", ".3~f"),
+        "validation": ("Validation accuracy", "validation", "accuracy", ".1~%"),
         "train": ("Training loss", "train", "loss", ".3~f"),
     }
     charts = []

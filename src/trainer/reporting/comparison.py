@@ -16,7 +16,8 @@ from trainer.reporting.record import RunRecord
 from trainer.runtime import display_value
 
 RESULTS = (
-    "test_accuracy", "test_loss", "best_test_accuracy", "best_step", "train_accuracy", "train_loss",
+    "test_accuracy", "test_loss", "best_test_accuracy", "validation_accuracy", "validation_loss",
+    "best_validation_accuracy", "best_step", "train_accuracy", "train_loss",
     "train_seconds", "images_per_second", "steps", "epochs", "parameters",
 )  # fmt: skip
 # More axes than these are no longer read.

@@ -143,6 +143,9 @@ def results_of(record: RunRecord) -> dict[str, str]:
         "Test accuracy": percent(record.test_accuracy),
         "Best test accuracy": percent(record.best_test_accuracy),
         "Test loss": number(record.test_loss),
+        "Validation accuracy": percent(record.validation_accuracy),
+        "Best validation accuracy": percent(record.best_validation_accuracy),
+        "Validation loss": number(record.validation_loss),
         **_more_metrics(record),
         "Training accuracy": percent(record.train_accuracy),
         "Training loss": number(record.train_loss),
@@ -159,13 +162,18 @@ def results_of(record: RunRecord) -> dict[str, str]:
 def _more_metrics(record: RunRecord) -> dict[str, str | None]:
     """Return the figures of a module, and the best value of that which chose the best model."""
     shown = {
-        f"Test {name.replace('_', ' ')}": number(value)
-        for name, value in (record.test_metrics or {}).items()
+        f"{split} {name.replace('_', ' ')}": number(value)
+        for split, values in (
+            ("Test", record.test_metrics),
+            ("Validation", record.validation_metrics),
+        )
+        for name, value in (values or {}).items()
         if name not in ("accuracy", "loss")
     }
     name = (record.metric or "").partition(":")[0]
-    if name and record.best_test_accuracy is None:
-        shown[f"Best test {name.replace('_', ' ')}"] = number(record.best_metric)
+    if name and record.best_test_accuracy is None and record.best_validation_accuracy is None:
+        split = "validation" if record.validation_metrics else "test"
+        shown[f"Best {split} {name.replace('_', ' ')}"] = number(record.best_metric)
     return shown
 
 

@@ -45,7 +45,7 @@ class TrainColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class TestColumns:
-    """The learning curve of the test data, see `TrainColumns`."""
+    """The learning curve of validation or test data, see `TrainColumns`."""
 
     step: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -55,9 +55,10 @@ class TestColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Both learning curves."""
+    """The learning curves; with validation data, that of the test data is its last point."""
 
     train: TrainColumns = field(default_factory=TrainColumns)
+    validation: TestColumns = field(default_factory=TestColumns)
     test: TestColumns = field(default_factory=TestColumns)
 
 
@@ -99,10 +100,11 @@ class CalibrationBin:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationRecord:
-    """The answers to the test data, as the run evaluated for the last time.
+    """The answers to the test data, or else to the validation data, at the last evaluation.
 
     Attributes:
         step: The step that the weights are of.
+        split: `test` or `validation`.
         examples: Number of test examples.
         classes: Names of the classes.
         confusion: Counts: a row for each true class, a column for each predicted one.
@@ -110,6 +112,7 @@ class ClassificationRecord:
     """
 
     step: int
+    split: str = "test"
     examples: int
     classes: list[str] = field(default_factory=list)
     confusion: list[list[int]] | None = None
@@ -125,7 +128,7 @@ class SettingRecord(msgspec.Struct, frozen=True, kw_only=True, rename={"source":
 
 @dataclass(frozen=True, kw_only=True)
 class SplitRecord:
-    """The training or the test data.
+    """The training, the validation or the test data.
 
     Attributes:
         kind: The data format, `synthetic` or `module`.
@@ -160,10 +163,14 @@ class RunRecord:
     test_accuracy: float | None = None
     test_loss: float | None = None
     best_test_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+    best_validation_accuracy: float | None = None
     best_step: int | None = None
     metric: str | None = None
     best_metric: float | None = None
     test_metrics: dict[str, float | None] | None = None
+    validation_metrics: dict[str, float | None] | None = None
     train_loss: float | None = None
     train_accuracy: float | None = None
     train_seconds: float | None = None

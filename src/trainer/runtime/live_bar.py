@@ -28,7 +28,8 @@ _WIDE = 100
 _NARROWEST, _WIDEST = 6, 30
 # A progress line, and those that end or complete it, as another process logs them.
 _PROGRESS = re.compile(r"step=\d+ of=\d+ loss=")
-_TESTED = re.compile(r"step=\d+ test_\w+=")
+_TESTED = re.compile(r"step=\d+ (?:test|validation)_\w+=")
+_ACCURACIES = ("validation_accuracy", "test_accuracy")
 _ENDS = re.compile(r"stopped at step=\d+ of=\d+$|step=\d+ reached target_accuracy=")
 
 
@@ -110,8 +111,8 @@ def update(numbers: Mapping[str, Any]) -> bool:
         return True
     if "of" in numbers:
         end()
-    elif "test_accuracy" in numbers:
-        _bar.update({"test_accuracy": numbers["test_accuracy"]})
+    else:
+        _bar.update({name: numbers[name] for name in _ACCURACIES if name in numbers})
     return False
 
 
@@ -161,7 +162,7 @@ def rendered(numbers: Mapping[str, float], width: int) -> str:
     """Return the line with its colours: the more columns there are, the more it says.
 
     Args:
-        numbers: The fields of progress lines, and the last `test_accuracy`.
+        numbers: The fields of progress lines, and the last accuracy of an evaluation.
         width: The columns of the terminal; the last one stays empty.
     """
     from rich.console import Console
@@ -172,7 +173,7 @@ def rendered(numbers: Mapping[str, float], width: int) -> str:
     room = width - 1 - _NARROWEST
     gap = 2 if width > _WIDE else 1
     kept: dict[str, str] = {}
-    for name in ("step", "loss", "eta", "train", "test", "speed", "epoch", "ranks"):
+    for name in ("step", "loss", "eta", "train", "validation", "test", "speed", "epoch", "ranks"):
         if name in parts and len(parts[name]) + gap <= room:
             kept[name] = parts[name]
             room -= len(parts[name]) + gap
@@ -207,6 +208,7 @@ def _parts(numbers: Mapping[str, float]) -> dict[str, str]:
         ("epoch", "epoch", "epoch {:.1f}"),
         ("loss", "loss", "loss {:.4f}"),
         ("train", "train_accuracy", "train {:.1%}"),
+        ("validation", "validation_accuracy", "validation {:.1%}"),
         ("test", "test_accuracy", "test {:.1%}"),
         ("speed", "images_per_second", "{:,.0f} images/s"),
     ):

@@ -8,9 +8,8 @@ from typing import Any
 from trainer.config import DEFAULT_TAG, UserError
 from trainer.sweep.space import Dimension, Space
 
-METRIC = "test_accuracy"
-# Finds the number in a run's line `step=100 test_accuracy=0.9876 test_loss=…`.
-REGEX = r"step=[0-9]+ test_accuracy=([0-9.]+)"
+# What trials are compared by: the second where they have validation data, which is looked at then.
+TEST_METRIC, VALIDATION_METRIC = "test_accuracy", "validation_accuracy"
 # SageMaker takes no more values for one choice.
 MOST_CHOICES = 30
 
@@ -39,10 +38,11 @@ def sagemaker_definition(space: Space, *, trials: int, jobs: int) -> dict[str, A
             "Name": each.name, "MinValue": str(each.low), "MaxValue": str(each.high),
             "ScalingType": "Logarithmic" if each.log else "Linear",
         })  # fmt: skip
+    metric = metric_of(space)
     return {
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": METRIC},
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
             "ResourceLimits": {
                 "MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": jobs,
             },
@@ -50,7 +50,9 @@ def sagemaker_definition(space: Space, *, trials: int, jobs: int) -> dict[str, A
             "TrainingJobEarlyStoppingType": "Auto",
         },
         "TrainingJobDefinition": {
-            "AlgorithmSpecification": {"MetricDefinitions": [{"Name": METRIC, "Regex": REGEX}]},
+            "AlgorithmSpecification": {
+                "MetricDefinitions": [{"Name": metric, "Regex": regex_of(metric)}]
+            },
             "StaticHyperParameters": _static(space),
         },
     }  # fmt: skip
@@ -103,7 +105,18 @@ def steps_of(dimension: Dimension) -> tuple[str, ...]:
     return tuple(str(v) if dimension.whole else f"{v:.12g}" for v in values)
 
 
-def accuracies(text: str) -> list[tuple[int, float]]:
+def metric_of(space: Space) -> str:
+    """Return what trials are compared by, as far as their flags say."""
+    flags = {word.partition("=")[0] for word in space.fixed}
+    return VALIDATION_METRIC if flags & {"--validation", "--validation-split"} else TEST_METRIC
+
+
+def regex_of(metric: str) -> str:
+    """Return what finds the number in a run's line `step=100 test_accuracy=0.9876 test_loss=…`."""
+    return rf"step=[0-9]+ {metric}=([0-9.]+)"
+
+
+def accuracies(text: str, metric: str = TEST_METRIC) -> list[tuple[int, float]]:
     """Return step and accuracy of each evaluation in a part of a run's log."""
-    found = re.findall(r"step=(\d+) test_accuracy=([0-9.]+)", text)
+    found = re.findall(rf"step=(\d+) {metric}=([0-9.]+)", text)
     return [(int(step), float(value)) for step, value in found]

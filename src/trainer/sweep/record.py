@@ -28,7 +28,8 @@ class TrialRecord:
         trial: Its number.
         state: `running`, `complete`, `pruned` (ended early), `failed`, or `stopped` with the sweep.
         values: What it tried.
-        test_accuracy: That of its end; None if it did not come to that.
+        test_accuracy: That of its end, on the validation data if there is any; None if it did not
+            come to that.
         seconds: How long it ran.
         error: The last line of its log if it failed.
         curve: The test accuracy at each of its evaluations.

@@ -34,9 +34,6 @@ from trainer.sweep.trial import TrialProcess
 if TYPE_CHECKING:
     import optuna
 
-# The error of a trial that ended well, but whose metrics.json has no accuracy to compare.
-NO_ACCURACY = "it ended without an accuracy: name test data with --test"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
@@ -149,12 +146,12 @@ class Trials:
             if state in ("stopped", "pruned"):
                 process.end(at_once=lambda: self._signals.count > 1)
             accuracy = None if state == "failed" else process.accuracy()
-            error = output.clean(process.last_line()) if state == "failed" else None
             if accuracy is not None:
                 # It may have come to its end before it was asked to.
                 state = "complete"
             elif state == "complete":
-                state, error = "failed", NO_ACCURACY
+                state = "failed"
+            error = output.clean(process.problem()) if state == "failed" else None
             record = dataclasses.replace(
                 record, state=state, test_accuracy=accuracy, seconds=process.seconds, error=error
             )

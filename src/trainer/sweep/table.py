@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from trainer.sweep.cloud import metric_of
 from trainer.sweep.record import SweepRecord, TrialRecord
 
 
@@ -22,7 +23,14 @@ def table_of(record: SweepRecord) -> tuple[tuple[str, ...], list[tuple[str, ...]
         )
         for each in sorted(record.trials, key=_rank)
     ]
-    heads = ("trial", "state", "test accuracy", *names, "seconds", "error")
+    heads = (
+        "trial",
+        "state",
+        metric_of(record.space).replace("_", " "),
+        *names,
+        "seconds",
+        "error",
+    )
     # Most sweeps have no trial that failed.
     return (heads, rows) if any(row[-1] for row in rows) else (heads[:-1], [r[:-1] for r in rows])
 

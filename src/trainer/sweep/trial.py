@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from trainer.sweep.cloud import METRIC, accuracies
+from trainer.sweep.cloud import TEST_METRIC, VALIDATION_METRIC, accuracies
 
 # Seconds from SIGTERM, at which a run saves its model, to SIGKILL.
 GRACE = 20.0
+# The problem of a trial that ended well, but has no accuracy to compare.
+NO_ACCURACY = "it ended without an accuracy: name data with --test or --validation"
 
 
 class TrialProcess:
@@ -34,6 +36,7 @@ class TrialProcess:
         self._folder = folder
         self._log = folder / "log.txt"
         self._read = 0
+        self._metric = TEST_METRIC
         self._steps: int | None = None
         self._began = time.monotonic()
         child = [sys.executable, "-u", "-m", "trainer.sweep.child", str(os.getpid())]
@@ -77,23 +80,38 @@ class TrialProcess:
         text = whole.decode(errors="replace")
         length = re.search(r"^model=.* steps=(\d+) ", text, flags=re.MULTILINE)
         self._steps = int(length[1]) if length else self._steps
-        return accuracies(text)
+        if f" {VALIDATION_METRIC}=" in text:
+            # The test data is asked at the end only, and is not what trials are compared by.
+            self._metric = VALIDATION_METRIC
+        return accuracies(text, self._metric)
 
     def is_last(self, step: int) -> bool:
         """Return whether its log says that it has no more steps to take."""
         return step == self._steps
 
     def accuracy(self) -> float | None:
-        """Return the test accuracy that its metrics.json says, or None if it did not complete."""
+        """Return the accuracy that its metrics.json says, or None if it did not complete."""
+        metrics = self._metrics()
+        # Of the validation data, if there is any.
+        value = metrics.get(VALIDATION_METRIC)
+        value = metrics.get(TEST_METRIC) if value is None else value
+        return float(value) if value is not None and not metrics.get("stopped") else None
+
+    def _metrics(self) -> dict[str, Any]:
         try:
             metrics = json.loads((self._folder / "metrics.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None
-        value = metrics.get(METRIC)
-        return float(value) if value is not None and not metrics.get("stopped") else None
+            return {}
+        return metrics if isinstance(metrics, dict) else {}
+
+    def problem(self) -> str:
+        """Return why it has no accuracy: mostly the last line of its log."""
+        if self._metrics() and not self._process.returncode:
+            return NO_ACCURACY
+        return self.last_line()
 
     def last_line(self) -> str:
-        """Return the last line of its log, which says why it failed."""
+        """Return the last line of its log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from trainer.config import Job, Trial
+from trainer.config import Job, Split, Trial
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.controller import Callback
 from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoint
@@ -53,16 +53,20 @@ def make_callbacks(
         # accuracy, however, can end the run only if the loop itself evaluates.
         eval_every = data.steps
     profile = [Profile.of(job, steps=data.steps)] if job.profile else []
-    evaluate: list[Callback] = [Evaluate(eval_every, trainer.evaluate), EvaluationCurve(curves)]
+    evaluate: list[Callback] = []
+    if data.watched:
+        evaluate = [Evaluate(eval_every, trainer.evaluate), EvaluationCurve(curves)]
+    if data.validation and data.test:
+        evaluate.insert(1, FinalTest(lambda: trainer.evaluate("test")))
     return [
         *profile,
         ProgressLine(
             job.log_every, target_accuracy=job.target_accuracy, epoch_steps=data.epoch_steps
         ),
-        RunHparams(job, summaries),
+        RunHparams(job, summaries, splits=data.splits),
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         TrainingCurve(job.log_steps, trainer.learning_rate, curves),
-        *(evaluate if data.test else ()),
+        *evaluate,
         *evaluation_callbacks(summaries, job.trial, goal),
         BestModel(goal),
         TargetAccuracy(job.target_accuracy),
@@ -85,20 +89,17 @@ def evaluation_callbacks(
     return [EvaluationLine(), EvaluationScalars(summaries), *tuning]
 
 
-def tested(evaluation: Evaluation) -> dict[str, float]:
-    """Return the figures of an evaluation by their names in the log."""
-    return {f"test_{name}": value for name, value in evaluation.values.items()}
-
-
 class RunHparams(Callback):
     """Begins the file for TensorBoard: hyperparameters, and the step from which points count."""
 
-    def __init__(self, job: Job, summaries: Summaries) -> None:
+    def __init__(self, job: Job, summaries: Summaries, *, splits: Collection[Split]) -> None:
         self._job, self._summaries = job, summaries
+        evaluated = [split for split in splits if split != "train"]
+        self._metrics = [f"{split}_{name}" for split in evaluated for name in ("accuracy", "loss")]
 
     def begin(self, state: RunState) -> None:
         self._summaries.begin(state.step)
-        self._summaries.write_hparams(hparams_shown(self._job))
+        self._summaries.write_hparams(hparams_shown(self._job), self._metrics)
 
     def end(self, state: RunState) -> None:
         if state.is_complete:
@@ -185,6 +186,24 @@ class Evaluate(Callback):
             state.evaluated(self._evaluate())
 
 
+class FinalTest(Callback):
+    """Evaluates on the test data once, where validation data is watched during the training.
+
+    Args:
+        evaluate: Returns None if any process was asked to stop meanwhile.
+    """
+
+    phase: Phase = "evaluation"
+    chief_only = False
+
+    def __init__(self, evaluate: Callable[[], Evaluation | None]) -> None:
+        self._evaluate = evaluate
+
+    def end(self, state: RunState) -> None:
+        if state.is_complete:
+            state.tested_at_end(self._evaluate())
+
+
 class AfterEvaluation(Callback):
     """Runs whenever the weights have just been evaluated."""
 
@@ -201,38 +220,46 @@ class AfterEvaluation(Callback):
 
 
 class EvaluationCurve(AfterEvaluation):
-    """Adds a point to the learning curve of the test data."""
+    """Adds a point to the learning curve of the data that is watched."""
 
     def __init__(self, curves: CurveRecorder) -> None:
         self._curves = curves
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        self._curves.add_evaluation(
-            EvaluationPoint(
-                step=state.step,
-                seconds=state.progress.train_seconds,
-                loss=evaluation.loss,
-                accuracy=evaluation.accuracy,
-            )
+        point = EvaluationPoint(
+            step=state.step,
+            seconds=state.progress.train_seconds,
+            loss=evaluation.loss,
+            accuracy=evaluation.accuracy,
         )
+        self._curves.add_evaluation(point, evaluation.split)
 
     def end(self, state: RunState) -> None:
         # A run that goes on from its last checkpoint evaluates at the end only.
         if self.is_due(state):
             self.run(state)
+        if state.tested:
+            self.evaluated(state, state.tested)
 
 
 class EvaluationLine(AfterEvaluation):
-    """Logs the figures of the evaluation, as test accuracy and loss."""
+    """Logs the figures of the evaluation, as test accuracy and loss; at the end of the test data.
+
+    With validation data it is that which is evaluated on until then.
+    """
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        values = tested(evaluation)
+        values = evaluation.by_name
         logger.info(
             "step=%d" + "".join(f" {name}=%.4f" for name in values),
             state.step,
             *values.values(),
             extra={"fields": {"step": state.step, **values}},
         )
+
+    def end(self, state: RunState) -> None:
+        if state.tested:
+            self.evaluated(state, state.tested)
 
 
 class EvaluationScalars(AfterEvaluation):
@@ -242,14 +269,16 @@ class EvaluationScalars(AfterEvaluation):
         self._summaries = summaries
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        self._summaries.write(state.step, **tested(evaluation))
+        self._summaries.write(state.step, **evaluation.by_name)
 
     def end(self, state: RunState) -> None:
+        if state.tested:
+            self.evaluated(state, state.tested)
         self._summaries.close()
 
 
 class TuningMetric(AfterEvaluation):
-    """Reports the figure of `--metric`, the test accuracy, to a hyperparameter tuning service."""
+    """Reports the figure of `--metric`, the accuracy, to a hyperparameter tuning service."""
 
     def __init__(self, metric_file: MetricFile, goal: MetricGoal) -> None:
         self._metric_file, self._goal = metric_file, goal

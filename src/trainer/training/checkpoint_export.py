@@ -62,7 +62,10 @@ def export_checkpoint(
             where = stage.destination.model_written(path)
     progress = chosen.state.progress
     accuracy = f"{progress.best_value:.4f}" if progress.best_step == progress.step else "unknown"
-    logger.info("model=%s step=%d test_accuracy=%s", where, progress.step, accuracy)
+    curves = chosen.state.curves
+    validated = isinstance(curves, Mapping) and curves.get("validation", {}).get("step")
+    split = "validation" if validated else "test"
+    logger.info("model=%s step=%d %s_accuracy=%s", where, progress.step, split, accuracy)
     return where
 
 
@@ -165,9 +168,9 @@ def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOp
     if job.test or job.train:
         flag, paths = ("--test", options.test) if options.test else ("--train", options.train)
         logger.info("compared on examples of %s %s", flag, " ".join(paths))
-        data = inputs.test_data(job, module, SINGLE_PROCESS) or inputs.train_data(
-            job, module, SINGLE_PROCESS, batch_size=SAMPLE
-        )
+        data = inputs.evaluation_data(
+            job, module, SINGLE_PROCESS, split="test"
+        ) or inputs.train_data(job, module, SINGLE_PROCESS, batch_size=SAMPLE)
         return sample_of(data.dataset)
     try:
         shapes: Any = model.input

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from trainer.config import Split
+
 # A curve that grows beyond so many points loses every second one.
 MOST_POINTS = 2000
+# The splits whose evaluations make a curve.
+EVALUATED: tuple[Split, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class TrainingPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPoint:
-    """The result of an evaluation on the test data.
+    """The result of an evaluation on validation or test data.
 
     Attributes:
         step: Steps done.
@@ -53,19 +57,19 @@ Point = TypeVar("Point", bound=TrainingPoint | EvaluationPoint)
 
 
 class CurveRecorder:
-    """Keeps the points of both curves, oldest first, one for each step."""
+    """Keeps the points of all curves, oldest first, one for each step."""
 
     def __init__(self) -> None:
         self._train: list[TrainingPoint] = []
-        self._test: list[EvaluationPoint] = []
+        self._evaluated: dict[str, list[EvaluationPoint]] = {name: [] for name in EVALUATED}
 
     def add_training(self, point: TrainingPoint) -> None:
         """Add a point of training."""
         self._train = _added(self._train, point)
 
-    def add_evaluation(self, point: EvaluationPoint) -> None:
+    def add_evaluation(self, point: EvaluationPoint, split: Split = "test") -> None:
         """Add a point of an evaluation; a second one of the same step replaces the first."""
-        self._test = _added(self._test, point)
+        self._evaluated[split] = _added(self._evaluated[split], point)
 
     def resume(self, written: Any, *, step: int) -> None:
         """Go on with the curves in a checkpoint.
@@ -76,14 +80,16 @@ class CurveRecorder:
         """
         curves = written if isinstance(written, Mapping) else {}
         self._train = _read(TrainingPoint, curves.get("train"), step)
-        self._test = _read(EvaluationPoint, curves.get("test"), step)
+        self._evaluated = {
+            name: _read(EvaluationPoint, curves.get(name), step) for name in EVALUATED
+        }
 
     def as_json(self) -> dict[str, dict[str, list[float]]]:
-        """Return both curves as columns: `{"train": {"step": [...], "loss": [...]}, ...}`."""
-        return {
-            "train": _columns(TrainingPoint, self._train),
-            "test": _columns(EvaluationPoint, self._test),
+        """Return the curves as columns: `{"train": {"step": [...], "loss": [...]}, ...}`."""
+        found = {
+            name: _columns(EvaluationPoint, points) for name, points in self._evaluated.items()
         }
+        return {"train": _columns(TrainingPoint, self._train), **found}
 
 
 def _added(points: list[Point], point: Point) -> list[Point]:

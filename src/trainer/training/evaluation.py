@@ -1,7 +1,8 @@
-"""The evaluation: one pass over the test data, compiled batch by batch."""
+"""The evaluation: one pass over validation or test data, compiled batch by batch."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import DataError
+from trainer.config import DataError, Split
 from trainer.distribution import SINGLE_PROCESS, Strategy
 from trainer.training.answers import Answers
 from trainer.training.metrics import NO_METRICS, ModuleMetrics
@@ -30,18 +31,25 @@ class Evaluation:
         loss: Mean loss, the cross-entropy where there are classes.
         answers: Of this process's examples; None unless they were wanted.
         more: Further figures by name: of the task and of the module's metrics.
+        split: The data that was evaluated on.
     """
 
     accuracy: float | None
     loss: float
     answers: Answers | None = field(default=None, compare=False, repr=False)
     more: Mapping[str, float] = field(default_factory=dict)
+    split: Split = "test"
 
     @property
     def values(self) -> dict[str, float]:
         """All figures by name, in the order of the log."""
         first = {} if self.accuracy is None else {ACCURACY: self.accuracy}
         return {**first, "loss": self.loss, **self.more}
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The same by the names that lines and points have, such as `test_accuracy`."""
+        return {f"{self.split}_{name}": value for name, value in self.values.items()}
 
 
 def make_evaluate(
@@ -52,7 +60,7 @@ def make_evaluate(
     with_answers: bool = False,
     task: Task | None = None,
     metrics: ModuleMetrics = NO_METRICS,
-) -> Callable[[tf.data.Dataset], Evaluation | None]:
+) -> Callable[..., Evaluation | None]:
     """Compile the evaluation.
 
     Args:
@@ -64,8 +72,8 @@ def make_evaluate(
         metrics: Of the module, built.
 
     Returns:
-        A function of this process's data that evaluates the model on that of all processes, each
-        of which must call it; None if one of them gave up.
+        A function of this process's data, and of the split that it is, that evaluates the model on
+        that of all processes, each of which must call it; None if one of them gave up.
     """
     task = task or Task(model)
     one_batch = _make_one_batch(
@@ -78,26 +86,27 @@ def make_evaluate(
             return one_batch(*batch)
         return strategy.on_replicas(lambda: one_batch(*batch))
 
-    def evaluate(data: tf.data.Dataset) -> Evaluation | None:
+    def evaluate(data: tf.data.Dataset, split: Split = "test") -> Evaluation | None:
         sums, gave_up = np.zeros(TOTALS + metrics.size), 0.0
         answers = Answers() if with_answers else None
         for batch in data:
             if stopped():
                 gave_up = 1.0
                 break
-            found = on_batch(*batch).numpy()
-            sums += found[: sums.size]
+            rows = on_batch(*batch).numpy()
+            sums += rows[: sums.size]
             if answers:
-                answers.add(found[sums.size :], batch)
+                answers.add(rows[sums.size :], batch)
         *sums_of_all, gave_up = strategy.sum([*sums.tolist(), gave_up]).tolist()
         if gave_up:
             return None
         if not sums_of_all[1]:
             raise DataError(
-                subject="--test",
+                subject=f"--{split}",
                 problem="the data set has no examples",
             )
-        return _evaluation(sums_of_all, answers, task=task, metrics=metrics)
+        found = _evaluation(sums_of_all, answers, task=task, metrics=metrics)
+        return dataclasses.replace(found, split=split)
 
     return evaluate
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from trainer.config import Job, UserError
+from trainer.config import Job, Split, UserError
 from trainer.distribution import SINGLE_PROCESS
 from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import POLICIES, StopRequest
@@ -55,14 +55,14 @@ def evaluate_checkpoints(
 
     Raises:
         UserError: There is no folder of checkpoints, they are of another model, or there is no
-            test data.
+            data to evaluate on.
     """
     folder = _checkpoint_folder(job)
     # A GPU here would choose half precision, whose variables may differ from those of the chief.
     job = recipes.complete(job, precision="float32")
     module = loader.load(job.module)
     keras.config.set_dtype_policy(POLICIES[job.hparams.precision])
-    data = _evaluation_data(job, module)
+    split, data = _evaluation_data(job, module)
     checkpoints: Checkpoints | None = None
     summaries = Summaries(f"{job.log_dir}/evaluator" if job.log_dir else None)
     all_callbacks: list[Callback] = []
@@ -84,7 +84,7 @@ def evaluate_checkpoints(
             state = RunState(
                 steps=step, batch_size=0, log_every=1, progress=progress, saved_step=step
             )
-            state.evaluation = call_reading_data(data.stream, evaluate, data.dataset)
+            state.evaluation = call_reading_data(data.stream, evaluate, data.dataset, split)
             run_due(all_callbacks, state)
         elif is_last:
             summaries.close()
@@ -93,15 +93,17 @@ def evaluate_checkpoints(
             stop_request.wait(LOOK_SECONDS)
 
 
-def _evaluation_data(job: Job, module: ModelModule) -> SplitData:
-    data = inputs.test_data(job, module, SINGLE_PROCESS)
-    if data is None:
-        raise UserError(
-            subject="--test",
-            problem="an evaluator has no test data to evaluate on",
-            remedy="name some, or start the job without an evaluator",
-        )
-    return data
+def _evaluation_data(job: Job, module: ModelModule) -> tuple[Split, SplitData]:
+    """Return the data to evaluate on during the training."""
+    splits: tuple[Split, ...] = ("validation", "test")
+    for split in splits:
+        if data := inputs.evaluation_data(job, module, SINGLE_PROCESS, split=split):
+            return split, data
+    raise UserError(
+        subject="--test",
+        problem="an evaluator has no data to evaluate on",
+        remedy="name some, or start the job without an evaluator",
+    )
 
 
 def _with_form(job: Job, folder: Path) -> Job | None:

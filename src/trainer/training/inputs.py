@@ -11,7 +11,7 @@ from typing import Any
 import google_crc32c
 import tensorflow as tf
 
-from trainer.config import Job, UserError
+from trainer.config import Job, Split, UserError
 from trainer.data import (
     ExampleDataset,
     Feed,
@@ -66,39 +66,45 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
     Raises:
         DataError: A file is missing or damaged.
         UserError: The data does not tell its size, and no `--steps` are given; or something is
-            asked for that needs test data, and there is none.
+            asked for that needs data to evaluate on, and there is none.
     """
-    test = test_data(job, module, strategy)
-    selection.check_evaluated(job, evaluated=test is not None)
+    validation = evaluation_data(job, module, strategy, split="validation")
+    test = evaluation_data(job, module, strategy, split="test")
+    selection.check_evaluated(job, evaluated=bool(validation or test))
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
+    check_same_shape(train, validation)
     check_same_shape(train, test)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
     return RunData(
         train=train,
+        validation=validation,
         test=test,
         batch_size=batch_size,
         steps=steps,
         epoch_steps=epoch_steps,
-        classes=count_classes(strategy, train, test),
+        classes=count_classes(strategy, train, validation, test),
     )
 
 
-def test_data(job: Job, module: ModelModule, strategy: Strategy) -> SplitData | None:
-    """Open the part of the test data that this process evaluates on.
+def evaluation_data(
+    job: Job, module: ModelModule, strategy: Strategy, *, split: Split
+) -> SplitData | None:
+    """Open the part of the validation or the test data that this process evaluates on.
 
     Every example is in the part of some process.
 
     Returns:
-        None if there is no test data.
+        None if there is no such data.
     """
-    paths = selection.test_paths(job)
+    paths = selection.paths_of(job, split, own_reader=module.reads_data)
     if paths is None:
         return None
     data: tf.data.Dataset | None = _call_input_fn(
         job,
         module,
         paths=paths,
-        mode="test",
+        # A module of one's own knows of two modes.
+        mode="test" if module.reads_data else split,
         size=job.eval_batch_size,
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import Job
@@ -22,11 +23,11 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
     """
     # An earlier trainer's report, which a finished run returns, names no metric.
     name = (metrics.get("metric") or "accuracy:max").partition(":")[0]
-    values = metrics.get("test_metrics") or {"accuracy": metrics["test_accuracy"]}
-    value = values.get(name)
-    shown = ""
-    if "test" in metrics["data"]:
-        shown = f" test_{name}={'unknown' if value is None else f'{value:.4f}'}"
+    shown = "".join(
+        f" {split}_{name}={_shown(metrics, split, name)}"
+        for split in ("test", "validation")
+        if split in metrics["data"]
+    )
     folder = job.output_dir or os.path.dirname(job.model_dir.rstrip("/"))  # noqa: PTH120
     metrics_path = os.path.join(folder, "metrics.json")  # noqa: PTH118
     logger.info(f"model={metrics['model_path']}{shown} metrics={metrics_path}")
@@ -34,7 +35,8 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
         return
     best, step = metrics.get("best_metric", metrics["best_test_accuracy"]), metrics["best_step"]
     if best is not None:
-        logger.info(f"best: test_{name}={best:.4f} at step={step} of {metrics['steps']}")
+        split = "validation" if "validation" in metrics["data"] else "test"
+        logger.info(f"best: {split}_{name}={best:.4f} at step={step} of {metrics['steps']}")
     speed = metrics["images_per_second"]
     logger.info(f"time: {metrics['train_seconds']:.1f} s of training, {speed:.0f} images a second")
     report = os.path.join(folder, "report.html")  # noqa: PTH118
@@ -42,6 +44,13 @@ def log_result(job: Job, metrics: dict[str, Any]) -> None:
     logger.info(f"report: {report if is_there else metrics_path}")
     if job.layout != "tar":
         logger.info(f"next: trainer serve --model-dir {shlex.quote(_served(job, metrics))}")
+
+
+def _shown(metrics: Mapping[str, Any], split: str, name: str) -> str:
+    """Return a figure of a split as text."""
+    accuracy = {"accuracy": metrics.get(f"{split}_accuracy")}
+    value = (metrics.get(f"{split}_metrics") or accuracy).get(name)
+    return "unknown" if value is None else f"{value:.4f}"
 
 
 def _served(job: Job, metrics: dict[str, Any]) -> str:

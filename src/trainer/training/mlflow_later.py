@@ -35,6 +35,7 @@ _TRAIN = {
     "images_per_second": "images_per_second",
     "learning_rate": "learning_rate",
 }
+_VALIDATION = {"loss": "validation_loss", "accuracy": "validation_accuracy"}
 _TEST = {"loss": "test_loss", "accuracy": "test_accuracy"}
 
 
@@ -221,7 +222,11 @@ def _metrics(client: Any, found: Any, run: _Folder) -> Iterator[Any]:
         return
     # The record has the time of the training steps, not the hour.
     began = run.ended - (run.record.train_seconds or 0.0)
-    for curve, names in ((curves.train, _TRAIN), (curves.test, _TEST)):
+    for curve, names in (
+        (curves.train, _TRAIN),
+        (curves.validation, _VALIDATION),
+        (curves.test, _TEST),
+    ):
         for column, name in names.items():
             last = -1
             if name in found.data.metrics:

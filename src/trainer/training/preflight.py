@@ -17,20 +17,21 @@ def output_dir(job: Job) -> Path:
 
 def check(job: Job) -> None:
     """Raise a UserError if data is missing or, on the chief, an output folder cannot be written."""
-    if job.test and not job.train:
-        raise UserError(
-            subject="--train",
-            problem=f"not given, but --test {' '.join(job.test)} is",
-            remedy="name both",
-        )
+    for flag, paths in ("--test", job.test), ("--validation", job.validation):
+        if paths and not job.train:
+            raise UserError(
+                subject="--train",
+                problem=f"not given, but {flag} {' '.join(paths)} is",
+                remedy="name both",
+            )
     if not has_own_reader(job):
-        # Without any, the digits are synthetic.
-        if job.train:
-            files.find(job.train, split="train")
-        test = selection.test_paths(job)
-        if test:
-            files.find(test, split="test")
-        selection.check_evaluated(job, evaluated=test is not None)
+        named = {s: selection.paths_of(job, s, own_reader=False) for s in selection.SPLITS}
+        for split, found in named.items():
+            # Without any, the digits are synthetic.
+            if found:
+                files.find(found, split=split)
+        evaluated = named["validation"] is not None or named["test"] is not None
+        selection.check_evaluated(job, evaluated=evaluated)
     if job.cluster.is_chief:
         check_outputs(job)
 

@@ -6,10 +6,13 @@ import dataclasses
 import json
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer import __version__
+from trainer.config import Split
+from trainer.data import selection
 from trainer.distribution import spec_of
 from trainer.runtime import installed_version, output
 from trainer.storage import local
@@ -27,6 +30,8 @@ logger = logging.getLogger(__name__)
 _NUMBERS = re.compile(r"\[\n[-+0-9.eE,\s]+\]")
 # Counted up when a key of metrics.json gets another meaning or goes away.
 SCHEMA_VERSION = 1
+# The splits as the log has them, where that is another word.
+NAMES = {"train": "training"}
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> Path:
@@ -62,18 +67,18 @@ def log_start(trainer: Trainer) -> None:
     """Log what is trained on what, and warn of what looks like a mistake."""
     job, strategy, hparams = trainer.job, trainer.strategy, trainer.job.hparams
     data = trainer.data.descriptions
-    names = {"train": "training"}
     for name, split in data.items():
         kind = split["kind"]
         kind = "SYNTHETIC digits (no --train given)" if kind == "synthetic" else kind
         count = "" if split["examples"] is None else f", {split['examples']} examples"
-        logger.info("%s data: %s%s", names.get(name, name), kind, count)
+        logger.info("%s data: %s%s", NAMES.get(name, name), kind, count)
         for line in split["damaged"]:
             logger.warning("left out: %s", line)
-    if "test" not in data:
+    _log_overlaps(data)
+    if not trainer.data.watched:
         logger.info("nothing is evaluated, as there is no test data (--test, or a channel test)")
-    elif set(data["train"]["files"]) & set(data["test"]["files"]):
-        logger.warning("the test data is part of the training data: its accuracy means little")
+    elif "test" not in data:
+        logger.info("nothing is tested at the end, as there is no test data")
     logger.info(trainer.device.line)
     logger.info(
         f"model={trainer.model.name} parameters={trainer.model.count_params()} "
@@ -88,6 +93,41 @@ def log_start(trainer: Trainer) -> None:
             # Each worker takes steps of its own.
             shared = f"workers={len(job.cluster.worker)} servers={len(job.cluster.ps)}"
         logger.info(f"distribution={job.distribution} {shared} scaling={job.scaling}")
+
+
+def _log_overlaps(data: Mapping[Split, Mapping[str, Any]]) -> None:
+    """Warn of files that are read for two splits."""
+    files = {split: {*found["files"]} for split, found in data.items()}
+    overlaps: list[tuple[Split, Split, str]] = [
+        ("test", "train", "its accuracy means little"),
+        ("validation", "train", "its accuracy means little"),
+        ("test", "validation", "nothing is kept for the end"),
+    ]
+    for split, other, why in overlaps:
+        if files.get(split, set()) & files.get(other, set()):
+            name = NAMES.get(other, other)
+            logger.warning("the %s data is part of the %s data: %s", split, name, why)
+
+
+def _evaluated(trainer: Trainer, state: RunState) -> dict[str, Any]:
+    """Return what `metrics.json` says of the evaluations."""
+    found, progress, goal = state.evaluations, state.progress, trainer.run_task.goal
+    was_evaluated = progress.best_step >= 0
+    best = progress.best_value if was_evaluated else None
+    shown: dict[str, Any] = {}
+    for split in selection.EVALUATED:
+        each, is_watched = found.get(split), split == trainer.data.watched
+        shown[f"{split}_accuracy"] = each.accuracy if each else None
+        shown[f"{split}_loss"] = each.loss if each else None
+        by_accuracy = is_watched and goal.name == ACCURACY
+        shown[f"best_{split}_accuracy"] = best if by_accuracy else None
+        shown[f"{split}_metrics"] = each.values if each else None
+    return {
+        **shown,
+        "best_step": progress.best_step if was_evaluated else None,
+        "metric": goal.text,
+        "best_metric": best,
+    }
 
 
 def metrics_of(
@@ -107,8 +147,6 @@ def metrics_of(
     images, examples = progress.examples, data["train"]["examples"]
     seconds = progress.train_seconds
     cpu_seconds = progress.train_cpu_seconds if strategy.counts_cpu else None
-    evaluation, was_evaluated = state.evaluation, progress.best_step >= 0
-    goal, best = trainer.run_task.goal, progress.best_value if was_evaluated else None
     return {
         "schema_version": SCHEMA_VERSION,
         "model": model.name,
@@ -116,13 +154,7 @@ def metrics_of(
         "steps": progress.step,
         "epochs": images / examples if examples else None,
         "stopped": not state.is_complete,
-        "test_accuracy": evaluation.accuracy if evaluation else None,
-        "test_loss": evaluation.loss if evaluation else None,
-        "best_test_accuracy": best if goal.name == ACCURACY else None,
-        "best_step": progress.best_step if was_evaluated else None,
-        "metric": goal.text,
-        "best_metric": best,
-        "test_metrics": evaluation.values if evaluation else None,
+        **_evaluated(trainer, state),
         "train_loss": state.train_loss,
         "train_accuracy": state.train_accuracy,
         "train_seconds": seconds,

@@ -124,7 +124,8 @@ def _exported_before(
     left = f"nothing left to train: the checkpoint has {state.step} steps, "
     if state.target_reached and state.step < state.steps:
         accuracy, target = state.progress.best_value, trainer.job.target_accuracy
-        left += f"whose test accuracy {accuracy:.4f} reaches --target-accuracy {target:g}"
+        reached = f"accuracy {accuracy:.4f} reaches --target-accuracy {target:g}"
+        left += f"whose {trainer.data.watched} {reached}"
     else:
         left += f"{state.steps} are asked for"
     report = destination.earlier_report(trainer.job)

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer.config import Split
 from trainer.data import CountedDataset, ExampleDataset, Feed, ImageSpec, Stream, TableSet
 
 # Makes the training data of one worker: from its index, the number of workers, and how many steps
@@ -84,7 +85,8 @@ class RunData:
 
     Attributes:
         train: Its training data.
-        test: Its test data; None if nothing is evaluated.
+        validation: The data to evaluate on during the training; None if there is none.
+        test: Its test data; None if there is none.
         batch_size: Examples in a step of all processes together.
         steps: Steps of the whole run.
         epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
@@ -92,6 +94,7 @@ class RunData:
     """
 
     train: SplitData
+    validation: SplitData | None = None
     test: SplitData | None
     batch_size: int
     steps: int
@@ -104,17 +107,28 @@ class RunData:
         return self.train.spec.shape if self.train.spec else None
 
     @property
-    def splits(self) -> dict[str, SplitData]:
+    def splits(self) -> dict[Split, SplitData]:
         """The splits that are there, by name."""
-        found = {"train": self.train, "test": self.test}
+        found: dict[Split, SplitData | None] = {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+        }
         return {name: data for name, data in found.items() if data}
+
+    @property
+    def watched(self) -> Split | None:
+        """The split that is evaluated on during the training; None if nothing is evaluated."""
+        if self.validation:
+            return "validation"
+        return "test" if self.test else None
 
     @property
     def unseen(self) -> SplitData:
         """The data for samples: what is not trained on, if there is any."""
-        return self.test or self.train
+        return self.test or self.validation or self.train
 
     @property
-    def descriptions(self) -> dict[str, dict[str, Any]]:
+    def descriptions(self) -> dict[Split, dict[str, Any]]:
         """The descriptions of the splits, by name."""
         return {name: data.description for name, data in self.splits.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from trainer.config import Split
 from trainer.data import Stream
 from trainer.storage import local
 from trainer.training.answer_totals import AnswerTotals, total_answers
@@ -30,17 +31,21 @@ def gather_details(
     """Add to the metrics of a run what all processes know of its data; each of them calls this."""
     strategy, data = trainer.strategy, trainer.data
     if state.answered and (problem := state.answered[1].problem):
-        logger.warning("report: nothing of the answers to the test data: %s", problem)
-    naming = Naming(data.unseen) if trainer.job.report else None
-    features = data.unseen.dataset.element_spec[0]
+        logger.warning(
+            "report: nothing of the answers to the %s data: %s", state.answered_split, problem
+        )
+    answered = data.splits.get(state.answered_split) or data.unseen
+    naming = Naming(answered) if trainer.job.report else None
+    features = answered.dataset.element_spec[0]
     totals = total_answers(state.answered, strategy, features=features, naming=naming)
     counts = strategy.sum(_label_counts(data.train, classes=data.classes or 0))
-    shown = {"train": _once(counts[:-1], data.train.examples, whole=counts[-1] == 0)}
-    if totals and data.test:
-        metrics["evaluation"] = totals.as_json()
-        examples = data.test.examples
+    shown: dict[Split, dict[str, int] | None] = {
+        "train": _once(counts[:-1], data.train.examples, whole=counts[-1] == 0)
+    }
+    if totals:
+        metrics["evaluation"] = {"split": state.answered_split, **totals.as_json()}
         rows = totals.confusion.sum(axis=1).astype(np.float64)
-        shown["test"] = _once(rows, examples, whole=rows.size > 0)
+        shown[state.answered_split] = _once(rows, answered.examples, whole=rows.size > 0)
     for split, labels in shown.items():
         # A run without steps left may tell of the data that its weights were trained with.
         if labels and metrics["data"][split]["examples"] in (None, sum(labels.values())):

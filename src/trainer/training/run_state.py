@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainer.config import Split
 from trainer.training.checkpoint_state import Progress
 from trainer.training.time_split import TimeSplit
 
@@ -57,10 +58,13 @@ class RunState:
         log_every: Steps over which loss and speed are averaged.
         progress: Steps and examples done, and the best evaluation: what a checkpoint keeps.
         stop_requested: True if any process was asked to stop: the run ends early.
-        target_reached: True if the test accuracy has reached `--target-accuracy`: it ends, too.
-        evaluation: Of the weights as they are now; None if these have not been evaluated.
+        target_reached: True if the accuracy has reached `--target-accuracy`: it ends, too.
+        evaluation: Of the weights as they are now, on the data that is watched; None if these have
+            not been evaluated.
+        tested: That on the test data at the end, where validation data is watched meanwhile.
         saved_step: The step of the last checkpoint that this process has written; -1 before.
         answered: The answers of the last evaluation that was finished, and its step; None before.
+        answered_split: The data of that evaluation.
         train_loss: Mean loss of the steps since the last multiple of `log_every`, as plain
             as that of the test set: without smoothed labels and regularization. None before any
             step.
@@ -78,8 +82,10 @@ class RunState:
     stop_requested: bool = False
     target_reached: bool = False
     evaluation: Evaluation | None = None
+    tested: Evaluation | None = None
     saved_step: int = -1
     answered: tuple[int, Answers] | None = None
+    answered_split: Split = "test"
     train_loss: float | None = None
     train_score: float | None = None
     score: str | None = ACCURACY
@@ -127,8 +133,22 @@ class RunState:
     def evaluated(self, evaluation: Evaluation | None) -> None:
         """Take note of an evaluation of the weights as they are; of None if it was given up."""
         self.evaluation = evaluation
+        self._keep_answers(evaluation)
+
+    def tested_at_end(self, evaluation: Evaluation | None) -> None:
+        """Take note of the evaluation on the test data; of None if it was given up."""
+        self.tested = evaluation
+        self._keep_answers(evaluation)
+
+    def _keep_answers(self, evaluation: Evaluation | None) -> None:
         if evaluation and evaluation.answers:
             self.answered = self.step, evaluation.answers
+            self.answered_split = evaluation.split
+
+    @property
+    def evaluations(self) -> dict[Split, Evaluation]:
+        """The evaluations of the weights as they are now, by the data."""
+        return {each.split: each for each in (self.evaluation, self.tested) if each}
 
     @property
     def rank_speeds(self) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -84,8 +85,8 @@ def staged_locally(
 
     Args:
         job: The job.
-        host: `(i, n)` brings the i-th of every n objects of the training data, and all of the test
-            data.
+        host: `(i, n)` brings the i-th of every n objects of the training data, and all of
+            the validation and test data.
         scratch: Where the temporary folder is made; by default where the system has such.
         options: Settings of the drivers.
         stopped: Asked every second whether to give up fetching.
@@ -142,7 +143,7 @@ def _remote_of(job: Job) -> _Remote:
         outputs=outputs,
         sent={name: url for name, url in outputs.items() if name in own},
         model=model,
-        any_input=any(map(is_remote, job.train + job.test + model)),
+        any_input=any(map(is_remote, job.train + job.validation + job.test + model)),
     )
 
 
@@ -196,25 +197,16 @@ def _fetch_inputs(
         train_folder = _folder_on_all_hosts(train_paths, options, patience) / "train"
     # A module of one's own reads what it likes.
     name_filter = None if has_own_reader(job) else wanted_among
-    train = download_objects(
-        train_paths,
-        train_folder,
-        shard=host,
-        name_filter=name_filter,
-        everywhere=is_description,
-        options=options,
-        stopped=stopped,
+    fetch = functools.partial(
+        download_objects, name_filter=name_filter, options=options, stopped=stopped
     )
+    train = fetch(train_paths, train_folder, shard=host, everywhere=is_description)
     # Often the same folder as --train, which is then not fetched again.
-    test_folder = train_folder if host[1] == 1 else work / "test"
-    test = download_objects(
-        job.test,
-        test_folder,
-        flag="--test",
-        name_filter=name_filter,
-        options=options,
-        stopped=stopped,
+    alone = host[1] == 1
+    validation = fetch(
+        job.validation, train_folder if alone else work / "validation", flag="--validation"
     )
+    test = fetch(job.test, train_folder if alone else work / "test", flag="--test")
     fetched = download_objects(
         remote.model,
         work / "input",
@@ -231,6 +223,7 @@ def _fetch_inputs(
     return dataclasses.replace(
         job,
         train=tuple(train),
+        validation=tuple(validation),
         test=tuple(test),
         input=models[0] if models else job.input,
     )

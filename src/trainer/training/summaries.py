@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 # tensorboard/plugins/scalar/metadata.py.
 _PLUGIN = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
 _METADATA = tf.compat.v1.SummaryMetadata(plugin_data=_PLUGIN)
-# The scalars by which TensorBoard compares runs.
-METRICS = ("test_accuracy", "test_loss")
-
 HparamValue = bool | int | float | str
 
 
@@ -96,8 +93,13 @@ class Summaries:
         tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
         self._writer.flush()
 
-    def write_hparams(self, hparams: Mapping[str, HparamValue]) -> None:
-        """Write the hyperparameters, for the tab HPARAMS; nothing where TensorBoard is missing."""
+    def write_hparams(self, hparams: Mapping[str, HparamValue], metrics: Sequence[str]) -> None:
+        """Write the hyperparameters, for the tab HPARAMS; nothing where TensorBoard is missing.
+
+        Args:
+            hparams: By name.
+            metrics: The scalars by which TensorBoard compares runs.
+        """
         if self._writer is None:
             return
         try:
@@ -112,7 +114,7 @@ class Summaries:
         ]
         metrics = [
             api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag)
-            for tag in METRICS
+            for tag in metrics
         ]
         self._write_raw(summary.experiment_pb(infos, metrics))
         self._write_raw(summary_v2.hparams_pb(dict(hparams)))

@@ -62,8 +62,12 @@ class TrackedRun(Callback):
                 learning_rate=self._learning_rate(),
             )
         if evaluation := state.evaluation:
-            values = {f"test_{name}": value for name, value in evaluation.values.items()}
-            self._run.log_metrics(state.step, **values)
+            self._run.log_metrics(state.step, **evaluation.by_name)
+
+    def end(self, state: RunState) -> None:
+        assert self._run is not None
+        if state.tested:
+            self._run.log_metrics(state.step, **state.tested.by_name)
 
     def log_model(self, path: Path, example: Example | None) -> None:
         """Send the exported model, see `MlflowRun.log_model`."""

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainer.config import Hparams, Job, UserError
+from trainer.config import Hparams, Job, Split, UserError
+from trainer.data import selection
 from trainer.distribution import Strategy
 from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
@@ -194,12 +195,22 @@ class Trainer:
         """Return the learning rate of the step to come."""
         return float(self.optimizer.learning_rate)
 
-    def evaluate(self) -> Evaluation | None:
-        """Evaluate on the test data of all processes; None if one was asked to stop meanwhile."""
+    def evaluate(self, split: Split | None = None) -> Evaluation | None:
+        """Evaluate on the data of all processes.
+
+        Args:
+            split: Validation or test data; by default that which is watched during the training.
+
+        Returns:
+            None if a process was asked to stop meanwhile.
+        """
+        split = split or self.data.watched
+        assert split is not None
+        data = self.data.splits[split]
         self.strategy.average(self._moving_averages)
-        test = self.data.test
-        assert test is not None
-        evaluation: Evaluation | None = call_reading_data(test.stream, self._evaluate, test.dataset)
+        evaluation: Evaluation | None = call_reading_data(
+            data.stream, self._evaluate, data.dataset, split
+        )
         return evaluation
 
     def _make_task(self) -> RunTask:
@@ -211,7 +222,7 @@ class Trainer:
         data = self.data.descriptions
         counts: dict[str, Any] = {
             f"--{split}": f"{data[split]['examples']} examples" if split in data else "no data"
-            for split in ("train", "test")
+            for split in selection.SPLITS
         }
         if spec := self.data.train.spec:
             counts["--train"] += f" of {spec.text}"

@@ -27,7 +27,7 @@ found = {}
 for name, strategy in (
     ("all", HorovodStrategy(hvd, compression="none")), ("one", SINGLE_PROCESS),
 ):  # fmt: skip
-    data = inputs.test_data(job, loader.load(job.module), strategy)
+    data = inputs.evaluation_data(job, loader.load(job.module), strategy, split="test")
     evaluation = make_evaluate(model, strategy=strategy, with_answers=True)(data.dataset)
     features = data.dataset.element_spec[0]
     totals = total_answers(

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trainer.config import TEST_PARTS
 from trainer.config.errors import DataError
-from trainer.data.files import find, holds_split, notes, open_tables
+from trainer.data.files import find, holds_part, notes, open_tables
 from trainer.data.folders import data_among, wanted_among
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
@@ -158,7 +159,7 @@ def test_a_folder_whose_name_looks_like_a_glob_is_a_folder(tmp_path):
 def test_a_file_named_by_itself_is_meant_whatever_its_name(tmp_path):
     file = tfrecord(tmp_path / "test.tfrecord", 4)
     assert sizes(file) == [4]
-    assert not holds_split([str(file)], "test")
+    assert not holds_part([str(file)], TEST_PARTS)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +291,17 @@ def test_of_three_splits_the_test_split_is_evaluated_on_and_validation_is_not_us
     assert sizes(path, split="test") == [3]
     assert sizes(path) == [5]
     assert notes([str(path)], [str(path)]) == []
+
+
+def test_of_a_folder_with_three_splits_each_is_used_for_what_it_is(tmp_path):
+    for name, count in (("train", 5), ("validation", 3), ("test", 2)):
+        tfrecord(tmp_path / f"{name}.tfrecords", count)
+    assert sizes(tmp_path, split="validation") == [3]
+    assert notes(*[[str(tmp_path)]] * 3) == []
+    (tmp_path / "validation.tfrecords").rename(tmp_path / "eval.tfrecords")
+    assert sizes(tmp_path, split="validation") == [3]
+    (tmp_path / "eval.tfrecords").unlink()
+    assert sizes(tmp_path / "test.tfrecords", split="validation") == [2]
 
 
 def test_one_part_is_evaluated_on_though_others_lie_in_other_folders(tmp_path):
@@ -606,6 +618,6 @@ def test_whether_a_folder_or_glob_holds_a_split(tmp_path, path, train, test):
     tfrecord(tmp_path / "nested" / "test" / "x")
     tfrecord(tmp_path / "plain" / "x")
     paths = [str(tmp_path / path)]
-    assert holds_split(paths, "train") == train
-    assert holds_split(paths, "test") == test
-    assert holds_split([str(tmp_path / "plain"), *paths], "test") == test
+    assert holds_part(paths, ["train"]) == train
+    assert holds_part(paths, TEST_PARTS) == test
+    assert holds_part([str(tmp_path / "plain"), *paths], TEST_PARTS) == test

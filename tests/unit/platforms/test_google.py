@@ -73,9 +73,12 @@ def test_a_model_folder_of_ones_own_is_laid_out_as_everywhere():
     assert (job.model_dir, job.layout, job.output_dir) == ("gs://mine/m", "version", None)
 
 
-def test_validation_data_does_where_there_is_no_test_data():
+def test_all_three_splits_of_a_managed_data_set_are_used_for_what_they_are():
+    job = resolved(VERTEX).job
+    assert job.validation == ("gs://data/set/validation-*",)
+    assert job.test == ("gs://data/set/test-*",)
     env = {k: v for k, v in VERTEX.items() if k != "AIP_TEST_DATA_URI"}
-    assert resolved(env).job.test == ("gs://data/set/validation-*",)
+    assert resolved(env).job.test == ()
 
 
 def test_variables_that_the_job_does_not_use_are_named_in_the_log():
@@ -83,7 +86,6 @@ def test_variables_that_the_job_does_not_use_are_named_in_the_log():
         {
             "AIP_TRAINING_DATA_URI": "gs://b/train-*",
             "AIP_TEST_DATA_URI": "gs://b/test-*",
-            "AIP_VALIDATION_DATA_URI": "gs://b/val-*",
             "AIP_TENSORBOARD_RESOURCE_NAME": "projects/1",
             "AIP_MODEL_DIR": "gs://b/model",
             "CLOUD_ML_JOB": '{"args": []}',
@@ -94,7 +96,6 @@ def test_variables_that_the_job_does_not_use_are_named_in_the_log():
     assert found.notes == (
         "AIP_MODEL_DIR=gs://b/model: not used, as --model-dir is there",
         "AIP_TENSORBOARD_RESOURCE_NAME=projects/1: not used",
-        "AIP_VALIDATION_DATA_URI=gs://b/val-*: not used, as AIP_TEST_DATA_URI is there",
         "CLOUD_ML_JOB: not used",
     )
 
@@ -151,7 +152,9 @@ def test_a_bigquery_address_needs_no_format_to_be_refused():
 
 def test_the_format_does_not_matter_where_the_data_is_named():
     env = VERTEX | {"AIP_DATA_FORMAT": "csv"}
-    assert resolved(env, "--train", "a", "--test", "b").job.train == ("a",)
+    found = resolved(env, "--train", "a", "--test", "b")
+    assert (found.job.train, found.job.validation) == (("a",), ())
+    assert any(note.startswith("AIP_VALIDATION_DATA_URI=") for note in found.notes)
 
 
 def test_a_module_of_ones_own_may_read_any_format():

@@ -90,7 +90,7 @@ def files(
     [
         *itertools.product(
             ["train", "training", "Train", "TRAINING"],
-            ["test", "testing", "eval", "evaluation", "validation", "Eval"],
+            ["test", "testing", "eval", "evaluation", "Eval"],
         )
     ],
 )
@@ -110,11 +110,21 @@ def test_a_variable_in_small_letters_is_a_channel_too(root):
 
 
 def test_a_second_channel_for_the_same_is_named_in_the_log(root):
-    found = resolved(variables(root, "train", "validation", "test"))
+    found = resolved(variables(root, "train", "eval", "test"))
     assert found.job.test == (str(root / "opt/ml/input/data/test"),)
     (note,) = found.notes
-    assert note.startswith("SM_CHANNEL_VALIDATION=")
+    assert note.startswith("SM_CHANNEL_EVAL=")
     assert note.endswith("not used, as SM_CHANNEL_TEST is there")
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "Validation"])
+def test_a_channel_for_validation_is_that_with_and_without_test_data(root, name):
+    data = root / "opt/ml/input/data"
+    found = resolved(variables(root, "train", name, "test"))
+    assert found.notes == ()
+    assert (found.job.validation, found.job.test) == ((str(data / name),), (str(data / "test"),))
+    alone = resolved(variables(root, "train", name)).job
+    assert (alone.validation, alone.test) == ((str(data / name),), ())
 
 
 @pytest.mark.parametrize(

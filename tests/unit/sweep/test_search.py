@@ -66,9 +66,18 @@ if does.startswith("waits"):
         os.kill(parent, signal.SIGINT)
     while True:
         signal.pause()
-print(f"step=2 test_accuracy={dropout:.4f}", flush=True)
+if does != "validates":
+    print(f"step=2 test_accuracy={dropout:.4f}", flush=True)
+if does == "validates":
+    print(f"step=2 validation_accuracy={1 - dropout:.4f}", flush=True)
+    print(f"step=2 test_accuracy={dropout:.4f}", flush=True)
 if does != "writes nothing":
-    (folder / "metrics.json").write_text(json.dumps({"test_accuracy": dropout}))
+    metrics = {"test_accuracy": dropout}
+    if does == "validates":
+        metrics["validation_accuracy"] = 1 - dropout
+    if does == "evaluates nothing":
+        metrics = {"test_accuracy": None}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
 """
 
 
@@ -150,6 +159,7 @@ def test_the_threads_of_trials_are_those_that_were_given(sweep, tmp_path: Path):
     [
         ("fails", "trainer: error: no such data"),
         ("writes nothing", "step=2 test_accuracy="),
+        ("evaluates nothing", "it ended without an accuracy: name data with --test"),
     ],
 )
 def test_a_sweep_without_a_result_fails_with_the_last_line_of_a_trial(sweep, does, error):
@@ -158,6 +168,16 @@ def test_a_sweep_without_a_result_fails_with_the_last_line_of_a_trial(sweep, doe
     assert [each.state for each in record.trials] == ["failed", "failed"]
     assert (record.trials[1].error or "").startswith(error)
     assert f"trainer: failed: no trial succeeded: {error}" in printed.err
+
+
+def test_trials_with_validation_data_are_compared_by_it(sweep):
+    code, _, record = sweep("validates", trials=3)
+    assert code == 0
+    best = min(record.trials, key=lambda each: each.values["dropout"])
+    assert record.best == best.trial
+    for each in record.trials:
+        assert each.curve == [pytest.approx(1 - each.values["dropout"], abs=1e-4)]
+        assert each.test_accuracy == pytest.approx(1 - each.values["dropout"])
 
 
 def test_a_trial_that_fails_does_not_end_the_sweep(sweep):

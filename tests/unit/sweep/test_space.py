@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from trainer.config import DEFAULT_TAG, UserError
 from trainer.sweep import read_space, sagemaker_definition, vertex_definition
-from trainer.sweep.cloud import REGEX, accuracies
+from trainer.sweep.cloud import TEST_METRIC, accuracies, regex_of
 
 LINE = "step=100 test_accuracy=0.9876 test_loss=0.0400"
 
@@ -67,7 +67,7 @@ def test_sagemakers_definition_finds_the_metric_in_the_real_line():
     }  # fmt: skip
     choices = config["ParameterRanges"]["CategoricalParameterRanges"]
     assert {"Name": "batch_size", "Values": ["16", "32", "48", "64"]} in choices
-    match = re.search(REGEX, LINE)
+    match = re.search(regex_of(TEST_METRIC), LINE)
     assert match and match[1] == "0.9876"
     assert accuracies(LINE) == [(100, 0.9876)]
 

@@ -27,7 +27,8 @@ def recorded(*steps: int) -> CurveRecorder:
 def test_points_are_columns_of_equal_length():
     found = recorded(1, 2, 3).as_json()
     assert found["train"]["step"] == found["test"]["step"] == [1, 2, 3]
-    assert {len(column) for curve in found.values() for column in curve.values()} == {3}
+    assert {len(column) for curve in ("train", "test") for column in found[curve].values()} == {3}
+    assert {len(column) for column in found["validation"].values()} == {0}
 
 
 def test_a_resumed_run_goes_on_with_the_points_up_to_its_checkpoint():

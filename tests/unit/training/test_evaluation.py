@@ -44,7 +44,7 @@ def answered(model: keras.Model, data: SplitData, *, report: bool = True) -> Ans
 
 def test_the_answers_to_the_real_test_digits_are_those_that_numpy_finds(mnist_dir: Path):
     job = Job(hparams=Hparams(), train=(str(mnist_dir),), eval_batch_size=999)
-    data = inputs.test_data(job, loader.load(job.module), SINGLE_PROCESS)
+    data = inputs.evaluation_data(job, loader.load(job.module), SINGLE_PROCESS, split="test")
     model = classifier((28, 28, 1))
     totals = answered(model, data)
     assert totals is not None

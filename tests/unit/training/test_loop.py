@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -507,3 +508,60 @@ def test_a_run_without_test_data_evaluates_nothing_and_exports_its_last_weights(
 def test_a_target_accuracy_without_test_data_is_one_line(run, small):
     with pytest.raises(UserError, match=r"--target-accuracy 0\.9: needs an accuracy"):
         run(train=(str(small / "train_*.npy"),), target_accuracy=0.9)
+
+
+@pytest.fixture
+def with_validation(small, tmp_path):
+    """A folder of 1,000 training, 100 validation and 200 test digits."""
+    folder = tmp_path / "three"
+    shutil.copytree(small, folder)
+    images, labels = open_tables([], split="test")[0].read(1024, 1024 + 128)
+    np.save(folder / "validation_images.npy", images[:100])
+    np.save(folder / "validation_labels.npy", labels[:100])
+    return str(folder)
+
+
+def test_validation_data_is_looked_at_during_the_training_and_test_data_once_at_the_end(
+    run, with_validation, tmp_path
+):
+    metrics = run(train=(with_validation,), eval_every=10, log_dir=str(tmp_path / "logs"))
+    lines = [line for line in metrics["log"] if re.match(r"step=\d+ \w+_accuracy=", line)]
+    names = [re.sub(r"=[0-9.]+", "", line) for line in lines]
+    watched = "step validation_accuracy validation_loss"
+    assert names == [watched] * 4 + ["step test_accuracy test_loss"]
+    curves = metrics["curves"]
+    assert curves["validation"]["step"] == [10, 20, 30, 40]
+    assert curves["test"]["step"] == [40]
+    assert curves["validation"]["accuracy"][-1] == metrics["validation_accuracy"]
+    assert curves["test"]["accuracy"] == [metrics["test_accuracy"]]
+    assert metrics["best_validation_accuracy"] == max(curves["validation"]["accuracy"])
+    assert metrics["best_test_accuracy"] is None
+    assert [metrics["data"][split]["examples"] for split in ("train", "validation", "test")] == [
+        1000,
+        100,
+        200,
+    ]
+    assert metrics["evaluation"]["split"] == "test"
+    assert metrics["evaluation"]["examples"] == 200
+    assert "Validation accuracy" in (tmp_path / "run" / "report.html").read_text()
+    assert same(metrics, run("plain", eval_every=10))
+
+
+def test_without_test_data_the_run_says_that_nothing_is_tested_at_the_end(
+    run, small, with_validation
+):
+    train, val = f"{small}/train_*.npy", f"{with_validation}/validation_*.npy"
+    metrics = run(train=(train,), validation=(val,), target_accuracy=0.01)
+    assert metrics["test_accuracy"] is None
+    assert metrics["validation_accuracy"] == metrics["best_validation_accuracy"] > 0.01
+    assert "nothing is tested at the end, as there is no test data" in metrics["log"]
+    assert metrics["evaluation"]["split"] == "validation"
+
+
+def test_a_resumed_run_has_the_validation_curve_whole(run, with_validation, tmp_path):
+    settings = {"train": (with_validation,), "eval_every": 10}
+    settings |= {"checkpoint_dir": str(tmp_path / "checkpoints")}
+    run("b", steps=20, **settings)
+    again = run("b", **settings)
+    assert again["curves"]["validation"]["step"] == [10, 20, 30, 40]
+    assert again["curves"]["test"]["step"] == [40]
