@@ -10,6 +10,7 @@ PyTorch's example is measured where `.venv-bench` has PyTorch (`make bench` sees
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import sys
@@ -17,10 +18,20 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import health, input, overhead, scaling, serving, startup, time_to_accuracy, write
+from benchmarks import (
+    health,
+    input,
+    overhead,
+    scaling,
+    serving,
+    startup,
+    tables as table_files,
+    time_to_accuracy,
+    write,
+)
 from benchmarks.common import Table
 
-NAMES = ("time", "input", "write", "overhead", "startup", "scaling", "serving", "health")
+NAMES = ("time", "input", "tables", "write", "overhead", "startup", "scaling", "serving", "health")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -50,19 +61,21 @@ def main() -> int:
 
         records = Path(folder)
         (train,) = create_dataset(source=str(data), out=records)["train"]
+        plain = {
+            "input": functools.partial(input.measure, tfrecord=train),
+            "tables": functools.partial(table_files.measure, folder=records / "tables"),
+            "write": functools.partial(write.measure, data=data),
+            "startup": functools.partial(startup.measure, data=records),
+        }
         for name in args.names or NAMES:
             if name == "time":
                 table = time_to_accuracy.measure(
                     data=data, seeds=args.seeds, rival_seeds=args.rival_seeds
                 )
-            elif name == "input":
-                table = input.measure(tfrecord=train, rounds=args.rounds)
-            elif name == "write":
-                table = write.measure(data=data, rounds=args.rounds)
+            elif name in plain:
+                table = plain[name](rounds=args.rounds)
             elif name == "overhead":
                 table = overhead.measure(data=records, rounds=2 * args.rounds + 1)
-            elif name == "startup":
-                table = startup.measure(data=records, rounds=args.rounds)
             elif name == "health":
                 table = health.measure(data=data)
             elif name == "serving":
