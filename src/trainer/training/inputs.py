@@ -27,6 +27,7 @@ from trainer.distribution import Strategy
 from trainer.models import ModelModule, loader
 from trainer.storage import globs
 from trainer.training.image_facts import check_same_shape, count_classes
+from trainer.training.module_data import checked_dataset
 from trainer.training.run_data import RunData, SplitData
 
 
@@ -251,11 +252,11 @@ def _call_input_fn(
     shard: Shard,
     seed: Any,
     in_graph: bool = False,
-) -> tf.data.Dataset:
-    if getattr(module, "reads_data", True):
+) -> Any:
+    if module.reads_data:
         # A module of one's own opens files; it need not know what a glob is.
         paths = globs.expanded(paths)
-    return loader.call_with_known(
+    made = loader.call_with_known(
         module.input_fn,
         paths,
         mode,
@@ -266,3 +267,6 @@ def _call_input_fn(
         skip_corrupt=job.skip_corrupt,
         in_graph=in_graph,
     )
+    if not module.reads_data:
+        return made
+    return checked_dataset(made, module=module, mode=mode, batch_size=size, shard=shard, seed=seed)

@@ -6,6 +6,7 @@ than the rest of compiling it. Keras' own `fit` does not convert models either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from trainer.training.task import Task
 # and regularization in it; the plain loss; the task's score, for one the share of examples whose
 # class is right.
 FIGURES = ("loss", "plain_loss", "score")
+# TensorFlow's words for a label beyond the outputs.
+_LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)")
 # And, where the strategy can tell, the seconds until the gradients of all processes were summed.
 EXCHANGE = "exchange"
 
@@ -211,7 +214,13 @@ def call_reading_data(
             problem="its training data ended",
             remedy="input_fn must repeat it",
         ) from None
-    except tf.errors.OpError:
+    except tf.errors.OpError as error:
         if stream is not None and stream.error is not None:
             raise stream.error from None
+        if stream is None and (label := _LABEL.search(str(error))):
+            raise UserError(
+                subject="input_fn",
+                problem=f"a label is {label[1]}, expected 0 to {int(label[2]) - 1}, as the model "
+                "has so many outputs",
+            ) from error
         raise

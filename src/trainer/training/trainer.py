@@ -17,7 +17,7 @@ from trainer.distribution import Strategy
 from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
 from trainer.runtime import POLICIES
-from trainer.training import consensus, inputs
+from trainer.training import consensus, dry_step, inputs
 from trainer.training.checkpoint_state import Progress
 from trainer.training.evaluation import Evaluation, make_evaluate
 from trainer.training.inputs import BatchSource
@@ -71,7 +71,7 @@ class Trainer:
             consensus.check_alike(strategy, self._settings())
         steps, epoch_steps = self.data.steps, self.data.epoch_steps
         with strategy.scope():
-            self.model: keras.Model = self.module.keras_model(hparams)
+            self.model: keras.Model = self._make_model()
             self.optimizer = make_optimizer(
                 hparams,
                 steps=steps,
@@ -80,6 +80,12 @@ class Trainer:
             )
             self.optimizer.build(self.model.trainable_variables)
         self.run_task = self._make_task()
+        if not self.module.is_builtin:
+            run_task, train = self.run_task, self.data.train
+            dry_step.check_step(
+                self.module, self.model, train, task=run_task.task, metrics=run_task.metrics
+            )
+            dry_step.check_signatures(self.module, self.model)
         self.device = strategy.device()
 
     def rebuild(self, *, module: str, hparams: Hparams) -> None:
@@ -99,7 +105,7 @@ class Trainer:
         self.module = loader.load(module)
         _begin_keras(hparams)
         with self.strategy.scope():
-            self.model = self.module.keras_model(hparams)
+            self.model = self._make_model()
         if [[*v.shape] for v in self.model.weights] != shapes:
             raise UserError(
                 subject=f"--checkpoint-dir {self.job.checkpoint_dir}",
@@ -213,8 +219,16 @@ class Trainer:
         )
         return evaluation
 
+    def _make_model(self) -> keras.Model:
+        model: keras.Model = self.module.keras_model(self.job.hparams)
+        if not self.module.is_builtin:
+            dry_step.check_model(self.module, model)
+        return model
+
     def _make_task(self) -> RunTask:
         spec = self.data.train.dataset.element_spec
+        if not self.module.is_builtin:
+            dry_step.check_outputs(self.module, self.model, spec)
         return run_task_of(self.job, self.module, self.model, spec)
 
     def _settings(self) -> dict[str, StatedValue]:
