@@ -18,18 +18,19 @@ pytestmark = pytest.mark.tensorflow
 
 GOOD = """
 import keras, numpy as np, tensorflow as tf
-X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32"); Y = (X.sum(1) > 0).astype("int32")
+X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
+Y = (X.sum(1) > 0).astype("int32")
 
 def keras_model(hparams):
     i = keras.Input((4,), name="x")
-    return keras.Model(i, keras.layers.Dense(2, dtype="float32")(keras.layers.Dropout(0.5)(i)))
+    return keras.Model(i, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(i)))
 
 def input_fn(paths, mode, batch_size, shard):
     data = tf.data.Dataset.from_tensor_slices((X, Y)).shard(shard.count, shard.index)
     return (data.repeat() if mode == "train" else data).batch(batch_size)
 """
 NUMBERS = itertools.count()
-MODEL = '    return keras.Model(i, keras.layers.Dense(2, dtype="float32")(keras.layers.Dropout(0.5)(i)))'
+MODEL = "    return keras.Model(i, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(i)))"
 SLICES, BATCH = "from_tensor_slices((X, Y))", ".batch(batch_size)"
 
 
@@ -64,12 +65,12 @@ def mistake(checked, *args, **more) -> str:
 
 def test_a_whole_module_passes_and_nothing_has_changed(checked):
     first = checked()
-    state = [np.array(v.value) for v in first.model.variables]
+    state = [v.numpy() for v in first.model.variables]
     keras.utils.set_random_seed(0)
     fresh = first.module.keras_model(first.job.hparams)
     # No weight has been trained and no dropout has drawn.
     for now, then in zip(state, fresh.variables, strict=True):
-        np.testing.assert_array_equal(now, np.array(then.value))
+        np.testing.assert_array_equal(now, then.numpy())
     assert int(first.optimizer.iterations) == 0
 
 
@@ -99,7 +100,7 @@ def test_a_whole_module_passes_and_nothing_has_changed(checked):
             "its model has 2 outputs, (float32 [?, 2], float32 [?, 2]), expected one",
         ),
         (
-            "return keras.Model(i, keras.layers.Lambda(lambda x: x / 0.0)(keras.layers.Dense(2)(i)))",
+            "return keras.Model(i, keras.layers.Rescaling(float('nan'))(keras.layers.Dense(2)(i)))",
             "keras_model of {}: the loss of the first batch is nan, before any step",
         ),
     ],
@@ -117,7 +118,7 @@ def test_mistakes_of_keras_model(checked, model, expected):
         (BATCH, BATCH + "\n\ndef input_fn(p, m, b, s): return 3", "returned a int, expected a tf"),
         (BATCH, BATCH + "\n\ndef input_fn(p, m, b, s): pass", "returned nothing, expected a tf"),
         (SLICES, "from_tensor_slices(X)", "its data set gives float32 [?, 4], expected (features,"),
-        (SLICES, "from_tensor_slices((X, Y * 0 + 5))", "a label is 5, expected 0 to 1, as keras_model"),
+        (SLICES, "from_tensor_slices((X, Y * 0 + 5))", "a label is 5, expected 0 to 1, as"),
         (SLICES, "from_tensor_slices((X, Y - 1))", "a label is -1, expected 0 to 1"),
         (SLICES, "from_tensor_slices((X, X[:, 0]))", "its labels are float32 [?] for outputs"),
         (SLICES, "from_tensor_slices((X * np.nan, Y))", "32 of 32 values of its features are NaN"),
@@ -128,7 +129,7 @@ def test_mistakes_of_keras_model(checked, model, expected):
             "its features are float32 of unknown rank; give their shape",
         ),
         (BATCH, BATCH + ".map(lambda x, y: x.nothing)", "AttributeError: "),
-        ('if mode == "train" else data', "", "its data for mode test has no end, expected one pass"),
+        ('if mode == "train" else data', "", "its data for mode test has no end"),
         (SLICES, SLICES + ".take(0)", "has no batch"),
         (
             BATCH, BATCH + "\n\ndef input_fn(p, m, b, s): return X, Y[:7]",

@@ -10,7 +10,7 @@ from trainer.config.errors import UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.distribution.strategy import SINGLE_PROCESS, Strategy
-from trainer.models import loader
+from trainer.models import ModelModule, loader
 from trainer.training import inputs, run_data
 
 pytestmark = pytest.mark.tensorflow
@@ -47,13 +47,17 @@ def test_our_data_goes_on_from_a_batch():
 
 def test_a_modules_own_data_goes_on_too():
     def input_fn(paths, mode, batch_size, shard):
-        return tf.data.Dataset.range(100).batch(batch_size)
+        return tf.data.Dataset.range(100).map(lambda number: (number, number)).batch(batch_size)
 
-    module = types.SimpleNamespace(input_fn=input_fn)
+    unused = types.SimpleNamespace
+    module = ModelModule(
+        name="mine", is_builtin=False, keras_model=unused, input_fn=input_fn,
+        serving_input_fn=unused, reads_data=True,
+    )  # fmt: skip
     data = inputs.train_data(JOB, module, SINGLE_PROCESS, batch_size=8)
     source = inputs.batch_source(data, SINGLE_PROCESS, first=2)
     assert source.feed is None
-    assert next(source.take(1)).numpy()[0] == 16
+    assert next(source.take(1))[0].numpy()[0] == 16
 
 
 class BesideAnotherHost(Strategy):
