@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from blocks import blocks
 from column_files import csv_text, hugging_face
 from processes import trainer
 from pyarrow import parquet
@@ -73,30 +76,6 @@ def test_a_table_without_labels_is_one_line_and_code_2(tmp_path: Path):
     )
 
 
-REGRESSION = '''
-"""The price of a house by area and age, from columns of Parquet."""
-
-import keras
-import tensorflow as tf
-
-from trainer import load_columns
-
-TASK = "regression"
-RECIPE = {"batch_size": 50, "learning_rate": 0.02, "epochs": 40}
-
-
-def keras_model(hparams):
-    area, age = (keras.Input((), name=name) for name in ("area", "age"))
-    both = keras.layers.Concatenate()([keras.layers.Reshape((1,))(x) for x in (area, age)])
-    price = keras.layers.Dense(1, dtype="float32", name="price")(both)
-    return keras.Model({"area": area, "age": age}, price)
-
-
-def input_fn(paths, mode, batch_size, shard, *, seed=0):
-    return load_columns(paths, mode, batch_size, shard, label="price", seed=seed)
-'''
-
-
 def test_a_module_learns_a_price_from_columns_of_parquet(tmp_path: Path):
     rng = np.random.default_rng(0)
     for name, count in (("train", 1000), ("test", 100)):
@@ -104,7 +83,8 @@ def test_a_module_learns_a_price_from_columns_of_parquet(tmp_path: Path):
         price = 3 * area - 2 * age + 1
         table = pa.table({"area": area, "age": age, "price": price})
         parquet.write_table(table, tmp_path / f"{name}.parquet", row_group_size=300)
-    (tmp_path / "houses.py").write_text(REGRESSION)
+    module_of_docs, notebook = (b.text for b in blocks("python") if b.page == "tables.md")
+    (tmp_path / "houses.py").write_text(module_of_docs)
     module = ("--module", str(tmp_path / "houses.py"))
     metrics = metrics_of(tmp_path, "train.parquet", "test.parquet", *module)
     assert metrics["data"]["train"] == {
@@ -112,3 +92,14 @@ def test_a_module_learns_a_price_from_columns_of_parquet(tmp_path: Path):
     }  # fmt: skip
     assert metrics["steps"] == 800
     assert metrics["test_loss"] < 0.01
+    (tmp_path / "houses").mkdir()
+    (tmp_path / "test.parquet").rename(tmp_path / "houses/test.parquet")
+    ran = subprocess.run(
+        [sys.executable, "-c", notebook],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert ran.stdout.split() == ["(64,)", "(64,)", "(36,)", "(36,)"]
