@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.file_reader import FileReader, UnpackedFile
+from trainer.data.formats.format import Format
 from trainer.data.formats.image_layout import MOST_VALUES
 from trainer.data.formats.labels import check_form, labels_of
-from trainer.data.formats.pixels import SAMPLE_RECORDS, PixelForm, pixel_form, sampled_blocks
+from trainer.data.formats.pixels import SAMPLE_RECORDS, pixel_form, sampled_blocks
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
 from trainer.data.formats.table import Table
+
+if TYPE_CHECKING:
+    from trainer.data.graph.records import GraphRecords, TableConstants
 
 # Values looked at together: of labels, and of each place from which a sample of pixels is taken.
 LABEL_VALUES = 1 << 22
@@ -34,6 +41,7 @@ class ArrayTable(Table):
         images: The opened file of images.
         offset: The place of the first one, in bytes.
         labels: Integers [n].
+        sample: The extremes of some pixels.
 
     Raises:
         DataError: The counts differ, or one of the arrays is not what it should be.
@@ -54,9 +62,9 @@ class ArrayTable(Table):
         self.name = name
         self.damage: list[str] = []
         self.images, self.offset = images.file, images.offset
-        self._stored = images
-        self._form = _form_of(images, options)
-        self.spec, self.note = self._form.spec, self._form.note
+        self._stored, self._options = images, options
+        self.sample = _sample(images)
+        self.infer_form(self.sample)
         self.labels, self.class_names = _read_labels(labels)
         counts = (images.shape[0], labels.shape[0])
         if counts[0] != counts[1]:
@@ -68,6 +76,14 @@ class ArrayTable(Table):
 
     def __len__(self) -> int:
         return self.labels.size
+
+    def infer_form(self, sample: np.ndarray) -> None:
+        """Set the form of the images by pixels of this file, and perhaps of others."""
+        stored = self._stored
+        self._form = pixel_form(
+            stored.shape[1:], stored.dtype, sample, where=stored.name, options=self._options
+        )
+        self.spec, self.note = self._form.spec, self._form.note
 
     @property
     def is_plain(self) -> bool:
@@ -91,8 +107,42 @@ class ArrayTable(Table):
         return np.bincount(self.labels)
 
 
-def _form_of(images: StoredArray, options: ReadOptions) -> PixelForm:
-    """Return the form of images, from the extremes of some of all over the file."""
+class ArrayFormat(Format):
+    """A format of arrays: images of one type in several files are of one range."""
+
+    def open_all(
+        self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
+    ) -> list[Table]:
+        """Open the files of a split, each as a table.
+
+        The pixels of one file may all be dark: what is inferred from them is inferred from those of
+        all files of a type.
+
+        Raises:
+            DataError: As from `Format.open_all`.
+        """
+        tables = super().open_all(files, options)
+        arrays = [table for table in tables if isinstance(table, ArrayTable)]
+        samples: dict[np.dtype, list[np.ndarray]] = {}
+        for table in arrays:
+            samples.setdefault(table.sample.dtype, []).append(table.sample)
+        for table in arrays:
+            if len(table) and len(of_type := samples[table.sample.dtype]) > 1:
+                table.infer_form(np.concatenate(of_type))
+        return tables
+
+    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
+        """See `Format.graph_records`; a graph reads plain bytes only."""
+        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
+        if other:
+            return super().graph_records(other, constants)
+        from trainer.data.graph import fixed_length
+
+        return fixed_length.records(tables, constants)
+
+
+def _sample(images: StoredArray) -> np.ndarray:
+    """Return the extremes of some images of all over a file; none if they have no numbers."""
     values = math.prod(images.shape[1:])
     extremes = []
     if images.shape and images.dtype.kind in "iufb" and 0 < values <= MOST_VALUES:
@@ -100,13 +150,7 @@ def _form_of(images: StoredArray, options: ReadOptions) -> PixelForm:
         for start, stop in sampled_blocks(images.shape[0], block=run):
             rows = images.rows(start, stop)
             extremes += [rows.min(), rows.max()]
-    return pixel_form(
-        images.shape[1:],
-        images.dtype,
-        np.array(extremes, images.dtype),
-        where=images.name,
-        options=options,
-    )
+    return np.array(extremes, images.dtype)
 
 
 def _read_labels(labels: StoredArray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -18,19 +18,18 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.array_names import array_role
-from trainer.data.formats.array_table import ArrayTable
+from trainer.data.formats.array_table import ArrayFormat, ArrayTable
 from trainer.data.formats.file_reader import (
     SPOOL_BYTES,
     open_unpacked,
     read_head,
 )
-from trainer.data.formats.format import Estimate, Format, Role
+from trainer.data.formats.format import Estimate, Role
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
 
 if TYPE_CHECKING:
     from trainer.data.formats.table import Table
-    from trainer.data.graph.records import GraphRecords, TableConstants
 
 TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 # Labels; images as rows; with height and width; with channels, too.
@@ -126,7 +125,7 @@ def _array(path: Path, in_memory: int) -> StoredArray:
     return StoredArray(str(path), file, found.offset, found.shape, found.dtype)
 
 
-class IdxFormat(Format):
+class IdxFormat(ArrayFormat):
     """IDX files: images and labels apart."""
 
     name = "idx"
@@ -153,14 +152,6 @@ class IdxFormat(Format):
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
         heads = (idx_header(read_head(file, LONGEST_HEADER)) for file in files)
         return Estimate(sum(head.shape[0] for head in heads if head), exact=True)
-
-    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
-        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
-        if other:
-            return super().graph_records(other, constants)
-        from trainer.data.graph import fixed_length
-
-        return fixed_length.records(tables, constants)
 
 
 FORMAT = IdxFormat()

@@ -13,15 +13,14 @@ import numpy as np
 
 from trainer.config import DataError
 from trainer.data.formats.array_names import array_role
-from trainer.data.formats.array_table import ArrayTable
+from trainer.data.formats.array_table import ArrayFormat, ArrayTable
 from trainer.data.formats.file_reader import FileReader
-from trainer.data.formats.format import Estimate, Format, Role
+from trainer.data.formats.format import Estimate, Role
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
 
 if TYPE_CHECKING:
     from trainer.data.formats.table import Table
-    from trainer.data.graph.records import GraphRecords, TableConstants
 
 MAGIC = b"\x93NUMPY"
 # Bytes of a header; NumPy evaluates what stands in it.
@@ -157,7 +156,7 @@ def _array(path: Path) -> StoredArray:
     )
 
 
-class NpyFormat(Format):
+class NpyFormat(ArrayFormat):
     """NumPy's own files: images and labels apart."""
 
     name = "npy"
@@ -175,14 +174,6 @@ class NpyFormat(Format):
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate:
         return Estimate(sum(header(file).shape[0] for file in files), exact=True)
-
-    def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
-        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
-        if other:
-            return super().graph_records(other, constants)
-        from trainer.data.graph import fixed_length
-
-        return fixed_length.records(tables, constants)
 
 
 FORMAT = NpyFormat()

@@ -91,6 +91,17 @@ def test_what_was_inferred_is_logged_once_for_each_split(tmp_path, caplog):
     assert caplog.messages == [f"--train: {text}", f"--test: {text}"]
 
 
+def test_files_of_one_type_are_of_one_range_though_one_may_be_dark(tmp_path):
+    pixels, labels = digits()
+    for i, images in enumerate((pixels.astype("u2") * 257, np.full_like(pixels, 9, "u2"))):
+        np.save(tmp_path / f"x{i}.npy", images)
+        np.save(tmp_path / f"y{i}.npy", labels)
+    bright, dark = open_tables([str(tmp_path)], split="train")
+    assert bright.spec == dark.spec
+    assert (dark.spec.dtype, dark.spec.high) == ("uint16", 65535)
+    assert dark.read(0, 64)[0].max() == 9
+
+
 @pytest.mark.tensorflow
 def test_workers_of_a_parameter_server_read_plain_bytes_only(tmp_path):
     from trainer.data.graph.dataset import graph_dataset
@@ -107,3 +118,7 @@ def test_workers_of_a_parameter_server_read_plain_bytes_only(tmp_path):
         f"{tmp_path}/other/x.npy with y.npy: npy data cannot be read by the workers of a parameter "
         "server, as TensorFlow has no operation for it; write it as TFRecord: trainer data create"
     )
+    np.savez(tmp_path / "a.npz", x=pixels, y=labels)
+    with pytest.raises(DataError, match="npz data cannot be read by the workers of a parameter"):
+        tables = open_tables([str(tmp_path / "a.npz")], split="train")
+        graph_dataset(tables, batch_size=10, training=True)
