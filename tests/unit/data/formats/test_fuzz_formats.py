@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from trainer.data.files import open_tables
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.idx import pack
+from trainer.data.formats.protobuf import field, to_varint
 from trainer.data.formats.registry import FORMATS
 from trainer.data.formats.table import BLOCK_RECORDS
 
@@ -110,6 +112,54 @@ def written(columns):
 
 RECORDS = encode_examples(PIXELS[:9, ..., None], LABELS[:9])
 
+
+def feature(value):
+    if isinstance(value, bytes):
+        return field(1, field(1, value))
+    if isinstance(value, int):
+        return field(3, field(1, bytes([value])))
+    number = 2 if value.dtype.kind == "f" else 3
+    raw = value.astype("<f4").tobytes() if number == 2 else b"".join(map(to_varint, value.tolist()))
+    return field(number, field(1, raw))
+
+
+def features(named, serialised=feature):
+    return b"".join(
+        field(1, field(1, name.encode()) + field(2, serialised(value)))
+        for name, value in named.items()
+    )
+
+
+def example(**named):
+    return field(1, features(named))
+
+
+def sequence(image, label):
+    frames = features({"image": image}, lambda value: field(1, feature(value)))
+    return field(1, features({"label": label})) + field(2, frames)
+
+
+def after_sound_ones(*sound):
+    """Frame a damaged message between others."""
+    return lambda message: b"".join(map(one_record, (sound[0], message, *sound[1:], message)))
+
+
+PNGS = [example(image=picture(PIXELS[i]), label=i, name=b"x" * i) for i in range(3)]
+
+DESCRIPTION = json.dumps(
+    {
+        "featuresDict": {
+            "features": {
+                "image": {
+                    "pythonClassName": "features.Image",
+                    "image": {"shape": {"dimensions": ["28", "28", "1"]}},
+                },
+                "label": {"pythonClassName": "features.ClassLabel"},
+            }
+        }
+    }
+).encode()
+
 # For each format some data sets that are whole: by the name of each file its bytes, or bytes with
 # a function that packs them after they have been damaged, so that checksums are right. A new format
 # has a line here.
@@ -118,6 +168,14 @@ SAMPLES = {
         lambda: {"a.tfrecord": tfrecord(RECORDS)},
         lambda: {"a.tfrecord": (RECORDS[0].tobytes(), one_record)},
         lambda: {"a.tfrecord.gz": (tfrecord(RECORDS), gzip.compress)},
+        lambda: {"a.tfrecord": zlib.compress(tfrecord(RECORDS))},
+        lambda: {"a.tfrecord": (PNGS[0], after_sound_ones(*PNGS))},
+        lambda: {"a.tfrecord": (PNGS[0], one_record)},
+        lambda: {"a.tfrecord": (example(image=picture(PIXELS[0], "JPEG"), label=1), one_record)},
+        lambda: {"a.tfrecord": (example(image=PIXELS[0].ravel(), label=1), one_record)},
+        lambda: {"a.tfrecord": (example(x=PIXELS[0].ravel() / 255, label=b"cat"), one_record)},
+        lambda: {"a.tfrecord": (sequence(picture(PIXELS[0]), 1), one_record)},
+        lambda: {"a.tfrecord": b"".join(map(one_record, PNGS)), "features.json": DESCRIPTION},
     ],
     "idx": [
         lambda: {"images": pack(PIXELS), "labels": pack(LABELS)},
