@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config import Job, UserError
+from trainer.config import PARTS_OF, Job, UserError
 from trainer.data import data_among, format_titles, scan_path
 from trainer.doctor import stores
 from trainer.doctor.findings import Finding, Level, of_error, problem
@@ -103,7 +103,7 @@ def _examine_evaluated(
     Raises:
         UserError: The data cannot be evaluated on.
     """
-    from trainer.data import selection
+    from trainer.data import files, selection
 
     own = has_own_reader(job)
     if not getattr(job, split) and (own or any(map(is_remote, job.train))):
@@ -119,7 +119,9 @@ def _examine_evaluated(
         return
     found = _examine_split(job, probes, paths, split=split)
     yield found
-    if train and {*train.facts["paths"]} & {*found.facts["paths"]}:
+    shared = {*train.facts["paths"]} & {*found.facts["paths"]} if train else ()
+    # One file may hold several splits under names of their own.
+    if any(not files.holds_part([path], PARTS_OF[split]) for path in shared):
         yield Finding(
             about=f"--{split}",
             text="is part of the training data: its accuracy would mean little", level="note",

@@ -1,6 +1,7 @@
 import os
 import threading
 
+import numpy as np
 import pytest
 from machines import about, digits, problems
 
@@ -74,6 +75,16 @@ def test_test_data_that_is_training_data_is_noted(machine):
     report = machine.look(train=files, test=files)
     (note,) = (f for f in report.findings if f.level == "note" and f.about == "--test")
     assert "part of the training data" in note.text
+
+
+def test_one_file_of_several_splits_is_no_test_data_that_is_trained_on(machine):
+    pixels, labels = np.zeros((9, 28, 28), np.uint8), np.arange(9)
+    file = machine.folder / "mnist.npz"
+    np.savez(file, x_train=pixels, y_train=labels, x_test=pixels[:4], y_test=labels[:4])
+    report = machine.look(train=(str(file),))
+    assert "npz, 1 file, 9 examples" in about(report, f"--train {file}")[0].text
+    assert "npz, 1 file, 4 examples" in about(report, f"--test {file}")[0].text
+    assert not [f for f in report.findings if f.about == "--test"]
 
 
 def test_test_data_alone_is_a_problem_and_no_test_data_only_with_a_target(machine):

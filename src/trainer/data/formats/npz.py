@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.config import TEST_PARTS, DataError, Part, Split, part_of
+from trainer.config import PARTS_OF, DataError, Part, Split, part_of
 from trainer.data.formats.array_names import array_part, array_role, name_words, named_role
 from trainer.data.formats.array_table import ArrayFormat, ArrayTable
 from trainer.data.formats.format import Estimate, Format, Role
@@ -91,8 +91,7 @@ def open_split(path: Path, options: ReadOptions = DEFAULTS) -> ArrayTable:
 
 
 def _of_split(pairs: dict[Part | None, NpzPair], split: Split) -> NpzPair | None:
-    wanted: Sequence[Part | None] = TEST_PARTS if split == "test" else (split,)
-    return next((pairs[part] for part in (*wanted, None) if part in pairs), None)
+    return next((pairs[part] for part in (*PARTS_OF[split], None) if part in pairs), None)
 
 
 def _role(member: NpzMember, chosen: dict[str, str]) -> Role | None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from trainer.config.errors import DataError
+from trainer.config.splits import PARTS_OF
 from trainer.data.files import holds_split, open_tables
 from trainer.data.formats.npz import open_split
 from trainer.data.formats.read_options import ReadOptions
@@ -72,6 +73,13 @@ def test_a_test_split_comes_before_one_for_validation(tmp_path):
     assert len(open_split(saved(tmp_path / "a.npz", **held), TEST)) == 30
     held = arrays({"train": 10, "val": 20}, "{0}_images {0}_labels")
     assert len(open_split(saved(tmp_path / "b.npz", **held), TEST)) == 20
+
+
+def test_three_splits_in_one_file_are_used_for_what_they_are(tmp_path):
+    held = arrays({"train": 10, "val": 20, "test": 30}, "{0}_images {0}_labels")
+    path = saved(tmp_path / "pathmnist.npz", **held)
+    sizes = {split: len(open_split(path, ReadOptions(split=split))) for split in PARTS_OF}
+    assert sizes == {"train": 10, "validation": 20, "test": 30}
 
 
 @pytest.mark.parametrize("keys", ["x y", "images labels", "data target", "features targets", "X Y"])
