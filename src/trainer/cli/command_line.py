@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import __version__
+from trainer.cli import train
 from trainer.cli.early_format import log_format
 from trainer.cli.endings import FAILURE, ending_of, ending_of_failure
 from trainer.cli.verbs import GROUPS, VERBS, Verb
@@ -57,11 +58,12 @@ def main(argv: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS
         return code
 
 
-def make_parser(verbs: Mapping[str, Verb] = VERBS) -> Parser:
+def make_parser(verbs: Mapping[str, Verb] = VERBS, *, argv: Sequence[str] = ()) -> Parser:
     """Return the parser of the whole command line.
 
     Args:
         verbs: The verbs by the words that call them.
+        argv: The arguments, for help on what they name.
     """
     raw: dict[str, Any] = {
         "formatter_class": argparse.RawDescriptionHelpFormatter,
@@ -82,6 +84,8 @@ def make_parser(verbs: Mapping[str, Verb] = VERBS) -> Parser:
             tables[group] = above.add_subparsers(**below)
         own = tables[group].add_parser(name, help=verb.HELP, epilog=_examples(_lines(verb)), **raw)
         verb.add_flags(own)
+        if name == "train" and {"-h", "--help"} & {*argv}:
+            train.add_module_flags(own, argv)
         own.add_argument("--debug", action="store_true", help="show tracebacks")
         own.set_verb(verb.run)
     return parser
@@ -105,7 +109,7 @@ def _main(argv: Sequence[str], streams: Streams | None, verbs: Mapping[str, Verb
     output.begin(os.environ, argv)
     log.begin(form=log_format(argv, os.environ))
     try:
-        args = make_parser(verbs).parse_args(argv)
+        args = make_parser(verbs, argv=argv).parse_args(argv)
         args.argv, args.streams = argv, streams
         code: int | None = args.run(args)
     except KeyboardInterrupt:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from collections.abc import Iterator, Sequence
 
 from trainer.cli.terminal import begin_bar
-from trainer.config import Hparams, Job, Parser, add_flags as add_options
+from trainer.config import Hparams, Job, Parser, add_flags as add_options, flag_of as flag_of
 from trainer.runtime import host_limits, log, output
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,27 @@ def add_flags(parser: Parser) -> None:
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
+
+
+def add_module_flags(parser: Parser, argv: Sequence[str]) -> None:
+    """Add the hyperparameters of the module that arguments name, so that help shows them."""
+    from trainer.models import own_hparams
+
+    name = next((value for value in module_names(argv)), None)
+    if name is None:
+        return
+    group = parser.add_argument_group(f"hyperparameters of {name}")
+    for each in own_hparams(name).values():
+        text = each.text.replace("%", "%%")
+        group.add_argument(flag_of(each.name), metavar="VALUE", help=text)
+
+
+def module_names(argv: Sequence[str]) -> Iterator[str]:
+    """Yield what `--module` names."""
+    for number, argument in enumerate(argv):
+        flag, equals, value = argument.partition("=")
+        if flag == "--module":
+            yield from [value] if equals else argv[number + 1 : number + 2]
 
 
 def run(args: argparse.Namespace) -> int:

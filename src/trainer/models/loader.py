@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from trainer.config import Job, UserError, suggestion
-from trainer.models import recipes
+from trainer.models import module_hparams, recipes
 from trainer.models.model_module import PARAMETERS, TASKS, ModelModule
 from trainer.models.module_source import find_module, is_path
 from trainer.models.user_function import UserFunction, describe
@@ -37,6 +37,8 @@ def load(name: str) -> ModelModule:
         return ModelModule(name=name, is_builtin=True, **{k: f for k, f in own.items() if f})
     if hasattr(module, "RECIPE"):
         recipes.check_imported(module.RECIPE, name=name)
+    if hasattr(module, "HPARAMS"):
+        module_hparams.check_imported(module.HPARAMS, name)
     return _users_module(module, name)
 
 
@@ -80,6 +82,9 @@ def _users_module(module: ModuleType, name: str) -> ModelModule:
         raise UserError(
             subject=f"TASK of {name}", problem=f"is {task!r}, expected {' or '.join(TASKS)}"
         )
+    for key in ("keras_model", "optimizer"):
+        if key in functions:
+            functions[key] = module_hparams.passed_on(functions[key], name)
     reads_data = "input_fn" in functions
     functions.setdefault("input_fn", mnist.input_fn)
     if "serving_input_fn" not in functions:

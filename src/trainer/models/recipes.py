@@ -13,7 +13,6 @@ How those of the built-in models were found, and what else was tried, is in docs
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from types import MappingProxyType
 from typing import Any
 
 from trainer.config import Hparams, Job, UserError, option_types, options_of, suggestion
+from trainer.models import module_hparams
+from trainer.models.literals import not_literal, read_literal
 from trainer.models.module_source import module_file
 from trainer.models.registry import MODELS
 
@@ -97,6 +98,7 @@ def complete(job: Job, *, precision: str) -> Job:
     length = {name: values.pop(name) for name in ("steps", "epochs") if name in values}
     missing = {k: v for k, v in values.items() if getattr(job.hparams, k) is None}
     hparams = dataclasses.replace(job.hparams, **missing)
+    hparams = module_hparams.completed(hparams, job.module)
     if job.steps is None and job.epochs is None:
         job = dataclasses.replace(job, **length)
     return dataclasses.replace(job, hparams=hparams)
@@ -127,23 +129,9 @@ def _read(file: Path, name: str) -> dict[str, Any]:
     Raises:
         UserError: It is no literal, or has a key or value that is not allowed.
     """
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        # Importing it will say what is wrong with it.
-        return {}
-    stated: Any = {}
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        named = any(isinstance(each, ast.Name) and each.id == "RECIPE" for each in targets)
-        value = getattr(node, "value", None)
-        if named and value is not None:
-            try:
-                stated = ast.literal_eval(value)
-            except (ValueError, TypeError):
-                stated = None
+    stated = read_literal(file, "RECIPE", name)
     _check(stated, name=name)
-    return dict(stated)
+    return stated
 
 
 def check_imported(stated: Any, *, name: str) -> None:
@@ -153,17 +141,15 @@ def check_imported(stated: Any, *, name: str) -> None:
         UserError: The module imports it from elsewhere, or makes it as it runs.
     """
     if stated != recipe_of(Job(module=name)).stated:
-        raise _not_literal(name)
+        raise not_literal("RECIPE", name)
 
 
 def _check(stated: Any, *, name: str) -> None:
     """Check what a `RECIPE` holds.
 
     Raises:
-        UserError: It is not a dict of hyperparameters with values in the ranges that flags have.
+        UserError: A hyperparameter is not known, or out of the range that its flag has.
     """
-    if not isinstance(stated, dict):
-        raise _not_literal(name)
     for key, value in stated.items():
         if key not in FIELDS:
             raise UserError(
@@ -183,12 +169,3 @@ def _check(stated: Any, *, name: str) -> None:
         raise UserError(
             subject=f"RECIPE of {name}", problem="has both steps and epochs", remedy="leave one out"
         )
-
-
-def _not_literal(name: str) -> UserError:
-    return UserError(
-        subject=f"RECIPE of {name}",
-        problem="expected a dict of literal values in the module itself, which is read without "
-        "importing it",
-        remedy='write it out, as RECIPE = {"batch_size": 32}',
-    )

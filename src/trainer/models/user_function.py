@@ -39,6 +39,7 @@ class UserFunction:
         self, function: Callable[..., Any], *, name: str, module: str, parameters: Sequence[str]
     ) -> None:
         self._function, self._parameters = function, parameters
+        self.__name__ = name
         self.subject = f"{name} of {module}"
         try:
             self.__signature__ = inspect.signature(function)

@@ -15,6 +15,7 @@ from trainer.training.destination import Destination
 from trainer.training.evaluation import Evaluation
 from trainer.training.hypertune import MetricFile
 from trainer.training.metric_goal import MetricGoal
+from trainer.training.module_callbacks import module_callbacks
 from trainer.training.profile import Profile
 from trainer.training.progress_line import ProgressLine
 from trainer.training.run_state import RunState
@@ -70,6 +71,7 @@ def make_callbacks(
         *evaluation_callbacks(summaries, job.trial, goal),
         BestModel(goal),
         TargetAccuracy(job.target_accuracy),
+        *module_callbacks(trainer.module, trainer.model, epoch_steps=data.epoch_steps),
         SaveCheckpoint(checkpoint_every, checkpoints),
         CopyCheckpoint(destination),
     ]

@@ -22,7 +22,7 @@ from trainer.training.checkpoint_state import STATE, DamagedError
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.evaluation import make_evaluate
-from trainer.training.optimizers import make_optimizer
+from trainer.training.optimizers import optimizer_of
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
 from trainer.training.run_task import run_task_of
@@ -125,7 +125,7 @@ def _with_form(job: Job, folder: Path) -> Job | None:
 
 def _open_checkpoints(job: Job, folder: Path, model: keras.Model) -> Checkpoints:
     # The optimizer's variables are in a checkpoint, too: it is recognised by the names of all.
-    optimizer = make_optimizer(job.hparams, steps=1)
+    optimizer = optimizer_of(loader.load(job.module), job.hparams, steps=1)
     optimizer.build(model.trainable_variables)
     return Checkpoints(folder, model=model, optimizer=optimizer, keep=job.keep, alone=False)
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.config import Hparams
+from trainer.config import Hparams, UserError
+from trainer.models import ModelModule, loader
 
 # One-cycle begins at 1/25 of its peak and ends at 1/250,000: L. Smith and N. Topin,
 # "Super-convergence" (2018), with the constants that fast.ai and PyTorch made common.
@@ -110,6 +111,36 @@ class FusedSGD(keras.optimizers.SGD):
             use_locking=True,
             use_nesterov=self.nesterov,
         )
+
+
+def optimizer_of(
+    module: ModelModule, hparams: Hparams, *, steps: int, scale: float = 1.0,
+    scale_steps: float = 0.0,
+) -> keras.optimizers.Optimizer:  # fmt: skip
+    """Return the optimizer that a module makes, or else that of the hyperparameters.
+
+    Args:
+        module: The module; its `optimizer(hparams)` may also take `steps`, for a schedule.
+        hparams: Complete, see `recipes.complete`.
+        steps: See `make_optimizer`.
+        scale: See `make_optimizer`; an optimizer of the module's own has its own rate.
+        scale_steps: See `make_optimizer`.
+
+    Raises:
+        UserError: The module makes something else.
+    """
+    if not module.optimizer:
+        return make_optimizer(hparams, steps=steps, scale=scale, scale_steps=scale_steps)
+    made = loader.call_with_known(module.optimizer, hparams, steps=steps)
+    if not isinstance(made, keras.optimizers.Optimizer):
+        raise UserError(
+            subject=f"optimizer of {module.name}",
+            problem=f"returned {made!r}"[:120],
+            remedy="return a keras.optimizers.Optimizer",
+        )
+    scales = isinstance(made, keras.optimizers.LossScaleOptimizer)
+    is_half = hparams.precision == "float16" and not scales
+    return keras.optimizers.LossScaleOptimizer(made) if is_half else made
 
 
 def make_optimizer(

@@ -84,6 +84,8 @@ class ProgressLine(Callback):
         if state.target_reached:
             target = self._target_accuracy
             logger.info("step=%d reached target_accuracy=%g", state.step, target)
+        elif state.ended_by_module:
+            logger.info("step=%d ended by a callback of the module", state.step)
         elif not state.is_complete:
             logger.info("stopped at step=%d of=%d", state.step, state.steps)
 

@@ -83,8 +83,7 @@ def log_start(trainer: Trainer) -> None:
     logger.info(
         f"model={trainer.model.name} parameters={trainer.model.count_params()} "
         f"steps={trainer.data.steps} "
-        f"batch_size={hparams.batch_size} optimizer={hparams.optimizer} "
-        f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule} "
+        f"batch_size={hparams.batch_size} {_optimizer(trainer)} "
         f"precision={hparams.precision} seed={hparams.seed}"
     )
     if spec_of(job).is_shared:
@@ -93,6 +92,14 @@ def log_start(trainer: Trainer) -> None:
             # Each worker takes steps of its own.
             shared = f"workers={len(job.cluster.worker)} servers={len(job.cluster.ps)}"
         logger.info(f"distribution={job.distribution} {shared} scaling={job.scaling}")
+
+
+def _optimizer(trainer: Trainer) -> str:
+    hparams = trainer.job.hparams
+    if trainer.module.optimizer:
+        return f"optimizer={trainer.optimizer.name} learning_rate={trainer.learning_rate():g}"
+    rate = f"learning_rate={hparams.learning_rate:g} schedule={hparams.schedule}"
+    return f"optimizer={hparams.optimizer} {rate}"
 
 
 def _log_overlaps(data: Mapping[Split, Mapping[str, Any]]) -> None:

@@ -59,6 +59,7 @@ class RunState:
         progress: Steps and examples done, and the best evaluation: what a checkpoint keeps.
         stop_requested: True if any process was asked to stop: the run ends early.
         target_reached: True if the accuracy has reached `--target-accuracy`: it ends, too.
+        ended_by_module: True if a callback of the module has ended the run.
         evaluation: Of the weights as they are now, on the data that is watched; None if these have
             not been evaluated.
         tested: That on the test data at the end, where validation data is watched meanwhile.
@@ -81,6 +82,7 @@ class RunState:
     progress: Progress
     stop_requested: bool = False
     target_reached: bool = False
+    ended_by_module: bool = False
     evaluation: Evaluation | None = None
     tested: Evaluation | None = None
     saved_step: int = -1
@@ -106,7 +108,7 @@ class RunState:
     @property
     def is_complete(self) -> bool:
         """True if nothing is left to train."""
-        return self.step >= self.steps or self.target_reached
+        return self.step >= self.steps or self.target_reached or self.ended_by_module
 
     @property
     def is_over(self) -> bool:

@@ -22,7 +22,7 @@ from trainer.training.checkpoint_state import Progress
 from trainer.training.evaluation import Evaluation, make_evaluate
 from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
-from trainer.training.optimizers import make_optimizer
+from trainer.training.optimizers import optimizer_of
 from trainer.training.run_state import CallResult, RunState
 from trainer.training.run_task import RunTask, run_task_of
 from trainer.training.steps import FIGURES, call_reading_data, make_train_steps
@@ -72,7 +72,8 @@ class Trainer:
         steps, epoch_steps = self.data.steps, self.data.epoch_steps
         with strategy.scope():
             self.model: keras.Model = self._make_model()
-            self.optimizer = make_optimizer(
+            self.optimizer = optimizer_of(
+                self.module,
                 hparams,
                 steps=steps,
                 scale=batch.rate_scale,
