@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.column_values import holds_pixels, missing, stored_values
 from trainer.data.formats.columns import ColumnLayout
 from trainer.data.formats.picture_header import PictureError, PictureHeader, read_header
 from trainer.data.formats.pictures import decode_all
@@ -80,7 +82,7 @@ class PixelColumns(ImageColumns):
     ) -> None:
         self._layout, self._where = layout, where
         values = self._values(sample, 0)
-        self._dtype, self._stored = values.dtype, values.shape[1:]
+        self._stored = values.shape[1:]
         self._form: PixelForm = pixel_form(
             self._stored, values.dtype, values, where=where, options=options
         )
@@ -106,42 +108,8 @@ class PixelColumns(ImageColumns):
 
     def _values(self, arrays: Arrays, first: int) -> np.ndarray:
         """Return the numbers as they are stored: [n, *stored]."""
-        if self._layout.form == "lists":
-            return self._unnested(arrays[0], first)
-        for array, column in zip(arrays, self._layout.images, strict=True):
-            if array.null_count:
-                raise _missing(array, column.name, self._where, first)
-        found = [np.asarray(array) for array in arrays]
-        values = np.empty((len(arrays[0]), len(arrays)), np.result_type(*{a.dtype for a in found}))
-        for i, column_values in enumerate(found):
-            values[:, i] = column_values
-        return values
-
-    def _unnested(self, array: Any, first: int) -> np.ndarray:
-        """Return lists, or lists of lists, as one array."""
-        import pyarrow as pa
-
-        name, count, shape = self._layout.images[0].name, len(array), []
-        if isinstance(array.type, pa.BaseExtensionType):
-            shape = list(getattr(array.type, "shape", []))
-            array = array.storage
-        depth = 0
-        while pa.types.is_nested(array.type):
-            if array.null_count:
-                raise (
-                    _missing(array, name, self._where, first)
-                    if not depth
-                    else DataError(
-                        subject=self._where, problem=f"column {name}: a list of pixels is missing"
-                    )
-                )
-            size = _length(array, where=self._where, name=name, first=first)
-            array, depth = array.flatten(), depth + 1
-            if not shape or depth > 1:
-                shape.append(size)
-        if array.null_count:
-            raise _missing(array, name, self._where, first, per=max(1, len(array) // max(1, count)))
-        return np.asarray(array).reshape(count, *shape)
+        names = [column.name for column in self._layout.images]
+        return stored_values(arrays, self._layout.form, names, where=self._where, first=first)
 
 
 class PictureColumn(ImageColumns):
@@ -182,7 +150,7 @@ class PictureColumn(ImageColumns):
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if array.null_count:
-            raise _missing(array, self._layout.images[0].name, str(self._path), first)
+            raise missing(array, self._layout.images[0].name, str(self._path), first)
         if self._layout.form == "paths":
             return [b"\0" + name.encode() for name in array.to_pylist()]
         if not pa.types.is_struct(array.type):
@@ -193,7 +161,7 @@ class PictureColumn(ImageColumns):
             names = array.field("path").to_pylist() if has_paths else [None] * len(found)
             for i, (data, name) in enumerate(zip(found, names, strict=True)):
                 if data is None and not name:
-                    raise _missing(None, self._layout.images[0].name, str(self._path), first + i)
+                    raise missing(None, self._layout.images[0].name, str(self._path), first + i)
                 found[i] = b"\0" + str(name).encode() if data is None else data
         return found
 
@@ -250,38 +218,11 @@ def image_columns(
     """
     if not sample or not len(sample[0]):
         return NoImages()
-    if layout.form in ("pixels", "lists"):
+    if layout.form == "paths" and holds_pixels(sample[0]):
+        layout = dataclasses.replace(layout, form="texts")
+    if layout.form in ("pixels", "lists", "vectors", "texts"):
         return PixelColumns(layout, sample, where=str(path), options=options)
     return PictureColumn(layout, sample, path=path, options=options)
-
-
-def _length(array: Any, *, where: str, name: str, first: int) -> int:
-    """Return the length of the lists of an array, which all have the same."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if pa.types.is_fixed_size_list(array.type):
-        return array.type.list_size
-    lengths = compute.list_value_length(array).to_numpy(zero_copy_only=False)
-    if not len(lengths):
-        return 0
-    wrong = lengths != lengths[0]
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            subject=where,
-            problem=f"record {first + row}: column {name} has {lengths[row]} values, expected "
-            f"{lengths[0]} as in record {first}",
-        )
-    return int(lengths[0])
-
-
-def _missing(array: Any, name: str, where: str, first: int, *, per: int = 1) -> DataError:
-    """Return the error of the first value that is missing in an array, `per` of them a record."""
-    row = 0
-    if array is not None:
-        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))) // per
-    return DataError(subject=where, problem=f"record {first + row}: column {name} is empty")
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -11,9 +11,9 @@ from trainer.config import DataError
 from trainer.data.formats.image_layout import FEWEST_VALUES
 from trainer.data.formats.read_options import ReadOptions
 
-# The forms in which columns hold images: a column a pixel, a column of lists of pixels, of encoded
-# pictures, or of their files' names.
-ImageForm = Literal["pixels", "lists", "encoded", "paths"]
+# The forms in which columns hold images: a column a pixel, a column of lists of pixels, of Spark's
+# vectors, of texts of pixels, of encoded pictures, or of their files' names.
+ImageForm = Literal["pixels", "lists", "vectors", "texts", "encoded", "paths"]
 
 # Names of columns of labels and of images, in lower case, the first come first.
 LABELS = ("label", "labels", "class", "target", "y")
@@ -125,6 +125,8 @@ def image_form(kind: Any) -> ImageForm | None:
         kind = kind.value_type
     if types.is_struct(kind):
         fields = {field.name: field.type for field in kind}
+        if fields.keys() == {"type", "size", "indices", "values"}:
+            return "vectors"
         return "encoded" if "bytes" in fields and _is_binary(fields["bytes"]) else None
     if _is_binary(kind):
         return "encoded"
@@ -175,7 +177,7 @@ def _images(label: Column, others: Sequence[Column], where: str) -> ColumnLayout
     groups = [
         [c for c in others if c.feature == "Image" and forms[c]],
         [c for c in others if forms[c] == "encoded"],
-        [c for c in others if forms[c] == "lists"],
+        [c for c in others if forms[c] in ("lists", "vectors")],
     ]
     for found in groups:
         if len(found) == 1:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 SAMPLE_RECORDS = 256
-# Records unpacked at a time, and the row groups that stay in memory.
+# Records unpacked at a time, or as many as take so many bytes in the file before compression.
 BATCH_RECORDS = 1024
+BATCH_BYTES = 16 << 20
+# Row groups that stay in memory.
 KEPT_GROUPS = 2
 # Bytes of a row group that is unpacked in memory; larger ones are unpacked to disk.
 GROUP_BYTES = 64 << 20
@@ -124,9 +126,21 @@ class ParquetTable(ColumnTable):
     def _unpack(self, group: int) -> Iterator[Rows]:
         """Yield the rows of a row group in parts."""
         first = self._groups[group]
-        for batch in _batches(self._file, self._columns, group):
+        size = self._fitting(group, BATCH_RECORDS)
+        for batch in _batches(self._file, self._columns, group, size=size):
             yield self.images.rows(_arrays(batch, self._columns), first)
             first += batch.num_rows
+
+    def _fitting(self, group: int, most: int) -> int:
+        """Return how many records of a row group to unpack at a time."""
+        about = self._file.metadata.row_group(group)
+        columns = [about.column(number) for number in range(about.num_columns)]
+        size = sum(
+            column.total_uncompressed_size
+            for column in columns
+            if column.path_in_schema.partition(".")[0] in self._columns
+        )
+        return max(1, min(most, BATCH_BYTES * about.num_rows // max(1, size)))
 
     def _size(self, group: int) -> int:
         """Return how many bytes the images of a row group take, about."""
@@ -152,7 +166,8 @@ class ParquetTable(ColumnTable):
         filled = [g for g, (a, b) in enumerate(itertools.pairwise(self._groups)) if a < b]
         batches = []
         for group in dict.fromkeys(filled[:1] + filled[-1:]):
-            batch = next(_batches(self._file, self._columns, group, size=SAMPLE_RECORDS), None)
+            size = self._fitting(group, SAMPLE_RECORDS)
+            batch = next(_batches(self._file, self._columns, group, size=size), None)
             if batch is None:
                 raise self._short(group, 0)
             batches.append(batch)
@@ -200,9 +215,7 @@ def open_parquet(path: Path) -> tuple[Any, list[int]]:
     return file, [0, *itertools.accumulate(counts)]
 
 
-def _batches(
-    file: Any, columns: Sequence[str], group: int, *, size: int = BATCH_RECORDS
-) -> Iterator[Any]:
+def _batches(file: Any, columns: Sequence[str], group: int, *, size: int) -> Iterator[Any]:
     """Yield the records of a row group, some at a time, on this thread alone."""
     return file.iter_batches(
         batch_size=size, row_groups=[group], columns=list(columns), use_threads=False

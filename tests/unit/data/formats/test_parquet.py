@@ -35,6 +35,24 @@ def error_of(path, options=DEFAULTS):
     return message.removeprefix(f"{path}: ")
 
 
+def vectors(images, *, sparse):
+    """Return images as Spark's vectors; the first one dense."""
+    found = []
+    for i, row in enumerate(images.reshape(len(images), -1)):
+        at = np.flatnonzero(row) if sparse and i else None
+        found.append(
+            {
+                "type": 1 if at is None else 0,
+                "size": None if at is None else row.size,
+                "indices": None if at is None else at.tolist(),
+                "values": (row if at is None else row[at]).astype(float).tolist(),
+            }
+        )
+    fields = [("type", pa.int8()), ("size", pa.int32())]
+    fields += [("indices", pa.list_(pa.int32())), ("values", pa.list_(pa.float64()))]
+    return pa.array(found, pa.struct(fields))
+
+
 LAYOUTS = {
     "columns": lambda images: {f"pixel{i}": c for i, c in enumerate(images.reshape(-1, 784).T)},
     "wide columns": lambda images: {
@@ -47,6 +65,11 @@ LAYOUTS = {
     },
     "lists of lists": lambda images: {"image": pa.array(images.tolist())},
     "tensors": lambda images: {"image": pa.FixedShapeTensorArray.from_numpy_ndarray(images)},
+    "sparse vectors of Spark": lambda images: {"features": vectors(images, sparse=True)},
+    "dense vectors of Spark": lambda images: {"features": vectors(images, sparse=False)},
+    "texts of pixels": lambda images: {
+        "pixels": [" ".join(map(str, row)) for row in images.reshape(-1, 784).tolist()]
+    },
     "pictures": lambda images: {"img": pa.array([png(image) for image in images])},
     "an index": lambda images: {"id": np.arange(len(images)), "image": lists(images)},
 }
@@ -167,6 +190,23 @@ COLUMNS = {
     "an image is shorter": (
         {"label": [1, 1], "image": [[0] * 64, [0] * 63]},
         "record 1: column image has 63 values, expected 64 as in record 0",
+    ),
+    "a text of pixels is shorter": (
+        {"label": [1, 1], "pixels": ["0 " * 64, "0 " * 63]},
+        "record 1: column pixels has 63 values, expected 64 as in record 0",
+    ),
+    "a text has no number": (
+        {"label": [1, 1], "pixels": ["0 " * 64, "0 " * 63 + "x"]},
+        "damaged Parquet file (Failed to parse string: 'x' as a scalar of type int32)",
+    ),
+    "a vector is longer": (
+        {
+            "label": [1, 1],
+            "x": pa.concat_arrays(
+                [vectors(np.zeros((1, 1, n), int), sparse=False) for n in (64, 65)]
+            ),
+        },
+        "record 1: column x has 65 values, expected 64 as in record 0",
     ),
     "no image size": (
         {"label": [1], "image": [[0] * 65]},
