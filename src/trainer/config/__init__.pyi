@@ -10,6 +10,12 @@ from .conversion import (
     convert_value as convert_value,
     without_quotes as without_quotes,
 )
+from .data_options import (
+    class_count as class_count,
+    feature_names as feature_names,
+    image_size as image_size,
+    pixel_range as pixel_range,
+)
 from .errors import (
     PEER_CODE as PEER_CODE,
     RETRY_CODE as RETRY_CODE,

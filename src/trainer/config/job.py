@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trainer.config.cluster import Cluster
+from trainer.config.data_options import class_count, feature_names, image_size, pixel_range
 from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
 from trainer.config.options import flag_of, option, options_of
@@ -121,6 +122,22 @@ class Job:
         metavar="MIB",
     )
     skip_corrupt: int = option(0, "damaged records to leave out before it is an error", DATA, low=0)
+    image_size: str | None = option(
+        None, "resize all images to this height and width (default: as they are)", DATA,
+        metavar="H,W",
+    )
+    pixel_range: str | None = option(
+        None, "pixel values that the model gets as 0 and 1 (default: by their type and a sample)",
+        DATA, metavar="LOW,HIGH",
+    )
+    classes: str | None = option(
+        None, "number of classes, or a file of their names, one a line in the order of the labels "
+        "(default: by the labels and names in the data)", DATA, metavar="N|FILE",
+    )
+    feature: tuple[str, ...] = option(
+        (), "names that the data has for what is read, such as image=img_bytes label=digit", DATA,
+        metavar="NAME=NAME", many=True,
+    )
     eval_batch_size: int = option(1000, "examples at a time in evaluation", DATA, low=1, high=65536)
     job_dir: str | None = option(
         None, "folder for all that follows: model, checkpoints, logs and metrics.json "
@@ -257,6 +274,7 @@ class Job:
                     subject=f"{flag_of(name)} {getattr(self, name)}",
                     problem="expected a local path",
                 )
+        self._check_data_options()
         if self.profile is not None:
             step_range(self.profile, flag="--profile")
         if self.steps is not None and self.epochs is not None:
@@ -264,6 +282,15 @@ class Job:
                 subject=f"--steps {self.steps} and --epochs {self.epochs:g}",
                 problem="give one of them",
             )
+
+    def _check_data_options(self) -> None:
+        if self.image_size is not None:
+            image_size(self.image_size)
+        if self.pixel_range is not None:
+            pixel_range(self.pixel_range)
+        if self.classes is not None:
+            class_count(self.classes)
+        feature_names(self.feature)
 
     @property
     def log_steps(self) -> int:

@@ -20,6 +20,7 @@ from .formats.protobuf import (
     read_fields as read_fields,
     read_varint as read_varint,
 )
+from .formats.read_options import ReadOptions as ReadOptions
 from .formats.record_table import TFRecordTable as TFRecordTable
 from .formats.registry import format_titles as format_titles
 from .formats.set_description import is_description as is_description
@@ -35,6 +36,7 @@ from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
+from .reading import read_options as read_options
 from .shard_file import write_shard as write_shard
 from .sheet import contact_sheet as contact_sheet
 from .stream import Shard as Shard, Stream as Stream

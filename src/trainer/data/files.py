@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from trainer.config import PARTS_OF, TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data import pictures
+from trainer.data.adapted import adapted
 from trainer.data.folders import FolderContents, scan_path
-from trainer.data.formats.read_options import ReadOptions
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.registry import FORMATS, accepted
 from trainer.data.formats.table import Table
 from trainer.data.recognise import DataFiles, parts_in, recognise
@@ -24,7 +26,12 @@ SHARD = re.compile(r"(.*?)(\d{5})-of-(\d{5})(?!\d)")
 
 
 def open_tables(
-    paths: Sequence[str], *, split: Split, flag: str | None = None, skip_corrupt: int = 0
+    paths: Sequence[str],
+    *,
+    split: Split,
+    flag: str | None = None,
+    skip_corrupt: int = 0,
+    options: ReadOptions = DEFAULTS,
 ) -> list[Table]:
     """Open the data that some paths name.
 
@@ -33,6 +40,7 @@ def open_tables(
         split: The split that is wanted of folders that hold both.
         flag: The flag that named them, for errors; by default `--<split>`.
         skip_corrupt: The most damaged records that may be left out, all files together.
+        options: How to read them otherwise.
 
     Returns:
         At least one table; all of one kind, in the order of their names.
@@ -41,10 +49,10 @@ def open_tables(
         DataError: Nothing is there, a file is no data or damaged, or kinds are mixed.
     """
     if not paths:
-        return [SyntheticTable(split)]
+        return adapted([SyntheticTable(split)], options)
     flag = flag or f"--{split}"
     found = find(paths, split=split, flag=flag)
-    options = ReadOptions(split=split, skip_corrupt=skip_corrupt > 0)
+    options = dataclasses.replace(options, split=split, skip_corrupt=skip_corrupt > 0)
     tables = found.open(options, flag=flag)
     damage = [line for table in tables for line in table.damage]
     if len(damage) > skip_corrupt:
@@ -60,7 +68,7 @@ def open_tables(
         )
     for note in dict.fromkeys(table.note for table in tables if table.note):
         logger.info("%s: %s", flag, note)
-    return tables
+    return adapted(tables, options)
 
 
 def find(paths: Sequence[str], *, split: Split, flag: str | None = None) -> DataFiles:

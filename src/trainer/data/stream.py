@@ -86,7 +86,8 @@ class Stream:
         self.tables = list(tables)
         self.spec = common_spec(self.tables)
         self.chunk_examples = chunk_examples(self.spec)
-        self._classes = classes
+        # Labels are checked against this number; None where they decide on it.
+        self.classes = classes or len(self.class_names) or None
         # An error of a reader that TensorFlow called, which would turn it into text.
         self.error: Exception | None = None
         self.batch_size = batch_size
@@ -124,6 +125,11 @@ class Stream:
         return self.tables[0].kind
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes by label; empty if the data does not tell."""
+        return names_of(self.tables)
+
+    @property
     def damage(self) -> list[str]:
         """A line for each damaged record left out."""
         return [line for table in self.tables for line in table.damage]
@@ -131,8 +137,11 @@ class Stream:
     def largest_label(self) -> int:
         """Return the largest label of this process's data; where it is streamed, by reading it.
 
-        Processes that stream the same tables divide them: the largest of all is that of the data.
+        It is the last class's if the number of classes is known beforehand. Processes that stream
+        the same tables divide them: the largest of all is that of the data.
         """
+        if self.classes is not None:
+            return self.classes - 1
         if self.memory is not None:
             return int(self.memory[1].max())
         return largest_label(self.tables[self._shard.index :: self._shard.count])
@@ -265,10 +274,10 @@ class Stream:
         return images, labels
 
     def _check_classes(self, labels: np.ndarray, *, table: Table, first: int) -> None:
-        if self._classes is not None and labels.max(initial=0) >= self._classes:
-            row = int(np.argmax(labels >= self._classes))
+        if self.classes is not None and labels.max(initial=0) >= self.classes:
+            row = int(np.argmax(labels >= self.classes))
             raise wrong_label(
-                int(labels[row]), where=table.name, number=first + row, classes=self._classes
+                int(labels[row]), where=table.name, number=first + row, classes=self.classes
             )
 
     def _empty(self, count: int) -> Chunk:
@@ -310,6 +319,11 @@ def common_spec(tables: Sequence[Table]) -> ImageSpec:
 def chunk_examples(spec: ImageSpec) -> int:
     """Return how many examples are handed over at a time: 3 MB for MNIST."""
     return spec.records(CHUNK_EXAMPLES)
+
+
+def names_of(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Return the names of the classes of some tables, which `open_tables` has made all the same."""
+    return max((table.class_names for table in tables), key=len, default=())
 
 
 def largest_label(tables: Sequence[Table]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainer import __version__
-from trainer.config import Job, UserError, flag_of
+from trainer.config import Job, UserError, flag_of, options_of
 from trainer.distribution import StrategySpec, spec_of, strategy_packages
 from trainer.launch import network, plan
 from trainer.launch.host_settings import (
@@ -42,6 +42,8 @@ ALIKE = (
     *("metric", "steps_per_call", "keep", "restarts", "profile"),
     # The order of examples: data that is kept in memory is read in another order.
     *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
+    # What is read of the data.
+    *("image_size", "pixel_range", "feature", "classes"),
     # The division of the work among the processes.
     *("distribution", "scaling", "scaling_epochs", "compression", "autotune", "deterministic"),
     "import_model",
@@ -129,7 +131,7 @@ def compared_flags(job: Job) -> dict[str, StatedValue]:
     """Return the flags of a complete job that all hosts must have alike, and its module."""
     values: dict[str, StatedValue] = {}
     for each in ALIKE:
-        held = job if hasattr(job, each) else job.hparams
+        held = job if each in options_of(Job) else job.hparams
         values[flag_of(each)] = masked_value(flag_of(each), getattr(held, each))
     values["--module"] = _module(job)
     for key, value in job.hparams.hp:

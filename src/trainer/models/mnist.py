@@ -21,6 +21,7 @@ import tensorflow as tf
 from trainer.config import Hparams
 from trainer.data import (
     ExampleDataset,
+    ReadOptions,
     Shard,
     Stream,
     encode_examples,
@@ -57,18 +58,20 @@ def input_fn(
     seed: Any = 0,
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
+    options: ReadOptions | None = None,
     in_graph: bool = False,
 ) -> ExampleDataset:
     """Read labelled images.
 
     Args:
-        paths: Files, folders or globs of TFRecord, IDX or npy; none: the synthetic digits.
+        paths: Files, folders or globs of any format that is read; none: the synthetic digits.
         mode: `train`: shuffled and endless. `test`: one pass in order, the last batch smaller.
         batch_size: Examples in a batch of this shard.
         shard: Which part of the data this process sees.
         seed: Of the shuffling.
         cache_mb: Data up to this size, in MiB, is kept in memory.
         skip_corrupt: How many damaged records may be left out.
+        options: How to read them otherwise.
         in_graph: Read by TensorFlow alone, so that a server without Python can; `shard.index` and
             `seed` may then be tensors.
 
@@ -78,7 +81,8 @@ def input_fn(
     Raises:
         DataError: See `open_tables`.
     """
-    tables = open_tables(paths, split=mode, skip_corrupt=skip_corrupt)
+    options = options or ReadOptions()
+    tables = open_tables(paths, split=mode, skip_corrupt=skip_corrupt, options=options)
     if in_graph:
         return graph_dataset(
             tables,
@@ -89,6 +93,7 @@ def input_fn(
             shard_by=shard.by,
             seed=seed,
             cache_mb=cache_mb,
+            classes=options.classes,
         )
     stream = Stream(
         tables,
@@ -97,6 +102,7 @@ def input_fn(
         shard=shard,
         seed=seed,
         cache_mb=cache_mb,
+        classes=options.classes,
     )
     return make_dataset(stream)
 

@@ -1,4 +1,8 @@
 from . import package as package, saved_model as saved_model
+from .class_names import (
+    read_class_names as read_class_names,
+    write_class_names as write_class_names,
+)
 from .contents import printable as printable, read_contents as read_contents
 from .convert import check_loads as check_loads
 from .layout import (

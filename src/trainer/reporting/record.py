@@ -181,6 +181,8 @@ class RunRecord:
     distribution: str = "none"
     processes: int = 1
     replicas: int = 1
+    classes: int | None = None
+    class_names: list[str] = field(default_factory=list)
     data: dict[str, SplitRecord] = field(default_factory=dict)
     hparams: dict[str, Any] | None = None
     trained_before: list[dict[str, Any]] = field(default_factory=list)

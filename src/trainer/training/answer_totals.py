@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.distribution import Strategy
 from trainer.training.answers import BINS, UNCERTAIN, WORST, Answer, Answers
-from trainer.training.pictures import Naming, ShownExample, picture_size, thumbnail
+from trainer.training.pictures import Naming, ShownExample, class_name, picture_size, thumbnail
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,12 @@ class AnswerTotals:
     worst: list[ShownExample]
     uncertain: list[ShownExample]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the `evaluation` of `metrics.json`, which has no pictures."""
+    def as_json(self, class_names: Sequence[str] = ()) -> dict[str, Any]:
+        """Return it as the `evaluation` of `metrics.json`, which has no pictures.
+
+        Args:
+            class_names: The names of the classes by label; numbers where they have none.
+        """
         found = []
         for number, (count, confidence, right) in enumerate(self.bins.tolist()):
             mean = {"confidence": confidence / count, "accuracy": right / count} if count else {}
@@ -53,7 +57,7 @@ class AnswerTotals:
         return {
             "step": self.step,
             "examples": round(self.bins[:, 0].sum()),
-            "classes": [str(number) for number in range(self.classes)],
+            "classes": [class_name(number, class_names) for number in range(self.classes)],
             "confusion": self.confusion.tolist() or None,
             "calibration": found,
         }

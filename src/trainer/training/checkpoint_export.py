@@ -40,6 +40,7 @@ def export_checkpoint(
         ExportError: The exported model does not answer as the checkpoint's does.
     """
     with chosen_checkpoint(options.checkpoint or "") as chosen:
+        history = trained_with.read(chosen.state.trained)
         job = recipes.complete(_job_of(options, chosen), precision=default_precision(tf))
         with (
             locked_folders(job, stopped=stopped),
@@ -57,6 +58,7 @@ def export_checkpoint(
                 hparams=job.hparams,
                 model_dir=Path(stage.job.model_dir),
                 sample=sample,
+                class_names=history[-1].class_names if history else (),
                 layout=job.layout,
             )
             where = stage.destination.model_written(path)

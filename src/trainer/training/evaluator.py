@@ -71,7 +71,9 @@ def evaluate_checkpoints(
         # Asked first: a checkpoint that is written before the request is then found.
         is_last = stop_request()
         refresh()
-        if checkpoints is None and (complete := _with_form(job, folder)):
+        if checkpoints is None and (form := _form_trained(job, folder)):
+            complete, names = form
+            split, data = _evaluation_data(job, module, names) if names else (split, data)
             model = module.keras_model(complete.hparams)
             checkpoints = _open_checkpoints(complete, folder, model)
             run_task = run_task_of(complete, module, model, data.dataset.element_spec)
@@ -93,11 +95,16 @@ def evaluate_checkpoints(
             stop_request.wait(LOOK_SECONDS)
 
 
-def _evaluation_data(job: Job, module: ModelModule) -> tuple[Split, SplitData]:
+def _evaluation_data(
+    job: Job, module: ModelModule, class_names: tuple[str, ...] = ()
+) -> tuple[Split, SplitData]:
     """Return the data to evaluate on during the training."""
     splits: tuple[Split, ...] = ("validation", "test")
     for split in splits:
-        if data := inputs.evaluation_data(job, module, SINGLE_PROCESS, split=split):
+        data = inputs.evaluation_data(
+            job, module, SINGLE_PROCESS, split=split, class_names=class_names
+        )
+        if data:
             return split, data
     raise UserError(
         subject="--test",
@@ -106,7 +113,7 @@ def _evaluation_data(job: Job, module: ModelModule) -> tuple[Split, SplitData]:
     )
 
 
-def _with_form(job: Job, folder: Path) -> Job | None:
+def _form_trained(job: Job, folder: Path) -> tuple[Job, tuple[str, ...]] | None:
     """Return the job with the images' shape and the classes of the newest checkpoint.
 
     The test data may lack a class. Returns None if there is no checkpoint yet.
@@ -118,9 +125,10 @@ def _with_form(job: Job, folder: Path) -> Job | None:
         except DamagedError:
             continue
         if history:
-            hparams = dataclasses.replace(job.hparams, **trained_with.form_of(history[-1].hparams))
-            return dataclasses.replace(job, hparams=hparams)
-    return job if found else None
+            last = history[-1]
+            hparams = dataclasses.replace(job.hparams, **trained_with.form_of(last.hparams))
+            return dataclasses.replace(job, hparams=hparams), last.class_names
+    return (job, ()) if found else None
 
 
 def _open_checkpoints(job: Job, folder: Path, model: keras.Model) -> Checkpoints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from trainer.packaging import (
     inputs_by_name,
     place_model,
     save_model,
+    write_class_names,
     write_mark,
 )
 from trainer.storage import without_wildcards
@@ -60,6 +62,7 @@ def export(
     hparams: Hparams,
     model_dir: Path,
     sample: Any,
+    class_names: Sequence[str] = (),
     layout: str = "version",
     device: str | None = None,
     tolerances: Tolerances = Tolerances(),
@@ -76,6 +79,7 @@ def export(
         hparams: The hyperparameters that it was built with.
         model_dir: The folder of versions.
         sample: Features [n, …] to compare the models on: a tensor, or a structure of tensors.
+        class_names: The names of the classes by label; empty if there are none.
         layout: See `trainer.packaging.layout`.
         device: The device that writes files, if not that of the variables.
         tolerances: How far the exported model's outputs may be off.
@@ -102,6 +106,8 @@ def export(
 
     def write(folder: Path) -> None:
         save_model(served, folder, signatures=signatures, device=device)
+        if class_names:
+            write_class_names(folder, class_names)
         _compare(folder, module=module, signatures=signatures, sample=sample, tolerances=tolerances)
 
     return place_model(model_dir, layout, write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from trainer.data import (
     Stream,
     TableSet,
     make_dataset,
+    read_options,
     selection,
 )
 from trainer.distribution import Strategy
@@ -69,10 +70,17 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
         UserError: The data does not tell its size, and no `--steps` are given; or something is
             asked for that needs data to evaluate on, and there is none.
     """
-    validation = evaluation_data(job, module, strategy, split="validation")
-    test = evaluation_data(job, module, strategy, split="test")
-    selection.check_evaluated(job, evaluated=bool(validation or test))
+    own_reader = module.reads_data
+    named = [selection.paths_of(job, each, own_reader=own_reader) for each in selection.EVALUATED]
+    # A mistake that is known without reading anything comes first.
+    selection.check_evaluated(job, evaluated=any(paths is not None for paths in named))
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
+    names = train.class_names
+    validation, test = (
+        evaluation_data(job, module, strategy, split=split, class_names=names)
+        for split in ("validation", "test")
+    )
+    selection.check_evaluated(job, evaluated=bool(validation or test))
     check_same_shape(train, validation)
     check_same_shape(train, test)
     steps, epoch_steps = count_steps(job, train, batch_size=batch_size)
@@ -84,15 +92,28 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
         steps=steps,
         epoch_steps=epoch_steps,
         classes=count_classes(strategy, train, validation, test),
+        class_names=train.class_names,
     )
 
 
 def evaluation_data(
-    job: Job, module: ModelModule, strategy: Strategy, *, split: Split
+    job: Job,
+    module: ModelModule,
+    strategy: Strategy,
+    *,
+    split: Split,
+    class_names: Sequence[str] = (),
 ) -> SplitData | None:
     """Open the part of the validation or the test data that this process evaluates on.
 
     Every example is in the part of some process.
+
+    Args:
+        job: Names the data.
+        module: Its `input_fn` reads them.
+        strategy: The way the processes share the work.
+        split: Which of the two.
+        class_names: Those of the training data, by label.
 
     Returns:
         None if there is no such data.
@@ -109,6 +130,7 @@ def evaluation_data(
         size=job.eval_batch_size,
         shard=_shard(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
+        class_names=class_names,
     )
     if data is None:
         return None
@@ -251,6 +273,7 @@ def _call_input_fn(
     size: int,
     shard: Shard,
     seed: Any,
+    class_names: Sequence[str] = (),
     in_graph: bool = False,
 ) -> Any:
     if module.reads_data:
@@ -265,6 +288,7 @@ def _call_input_fn(
         seed=seed,
         cache_mb=job.cache_mb,
         skip_corrupt=job.skip_corrupt,
+        options=read_options(job, class_names=class_names),
         in_graph=in_graph,
     )
     if not module.reads_data:

@@ -137,6 +137,7 @@ def _export(trainer: Trainer) -> Path:
         hparams=job.hparams,
         model_dir=Path(job.model_dir),
         sample=sample_of(trainer.data.unseen.dataset),
+        class_names=trainer.data.all_class_names,
         layout=job.layout,
         device=trainer.strategy.io_device,
     )

@@ -42,18 +42,28 @@ class ShownExample:
     example: int | None = None
     file: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as `pictures.json` has it."""
+    def as_json(self, class_names: Sequence[str] = ()) -> dict[str, Any]:
+        """Return it as `pictures.json` has it.
+
+        Args:
+            class_names: The names of the classes by label; numbers where they have none.
+        """
+        found = None if self.predicted is None else class_name(self.predicted, class_names)
         png = tf.io.encode_png(self.pixels).numpy()
         return {
             "png": base64.b64encode(png).decode(),
-            "true": str(self.label),
-            "predicted": None if self.predicted is None else str(self.predicted),
+            "true": class_name(self.label, class_names),
+            "predicted": found,
             "confidence": self.confidence,
             "loss": self.loss,
             "example": self.example,
             "file": self.file or None,
         }
+
+
+def class_name(label: int, names: Sequence[str]) -> str:
+    """Return the name of a class, which is its number if it has no other."""
+    return names[label] if 0 <= label < len(names) else str(label)
 
 
 @dataclass(frozen=True, kw_only=True)

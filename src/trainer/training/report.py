@@ -172,6 +172,8 @@ def metrics_of(
         "distribution": trainer.job.distribution or "none",
         "processes": strategy.processes,
         "replicas": strategy.replicas,
+        "classes": trainer.data.classes,
+        "class_names": trainer.data.all_class_names,
         "data": data,
         "hparams": dict(last.hparams) if last else None,
         "curves": curves.as_json(),

@@ -67,6 +67,11 @@ class SplitData:
         return self.stream.spec if self.stream else None
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes by label; empty if the data does not tell."""
+        return self.stream.class_names if self.stream else ()
+
+    @property
     def description(self) -> dict[str, Any]:
         """Kind, count and files, for the log and `metrics.json`."""
         if self.stream is None:
@@ -91,6 +96,7 @@ class RunData:
         steps: Steps of the whole run.
         epoch_steps: Steps of an epoch; those of the run if the data does not tell its size.
         classes: The number of classes; None for the data of a module of one's own.
+        class_names: The names of the classes by label; empty if nothing tells.
     """
 
     train: SplitData
@@ -100,6 +106,15 @@ class RunData:
     steps: int
     epoch_steps: int
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def all_class_names(self) -> list[str]:
+        """A name for each class, its number where it has no other; empty if none has a name."""
+        if not self.class_names:
+            return []
+        numbers = range(len(self.class_names), self.classes or 0)
+        return [*self.class_names, *map(str, numbers)]
 
     @property
     def input_shape(self) -> tuple[int, int, int] | None:

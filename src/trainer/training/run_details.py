@@ -13,7 +13,7 @@ from trainer.config import Split
 from trainer.data import Stream
 from trainer.storage import local
 from trainer.training.answer_totals import AnswerTotals, total_answers
-from trainer.training.pictures import Naming, sample_pictures
+from trainer.training.pictures import Naming, class_name, sample_pictures
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
 from trainer.training.summaries import write_images
@@ -39,17 +39,19 @@ def gather_details(
     features = answered.dataset.element_spec[0]
     totals = total_answers(state.answered, strategy, features=features, naming=naming)
     counts = strategy.sum(_label_counts(data.train, classes=data.classes or 0))
-    shown: dict[Split, dict[str, int] | None] = {
+    shown: dict[Split, list[int] | None] = {
         "train": _once(counts[:-1], data.train.examples, whole=counts[-1] == 0)
     }
     if totals:
-        metrics["evaluation"] = {"split": state.answered_split, **totals.as_json()}
+        found = totals.as_json(data.class_names)
+        metrics["evaluation"] = {"split": state.answered_split, **found}
         rows = totals.confusion.sum(axis=1).astype(np.float64)
         shown[state.answered_split] = _once(rows, answered.examples, whole=rows.size > 0)
     for split, labels in shown.items():
         # A run without steps left may tell of the data that its weights were trained with.
-        if labels and metrics["data"][split]["examples"] in (None, sum(labels.values())):
-            metrics["data"][split] = {**metrics["data"][split], "labels": labels}
+        if labels and metrics["data"][split]["examples"] in (None, sum(labels)):
+            named = {class_name(label, data.class_names): n for label, n in enumerate(labels)}
+            metrics["data"][split] = {**metrics["data"][split], "labels": named}
     return totals
 
 
@@ -73,7 +75,8 @@ def write_pictures(
             "samples": sample_pictures(trainer.data.train, trainer.data.unseen),
         }
         if any(groups.values()):
-            shown = {name: [one.as_json() for one in group] for name, group in groups.items()}
+            names = trainer.data.class_names
+            shown = {name: [one.as_json(names) for one in group] for name, group in groups.items()}
             head = {"schema_version": SCHEMA_VERSION, "weights_crc32c": weights}
             local.write_text(folder / FILE_NAME, json.dumps({**head, **shown}) + "\n")
     except Exception as error:
@@ -90,8 +93,8 @@ def _label_counts(train: SplitData, *, classes: int) -> list[float]:
     return [*np.bincount(stream.memory[1], minlength=classes).astype(float).tolist(), 0.0]
 
 
-def _once(counts: np.ndarray, examples: int | None, *, whole: bool) -> dict[str, int] | None:
-    """Return counts by class; None where they are not those of all examples.
+def _once(counts: np.ndarray, examples: int | None, *, whole: bool) -> list[int] | None:
+    """Return counts by label; None where they are not those of all examples.
 
     Args:
         counts: Summed over the processes, which may each have counted all or only their own part.
@@ -101,4 +104,4 @@ def _once(counts: np.ndarray, examples: int | None, *, whole: bool) -> dict[str,
     times, rest = divmod(int(counts.sum()), examples or int(counts.sum()) or 1)
     if not whole or rest or not times:
         return None
-    return {str(label): int(count) // times for label, count in enumerate(counts.tolist())}
+    return [int(count) // times for count in counts.tolist()]

@@ -49,6 +49,7 @@ class TrainedSteps:
         train: The training data.
         total: Steps of the whole run, where the schedule of the learning rate depends on them;
             else None, as in a checkpoint of an earlier version.
+        class_names: The names of the classes by label; empty if nothing tells.
     """
 
     from_step: int = 0
@@ -56,6 +57,7 @@ class TrainedSteps:
     hparams: Mapping[str, Any]
     train: DataIdentity
     total: int | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def of(job: Job, data: RunData) -> TrainedSteps:
@@ -88,6 +90,7 @@ def of(job: Job, data: RunData) -> TrainedSteps:
             text=output.clean(text),
             digest=digest,
         ),
+        class_names=tuple(data.all_class_names),
         total=data.steps if job.hparams.schedule != "constant" or job.hparams.warmup else None,
     )
 
@@ -128,6 +131,7 @@ def read(written: Any) -> tuple[TrainedSteps, ...]:
                 hparams=dict(one["hparams"]),
                 train=DataIdentity(**one["train"]),
                 total=None if one.get("total") is None else int(one["total"]),
+                class_names=tuple(map(str, one.get("class_names", ()))),
             )
             for one in written or ()
         ]
@@ -150,6 +154,9 @@ def differences(before: TrainedSteps, now: TrainedSteps) -> list[str]:
     if before.total and now.total and before.total != now.total:
         schedule = now.hparams["schedule"]
         found.append(f"a {schedule} schedule over {before.total} steps (now {now.total})")
+    if before.class_names and now.class_names and before.class_names != now.class_names:
+        there, here = (", ".join(each.class_names) for each in (before, now))
+        found.append(f"the classes {there} (now {here})")
     a, b = before.train, now.train
     known = bool(a.digest and b.digest)
     if a.kind != b.kind or a.examples != b.examples or (known and a.digest != b.digest):

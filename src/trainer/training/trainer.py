@@ -240,7 +240,8 @@ class Trainer:
             for split in selection.SPLITS
         }
         if spec := self.data.train.spec:
-            counts["--train"] += f" of {spec.text}"
+            names = ", ".join(self.data.class_names)
+            counts["--train"] += f" of {spec.text}" + (f" in classes {names}" if names else "")
         counts["--precision"] = self.job.hparams.precision
         return {name: public_value(text) for name, text in counts.items()} | compared_flags(
             self.job

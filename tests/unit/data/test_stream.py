@@ -358,7 +358,9 @@ def test_streamed_memory_does_not_grow_with_the_data(tmp_path):
 
 def test_damage_met_while_streaming_is_raised_and_the_batches_before_it_are_good(tmp_path):
     raw = bytearray(
-        frame(encode_examples(np.zeros((3000, 28, 28, 1)), np.arange(3000) % 10)).tobytes()
+        frame(
+            encode_examples(np.zeros((3000, 28, 28, 1), np.uint8), np.arange(3000) % 10)
+        ).tobytes()
     )
     stride = len(raw) // 3000
     raw[2500 * stride + 200] ^= 1
@@ -377,7 +379,7 @@ def test_damage_met_while_streaming_is_raised_and_the_batches_before_it_are_good
 @pytest.mark.parametrize("cache_mb", [0, 10])
 def test_damage_left_out_is_listed_and_a_file_of_nothing_else_does_no_harm(tmp_path, cache_mb):
     labels = np.arange(100) % 10
-    raw = bytearray(frame(encode_examples(np.zeros((100, 28, 28, 1)), labels)).tobytes())
+    raw = bytearray(frame(encode_examples(np.zeros((100, 28, 28, 1), np.uint8), labels)).tobytes())
     raw[30 * len(raw) // 100 + 200] ^= 1
     for name, content in (("a", b"?" * 99), ("b", raw), ("c", b"?" * 99)):
         (tmp_path / f"{name}.tfrecord").write_bytes(content)

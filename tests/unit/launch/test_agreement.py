@@ -6,7 +6,7 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import flag_of
+from trainer.config.options import flag_of, options_of
 from trainer.launch import plan
 from trainer.launch.agreement import ALIKE, BY_CONTENT, FROM_DATA, GROUPS, PER_HOST, settings_of
 from trainer.launch.differences import difference
@@ -24,7 +24,8 @@ OTHER = {
     "restarts": 9, "cache_mb": 1.0, "skip_corrupt": 1,
     "eval_batch_size": 10, "shard_by": "record", "distribution": "multi_worker_mirrored",
     "scaling": "linear", "scaling_epochs": 1.0, "compression": "fp16", "autotune": True,
-    "deterministic": False, "import_model": True, "profile": "2:3",
+    "deterministic": False, "import_model": True, "profile": "2:3", "image_size": "9,9",
+    "pixel_range": "0,1", "feature": ("label=digit",), "classes": "11",
 }  # fmt: skip
 # And one for each that may differ.
 OWN = {
@@ -54,7 +55,7 @@ def state(
 
 def against(**fields) -> str | None:
     """Why a worker with these fields cannot take part in the job of a plain chief."""
-    names = {f.name for f in dataclasses.fields(Hparams)}
+    names = options_of(Hparams)
     hparams = {name: value for name, value in fields.items() if name in names}
     others = {name: value for name, value in fields.items() if name not in names}
     return difference([state(), state("worker", hparams=hparams, **others)])

@@ -10,11 +10,12 @@ from trainer.training.trained_with import History
 DESCRIBED = {"kind": "npy", "examples": 10}
 
 
-def stretch(tmp_path, content: bytes = b"1", hp=(), steps: int = 40, **fields):
+def stretch(tmp_path, content: bytes = b"1", hp=(), steps: int = 40, names=(), **fields):
     (tmp_path / "train_images.npy").write_bytes(content)
     (tmp_path / "train_labels.npy").write_bytes(b"l")
     hparams = Hparams(hp=hp, **fields.pop("hparams", {}))
-    data = SimpleNamespace(train=SimpleNamespace(description=DESCRIBED), steps=steps)
+    train = SimpleNamespace(description=DESCRIBED)
+    data = SimpleNamespace(train=train, steps=steps, all_class_names=names)
     job = Job(train=(str(tmp_path),), checkpoint_dir="ckpt", hparams=hparams, **fields)
     return trained_with.of(job, data)
 
@@ -38,6 +39,25 @@ def test_a_difference_names_the_value_then_and_now(tmp_path):
         "--seed 1 (now 2)",
     ]
     assert found[4].startswith("other training data: npy, 10 examples, ")
+
+
+def test_other_classes_are_a_difference(tmp_path):
+    first, now = stretch(tmp_path, names=["cat", "dog"]), stretch(tmp_path, names=["cat", "fox"])
+    kept = trained_with.read(json.loads(json.dumps([dataclasses.asdict(first)])))
+    assert trained_with.differences(kept[-1], first) == []
+    [difference] = trained_with.differences(kept[-1], now)
+    assert difference == "the classes cat, dog (now cat, fox)"
+
+
+def test_the_form_of_the_data_is_kept_and_other_versions_have_none(tmp_path):
+    form = {"input_shape": (32, 32, 3), "classes": 26}
+    kept = trained_with.read(
+        json.loads(json.dumps([dataclasses.asdict(stretch(tmp_path, hparams=form))]))
+    )
+    hparams = trained_with.hparams_of(kept[-1].hparams, {})
+    assert (hparams.input_shape, hparams.classes) == ((32, 32, 3), 26)
+    before = {k: v for k, v in kept[-1].hparams.items() if k not in form}
+    assert trained_with.form_of(before) == {"input_shape": None, "classes": None}
 
 
 def test_other_contents_of_the_same_size_are_a_difference(tmp_path):

@@ -17,6 +17,7 @@ class ReadOptions:
         image_size: Height and width that images are resized to; None to keep theirs.
         pixel_range: The pixel values that become 0 and 1; None to tell by type and values.
         features: Names that a file has for what is read, such as `("image", "img_bytes")`.
+        classes: The number of classes; None to tell by the labels.
         class_names: The names of the classes in the order of their labels; empty to take those of
             the files.
     """
@@ -26,6 +27,7 @@ class ReadOptions:
     image_size: tuple[int, int] | None = None
     pixel_range: tuple[float, float] | None = None
     features: tuple[tuple[str, str], ...] = ()
+    classes: int | None = None
     class_names: tuple[str, ...] = ()
 
 

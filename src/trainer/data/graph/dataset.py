@@ -25,6 +25,7 @@ from trainer.data.stream import (
     chunk_examples,
     common_spec,
     largest_label,
+    names_of,
 )
 
 # Tables read in turns where data is streamed, so that a shuffled piece holds some of each.
@@ -72,7 +73,7 @@ def graph_dataset(
         DataError: There are fewer records than parts.
     """
     tables = [table for table in tables if len(table)]
-    table_set = TableSet(tables)
+    table_set = TableSet(tables, classes=classes)
     _check_enough(table_set, shard_count)
     spec = table_set.spec
     files = training and by_file(tables, Shard(count=shard_count, by=shard_by))
@@ -80,7 +81,7 @@ def graph_dataset(
     most = _largest_part(tables, *every)
     with tf.device("CPU"):  # a GPU gets batches
         index = _checked(shard_index, shard_count)
-        reader = GraphReader(tables, index=index, every=every, classes=classes)
+        reader = GraphReader(tables, index=index, every=every, classes=table_set.classes)
         order = _Order(seed, index)
         numbers = tf.range(len(tables), dtype=tf.int64)
         if not training:
@@ -113,17 +114,22 @@ class TableSet:
 
     Args:
         tables: All of the data, of which a process may read only a part.
+        classes: The number of classes, if something else than the labels decides on it.
 
     Attributes:
         tables: The same.
         total: The number of examples they hold.
         spec: The form of their images.
+        class_names: The names of the classes by label; empty if the data does not tell.
+        classes: The number of classes, if it is known without reading.
     """
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[Table], *, classes: int | None = None) -> None:
         self.tables = list(tables)
         self.total = sum(map(len, self.tables))
         self.spec = common_spec(self.tables)
+        self.class_names = names_of(self.tables)
+        self.classes = classes or len(self.class_names) or None
 
     @property
     def kind(self) -> str:
@@ -136,8 +142,8 @@ class TableSet:
         return [line for table in self.tables for line in table.damage]
 
     def largest_label(self) -> int:
-        """Return the largest label, by reading the data."""
-        return largest_label(self.tables)
+        """Return the largest label, by reading the data unless the number of classes is known."""
+        return largest_label(self.tables) if self.classes is None else self.classes - 1
 
     @functools.cached_property
     def error(self) -> DataError | None:

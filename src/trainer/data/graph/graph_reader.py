@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer.config import DataError
+from trainer.data.adapted import AdaptedTable
 from trainer.data.formats.registry import FORMATS
 from trainer.data.formats.table import Table
 from trainer.data.graph.records import GraphRecords, TableConstants
@@ -45,6 +47,13 @@ class GraphReader:
         self._every_table, self._every_record = every
         self._table, self._record = index % self._every_table, index % self._every_record
         self._constants = TableConstants(tables, classes=classes)
+        changed = next((table for table in tables if isinstance(table, AdaptedTable)), None)
+        if changed:
+            raise DataError(
+                subject=changed.name,
+                problem="workers of a parameter server neither resize images nor sort classes anew",
+                remedy="write the data so first: trainer data create",
+            )
         kind = tables[0].kind
         if kind == SyntheticTable.kind:
             self._records = _in_the_graph(tables, self._constants)

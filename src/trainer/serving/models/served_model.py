@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.packaging import GRAPH_FILE, RowBehavior, compare_rows, read_mark
+from trainer.packaging import GRAPH_FILE, RowBehavior, compare_rows, read_class_names, read_mark
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
 from trainer.storage import without_wildcards
@@ -44,6 +44,7 @@ class ServedModel:
     Attributes:
         signatures: By name, those that can be called over HTTP.
         metadata: Its signatures as TensorFlow Serving's metadata has them.
+        class_names: The names of the classes by label; empty if the model has none.
 
     Raises:
         ValueError: A file that it refers to is missing; TensorFlow raises others.
@@ -72,6 +73,7 @@ class ServedModel:
                 self._functions[name] = function
                 self.signatures[name] = dataclasses.replace(signature, batched=batched)
         self.metadata = _metadata(graph)
+        self.class_names = read_class_names(path)
 
     def call(self, signature: Signature, arrays: Arrays) -> dict[str, np.ndarray]:
         """Run a signature once.

@@ -82,8 +82,10 @@ class TfServingEndpoints:
     def _metadata(self, name: str, number: int | None) -> dict[str, object]:
         version = self._store.get(name, number)
         spec = {"name": version.name, "signature_name": "", "version": str(version.number)}
-        signatures = {"signature_def": version.model.metadata}
-        return {"model_spec": spec, "metadata": {"signature_def": signatures}}
+        metadata: dict[str, object] = {"signature_def": {"signature_def": version.model.metadata}}
+        if version.model.class_names:
+            metadata["class_names"] = list(version.model.class_names)
+        return {"model_spec": spec, "metadata": metadata}
 
 
 def check_method(method: str) -> None:
