@@ -144,6 +144,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _help(limits: Option, default: Any) -> str:
+    if "{names}" in limits.help:
+        return limits.help.replace("{names}", ", ".join(limits.names))
     if "default:" in limits.help or limits.many:
         return limits.help
     if default is None:

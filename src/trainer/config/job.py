@@ -104,8 +104,9 @@ class Job:
     )
 
     train: tuple[str, ...] = option(
-        (), "training data: files, folders or globs of TFRecord, IDX or npy (default: synthetic "
-        "digits)", DATA, metavar="PATH", many=True, aliases=("train-file", "train-files"),
+        (), "training data: files, folders or globs of {names} (default: synthetic digits)", DATA,
+        metavar="PATH", many=True, aliases=("train-file", "train-files"),
+        names=NamesOf("trainer.data:FORMATS"),
     )
     test: tuple[str, ...] = option(
         (), "test data (default: the test split among --train)", DATA, metavar="PATH", many=True,

@@ -31,6 +31,7 @@ class Option:
         many: True if the flag takes several values.
         aliases: Other names of the flag, as the platforms' own programs have them.
         by_model: True if the recipe of the model holds the default.
+        names: What stands for `{names}` in `help`, such as the formats that are read.
     """
 
     help: str
@@ -43,6 +44,7 @@ class Option:
     many: bool = False
     aliases: tuple[str, ...] = ()
     by_model: bool = False
+    names: Sequence[str] = ()
 
     def check(self, flag: str, value: Any) -> None:
         """Raise a UserError unless `value` is allowed."""

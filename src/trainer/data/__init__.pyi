@@ -22,7 +22,7 @@ from .formats.protobuf import (
 )
 from .formats.read_options import ReadOptions as ReadOptions
 from .formats.record_table import TFRecordTable as TFRecordTable
-from .formats.registry import format_titles as format_titles
+from .formats.registry import FORMATS as FORMATS, format_titles as format_titles
 from .formats.set_description import is_description as is_description
 from .formats.table import (
     BLOCK_RECORDS as BLOCK_RECORDS,

@@ -8,6 +8,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import flag_of, options_of
 from trainer.config.parser import Parser
+from trainer.data.formats.registry import FORMATS
 from trainer.models import recipes
 
 
@@ -89,12 +90,21 @@ def test_help_lists_every_option_once_with_its_default():
     for part in (Job, Hparams):
         defaults = {f.name: f.default for f in dataclasses.fields(part)}
         for name, option in options_of(part).items():
-            described = " ".join((option.help % ()).split())
+            named = option.help.replace("{names}", ", ".join(option.names))
+            described = " ".join((named % ()).split())
             assert described in text, name
             if isinstance(defaults[name], (int, float, str)) and "default:" not in option.help:
                 if isinstance(defaults[name], bool):
                     continue
                 assert f"{described} (default: {defaults[name]})" in text, flag_of(name)
+
+
+def test_help_lists_the_formats_that_are_read():
+    parser = Parser(prog="trainer train")
+    add_flags(parser, Hparams, Job)
+    formats = ", ".join(FORMATS)
+    text = " ".join(parser.format_help().split())
+    assert f"training data: files, folders or globs of {formats} (default: synthetic" in text
 
 
 def test_help_says_by_model_of_what_the_recipe_of_a_model_sets_and_of_nothing_else():
