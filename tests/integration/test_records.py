@@ -82,6 +82,19 @@ def test_records_of_others_train_in_memory_and_streamed(tmp_path: Path, make, ca
     assert metrics["data"]["train"]["kind"] == "tfrecord"
     assert metrics["data"]["train"]["examples"] == 300
     assert metrics["data"]["test"]["examples"] == 60
+    assert metrics["evaluation"]["classes"] == list(CLASSES)
+    assert metrics["test_accuracy"] > 0.9
+
+
+def test_features_are_named_by_a_flag(tmp_path: Path):
+    def renamed(image: np.ndarray, label: int) -> bytes:
+        return message({"a": encoded(image), "b": encoded(image), "c": label, "d": label})
+
+    put_tfds(tmp_path, renamed)
+    ran = trainer("train", "--train", str(tmp_path), *FAST, "--job-dir", str(tmp_path / "_job"))
+    assert ran.returncode == 2
+    assert ran.stderr.strip().endswith("name them: --feature image=NAME,label=NAME")
+    metrics = metrics_of(tmp_path, *FAST, "--feature", "image=b,label=d")
     assert metrics["test_accuracy"] > 0.9
 
 

@@ -86,7 +86,11 @@ class RecordLabels:
         found = ids[places.reshape(-1)]
         if (found == UNKNOWN).any():
             row = int(np.argmax(found == UNKNOWN))
-            raise BadExampleError(f"label {_shown(values[row])} is no class of the data", row)
+            raise BadExampleError(
+                f"label {_shown(values[row])} is not among the classes of the training data or of "
+                "--classes",
+                row,
+            )
         return found
 
 

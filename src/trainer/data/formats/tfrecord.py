@@ -48,8 +48,10 @@ class TFRecordFormat(Format):
         form = form_of(opened, options) if any(map(len, opened)) else None
         tables = [TFRecordTable(file, skip_corrupt=skip, form=form) for file in opened]
         if form and form.labels.kind == "bytes":
-            # All files give a name the same number.
-            names = class_names(set().union(*(table.label_texts() for table in tables)))
+            # All files give a name the same number; that of training data goes for all splits.
+            names = options.class_names or class_names(
+                text for table in tables for text in table.label_texts()
+            )
             for table in tables:
                 table.name_classes(names)
         return [*tables]

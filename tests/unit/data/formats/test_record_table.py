@@ -162,6 +162,18 @@ def test_labels_that_are_names_are_numbered_alike_in_all_files(tmp_path, make):
     assert two.label_counts().tolist() == [5, 0, 5]
 
 
+def test_names_of_classes_that_are_given_come_first(tmp_path):
+    messages = [message(tfds(x, "bee")) for x in GREY[:10]]
+    table = table_of(tmp_path / "a", messages, class_names=("cat", "bee", "ant"))
+    assert table.class_names == ("cat", "bee", "ant")
+    assert table.read(0, 10)[1].tolist() == [1] * 10
+    text = error_of(tmp_path / "a", messages, class_names=("cat", "ant"))
+    assert (
+        text
+        == "record 0: label 'bee' is not among the classes of the training data or of --classes"
+    )
+
+
 def test_a_sequence_of_one_frame_is_an_image(tmp_path):
     messages = [
         message({"label": int(y)}, {"image": [encoded(x)]})
