@@ -98,6 +98,7 @@ class Pillow:
 
     plugins: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]]
     bilinear: Any
+    nearest: Any
     transpositions: dict[int, Any]
 
 
@@ -115,6 +116,7 @@ def pillow() -> Pillow:
             "BMP": BmpImagePlugin.BmpImageFile,
         },
         bilinear=Image.Resampling.BILINEAR,
+        nearest=Image.Resampling.NEAREST,
         transpositions={k: Image.Transpose[name] for k, name in _TRANSPOSITIONS.items()},
     )
 

@@ -157,8 +157,8 @@ def test_an_orientation_that_makes_no_sense_is_left_aside():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size", [(7, 11), (40, 90), (224, 224)])
-def test_pictures_are_resized_by_means_of_all_pixels(kind, size):
+@pytest.mark.parametrize("size", [(7, 11), (40, 90), (90, 200), (224, 224)])
+def test_pictures_are_resized_by_means_of_their_pixels(kind, size):
     found = decode(
         saved(drawn(160, 330), kind, **({"quality": 95} if kind == "JPEG" else {})),
         channels=3,
@@ -167,6 +167,17 @@ def test_pictures_are_resized_by_means_of_all_pixels(kind, size):
     assert found.shape == (*size, 3)
     wanted = np.asarray(drawn(160, 330).resize(size[::-1], Image.Resampling.BILINEAR))
     assert np.abs(found.astype(int) - wanted).mean() < 4
+
+
+@pytest.mark.parametrize("size", [(90, 95), (70, 60), (30, 40), (128, 150)])
+def test_shrinking_keeps_the_brightness_and_no_pattern_finer_than_a_pixel(size):
+    rng = np.random.default_rng(0)
+    found = decode(
+        saved(Image.fromarray(rng.integers(0, 256, (160, 170), np.uint8))), channels=1, size=size
+    )
+    assert abs(found.mean() - 127.5) < 3
+    # The noise of 74 is that of one pixel: a mean of four has half of it.
+    assert found.std() < 45 if size != (128, 150) else found.std() < 74
 
 
 @pytest.mark.parametrize("kind", KINDS)
