@@ -22,6 +22,7 @@ from benchmarks import (
     health,
     input,
     overhead,
+    pictures,
     scaling,
     serving,
     startup,
@@ -31,7 +32,10 @@ from benchmarks import (
 )
 from benchmarks.common import Table
 
-NAMES = ("time", "input", "tables", "write", "overhead", "startup", "scaling", "serving", "health")
+NAMES = (
+    "time", "input", "tables", "jpegs", "pngs", "write", "overhead", "startup", "scaling",
+    "serving", "health",
+)  # fmt: skip
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -64,6 +68,8 @@ def main() -> int:
         plain = {
             "input": functools.partial(input.measure, tfrecord=train),
             "tables": functools.partial(table_files.measure, folder=records / "tables"),
+            "jpegs": functools.partial(pictures.measure, kind="jpeg", mnist=data),
+            "pngs": functools.partial(pictures.measure, kind="png", mnist=data),
             "write": functools.partial(write.measure, data=data),
             "startup": functools.partial(startup.measure, data=records),
         }
