@@ -133,12 +133,11 @@ def _ours(pipeline: str, kind: str, data: Path) -> Callable[[int], None]:
     """Return what reads so many epochs as training does: in a compiled loop."""
     import tensorflow as tf
 
-    from trainer.data import Stream, files, make_dataset
-    from trainer.data.formats.read_options import ReadOptions
+    from trainer.data import ReadOptions, Stream, make_dataset, open_tables
 
     path = data / ("train.tfrecord" if pipeline == "records" else "folder")
     options = ReadOptions(image_size=WANTED if kind == "jpeg" else None)
-    tables = files.find([str(path)], split="train").open(options, flag="--train")
+    tables = open_tables([str(path)], split="train", options=options)
     cache = 4096 if pipeline == "memory" else 0
     stream = Stream(tables, batch_size=BATCH, training=True, cache_mb=cache)
     feed = make_dataset(stream).feed

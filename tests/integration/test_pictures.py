@@ -67,6 +67,16 @@ def test_a_damaged_picture_is_one_line_and_code_2(tmp_path: Path):
     assert metrics_of(tmp_path, *FAST, "--skip-corrupt", "1")["data"]["train"]["examples"] == 29
 
 
+@pytest.mark.parametrize("cache", ["1024", "0"])
+def test_jpegs_of_several_sizes_train_as_one(tmp_path: Path, cache: str):
+    data = tmp_path / "data"
+    put_bars(data / "train", count=300, suffix=".jpg", sizes=(60, 85, 40), seed=0)
+    put_bars(data / "val", count=60, suffix=".jpg", sizes=(50, 32), seed=1)
+    metrics = metrics_of(data, *FAST, "--image-size", "32,32", "--cache-mb", cache)
+    assert metrics["test_accuracy"] > 0.9
+    assert metrics["class_names"] == list(CLASSES)
+
+
 def test_pictures_of_several_sizes_are_one_line_and_code_2(tmp_path: Path):
     put_bars(tmp_path / "train", count=30, suffix=".jpg", sizes=(40, 50), seed=0)
     put_bars(tmp_path / "test", count=6, suffix=".jpg", sizes=(40, 50), seed=0)
