@@ -74,6 +74,36 @@ def draw(page, *points: tuple[int, int]) -> None:
     chain.release().perform()
 
 
+def test_a_page_takes_pictures_of_the_models_size_and_names_its_classes(page):
+    """By a stub of the server's answers, as its model is one of digits."""
+    page.execute_script(STUB)
+    assert wait(page, lambda: page.execute_script("return ready && names.length"))
+    draw(page, (0, -60), (0, 60))
+    assert wait(page, lambda: shares(page)) == [10.0, 90.0]
+    assert best(page) == "big dog"
+    assert page.execute_script("return [pad.width, pad.height]") == [280, 140]
+    size = page.execute_script("return [asked.length, asked[0].length, asked[0][0].length]")
+    assert size == [20, 40, 3]
+
+
+# Answers of a server whose model tells cats from dogs in pictures of 20×40 in colour.
+STUB = """
+const dims = [-1, 20, 40, 3].map(size => ({ size }));
+const inputs = { image_input: { tensor_shape: { dim: dims } } };
+const metadata = {
+  signature_def: { signature_def: { serving_default: { inputs } } },
+  class_names: ["cat", "big dog"],
+};
+window.asked = null;
+window.fetch = async (path, request) => {
+  if (request) asked = JSON.parse(request.body).instances[0];
+  const answer = request ? { predictions: [{ probabilities: [.1, .9] }] } : { metadata };
+  return { ok: true, json: async () => answer };
+};
+choose();
+"""
+
+
 def test_a_digit_that_is_drawn_is_recognized(page):
     assert shares(page) == []
     draw(page, (0, -100), (0, 100))

@@ -156,8 +156,9 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
         return stores.examine_objects(
             paths, flag=f"--{split}", among=among, list_store=probes.list_store
         )
-    from trainer.data import files
+    from trainer.data import common_spec, files, read_options
 
+    shape: tuple[int, ...] = ()
     paths = [local_path(path, flag=f"--{split}") for path in paths]
     if has_own_reader(job):
         found = [file for path in paths for file in scan_path(Path(path)).files]
@@ -168,8 +169,11 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
         total = sum(file.stat().st_size for file in found)
         notes = ""
         if total <= probes.whole_bytes and len(found) <= probes.whole_files:
-            tables = files.open_tables(paths, split=split, skip_corrupt=job.skip_corrupt)
+            tables = files.open_tables(
+                paths, split=split, skip_corrupt=job.skip_corrupt, options=read_options(job)
+            )
             examples, exact = sum(map(len, tables)), True
+            shape = common_spec(tables).shape
             damaged = [line for table in tables for line in table.damage]
             notes = f", {len(damaged)} damaged left out: {damaged[0]}" if damaged else ""
         else:
@@ -177,6 +181,7 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
             examples, exact = (estimate.examples, estimate.exact) if estimate else (None, True)
     total = sum(file.stat().st_size for file in found)
     count = "" if examples is None else f", {'' if exact else 'about '}{examples} examples"
+    count += f" of {'×'.join(map(str, shape))}" if shape else ""
     number = f"{len(found)} file{'s'[: len(found) != 1]}"
     return Finding(
         about=about,
@@ -187,6 +192,7 @@ def _examine_split(job: Job, probes: Probes, paths: Sequence[str], *, split: Spl
             "files": len(found),
             "examples": examples,
             "exact": exact,
+            "image_shape": list(shape) or None,
             "bytes": total,
             "paths": [str(file) for file in found],
         },
