@@ -13,7 +13,7 @@ from trainer.data.formats.arrow import arrow_errors, import_arrow
 from trainer.data.formats.columns import Column as ColumnOfFile, is_number, listed
 from trainer.data.formats.csv_file import CsvFormat, csv_batches
 from trainer.data.formats.csv_sample import read_sample
-from trainer.data.formats.parquet import open_parquet
+from trainer.data.formats.parquet_file import open_parquet
 
 # Columns of one file, by name: [n] or [n, values], of float32, int64 or objects of bytes.
 Frame = Mapping[str, np.ndarray]

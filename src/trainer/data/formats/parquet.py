@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bisect
-import collections
 import itertools
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,39 +13,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.arrow import arrow_errors, import_arrow
+from trainer.data.formats.arrow import arrow_errors
 from trainer.data.formats.column_images import Rows, image_columns
 from trainer.data.formats.column_labels import LabelColumn
 from trainer.data.formats.column_table import ColumnTable, settled
 from trainer.data.formats.columns import ColumnLayout, column_layout, columns_of
 from trainer.data.formats.format import Estimate, Format
+from trainer.data.formats.kept_groups import KEPT_GROUPS
+from trainer.data.formats.parquet_file import MAGIC, open_parquet, read_batches
 from trainer.data.formats.spool import Spool
 
 if TYPE_CHECKING:
     from trainer.data.formats.read_options import ReadOptions
     from trainer.data.formats.table import Table
 
-MAGIC = b"PAR1"
 SAMPLE_RECORDS = 256
 # Records unpacked at a time, or as many as take so many bytes in the file before compression.
 BATCH_RECORDS = 1024
 BATCH_BYTES = 16 << 20
-# Row groups that stay in memory.
-KEPT_GROUPS = 2
 # Bytes of a row group that is unpacked in memory; larger ones are unpacked to disk.
 GROUP_BYTES = 64 << 20
-# The longest footer that a file may announce.
-MOST_FOOTER_BYTES = 256 << 20
-# Bytes of a column that are read from disk at a time, not all of a row group.
-BUFFER_BYTES = 1 << 20
-# Records for each byte of a file: run lengths may pack more of them, but not of images.
-MOST_RECORDS_PER_BYTE = 8
 
 
 class ParquetTable(ColumnTable):
     """The labelled images of one Parquet file.
 
-    Row groups that fit are unpacked in memory, and the last two stay there. One that is wanted
+    Row groups that fit are unpacked in memory, and the last ones stay there. One that is wanted
     again later, as streaming in random order does, or one that is large, is unpacked to disk once.
 
     Args:
@@ -71,7 +64,7 @@ class ParquetTable(ColumnTable):
             labels, names = self._labels(str(path), layout)
         super().__init__(path, images, labels, names)
         self._lock = threading.Lock()
-        self._kept: collections.OrderedDict[int, Rows] = collections.OrderedDict()
+        weakref.finalize(self, KEPT_GROUPS.drop, id(self)).atexit = False
         self._visited: set[int] = set()
         self._spool: Spool | None = None
         self._spooled: dict[int, int] = {}
@@ -95,7 +88,7 @@ class ParquetTable(ColumnTable):
         if (at := self._spooled.get(group)) is not None:
             assert self._spool is not None
             return self._spool.read(at + start, at + stop)
-        kept = self._kept.get(group)
+        kept = KEPT_GROUPS.get((id(self), group))
         if kept is None:
             size = self._size(group)
             if (size > GROUP_BYTES or group in self._visited) and self._spool_group(group, size):
@@ -104,11 +97,7 @@ class ParquetTable(ColumnTable):
             kept = np.concatenate(parts) if self.images.width else list(itertools.chain(*parts))
             self._check(group, len(kept))
             self._visited.add(group)
-            self._kept[group] = kept
-            while len(self._kept) > KEPT_GROUPS:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(group)
+            KEPT_GROUPS.put((id(self), group), kept)
         return kept[start:stop]
 
     def _spool_group(self, group: int, size: int) -> bool:
@@ -127,7 +116,7 @@ class ParquetTable(ColumnTable):
         """Yield the rows of a row group in parts."""
         first = self._groups[group]
         size = self._fitting(group, BATCH_RECORDS)
-        for batch in _batches(self._file, self._columns, group, size=size):
+        for batch in read_batches(self._file, self._columns, group, size=size):
             yield self.images.rows(_arrays(batch, self._columns), first)
             first += batch.num_rows
 
@@ -167,7 +156,7 @@ class ParquetTable(ColumnTable):
         batches = []
         for group in dict.fromkeys(filled[:1] + filled[-1:]):
             size = self._fitting(group, SAMPLE_RECORDS)
-            batch = next(_batches(self._file, self._columns, group, size=size), None)
+            batch = next(read_batches(self._file, self._columns, group, size=size), None)
             if batch is None:
                 raise self._short(group, 0)
             batches.append(batch)
@@ -178,48 +167,11 @@ class ParquetTable(ColumnTable):
         found = LabelColumn(layout.label, where=where)
         for group in range(len(self._groups) - 1):
             count = 0
-            for batch in _batches(self._file, [layout.label.name], group, size=1 << 16):
+            for batch in read_batches(self._file, [layout.label.name], group, size=1 << 16):
                 found.add(batch.column(0))
                 count += batch.num_rows
             self._check(group, count)
         return found.finish()
-
-
-def open_parquet(path: Path) -> tuple[Any, list[int]]:
-    """Open a file, and return where each row group begins and the last ends.
-
-    Raises:
-        DataError: It is cut short, or its footer cannot be true.
-    """
-    parquet = import_arrow(path, "pyarrow.parquet")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - 8))
-        tail = file.read(8)
-    footer = int.from_bytes(tail[:4], "little")
-    if tail[4:] != MAGIC or footer + 12 > size or footer > MOST_FOOTER_BYTES:
-        raise DataError(
-            subject=path,
-            problem="cut short or damaged: it does not end in the footer of a Parquet file",
-            remedy="fetch or write it again",
-        )
-    # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
-    file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=BUFFER_BYTES)
-    counts = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
-    if min(counts, default=0) < 0 or sum(counts) > MOST_RECORDS_PER_BYTE * size:
-        raise DataError(
-            subject=path,
-            problem=f"the footer says {sum(counts)} records, which {size} bytes do not hold",
-            remedy="fetch or write it again",
-        )
-    return file, [0, *itertools.accumulate(counts)]
-
-
-def _batches(file: Any, columns: Sequence[str], group: int, *, size: int) -> Iterator[Any]:
-    """Yield the records of a row group, some at a time, on this thread alone."""
-    return file.iter_batches(
-        batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
-    )
 
 
 def _arrays(batch: Any, names: Sequence[str]) -> list[Any]:

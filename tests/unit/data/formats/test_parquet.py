@@ -281,3 +281,19 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     message = error_of(path)
     assert message.startswith("CSV and Parquet files are read by pyarrow, which is not there (")
     assert message.endswith("; pip install 'trainer-anywhere[tables]'")
+
+
+def test_more_files_are_read_than_may_be_open(tmp_path):
+    import resource
+
+    images, labels = digits(4, size=8)
+    for number in range(300):
+        put(tmp_path / f"{number:03}.parquet", label=labels, image=lists(images))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        tables = open_tables([str(tmp_path)], split="train")
+        found = [table.read(0, 4)[0][..., 0] for table in tables]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    np.testing.assert_array_equal(found, [images] * 300)

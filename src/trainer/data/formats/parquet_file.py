@@ -1,0 +1,87 @@
+"""Parquet files, opened with checks of what their footers say, and read a little at a time."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.config import DataError
+from trainer.data.formats.arrow import import_arrow
+from trainer.data.formats.file_reader import FileReader
+
+MAGIC = b"PAR1"
+# The longest footer that a file may announce.
+MOST_FOOTER_BYTES = 256 << 20
+# Bytes of a column that are read from disk at a time, not all of a row group.
+BUFFER_BYTES = 1 << 20
+# Records for each byte of a file: run lengths may pack more of them, but not of images.
+MOST_RECORDS_PER_BYTE = 8
+
+
+class SeekableReader(io.RawIOBase):
+    """A file for pyarrow that is opened when it is read, as there may be more than may be open."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader, self._at = FileReader(path), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._reader.size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._reader.size - self._at)
+        raw = self._reader.read(self._at, left if size < 0 else min(size, left))
+        self._at += len(raw)
+        return raw
+
+
+def open_parquet(path: Path) -> tuple[Any, list[int]]:
+    """Open a file, and return where each row group begins and the last ends.
+
+    Raises:
+        DataError: It is cut short, or its footer cannot be true.
+    """
+    parquet = import_arrow(path, "pyarrow.parquet")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 8))
+        tail = file.read(8)
+    footer = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or footer + 12 > size or footer > MOST_FOOTER_BYTES:
+        raise DataError(
+            subject=path,
+            problem="cut short or damaged: it does not end in the footer of a Parquet file",
+            remedy="fetch or write it again",
+        )
+    # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
+    file = parquet.ParquetFile(
+        SeekableReader(path), memory_map=False, pre_buffer=False, buffer_size=BUFFER_BYTES
+    )
+    counts = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) > MOST_RECORDS_PER_BYTE * size:
+        raise DataError(
+            subject=path,
+            problem=f"the footer says {sum(counts)} records, which {size} bytes do not hold",
+            remedy="fetch or write it again",
+        )
+    return file, [0, *itertools.accumulate(counts)]
+
+
+def read_batches(file: Any, columns: Sequence[str], group: int, *, size: int) -> Iterator[Any]:
+    """Yield the records of a row group, some at a time, on this thread alone."""
+    return file.iter_batches(
+        batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
+    )
