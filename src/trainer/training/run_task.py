@@ -89,6 +89,6 @@ def outputs_of(model: keras.Model, features: Any) -> Any:
 
 
 def _zeros(spec: Any) -> tf.Tensor:
-    """Return an example of a spec: zeros, or empty texts."""
+    """Return one example of the spec of a batch: zeros, or empty texts."""
     shape = [1 if size is None else size for size in tf.TensorShape(spec.shape)]
-    return tf.zeros(shape, tf.as_dtype(spec.dtype))
+    return tf.zeros([1, *shape[1:]], tf.as_dtype(spec.dtype))
