@@ -1,5 +1,5 @@
 from .config import Hparams as Hparams, Job as Job
-from .data import load_columns as load_columns
+from .data import load_columns as load_columns, load_data as load_data
 from .training import train_and_evaluate as train_and_evaluate
 
 __version__: str

@@ -97,7 +97,7 @@ def test_a_face_offers_what_is_there_and_nothing_that_is_not_used(package):
         if name.startswith(f"trainer.{package}:")
     }
     # What `trainer` itself and the console script offer.
-    used |= {"Job", "Hparams", "train_and_evaluate", "load_columns", "main"}
+    used |= {"Job", "Hparams", "train_and_evaluate", "load_columns", "load_data", "main"}
     assert [name for name in face(package) if name not in used] == []
     missing = [
         name

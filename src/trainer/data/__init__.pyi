@@ -34,6 +34,7 @@ from .formats.table import (
 from .graph.dataset import TableSet as TableSet, graph_dataset as graph_dataset
 from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere
+from .loading import load_data as load_data
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset
 from .reading import read_options as read_options

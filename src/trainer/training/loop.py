@@ -24,6 +24,7 @@ from trainer.training.curves import CurveRecorder
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export, sample_of
 from trainer.training.report import log_start, metrics_of, write_metrics, write_page
+from trainer.training.result import TrainingResult
 from trainer.training.resume import (
     finished_before,
     initial_state,
@@ -47,11 +48,11 @@ def train_and_evaluate(
     destination: Destination = LOCAL,
     callbacks: Sequence[Callback] = (),
     origin: RunOrigin | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Run one job from its data to a SavedModel and a report.
 
         from trainer import Hparams, Job, train_and_evaluate
-        metrics = train_and_evaluate(Job(hparams=Hparams(model="fast"), train=("data/mnist",)))
+        result = train_and_evaluate(Job(hparams=Hparams(model="fast"), train=("data/mnist",)))
 
     Args:
         job: On local paths. Hyperparameters that are not given come from the model's recipe.
@@ -63,7 +64,7 @@ def train_and_evaluate(
         origin: When and how the run began, for its report; by default now, by this call.
 
     Returns:
-        The contents of `metrics.json`. Its `stopped` is true if the run ended early; a run that was
+        The contents of `metrics.json`, and the model. `stopped` is true if the run ended early; one
         stopped before its first step writes nothing, and returns `stopped` and `steps` only.
 
     Raises:
@@ -86,7 +87,7 @@ def train_and_evaluate(
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, time=split)
     if report := finished_before(trainer, state, destination):
-        return report
+        return TrainingResult(report, trainer.model)
     rebuild_as_trained(trainer, state, history)
     trainer.start(state.progress)
 
@@ -95,9 +96,10 @@ def train_and_evaluate(
         state.time.begin_steps()
         Controller(trainer, state, (*own, *tracking, *callbacks), is_chief=strategy.is_chief).run()
         if not state.step:
-            return {"stopped": True, "steps": 0}
+            return TrainingResult({"stopped": True, "steps": 0}, trainer.model)
         found = metrics_of(trainer, state, history, curves) | _origin(trainer, origin)
-        return _export_and_report(trainer, state, found, destination)
+        found = _export_and_report(trainer, state, found, destination)
+    return TrainingResult(found, trainer.model)
 
 
 def _export_and_report(

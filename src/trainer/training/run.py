@@ -127,7 +127,7 @@ def _train(stage: Stage, stop_request: StopRequest, origin: RunOrigin) -> dict[s
     strategy = make_strategy(job)
     reinstall_stop_handlers()
     with strategy.around():
-        metrics = train_and_evaluate(
+        result = train_and_evaluate(
             job,
             strategy=strategy,
             stop_requested=stop_request,
@@ -136,7 +136,7 @@ def _train(stage: Stage, stop_request: StopRequest, origin: RunOrigin) -> dict[s
         )
     strategy.close()
     stage.destination.finish()
-    return metrics
+    return result.metrics
 
 
 def _serve(stage: Stage, stop_request: StopRequest) -> None:

@@ -13,8 +13,8 @@ def result(
     """Return what a call of so many steps gives, an eighth of a second of it spent on input."""
     rows = np.asarray(cross_entropies)
     return CallResult(
-        cross_entropies=rows,
-        accuracies=np.ones_like(rows) if accuracies is None else np.asarray(accuracies),
+        losses=rows,
+        scores=np.ones_like(rows) if accuracies is None else np.asarray(accuracies),
         seconds=seconds,
         input_seconds=0.125,
         cpu_seconds=cpu_seconds,

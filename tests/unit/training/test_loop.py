@@ -45,7 +45,7 @@ def run(small, tmp_path, capsys):
         folder = tmp_path / name
         fields = {"train": (str(small),), "steps": 40, "model_dir": str(folder / "model")} | fields
         metrics = train_and_evaluate(Job(hparams=hparams, **fields))
-        return metrics | {"log": capsys.readouterr().out.splitlines()}
+        return metrics.metrics | {"log": capsys.readouterr().out.splitlines()}
 
     return run_job
 
