@@ -49,6 +49,7 @@ def factors() -> dict[str, list[str]]:
     found["deterministic"] = ["--deterministic", "--no-deterministic"]
     found["length"] = ["--steps=1", "--steps=3", "--epochs=0.01"]
     found["eval_every"] = ["--eval-every=1", "--eval-every=5"]
+    found["early_stop"] = ["--early-stop=1", "--early-stop=9:0.1"]
     found["target_accuracy"] = ["--target-accuracy=0.01", "--target-accuracy=1"]
     return found
 

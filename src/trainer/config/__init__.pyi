@@ -16,6 +16,7 @@ from .data_options import (
     image_size as image_size,
     pixel_range as pixel_range,
 )
+from .early_stop import EarlyStop as EarlyStop
 from .errors import (
     PEER_CODE as PEER_CODE,
     RETRY_CODE as RETRY_CODE,

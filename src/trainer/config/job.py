@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from trainer.config.cluster import Cluster
 from trainer.config.data_options import class_count, feature_names, image_size, pixel_range
+from trainer.config.early_stop import EarlyStop
 from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
 from trainer.config.options import flag_of, option, options_of
@@ -97,6 +98,11 @@ class Job:
         None, "figure of an evaluation that chooses the best model and goes to tuning services: "
         "accuracy, loss or a metric of the module (default: accuracy:max; loss:min where there are "
         "no classes)", TRAINING, metavar="NAME:max|min",
+    )
+    early_stop: str | None = option(
+        None, "stop when N evaluations in a row are not better than the best before, by more than "
+        "MIN_DELTA, and export the model of that one (default: none)", TRAINING,
+        metavar="N[:MIN_DELTA]",
     )
     eval_every: int | None = option(
         None, "steps between evaluations (default: an epoch; there is one at the end anyway)",
@@ -276,6 +282,8 @@ class Job:
                     problem="expected a local path",
                 )
         self._check_data_options()
+        if self.early_stop is not None:
+            EarlyStop.of(self.early_stop)
         if self.profile is not None:
             step_range(self.profile, flag="--profile")
         if self.steps is not None and self.epochs is not None:

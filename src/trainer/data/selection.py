@@ -62,6 +62,7 @@ def check_evaluated(job: Job, *, evaluated: bool) -> None:
         return
     needs = [
         (f"--target-accuracy {job.target_accuracy}", job.target_accuracy is not None),
+        (f"--early-stop {job.early_stop}", job.early_stop is not None),
         ("tuning job", job.trial is not None),
     ]
     for subject, is_asked in needs:

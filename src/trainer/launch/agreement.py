@@ -39,7 +39,7 @@ ALIKE = (
     *("momentum", "beta_1", "beta_2", "epsilon", "weight_decay", "label_smoothing", "seed"),
     # The length of the training, and the steps at which the processes meet.
     *("steps", "epochs", "target_accuracy", "eval_every", "checkpoint_every", "log_every"),
-    *("metric", "steps_per_call", "keep", "restarts", "profile"),
+    *("early_stop", "metric", "steps_per_call", "keep", "restarts", "profile"),
     # The order of examples: data that is kept in memory is read in another order.
     *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
     # What is read of the data.

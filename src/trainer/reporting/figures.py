@@ -151,7 +151,8 @@ def results_of(record: RunRecord) -> dict[str, str]:
         "Training loss": number(record.train_loss),
         "Training time": duration(record.train_seconds),
         "Images per second": number(record.images_per_second, ",.0f"),
-        "Steps": f"{record.steps:,}" + (" (stopped early)" if record.stopped else ""),
+        "Steps": f"{record.steps:,}"
+        + (" (stopped early)" if record.stopped or record.stopped_early else ""),
         "Epochs": number(record.epochs, ".3g"),
         "Parameters": number(record.parameters, ",d"),
         "Processes": str(record.processes) if record.processes > 1 else None,

@@ -160,6 +160,7 @@ class RunRecord:
     parameters: int | None = None
     epochs: float | None = None
     stopped: bool = False
+    stopped_early: bool = False
     test_accuracy: float | None = None
     test_loss: float | None = None
     best_test_accuracy: float | None = None

@@ -30,7 +30,9 @@ _NARROWEST, _WIDEST = 6, 30
 _PROGRESS = re.compile(r"step=\d+ of=\d+ loss=")
 _TESTED = re.compile(r"step=\d+ (?:test|validation)_\w+=")
 _ACCURACIES = ("validation_accuracy", "test_accuracy")
-_ENDS = re.compile(r"stopped at step=\d+ of=\d+$|step=\d+ reached target_accuracy=")
+_ENDS = re.compile(
+    r"stopped at step=\d+ of=\d+$|step=\d+ (?:reached target_accuracy=|stopped early:)"
+)
 
 
 class LiveBar:

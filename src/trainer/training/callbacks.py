@@ -7,8 +7,10 @@ import logging
 import math
 from collections.abc import Callable, Collection
 
-from trainer.config import Job, Split, Trial
+from trainer.config import EarlyStop, Job, Split, Trial
+from trainer.training.best_weights import BestWeights
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_state import Progress
 from trainer.training.controller import Callback
 from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoint
 from trainer.training.destination import Destination
@@ -49,27 +51,33 @@ def make_callbacks(
     summaries = Summaries(job.log_dir if trainer.strategy.is_chief else None)
     eval_every = job.eval_every or data.epoch_steps
     checkpoint_every = job.checkpoint_every or eval_every
-    if job.cluster.evaluator and job.target_accuracy is None:
-        # The evaluator evaluates the checkpoints, so the loop does so at the end only. A target
-        # accuracy, however, can end the run only if the loop itself evaluates.
+    if job.cluster.evaluator and job.target_accuracy is None and job.early_stop is None:
+        # The evaluator evaluates the checkpoints, so the loop does so at the end only. What may end
+        # the run, however, can do so only if the loop itself evaluates.
         eval_every = data.steps
     profile = [Profile.of(job, steps=data.steps)] if job.profile else []
-    evaluate: list[Callback] = []
+    best = BestWeights(trainer, checkpoints) if job.early_stop else None
+    evaluate: list[Callback] = [EndWithBest(best)] if best else []
     if data.watched:
-        evaluate = [Evaluate(eval_every, trainer.evaluate), EvaluationCurve(curves)]
+        evaluate.append(Evaluate(eval_every, trainer.evaluate))
     if data.validation and data.test:
-        evaluate.insert(1, FinalTest(lambda: trainer.evaluate("test")))
+        evaluate.append(FinalTest(lambda: trainer.evaluate("test")))
     return [
         *profile,
         ProgressLine(
-            job.log_every, target_accuracy=job.target_accuracy, epoch_steps=data.epoch_steps
+            job.log_every,
+            target_accuracy=job.target_accuracy,
+            epoch_steps=data.epoch_steps,
+            watched=f"{data.watched} {goal.name}",
         ),
         RunHparams(job, summaries, splits=data.splits),
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         TrainingCurve(job.log_steps, trainer.learning_rate, curves),
         *evaluate,
+        EvaluationCurve(curves),
         *evaluation_callbacks(summaries, job.trial, goal),
-        BestModel(goal),
+        *([StopEarly(EarlyStop.of(job.early_stop), goal)] if job.early_stop else ()),
+        BestModel(goal, best),
         TargetAccuracy(job.target_accuracy),
         *module_callbacks(trainer.module, trainer.model, epoch_steps=data.epoch_steps),
         SaveCheckpoint(checkpoint_every, checkpoints),
@@ -229,7 +237,7 @@ class EvaluationCurve(AfterEvaluation):
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
         point = EvaluationPoint(
-            step=state.step,
+            step=state.weights_step,
             seconds=state.progress.train_seconds,
             loss=evaluation.loss,
             accuracy=evaluation.accuracy,
@@ -238,7 +246,7 @@ class EvaluationCurve(AfterEvaluation):
 
     def end(self, state: RunState) -> None:
         # A run that goes on from its last checkpoint evaluates at the end only.
-        if self.is_due(state):
+        if self.is_due(state) and not state.best_restored:
             self.run(state)
         if state.tested:
             self.evaluated(state, state.tested)
@@ -254,9 +262,9 @@ class EvaluationLine(AfterEvaluation):
         values = evaluation.by_name
         logger.info(
             "step=%d" + "".join(f" {name}=%.4f" for name in values),
-            state.step,
+            state.weights_step,
             *values.values(),
-            extra={"fields": {"step": state.step, **values}},
+            extra={"fields": {"step": state.weights_step, **values}},
         )
 
     def end(self, state: RunState) -> None:
@@ -271,7 +279,7 @@ class EvaluationScalars(AfterEvaluation):
         self._summaries = summaries
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
-        self._summaries.write(state.step, **evaluation.by_name)
+        self._summaries.write(state.weights_step, **evaluation.by_name)
 
     def end(self, state: RunState) -> None:
         if state.tested:
@@ -294,14 +302,58 @@ class BestModel(AfterEvaluation):
 
     chief_only = False
 
-    def __init__(self, goal: MetricGoal) -> None:
-        self._goal = goal
+    def __init__(self, goal: MetricGoal, weights: BestWeights | None = None) -> None:
+        self._goal, self._weights = goal, weights
 
     def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
         value, progress = evaluation.values[self._goal.name], state.progress
         is_first = progress.best_step < 0 and not math.isnan(value)
         if is_first or self._goal.is_better(value, progress.best_value):
             state.progress = dataclasses.replace(progress, best_value=value, best_step=state.step)
+            if self._weights:
+                self._weights.keep()
+
+
+class StopEarly(AfterEvaluation):
+    """Counts evaluations that are no better, and ends the run at `--early-stop`.
+
+    Args:
+        condition: Its patience and what counts as better.
+        goal: The figure that is compared.
+    """
+
+    chief_only = False
+
+    def __init__(self, condition: EarlyStop, goal: MetricGoal) -> None:
+        self._condition, self._goal = condition, goal
+
+    def evaluated(self, state: RunState, evaluation: Evaluation) -> None:
+        value, progress = evaluation.values[self._goal.name], state.progress
+        delta = self._condition.min_delta
+        least = value - delta if self._goal.maximize else value + delta
+        # A checkpoint of a run without `--early-stop` has no reference.
+        is_first = not progress.waited and progress.reference == Progress.reference
+        is_first = is_first and not math.isnan(value)
+        if is_first or self._goal.is_better(least, progress.reference):
+            progress = dataclasses.replace(progress, waited=0, reference=value)
+        else:
+            progress = dataclasses.replace(progress, waited=progress.waited + 1)
+        state.progress = progress
+        is_last = state.step >= state.steps
+        state.stopped_early = progress.waited >= self._condition.patience and not is_last
+
+
+class EndWithBest(Callback):
+    """Gives a run that has stopped early the weights of its best evaluation."""
+
+    chief_only = False
+
+    def __init__(self, weights: BestWeights) -> None:
+        self._weights = weights
+
+    def end(self, state: RunState) -> None:
+        if state.stopped_early and not state.best_restored:
+            self._weights.restore(state)
 
 
 class TargetAccuracy(AfterEvaluation):

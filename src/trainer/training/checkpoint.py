@@ -21,7 +21,7 @@ import tensorflow as tf
 from trainer.config import UserError
 from trainer.storage import local, without_wildcards
 from trainer.training import checkpoint_state, trained_with
-from trainer.training.checkpoint_state import STATE, DamagedError, Progress
+from trainer.training.checkpoint_state import STATE, CheckpointState, DamagedError, Progress
 from trainer.training.curves import CurveRecorder
 from trainer.training.trained_with import History
 
@@ -155,7 +155,29 @@ class Checkpoints:
                 raise checkpoint_state.all_damaged(self._folder, len(steps), newest)
         return None
 
+    def load_weights(self, step: int) -> bool:
+        """Load the variables that a checkpoint has, and nothing else.
+
+        Returns:
+            False if there is no such checkpoint, or it is damaged or of another model.
+        """
+        path = self._path(step)
+        try:
+            self._read(path)
+        except (DamagedError, _OtherModelError) as error:
+            logger.warning("--checkpoint-dir %s: %s: %s", self._folder, path.name, error)
+            return False
+        return True
+
     def _load(self, path: Path) -> Progress:
+        state = self._read(path)
+        if self._history:
+            self._history.resume(trained_with.read(state.trained), step=state.progress.step)
+        if self._curves:
+            self._curves.resume(state.curves, step=state.progress.step)
+        return state.progress
+
+    def _read(self, path: Path) -> CheckpointState:
         state = checkpoint_state.read(path)
         past, now = trained_with.read(state.trained), self._history and self._history.now
         changes = trained_with.differences(past[-1], now) if now and past else []
@@ -170,11 +192,7 @@ class Checkpoints:
             # TensorFlow has many errors for a file without checksum that is not what it expects.
             first = str(error).strip().partition("\n")[0]
             raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
-        if self._history:
-            self._history.resume(past, step=state.progress.step)
-        if self._curves:
-            self._curves.resume(state.curves, step=state.progress.step)
-        return state.progress
+        return state
 
     def _check(
         self, path: Path, there: list[list[Any]], changes: list[str], *, certain: bool

@@ -43,6 +43,8 @@ class Progress:
         best_value: Its value of the figure that `--metric` names, the test accuracy by default.
         train_cpu_seconds: Processor time of the steps done.
         train_seconds: Time of the steps done.
+        waited: Evaluations since the last that was better in the sense of `--early-stop`.
+        reference: The value of that one.
     """
 
     step: int = 0
@@ -51,11 +53,13 @@ class Progress:
     best_value: float = -1.0
     train_cpu_seconds: float = 0.0
     train_seconds: float = 0.0
+    waited: int = 0
+    reference: float = -1.0
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> Progress:
         """Invert `dataclasses.astuple`, where all numbers have become floats."""
-        kinds = (int, int, int, float, float, float)
+        kinds = (int, int, int, float, float, float, int, float)
         return cls(*(kind(number) for kind, number in zip(kinds, numbers, strict=True)))
 
 
@@ -159,8 +163,9 @@ def _progress(numbers: dict[str, Any]) -> Progress:
     numbers = {"best_value": numbers.get("best_accuracy", -1.0), **numbers}
     names = [field.name for field in dataclasses.fields(Progress)]
     progress = Progress(**{name: numbers[name] for name in names if name in numbers})
-    whole = (progress.step, progress.examples, progress.best_step)
-    rest = (progress.best_value, progress.train_cpu_seconds, progress.train_seconds)
+    whole = (progress.step, progress.examples, progress.best_step, progress.waited)
+    values = (progress.best_value, progress.reference)
+    rest = (*values, progress.train_cpu_seconds, progress.train_seconds)
     if not all(type(number) is int and -1 <= number < 2**53 for number in whole):
         raise ValueError
     if not all(type(number) in (int, float) and math.isfinite(number) for number in rest):

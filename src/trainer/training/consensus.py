@@ -79,7 +79,8 @@ def share_progress(
     Returns:
         The chief's progress, and True if any process was asked to stop.
     """
-    own = dataclasses.astuple(progress) if strategy.is_chief else (0.0,) * 6
+    own = dataclasses.astuple(progress)
+    own = own if strategy.is_chief else (0.0,) * len(own)
     *numbers, stops = strategy.sum([*own, float(stopped)]).tolist()
     return Progress.of(numbers), stops > 0
 

@@ -50,7 +50,7 @@ def goal_of(metric: str | None, names: Sequence[str]) -> MetricGoal:
         is_right = "accuracy" in names
         return MetricGoal(name="accuracy" if is_right else "loss", maximize=is_right)
     name, _, goal = metric.rpartition(":")
-    name = name.removeprefix("test_")
+    name = name.removeprefix("test_").removeprefix("validation_")
     if goal not in _GOALS or not name:
         raise UserError(
             subject=f"--metric {metric}", problem="expected NAME:max or NAME:min, as loss:min"

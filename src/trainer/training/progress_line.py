@@ -25,6 +25,7 @@ class ProgressLine(Callback):
         every: Steps between two lines; None for at most one a second, the first and the last.
         target_accuracy: The test accuracy that ends the run, if one does.
         epoch_steps: Steps of an epoch.
+        watched: The figure by which a run stops early.
         clock: Returns seconds.
     """
 
@@ -34,11 +35,13 @@ class ProgressLine(Callback):
         *,
         target_accuracy: float | None,
         epoch_steps: int,
+        watched: str = "test accuracy",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.every = every or STEPS
         self._paced = every is None
         self._target_accuracy, self._epoch_steps = target_accuracy, epoch_steps
+        self._watched = watched
         self._clock, self._last = clock, clock()
         self._last_step: int | None = None
 
@@ -86,6 +89,13 @@ class ProgressLine(Callback):
             logger.info("step=%d reached target_accuracy=%g", state.step, target)
         elif state.ended_by_module:
             logger.info("step=%d ended by a callback of the module", state.step)
+        elif state.stopped_early:
+            logger.info(
+                "step=%d stopped early: no better %s in %d evaluations",
+                state.step,
+                self._watched,
+                state.progress.waited,
+            )
         elif not state.is_complete:
             logger.info("stopped at step=%d of=%d", state.step, state.steps)
 

@@ -161,6 +161,7 @@ def metrics_of(
         "steps": progress.step,
         "epochs": images / examples if examples else None,
         "stopped": not state.is_complete,
+        "stopped_early": state.stopped_early,
         **_evaluated(trainer, state),
         "train_loss": state.train_loss,
         "train_accuracy": state.train_accuracy,

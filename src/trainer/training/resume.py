@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from trainer.config import UserError
+from trainer.config import EarlyStop, UserError
 from trainer.runtime import MASK
 from trainer.training import consensus, trained_with
 from trainer.training.checkpoint import Checkpoints
@@ -83,6 +83,8 @@ def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> R
     if target is not None and knows:
         # These weights were evaluated: a run that had reached its target had ended.
         reached = progress.best_value >= target
+    early = trainer.job.early_stop
+    waited = progress.waited if early else 0
     return RunState(
         steps=trainer.data.steps,
         batch_size=trainer.data.batch_size,
@@ -90,6 +92,9 @@ def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> R
         progress=progress,
         stop_requested=stop,
         target_reached=reached,
+        stopped_early=early is not None
+        and waited >= EarlyStop.of(early).patience
+        and progress.step < trainer.data.steps,
         time=time,
         score=trainer.run_task.task.score,
     )
@@ -126,6 +131,8 @@ def _exported_before(
         accuracy, target = state.progress.best_value, trainer.job.target_accuracy
         reached = f"accuracy {accuracy:.4f} reaches --target-accuracy {target:g}"
         left += f"whose {trainer.data.watched} {reached}"
+    elif state.stopped_early:
+        left += f"after which it was stopped early; its best are {state.progress.best_step}"
     else:
         left += f"{state.steps} are asked for"
     report = destination.earlier_report(trainer.job)

@@ -60,6 +60,8 @@ class RunState:
         stop_requested: True if any process was asked to stop: the run ends early.
         target_reached: True if the accuracy has reached `--target-accuracy`: it ends, too.
         ended_by_module: True if a callback of the module has ended the run.
+        stopped_early: True if `--early-stop` has ended the run.
+        best_restored: True if the weights are those of the best evaluation, not of the last step.
         evaluation: Of the weights as they are now, on the data that is watched; None if these have
             not been evaluated.
         tested: That on the test data at the end, where validation data is watched meanwhile.
@@ -83,6 +85,8 @@ class RunState:
     stop_requested: bool = False
     target_reached: bool = False
     ended_by_module: bool = False
+    stopped_early: bool = False
+    best_restored: bool = False
     evaluation: Evaluation | None = None
     tested: Evaluation | None = None
     saved_step: int = -1
@@ -108,7 +112,13 @@ class RunState:
     @property
     def is_complete(self) -> bool:
         """True if nothing is left to train."""
-        return self.step >= self.steps or self.target_reached or self.ended_by_module
+        ended = self.target_reached or self.ended_by_module or self.stopped_early
+        return self.step >= self.steps or ended
+
+    @property
+    def weights_step(self) -> int:
+        """Steps that the weights have."""
+        return self.progress.best_step if self.best_restored else self.step
 
     @property
     def is_over(self) -> bool:
@@ -144,8 +154,13 @@ class RunState:
 
     def _keep_answers(self, evaluation: Evaluation | None) -> None:
         if evaluation and evaluation.answers:
-            self.answered = self.step, evaluation.answers
+            self.answered = self.weights_step, evaluation.answers
             self.answered_split = evaluation.split
+
+    def restored(self, step: int) -> None:
+        """Take note that the weights are those of an earlier step, the best one."""
+        assert step == self.progress.best_step
+        self.best_restored, self.evaluation = True, None
 
     @property
     def evaluations(self) -> dict[Split, Evaluation]:

@@ -67,7 +67,7 @@ class TrackedRun(Callback):
     def end(self, state: RunState) -> None:
         assert self._run is not None
         if state.tested:
-            self._run.log_metrics(state.step, **state.tested.by_name)
+            self._run.log_metrics(state.weights_step, **state.tested.by_name)
 
     def log_model(self, path: Path, example: Example | None) -> None:
         """Send the exported model, see `MlflowRun.log_model`."""

@@ -56,8 +56,16 @@ def test_a_batch_that_cannot_be_shared_names_one_that_can(size, replicas, fits):
 
 
 def test_others_take_over_where_the_chief_is():
-    progress = Progress(step=7, examples=448, best_step=5, best_value=0.5, train_seconds=1.5)
-    numbers = [7, 448, 5, 0.5, 0, 1.5]
+    progress = Progress(
+        step=7,
+        examples=448,
+        best_step=5,
+        best_value=0.5,
+        train_seconds=1.5,
+        waited=2,
+        reference=0.4,
+    )
+    numbers = [7, 448, 5, 0.5, 0, 1.5, 2, 0.4]
     # What a process other than the chief has found counts for nothing.
     found, stop = consensus.share_progress(
         Other(1, [*numbers, 0]), Progress(step=99), stopped=False
@@ -69,7 +77,7 @@ def test_others_take_over_where_the_chief_is():
 
 @pytest.mark.parametrize(("mine", "theirs", "stop"), [(True, 0, True), (False, 1, True)])
 def test_a_request_to_stop_one_process_stops_all(mine, theirs, stop):
-    _, found = consensus.share_progress(Other(0, [0] * 6 + [theirs]), Progress(), stopped=mine)
+    _, found = consensus.share_progress(Other(0, [0] * 8 + [theirs]), Progress(), stopped=mine)
     assert found == stop
 
 

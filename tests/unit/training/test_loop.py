@@ -565,3 +565,76 @@ def test_a_resumed_run_has_the_validation_curve_whole(run, with_validation, tmp_
     again = run("b", **settings)
     assert again["curves"]["validation"]["step"] == [10, 20, 30, 40]
     assert again["curves"]["test"]["step"] == [40]
+
+
+# An evaluation of this learning rate is the best after 40 steps, and none is better for long.
+STALE = Hparams(model="fast", precision="float32", batch_size=50, learning_rate=0.05)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_run_stops_early_and_ends_with_its_best_model(
+    run, small, with_validation, tmp_path, validated
+):
+    train = with_validation if validated else str(small)
+    name = "validation" if validated else "test"
+    settings = {"train": (train,), "eval_every": 5, "hparams": STALE, "steps": 400}
+    early = run("early", early_stop="3", **settings)
+    curve = early["curves"][name]
+    best, stop = early["best_step"], early["steps"]
+    assert early["stopped_early"]
+    assert not early["stopped"]
+    assert best < stop == curve["step"][-1] == best + 15 < 400
+    assert early[f"best_{name}_accuracy"] == max(curve["accuracy"]) == early[f"{name}_accuracy"]
+    assert early["evaluation"]["step"] == best
+    assert f"step={stop} stopped early: no better {name} accuracy in 3 evaluations" in early["log"]
+    if validated:
+        assert early["curves"]["test"]["step"] == [best]
+    # A run of as many steps as the best one has, by the same schedule, has the same weights.
+    settings |= {"checkpoint_dir": str(tmp_path / "best"), "keep": 1000}
+    run("whole", **settings)
+    loaded = tf.train.load_checkpoint(str(tmp_path / "best" / f"ckpt-{best:08d}" / "variables"))
+    kept = [loaded.get_tensor(f"variables/{i}/.ATTRIBUTES/VARIABLE_VALUE") for i in range(4)]
+    exported = weights(early)
+    assert all(any(np.array_equal(each, other) for other in exported) for each in kept)
+
+
+def test_a_run_that_goes_on_counts_the_evaluations_before(run, small, tmp_path):
+    settings = {"eval_every": 5, "hparams": STALE, "steps": 400, "early_stop": "3"}
+    whole = run("whole", **settings)
+    folder = tmp_path / "checkpoints"
+    settings |= {"checkpoint_dir": str(folder), "keep": 1000}
+    run("parts", **settings)
+    # As if it had been killed after the second evaluation that is no better.
+    last = whole["steps"] - 5
+    for path in folder.iterdir():
+        if path.name > f"ckpt-{last:08d}":
+            shutil.rmtree(path)
+    (tmp_path / "parts" / "metrics.json").unlink()
+    again = run("parts", **settings)
+    assert f"resumed at step={last}" in again["log"]
+    assert (again["steps"], again["best_step"]) == (whole["steps"], whole["best_step"])
+    assert same(again, whole)
+
+
+def test_a_run_that_has_stopped_early_is_not_trained_again(run, tmp_path):
+    settings = {"eval_every": 5, "hparams": STALE, "steps": 400, "early_stop": "3"}
+    settings |= {"checkpoint_dir": str(tmp_path / "checkpoints")}
+    first = run("run", **settings)
+    again = run("run", **settings)
+    assert "nothing new is exported" in "\n".join(again["log"])
+    assert again["model_path"] == first["model_path"]
+    shutil.rmtree(tmp_path / "run" / "model")
+    anew = run("run", **settings)
+    assert (anew["steps"], anew["stopped_early"]) == (first["steps"], True)
+    assert anew["weights_crc32c"] == first["weights_crc32c"]
+    longer = run("run", **(settings | {"early_stop": "1000"}))
+    assert (longer["steps"], longer["stopped_early"]) == (400, False)
+
+
+def test_a_difference_below_the_least_one_does_not_count(run):
+    early = run(eval_every=5, steps=400, early_stop="2:2")
+    # Nothing is better by more than 2: the first evaluation and two more.
+    assert early["steps"] == 15
+    assert early["best_step"] in (5, 10, 15)
+    best = max(early["curves"]["test"]["accuracy"])
+    assert early["test_accuracy"] == best
