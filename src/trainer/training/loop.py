@@ -18,7 +18,6 @@ from trainer.distribution import SINGLE_PROCESS, Strategy
 from trainer.models import recipes
 from trainer.runtime import default_precision, log, never_stopped
 from trainer.training import consensus, preflight, trained_with
-from trainer.training.best_weights import BestWeights
 from trainer.training.callbacks import make_callbacks
 from trainer.training.controller import Callback, Controller
 from trainer.training.curves import CurveRecorder
@@ -86,9 +85,7 @@ def train_and_evaluate(
 
     history, curves = History(trained_with.of(trainer.job, trainer.data)), CurveRecorder()
     checkpoints, progress = open_checkpoints(trainer, history, curves)
-    state = initial_state(trainer, progress, time=split)
-    if state.stopped_early:
-        BestWeights(trainer, checkpoints).restore(state)
+    state = initial_state(trainer, progress, checkpoints, time=split)
     if report := finished_before(trainer, state, destination):
         return TrainingResult(report, trainer.model)
     rebuild_as_trained(trainer, state, history)

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.config import EarlyStop, UserError
 from trainer.runtime import MASK
 from trainer.training import consensus, trained_with
+from trainer.training.best_weights import BestWeights
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
 from trainer.training.curves import CurveRecorder
@@ -68,12 +69,15 @@ def open_checkpoints(
     return checkpoints, progress
 
 
-def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> RunState:
+def initial_state(
+    trainer: Trainer, progress: Progress, checkpoints: Checkpoints | None, *, time: TimeSplit
+) -> RunState:
     """Agree with all processes on where the run is and whether it was asked to stop.
 
     Args:
         trainer: Knows the job and its data.
         progress: The position that this process knows; the chief's counts.
+        checkpoints: Have the best weights of a run that has stopped early.
         time: Where the time of this process goes.
     """
     strategy, target = trainer.strategy, trainer.job.target_accuracy
@@ -83,21 +87,21 @@ def initial_state(trainer: Trainer, progress: Progress, *, time: TimeSplit) -> R
     if target is not None and knows:
         # These weights were evaluated: a run that had reached its target had ended.
         reached = progress.best_value >= target
-    early = trainer.job.early_stop
-    waited = progress.waited if early else 0
-    return RunState(
+    state = RunState(
         steps=trainer.data.steps,
         batch_size=trainer.data.batch_size,
         log_every=trainer.job.log_steps,
         progress=progress,
         stop_requested=stop,
         target_reached=reached,
-        stopped_early=early is not None
-        and waited >= EarlyStop.of(early).patience
-        and progress.step < trainer.data.steps,
         time=time,
         score=trainer.run_task.task.score,
     )
+    early = trainer.job.early_stop
+    if early and progress.waited >= EarlyStop.of(early).patience and progress.step < state.steps:
+        state.stopped_early = True
+        BestWeights(trainer, checkpoints).restore(state)
+    return state
 
 
 def finished_before(

@@ -27,8 +27,8 @@ class Steps:
         self.now += self._seconds
         stop = self._stop_at is not None and state.step + count >= self._stop_at
         return CallResult(
-            cross_entropies=np.ones(count),
-            accuracies=np.full(count, 0.75),
+            losses=np.ones(count),
+            scores=np.full(count, 0.75),
             seconds=0.5,
             input_seconds=0.1,
             cpu_seconds=0.1,
