@@ -217,7 +217,8 @@ class Trials:
             if self._over():
                 trial.study.stop()
                 return "stopped"
-            if not last and trial.should_prune():
+            # Asked in any case: the pruner notes how far the trial has come.
+            if trial.should_prune() and not last:
                 return "pruned"
 
 

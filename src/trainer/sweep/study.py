@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 PRUNERS = {"median": "MedianPruner", "asha": "SuccessiveHalvingPruner", "none": "NopPruner"}
 # Differences between fewer say nothing of a parameter.
 FEWEST_TRIALS = 3
-_STATES = {"complete": "COMPLETE", "pruned": "PRUNED"}
 
 
 def make_study(
@@ -30,22 +30,37 @@ def make_study(
         sampler=optuna.samplers.TPESampler(seed=seed + len(trials)),
         pruner=getattr(optuna.pruners, PRUNERS[pruner])(),
     )
-    distributions = {each.name: _distribution(each) for each in space.dimensions}
     for each in trials:
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState[_STATES.get(each.state, "FAIL")],
-                value=each.test_accuracy,
-                params=each.values,
-                distributions=distributions,
-                intermediate_values=dict(enumerate(each.curve, start=1)),
-            )
-        )
+        _repeat(study, each, space)
     for place, each in enumerate(trials):
         again = any(later.values == each.values for later in trials[place + 1 :])
         if each.state in ("running", "stopped") and not again:
             study.enqueue_trial(each.values)
     return study
+
+
+def _repeat(study: optuna.Study, record: TrialRecord, space: Space) -> None:
+    """Have a study go through a trial again, as pruners keep marks of their own with each value."""
+    import optuna
+
+    def again(trial: optuna.Trial) -> float:
+        for each in space.dimensions:
+            suggest(trial, each)
+        for step, accuracy in enumerate(record.curve, start=1):
+            trial.report(accuracy, step)
+            trial.should_prune()
+        if record.state == "pruned":
+            raise optuna.TrialPruned
+        if record.state != "complete" or record.test_accuracy is None:
+            raise _FailedAgainError
+        return record.test_accuracy
+
+    study.enqueue_trial(record.values)
+    study.optimize(again, n_trials=1, catch=(_FailedAgainError,))
+
+
+class _FailedAgainError(Exception):
+    """The trial failed, or was stopped."""
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
@@ -56,7 +71,10 @@ def importances(study: optuna.Study) -> dict[str, float]:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     try:
-        return optuna.importance.get_param_importances(study, evaluator=evaluator)
+        with warnings.catch_warnings():
+            # Of trials that are all equal, whose shares are equal, too.
+            warnings.filterwarnings("ignore", message="Target and region quantiles select")
+            return optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (ValueError, RuntimeError):
         return {}
 
@@ -70,18 +88,3 @@ def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
         step = int(dimension.step or 1)
         return trial.suggest_int(name, int(low), int(high), step=step, log=dimension.log)
     return trial.suggest_float(name, low, high, step=dimension.step, log=dimension.log)
-
-
-def _distribution(dimension: Dimension) -> Any:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    low, high, log = dimension.low, dimension.high, dimension.log
-    if dimension.choices:
-        return CategoricalDistribution(dimension.choices)
-    if dimension.whole:
-        return IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
-    return FloatDistribution(low, high, log=log, step=dimension.step)

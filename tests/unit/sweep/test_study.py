@@ -86,6 +86,42 @@ def test_a_trial_behind_all_others_is_ended_unless_none_is_to_be(pruner):
     assert any(ended) == (pruner != "none")
 
 
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_study_that_goes_on_ends_the_trials_that_it_would_have_ended_at_once(pruner):
+    """Of two studies with the same trials, one was made of their record."""
+    curves = [[0.1 * n + 0.01 * step for step in range(1, 6)] for n in (8, 7, 6, 5, 4, 3, 2, 1)]
+    whole, records = study_of(pruner=pruner), []
+    for number, curve in enumerate(curves):
+        records.append(trial(number, **_followed(whole, curve)))
+    goes_on = study_of(*records, pruner=pruner)
+    for curve in ([0.15] * 5, [0.55] * 5, [0.9] * 5):
+        assert _followed(goes_on, curve) == _followed(whole, curve)
+    states = [each.state.name for each in goes_on.trials]
+    assert ("PRUNED" in states) == (pruner != "none")
+
+
+def _followed(study, curve: list[float]) -> dict:
+    """Follow a trial as a search does, and return what its record says."""
+    study.enqueue_trial(VALUES)
+    one = study.ask()
+    for each in SPACE.dimensions:
+        suggest(one, each)
+    for step, accuracy in enumerate(curve, start=1):
+        one.report(accuracy, step)
+        if one.should_prune() and step < len(curve):
+            study.tell(one, state=optuna.trial.TrialState.PRUNED)
+            return {"state": "pruned", "curve": curve[:step]}
+    study.tell(one, curve[-1])
+    return {"state": "complete", "accuracy": curve[-1], "curve": curve}
+
+
+def test_nothing_is_printed_of_trials_that_are_all_equal(recwarn, capsys):
+    equal = [trial(n, 0.5, values={"batch_size": 32 + 32 * n}) for n in range(3)]
+    assert importances(study_of(*equal))
+    assert not recwarn.list
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_parameter_that_decides_has_the_greatest_share():
     trials = [
         trial(n, 0.9 if n % 2 else 0.1 + n / 1000, values={"model": "fast" if n % 2 else "cnn",
