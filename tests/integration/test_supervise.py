@@ -441,7 +441,7 @@ sys.exit(run_supervised(commands, grace=1, prefix=False, out=full).code)
     assert ran.stdout == ""
     assert set(ran.stderr.splitlines()) == {
         "two",
-        "trainer: output is lost: No space left on device",
+        "trainer: warning: output is lost: No space left on device",
     }
 
 

@@ -19,7 +19,7 @@ from trainer.launch.supervise.command import Command
 from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.launch.trainer_host import TrainerHost
 from trainer.platforms import PLATFORMS, Environment, resolve_job
-from trainer.runtime import output
+from trainer.runtime import formatted, output
 
 
 @contextlib.contextmanager
@@ -43,7 +43,8 @@ def announcing_mistakes(
         if job.launched or job.cluster.size < 2 or same:
             raise
         limit = f"{timeouts.announcement:g} s at most"
-        output.err(f"trainer: this host cannot start; telling the others why, for {limit}")
+        line = f"trainer: this host cannot start; telling the others why, for {limit}"
+        output.err(formatted(line))
         reason = _announce(job, base, output.clean(str(mistake)), timeouts)
         if reason:
             raise UserError.from_text(reason) from mistake

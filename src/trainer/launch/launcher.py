@@ -39,7 +39,7 @@ from trainer.launch.supervise.signals import (
 from trainer.launch.supervise.supervisor import Supervisor
 from trainer.launch.timeouts import DEFAULTS, Timeouts
 from trainer.launch.trainer_host import TrainerHost
-from trainer.runtime import live_bar, log, output_writers
+from trainer.runtime import formatted, live_bar, output_writers
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def run_host(
             _await_departures(coordinator, signals, timeouts, failed=bool(failure))
     if failure:
         with contextlib.suppress(OSError):
-            line = log.formatted(f"trainer: failed: {failure.line}", level=logging.ERROR)
+            line = formatted(f"trainer: failed: {failure.line}", level=logging.ERROR)
             os.write(err, live_bar.rest() + f"{line}\n".encode())
     return agent.result.outcome(ran, failure)
 

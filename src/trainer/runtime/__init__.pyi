@@ -10,6 +10,7 @@ from . import (
 from .device import Device as Device, device_in_use as device_in_use
 from .display import display_value as display_value, printable as printable, shortened as shortened
 from .json_lines import (
+    formatted as formatted,
     is_json_line as is_json_line,
     message_of as message_of,
     with_process as with_process,
@@ -18,6 +19,7 @@ from .nvidia_smi import NvidiaSmiError as NvidiaSmiError, query_gpus as query_gp
 from .output_writer import (
     OutputWriter as OutputWriter,
     dropped_lines_warning as dropped_lines_warning,
+    lost_output_warning as lost_output_warning,
     output_writers as output_writers,
 )
 from .precision import (

@@ -9,6 +9,7 @@ import datetime
 import json
 import logging
 import math
+import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,27 @@ _SEVERITIES = {
 }
 # Each line begins so; a line of a program of the user's hardly does.
 _BEGINNING = b'{"severity": "'
+# Whether this process prints such lines, that which says why it failed included.
+_is_on = False
+
+
+def switch(on: bool) -> None:
+    """Print such lines from now on, or plain ones."""
+    global _is_on
+    _is_on = on
+
+
+def is_on() -> bool:
+    """Return whether this process prints such lines."""
+    return _is_on
+
+
+def formatted(line: str, *, level: int = logging.INFO) -> str:
+    """Return a line in this process's format, for those who write it by themselves."""
+    if not _is_on:
+        return output.clean(line)
+    value = as_object(line, level=level, seconds=time.time(), fields={})
+    return json.dumps(output.clean_value(value))
 
 
 def as_object(

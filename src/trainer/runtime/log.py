@@ -16,7 +16,6 @@ With the format `json`, the same text is the message of a line of JSON, and numb
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import deque
@@ -45,8 +44,6 @@ _NOT_SUPERVISION = ("launch.pip", "sagemaker.script_mode")
 
 # So many warnings are remembered.
 MOST_WARNINGS = 100
-# The format of this process's lines, the one that says why it failed included.
-_format = "text"
 
 
 def begin(
@@ -64,9 +61,8 @@ def begin(
         prefix: What stands before each of them.
         form: One of `FORMATS`, by default text.
     """
-    global _format
-    _format = form or "text"
-    output.print_tracebacks(by=_uncaught if _format == "json" else None)
+    json_lines.switch(form == "json")
+    output.print_tracebacks(by=_uncaught if form == "json" else None)
     logger = logging.getLogger(ROOT)
     for handler in [h for h in logger.handlers if isinstance(h, LineHandler)]:
         logger.removeHandler(handler)
@@ -104,20 +100,12 @@ def failure(line: str, error: BaseException | None = None) -> None:
         line: The line as text.
         error: Its traceback comes before the line, or is a field of it.
     """
-    if _format == "json":
+    if json_lines.is_on():
         output.line_json(_failed(line, error), to="err")
         return
     if error:
         output.err_traceback(error)
     output.err(line)
-
-
-def formatted(line: str, *, level: int = logging.INFO) -> str:
-    """Return a line in the format of `begin`, for those who write it by themselves."""
-    if _format == "text":
-        return output.clean(line)
-    value = json_lines.as_object(line, level=level, seconds=time.time(), fields={})
-    return json.dumps(output.clean_value(value))
 
 
 def warnings() -> list[str]:
@@ -167,7 +155,7 @@ class LineHandler(logging.Handler):
 
 def _write(record: logging.LogRecord, line: str, *, to: Literal["out", "err"]) -> None:
     error = record.exc_info[1] if record.exc_info else None
-    if _format == "json":
+    if json_lines.is_on():
         fields = dict(getattr(record, "fields", {}))
         if error:
             fields |= json_lines.stack_trace(error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 from collections import deque
 
-from trainer.runtime import live_bar
+from trainer.runtime import json_lines, live_bar
 
 # Bytes that may wait to be written before the child processes that wrote them have to wait.
 _WAITING = 1024 * 1024
@@ -103,7 +104,17 @@ class OutputWriter:
 def dropped_lines_warning(count: int, *, name: str = "the output") -> bytes:
     """Return the line that reports how many lines were dropped."""
     lines = "1 line was" if count == 1 else f"{count} lines were"
-    return f"trainer: warning: {lines} dropped, as nobody read {name}\n".encode()
+    return _warning(f"{lines} dropped, as nobody read {name}")
+
+
+def lost_output_warning(problem: OSError) -> bytes:
+    """Return the line that reports why nothing more can be written to the other output."""
+    return _warning(f"output is lost: {problem.strerror}")
+
+
+def _warning(text: str) -> bytes:
+    line = json_lines.formatted(f"trainer: warning: {text}", level=logging.WARNING)
+    return f"{line}\n".encode()
 
 
 def output_writers(out: int, err: int) -> tuple[OutputWriter, OutputWriter]:

@@ -19,7 +19,11 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from trainer.runtime import live_bar
-from trainer.runtime.output_writer import OutputWriter, dropped_lines_warning
+from trainer.runtime.output_writer import (
+    OutputWriter,
+    dropped_lines_warning,
+    lost_output_warning,
+)
 
 # Seconds that a reader may stall at the end, when all else is done, before lines are dropped.
 _STALLED = 5.0
@@ -106,8 +110,7 @@ class _Output(io.RawIOBase):
             self.other = None
             # A reader that has closed its end wants no report.
             if problem.errno != errno.EPIPE:
-                text = f"trainer: warning: output is lost: {problem.strerror}\n"
-                other.write(text.encode())
+                other.write(lost_output_warning(problem))
 
 
 class Streams:

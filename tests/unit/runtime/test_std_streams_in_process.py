@@ -1,6 +1,7 @@
 """The streams of a run on real pipes of this process; those of others are in test_std_streams."""
 
 import errno
+import json
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.runtime import std_streams
+from trainer.runtime import json_lines, std_streams
 from trainer.runtime.std_streams import Streams, guarded_streams, open_missing
 
 
@@ -75,6 +76,27 @@ def test_what_a_stuck_reader_leaves_unread_is_dropped_in_whole_lines_and_counted
     assert note.startswith("trainer: warning: ") and "lines were dropped, as nobody read" in note
     dropped = int(note.split()[2])
     assert 0 < 100_000 - dropped < 100_000
+
+
+def test_what_is_reported_of_a_stuck_or_full_output_is_json_where_all_lines_are(pipes, stalled):
+    full = os.open("/dev/full", os.O_WRONLY)
+    json_lines.switch(True)
+    try:
+        lost, _, streams = outputs(full, pipes[1].writing)
+        streams.never_wait()
+        lost.write(b"one\n")
+        out, _, stuck = outputs(*(pipe.writing for pipe in pipes))
+        stuck.never_wait()
+        for _ in range(100_000):
+            out.write(b"x" * 99 + b"\n")
+        stuck.close()
+    finally:
+        json_lines.switch(False)
+        os.close(full)
+    found = [json.loads(line) for line in pipes[1].read().splitlines()]
+    assert [line["severity"] for line in found] == ["WARNING", "WARNING"]
+    assert "output is lost" in found[0]["message"]
+    assert "lines were dropped" in found[1]["message"]
 
 
 def test_what_waits_is_written_while_it_is_read(pipes):

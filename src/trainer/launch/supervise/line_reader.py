@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import IO
 
@@ -13,6 +14,8 @@ LONGEST = 256 * 1024
 _READ = 64 * 1024
 # The part of a line that is kept, to find the cause of a failure in it.
 _KEPT = 2000
+# What mpirun puts before each line of a rank.
+_TAG = re.compile(rb"\[\d+,(\d+)\]<(?:stdout|stderr|stddiag)>:")
 
 
 class LineReader:
@@ -20,7 +23,8 @@ class LineReader:
 
     A carriage return ends a line too, so that progress bars are passed on as they move. With a
     name before each line it becomes a line feed: the lines of several processes do not overwrite
-    each other. A line of JSON of the trainer's own stays one: the name is a field of it.
+    each other. A line of JSON of the trainer's own stays one: the name is a field of it, as is the
+    rank that mpirun puts before it.
 
     Args:
         pipe: Its reading end; closed at the end.
@@ -91,6 +95,12 @@ class LineReader:
     def _pass(self, line: bytes) -> None:
         text = line.rstrip(b"\r\n")
         progress = line.endswith(b"\r")
+        tag = _TAG.match(text)
+        if tag and is_json_line(text[tag.end() :]):
+            text = text[tag.end() :]
+            self._keep(tag[0].decode() + message_of(text)[:_KEPT])
+            self.writer.put(with_process(text, f"rank {tag[1].decode()}") + b"\n")
+            return
         if not progress:
             self._keep(message_of(text)[:_KEPT])
         if not progress and live_bar.is_on() and live_bar.take(text.decode(errors="replace")):

@@ -7,7 +7,14 @@ import select
 from collections.abc import Iterable
 
 from trainer.launch.supervise.line_reader import LineReader
-from trainer.runtime import OutputWriter, dropped_lines_warning, log, output, printable
+from trainer.runtime import (
+    OutputWriter,
+    dropped_lines_warning,
+    formatted,
+    lost_output_warning,
+    output,
+    printable,
+)
 
 
 class OutputRelay:
@@ -44,12 +51,12 @@ class OutputRelay:
         writer.write()
         # EPIPE needs no message: the reader of the output has gone.
         if writer.problem is not None and writer.problem.errno != errno.EPIPE:
-            other.put(f"trainer: output is lost: {writer.problem.strerror}\n".encode())
+            other.put(lost_output_warning(writer.problem))
 
     def log(self, text: str) -> None:
         """Put a line of the launcher's own into standard error."""
         line = f"trainer: {printable(output.clean(text))}"
-        self.err.put(f"{log.formatted(line)}\n".encode())
+        self.err.put(f"{formatted(line)}\n".encode())
 
     def give_up(self, writer: OutputWriter) -> bool:
         """Drop what waits for an output, and mention it on the other one.

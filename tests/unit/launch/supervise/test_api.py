@@ -77,6 +77,15 @@ def test_each_line_gets_the_name_of_its_process():
     assert kept == ["one", "", "two"]
 
 
+def test_the_rank_that_mpirun_names_becomes_a_field_of_a_line_of_json():
+    line = b'{"severity": "INFO", "message": "step=1"}'
+    out, kept = relayed(b"[1,3]<stdout>:" + line + b"\n[1,0]<stderr>:as it is\n")
+    first, second = out.splitlines()
+    assert json.loads(first) == {"severity": "INFO", "message": "step=1", "process": "rank 3"}
+    assert second == b"[1,0]<stderr>:as it is"
+    assert kept == ["[1,3]<stdout>:step=1", "[1,0]<stderr>:as it is"]
+
+
 def test_progress_is_passed_on_as_it_moves_and_not_kept():
     assert relayed(b"\r 10%", b"\r 20%", b"\r100%\n") == (b"\r 10%\r 20%\r100%\n", ["100%"])
 
