@@ -20,6 +20,7 @@ from trainer.data.formats.protobuf import (
     message_fields,
     read_varint,
 )
+from trainer.runtime import shortened
 
 # The kinds of feature by their field in `Feature`, and the wire types of their values.
 KINDS = {1: "bytes", 2: "float", 3: "int64"}
@@ -182,7 +183,7 @@ def shown_features(raw: bytes, features: dict[str, Feature], *, most: int = 12) 
         if len(spans) == 1:
             size = f"{spans[0][1] - spans[0][0]} long" if feature.kind == "bytes" else "1 value"
         size += f" in each of {feature.frames} frames" if feature.frames > 1 else ""
-        shown.append(f"{name!r} ({feature.kind}, {size})")
+        shown.append(f"{shortened(repr(name))} ({feature.kind}, {size})")
     return ", ".join(shown) + (" …" if len(features) > most else "")
 
 

@@ -56,7 +56,7 @@ def pairs_in(path: Path, options: ReadOptions = DEFAULTS) -> dict[Part | None, N
             subject=path,
             problem=f"holds {keys}; expected images and labels, such as x and y, or x_train, "
             "y_train, x_test and y_test",
-            remedy="name them: --feature image=NAME --feature label=NAME",
+            remedy="name them: --feature image=NAME,label=NAME",
         )
     return pairs
 

@@ -21,6 +21,7 @@ from trainer.data.formats.protobuf import WireError, read_varint
 from trainer.data.formats.record_fields import RecordFields
 from trainer.data.formats.record_labels import RecordLabels
 from trainer.data.formats.table import ImageSpec
+from trainer.runtime import shortened
 
 # How an image is stored: as a file of its own, as bare bytes, or as a list of numbers.
 Storage = Literal["picture", "bytes", "float", "int64"]
@@ -176,7 +177,8 @@ class RecordForm:
 def _single(features: dict[str, Feature], name: str, kind: str) -> Feature:
     found = features.get(name)
     if found is None:
-        raise BadExampleError(f"feature {name!r} ({kind}) is not among {sorted(features)}")
+        among = shortened(str(sorted(features)), 300)
+        raise BadExampleError(f"feature {name!r} ({kind}) is not among {among}")
     if found.frames > 1:
         raise BadExampleError(f"feature {name!r} holds {found.frames} frames, expected 1")
     return found

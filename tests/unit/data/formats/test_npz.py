@@ -109,7 +109,7 @@ def test_names_can_be_given(tmp_path):
     held = arrays({"train": 20, "test": 10}, "scan_{0} kind_{0}")
     path = saved(tmp_path / "a.npz", **held, kind2_train=np.arange(20), kind2_test=np.arange(10))
     assert "holds scan_train, kind_train, " in error_of(path)
-    assert error_of(path).endswith("name them: --feature image=NAME --feature label=NAME")
+    assert error_of(path).endswith("name them: --feature image=NAME,label=NAME")
     features = (("image", "scan"), ("label", "kind"))
     assert len(open_split(path, ReadOptions(features=features))) == 20
     assert len(open_split(path, ReadOptions(features=features, split="test"))) == 10
