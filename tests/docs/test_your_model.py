@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import keras
 import pytest
 from blocks import ROOT, blocks
 from processes import TRAINER, environment
@@ -39,6 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             name = block.text.partition("\n")[0].removeprefix("# ")
             (home / name).write_text(block.text)
     (home / "my/wrong.py").write_text(WRONG)
+    net = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    net.save(home / "my/net.keras")
     return home
 
 
@@ -53,7 +56,7 @@ def run(home: Path, command: str) -> subprocess.CompletedProcess:
 
 def test_the_modules_of_the_page_train(home: Path):
     commands = [line for block in blocks("sh") if block.page == PAGE for line in block.commands]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         ran = run(home, command)
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from trainer.config import Job, UserError, suggestion
-from trainer.models import module_hparams, recipes
+from trainer.models import keras_file, module_hparams, recipes
 from trainer.models.model_module import PARAMETERS, TASKS, ModelModule
-from trainer.models.module_source import find_module, is_path
+from trainer.models.module_source import find_module, is_keras_file, is_path
 from trainer.models.user_function import UserFunction, describe
 from trainer.runtime import log
 
@@ -24,12 +24,15 @@ def load(name: str) -> ModelModule:
     """Import a model module.
 
     Args:
-        name: As in an import statement, or a path; the current folder is searched, too.
+        name: As in an import statement, or the path of a file, a package or a `.keras` file; the
+            current folder is searched, too.
 
     Raises:
         UserError: There is no such module, it cannot be imported, has no `keras_model`, or
             something of another kind where a function is expected.
     """
+    if is_keras_file(name):
+        return keras_file.load_keras_file(name)
     module = _imported(name)
     log.enable()
     if name == Job.module:
@@ -129,6 +132,12 @@ def _imported(name: str) -> ModuleType:
 def _by_path(name: str) -> ModuleType:
     """Import the file or package at a path, and let it import what lies beside it."""
     place = find_module(name)
+    if place is None and (name.endswith(".h5") or Path(name, "saved_model.pb").is_file()):
+        raise UserError(
+            subject=f"--module {name}",
+            problem="only Python files and .keras files can be trained: a SavedModel has no layers",
+            remedy="save the model as model.save('model.keras')",
+        )
     if place is None:
         raise UserError(
             subject=f"--module {name}",

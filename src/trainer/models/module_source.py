@@ -32,15 +32,20 @@ class ModulePlace:
 
 def is_path(name: str) -> bool:
     """Return whether `--module` names a file or folder, rather than a module to import."""
-    return name.endswith(".py") or "/" in name
+    return name.endswith((".py", ".keras", ".h5")) or "/" in name
+
+
+def is_keras_file(name: str) -> bool:
+    """Return whether `--module` names a model that Keras has saved, rather than code."""
+    return name.endswith(".keras")
 
 
 def find_module(name: str, *, path: Sequence[str] | None = None) -> ModulePlace | None:
     """Return the place of a module, or None if there is none.
 
     Args:
-        name: As in an import statement, or the path of a file or of a package's folder, relative
-            to one of the folders that are searched.
+        name: As in an import statement, or the path of a file, a package's folder or a `.keras`
+            file, relative to one of the folders that are searched.
         path: Folders to search; by default those of `python -m trainer`, started here.
     """
     folders = [str(Path.cwd()), *sys.path] if path is None else path
@@ -54,6 +59,8 @@ def find_module(name: str, *, path: Sequence[str] | None = None) -> ModulePlace 
             return _of_file(file.absolute())
         if package.is_file():
             return _of_file(package.absolute())
+        if is_keras_file(name) and file.is_file():
+            return ModulePlace(name=file.stem, root=file.absolute().parent, origin=file.absolute())
     return None
 
 
@@ -108,7 +115,7 @@ def has_own_reader(job: Job) -> bool:
     The built-in readers read it for a module without one. The module is not imported: any
     assignment, import or definition of that name at its top level counts.
     """
-    if job.module == Job.module:
+    if job.module == Job.module or is_keras_file(job.module):
         return False
     file = module_file(job.module)
     if file is None:
