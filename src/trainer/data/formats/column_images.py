@@ -75,16 +75,26 @@ class PixelColumns(ImageColumns):
         sample: Some records of them.
         where: The file, for errors.
         options: How to read them.
+
+    Attributes:
+        extremes: The lowest and the highest value of the sample.
     """
 
     def __init__(
         self, layout: ColumnLayout, sample: Arrays, *, where: str, options: ReadOptions
     ) -> None:
         self._layout, self._where = layout, where
+        self._options = options
         values = self._values(sample, 0)
         self._stored = values.shape[1:]
+        extremes = [values.min(), values.max()] if values.size else []
+        self.extremes = np.array(extremes, values.dtype)
+        self.infer_form(self.extremes)
+
+    def infer_form(self, sample: np.ndarray) -> None:
+        """Set the form of the images by pixels of this file, and perhaps of others."""
         self._form: PixelForm = pixel_form(
-            self._stored, values.dtype, values, where=where, options=options
+            self._stored, sample.dtype, sample, where=self._where, options=self._options
         )
         self.spec, self.note = self._form.spec, self._form.note
         self.width = self.spec.size

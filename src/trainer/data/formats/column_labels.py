@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -121,13 +120,6 @@ class LabelColumn:
             problem=f"record {self._count + row}: the label (column {self._column.name}) is "
             f"{problem}",
         )
-
-
-def merged_names(names: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """Return the names of the classes of all files, or None if each has the same already."""
-    if len(set(names)) <= 1 or not all(names):
-        return None
-    return tuple(sorted(set().union(*names)))
 
 
 def _is_text(kind: Any) -> bool:

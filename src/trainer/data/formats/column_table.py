@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.formats.column_images import ImageColumns, Rows
-from trainer.data.formats.column_labels import merged_names
+from trainer.data.formats.column_images import ImageColumns, PixelColumns, Rows
 from trainer.data.formats.table import Table
 
 
@@ -18,17 +17,17 @@ class ColumnTable(Table):
     Args:
         path: The file.
         images: The way from its columns to images.
+
+    Attributes:
         labels: int32 [n].
-        class_names: The names of the classes; empty if the file does not tell.
     """
 
-    def __init__(
-        self, path: Path, images: ImageColumns, labels: np.ndarray, class_names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, path: Path, images: ImageColumns) -> None:
         self.name, self.path = str(path), path
         self.damage: list[str] = []
-        self.images, self.labels, self.class_names = images, labels, class_names
+        self.images = images
         self.spec, self.note = images.spec, images.note
+        self.labels = np.empty(0, np.int32)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,19 +49,26 @@ class ColumnTable(Table):
         return np.bincount(self.labels).astype(np.int64)
 
 
-def settled(tables: Sequence[ColumnTable]) -> list[Table]:
-    """Return the tables of a split, all with the same names of classes.
+def share_range(tables: Sequence[ColumnTable]) -> None:
+    """Infer the range of pixels from all files of a split.
 
-    Writers leave files without a record, which say nothing of the form of images: they are left
-    out where there are others.
-
-    Texts give labels by their order among all files: a class may be in some of them only.
+    The pixels of one file may all be dark, so that it would be taken for another range.
     """
-    tables = [table for table in tables if len(table)] or tables[:1]
-    names = merged_names([table.class_names for table in tables])
-    if names:
-        number = {name: label for label, name in enumerate(names)}
-        for table in tables:
-            labels = np.array([number[name] for name in table.class_names], np.int32)
-            table.labels, table.class_names = labels[table.labels], names
-    return list(tables)
+    samples: dict[np.dtype, list[np.ndarray]] = {}
+    found = [table for table in tables if isinstance(table.images, PixelColumns)]
+    for table in found:
+        assert isinstance(table.images, PixelColumns)
+        samples.setdefault(table.images.extremes.dtype, []).append(table.images.extremes)
+    for table in found:
+        assert isinstance(table.images, PixelColumns)
+        if len(of_type := samples[table.images.extremes.dtype]) > 1:
+            table.images.infer_form(np.concatenate(of_type))
+            table.spec = table.images.spec
+
+
+def filled(tables: Sequence[ColumnTable]) -> list[Table]:
+    """Return the tables of a split that have records; one without if none has.
+
+    Writers leave files without a record, which say nothing of the form of images.
+    """
+    return [table for table in tables if len(table)] or list(tables[:1])

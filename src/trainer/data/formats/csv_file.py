@@ -13,7 +13,7 @@ from trainer.config import DataError
 from trainer.data.formats.arrow import arrow_errors, import_arrow
 from trainer.data.formats.column_images import Rows, image_columns
 from trainer.data.formats.column_labels import LabelColumn
-from trainer.data.formats.column_table import ColumnTable, settled
+from trainer.data.formats.column_table import ColumnTable, filled, share_range
 from trainer.data.formats.columns import ColumnLayout, column_layout, is_number
 from trainer.data.formats.csv_errors import row_errors, rows_named
 from trainer.data.formats.csv_sample import CsvSample, odd_value, open_text, read_sample
@@ -32,8 +32,8 @@ BLOCK_ROWS = 8
 class CsvTable(ColumnTable):
     """The labelled images of one CSV file.
 
-    Rows of text cannot be found without reading all before them. The file is read once, and each
-    image is kept on disk as the bytes that it has in memory.
+    Rows of text cannot be found without reading all before them. `load` reads the file once, and
+    each image is kept on disk as the bytes that it has in memory.
 
     Args:
         path: The file, plain or packed by gzip or zstd.
@@ -46,33 +46,46 @@ class CsvTable(ColumnTable):
     kind = "csv"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        sample = read_sample(path)
-        layout = _layout(sample, path, options)
+        self._sample = sample = read_sample(path)
+        self._layout = layout = _layout(sample, path, options)
         at = {column: number for number, column in enumerate(sample.columns)}
-        wanted = [at[column] for column in (layout.label, *layout.images)]
-        kind = _pixel_type(sample, wanted[1:]) if layout.form == "pixels" else None
-        first = [sample.rows.column(i).combine_chunks() for i in wanted[1:]]
-        first = [array.cast(kind, safe=False) for array in first] if kind else first
+        self._wanted = [at[column] for column in (layout.label, *layout.images)]
+        images = self._wanted[1:]
+        self._pixels = _pixel_type(sample, images) if layout.form == "pixels" else None
+        first = [sample.rows.column(i).combine_chunks() for i in images]
+        if self._pixels:
+            first = [array.cast(self._pixels, safe=False) for array in first]
         self._first_row = 1 + sample.has_header
         with rows_named(self._first_row):
-            images = image_columns(layout, first, path=path, options=options)
+            super().__init__(path, image_columns(layout, first, path=path, options=options))
+
+    def load(self) -> CsvTable:
+        """Read the file, and return the table.
+
+        Raises:
+            DataError: As from the class.
+        """
+        layout, path = self._layout, self.path
         labels = LabelColumn(layout.label, where=str(path))
-        self._spool = Spool(images.width)
+        self._spool = spool = Spool(self.images.width)
         with arrow_errors(path, kind="CSV"), rows_named(self._first_row):
-            for batch in csv_batches(path, sample, wanted, kind):
+            for batch in csv_batches(path, self._sample, self._wanted, self._pixels):
                 labels.add(batch.column(0))
-                rows = images.rows(batch.columns[1:], len(self._spool))
-                if not self._spool.has_room(len(rows) * images.width):
+                rows = self.images.rows(batch.columns[1:], len(spool))
+                if not spool.has_room(len(rows) * self.images.width):
                     raise DataError(
                         subject=path,
                         problem=f"no room for its images in {tempfile.gettempdir()}",
                         remedy="set TMPDIR to a folder of a larger disk",
                     )
-                self._spool.append(rows)
-        super().__init__(path, images, *labels.finish())
-        if sample.label is layout.label:
-            found = f"no header, labels are in column {layout.label.name} of {len(sample.columns)}"
+                spool.append(rows)
+        self.labels, self.class_names = labels.finish()
+        self.note = self.images.note
+        if self._sample.label is layout.label:
+            number = len(self._sample.columns)
+            found = f"no header, labels are in column {layout.label.name} of {number}"
             self.note = "; ".join(filter(None, (found, self.note)))
+        return self
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
@@ -180,10 +193,12 @@ class CsvFormat(Format):
     def open_all(
         self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
     ) -> list[Table]:
-        return settled([CsvTable(path, options) for path, _ in files])
+        tables = [CsvTable(path, options) for path, _ in files]
+        share_range(tables)
+        return filled([table.load() for table in tables])
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
-        return CsvTable(path, options)
+        return CsvTable(path, options).load()
 
     def estimate(self, files: Sequence[Path], *, sample_bytes: int) -> Estimate | None:
         """See `Format.estimate`: by the length of the first rows."""

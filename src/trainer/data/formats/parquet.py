@@ -16,7 +16,7 @@ from trainer.config import DataError
 from trainer.data.formats.arrow import arrow_errors
 from trainer.data.formats.column_images import Rows, image_columns
 from trainer.data.formats.column_labels import LabelColumn
-from trainer.data.formats.column_table import ColumnTable, settled
+from trainer.data.formats.column_table import ColumnTable, filled, share_range
 from trainer.data.formats.columns import ColumnLayout, column_layout, columns_of
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.kept_groups import KEPT_GROUPS
@@ -62,7 +62,8 @@ class ParquetTable(ColumnTable):
             sample = self._sample()
             images = image_columns(layout, sample, path=path, options=options)
             labels, names = self._labels(str(path), layout)
-        super().__init__(path, images, labels, names)
+        super().__init__(path, images)
+        self.labels, self.class_names = labels, names
         self._lock = threading.Lock()
         weakref.finalize(self, KEPT_GROUPS.drop, id(self)).atexit = False
         self._visited: set[int] = set()
@@ -188,7 +189,9 @@ class ParquetFormat(Format):
     def open_all(
         self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
     ) -> list[Table]:
-        return settled([ParquetTable(path, options) for path, _ in files])
+        tables = [ParquetTable(path, options) for path, _ in files]
+        share_range(tables)
+        return filled(tables)
 
     def open(self, path: Path, labels: Path | None, options: ReadOptions) -> Table:
         return ParquetTable(path, options)

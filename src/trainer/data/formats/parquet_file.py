@@ -15,8 +15,10 @@ from trainer.data.formats.file_reader import FileReader
 MAGIC = b"PAR1"
 # The longest footer that a file may announce.
 MOST_FOOTER_BYTES = 256 << 20
-# Bytes of a column that are read from disk at a time, not all of a row group.
+# Bytes of a column that are read from disk at a time of files larger than the second figure. Of
+# smaller ones, a row group's columns are read whole: then a damaged page cannot ask for 2 GiB.
 BUFFER_BYTES = 1 << 20
+WHOLE_BYTES = 64 << 20
 # Records for each byte of a file: run lengths may pack more of them, but not of images.
 MOST_RECORDS_PER_BYTE = 8
 
@@ -68,7 +70,10 @@ def open_parquet(path: Path) -> tuple[Any, list[int]]:
         )
     # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
     file = parquet.ParquetFile(
-        SeekableReader(path), memory_map=False, pre_buffer=False, buffer_size=BUFFER_BYTES
+        SeekableReader(path),
+        memory_map=False,
+        pre_buffer=False,
+        buffer_size=BUFFER_BYTES if size > WHOLE_BYTES else 0,
     )
     counts = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) > MOST_RECORDS_PER_BYTE * size:

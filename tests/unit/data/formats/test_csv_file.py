@@ -29,7 +29,7 @@ def row(label, *last):
 
 def error_of(path, options=DEFAULTS):
     with pytest.raises(DataError) as caught:
-        table = CsvTable(path, options)
+        table = CsvTable(path, options).load()
         table.read(0, len(table))
     message = str(caught.value)
     assert "\n" not in message
@@ -45,7 +45,7 @@ def test_a_row_of_a_label_and_pixels_is_an_image(tmp_path, header, name, separat
     images, labels = digits(200)
     text = csv_text(images, labels, header=header, separator=separator).encode()
     path = put(tmp_path, gzip.compress(text) if name.endswith(".gz") else text, name)
-    table = CsvTable(path, DEFAULTS)
+    table = CsvTable(path, DEFAULTS).load()
     found, classes = table.read(64, 200)
     np.testing.assert_array_equal(found[..., 0], images[64:])
     np.testing.assert_array_equal(classes, labels[64:])
@@ -63,7 +63,7 @@ def test_a_file_packed_by_zstd_is_read(tmp_path):
 
 def test_labels_in_the_last_column_are_found_by_the_pixels_of_the_corners(tmp_path):
     rows = ["0," + ",".join(["3"] * 63) + f",{label}" for label in (7, 1, 4)]
-    table = CsvTable(put(tmp_path, "\n".join(rows)), DEFAULTS)
+    table = CsvTable(put(tmp_path, "\n".join(rows)), DEFAULTS).load()
     assert table.labels.tolist() == [7, 1, 4]
     assert table.note.startswith("no header, labels are in column 64 of 65")
 
@@ -72,7 +72,7 @@ def test_blocks_of_a_long_file_are_one_after_another(tmp_path):
     images, labels = digits(5_000)
     text = csv_text(images, labels)
     assert len(text) > 2 * BLOCK_BYTES
-    table = CsvTable(put(tmp_path, text), DEFAULTS)
+    table = CsvTable(put(tmp_path, text), DEFAULTS).load()
     for start, stop in ((4992, 5000), (0, 64), (2048, 4096)):
         found, classes = table.read(start, stop)
         np.testing.assert_array_equal(found[..., 0], images[start:stop])
@@ -84,17 +84,26 @@ def test_names_of_classes_are_sorted_over_all_files_of_a_split(tmp_path):
     put(tmp_path, f"{HEAD}\n{row('dog')}\n{row('bee')}\n", "train/b.csv")
     tables = open_tables([str(tmp_path / "train")], split="train")
     assert [table.class_names for table in tables] == [("bee", "cat", "dog")] * 2
-    assert [table.labels.tolist() for table in tables] == [[1, 2], [2, 0]]
+    assert [table.read(0, 2)[1].tolist() for table in tables] == [[1, 2], [2, 0]]
+
+
+def test_the_range_of_pixels_is_that_of_all_files_of_a_split(tmp_path):
+    put(tmp_path, f"{HEAD}\n{row(0, 0.5, 1)}\n", "train/dark.csv")
+    put(tmp_path, f"{HEAD}\n{row(1, 0.5, 255)}\n", "train/light.csv")
+    tables = open_tables([str(tmp_path / "train")], split="train")
+    assert [(table.spec.low, table.spec.high) for table in tables] == [(0, 255)] * 2
 
 
 @pytest.mark.parametrize(("written", "read"), [(("2.0", "0.0"), [2, 0]), (('"7"', '"1"'), [7, 1])])
 def test_whole_numbers_are_labels_however_they_are_written(tmp_path, written, read):
-    table = CsvTable(put(tmp_path, "\n".join([HEAD, *map(row, written)])), DEFAULTS)
+    table = CsvTable(put(tmp_path, "\n".join([HEAD, *map(row, written)])), DEFAULTS).load()
     assert (table.labels.tolist(), table.class_names) == (read, ())
 
 
 def test_pixels_may_be_floats_from_0_to_1(tmp_path):
-    table = CsvTable(put(tmp_path, f"{HEAD}\n{row(0, 0.25, 1)}\n{row(1, 0.5, 0)}\n"), DEFAULTS)
+    table = CsvTable(
+        put(tmp_path, f"{HEAD}\n{row(0, 0.25, 1)}\n{row(1, 0.5, 0)}\n"), DEFAULTS
+    ).load()
     images, _ = table.read(0, 2)
     assert (table.spec.dtype, table.spec.low, table.spec.high) == ("float32", 0, 1)
     assert images[:, 7, 6:, 0].tolist() == [[0.25, 1], [0.5, 0]]
@@ -105,7 +114,7 @@ def test_files_of_pictures_are_named_from_the_folder_of_the_table(tmp_path):
     for i, image in enumerate(images):
         put(tmp_path, png(image), f"pictures/{i}.png")
     text = "image,label\n" + "".join(f"pictures/{i}.png,{'ab'[i % 2]}\n" for i in (2, 0, 1))
-    table = CsvTable(put(tmp_path, text), DEFAULTS)
+    table = CsvTable(put(tmp_path, text), DEFAULTS).load()
     found, labels = table.read(0, 3)
     np.testing.assert_array_equal(found[..., 0], images[[2, 0, 1]])
     assert (labels.tolist(), table.class_names) == ([0, 0, 1], ("a", "b"))
@@ -122,7 +131,7 @@ def test_a_column_is_named_by_the_user_where_it_cannot_be_told(tmp_path):
         "has no column label, labels, class, target or y, only digit, p0, p1, p2, p3, p4, p5, p6 "
         "and 57 more; name that of the labels: --feature label=NAME"
     )
-    named = CsvTable(path, ReadOptions(features=(("label", "digit"),)))
+    named = CsvTable(path, ReadOptions(features=(("label", "digit"),))).load()
     assert named.labels.tolist() == [3, 4]
     assert error_of(path, ReadOptions(features=(("label", "klass"),))).startswith(
         "no column klass (--feature label=klass) among digit, p0"

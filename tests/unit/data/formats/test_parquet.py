@@ -158,7 +158,16 @@ def test_names_are_the_same_in_all_files_of_a_split(tmp_path):
         put(tmp_path / f"{name}.parquet", label=labels, image=images)
     tables = open_tables([str(tmp_path)], split="train")
     assert [table.class_names for table in tables] == [("x", "y", "z")] * 2
-    assert [table.labels.tolist() for table in tables] == [[0, 2], [2, 1]]
+    assert [table.read(0, 2)[1].tolist() for table in tables] == [[0, 2], [2, 1]]
+
+
+def test_the_range_of_pixels_is_that_of_all_files_of_a_split(tmp_path):
+    for name, most in (("dark", 1.0), ("light", 255.0)):
+        image = [[0.5] * 63 + [most]]
+        put(tmp_path / f"{name}.parquet", label=[1], image=image)
+    tables = open_tables([str(tmp_path)], split="train")
+    assert [(table.spec.low, table.spec.high) for table in tables] == [(0, 255)] * 2
+    assert [table.read(0, 1)[0].max() for table in tables] == [1, 255]
 
 
 def test_an_estimate_is_exact_without_reading_a_row(tmp_path):
