@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,10 @@ from trainer.runtime import display_value
 
 RESULTS = (
     "test_accuracy", "test_loss", "best_test_accuracy", "validation_accuracy", "validation_loss",
-    "best_validation_accuracy", "best_step", "train_accuracy", "train_loss",
-    "train_seconds", "images_per_second", "steps", "epochs", "parameters",
+    "best_validation_accuracy", "metric", "best_metric", "best_step", "train_accuracy",
+    "train_loss", "train_seconds", "images_per_second", "steps", "epochs", "parameters",
 )  # fmt: skip
+SPLITS = ("test", "validation")
 # More axes than these are no longer read.
 MOST_AXES = 8
 # More words than these on an axis would cover each other.
@@ -43,7 +45,7 @@ def render_comparison(runs: Mapping[str, RunRecord]) -> str:
     """
     check_comparable(runs)
     shown = {run: figures.results_of(record) for run, record in runs.items()}
-    names = list(dict.fromkeys(name for each in shown.values() for name in each))
+    names = _merged([list(each) for each in shown.values()])
     charts = compared_curves(runs)
     charts += _parallel(runs)
     return render_page(
@@ -60,17 +62,42 @@ def render_comparison(runs: Mapping[str, RunRecord]) -> str:
     )
 
 
+def _merged(lists: Sequence[Sequence[str]]) -> list[str]:
+    """Return all names once, each behind the one before it in its list."""
+    names: list[str] = []
+    for each in lists:
+        place = 0
+        for name in each:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names
+
+
 def check_comparable(runs: Mapping[str, RunRecord]) -> None:
-    """Raise a UserError if two runs were tested on different classes."""
-    found = {run: r.evaluation.classes for run, r in runs.items() if r.evaluation}
-    (first, classes), *others = list(found.items()) or [("", [])]
+    """Raise a UserError if two runs learn different classes, or one of them none."""
+    found = {run: classes for run, r in runs.items() if (classes := _classes(r)) is not None}
+    (first, classes), *others = list(found.items()) or [("", ())]
     for run, other in others:
         if other != classes:
+            counts = [f"{len(each)} classes" if each else "no classes" for each in (other, classes)]
             raise UserError(
                 subject=run,
-                problem=f"its {len(other)} classes are not the {len(classes)} of {first}",
+                problem=f"its task is another: {counts[0]}, where {first} has {counts[1]}"
+                if len(other) != len(classes)
+                else f"its {counts[0]} are not those of {first}",
                 remedy="compare runs of the same task",
             )
+
+
+def _classes(record: RunRecord) -> tuple[str, ...] | None:
+    """Return the classes of a run's task, none for one without; None if the record does not say."""
+    if record.evaluation:
+        return tuple(record.evaluation.classes)
+    measured = record.test_metrics or record.validation_metrics
+    if measured and "accuracy" not in measured:
+        return ()
+    return tuple(record.class_names or map(str, range(record.classes or 0))) or None
 
 
 def differences_of(runs: Mapping[str, RunRecord]) -> dict[str, list[Any]]:
@@ -82,15 +109,23 @@ def differences_of(runs: Mapping[str, RunRecord]) -> dict[str, list[Any]]:
 
 
 def as_csv(runs: Mapping[str, RunRecord]) -> str:
-    """Return a line for each run: results, then hyperparameters."""
-    hparams = dict.fromkeys(name for r in runs.values() for name in r.hparams or {})
-    names = [name for name in hparams if name not in RESULTS]
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["run", *RESULTS, *names])
+    """Return a line for each run: results, the figures of its own, then hyperparameters."""
+    lines = []
     for run, record in runs.items():
-        results = [getattr(record, name) for name in RESULTS]
-        writer.writerow([run, *results, *((record.hparams or {}).get(name) for name in names)])
+        own = {
+            f"{split}_{name}": value
+            for split in SPLITS
+            for name, value in (getattr(record, f"{split}_metrics") or {}).items()
+        }
+        results = {name: getattr(record, name) for name in RESULTS}
+        lines.append(({"run": run, **own, **results}, record.hparams or {}))
+    own_names = dict.fromkeys(name for results, _ in lines for name in results)
+    hparams = dict.fromkeys(name for _, settings in lines for name in settings)
+    names = dict.fromkeys(("run", *RESULTS, *own_names, *hparams))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(settings | results for results, settings in lines)
     return file.getvalue()
 
 
@@ -120,16 +155,21 @@ def _parallel(runs: Mapping[str, RunRecord]) -> list[Chart]:
 
 
 def _score(records: Sequence[RunRecord]) -> ParallelAxis | None:
-    """Return the axis of what all runs were measured by: the accuracy, else the loss, if any."""
-    # A run that was stopped has no last accuracy, but may have had others.
-    last = [record.test_accuracy for record in records]
-    best = [record.best_test_accuracy for record in records]
-    accuracies = [b if a is None else a for a, b in zip(last, best, strict=True)]
-    if None not in accuracies:
-        return ParallelAxis(name="test accuracy", values=accuracies, form=".2%")
-    losses = [record.test_loss for record in records]
-    if None not in losses:
-        return ParallelAxis(name="test loss", values=losses)
+    """Return the axis of what all runs were measured by: accuracy, their metric or loss, if any."""
+    for split in SPLITS:
+        # A run that was stopped has no last accuracy, but may have had others.
+        last = [getattr(record, f"{split}_accuracy") for record in records]
+        best = [getattr(record, f"best_{split}_accuracy") for record in records]
+        accuracies = [b if a is None else a for a, b in zip(last, best, strict=True)]
+        if None not in accuracies:
+            return ParallelAxis(name=f"{split} accuracy", values=accuracies, form=".2%")
+    metrics = {(record.metric or "").partition(":")[0] for record in records}
+    for name, split in itertools.product((*(metrics if len(metrics) == 1 else ()), "loss"), SPLITS):
+        values = [(getattr(record, f"{split}_metrics") or {}).get(name) for record in records]
+        if name == "loss":
+            values = [getattr(record, f"{split}_loss") for record in records]
+        if None not in values:
+            return ParallelAxis(name=f"{split} {name.replace('_', ' ')}", values=values)
     return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -12,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from trainer.reporting.charts import Chart
+from trainer.reporting.record import finite
 
 SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js", "page.js")
 
@@ -31,7 +31,7 @@ def render_page(template: str, *, charts: Sequence[Chart], **values: Any) -> str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    data = [{"id": chart.id, "spec": _finite(chart.spec)} for chart in charts]
+    data = [{"id": chart.id, "spec": finite(chart.spec)} for chart in charts]
     # `</script>` in a name would end the element.
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     return environment.get_template(template).render(
@@ -46,12 +46,3 @@ def render_page(template: str, *, charts: Sequence[Chart], **values: Any) -> str
 
 def _asset(name: str) -> str:
     return resources.files("trainer.reporting").joinpath("assets", name).read_text("utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """Return a value of JSON with null for what is no number; browsers do not read NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

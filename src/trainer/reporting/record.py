@@ -10,6 +10,7 @@ their defaults.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +119,11 @@ class ClassificationRecord:
     confusion: list[list[int]] | None = None
     calibration: list[CalibrationBin] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        size = len(self.confusion or ())
+        if any(len(row) != size for row in self.confusion or ()):
+            raise ValueError("a confusion matrix is not a square")
+
 
 class SettingRecord(msgspec.Struct, frozen=True, kw_only=True, rename={"source": "from"}):
     """An option of the job: its value, and the flag, variable or file that set it (`from`)."""
@@ -203,9 +209,18 @@ class RunRecord:
 
 
 def encode_record(record: RunRecord) -> dict[str, Any]:
-    """Return a record as JSON has it."""
-    encoded: dict[str, Any] = msgspec.to_builtins(record)
+    """Return a record as JSON has it, with null for what is no number."""
+    encoded: dict[str, Any] = finite(msgspec.to_builtins(record))
     return encoded
+
+
+def finite(value: Any) -> Any:
+    """Return a value of JSON with null for what is no number; few programs read NaN."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def decode_record(data: bytes, *, path: str) -> RunRecord:
@@ -221,7 +236,10 @@ def decode_record(data: bytes, *, path: str) -> RunRecord:
     try:
         # Python's own reader takes the NaN of a loss that grew without bounds.
         value = json.loads(data)
-    except ValueError:
+        if b"\\ud" in data:
+            # Half a character, as in a name of a file that is not UTF-8.
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
         raise UserError(
             subject=path,
             problem="it is not JSON: half-written or damaged",

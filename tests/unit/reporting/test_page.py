@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -161,6 +162,39 @@ def test_runs_without_a_last_accuracy_are_compared_by_what_all_have(fields, axis
     assert {end["axis"] for end in ends["data"]["values"]} > {axis}
 
 
+def regression(**changes) -> RunRecord:
+    """Return the record of a run without classes."""
+    found = {"loss": 0.5, "mean_absolute_error": 0.25}
+    fields = {"test_accuracy": None, "test_loss": 0.5, "test_metrics": found, "evaluation": None,
+              "metric": "mean_absolute_error:min", "best_metric": 0.25}  # fmt: skip
+    return record(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("runs", "axis"),
+    [
+        ([regression(), regression()], "test mean absolute error"),
+        ([regression(), regression(metric="loss:min")], "test loss"),
+        ([record(test_accuracy=None, validation_accuracy=n / 4) for n in (1, 2)],
+         "validation accuracy"),
+        ([record(test_accuracy=None, test_loss=None, validation_loss=n / 4) for n in (1, 2)],
+         "validation loss"),
+    ],
+)  # fmt: skip
+def test_the_last_axis_is_what_the_runs_were_judged_by(runs, axis):
+    shown = {f"run {n}": dataclasses.replace(r, hparams={"seed": n}) for n, r in enumerate(runs)}
+    ends = specs(render_comparison(shown))["chart-parallel"]["layer"][2]["data"]["values"]
+    assert axis in {end["axis"] for end in ends}
+
+
+def test_results_keep_their_order_where_the_first_run_has_few():
+    few = record(test_accuracy=None, test_loss=None, validation_accuracy=0.5)
+    page = render_comparison({"few": few, "all": record(train_loss=0.5)})
+    heads = re.findall(r'<th scope="row">([^<]+)', page)
+    shown = ["Test accuracy", "Test loss", "Validation accuracy", "Training loss", "Steps"]
+    assert {"Steps"} <= {*heads[4:5]} and {*heads[:5]} == {*shown}
+
+
 def test_many_runs_are_coloured_by_their_accuracy():
     for count, field in ((8, "line"), (9, "score")):
         runs = {
@@ -173,8 +207,18 @@ def test_many_runs_are_coloured_by_their_accuracy():
 
 def test_runs_of_different_tasks_are_not_compared():
     other = record(evaluation={"step": 1, "examples": 1, "classes": ["x"]})
-    with pytest.raises(UserError, match="b: its 1 classes are not the 2 of a"):
+    with pytest.raises(UserError, match="b: its task is another: 1 classes, where a has 2"):
         render_comparison({"a": record(), "b": other})
+    same_number = record(evaluation={"step": 1, "examples": 1, "classes": ["x", "y"]})
+    with pytest.raises(UserError, match="b: its 2 classes are not those of a"):
+        render_comparison({"a": record(), "b": same_number})
+    with pytest.raises(UserError, match="b: its task is another: no classes, where a has 2"):
+        render_comparison({"a": record(), "b": regression()})
+    untested = record(evaluation=None, test_accuracy=None, classes=3)
+    with pytest.raises(UserError, match="b: its task is another: 3 classes"):
+        render_comparison({"a": record(), "b": untested})
+    unknown = dataclasses.replace(untested, classes=None)
+    assert render_comparison({"a": record(), "b": unknown})
 
 
 def test_csv_has_a_line_for_each_run():
@@ -182,3 +226,11 @@ def test_csv_has_a_line_for_each_run():
     assert [(r["run"], r["test_accuracy"], r["batch_size"]) for r in rows] == [
         ("a", "0.75", "64"), ("b", "0.75", ""),
     ]  # fmt: skip
+
+
+def test_csv_has_the_figures_of_a_module_before_its_hyperparameters():
+    (line,) = csv.DictReader(io.StringIO(as_csv({"a": regression()})))
+    assert line["test_mean_absolute_error"] == line["best_metric"] == "0.25"
+    assert line["metric"] == "mean_absolute_error:min"
+    names = list(line)
+    assert names.index("test_mean_absolute_error") < names.index("learning_rate")

@@ -59,10 +59,11 @@ def test_a_record_is_written_as_it_is_read():
     assert decode_record(json.dumps(encoded).encode(), path="metrics.json") == record
 
 
-def test_a_loss_without_bounds_is_read():
+def test_a_loss_without_bounds_is_read_and_is_null_for_other_programs():
     data = json.dumps({"model": "cnn", "steps": 1, "train_loss": math.nan}).encode()
-    loss = decode_record(data, path="metrics.json").train_loss
-    assert loss is not None and math.isnan(loss)
+    record = decode_record(data, path="metrics.json")
+    assert record.train_loss is not None and math.isnan(record.train_loss)
+    assert encode_record(record)["train_loss"] is None
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,12 @@ def test_a_loss_without_bounds_is_read():
         ("[]", "it is not the record of a run: Expected `object`, got `array`"),
         ('{"steps": 1}', "it is not the record of a run: Object missing required field `model`"),
         ('{"model": "cnn", "steps": "x"}', "Expected `int`, got `str` - at `$.steps`"),
+        (
+            '{"model": "a", "steps": 1, "evaluation": {"step": 1, "examples": 2, "confusion": [[1]'
+            ", [1, 2]]}}",
+            "a confusion matrix is not a square",
+        ),
+        ("[" * 100_000 + "]" * 100_000, "half-written or damaged"),
         ('{"model": 1, "steps": {}, "schema_version": 2}', "it has schema version 2"),
     ],
 )
@@ -83,6 +90,13 @@ def test_a_damaged_record_is_one_line(tmp_path, text: str, problem: str):
         read_record(str(tmp_path))
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_not_utf_8_is_read():
+    """A file of such a name has the half of a character in its place."""
+    value = OLD | {"data": {"train": {"files": ["\udcff.npy"]}}}
+    record = decode_record(json.dumps(value).encode(), path="metrics.json")
+    assert record.data["train"].files == ["?.npy"]
 
 
 def test_a_folder_without_a_record_is_named(tmp_path):
