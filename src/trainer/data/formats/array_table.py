@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.file_reader import FileReader, UnpackedFile
+from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.format import Format
 from trainer.data.formats.image_layout import MOST_VALUES
 from trainer.data.formats.labels import check_form, labels_of
@@ -18,6 +18,7 @@ from trainer.data.formats.pixels import SAMPLE_RECORDS, pixel_form, sampled_bloc
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
 from trainer.data.formats.table import Table
+from trainer.data.formats.unpacked_file import UnpackedFile
 
 if TYPE_CHECKING:
     from trainer.data.graph.records import GraphRecords, TableConstants

@@ -19,14 +19,11 @@ import numpy as np
 from trainer.config import DataError
 from trainer.data.formats.array_names import array_role
 from trainer.data.formats.array_table import ArrayFormat, ArrayTable
-from trainer.data.formats.file_reader import (
-    SPOOL_BYTES,
-    open_unpacked,
-    read_head,
-)
+from trainer.data.formats.file_reader import open_unpacked, read_head
 from trainer.data.formats.format import Estimate, Role
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
+from trainer.data.formats.unpacked_file import SPOOL_BYTES
 
 if TYPE_CHECKING:
     from trainer.data.formats.table import Table

@@ -14,9 +14,10 @@ from pathlib import Path
 from trainer.config import DataError
 from trainer.data.formats.array_names import named_role
 from trainer.data.formats.compressed import FREE_BYTES, MOST_RATIO, PIECE_BYTES
-from trainer.data.formats.file_reader import SPOOL_BYTES, FileReader, UnpackedFile
+from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.npy import NpyHeader, checked_header
 from trainer.data.formats.stored_array import StoredArray
+from trainer.data.formats.unpacked_file import SPOOL_BYTES, UnpackedFile
 
 # The local header of a zip member: its fixed part, and where lengths of name and extra field stand
 # in it ("4.3.7 Local file header", APPNOTE.TXT).

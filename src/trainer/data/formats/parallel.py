@@ -11,7 +11,13 @@ from collections.abc import Callable
 CALLS_PER_THREAD = 4
 
 
-def in_threads(call: Callable[[int], None], count: int, *, threads: int | None = None) -> None:
+def in_threads(
+    call: Callable[[int], None],
+    count: int,
+    *,
+    threads: int | None = None,
+    calls_per_thread: int = CALLS_PER_THREAD,
+) -> None:
     """Call a function with each number below `count`, several calls at a time.
 
     The threads end with the call, or with the process, and receive no signals: Python runs the
@@ -21,13 +27,14 @@ def in_threads(call: Callable[[int], None], count: int, *, threads: int | None =
         call: The function.
         count: How often it is called.
         threads: The most threads; by default one for each CPU that this process may use.
+        calls_per_thread: The calls for which a thread is worth it; 1 where each takes long.
 
     Raises:
         Exception: The error of the call with the lowest number that failed; no further calls are
             begun after it.
     """
     cpus = len(os.sched_getaffinity(0)) if threads is None else threads
-    others = min(cpus, count // CALLS_PER_THREAD) - 1
+    others = min(cpus, count // calls_per_thread) - 1
     if others < 1:
         for number in range(count):
             call(number)

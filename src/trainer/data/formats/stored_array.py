@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.formats.file_reader import FileReader, UnpackedFile
+from trainer.data.formats.file_reader import FileReader
+from trainer.data.formats.unpacked_file import UnpackedFile
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from trainer.data.formats.file_reader import read_sample
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.framing import FOOTER, HEADER, header_length, is_tfrecord
 from trainer.data.formats.infer_records import form_of
+from trainer.data.formats.parallel import in_threads
 from trainer.data.formats.record_file import RecordFile
 from trainer.data.formats.record_labels import class_names
 from trainer.data.formats.record_table import TFRecordTable
@@ -44,7 +45,7 @@ class TFRecordFormat(Format):
         self, files: Sequence[tuple[Path, Path | None]], options: ReadOptions
     ) -> list[Table]:
         skip = options.skip_corrupt
-        opened = [RecordFile(path, skip_corrupt=skip) for path, _ in files]
+        opened = _opened([path for path, _ in files], skip_corrupt=skip)
         form = form_of(opened, options) if any(map(len, opened)) else None
         tables = [TFRecordTable(file, skip_corrupt=skip, form=form) for file in opened]
         if form and form.labels.kind == "bytes":
@@ -83,6 +84,17 @@ class TFRecordFormat(Format):
                 remedy="write them anew: trainer data create",
             )
         return tfrecord.records(tables, constants)
+
+
+def _opened(paths: Sequence[Path], *, skip_corrupt: bool) -> list[RecordFile]:
+    """Open files, several at a time: packed ones are unpacked, and damaged ones read as a whole."""
+    found: dict[int, RecordFile] = {}
+
+    def open_one(number: int) -> None:
+        found[number] = RecordFile(paths[number], skip_corrupt=skip_corrupt)
+
+    in_threads(open_one, len(paths), calls_per_thread=1)
+    return [found[number] for number in range(len(paths))]
 
 
 def _count_records(raw: bytes) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from typing import Protocol, cast
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.formats.file_reader import FileReader, UnpackedFile
+from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.table import Table
+from trainer.data.formats.unpacked_file import UnpackedFile
 from trainer.data.graph.records import GraphRecords, TableConstants, numbered
 
 

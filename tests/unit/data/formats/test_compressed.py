@@ -1,7 +1,10 @@
 """Files packed with gzip or zlib: whole, damaged, out of proportion, or only looking like it."""
 
 import gzip
+import subprocess
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,10 +14,11 @@ from trainer.config.errors import DataError
 from trainer.data.files import find, open_tables
 from trainer.data.formats.compressed import packing_of, unpack
 from trainer.data.formats.example import encode_examples
-from trainer.data.formats.file_reader import UnpackedFile, read_head, read_sample
+from trainer.data.formats.file_reader import read_head, read_sample
 from trainer.data.formats.framing import frame
 from trainer.data.formats.record_table import TFRecordTable
 from trainer.data.formats.tfrecord import FORMAT
+from trainer.data.formats.unpacked_file import UnpackedFile
 
 PACK = {"gzip": gzip.compress, "zlib": zlib.compress}
 either = pytest.mark.parametrize("packing", PACK)
@@ -181,3 +185,40 @@ def test_the_number_of_packed_records_is_estimated_from_a_sample(tmp_path, packi
     head, share = read_sample(path, 1 << 16)
     assert len(head) == 1 << 16
     assert 0.5 < share < 1.1
+
+
+def test_files_that_are_unpacked_at_a_time_keep_their_content_apart(tmp_path):
+    contents = [np.random.default_rng(i).bytes(9 << 20) for i in range(4)]
+    paths = [put(tmp_path / str(i), gzip.compress(raw, 1)) for i, raw in enumerate(contents)]
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(lambda path: UnpackedFile(path, in_memory=10 << 20), paths))
+    for file, content in zip(files, contents, strict=True):
+        assert file.size == len(content)
+        for at in (0, (4 << 20) - 3, (8 << 20) - 1, file.size - 5):
+            assert file.read(at, 5 << 20) == content[at : at + (5 << 20)]
+        with file.stream() as stream:
+            assert stream.read() == content
+
+
+ONE_AFTER_THE_OTHER = """
+import sys
+from pathlib import Path
+from trainer.config.errors import DataError
+from trainer.data.formats.unpacked_file import UnpackedFile
+
+whole, cut = map(Path, sys.argv[1:])
+for _ in range(3):
+    try:
+        UnpackedFile(cut, in_memory=30_000)
+    except DataError:
+        pass
+    assert UnpackedFile(whole, in_memory=30_000).is_in_memory
+first = UnpackedFile(whole, in_memory=30_000)
+assert not UnpackedFile(whole, in_memory=30_000).is_in_memory
+"""
+
+
+def test_memory_of_files_that_are_gone_is_free_again(tmp_path):
+    whole = put(tmp_path / "whole", gzip.compress(bytes(range(256)) * 100))
+    cut = put(tmp_path / "cut", whole.read_bytes()[:-5])
+    subprocess.run([sys.executable, "-c", ONE_AFTER_THE_OTHER, whole, cut], check=True, timeout=60)
