@@ -40,7 +40,7 @@ def signatures_of(model: keras.Model, *, classifies: bool) -> dict[str, Any]:
         tf.TensorSpec(spec.shape, spec.dtype, name=name)
         for name, spec in zip(names, inputs, strict=True)
     ]
-    answer = _classify if classifies else _outputs
+    answer = classify if classifies else _outputs
 
     def serving_default(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         features = tf.nest.pack_sequence_as(struct, values)
@@ -78,7 +78,8 @@ def _names(struct: Any, inputs: list[Any]) -> list[str]:
     return found
 
 
-def _classify(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
+def classify(model: keras.Model, outputs: Any) -> dict[str, tf.Tensor]:
+    """Return probabilities, float32 [n, classes], and classes, int64 [n], of a model's outputs."""
     outputs = tf.nest.flatten(outputs)[0]
     last = getattr(model.layers[-1], "activation", None) if model.layers else None
     values = tf.cast(outputs, tf.float32)

@@ -33,7 +33,7 @@ def load_keras_file(name: str) -> ModelModule:
         UserError: There is no such file, or it is damaged.
     """
     # Imported late, as they import TensorFlow.
-    from trainer.models import default_signatures, mnist
+    from trainer.models import default_serving, mnist
 
     place = find_module(name)
     if place is None:
@@ -44,15 +44,14 @@ def load_keras_file(name: str) -> ModelModule:
     def keras_model(hparams: Hparams) -> Any:
         return _load(file, name)
 
-    def serving_input_fn(model: Any) -> dict[str, Any]:
-        return default_signatures.signatures_of(model, classifies=task == "classification")
-
+    serving = default_serving.ImageServing(classifies=task == "classification")
     return ModelModule(
         name=name,
         is_builtin=False,
         keras_model=keras_model,
         input_fn=mnist.input_fn,
-        serving_input_fn=serving_input_fn,
+        serving_input_fn=serving.signatures,
+        serving_samples=serving.samples,
         task=task,
     )
 

@@ -59,7 +59,7 @@ def call_with_known(function: Callable[..., Any], *args: Any, **options: Any) ->
 def _users_module(module: ModuleType, name: str) -> ModelModule:
     """Return the functions of a user's module, with defaults for those that it leaves out."""
     # Imported late, as they import TensorFlow.
-    from trainer.models import default_signatures, mnist
+    from trainer.models import default_serving, default_signatures, mnist
 
     functions: dict[str, Any] = {}
     for key, parameters in PARAMETERS.items():
@@ -91,10 +91,14 @@ def _users_module(module: ModuleType, name: str) -> ModelModule:
     reads_data = "input_fn" in functions
     functions.setdefault("input_fn", mnist.input_fn)
     if "serving_input_fn" not in functions:
+        classifies = task != "regression" and "loss_fn" not in functions
         functions["serving_input_fn"] = functools.partial(
-            default_signatures.signatures_of,
-            classifies=task != "regression" and "loss_fn" not in functions,
+            default_signatures.signatures_of, classifies=classifies
         )
+        if not reads_data:
+            serving = default_serving.ImageServing(classifies=classifies)
+            functions["serving_input_fn"] = serving.signatures
+            functions.setdefault("serving_samples", serving.samples)
     return ModelModule(name=name, is_builtin=False, task=task, reads_data=reads_data, **functions)
 
 

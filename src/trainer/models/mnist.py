@@ -11,7 +11,7 @@ signatures. An optional `RECIPE` holds its hyperparameters, see `recipes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -126,6 +126,25 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         probabilities = tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
         return {"probabilities": probabilities, "classes": tf.argmax(probabilities, axis=-1)}
 
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec((None, *shape), name="image_input")]
+    )
+    def serving_default(image_input: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(image_input)
+
+    return {"serving_default": serving_default, **picture_signatures(answer, shape)}
+
+
+def picture_signatures(
+    answer: Callable[[tf.Tensor], dict[str, tf.Tensor]], shape: tuple[int, int, int]
+) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+    """Return the signatures that take pictures and examples, see `serving_input_fn`.
+
+    Args:
+        answer: Computes the outputs of images, float32 [n, *shape] from 0 to 1.
+        shape: Height, width and channels.
+    """
+
     def from_picture(picture: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(picture, channels=shape[2], expand_animations=False)
         image.set_shape((None, None, shape[2]))
@@ -136,12 +155,6 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         raw = tf.io.parse_example(example, features)["image_raw"]
         pixels = tf.io.decode_raw(raw, tf.uint8)
         return tf.cast(tf.reshape(pixels, (-1, *shape)), tf.float32) / 255
-
-    @tf.function(
-        autograph=False, input_signature=[tf.TensorSpec((None, *shape), name="image_input")]
-    )
-    def serving_default(image_input: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(image_input)
 
     @tf.function(
         autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
@@ -157,11 +170,7 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         return answer(from_example(examples))
 
     pictures = {"serving_bytes": serving_bytes} if shape[2] in PICTURE_CHANNELS else {}
-    return {
-        "serving_default": serving_default,
-        **pictures,
-        "serving_examples": serving_examples,
-    }
+    return {**pictures, "serving_examples": serving_examples}
 
 
 def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -72,6 +72,7 @@ def check_step(
     *,
     task: Task,
     metrics: ModuleMetrics,
+    classes: int | None = None,
 ) -> None:
     """Take one batch through loss, gradients and metrics, and raise a UserError of what fails.
 
@@ -82,12 +83,14 @@ def check_step(
             it.
         task: Of the run.
         metrics: Of the module.
+        classes: The number of classes that the built-in readers have found; None if they read
+            nothing.
     """
     features, labels, *rest = _batch(module, train)
     weights = rest[0] if rest and train.stream is None else None
     with tf.GradientTape() as tape:
         outputs = model(features, training=False)
-        _check_labels(module, task, labels, outputs)
+        _check_labels(module, task, labels, outputs, found=classes)
         if module.loss_fn:
             _check_numbers(module, module.loss_fn(labels, outputs, weights))
         losses = task.losses(labels, outputs, weights)
@@ -190,11 +193,22 @@ def _check_numbers(module: ModelModule, made: Any) -> None:
         )
 
 
-def _check_labels(module: ModelModule, task: Task, labels: Any, outputs: Any) -> None:
+def _check_labels(
+    module: ModelModule, task: Task, labels: Any, outputs: Any, *, found: int | None
+) -> None:
     """Raise a UserError if a label is none of the classes."""
-    if not module.reads_data or type(task) not in (Task, BinaryTask):
+    if type(task) not in (Task, BinaryTask):
         return
     classes = 2 if isinstance(task, BinaryTask) else int(outputs.shape[-1])
+    if not module.reads_data:
+        if found and found > classes:
+            raise _mistake(
+                module,
+                "keras_model",
+                f"its model has {classes} classes, outputs {shown(outputs)}, and the data {found}",
+                "make as many outputs as hparams.classes says",
+            )
+        return
     values = np.asarray(labels)
     wrong = values[(values < 0) | (values >= classes)]
     if wrong.size:

@@ -125,9 +125,10 @@ def _compare(
     # Keep a reference: the signatures hold only weak ones to the variables.
     loaded = tf.saved_model.load(str(without_wildcards(path)))
     inputs_of: dict[str, Inputs] = {}
-    if serving_samples := getattr(module, "serving_samples", None):
+    serving_samples = getattr(module, "serving_samples", None)
+    arguments = serving_samples(sample) if serving_samples else None
+    if arguments is not None:
         # All signatures get the same examples, so that one output of the model is that of all.
-        arguments = serving_samples(sample)
         inputs_of = {name: _inputs(loaded, name, argument) for name, argument in arguments.items()}
         answer = call_by_signature(signatures[DEFAULT_SIGNATURE], inputs_of[DEFAULT_SIGNATURE])
         expected = dict.fromkeys(inputs_of, answer)

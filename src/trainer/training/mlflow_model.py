@@ -42,7 +42,8 @@ def example_of(module: ModelModule, features: Any, path: Path) -> Example | None
         path: The SavedModel.
     """
     samples = getattr(module, "serving_samples", None)
-    given = samples(features).get(DEFAULT_SIGNATURE) if samples else features
+    arguments = samples(features) if samples else None
+    given = features if arguments is None else arguments.get(DEFAULT_SIGNATURE)
     names = [each.name for each in _signature(path).inputs]
     if not isinstance(given, Mapping):
         given = {names[0]: given} if len(names) == 1 and given is not None else {}

@@ -84,7 +84,12 @@ class Trainer:
         if not self.module.is_builtin:
             run_task, train = self.run_task, self.data.train
             dry_step.check_step(
-                self.module, self.model, train, task=run_task.task, metrics=run_task.metrics
+                self.module,
+                self.model,
+                train,
+                task=run_task.task,
+                metrics=run_task.metrics,
+                classes=self.data.classes,
             )
             dry_step.check_signatures(self.module, self.model)
         self.device = strategy.device()

@@ -30,6 +30,10 @@ def input_fn(paths, mode, batch_size, shard):
     return (data.repeat() if mode == "train" else data).batch(batch_size)
 """
 NUMBERS = itertools.count()
+HPARAMS = Hparams(
+    batch_size=8, optimizer="adam", learning_rate=0.1, schedule="constant", warmup=0.0,
+    beta_1=0.9, beta_2=0.99, dropout=0.0, label_smoothing=0.0, precision="float32",
+)  # fmt: skip
 MODEL = "    return keras.Model(i, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(i)))"
 SLICES, BATCH = "from_tensor_slices((X, Y))", ".batch(batch_size)"
 
@@ -45,11 +49,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert not old or GOOD.count(old) == 1
         text = GOOD.replace(old, new) if old else GOOD
         (tmp_path / f"{name}.py").write_text(f"{text}\n{more}\n")
-        hparams = Hparams(
-            batch_size=8, optimizer="adam", learning_rate=0.1, schedule="constant", warmup=0.0,
-            beta_1=0.9, beta_2=0.99, dropout=0.0, label_smoothing=0.0, precision="float32",
-        )  # fmt: skip
-        job = Job(module=f"{name}.py", steps=5, hparams=hparams, **fields)
+        job = Job(module=f"{name}.py", steps=5, hparams=HPARAMS, **fields)
         return Trainer(job, strategy=SINGLE_PROCESS, stop_requested=never_stopped)
 
     return make
@@ -218,3 +218,14 @@ def test_arrays_are_divided_shuffled_and_batched(checked):
     features, labels = next(iter(made.data.train.dataset))
     assert features.shape == (8, 4)
     assert labels.numpy().tolist() == (features.numpy().sum(1) > 0).astype(int).tolist()
+
+
+def test_too_few_outputs_for_the_classes_of_built_in_readers_are_one_line(tmp_path, monkeypatch):
+    (tmp_path / "few.py").write_text(
+        "import keras\ndef keras_model(hparams):\n    i = keras.Input(hparams.input_shape)\n"
+        "    return keras.Model(i, keras.layers.Dense(7)(keras.layers.Flatten()(i)))\n"
+    )
+    job = Job(module=str(tmp_path / "few.py"), steps=5, hparams=HPARAMS)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    with pytest.raises(UserError, match=r"its model has 7 classes, outputs .*, and the data 10"):
+        Trainer(job, strategy=SINGLE_PROCESS, stop_requested=never_stopped)
