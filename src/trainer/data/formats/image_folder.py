@@ -142,7 +142,9 @@ def _survey(paths: Sequence[str], image_size: tuple[int, int] | None) -> tuple[I
     in_threads(look, len(looked))
     colours = sum(header.channels == 3 for header in headers if header)
     height, width = image_size or (first.height, first.width)
-    text = f"{len(paths):,} pictures " + ("resized to " if image_size else "of ")
+    text = f"{len(paths):,} picture{'s'[: len(paths) != 1]} " + (
+        "resized to " if image_size else "of "
+    )
     text += f"{height}×{width}, {'in colour' if colours else 'grey'}"
     if 0 < colours < len(looked):
         text += f" ({len(looked) - colours:,} of {len(looked):,} are grey)"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.config import PART_WORDS, TEST_PARTS, DataError, Split, part_of, split_words
+from trainer.config import PART_WORDS, PARTS_OF, DataError, Split, part_of, split_words
 from trainer.data.formats.picture_listing import Listing, find_listings
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import check_labels
@@ -119,7 +119,7 @@ def _of_split(listings: Sequence[Listing], split: Split) -> list[Listing]:
     by_part: dict[str | None, list[Listing]] = {}
     for listing in listings:
         by_part.setdefault(part_of([listing.path.stem]), []).append(listing)
-    for part in (split, *(TEST_PARTS if split == "test" else ()), None):
+    for part in (*PARTS_OF[split], None):
         if part in by_part:
             return by_part[part]
     names = ", ".join(listing.path.name for listing in listings)
@@ -156,7 +156,7 @@ def _by_folder(
     if len(names) < 2 and len(classes) < 2:
         raise DataError(
             subject=root,
-            problem=f"all {len(paths):,} pictures lie in one folder, which gives them no labels",
+            problem="all pictures lie in one folder, which gives them no labels",
             remedy=_EXPECTED,
         )
     classes = _ordered(names, classes, str(root))
@@ -212,8 +212,8 @@ def _ordered(names: set[str], classes: tuple[str, ...], where: str) -> tuple[str
     if missing := names.difference(classes):
         raise DataError(
             subject=where,
-            problem=f"class {_shown(missing)} is not among those of {CLASSES_FILE} or --classes: "
-            f"{_shown(classes)}",
+            problem=f"class {_shown(missing)} is not among those of the training data, "
+            f"{CLASSES_FILE} or --classes: {_shown(classes)}",
         )
     return classes
 

@@ -142,8 +142,9 @@ def test_a_file_of_classes_sets_their_order(tmp_path):
     assert opened(tmp_path).class_names == ("cow", "bee", "ant")
     assert opened(tmp_path, class_names=("ant", "x", "bee")).class_names == ("ant", "x", "bee")
     (tmp_path / "classes.txt").write_text("cow\nbee\n")
-    assert "class ant is not among those of classes.txt or --classes: bee, cow" in error_of(
-        tmp_path
+    assert (
+        "class ant is not among those of the training data, classes.txt or --classes: bee, cow"
+        in error_of(tmp_path)
     )
 
 
@@ -156,7 +157,7 @@ def test_a_folder_with_pictures_and_folders_of_pictures_is_refused(tmp_path):
 def test_pictures_without_labels_are_refused(tmp_path, folder):
     put_classes(tmp_path, {folder: 3})
     message = error_of(tmp_path)
-    assert "all 3 pictures lie in one folder, which gives them no labels" in message
+    assert "all pictures lie in one folder, which gives them no labels" in message
     assert "labels.csv" in message
 
 
