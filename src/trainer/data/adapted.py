@@ -64,7 +64,7 @@ def adapted(tables: Sequence[Table], options: ReadOptions) -> list[Table]:
     Raises:
         DataError: A table has a class that is not wanted.
     """
-    names = options.class_names or _all_names(tables)
+    names = options.class_names or all_names(tables)
     found = []
     for table in tables:
         spec = table.spec
@@ -83,7 +83,7 @@ def adapted(tables: Sequence[Table], options: ReadOptions) -> list[Table]:
     return found
 
 
-def _all_names(tables: Sequence[Table]) -> tuple[str, ...]:
+def all_names(tables: Sequence[Table]) -> tuple[str, ...]:
     """Return the names of the classes of all tables, sorted if each table's are."""
     listed = [table.class_names for table in tables if table.class_names]
     names = tuple(dict.fromkeys(name for each in listed for name in each))

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import cast
 
 from trainer.config import Split, UserError
+from trainer.data.adapted import adapted, all_names
 from trainer.data.creation import Creation, PlannedShard
 from trainer.data.files import holds_split, notes, open_tables
 from trainer.data.fingerprint import fingerprint_of
 from trainer.data.folders import data_among, scan_path
+from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import Table
 from trainer.data.manifest import (
     CLASSES_FILE,
@@ -203,7 +205,11 @@ def _splits_of(source: str | None) -> dict[str, list[Table]]:
     }
     if not splits:
         logger.info("no name in %s tells train from test: all of it is written as train", source)
-    return tables
+    # A class may be in one split only: all give a name the same label.
+    named = ReadOptions(
+        class_names=all_names([table for held in tables.values() for table in held])
+    )
+    return {split: adapted(held, named) for split, held in tables.items()}
 
 
 def _identity(source: str | None, tables: Mapping[str, Sequence[Table]]) -> str:

@@ -239,6 +239,16 @@ def test_a_source_of_one_split_is_written_as_that(source, tmp_path):
     assert not (tmp_path / "out/test").exists()
 
 
+def test_a_name_of_a_class_is_the_same_label_in_every_split(tmp_path):
+    for split, names in (("train", ["ant", "bee", "cat"]), ("test", ["cat", "ant"])):
+        np.save(tmp_path / f"x_{split}.npy", np.zeros((len(names), 28, 28), np.uint8))
+        np.save(tmp_path / f"y_{split}.npy", np.array(names))
+    create_dataset(source=str(tmp_path), out=tmp_path / "out")
+    assert read_manifest(tmp_path / "out").class_names == ["ant", "bee", "cat"]
+    [test] = open_tables([str(tmp_path / "out")], split="test")
+    assert test.read(0, 2)[1].tolist() == [2, 0]
+
+
 def test_the_manifest_has_counts_labels_and_checksums(source, tmp_path):
     out = tmp_path / "out"
     create_dataset(source=str(source), out=out, shards=3)
