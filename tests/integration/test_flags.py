@@ -29,6 +29,7 @@ ENDS: dict[str, tuple[str, ...]] = {
     "label_smoothing": ("0", "0.9"),
     "learning_rate": ("1e-30", "0.01"),
     "cache_mb": ("0", "1000"),
+    "validation_split": ("0.1", "0.9"),
     "eval_batch_size": ("1", "65536"),
     "steps_per_call": ("1", "100000"),
     "log_every": ("1", "1000"),

@@ -124,6 +124,10 @@ class Job:
         "validation split among --train, where there is test data besides)", DATA, metavar="PATH",
         many=True, aliases=("validation-file", "validation-files"),
     )
+    validation_split: float | None = option(
+        None, "hold out this share of each class of the training data, chosen by --seed, as "
+        "validation data (default: none)", DATA, low=0, above=True, high=0.9, metavar="SHARE",
+    )
     cache_mb: float = option(
         1024, "data up to this size is kept in memory, larger is streamed", DATA, low=0,
         metavar="MIB",
@@ -282,6 +286,12 @@ class Job:
                     problem="expected a local path",
                 )
         self._check_data_options()
+        if self.validation and self.validation_split is not None:
+            raise UserError(
+                subject=f"--validation-split {self.validation_split:g} and "
+                f"--validation {' '.join(self.validation)}",
+                problem="give one of them",
+            )
         if self.early_stop is not None:
             EarlyStop.of(self.early_stop)
         if self.profile is not None:

@@ -41,4 +41,5 @@ from .reading import read_options as read_options
 from .shard_file import write_shard as write_shard
 from .sheet import contact_sheet as contact_sheet
 from .stream import Shard as Shard, Stream as Stream, common_spec as common_spec
+from .subset import HoldOut as HoldOut
 from .tabular import CountedDataset as CountedDataset, load_columns as load_columns

@@ -46,14 +46,10 @@ class AdaptedTable(Table):
         images = resize_images(images, self.spec.shape[:2])
         return images, labels if self._labels is None else self._labels[labels]
 
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        counts = self._table.label_counts()
-        if self._labels is None:
-            return counts
-        found = np.zeros(len(self.class_names), np.int64)
-        found[self._labels[: counts.size]] = counts
-        return np.trim_zeros(found, "b")
+    def all_labels(self) -> np.ndarray:
+        """See `Table.all_labels`."""
+        labels = self._table.all_labels()
+        return labels if self._labels is None else self._labels[labels]
 
 
 def adapted(tables: Sequence[Table], options: ReadOptions) -> list[Table]:

@@ -26,19 +26,27 @@ class ExampleOrder:
         seed: The seed of the permutations.
         shuffle: False for the order of the files.
         piece_examples: The number of examples that may be in memory at a time.
+        starts: The first example of each block of each table; by default all blocks are full.
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, seed: int, shuffle: bool, piece_examples: int
+        self,
+        sizes: Sequence[int],
+        *,
+        seed: int,
+        shuffle: bool,
+        piece_examples: int,
+        starts: Sequence[np.ndarray] | None = None,
     ) -> None:
         self.size = sum(sizes)
         self._seed, self._shuffle = seed, shuffle
         self._last = (-1, np.empty(0, np.int64))
         firsts, stops, end = [], [], 0
-        for size in sizes:
+        for number, size in enumerate(sizes):
             start, end = end, end + size
-            firsts.append(np.arange(start, end, BLOCK_RECORDS))
-            stops.append(np.minimum(firsts[-1] + BLOCK_RECORDS, end))
+            own = starts[number] if starts else np.arange(0, size, BLOCK_RECORDS)
+            firsts.append(start + own)
+            stops.append(np.append(firsts[-1][1:], end) if own.size else firsts[-1])
         # Blocks never reach from one table into the next.
         self.block_starts = np.concatenate(firsts)
         self.block_stops = np.concatenate(stops)

@@ -8,7 +8,7 @@ from trainer.data import files
 EVALUATED: tuple[Split, ...] = ("test", "validation")
 SPLITS: tuple[Split, ...] = ("train", *EVALUATED)
 # The remedy of what needs an accuracy where nothing is evaluated.
-NAME_SOME = "name some with --test or --validation"
+NAME_SOME = "name some with --test or --validation, or hold some out with --validation-split 0.1"
 
 
 def paths_of(job: Job, split: Split, *, own_reader: bool) -> tuple[str, ...] | None:
@@ -24,6 +24,8 @@ def paths_of(job: Job, split: Split, *, own_reader: bool) -> tuple[str, ...] | N
         return job.train
     if split == "test":
         return test_paths(job)
+    if job.validation_split is not None:
+        return _held_out(job, own_reader=own_reader)
     return job.validation or (None if own_reader else _validation_among_train(job))
 
 
@@ -39,6 +41,28 @@ def test_paths(job: Job) -> tuple[str, ...] | None:
         return job.test
     parts: tuple[Part, ...] = ("test", "eval") if job.validation else TEST_PARTS
     return job.train if files.holds_part(job.train, parts) else None
+
+
+def _held_out(job: Job, *, own_reader: bool) -> tuple[str, ...]:
+    """Return the paths of `--train`, of whose data a part is held out.
+
+    Raises:
+        UserError: A module of the user's own reads them, or they hold validation data already.
+    """
+    subject = f"--validation-split {job.validation_split:g}"
+    if own_reader:
+        raise UserError(
+            subject=subject,
+            problem="the module's own input_fn reads the training data",
+            remedy="name data with --validation, or leave input_fn out",
+        )
+    if _validation_among_train(job):
+        raise UserError(
+            subject=subject,
+            problem=f"--train {' '.join(job.train)} holds validation data already",
+            remedy="leave it out, or name files of training data only",
+        )
+    return job.train
 
 
 def _validation_among_train(job: Job) -> tuple[str, ...] | None:
@@ -79,6 +103,8 @@ def notes(job: Job) -> list[str]:
     if job.module != Job.module or not job.train:
         return []
     test, validation = (paths_of(job, s, own_reader=False) or () for s in EVALUATED)
+    if job.validation_split is not None:
+        validation = ()
     lines = files.notes(job.train, test, validation, shared=job.shard_by == "host")
     if test and not job.test and not files.holds_part(job.train, ["test", "eval"]):
         lines.append("tested on the validation data among --train, as there is no test data")

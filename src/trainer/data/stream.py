@@ -113,6 +113,7 @@ class Stream:
             seed=seed,
             shuffle=training,
             piece_examples=self.size if cached else piece_examples,
+            starts=[table.block_starts() for table in self.tables],
         )
         everything = np.arange(self._order.block_starts.size)
         # Images, spec.dtype [size, *spec.shape], and labels, int32 [size]; None where it is
@@ -218,7 +219,7 @@ class Stream:
         numbers = np.concatenate([cut.ravel() for cut in self.indices()])[list(positions)]
         tables = [bisect.bisect_right(self._firsts, number) - 1 for number in numbers.tolist()]
         return [
-            (self.tables[table].name, int(number) - self._firsts[table])
+            (self.tables[table].name, self._record(table, int(number)))
             for table, number in zip(tables, numbers, strict=True)
         ]
 
@@ -227,11 +228,15 @@ class Stream:
         by_table: dict[str, list[int]] = {}
         for number in np.sort(ids).tolist():
             table = bisect.bisect_right(self._firsts, number) - 1
-            by_table.setdefault(self.tables[table].name, []).append(number - self._firsts[table])
+            by_table.setdefault(self.tables[table].name, []).append(self._record(table, number))
         return "; ".join(
             f"{name} (records {', '.join(map(str, n[:8]))}{', …' if len(n) > 8 else ''})"
             for name, n in by_table.items()
         )
+
+    def _record(self, table: int, number: int) -> int:
+        """Return the number of an example in the file of a table."""
+        return self.tables[table].record(number - self._firsts[table])
 
     def _cut(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Cut whole global batches into chunks, and take this shard's slice of each batch."""
@@ -277,7 +282,10 @@ class Stream:
         if self.classes is not None and labels.max(initial=0) >= self.classes:
             row = int(np.argmax(labels >= self.classes))
             raise wrong_label(
-                int(labels[row]), where=table.name, number=first + row, classes=self.classes
+                int(labels[row]),
+                where=table.name,
+                number=table.record(first + row),
+                classes=self.classes,
             )
 
     def _empty(self, count: int) -> Chunk:

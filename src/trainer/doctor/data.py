@@ -106,6 +106,11 @@ def _examine_evaluated(
     from trainer.data import files, selection
 
     own = has_own_reader(job)
+    if split == "validation" and job.validation_split is not None:
+        selection.paths_of(job, split, own_reader=own)
+        text = f"{job.validation_split:g} of each class of the training data"
+        yield Finding(about="--validation-split", text=text)
+        return
     if not getattr(job, split) and (own or any(map(is_remote, job.train))):
         # A third split among it may turn up once it is here.
         if split == "test":
@@ -115,7 +120,7 @@ def _examine_evaluated(
     paths = selection.paths_of(job, split, own_reader=own)
     if paths is None:
         if split == "test":
-            yield _no_test(job, validated=bool(job.validation))
+            yield _no_test(job, validated=bool(job.validation or job.validation_split))
         return
     found = _examine_split(job, probes, paths, split=split)
     yield found

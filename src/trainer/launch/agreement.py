@@ -41,7 +41,7 @@ ALIKE = (
     *("steps", "epochs", "target_accuracy", "eval_every", "checkpoint_every", "log_every"),
     *("early_stop", "metric", "steps_per_call", "keep", "restarts", "profile"),
     # The order of examples: data that is kept in memory is read in another order.
-    *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by"),
+    *("cache_mb", "skip_corrupt", "eval_batch_size", "shard_by", "validation_split"),
     # What is read of the data.
     *("image_size", "pixel_range", "feature", "classes"),
     # The division of the work among the processes.
@@ -219,6 +219,8 @@ def _files(job: Job, split: Split) -> StatedValue:
         validation=here("validation", job.validation),
         test=here("test", job.test),
     )
+    if split == "validation" and job.validation_split is not None:
+        return public_value("held out of --train")
     own = has_own_reader(job)
     paths: Sequence[str] | None = job.train
     # Data in a store is searched for the split once it has been copied here.

@@ -12,15 +12,16 @@ signatures. An optional `RECIPE` holds its hyperparameters, see `recipes.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import Hparams
+from trainer.config import Hparams, Split
 from trainer.data import (
     ExampleDataset,
+    HoldOut,
     ReadOptions,
     Shard,
     Stream,
@@ -51,7 +52,7 @@ def keras_model(hparams: Hparams) -> keras.Model:
 
 def input_fn(
     paths: Sequence[str],
-    mode: Literal["train", "test"],
+    mode: Split,
     batch_size: int,
     shard: Shard,
     *,
@@ -59,19 +60,22 @@ def input_fn(
     cache_mb: float = 1024,
     skip_corrupt: int = 0,
     options: ReadOptions | None = None,
+    hold_out: HoldOut | None = None,
     in_graph: bool = False,
 ) -> ExampleDataset:
     """Read labelled images.
 
     Args:
         paths: Files, folders or globs of any format that is read; none: the synthetic digits.
-        mode: `train`: shuffled and endless. `test`: one pass in order, the last batch smaller.
+        mode: `train`: shuffled and endless. `test` and `validation`: one pass in order, the last
+            batch smaller.
         batch_size: Examples in a batch of this shard.
         shard: Which part of the data this process sees.
         seed: Of the shuffling.
         cache_mb: Data up to this size, in MiB, is kept in memory.
         skip_corrupt: How many damaged records may be left out.
         options: How to read them otherwise.
+        hold_out: The part of the training data that `validation` reads and `train` does not.
         in_graph: Read by TensorFlow alone, so that a server without Python can; `shard.index` and
             `seed` may then be tensors.
 
@@ -82,7 +86,10 @@ def input_fn(
         DataError: See `open_tables`.
     """
     options = options or ReadOptions()
-    tables = open_tables(paths, split=mode, skip_corrupt=skip_corrupt, options=options)
+    split: Split = "train" if hold_out and mode == "validation" else mode
+    tables = open_tables(paths, split=split, skip_corrupt=skip_corrupt, options=options)
+    if hold_out and mode != "test":
+        tables = hold_out.taken(tables) if mode == "validation" else hold_out.rest(tables)
     if in_graph:
         return graph_dataset(
             tables,

@@ -15,6 +15,7 @@ from trainer.config import Job, Split, UserError
 from trainer.data import (
     ExampleDataset,
     Feed,
+    HoldOut,
     HostShare,
     Shard,
     SharedStream,
@@ -70,6 +71,12 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
         UserError: The data does not tell its size, and no `--steps` are given; or something is
             asked for that needs data to evaluate on, and there is none.
     """
+    if strategy.in_graph and job.validation_split is not None:
+        raise UserError(
+            subject=f"--validation-split {job.validation_split:g}",
+            problem="the workers of parameter servers read files whole",
+            remedy="put validation data into files of its own, and name them with --validation",
+        )
     own_reader = module.reads_data
     named = [selection.paths_of(job, each, own_reader=own_reader) for each in selection.EVALUATED]
     # A mistake that is known without reading anything comes first.
@@ -264,6 +271,12 @@ def _gathered(strategy: Strategy, number: float) -> list[float]:
     return strategy.sum(counts).tolist()
 
 
+def _hold_out(job: Job) -> HoldOut | None:
+    if job.validation_split is None:
+        return None
+    return HoldOut(share=job.validation_split, seed=job.hparams.seed)
+
+
 def _call_input_fn(
     job: Job,
     module: ModelModule,
@@ -289,6 +302,7 @@ def _call_input_fn(
         cache_mb=job.cache_mb,
         skip_corrupt=job.skip_corrupt,
         options=read_options(job, class_names=class_names),
+        hold_out=_hold_out(job),
         in_graph=in_graph,
     )
     if not module.reads_data:

@@ -28,7 +28,7 @@ def check(job: Job) -> None:
         named = {s: selection.paths_of(job, s, own_reader=False) for s in selection.SPLITS}
         for split, found in named.items():
             # Without any, the digits are synthetic.
-            if found:
+            if found and not (split == "validation" and job.validation_split):
                 files.find(found, split=split)
         evaluated = named["validation"] is not None or named["test"] is not None
         selection.check_evaluated(job, evaluated=evaluated)

@@ -74,7 +74,7 @@ def log_start(trainer: Trainer) -> None:
         logger.info("%s data: %s%s", NAMES.get(name, name), kind, count)
         for line in split["damaged"]:
             logger.warning("left out: %s", line)
-    _log_overlaps(data)
+    _log_overlaps(data, held_out=job.validation_split is not None)
     if not trainer.data.watched:
         logger.info("nothing is evaluated, as there is no test data (--test, or a channel test)")
     elif "test" not in data:
@@ -102,7 +102,7 @@ def _optimizer(trainer: Trainer) -> str:
     return f"optimizer={hparams.optimizer} {rate}"
 
 
-def _log_overlaps(data: Mapping[Split, Mapping[str, Any]]) -> None:
+def _log_overlaps(data: Mapping[Split, Mapping[str, Any]], *, held_out: bool) -> None:
     """Warn of files that are read for two splits."""
     files = {split: {*found["files"]} for split, found in data.items()}
     overlaps: list[tuple[Split, Split, str]] = [
@@ -111,6 +111,8 @@ def _log_overlaps(data: Mapping[Split, Mapping[str, Any]]) -> None:
         ("test", "validation", "nothing is kept for the end"),
     ]
     for split, other, why in overlaps:
+        if split == "validation" and held_out:
+            continue
         if files.get(split, set()) & files.get(other, set()):
             name = NAMES.get(other, other)
             logger.warning("the %s data is part of the %s data: %s", split, name, why)

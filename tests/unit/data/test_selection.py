@@ -71,3 +71,23 @@ def test_a_target_needs_data_to_evaluate_on(evaluated):
         return
     with pytest.raises(UserError, match="name some with --test or --validation"):
         selection.check_evaluated(job, evaluated=False)
+
+
+def test_a_share_of_the_training_data_is_validation_data(tmp_path):
+    path = (folder(tmp_path / "d", "train", "test"),)
+    assert chosen(Job(train=path, validation_split=0.1)) == [path, path, path]
+    assert chosen(Job(validation_split=0.1)) == [(), (), ()]
+    assert selection.notes(Job(train=path, validation_split=0.1)) == []
+
+
+def test_validation_data_is_named_or_held_out_but_not_both(tmp_path):
+    with pytest.raises(UserError, match=r"--validation-split 0\.1 and --validation v: give one"):
+        Job(validation=("v",), validation_split=0.1)
+    path = (folder(tmp_path / "d", "train", "validation", "test"),)
+    with pytest.raises(UserError, match="holds validation data already"):
+        chosen(Job(train=path, validation_split=0.1))
+
+
+def test_nothing_is_held_out_of_data_that_a_module_reads_itself():
+    with pytest.raises(UserError, match="the module's own input_fn reads the training data"):
+        chosen(Job(train=("x",), validation_split=0.1), own_reader=True)

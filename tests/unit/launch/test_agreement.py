@@ -20,7 +20,7 @@ OTHER = {
     "schedule": "constant", "warmup": 0.5, "momentum": 0.5, "beta_1": 0.5, "beta_2": 0.5,
     "epsilon": 1e-3, "weight_decay": 0.1, "label_smoothing": 0.2, "seed": 7, "steps": 40,
     "epochs": 3.0, "target_accuracy": 0.9, "eval_every": 5, "checkpoint_every": 5, "log_every": 5,
-    "steps_per_call": 5, "keep": 9, "metric": "loss:min", "early_stop": "3",
+    "steps_per_call": 5, "keep": 9, "metric": "loss:min", "early_stop": "3", "validation_split": 0.1,
     "restarts": 9, "cache_mb": 1.0, "skip_corrupt": 1,
     "eval_batch_size": 10, "shard_by": "record", "distribution": "multi_worker_mirrored",
     "scaling": "linear", "scaling_epochs": 1.0, "compression": "fp16", "autotune": True,

@@ -638,3 +638,38 @@ def test_a_difference_below_the_least_one_does_not_count(run):
     assert early["best_step"] in (5, 10, 15)
     best = max(early["curves"]["test"]["accuracy"])
     assert early["test_accuracy"] == best
+
+
+@pytest.mark.parametrize("cache_mb", [1024, 0])
+def test_a_share_of_the_training_data_is_held_out_for_validation(run, small, tmp_path, cache_mb):
+    metrics = run(validation_split=0.1, eval_every=20, cache_mb=cache_mb)
+    data = metrics["data"]
+    counts = [data[split]["examples"] for split in ("train", "validation", "test")]
+    assert sum(counts[:2]) == 1000
+    assert 95 <= counts[1] <= 105
+    assert counts[2] == 200
+    assert metrics["curves"]["validation"]["step"] == [20, 40]
+    assert metrics["test_accuracy"] > 0.7
+    assert not any("part of the training data" in line for line in metrics["log"])
+    again = run("again", validation_split=0.1, eval_every=20, cache_mb=cache_mb)
+    assert same(metrics, again)
+    assert metrics["validation_loss"] == again["validation_loss"]
+
+
+def test_a_resumed_run_holds_out_the_same_examples(run, tmp_path):
+    settings = {"validation_split": 0.2, "eval_every": 10, "steps": 40}
+    whole = run("whole", **settings)
+    folder = tmp_path / "checkpoints"
+    run("parts", **settings, checkpoint_dir=str(folder), keep=1000)
+    shutil.rmtree(folder / "ckpt-00000040")
+    shutil.rmtree(folder / "ckpt-00000030")
+    (tmp_path / "parts" / "metrics.json").unlink()
+    again = run("parts", **settings, checkpoint_dir=str(folder))
+    assert "resumed at step=20" in again["log"]
+    assert same(again, whole)
+    assert again["curves"]["validation"]["loss"] == whole["curves"]["validation"]["loss"]
+
+
+def test_validation_data_cannot_be_held_out_of_a_folder_that_has_some(run, with_validation):
+    with pytest.raises(UserError, match=r"--validation-split 0\.1: .* holds validation data"):
+        run(train=(with_validation,), validation_split=0.1)

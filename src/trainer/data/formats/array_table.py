@@ -103,9 +103,9 @@ class ArrayTable(Table):
         images = self._form.images(rows, where=self._stored.name, first=start)
         return images, self.labels[start:stop]
 
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        return np.bincount(self.labels)
+    def all_labels(self) -> np.ndarray:
+        """See `Table.all_labels`."""
+        return np.asarray(self.labels, np.int32)
 
 
 class ArrayFormat(Format):

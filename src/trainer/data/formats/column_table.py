@@ -44,9 +44,9 @@ class ColumnTable(Table):
         """
         raise NotImplementedError
 
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        return np.bincount(self.labels).astype(np.int64)
+    def all_labels(self) -> np.ndarray:
+        """See `Table.all_labels`."""
+        return np.asarray(self.labels, np.int32)
 
 
 def share_range(tables: Sequence[ColumnTable]) -> None:

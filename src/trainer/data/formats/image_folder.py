@@ -70,9 +70,9 @@ class ImageFolderTable(Table):
         )
         return images, self._labels[start:stop]
 
-    def label_counts(self) -> np.ndarray:
-        """See `Table.label_counts`."""
-        return np.bincount(self._labels)
+    def all_labels(self) -> np.ndarray:
+        """See `Table.all_labels`."""
+        return np.asarray(self._labels, np.int32)
 
     def _leave_out_damaged(self) -> None:
         """Decode each picture, so that those that are left can be counted and read in any order."""

@@ -103,23 +103,36 @@ class Table:
         """
         raise NotImplementedError
 
-    def label_counts(self) -> np.ndarray:
-        """Return how many examples have each label: int64 [largest label + 1].
+    def all_labels(self) -> np.ndarray:
+        """Return the label of each example: int32 [len(self)].
 
         A format that knows its labels without reading the images does not read these.
 
         Raises:
             DataError: As from `read`.
         """
-        counts = np.zeros(0, np.int64)
+        found = np.empty(len(self), np.int32)
         run = self.spec.records(RUN_RECORDS)
         for start in range(0, len(self), run):
-            _, labels = self.read(start, min(start + run, len(self)))
-            found = np.bincount(labels)
-            longer, shorter = sorted((counts, found), key=len, reverse=True)
-            counts = longer.astype(np.int64)
-            counts[: shorter.size] += shorter
-        return counts
+            stop = min(start + run, len(self))
+            found[start:stop] = self.read(start, stop)[1]
+        return found
+
+    def label_counts(self) -> np.ndarray:
+        """Return how many examples have each label: int64 [largest label + 1].
+
+        Raises:
+            DataError: As from `read`.
+        """
+        return np.bincount(self.all_labels()).astype(np.int64)
+
+    def block_starts(self) -> np.ndarray:
+        """Return the first example of each block of up to `BLOCK_RECORDS`: int64 [blocks]."""
+        return np.arange(0, len(self), BLOCK_RECORDS)
+
+    def record(self, number: int) -> int:
+        """Return the number that an example has in the file, for messages."""
+        return number
 
 
 def size_text(shape: Sequence[int]) -> str:
