@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.config import UserError
+from trainer.config import Split, UserError
 from trainer.data.formats.table import RUN_RECORDS, Table
 
 # Keeps these random numbers apart from those that order examples.
@@ -90,6 +90,17 @@ class HoldOut:
 
     share: float
     seed: int
+
+    def of(self, tables: Sequence[Table], *, split: Split) -> list[Table]:
+        """Return what of the training data is for a split; test data is left as it is.
+
+        Raises:
+            UserError: It is nothing.
+            DataError: A label cannot be read.
+        """
+        if split == "validation":
+            return self.taken(tables)
+        return self.rest(tables) if split == "train" else list(tables)
 
     def taken(self, tables: Sequence[Table]) -> list[Table]:
         """Return what is held out.

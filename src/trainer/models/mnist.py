@@ -67,8 +67,7 @@ def input_fn(
 
     Args:
         paths: Files, folders or globs of any format that is read; none: the synthetic digits.
-        mode: `train`: shuffled and endless. `test` and `validation`: one pass in order, the last
-            batch smaller.
+        mode: `train`: shuffled and endless. Else one pass in order, the last batch smaller.
         batch_size: Examples in a batch of this shard.
         shard: Which part of the data this process sees.
         seed: Of the shuffling.
@@ -88,8 +87,7 @@ def input_fn(
     options = options or ReadOptions()
     split: Split = "train" if hold_out and mode == "validation" else mode
     tables = open_tables(paths, split=split, skip_corrupt=skip_corrupt, options=options)
-    if hold_out and mode != "test":
-        tables = hold_out.taken(tables) if mode == "validation" else hold_out.rest(tables)
+    tables = hold_out.of(tables, split=mode) if hold_out else tables
     if in_graph:
         return graph_dataset(
             tables,
