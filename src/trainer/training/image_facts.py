@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import google_crc32c
+
 from trainer.config import DataError
+from trainer.data import Stream
 from trainer.distribution import Strategy
 from trainer.training import consensus
 from trainer.training.run_data import SplitData
@@ -20,6 +23,30 @@ def check_same_shape(train: SplitData, other: SplitData | None) -> None:
             if first.spec.shape[2] == second.spec.shape[2]
             else "give images with as many channels",
         )
+
+
+def check_same_on_hosts(strategy: Strategy, train: Stream) -> None:
+    """Raise a DataError if hosts that hold a part each do not read it alike; each process calls it.
+
+    Names of classes, and pixel values that become 0 and 1, are inferred from what a host holds.
+    """
+    names, spec = ", ".join(train.class_names), train.spec
+    images = f"{spec.text} {spec.dtype} from {spec.low:g} to {spec.high:g}"
+    digest = google_crc32c.value(f"{names} {images}".encode())
+    if len(set(consensus.gather(strategy, [digest])[:, 0])) == 1:
+        return
+    found = consensus.gather(strategy, [google_crc32c.value(names.encode())])
+    if len(set(found[:, 0])) > 1:
+        raise DataError(
+            subject="--train",
+            problem=f"hosts hold other classes each, this one {names[:100] or 'none with names'}",
+            remedy="name those of all hosts in a file: --classes FILE",
+        )
+    raise DataError(
+        subject="--train",
+        problem=f"hosts hold other images each, this one {images}",
+        remedy="give --pixel-range LOW,HIGH, or --image-size H,W",
+    )
 
 
 def count_classes(strategy: Strategy, *splits: SplitData | None) -> int | None:

@@ -28,7 +28,7 @@ from trainer.data import (
 from trainer.distribution import Strategy
 from trainer.models import ModelModule, loader
 from trainer.storage import globs
-from trainer.training.image_facts import check_same_shape, count_classes
+from trainer.training.image_facts import check_same_on_hosts, check_same_shape, count_classes
 from trainer.training.module_data import checked_dataset
 from trainer.training.run_data import RunData, SplitData
 
@@ -184,6 +184,7 @@ def train_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size:
             total=round(sum(_counts(job, strategy, stream))),
             multiple=strategy.local,
         )
+        check_same_on_hosts(strategy, stream)
         data = make_dataset(SharedStream(stream, share, _shard(job, 0, 1)))
     # Parameter-server workers build their own dataset, so keep the factory.
     return SplitData.of(data, factory=make)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.config.errors import UserError
+from trainer.config.errors import DataError, UserError
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.distribution.strategy import SINGLE_PROCESS, Strategy
@@ -61,26 +61,40 @@ def test_a_modules_own_data_goes_on_too():
 
 
 class BesideAnotherHost(Strategy):
-    """The first of two processes, and what the other one says whenever both say a number."""
+    """The first of two processes, and what the other one says whenever both say a number.
+
+    None is the same as this one.
+    """
 
     processes = 2
 
-    def __init__(self, *others: float) -> None:
+    def __init__(self, *others: float | None) -> None:
         self._others = iter(others)
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        return np.array([numbers[0], next(self._others)], np.float64)
+        other = next(self._others)
+        half = len(numbers) // 2
+        others = numbers[:half] if other is None else [other] * half
+        return np.array([*numbers[:half], *others], np.float64)
 
 
 @pytest.mark.parametrize("cache_mb", [0, 1024])
 def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cache_mb):
     job = dataclasses.replace(JOB, shard_by="host", cache_mb=cache_mb)
     # It holds 10 examples, and hands over 3 steps at a time.
-    strategy = BesideAnotherHost(10, 3)
+    strategy = BesideAnotherHost(10, None, 3)
     source = inputs.batch_source(
         inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0
     )
     assert source.most == 3
+
+
+def test_hosts_that_hold_other_classes_or_images_each_are_refused():
+    job = dataclasses.replace(JOB, shard_by="host")
+    with pytest.raises(DataError, match="hosts hold other classes each, this one none with names"):
+        inputs.train_data(job, OURS, BesideAnotherHost(10, 1, 1), batch_size=4)
+    with pytest.raises(DataError, match="other images each, this one 28×28×1 uint8 from 0 to 255"):
+        inputs.train_data(job, OURS, BesideAnotherHost(10, 1, None), batch_size=4)
 
 
 def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
