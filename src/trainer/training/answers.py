@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Answers:
 
     def _add(self, rows: np.ndarray, batch: Any) -> None:
         # A view, where numpy() would copy all of the batch.
-        features = np.asarray(batch[0]) if hasattr(batch[0], "numpy") else None
+        features = np.asarray(batch[0]) if isinstance(batch[0], tf.Tensor) else None
         rows = rows.reshape(batch[1].shape[0], -1)
         labels, losses, logits = rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2:]
         predicted = logits.argmax(axis=1)

@@ -66,4 +66,6 @@ def mean_of_rows(values: tf.Tensor) -> tf.Tensor:
     """Return one number for each example: the mean over all dimensions but the first."""
     if values.shape.rank == 1:
         return values
+    if values.shape.rank is None:
+        values = tf.reshape(values, [tf.shape(values)[0], -1])
     return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

@@ -93,7 +93,7 @@ class Task:
             found = tf.math.in_top_k(tf.cast(labels, tf.int32), tf.cast(outputs, tf.float32), k=1)
         else:
             classes = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-            found = classes == tf.cast(labels, tf.int32)
+            found = tf.equal(classes, tf.cast(labels, tf.int32))
         return tf.cast(found, tf.float32)
 
 
@@ -118,7 +118,7 @@ class OneHotTask(Task):
         return tf.nn.softmax_cross_entropy_with_logits(targets, self._to_logits(outputs))
 
     def _scores(self, labels: Any, outputs: Any) -> tf.Tensor:
-        return tf.cast(tf.argmax(labels, -1) == tf.argmax(outputs, -1), tf.float32)
+        return tf.cast(tf.equal(tf.argmax(labels, -1), tf.argmax(outputs, -1)), tf.float32)
 
 
 class BinaryTask(Task):
@@ -146,7 +146,7 @@ class BinaryTask(Task):
 
     def _scores(self, labels: Any, outputs: Any) -> tf.Tensor:
         is_second = tf.cast(tf.reshape(labels, [-1]), tf.float32) > 0.5
-        return tf.cast((self._to_logit(outputs) > 0) == is_second, tf.float32)
+        return tf.cast(tf.equal(self._to_logit(outputs) > 0, is_second), tf.float32)
 
 
 class RegressionTask(Task):

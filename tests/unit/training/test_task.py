@@ -113,6 +113,42 @@ def test_labels_of_each_place_count_as_the_mean_of_their_example():
     assert found.choices(labels, outputs) is None
 
 
+@pytest.mark.parametrize(
+    ("units", "labels", "more"),
+    [
+        (3, LABELS, {}),
+        (3, LABELS[:, None], {}),
+        (3, tf.one_hot(LABELS, 3), {}),
+        (1, LABELS % 2, {}),
+        (1, LOGITS[:, 0], {"task": "regression"}),
+        (3, tf.one_hot(LABELS, 3), {"loss_fn": lambda y, o, w: tf.square(y - o)}),
+    ],
+    ids=["sparse", "column", "one-hot", "binary", "regression", "own"],
+)
+@pytest.mark.parametrize("places", [False, True])
+def test_each_form_trains_and_is_evaluated_in_a_graph(units, labels, more, places):
+    if places and units == 1:
+        pytest.skip("one output has no places")
+    if places:
+        # A label for each of four places of an example.
+        labels = tf.stack([labels] * 4, axis=1)
+    x = keras.Input((4, 2) if places else (2,))
+    model, optimizer = keras.Model(x, keras.layers.Dense(units)(x)), keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    features = tf.ones((6, 4, 2) if places else (6, 2))
+    data = tf.data.Dataset.from_tensor_slices((features, labels)).batch(3)
+    own = task_of(module(**more), model, data.element_spec[1], model.output)
+    [[loss, plain, score]] = make_train_steps(model, optimizer, label_smoothing=0.0, task=own)(
+        iter(data.repeat()), 1
+    )
+    assert loss == plain
+    assert score >= 0
+    evaluation = make_evaluate(model, task=own, with_answers=True)(data)
+    assert np.isfinite(evaluation.loss)
+    assert (evaluation.accuracy is None) == (own.score != "accuracy")
+    assert evaluation.answers.problem is None
+
+
 def test_a_loss_of_the_modules_own_takes_any_structure():
     outputs = {"price": LOGITS[:, :1], "kind": LOGITS}
     labels = {"price": LOGITS[:, 1:2], "kind": LABELS}
