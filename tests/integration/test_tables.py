@@ -15,6 +15,7 @@ from column_files import csv_text, hugging_face
 from processes import trainer
 from pyarrow import parquet
 
+ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.tensorflow
 
 
@@ -103,3 +104,26 @@ def test_a_module_learns_a_price_from_columns_of_parquet(tmp_path: Path):
         check=True,
     )
     assert ran.stdout.split() == ["(64,)", "(64,)", "(36,)", "(36,)"]
+
+
+def test_the_example_of_house_prices_learns_from_numbers_and_a_text(tmp_path: Path):
+    example = str(ROOT / "examples/house_prices.py")
+    command = [sys.executable, example, "--out", str(tmp_path / "houses")]
+    subprocess.run(command, check=True, timeout=120)
+    options = ("--module", example, "--metric", "mean_absolute_error:min")
+    metrics = metrics_of(tmp_path, "houses", "houses", *options)
+    assert (metrics["data"]["test"]["examples"], metrics["steps"]) == (500, 938)
+    assert metrics["test_metrics"]["mean_absolute_error"] < 0.05
+
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(tmp_path / "job/model/1"))
+    asked = {
+        "area": [100.0, 100.0],
+        "age": tf.constant([0, 0], tf.int64),
+        "city": ["Bern", "Basel"],
+    }
+    answer = loaded.signatures["serving_default"](**{k: tf.constant(v) for k, v in asked.items()})
+    bern, basel = answer["price"].numpy().ravel()
+    assert abs(bern - 0.8) < 0.1
+    assert abs(basel - 0.7) < 0.1
