@@ -11,7 +11,8 @@ from pathlib import Path
 from trainer.config import PARTS_OF, TEST_PARTS, DataError, Part, Split, part_of
 from trainer.data import pictures
 from trainer.data.adapted import adapted
-from trainer.data.folders import FolderContents, scan_path
+from trainer.data.folder_contents import FolderContents
+from trainer.data.folders import scan_path
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.registry import FORMATS, accepted
 from trainer.data.formats.table import Table

@@ -13,11 +13,11 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainer.config import Part, part_of
 from trainer.data import pictures
+from trainer.data.folder_contents import FolderContents
 from trainer.data.formats.registry import FORMATS
 from trainer.data.formats.set_description import is_description
 from trainer.storage import globs
@@ -47,21 +47,12 @@ _MODEL_FOLDERS = ("variables", "assets", "assets.extra")
 # Names of checkpoints: the trainer's own, and the values of one of TensorFlow's.
 _CHECKPOINT, _STATE = re.compile(r"ckpt-\d+"), "state.json"
 _VALUES = re.compile(r"(.*)\.data-\d{5}-of-\d{5}")
+# A run looks through its folders a dozen times, which takes seconds each where every example is a
+# file: the contents of folders with so many files are kept as long as nothing changes there.
+KEPT_FILES = 1000
 
 
-@dataclass(frozen=True)
-class FolderContents:
-    """The files that a path names.
-
-    Attributes:
-        files: Those that may be data, in the order of the names.
-        empty: Those without a byte, which writers leave for partitions without records.
-        beside: The names of files and folders that are no data.
-    """
-
-    files: list[Path] = field(default_factory=list)
-    empty: list[Path] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
+_known: dict[tuple[str, str], FolderContents] = {}
 
 
 def data_among(names: Iterable[str]) -> set[str]:
@@ -114,6 +105,9 @@ def scan_path(path: Path) -> FolderContents:
     """
     if path.is_file():
         return FolderContents(files=[path])
+    key = (str(Path.cwd()), str(path))
+    if (known := _known.get(key)) and known.is_current:
+        return known
     held = FolderContents()
     if path.is_dir():
         _walk([path], held, top=path)
@@ -128,6 +122,8 @@ def scan_path(path: Path) -> FolderContents:
     pictures.set_apart(held.files, held.beside)
     held.empty.sort()
     held.beside.sort()
+    if path.is_dir() and len(held.files) >= KEPT_FILES:
+        _known[key] = held
     return held
 
 
@@ -160,6 +156,7 @@ def _walk(folders: Iterable[Path], held: FolderContents, *, top: Path) -> None:
         if linked and (here.st_dev, here.st_ino, part) in visited:
             continue
         visited.add((here.st_dev, here.st_ino, part))
+        held.folders.append((folder, here.st_mtime_ns))
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         names = [entry.name for entry in found]

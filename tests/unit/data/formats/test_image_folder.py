@@ -1,6 +1,7 @@
 """Folders of pictures: labels by folder or list, sizes, colours, splits, and what is damaged."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from trainer.config.errors import DataError
 from trainer.data.files import chosen, find, holds_split, notes, open_tables
-from trainer.data.folders import data_among, scan_path
+from trainer.data.folders import KEPT_FILES, data_among, scan_path
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.image_folder import ImageFolderTable
@@ -356,3 +357,17 @@ def test_pictures_without_a_suffix_are_known_by_their_first_bytes(tmp_path):
         Image.new("L", (8, 8)).save(file, "PNG")
         (tmp_path / name / "picture").write_bytes(file.getvalue())
     assert len(opened(tmp_path)) == 2
+
+
+def test_what_a_large_folder_holds_is_looked_up_again_once_a_name_changes(tmp_path):
+    for name in "a", "b":
+        (tmp_path / name).mkdir()
+        for i in range(KEPT_FILES // 2):
+            (tmp_path / name / f"{i}.png").write_bytes(b"x")
+    first = scan_path(tmp_path)
+    assert scan_path(tmp_path) is first
+    (tmp_path / "b" / "0.png").unlink()
+    os.utime(tmp_path / "b", ns=(1, 1))
+    assert len(scan_path(tmp_path).files) == KEPT_FILES - 1
+    (tmp_path / "b").rename(tmp_path / "c")
+    assert {file.parent.name for file in scan_path(tmp_path).files} == {"a", "c"}
