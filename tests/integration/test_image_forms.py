@@ -92,12 +92,12 @@ def test_letters_train_are_exported_with_their_names_and_served(letters: Path, t
 
     with serving(model) as server:
         server.wait_for("trainer: serving")
-        found = server.get("/v1/models/model/metadata").json()["metadata"]
+        found = server.get("/v1/models/model/metadata").json["metadata"]
         assert found["class_names"] == names
         image = np.zeros((28, 28, 1))
         image[17 * 28 // 26] = 1
         reply = server.post("/v1/models/model:predict", {"instances": [image.tolist()]})
-        [answer] = reply.json()["predictions"]
+        [answer] = reply.json["predictions"]
         assert (len(answer["probabilities"]), answer["classes"]) == (26, 17)
 
 
@@ -131,7 +131,7 @@ def test_pictures_in_colour_are_served_in_any_size(colour: Path, tmp_path: Path)
         }
         reply = server.post("/v1/models/model:predict", body)
         assert reply.status == 200, reply.body
-        [answer] = reply.json()["predictions"]
+        [answer] = reply.json["predictions"]
         assert (len(answer["probabilities"]), answer["classes"]) == (12, 7)
 
 
