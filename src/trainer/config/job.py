@@ -14,7 +14,7 @@ from trainer.config.data_options import class_count, feature_names, image_size, 
 from trainer.config.early_stop import EarlyStop
 from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
-from trainer.config.options import flag_of, option, options_of
+from trainer.config.options import flag_of, option, option_types, options_of
 from trainer.config.registry import NamesOf
 from trainer.config.step_window import step_range
 from trainer.config.trial import Trial
@@ -275,9 +275,10 @@ class Job:
 
     # fmt: on
     def __post_init__(self) -> None:
-        for part in (self, self.hparams):
-            for name, limits in options_of(type(part)).items():
-                limits.check(flag_of(name), getattr(part, name))
+        for kind, part in ((Job, self), (Hparams, self.hparams)):
+            types = option_types(kind)
+            for name, limits in options_of(kind).items():
+                limits.check(flag_of(name), getattr(part, name), kind=types[name])
         for name in ("timeline", "autotune_log"):
             # Horovod itself opens these files while it runs.
             if "://" in (getattr(self, name) or ""):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.config.conversion import KIND_NAMES
 from trainer.config.errors import UserError
 
 # The largest number up to which a float holds each whole number exactly.
 LARGEST = 2**53
+# NumPy's numbers are numbers, too; text is not checked, as paths may stand in its place.
+_NUMBERS: dict[type, type] = {int: numbers.Integral, float: numbers.Real, bool: bool}
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,20 @@ class Option:
     by_model: bool = False
     names: Sequence[str] = ()
 
-    def check(self, flag: str, value: Any) -> None:
-        """Raise a UserError unless `value` is allowed."""
+    def check(self, flag: str, value: Any, *, kind: type | None = None) -> None:
+        """Raise a UserError unless `value` is allowed.
+
+        Args:
+            flag: Its name, for the error.
+            value: The value.
+            kind: Its type, where no conversion has made sure of that.
+        """
+        if kind in _NUMBERS and value is not None:
+            is_bool = isinstance(value, bool)
+            if not isinstance(value, _NUMBERS[kind]) or is_bool is not (kind is bool):
+                raise UserError(
+                    subject=f"{flag} {str(value)[:80]}", problem=f"expected {KIND_NAMES[kind]}"
+                )
         if value is None or isinstance(value, (bool, tuple)):
             return
         if self.choices and value not in self.choices:

@@ -17,6 +17,11 @@ def test_a_job_cannot_be_changed():
     ("part", "field", "value", "expected"),
     [
         (Hparams, "batch_size", 0, "--batch-size 0: expected a number of 1 to 65536"),
+        (Hparams, "batch_size", "many", "--batch-size many: expected a whole number"),
+        (Hparams, "batch_size", 1.5, "--batch-size 1.5: expected a whole number"),
+        (Hparams, "dropout", [0.5], "--dropout [0.5]: expected a number"),
+        (Job, "steps", True, "--steps True: expected a whole number"),
+        (Job, "report", "no", "--report no: expected true or false"),
         (Hparams, "learning_rate", 0.0, "--learning-rate 0.0: expected a number above 0"),
         (Hparams, "learning_rate", float("nan"), "--learning-rate nan: expected a number above 0"),
         (Hparams, "dropout", 1.5, "--dropout 1.5: expected a number of 0 to 0.99"),

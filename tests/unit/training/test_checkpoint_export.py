@@ -129,10 +129,17 @@ def test_a_secret_that_the_checkpoint_leaves_out_is_to_be_given(ckpt):
     assert export(ckpt, hp=(("api_token", "s3cr3t-value-123"),)).endswith("/out/1")
 
 
-def test_settings_that_this_version_does_not_know_are_refused(ckpt):
+@pytest.mark.parametrize(
+    ("name", "value", "flag"),
+    [
+        ("schedule", "sideways", "--schedule sideways: expected one of"),
+        ("batch_size", "many", "--batch-size many: expected a whole number"),
+    ],
+)
+def test_settings_that_this_version_does_not_know_are_refused(ckpt, name, value, flag):
     state = trained_with.read(checkpoint_state.read(ckpt / "ckpt-00000004").trained)[-1]
-    rewrite(ckpt, hparams={**state.hparams, "schedule": "sideways"})
-    assert "ckpt-00000004 has settings that this version does not know: " in refused(ckpt)
+    rewrite(ckpt, hparams={**state.hparams, name: value})
+    assert f"ckpt-00000004 has settings that this version does not know: {flag}" in refused(ckpt)
 
 
 def test_a_checkpoint_of_an_earlier_version_needs_the_models_name(trained, ckpt, caplog):
