@@ -54,6 +54,13 @@ def run(args: argparse.Namespace) -> int:
     for flag, value in (("--trials", args.trials), ("--jobs", args.jobs)):
         if value < 1:
             raise UserError(subject=f"{flag} {value}", problem="expected a number of 1 or more")
+    if args.timeout is not None and not args.timeout > 0:
+        raise UserError(subject=f"--timeout {args.timeout:g}", problem="expected seconds above 0")
+    if not 0 <= args.sampler_seed < 2**31:
+        subject = f"--sampler-seed {args.sampler_seed}"
+        raise UserError(subject=subject, problem="expected a number of 0 to 2147483647")
+    if not args.out:
+        raise UserError(subject="--out", problem="expected the name of a folder")
     from trainer.sweep import (
         Search,
         read_space,

@@ -108,7 +108,7 @@ def steps_of(dimension: Dimension) -> tuple[str, ...]:
 def metric_of(space: Space) -> str:
     """Return what trials are compared by, as far as their flags say."""
     flags = {word.partition("=")[0] for word in space.fixed}
-    return VALIDATION_METRIC if flags & {"--validation", "--validation-split"} else TEST_METRIC
+    return VALIDATION_METRIC if "--validation" in flags else TEST_METRIC
 
 
 def regex_of(metric: str) -> str:

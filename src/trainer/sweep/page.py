@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.reporting import Chart, ParallelAxis, chart_frame, parallel_chart, render_page
 from trainer.sweep.record import SweepRecord, TrialRecord
-from trainer.sweep.table import table_of
+from trainer.sweep.table import metric_shown, table_of
 
 # More lines than these can no longer be seen.
 MOST_LINES = 300
@@ -21,11 +21,12 @@ def render_sweep(record: SweepRecord, *, importances: Mapping[str, float], name:
         importances: The share of each parameter in the differences of accuracy.
         name: Of the sweep, for the title.
     """
-    charts = [*_history(record.trials), *_importances(importances), *_parallel(record)]
+    metric = metric_shown(record)
+    charts = [*_history(record.trials, metric), *_importances(importances), *_parallel(record)]
     best = next((each for each in record.trials if each.trial == record.best), None)
     subtitle = f"{len(record.trials)} trials"
     if best:
-        subtitle += f", the best is {best.trial} with test accuracy {best.test_accuracy:.4f}"
+        subtitle += f", the best is {best.trial} with {metric} {best.test_accuracy:.4f}"
     heads, rows = table_of(record)
     return render_page(
         "sweep.html",
@@ -38,7 +39,7 @@ def render_sweep(record: SweepRecord, *, importances: Mapping[str, float], name:
     )
 
 
-def _history(trials: list[TrialRecord]) -> list[Chart]:
+def _history(trials: list[TrialRecord], metric: str) -> list[Chart]:
     points: list[dict[str, Any]] = []
     best: float | None = None
     for each in trials:
@@ -51,7 +52,7 @@ def _history(trials: list[TrialRecord]) -> list[Chart]:
             })  # fmt: skip
     if not points:
         return []
-    title = "Test accuracy of each trial, and the best until then"
+    title = f"{metric.capitalize()} of each trial, and the best until then"
     if any(each["state"] != "complete" for each in points):
         title += "; hollow: ended early"
     tip = [{"field": name, "type": "nominal"} for name in ("trial", "state")]
@@ -119,9 +120,9 @@ def _parallel(record: SweepRecord) -> list[Chart]:
             )
         )
     accuracies = [trial.last_accuracy for trial in shown]
-    axes.append(ParallelAxis(name="test accuracy", values=accuracies, form=".2%"))
+    axes.append(ParallelAxis(name=metric_shown(record), values=accuracies, form=".2%"))
     early = [trial.test_accuracy is None for trial in shown]
-    title = "Each line is a trial: what it tried, and its test accuracy"
+    title = f"Each line is a trial: what it tried, and its {metric_shown(record)}"
     if any(early):
         title += "; dashed: ended early"
     lines = [f"trial {trial.trial}" for trial in shown]

@@ -52,12 +52,21 @@ class TrialRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """A sweep: `best` is the number of its best trial, `command` trains with the values of that."""
+    """A sweep.
+
+    Attributes:
+        space: What it searches.
+        best: The number of the best trial.
+        command: What trains with the values of that.
+        metric: What trials are compared by, as their lines name it; None if none was evaluated.
+        trials: All trials.
+    """
 
     space: Space
     schema_version: int = SCHEMA_VERSION
     best: int | None = None
     command: str | None = None
+    metric: str | None = None
     trials: list[TrialRecord] = field(default_factory=list)
 
 
@@ -84,7 +93,7 @@ def read_sweep(folder: Path) -> SweepRecord | None:
         record = msgspec.convert(json.loads(path.read_bytes()), SweepRecord)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             subject=str(path), problem=f"it is not the record of a sweep: {error}",
             remedy="name another --out",

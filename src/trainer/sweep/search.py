@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config import UserError
 from trainer.runtime import install_command, installed_version, output
 from trainer.storage import held, local
+from trainer.sweep.cloud import metric_of
 from trainer.sweep.page import render_sweep
 from trainer.sweep.record import (
     ENDED,
@@ -121,6 +122,7 @@ class Trials:
         self._end = time.monotonic() + search.timeout if search.timeout else float("inf")
         self._lock = threading.Lock()
         self._records = {each.trial: each for each in before.trials}
+        self._metric = before.metric
         self._extra: list[str] = []
         flags = {word.partition("=")[0] for word in search.space.fixed}
         named = flags | {f"--{each.name}" for each in search.space.dimensions}
@@ -174,7 +176,7 @@ class Trials:
                 command = shlex.join(["trainer", "train", *words])
             record = SweepRecord(
                 space=self._search.space, best=best.trial if best else None, command=command,
-                trials=trials,
+                metric=self._metric, trials=trials,
             )  # fmt: skip
             write_record(self._search.out, record)
             return record
@@ -187,7 +189,8 @@ class Trials:
         left = self._search.trials - sum(each.state in ENDED for each in trials)
         parts = [f"trial={record.trial} {record.state}"]
         if record.last_accuracy is not None:
-            parts.append(f"test_accuracy={record.last_accuracy:.4f}")
+            metric = self._metric or metric_of(self._search.space)
+            parts.append(f"{metric}={record.last_accuracy:.4f}")
         if best:
             parts.append(f"best={best.test_accuracy:.4f} (trial {best.trial})")
         return " ".join([*parts, f"left={left}"])
@@ -210,6 +213,7 @@ class Trials:
                 curve.append(value)
                 # Not the step: evaluations of trials of other batch sizes are at other steps.
                 trial.report(value, len(curve))
+                self._metric = process.metric
             if code is not None:
                 if code and self._over():
                     return "stopped"

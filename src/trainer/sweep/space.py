@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from trainer.config import (
 
 # The folders that each trial has for itself.
 OWN = ("model_dir", "output_dir", "job_dir", "checkpoint_dir", "log_dir", "timeline")
+# One value of these has commas itself.
+WITH_COMMAS = ("image_size", "pixel_range")
+DIFFERENT = "expected different values with commas between"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -94,9 +98,9 @@ def read_space(values: Mapping[str, Any]) -> Space:
                     dimensions.append(found)
                 else:
                     fixed.append(f"{flag_of(name)}={values[name]}")
-                plain[name] = _example(found, kinds[name])
-    # Flags that contradict each other would fail every trial.
-    job_from_flags(plain)
+                plain[name] = found
+    _check_names(dimensions, fixed)
+    _check_job(plain)
     if not dimensions:
         raise UserError(
             subject="trainer sweep",
@@ -106,10 +110,33 @@ def read_space(values: Mapping[str, Any]) -> Space:
     return Space(dimensions=tuple(dimensions), fixed=tuple(fixed))
 
 
-def _example(found: Any, kind: type) -> Any:
-    if not isinstance(found, Dimension):
-        return found
-    return convert_value(found.choices[0], kind) if found.choices else found.low
+def _check_names(dimensions: Sequence[Dimension], fixed: Sequence[str]) -> None:
+    """Raise a UserError if two things that are searched for, or a fixed one, have one name."""
+    names = [each.name for each in dimensions]
+    own = [pair.partition("=")[0] for flag, pair in itertools.pairwise(fixed) if flag == "--hp"]
+    for each in dimensions:
+        if names.count(each.name) > 1 or (each.own and each.name in own):
+            raise UserError(
+                subject=f"--hp {each.name}", problem="given twice",
+                remedy="give all its values at once, under a name of its own",
+            )  # fmt: skip
+
+
+def _check_job(plain: Mapping[str, Any]) -> None:
+    """Raise a UserError for flags that contradict each other, as they would fail every trial."""
+    kinds = option_types(Hparams) | option_types(Job)
+    values: dict[str, list[Any]] = {}
+    for name, found in plain.items():
+        if not isinstance(found, Dimension):
+            values[name] = [found]
+        elif kinds[name] is str:
+            values[name] = [*found.choices]
+        else:
+            values[name] = [convert_value(c, kinds[name]) for c in found.choices] or [found.low]
+    first = {name: texts[0] for name, texts in values.items()}
+    for name, texts in values.items():
+        for text in texts:
+            job_from_flags(first | {name: text})
 
 
 def _read_own(
@@ -138,7 +165,8 @@ def _read(name: str, text: str, option: Option, kind: type) -> Any:
         for bound in (found.low, found.high):
             option.check(flag, bound)
         return found
-    texts = _choices(f"{flag} {text}", text) if "," in text else (text,)
+    several = "," in text and name not in WITH_COMMAS
+    texts = _choices(f"{flag} {text}", text) if several else (text,)
     values = []
     for each in texts:
         value = each if kind is str else convert_value(each, kind)
@@ -148,13 +176,15 @@ def _read(name: str, text: str, option: Option, kind: type) -> Any:
             )
         option.check(flag, value)
         values.append(value)
+    if len({*values}) < len(values):
+        raise UserError(subject=f"{flag} {text}", problem=DIFFERENT)
     return Dimension(name=name, choices=texts) if len(texts) > 1 else values[0]
 
 
 def _choices(subject: str, text: str) -> tuple[str, ...]:
     choices = tuple(part.strip() for part in text.split(","))
     if not all(choices) or len({*choices}) < len(choices):
-        raise UserError(subject=subject, problem="expected different values with commas between")
+        raise UserError(subject=subject, problem=DIFFERENT)
     return choices
 
 

@@ -26,13 +26,18 @@ def table_of(record: SweepRecord) -> tuple[tuple[str, ...], list[tuple[str, ...]
     heads = (
         "trial",
         "state",
-        metric_of(record.space).replace("_", " "),
+        metric_shown(record),
         *names,
         "seconds",
         "error",
     )
     # Most sweeps have no trial that failed.
     return (heads, rows) if any(row[-1] for row in rows) else (heads[:-1], [r[:-1] for r in rows])
+
+
+def metric_shown(record: SweepRecord) -> str:
+    """Return what trials are compared by, in words."""
+    return (record.metric or metric_of(record.space)).replace("_", " ")
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -20,6 +20,8 @@ from trainer.sweep.cloud import TEST_METRIC, VALIDATION_METRIC, accuracies
 GRACE = 20.0
 # The problem of a trial that ended well, but has no accuracy to compare.
 NO_ACCURACY = "it ended without an accuracy: name data with --test or --validation"
+# That of one whose task has other figures.
+NO_CLASSES = "its task has no accuracy, by which a sweep compares its trials"
 
 
 class TrialProcess:
@@ -29,6 +31,9 @@ class TrialProcess:
         folder: The folder of the trial.
         flags: The arguments of `trainer train`.
         env: The environment of the process.
+
+    Attributes:
+        metric: What it is compared by, as far as its log has come.
     """
 
     def __init__(self, folder: Path, flags: Sequence[str], env: Mapping[str, str]) -> None:
@@ -36,7 +41,7 @@ class TrialProcess:
         self._folder = folder
         self._log = folder / "log.txt"
         self._read = 0
-        self._metric = TEST_METRIC
+        self.metric = TEST_METRIC
         self._steps: int | None = None
         self._began = time.monotonic()
         child = [sys.executable, "-u", "-m", "trainer.sweep.child", str(os.getpid())]
@@ -82,8 +87,8 @@ class TrialProcess:
         self._steps = int(length[1]) if length else self._steps
         if f" {VALIDATION_METRIC}=" in text:
             # The test data is asked at the end only, and is not what trials are compared by.
-            self._metric = VALIDATION_METRIC
-        return accuracies(text, self._metric)
+            self.metric = VALIDATION_METRIC
+        return accuracies(text, self.metric)
 
     def is_last(self, step: int) -> bool:
         """Return whether its log says that it has no more steps to take."""
@@ -106,8 +111,10 @@ class TrialProcess:
 
     def problem(self) -> str:
         """Return why it has no accuracy: mostly the last line of its log."""
-        if self._metrics() and not self._process.returncode:
-            return NO_ACCURACY
+        metrics = self._metrics()
+        if metrics and not self._process.returncode:
+            was_measured = any(metrics.get(name) for name in ("test_metrics", "validation_metrics"))
+            return NO_CLASSES if was_measured else NO_ACCURACY
         return self.last_line()
 
     def last_line(self) -> str:

@@ -66,6 +66,9 @@ def test_a_tuning_job_is_printed_and_nothing_is_run(searches, capsys, service):
         (["--hp", "width"], "'width': expected NAME=VALUE"),
         (["--model-dir", "m"], "--model-dir: each trial has a folder of its own below --out"),
         ([], "trainer sweep: nothing to search for; give a flag several values"),
+        (["--timeout", "nan"], "--timeout nan: expected seconds above 0"),
+        (["--sampler-seed", "-1"], "--sampler-seed -1: expected a number of 0 to 2147483647"),
+        (["--out", ""], "--out: expected the name of a folder"),
     ],
 )
 def test_a_mistake_is_one_line(searches, capsys, argv, line):

@@ -77,6 +77,8 @@ if does != "writes nothing":
         metrics["validation_accuracy"] = 1 - dropout
     if does == "evaluates nothing":
         metrics = {"test_accuracy": None}
+    if does == "has no classes":
+        metrics = {"test_accuracy": None, "test_metrics": {"loss": 0.5}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
 """
 
@@ -160,6 +162,7 @@ def test_the_threads_of_trials_are_those_that_were_given(sweep, tmp_path: Path):
         ("fails", "trainer: error: no such data"),
         ("writes nothing", "step=2 test_accuracy="),
         ("evaluates nothing", "it ended without an accuracy: name data with --test"),
+        ("has no classes", "its task has no accuracy, by which"),
     ],
 )
 def test_a_sweep_without_a_result_fails_with_the_last_line_of_a_trial(sweep, does, error):
@@ -170,9 +173,15 @@ def test_a_sweep_without_a_result_fails_with_the_last_line_of_a_trial(sweep, doe
     assert f"trainer: failed: no trial succeeded: {error}" in printed.err
 
 
-def test_trials_with_validation_data_are_compared_by_it(sweep):
-    code, _, record = sweep("validates", trials=3)
+def test_trials_with_validation_data_are_compared_by_it(sweep, tmp_path: Path):
+    code, printed, record = sweep("validates", trials=3)
     assert code == 0
+    assert (record.metric, "test_accuracy" in printed.err) == ("validation_accuracy", False)
+    assert "trial=0 complete validation_accuracy=" in printed.err
+    assert "validation accuracy" in printed.out
+    page = (tmp_path / "sweep.html").read_text()
+    assert "Validation accuracy of each trial" in page
+    assert "test accuracy" not in page
     best = min(record.trials, key=lambda each: each.values["dropout"])
     assert record.best == best.trial
     for each in record.trials:

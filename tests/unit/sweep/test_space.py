@@ -43,6 +43,12 @@ def test_choices_ranges_own_hyperparameters_and_single_values():
         ({"batch_size": "8..16:0"}, "expected log or a step"),
         ({"optimizer": "adam,adma"}, "--optimizer adma"),
         ({"optimizer": "adam,adam"}, "different values"),
+        ({"dropout": "0.1,0.10"}, "different values"),
+        ({"early_stop": "2,x"}, "--early-stop x: expected PATIENCE"),
+        ({"profile": "1:2,3:1"}, "--profile 3:1"),
+        ({"hp": [("a", "1,2"), ("a", "3,4")]}, "--hp a: given twice"),
+        ({"hp": [("a", "1,2"), ("a", "3")]}, "--hp a: given twice"),
+        ({"batch_size": "32,64", "hp": [("batch_size", "1..9")]}, "given twice"),
         ({"dropout": "0..0.5", "model_dir": "x"}, "--model-dir"),
         ({"steps": "5..9", "epochs": "2"}, "give one of them"),
     ],
@@ -50,6 +56,12 @@ def test_choices_ranges_own_hyperparameters_and_single_values():
 def test_a_mistake_is_one_line_that_names_it(values: dict, problem: str):
     with pytest.raises(UserError, match=re.escape(problem)):
         read_space(values)
+
+
+def test_a_value_that_has_commas_itself_is_one_value():
+    space = read_space({"image_size": "32,32", "pixel_range": "0,255", "early_stop": "2,3:0.1"})
+    assert [each.name for each in space.dimensions] == ["early_stop"]
+    assert space.fixed == ("--image-size=32,32", "--pixel-range=0,255")
 
 
 SPACE = read_space(
