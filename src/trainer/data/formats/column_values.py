@@ -42,7 +42,12 @@ def stored_values(
     if form == "vectors":
         return _vectors(arrays[0], name=names[0], where=where, first=first)
     if form == "texts":
-        return _unnested(_numbers_of(arrays[0]), name=names[0], where=where, first=first)
+        return _unnested(
+            _numbers_of(arrays[0], name=names[0], where=where, first=first),
+            name=names[0],
+            where=where,
+            first=first,
+        )
     if form == "lists":
         return _unnested(arrays[0], name=names[0], where=where, first=first)
     found = [np.asarray(array) for array in arrays]
@@ -87,14 +92,28 @@ def _unnested(array: Any, *, name: str, where: str, first: int) -> np.ndarray:
     return np.asarray(array).reshape(count, *shape)
 
 
-def _numbers_of(array: Any) -> Any:
+def _numbers_of(array: Any, *, name: str, where: str, first: int) -> Any:
     """Return texts of numbers as lists: of integers where the first one has no fraction."""
     import pyarrow as pa
     from pyarrow import compute
 
     lists = compute.utf8_split_whitespace(compute.utf8_trim_whitespace(array))
     has_fractions = any(mark in array[0].as_py() for mark in ".eE") if len(array) else False
-    return lists.cast(pa.list_(pa.float32() if has_fractions else pa.int32()))
+    kind, expected = (pa.float32(), "numbers") if has_fractions else (pa.int32(), "whole numbers")
+    try:
+        return lists.cast(pa.list_(kind))
+    except ValueError:
+        for row, values in enumerate(lists):
+            try:
+                values.values.cast(kind)
+            except ValueError as error:
+                value = str(error).partition("'")[2].rpartition("'")[0]
+                raise DataError(
+                    subject=where,
+                    problem=f"record {first + row}: column {name} has '{value[:40]}', expected "
+                    f"{expected}",
+                ) from None
+        raise
 
 
 def _vectors(array: Any, *, name: str, where: str, first: int) -> np.ndarray:

@@ -48,3 +48,21 @@ def hugging_face(path, images, labels, *, names, row_group_size=100):
     table = table.replace_schema_metadata(metadata)
     parquet.write_table(table, path, row_group_size=row_group_size)
     return path
+
+
+def vectors(images, *, sparse):
+    """Return images as Spark's vectors; the first one dense."""
+    found = []
+    for i, row in enumerate(images.reshape(len(images), -1)):
+        at = np.flatnonzero(row) if sparse and i else None
+        found.append(
+            {
+                "type": 1 if at is None else 0,
+                "size": None if at is None else row.size,
+                "indices": None if at is None else at.tolist(),
+                "values": (row if at is None else row[at]).astype(float).tolist(),
+            }
+        )
+    fields = [("type", pa.int8()), ("size", pa.int32())]
+    fields += [("indices", pa.list_(pa.int32())), ("values", pa.list_(pa.float64()))]
+    return pa.array(found, pa.struct(fields))

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from column_files import hugging_face, vectors
 from PIL import Image
 from pyarrow import parquet
 
@@ -102,6 +103,20 @@ def pictures():
     return written(
         {"label": LABELS[:9], "image": pa.array([picture(image) for image in PIXELS[:9]])}
     )
+
+
+NAMES = pa.array([f"name {label}" for label in LABELS[:20].tolist()])
+
+
+def text_of_pixels():
+    rows = (" ".join(map(str, row)) for row in PIXELS[:20, :8, :8].reshape(20, 64).tolist())
+    return b"label,pixels\n" + "".join(f'a{i % 3},"{r}"\n' for i, r in enumerate(rows)).encode()
+
+
+def hub():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.parquet")
+        return hugging_face(path, PIXELS[:9], LABELS[:9], names=map(str, range(10))).read_bytes()
 
 
 def written(columns):
@@ -204,10 +219,19 @@ SAMPLES = {
         lambda: {"a.csv": csv(PIXELS)},
         lambda: {"a.csv": csv(PIXELS[:, :8, :8] / 255)},
         lambda: {"a.csv.gz": (csv(PIXELS), gzip.compress)},
+        lambda: {"a.csv": csv(PIXELS[:, :8, :8]).partition(b"\n")[2].replace(b",", b"\t")},
+        lambda: {"a.csv": text_of_pixels()},
     ],
     "parquet": [
         lambda: {"a.parquet": pixel_columns()},
         lambda: {"a.parquet": pictures()},
+        lambda: {"a.parquet": hub()},
+        lambda: {
+            "a.parquet": written(
+                {"y": NAMES.dictionary_encode(), "x": vectors(PIXELS[:20, :8, :8], sparse=True)}
+            )
+        },
+        lambda: {"a.parquet": written({"y": NAMES, "x": pa.array(PIXELS[:20, :8, :8].tolist())})},
     ],
 }  # fmt: skip
 

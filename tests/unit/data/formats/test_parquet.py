@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pyarrow as pa
 import pytest
-from column_files import digits, hugging_face, png
+from column_files import digits, hugging_face, png, vectors
 from pyarrow import parquet
 
 from trainer.config.errors import DataError
@@ -33,24 +33,6 @@ def error_of(path, options=DEFAULTS):
     assert "\n" not in message
     assert message.startswith(str(path))
     return message.removeprefix(f"{path}: ")
-
-
-def vectors(images, *, sparse):
-    """Return images as Spark's vectors; the first one dense."""
-    found = []
-    for i, row in enumerate(images.reshape(len(images), -1)):
-        at = np.flatnonzero(row) if sparse and i else None
-        found.append(
-            {
-                "type": 1 if at is None else 0,
-                "size": None if at is None else row.size,
-                "indices": None if at is None else at.tolist(),
-                "values": (row if at is None else row[at]).astype(float).tolist(),
-            }
-        )
-    fields = [("type", pa.int8()), ("size", pa.int32())]
-    fields += [("indices", pa.list_(pa.int32())), ("values", pa.list_(pa.float64()))]
-    return pa.array(found, pa.struct(fields))
 
 
 LAYOUTS = {
@@ -206,7 +188,7 @@ COLUMNS = {
     ),
     "a text has no number": (
         {"label": [1, 1], "pixels": ["0 " * 64, "0 " * 63 + "x"]},
-        "damaged Parquet file (Failed to parse string: 'x' as a scalar of type int32)",
+        "record 1: column pixels has 'x', expected whole numbers",
     ),
     "a vector is longer": (
         {
