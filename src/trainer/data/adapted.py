@@ -46,6 +46,10 @@ class AdaptedTable(Table):
         images = resize_images(images, self.spec.shape[:2])
         return images, labels if self._labels is None else self._labels[labels]
 
+    def source(self, number: int) -> str:
+        """See `Table.source`."""
+        return self._table.source(number)
+
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`."""
         labels = self._table.all_labels()

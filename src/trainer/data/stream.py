@@ -23,6 +23,9 @@ CHUNK_EXAMPLES = 4_096
 # Images of a batch that is evaluated, where its activations may take a hundred times as much.
 EVALUATED_BYTES = 8 << 20
 
+# Files that a message names.
+MOST_NAMED = 16
+
 Chunk = tuple[np.ndarray, np.ndarray]
 
 
@@ -215,24 +218,31 @@ class Stream:
         return self._named(ids[first : min(whole, first + self.batch_size)])
 
     def places(self, positions: Sequence[int]) -> list[tuple[str, int]]:
-        """Return the table and the record there of examples, by their position in one pass."""
+        """Return the file and the record there of examples, by their position in one pass."""
         numbers = np.concatenate([cut.ravel() for cut in self.indices()])[list(positions)]
         tables = [bisect.bisect_right(self._firsts, number) - 1 for number in numbers.tolist()]
         return [
-            (self.tables[table].name, self._record(table, int(number)))
+            (self._source(table, int(number)), self._record(table, int(number)))
             for table, number in zip(tables, numbers, strict=True)
         ]
 
     def _named(self, ids: np.ndarray) -> str:
         """Return the files that hold some examples, and their records there."""
-        by_table: dict[str, list[int]] = {}
+        by_file: dict[str, list[int]] = {}
         for number in np.sort(ids).tolist():
             table = bisect.bisect_right(self._firsts, number) - 1
-            by_table.setdefault(self.tables[table].name, []).append(self._record(table, number))
-        return "; ".join(
+            source = self._source(table, number)
+            by_file.setdefault(source, []).append(self._record(table, number))
+        names = [
             f"{name} (records {', '.join(map(str, n[:8]))}{', …' if len(n) > 8 else ''})"
-            for name, n in by_table.items()
-        )
+            for name, n in by_file.items()
+        ]
+        more = [f"{len(names) - MOST_NAMED} more files"] if len(names) > MOST_NAMED else []
+        return "; ".join(names[:MOST_NAMED] + more)
+
+    def _source(self, table: int, number: int) -> str:
+        """Return the file of an example of a table."""
+        return self.tables[table].source(number - self._firsts[table])
 
     def _record(self, table: int, number: int) -> int:
         """Return the number of an example in the file of a table."""

@@ -46,6 +46,10 @@ class SubsetTable(Table):
         """See `Table.record`."""
         return self._table.record(int(self._rows[number]))
 
+    def source(self, number: int) -> str:
+        """See `Table.source`."""
+        return self._table.source(int(self._rows[number]))
+
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`; `start` and `stop` may be any numbers."""
         rows = self._rows[start:stop]

@@ -70,6 +70,10 @@ class ImageFolderTable(Table):
         )
         return images, self._labels[start:stop]
 
+    def source(self, number: int) -> str:
+        """See `Table.source`: each example is a file."""
+        return self._paths[number]
+
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`."""
         return np.asarray(self._labels, np.int32)

@@ -134,6 +134,10 @@ class Table:
         """Return the number that an example has in the file, for messages."""
         return number
 
+    def source(self, number: int) -> str:
+        """Return the name of the file that an example is in, for messages."""
+        return self.name
+
 
 def size_text(shape: Sequence[int]) -> str:
     """Return a shape for people, such as 28×28×1."""

@@ -15,6 +15,7 @@ from trainer.data.formats.framing import frame
 from trainer.data.formats.image_folder import ImageFolderTable
 from trainer.data.formats.picture_labels import label_pictures
 from trainer.data.formats.read_options import ReadOptions
+from trainer.data.stream import Stream
 
 
 def put(path, grey=100, size=(8, 8), mode="L", **options):
@@ -242,6 +243,22 @@ def test_pictures_of_several_sizes_need_one_that_all_are_resized_to(tmp_path):
     table = opened(tmp_path, image_size=(5, 6))
     assert table.read(0, 7)[0].shape == (7, 5, 6, 1)
     assert "7 pictures resized to 5×6" in table.note
+
+
+def test_an_example_is_traced_to_its_picture(tmp_path):
+    put_classes(tmp_path, {"a": 20, "b": 20})
+    tables = open_tables(
+        [str(tmp_path)],
+        split="train",
+        options=ReadOptions(image_size=(8, 9), class_names=("b", "a")),
+    )
+    stream = Stream(tables, batch_size=4, training=False)
+    images, _ = stream.memory
+    for position, (path, _) in enumerate(stream.places(range(40))):
+        assert np.asarray(Image.open(path))[0, 0] == images[position, 0, 0, 0]
+    named = Stream(tables, batch_size=40, training=True).origin(0)
+    assert named.startswith(f"{tmp_path}/")
+    assert named.endswith("; 24 more files")
 
 
 def test_one_picture_in_colour_makes_all_rgb(tmp_path):
