@@ -54,10 +54,12 @@ def run(home: Path, argv: list[str]) -> str:
 
 
 def test_the_lines_of_readme_work_in_their_order(home: Path):
-    look, create = readme("data")
+    look, create, divide = readme("data")
     assert "60000 examples" in run(home, look)
     assert (home / "mnist.png").exists()
     run(home, create)
+    run(home, divide)
+    assert (home / "data/parts/validation").is_dir()
     assert len(list((home / "data/tfrecord/train").iterdir())) == 4
     single = [argv for argv in readme("train") if "--distribution" not in argv]
     train = [argv for argv in single if "--import" not in argv]

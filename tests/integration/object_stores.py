@@ -26,7 +26,7 @@ from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.config.options import flag_of
-from trainer.data.create import create_anywhere
+from trainer.data.creating import create_anywhere
 from trainer.data.files import open_tables
 from trainer.data.formats.idx import pack
 from trainer.storage import globs

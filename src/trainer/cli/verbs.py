@@ -55,6 +55,7 @@ VERBS: Registry[Verb] = Registry(
         "data create": "data_create",
         "data inspect": "data_inspect",
         "data mnist": "data_mnist",
+        "data split": "data_split",
     },
 )
 # The help line of each first word that has verbs of its own below it.

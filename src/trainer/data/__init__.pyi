@@ -1,8 +1,9 @@
 from . import files as files, selection as selection
 from .create import (
-    create_anywhere as create_anywhere,
     create_dataset as create_dataset,
 )
+from .creating import create_anywhere as create_anywhere
+from .division import Division as Division
 from .example_dataset import ExampleDataset as ExampleDataset
 from .files import open_tables as open_tables
 from .fingerprint import fingerprint_of as fingerprint_of

@@ -102,6 +102,14 @@ def holds_split(paths: Sequence[str], split: Split) -> bool:
     return holds_part(paths, TEST_PARTS if split == "test" else (split,))
 
 
+def splits_in(paths: Sequence[str]) -> list[Split]:
+    """Return the splits that names in some paths tell of; none if nothing names one."""
+    parts: dict[Split, tuple[Part, ...]] = {
+        "train": ("train",), "validation": ("validation",), "test": ("test", "eval"),
+    }  # fmt: skip
+    return [split for split, named in parts.items() if holds_part(paths, named)]
+
+
 def holds_part(paths: Sequence[str], parts: Collection[Part]) -> bool:
     """Return whether some folder or glob of `paths` holds files named for one of some parts.
 

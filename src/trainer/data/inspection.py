@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.config import DataError, Part, Split
+from trainer.config import DataError, Split
 from trainer.data import files
 from trainer.data.formats.table import BLOCK_RECORDS, RUN_RECORDS, Table
 from trainer.storage import NO_OPTIONS, StorageOptions, download_objects, is_remote, local_path
@@ -90,13 +90,9 @@ def inspect_splits(paths: Sequence[str]) -> Iterator[tuple[SplitFacts, list[Tabl
     Raises:
         DataError: Nothing is there, or it is no data of any format.
     """
-    parts: dict[Split, tuple[Part, ...]] = {
-        "train": ("train",),
-        "validation": ("validation",),
-        "test": ("test", "eval"),
-    }
-    named = [split for split, each in parts.items() if files.holds_part(paths, each)]
-    for split in named or ["train"]:
+    none: list[Split] = ["train"]
+    named = files.splits_in(paths)
+    for split in named or none:
         tables = files.open_tables(paths, split=split, flag="PATH", skip_corrupt=2**62)
         yield _facts(split if named else "all", tables), tables
 
@@ -130,8 +126,9 @@ def _facts(split: str, tables: Sequence[Table]) -> SplitFacts:
 
 def _sound_records(table: Table, damage: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield a table's images and labels; add a line to `damage` for each that cannot be read."""
-    for start in range(0, len(table), RUN_RECORDS):
-        stop = min(start + RUN_RECORDS, len(table))
+    run = table.spec.records(RUN_RECORDS)
+    for start in range(0, len(table), run):
+        stop = min(start + run, len(table))
         try:
             yield table.read(start, stop)
         except DataError:

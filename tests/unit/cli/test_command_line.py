@@ -204,6 +204,7 @@ def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys
 @pytest.mark.parametrize("words", VERBS)
 def test_every_verb_has_debug(words):
     named = {"report": ["runs/a"], "data inspect": ["data"]}
+    named["data split"] = ["data", "--out", "x"]
     required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
     assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug
 
