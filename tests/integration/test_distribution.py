@@ -314,7 +314,7 @@ for name in ("alone", "mirrored"):
         hparams=hparams, train=(data,), steps=30, eval_batch_size=999, log_every=10,
         model_dir=f"{folder}/{name}/model", distribution="mirrored" if name != "alone" else "none",
     )
-    found[name] = train_and_evaluate(job, strategy=strategy)
+    found[name] = dict(train_and_evaluate(job, strategy=strategy))
 with both.scope():
     moving = tf.Variable([0.0, 0.0], trainable=False)
 for copy, values in zip(moving.values, ([1.0, 2.0], [3.0, 8.0])):

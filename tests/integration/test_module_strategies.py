@@ -8,12 +8,14 @@ each other, so that theirs is only as good.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import needs_horovod, trainer
+from processes import environment, needs_horovod, trainer
 
 TWO_INPUTS = """
 import keras, numpy as np, tensorflow as tf
@@ -111,3 +113,45 @@ def test_the_modules_learn_what_they_are_given(alone: dict[str, dict]):
     assert alone["regression"]["test_metrics"]["r2"] > 0.9
     assert alone["regression"]["test_accuracy"] is None
     assert alone["regression"]["metric"] == "loss:min"
+
+
+TWO_REPLICAS = """
+import sys
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from trainer.config import Hparams, Job
+from trainer.distribution.mirrored_tf import MirroredStrategy
+from trainer.runtime import log
+from trainer.training.loop import train_and_evaluate
+
+module, folder = sys.argv[1:]
+log.begin("ERROR")
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+strategy = MirroredStrategy(both, rank=0, processes=1, presum=False)
+job = Job(
+    hparams=Hparams(precision="float32"), module=module, distribution="mirrored",
+    model_dir=f"{folder}/model", eval_batch_size=77,
+)
+train_and_evaluate(job, strategy=strategy)
+"""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_trains_on_two_replicas_in_one_process(
+    alone: dict[str, dict], tmp_path: Path, name: str
+):
+    path = tmp_path / f"{name}.py"
+    path.write_text(MODULES[name])
+    argv = [sys.executable, "-c", TWO_REPLICAS, str(path), str(tmp_path)]
+    ran = subprocess.run(
+        argv, env=environment({}), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["replicas"] == 2
+    # 480 examples in batches of 77 do not divide by two: each is counted once nevertheless.
+    for key, value in alone[name]["test_metrics"].items():
+        assert found["test_metrics"][key] == pytest.approx(value, rel=1e-3, abs=1e-3), key
