@@ -18,6 +18,8 @@ from trainer.data.formats.pixels import PixelForm, pixel_form
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import ImageSpec
 
+# Characters of the name of a file in an error.
+LONGEST_NAME = 200
 # Rows of bytes: of one length, uint8 [n, width], or of several.
 Rows = np.ndarray | list[bytes]
 # Columns of some records, as pyarrow's arrays, in the order of `ColumnLayout.images`.
@@ -197,7 +199,7 @@ class PictureColumn(ImageColumns):
             reason = getattr(error, "strerror", None) or error
             raise DataError(
                 subject=self._path,
-                problem=f"record {number}: picture {path} cannot be read: {reason}",
+                problem=f"record {number}: picture {_brief(str(path))} cannot be read: {reason}",
                 remedy="names of pictures are relative to the folder of their table",
             ) from None
 
@@ -208,7 +210,7 @@ class PictureColumn(ImageColumns):
             raise DataError(subject=self._name(number, row), problem=str(error)) from None
 
     def _name(self, number: int, row: bytes = b"") -> str:
-        file = f" ({row[1:].decode()})" if row.startswith(b"\0") else ""
+        file = f" ({_brief(row[1:].decode())})" if row.startswith(b"\0") else ""
         return f"{self._path}: record {number}{file}"
 
 
@@ -233,6 +235,12 @@ def image_columns(
     if layout.form in ("pixels", "lists", "vectors", "texts"):
         return PixelColumns(layout, sample, where=str(path), options=options)
     return PictureColumn(layout, sample, path=path, options=options)
+
+
+def _brief(name: str) -> str:
+    """Return the name of a file for a line of an error: a table may hold any text in its place."""
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -125,6 +125,13 @@ def test_files_of_pictures_are_named_from_the_folder_of_the_table(tmp_path):
     )
 
 
+def test_a_text_in_place_of_a_name_leaves_the_error_one_short_line(tmp_path):
+    text = 'image,label\n"' + "no\nname " * 999 + '",1\n'
+    message = error_of(put(tmp_path, text))
+    assert "no name no name" in message
+    assert len(message) < 500
+
+
 def test_a_column_is_named_by_the_user_where_it_cannot_be_told(tmp_path):
     path = put(tmp_path, f"{HEAD.replace('label', 'digit')}\n{row(3)}\n{row(4)}\n")
     assert error_of(path) == (
