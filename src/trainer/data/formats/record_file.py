@@ -191,7 +191,7 @@ class RecordFile:
                 else:
                     length, end = announced, offset + HEADER + announced + FOOTER
                     if end > self._size:
-                        problem = "is cut short"
+                        problem, end = "is cut short", self._size
                     elif skip_corrupt:
                         data, crc = file.read(length), file.read(FOOTER)
                         if masked_crc(data) != struct.unpack("<I", crc)[0]:

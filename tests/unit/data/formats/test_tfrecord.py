@@ -363,3 +363,14 @@ def test_threads_that_share_many_files_read_each_its_own(tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(8)))
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**31, 2**32, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_length_beyond_the_file_is_one_line_whatever_its_checksum(tmp_path, length, number):
+    size = length.to_bytes(8, "little")
+    raw = uniform(2)[0][: number * STRIDE]
+    path = put(tmp_path / "x", raw + size + masked_crc(size).to_bytes(4, "little") + bytes(900))
+    message = error_of(TFRecordTable, path)
+    assert message.startswith(f"{path}: record {number} at offset {number * STRIDE}: is cut short")
+    assert len(TFRecordTable(path, skip_corrupt=True)) == number
