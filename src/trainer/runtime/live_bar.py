@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,9 +30,9 @@ _NARROWEST, _WIDEST = 6, 30
 # A progress line, and those that end or complete it, as another process logs them.
 _PROGRESS = re.compile(r"step=\d+ of=\d+ loss=")
 _TESTED = re.compile(r"step=\d+ (?:test|validation)_\w+=")
-_ACCURACIES = ("validation_accuracy", "test_accuracy")
+_MEASURED = ("validation_accuracy", "validation_loss", "test_accuracy", "test_loss")
 _ENDS = re.compile(
-    r"stopped at step=\d+ of=\d+$|step=\d+ (?:reached target_accuracy=|stopped early:)"
+    r"stopped at step=\d+ of=\d+$|step=\d+ (?:reached target_accuracy=|stopped early:|ended by)"
 )
 
 
@@ -42,6 +43,7 @@ class LiveBar:
         fd: The terminal.
 
     Attributes:
+        fd: The terminal.
         is_drawn: Whether it stands on the terminal now.
         is_over: Whether it is to go.
     """
@@ -49,7 +51,7 @@ class LiveBar:
     def __init__(self, fd: int) -> None:
         self.is_drawn = self.is_over = False
         self.numbers: dict[str, float] = {}
-        self._fd = fd
+        self.fd = fd
         self._frame: tuple[int, bytes] | None = None
 
     def update(self, numbers: Mapping[str, Any]) -> None:
@@ -74,7 +76,7 @@ class LiveBar:
 
     def _width(self) -> int:
         try:
-            return os.get_terminal_size(self._fd).columns or _COLUMNS
+            return os.get_terminal_size(self.fd).columns or _COLUMNS
         except OSError:
             return _COLUMNS
 
@@ -114,7 +116,7 @@ def update(numbers: Mapping[str, Any]) -> bool:
     if "of" in numbers:
         end()
     else:
-        _bar.update({name: numbers[name] for name in _ACCURACIES if name in numbers})
+        _bar.update({name: numbers[name] for name in _MEASURED if name in numbers})
     return False
 
 
@@ -150,6 +152,15 @@ def above(lines: bytes) -> bytes:
 def frame() -> bytes:
     """Return what draws the bar in its place; nothing where there is none."""
     return _bar.frame() if _bar and not _bar.is_over else b""
+
+
+def wipe() -> None:
+    """Take the bar away at once, from any thread, where a process ends without more output."""
+    if _bar and _bar.is_drawn:
+        poll = select.poll()
+        poll.register(_bar.fd, select.POLLOUT)
+        if poll.poll(0):
+            os.write(_bar.fd, _bar.erased())
 
 
 def rest() -> bytes:
@@ -216,6 +227,9 @@ def _parts(numbers: Mapping[str, float]) -> dict[str, str]:
     ):
         if numbers.get(field) is not None:
             parts[name] = form.format(numbers[field])
+        elif numbers.get(f"{name}_loss") is not None:
+            # Of a task without classes.
+            parts[name] = f"{name} loss {numbers[f'{name}_loss']:.4f}"
     if numbers.get("fastest_rank") is not None:
         ends = (
             f"{end} {numbers[f'{end}_rank']:.0f}: {numbers[f'{end}_images_per_second']:,.0f}"

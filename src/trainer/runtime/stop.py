@@ -10,6 +10,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from trainer.runtime import live_bar
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -72,6 +74,7 @@ def handling_stop_signals(*, announce: bool = True) -> Iterator[StopRequest]:
                 continue
             name = signal.Signals(number[0]).name
             if request():
+                live_bar.wipe()
                 os._exit(128 + number[0])
             request.set()
             if announce:

@@ -29,7 +29,7 @@ from trainer.sweep.record import (
 from trainer.sweep.signals import SignalCount, counting_signals
 from trainer.sweep.space import Space
 from trainer.sweep.study import importances, make_study, suggest
-from trainer.sweep.table import aligned, table_of
+from trainer.sweep.table import aligned, short, table_of
 from trainer.sweep.trial import TrialProcess
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ class Trials:
         record = TrialRecord(trial=trial.number, state="running", values=values)
         self._keep(record)
         folder = self._search.out / f"trial-{trial.number}"
+        shown = " ".join(f"{name}={short(value)}" for name, value in values.items())
+        output.err(f"trainer: trial={record.trial} running {shown} log={folder / 'log.txt'}")
         flags = [*_flags(self._search.space, values), *self._extra]
         with TrialProcess(folder, flags, self._search.env) as process:
             state = self._follow(trial, process, record.curve)

@@ -54,6 +54,27 @@ def test_it_never_fills_the_last_column(width):
     assert len(plain(rendered(NUMBERS, width))) <= max(width - 1, 1)
 
 
+def test_a_task_without_classes_shows_its_loss():
+    numbers = {name: n for name, n in NUMBERS.items() if "accuracy" not in name}
+    text = plain(rendered(numbers | {"validation_loss": 0.5, "test_loss": 0.25}, 120))
+    assert "loss 0.1234  validation loss 0.5000  test loss 0.2500  12,345 images/s" in text
+    assert "test loss" not in plain(rendered(NUMBERS | {"test_loss": 0.25}, 120))
+
+
+def test_a_process_that_ends_at_once_leaves_no_bar(bar):
+    person, program = bar
+    live_bar.wipe()
+    live_bar.update(NUMBERS)
+    os.write(program, live_bar.frame())
+    live_bar.wipe()
+    live_bar.wipe()
+    os.write(program, b"$")
+    shown = b""
+    while not shown.endswith(b"$"):
+        shown += os.read(person, 65536)
+    assert shown.endswith(b"left\r\r\x1b[J$")
+
+
 def test_a_narrow_terminal_keeps_step_loss_and_the_time_that_is_left():
     text = plain(rendered(NUMBERS, 40))
     assert text.lstrip("━╸╺ ") == "1200/4690 loss 0.1234 1:15 left"
@@ -96,7 +117,12 @@ def test_the_last_line_ends_it(bar):
 
 
 @pytest.mark.parametrize(
-    "line", ["stopped at step=100 of=4690", "step=100 reached target_accuracy=0.99"]
+    "line",
+    [
+        "stopped at step=100 of=4690",
+        "step=100 reached target_accuracy=0.99",
+        "step=100 ended by a callback of the module",
+    ],
 )
 def test_a_run_that_ends_early_ends_it(line, bar):
     assert live_bar.take(LINE)

@@ -122,6 +122,7 @@ def test_a_sweep_finds_the_best_trial_and_goes_on_where_it_ended(sweep, tmp_path
     assert record.best == best.trial
     assert record.command == f"trainer train --dropout {best.values['dropout']}"
     assert f"best: {record.command}\npage: {tmp_path}/sweep.html\n" in printed.out
+    assert f"trial=1 running dropout={record.trials[1].values['dropout']:.4g} log=" in printed.err
     assert "trial=1 complete test_accuracy=" in printed.err
     assert "left=0" in printed.err
     page = (tmp_path / "sweep.html").read_text()
