@@ -68,8 +68,8 @@ def main() -> None:
         steps_per_call=STEPS,
     )
     job = recipes.complete(job, precision=default_precision(tf))
-    hparams = job.hparams
     trainer = Trainer(job, strategy=SINGLE_PROCESS, stop_requested=never_stopped)
+    hparams = trainer.job.hparams
     data = trainer.data.train
     assert data.feed is not None
 

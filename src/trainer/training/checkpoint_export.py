@@ -103,7 +103,10 @@ def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
     try:
         # The job checks them.
         hparams = trained_with.hparams_of(last.hparams, hp)
-        return dataclasses.replace(base, module=last.module, hparams=hparams)
+        shape = hparams.input_shape
+        # Data to compare on is resized as the training's was.
+        size = f"{shape[0]},{shape[1]}" if shape else None
+        return dataclasses.replace(base, module=last.module, hparams=hparams, image_size=size)
     except (TypeError, UserError) as error:
         raise chosen.mistake(f"has settings that this version does not know: {error}") from None
 
