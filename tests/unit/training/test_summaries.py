@@ -10,6 +10,8 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.training.summaries import Summaries, hparams_shown, write_images
 
+METRICS = ("test_accuracy", "test_loss")
+
 pytestmark = pytest.mark.tensorflow
 
 
@@ -47,7 +49,7 @@ def test_a_run_that_goes_on_leaves_each_point_once(tmp_path):
 def test_hyperparameters_are_those_of_tensorboard_and_secrets_are_masked(tmp_path):
     hparams = Hparams(model="fast", learning_rate=0.25, hp=(("api_token", "swordfish"),))
     summaries = Summaries(str(tmp_path))
-    summaries.write_hparams(hparams_shown(Job(hparams=hparams, steps=7)))
+    summaries.write_hparams(hparams_shown(Job(hparams=hparams, steps=7)), METRICS)
     summaries.write_success()
     summaries.close()
     found = EventAccumulator(str(tmp_path)).Reload()
@@ -67,7 +69,7 @@ def test_without_tensorboard_hyperparameters_are_left_out(tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)
     summaries = Summaries(str(tmp_path))
     with caplog.at_level("DEBUG", logger="trainer"):
-        summaries.write_hparams({"seed": 0})
+        summaries.write_hparams({"seed": 0}, METRICS)
         summaries.write_success()
     summaries.write(1, loss=1.0)
     assert read(tmp_path) == {("loss", 1): 1.0}
