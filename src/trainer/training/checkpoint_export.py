@@ -63,12 +63,25 @@ def export_checkpoint(
             )
             where = stage.destination.model_written(path)
     progress = chosen.state.progress
-    accuracy = f"{progress.best_value:.4f}" if progress.best_step == progress.step else "unknown"
+    accuracy = "unknown"
+    if progress.best_step == progress.step and _is_accuracy(chosen.state.curves):
+        accuracy = f"{progress.best_value:.4f}"
     curves = chosen.state.curves
     validated = isinstance(curves, Mapping) and curves.get("validation", {}).get("step")
     split = "validation" if validated else "test"
     logger.info("model=%s step=%d %s_accuracy=%s", where, progress.step, split, accuracy)
     return where
+
+
+def _is_accuracy(curves: Any) -> bool:
+    """Return whether a run's evaluations had an accuracy, rather than only a loss."""
+    columns = curves.values() if isinstance(curves, Mapping) else ()
+    known = [
+        each.get("accuracy", ())
+        for each in columns
+        if isinstance(each, Mapping) and each.get("step")
+    ]
+    return not known or any(value is not None for values in known for value in values)
 
 
 def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
