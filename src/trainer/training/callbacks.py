@@ -70,7 +70,7 @@ def make_callbacks(
             epoch_steps=data.epoch_steps,
             watched=f"{data.watched} {goal.name}",
         ),
-        RunHparams(job, summaries, splits=data.splits),
+        RunHparams(job, summaries, splits=data.splits, goal=goal),
         TrainingScalars(job.log_steps, summaries, learning_rate=trainer.learning_rate),
         TrainingCurve(job.log_steps, trainer.learning_rate, curves),
         *evaluate,
@@ -102,10 +102,14 @@ def evaluation_callbacks(
 class RunHparams(Callback):
     """Begins the file for TensorBoard: hyperparameters, and the step from which points count."""
 
-    def __init__(self, job: Job, summaries: Summaries, *, splits: Collection[Split]) -> None:
+    def __init__(
+        self, job: Job, summaries: Summaries, *, splits: Collection[Split], goal: MetricGoal
+    ) -> None:
         self._job, self._summaries = job, summaries
         evaluated = [split for split in splits if split != "train"]
-        self._metrics = [f"{split}_{name}" for split in evaluated for name in ("accuracy", "loss")]
+        names = dict.fromkeys((goal.name, "loss"))
+        # Without other data runs are compared by the loss of their training.
+        self._metrics = [f"{split}_{name}" for split in evaluated for name in names] or ["loss"]
 
     def begin(self, state: RunState) -> None:
         self._summaries.begin(state.step)
@@ -117,7 +121,7 @@ class RunHparams(Callback):
 
 
 class TrainingScalars(Callback):
-    """Writes loss, accuracy, speed and learning rate for TensorBoard.
+    """Writes loss, accuracy, speed and learning rate for TensorBoard, at the end as well.
 
     Args:
         every: Steps between two points.
@@ -130,6 +134,9 @@ class TrainingScalars(Callback):
     ) -> None:
         self.every, self._summaries = every, summaries
         self._learning_rate = learning_rate
+
+    def is_due(self, state: RunState) -> bool:
+        return super().is_due(state) or state.is_over
 
     def run(self, state: RunState) -> None:
         assert state.train_loss is not None

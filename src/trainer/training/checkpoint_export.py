@@ -14,12 +14,14 @@ import tensorflow as tf
 
 from trainer.config import Hparams, Job, UserError, flag_of as flag_of
 from trainer.distribution import SINGLE_PROCESS
-from trainer.models import ModelModule, loader, recipes
+from trainer.models import ModelModule, inputs_of, loader, recipes
 from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
 from trainer.storage import locked_folders, without_wildcards
 from trainer.training import inputs, preflight, trained_with
 from trainer.training.checkpoint import VARIABLES
+from trainer.training.checkpoint_state import CheckpointState
 from trainer.training.chosen_checkpoint import ChosenCheckpoint, chosen_checkpoint
+from trainer.training.curves import CurveRecorder
 from trainer.training.export import ROWS, SAMPLE, export, sample_of
 from trainer.training.export_options import ExportOptions
 from trainer.training.staging import staged_locally
@@ -62,26 +64,23 @@ def export_checkpoint(
                 layout=job.layout,
             )
             where = stage.destination.model_written(path)
-    progress = chosen.state.progress
-    accuracy = "unknown"
-    if progress.best_step == progress.step and _is_accuracy(chosen.state.curves):
-        accuracy = f"{progress.best_value:.4f}"
-    curves = chosen.state.curves
-    validated = isinstance(curves, Mapping) and curves.get("validation", {}).get("step")
-    split = "validation" if validated else "test"
-    logger.info("model=%s step=%d %s_accuracy=%s", where, progress.step, split, accuracy)
+    step = chosen.state.progress.step
+    logger.info("model=%s step=%d %s", where, step, _measured(chosen.state))
     return where
 
 
-def _is_accuracy(curves: Any) -> bool:
-    """Return whether a run's evaluations had an accuracy, rather than only a loss."""
-    columns = curves.values() if isinstance(curves, Mapping) else ()
-    known = [
-        each.get("accuracy", ())
-        for each in columns
-        if isinstance(each, Mapping) and each.get("step")
-    ]
-    return not known or any(value is not None for values in known for value in values)
+def _measured(state: CheckpointState) -> str:
+    """Return what the curves in a checkpoint say of its step: the accuracy, else the loss."""
+    step, curves = state.progress.step, CurveRecorder()
+    if not state.curves and state.progress.best_step == step:
+        # An earlier version kept no curves, and knew accuracies only.
+        return f"test_accuracy={state.progress.best_value:.4f}"
+    curves.resume(state.curves, step=step)
+    for split, columns in curves.as_json().items():
+        if split != "train" and columns["step"][-1:] == [step]:
+            name = "loss" if columns["accuracy"][-1] is None else "accuracy"
+            return f"{split}_{name}={columns[name][-1]:.4f}"
+    return "test_accuracy=unknown"
 
 
 def _job_of(options: ExportOptions, chosen: ChosenCheckpoint) -> Job:
@@ -190,13 +189,9 @@ def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOp
             job, module, SINGLE_PROCESS, split="test"
         ) or inputs.train_data(job, module, SINGLE_PROCESS, batch_size=SAMPLE)
         return sample_of(data.dataset)
-    try:
-        shapes: Any = model.input
-    except (AttributeError, ValueError):
-        shapes = None
     random = np.random.default_rng(job.hparams.seed)
     try:
-        sample = tf.nest.map_structure(lambda each: _random(random, each), shapes)
+        sample = tf.nest.map_structure(lambda each: _random(random, each), inputs_of(model))
     except (AttributeError, TypeError):
         sample = None
     if sample is None:

@@ -49,11 +49,11 @@ class TrackedRun(Callback):
         self._run.log_params(hparams_shown(self._job))
 
     def is_due(self, state: RunState) -> bool:
-        return state.evaluation is not None or state.step % self._job.log_steps == 0
+        return state.evaluation is not None or self._is_point(state)
 
     def run(self, state: RunState) -> None:
         assert self._run is not None
-        if state.step % self._job.log_steps == 0 and state.train_loss is not None:
+        if self._is_point(state) and state.train_loss is not None:
             self._run.log_metrics(
                 state.step,
                 loss=state.train_loss,
@@ -63,6 +63,9 @@ class TrackedRun(Callback):
             )
         if evaluation := state.evaluation:
             self._run.log_metrics(state.step, **evaluation.by_name)
+
+    def _is_point(self, state: RunState) -> bool:
+        return state.step % self._job.log_steps == 0 or state.is_over
 
     def end(self, state: RunState) -> None:
         assert self._run is not None

@@ -208,3 +208,8 @@ def test_a_model_whose_inputs_cannot_be_made_up_needs_data(kind):
         model = keras.Model(text, keras.layers.Identity(dtype="string")(text), name="mine")
     with pytest.raises(UserError, match="--test: not given, and no inputs can be made up for mine"):
         sample_for(model)
+
+
+def test_inputs_are_made_up_for_a_sequential_model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    assert sample_for(model).shape == (64, 3)
