@@ -91,6 +91,9 @@ def read_sweep(folder: Path) -> SweepRecord | None:
     path = folder / FILE_NAME
     try:
         record = msgspec.convert(json.loads(path.read_bytes()), SweepRecord)
+        names = {each.name for each in record.space.dimensions}
+        if any(names - {*each.values} for each in record.trials):
+            raise ValueError("a trial has no value of something that was searched for")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

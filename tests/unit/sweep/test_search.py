@@ -38,8 +38,17 @@ def test_a_folder_of_another_sweep_is_refused(tmp_path: Path):
         run_search(search(tmp_path))
 
 
-def test_a_damaged_record_is_refused(tmp_path: Path):
-    (tmp_path / "sweep.json").write_text('{"space": ')
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"space": ',
+        '{"space": {"dimensions": [{"name": "dropout", "high": 0.4}]}, "trials": '
+        '[{"trial": 0, "state": "complete", "values": {}, "test_accuracy": 0.5}]}',
+        "[" * 100_000 + "]" * 100_000,
+    ],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(UserError, match="not the record of a sweep"):
         run_search(search(tmp_path))
 
