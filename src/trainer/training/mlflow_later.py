@@ -173,7 +173,8 @@ def _send(client: Any, found: Any, run: _Folder) -> None:
     ]
     for some in _parts(params, _MOST_PARAMS):
         client.log_batch(run_id, params=some)
-    for some in _parts([*_metrics(client, found, run)], _MOST_METRICS):
+    metrics = [*_metrics(client, found, run), *_figures_of_a_module(found, run)]
+    for some in _parts(metrics, _MOST_METRICS):
         client.log_batch(run_id, metrics=some)
     with tempfile.TemporaryDirectory() as work:
         name, pictures = (
@@ -236,6 +237,22 @@ def _metrics(client: Any, found: Any, run: _Folder) -> Iterator[Any]:
             for step, seconds, value in points:
                 if step > last and value is not None:
                     yield Metric(name, value, int((began + seconds) * 1000), step)
+
+
+def _figures_of_a_module(found: Any, run: _Folder) -> Iterator[Any]:
+    """Yield the last figures that no curve has, and the server does not."""
+    from mlflow.entities import Metric
+
+    record = run.record
+    for split, figures in (
+        ("validation", record.validation_metrics),
+        ("test", record.test_metrics),
+    ):
+        for name, value in (figures or {}).items():
+            full = f"{split}_{name}"
+            in_a_curve = name in ("loss", "accuracy")
+            if value is not None and not in_a_curve and full not in found.data.metrics:
+                yield Metric(full, value, int(run.ended * 1000), record.steps)
 
 
 def _parts(values: list[Any], most: int) -> Iterator[list[Any]]:

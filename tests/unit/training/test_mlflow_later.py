@@ -76,6 +76,15 @@ def test_all_of_a_run_is_sent_once(client, tracking_store, experiment, tmp_path)
     assert again == dataclasses.replace(sent, is_new=False)
 
 
+def test_the_last_figures_of_a_module_are_sent(client, tracking_store, experiment, tmp_path):
+    found = {"loss": 0.75, "mean_absolute_error": 0.25}
+    folder = write(tmp_path / "run", test_metrics=found)
+    for _ in range(2):
+        sent = send_run(str(folder), uri=tracking_store, experiment=experiment)
+    assert points(client, sent.run_id, "test_mean_absolute_error") == [(4, 0.25)]
+    assert points(client, sent.run_id, "test_loss") == [(4, 0.75)]
+
+
 def test_without_its_id_a_run_is_known_by_its_record(tracking_store, experiment, tmp_path):
     folder = write(tmp_path / "run")
     sent = send_run(str(folder), uri=tracking_store, experiment=experiment)
