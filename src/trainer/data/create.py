@@ -16,8 +16,6 @@ from trainer.data.folders import scan_path
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import Table
 from trainer.data.manifest import (
-    CLASSES_FILE,
-    FILE_NAME,
     Manifest,
     split_manifest,
     write_manifest,
@@ -29,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 # Those of the synthetic digits.
 SPLITS: tuple[Split, Split] = ("train", "test")
-# What lies beside the splits.
-BESIDE = (CLASSES_FILE, FILE_NAME)
 
 
 def create_dataset(

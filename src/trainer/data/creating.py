@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import get_args
 
 from trainer.config import Split, UserError
-from trainer.data.create import BESIDE, create_dataset, shard_names
+from trainer.data.create import create_dataset, shard_names
 from trainer.data.division import Division
 from trainer.data.files import notes
 from trainer.data.folders import data_among
+from trainer.data.formats.picture_labels import CLASSES_FILE
+from trainer.data.manifest import FILE_NAME
 from trainer.storage import (
     NO_OPTIONS,
     RemotePath,
@@ -80,7 +82,8 @@ def create_anywhere(
             for note in notes([source], [source], [source]):
                 logger.info("%s", note)
         files = [path for split in paths for path in paths[split]]
-        files += [path for name in BESIDE if (path := folder / name).exists()]
+        beside = [*(folder / split / CLASSES_FILE for split in paths), folder / FILE_NAME]
+        files += [path for path in beside if path.exists()]
         if not is_remote(out):
             return [str(path) for path in files]
         names = [path.relative_to(folder).as_posix() for path in files]

@@ -7,12 +7,11 @@ from pathlib import Path
 import msgspec
 
 from trainer.config import UserError
+from trainer.data.formats.picture_labels import CLASSES_FILE
 from trainer.data.shard_file import ShardFile
 from trainer.storage import local
 
 FILE_NAME = "manifest.json"
-# The names of the classes, a line each, in the order of their labels.
-CLASSES_FILE = "classes.txt"
 SCHEMA_VERSION = 1
 
 
@@ -62,13 +61,16 @@ def split_manifest(files: list[ShardFile]) -> SplitManifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, and the names of the classes if there are any.
+    """Write the manifest, and the names of the classes beside the files if there are any.
 
     Raises:
         OSError: They cannot be written.
     """
     if manifest.class_names:
-        local.write_text(folder / CLASSES_FILE, "".join(f"{n}\n" for n in manifest.class_names))
+        # In each split, so that each is whole where it is named alone.
+        for split in manifest.splits:
+            names = "".join(f"{name}\n" for name in manifest.class_names)
+            local.write_text(folder / split / CLASSES_FILE, names)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     local.write_bytes(folder / FILE_NAME, text + b"\n")
 

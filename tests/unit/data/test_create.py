@@ -281,6 +281,29 @@ def test_packed_files_hold_the_same_and_are_the_same_each_time(source, tmp_path,
         np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), digits(count)[0])
 
 
+def test_names_of_classes_go_with_each_split(tmp_path):
+    images = np.zeros((6, 8, 8), np.uint8)
+    for split in ("train", "test"):
+        np.save(tmp_path / f"{split}_images.npy", images)
+        np.save(tmp_path / f"{split}_labels.npy", np.array(["cat", "dog", "owl"] * 2))
+    out = tmp_path / "out"
+    create_dataset(source=str(tmp_path), out=out)
+    assert read_manifest(out).class_names == ["cat", "dog", "owl"]
+    for split in ("train", "test"):
+        (table,) = open_tables([str(out / split)], split=split)
+        assert table.class_names == ("cat", "dog", "owl")
+
+
+def test_float_images_keep_their_values(tmp_path):
+    images = np.random.default_rng(0).random((70, 8, 6, 3), np.float32)
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", np.arange(70) % 3)
+    create_dataset(source=str(tmp_path), out=tmp_path / "out")
+    (table,) = open_tables([str(tmp_path / "out")], split="train")
+    assert (table.spec.dtype, table.spec.shape) == ("float32", (8, 6, 3))
+    np.testing.assert_array_equal(table.read(0, 70)[0], images)
+
+
 KILLED = """
 import os, sys
 from pathlib import Path

@@ -1,8 +1,9 @@
 """Descriptions that lie beside TFRecord files: those of TensorFlow Datasets and of models/slim.
 
 They are read if they are there, and never needed: `features.json` and `label.labels.txt` of TFDS
-(tensorflow_datasets/core/features/top_level_feature.py, class_label_feature.py), and `labels.txt`
-of slim (research/slim/datasets/dataset_utils.py, lines of `0:zero`).
+(tensorflow_datasets/core/features/top_level_feature.py, class_label_feature.py), `labels.txt` of
+slim (research/slim/datasets/dataset_utils.py, lines of `0:zero`), and `classes.txt`, a name a line,
+as `trainer data create` writes it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ def read_description(folder: Path) -> SetDescription:
     labels = [name for name, feature in features.items() if feature[0] == "ClassLabel"]
     image = _one_of(images, "image")
     label = _one_of(labels, "label")
-    names = _lines(folder / f"{label or 'label'}.labels.txt") or _slim_names(folder / "labels.txt")
+    names = (
+        _lines(folder / f"{label or 'label'}.labels.txt")
+        or _slim_names(folder / "labels.txt")
+        or _lines(folder / CLASSES_FILE)
+    )
     shape = _shape(features[image][1]) if image else (None, None, None)
     return SetDescription(image, label, shape, names)
 
