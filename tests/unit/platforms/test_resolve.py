@@ -10,6 +10,7 @@ from trainer.config.errors import UserError
 from trainer.config.flags import add_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
+from trainer.config.options import options_of
 from trainer.config.parser import Parser
 from trainer.platforms import google, local, sagemaker
 from trainer.platforms.base import Environment
@@ -88,10 +89,18 @@ def two_values(name: str) -> tuple[Any, Any]:
     limits, kind = known_options()[name]
     if name == "hp":
         return (("a", "1"),), (("a", "2"),)
+    forms = {
+        "profile": ("1:2", "3:4"),
+        "early_stop": ("3", "5:0.01"),
+        "image_size": ("8,8", "9,9"),
+        "pixel_range": ("0,1", "-1,1"),
+        "classes": ("11", "12"),
+        "feature": (("image=a",), ("label=b",)),
+    }
+    if name in forms:
+        return forms[name]
     if limits.many:
         return ("a",), ("b",)
-    if name == "profile":
-        return "1:2", "3:4"
     if kind is float:
         # Within every field's range.
         return 0.25, 0.5
@@ -119,7 +128,7 @@ def test_each_field_follows_the_same_precedence(name):
     env = {"SM_MODEL_DIR": "/m", "SM_HPS": json.dumps({name: raw, **module})}
     for flags, expected in (({}, weak), ({name: strong}, strong)):
         job = resolve_job(Environment(env=env, root=NOWHERE), flags).job
-        holder = job.hparams if hasattr(job.hparams, name) else job
+        holder = job.hparams if name in options_of(Hparams) else job
         assert getattr(holder, name) == expected
 
 
