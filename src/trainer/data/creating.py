@@ -18,7 +18,7 @@ from trainer.data.create import create_dataset, shard_names
 from trainer.data.division import Division
 from trainer.data.files import notes
 from trainer.data.folders import data_among
-from trainer.data.formats.picture_labels import CLASSES_FILE
+from trainer.data.formats.picture_listing import CLASSES_FILE
 from trainer.data.manifest import FILE_NAME
 from trainer.storage import (
     NO_OPTIONS,

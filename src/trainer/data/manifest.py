@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from trainer.config import UserError
-from trainer.data.formats.picture_labels import CLASSES_FILE
+from trainer.data.formats.picture_listing import CLASSES_FILE
 from trainer.data.shard_file import ShardFile
 from trainer.storage import local
 

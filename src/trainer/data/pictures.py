@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from trainer.config import PART_WORDS, Part, part_of
-from trainer.data.formats.picture_labels import CLASSES_FILE
-from trainer.data.formats.picture_listing import LIST_SUFFIXES, is_listing
+from trainer.data.formats.picture_listing import CLASSES_FILE, LIST_SUFFIXES, is_listing
 from trainer.data.formats.registry import FORMATS
 
 

@@ -363,8 +363,8 @@ def test_what_is_no_data_is_neither_fetched_nor_in_the_way(driver, tmp_path):
     # A module of one's own reads what it likes.
     with staged_locally(Job(train=("s3://bucket/d",), module="mine"), scratch=tmp_path):
         assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == len(names)
-    driver.objects = {"bucket/d/x.csv": b"1", "bucket/d/_SUCCESS": b""}
-    held = r"^--train s3://bucket/d: holds only _SUCCESS, x.csv, of which nothing is read$"
+    driver.objects = {"bucket/d/x.xml": b"1", "bucket/d/_SUCCESS": b""}
+    held = r"^--train s3://bucket/d: holds only _SUCCESS, x.xml, of which nothing is read$"
     with pytest.raises(UserError, match=held), staged_locally(Job(train=("s3://bucket/d",))):
         pass
 

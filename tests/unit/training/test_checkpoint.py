@@ -354,5 +354,7 @@ def test_none_of_300_random_damages_blocks_a_restart(tmp_path, earlier, capsys):
         if number % 10 == 0:
             checkpoints.save(Progress(step=30, examples=30))
             saved = open_in(folder, model, optimizer).restore()
-            assert saved == Progress(step=30, examples=30), where
+            # Without a checksum a number in state.json may be another one.
+            assert (saved.step, saved.examples) == (30, 30), where
+            assert earlier or saved == Progress(step=30, examples=30), where
         shutil.rmtree(folder)

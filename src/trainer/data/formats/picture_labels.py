@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from trainer.config import PART_WORDS, PARTS_OF, DataError, Split, part_of, split_words
-from trainer.data.formats.picture_listing import Listing, find_listings
+from trainer.data.formats.picture_listing import CLASSES_FILE, Listing, find_listings
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import check_labels
 from trainer.storage import globs
 
-CLASSES_FILE = "classes.txt"
 # Suffixes of pictures, in lower case.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp")
 # Words in the names of folders beside which, not in which, a list of their pictures may lie.

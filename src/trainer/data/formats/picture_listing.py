@@ -12,6 +12,8 @@ from pathlib import Path
 from trainer.config import DataError, part_of
 from trainer.data.formats.read_options import ReadOptions
 
+CLASSES_FILE = "classes.txt"
+
 LIST_SUFFIXES = (".csv", ".tsv")
 # Words in the names of such files; those that name a part of the data, such as `train.csv`, count
 # as well.

@@ -12,10 +12,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainer.data.formats.picture_labels import CLASSES_FILE
-from trainer.data.formats.record_labels import RecordLabels
+from trainer.data.formats.picture_listing import CLASSES_FILE
+
+if TYPE_CHECKING:
+    from trainer.data.formats.record_labels import RecordLabels
 
 # Larger ones are not what they are taken for.
 MOST_BYTES = 4 << 20
