@@ -213,7 +213,9 @@ def test_damage_that_one_host_leaves_out_is_found_when_the_examples_are_counted(
     for each in pair.running:
         assert each.wait(120) == 2, each.text()
         assert " step=" not in each.text()
-        assert re.search("--train: 25[56] examples for this process", each.lines[-1]), each.text()
+        assert re.search("--train: 25[56] examples of 28×28×1 for this process", each.lines[-1]), (
+            each.text()
+        )
 
 
 def test_a_host_without_its_data_is_named_by_all(pair: Pair):

@@ -302,9 +302,9 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
         lambda box: box.module("well", "--output-dir", str(box.out), "--log-dir",
                                str(box.out / "logs"), "--checkpoint-dir", str(box.out / "c")), 0,
     ),
-    "a user's model": (lambda box: box.module("model", where="keras_model"), 1),
-    "a user's model, debug": (lambda box: box.module("again", "--debug", where="keras_model"), 1),
-    "a user's data": (lambda box: box.module("data", "--debug", where="input_fn"), 1),
+    "a user's model": (lambda box: box.module("model", where="keras_model"), 2),
+    "a user's model, debug": (lambda box: box.module("again", "--debug", where="keras_model"), 2),
+    "a user's data": (lambda box: box.module("data", "--debug", where="input_fn"), 2),
     "ranks (*)": (ranks, 1),
     "script (*)": (lambda box: box.script(f"{SHOUT}\nshout()"), 1),
     "script that exits (*)": (
@@ -356,8 +356,9 @@ def test_what_is_no_secret_is_shown(box: Box, capfd):
     assert box.module("shown", "--output-dir", str(box.out)) == 0
     hp = json.loads((box.out / "metrics.json").read_text())["hparams"]["hp"]
     assert dict(hp) == {"db_password": "***", "api-key": "***", "width": "32"}
-    assert box.module("model", where="keras_model") == 1
-    assert "trainer: failed: RuntimeError: width=32 is ordinary" in capfd.readouterr().err
+    assert box.module("model", where="keras_model") == 2
+    line = "trainer: error: keras_model of model: RuntimeError: width=32 is ordinary"
+    assert line in capfd.readouterr().err
     assert box.script(f"{SHOUT}\nshout()") == 1
     failure = (box.out / "ml/output/failure").read_text()
     assert failure.startswith("RuntimeError: width=32 is ordinary")

@@ -61,9 +61,7 @@ class Option:
         if kind in _NUMBERS and value is not None:
             is_bool = isinstance(value, bool)
             if not isinstance(value, _NUMBERS[kind]) or is_bool is not (kind is bool):
-                raise UserError(
-                    subject=f"{flag} {str(value)[:80]}", problem=f"expected {KIND_NAMES[kind]}"
-                )
+                raise UserError(subject=f"{flag} {value}", problem=f"expected {KIND_NAMES[kind]}")
         if value is None or isinstance(value, (bool, tuple)):
             return
         if self.choices and value not in self.choices:

@@ -223,6 +223,9 @@ def _files(job: Job, split: Split) -> StatedValue:
         return public_value("held out of --train")
     own = has_own_reader(job)
     paths: Sequence[str] | None = job.train
+    if split == "validation" and not job.validation and any(map(is_remote, job.train)):
+        # Among what `--train` names, if anywhere.
+        return public_value("no data")
     # Data in a store is searched for the split once it has been copied here.
     if split != "train" and (getattr(job, split) or not any(map(is_remote, job.train))):
         paths = selection.paths_of(job, split, own_reader=own)

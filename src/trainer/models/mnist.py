@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from trainer.config import Hparams, Split
 from trainer.data import (
+    IMAGE_SHAPE,
     ExampleDataset,
     HoldOut,
     ReadOptions,
@@ -30,6 +31,7 @@ from trainer.data import (
     make_dataset,
     open_tables,
 )
+from trainer.models.default_signatures import inputs_of
 from trainer.models.registry import MODELS
 
 # Grey, RGB, and RGB with transparency: the pictures that TensorFlow decodes.
@@ -125,7 +127,9 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
         `serving_examples`: `examples`, string [n], each a serialized tf.train.Example as in the
         TFRecords. Each gives `probabilities`, float32 [n, classes], and `classes`, int64 [n].
     """
-    shape: tuple[int, int, int] = tuple(model.input.shape[1:])
+    # A sequential model that was never called tells no inputs.
+    image = inputs_of(model)
+    shape: tuple[int, int, int] = IMAGE_SHAPE if image is None else tuple(image.shape[1:])
 
     def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import RetryableError, UserError
-from trainer.runtime import StoppedError
+from trainer.runtime import StoppedError, output
+
+# The most characters of a message.
+MOST_CHARACTERS = 300
 
 # Errors of TensorFlow's that come from other processes or from the machine, whoever calls.
 _FOREIGN = (
@@ -77,7 +80,8 @@ class UserFunction:
 def describe(error: Exception) -> str:
     """Return an error's type, the first line of its message, and the user's line that raised it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join((lines or [""])[0].split())[:300]
+    # Secrets are masked whole, before a cut could leave half of one.
+    text = output.clean(" ".join((lines or [""])[0].split()))[:MOST_CHARACTERS]
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if _is_users(frame.filename)]
     where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""

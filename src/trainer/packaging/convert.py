@@ -8,7 +8,7 @@ from pathlib import Path
 from trainer.config import UserError
 from trainer.models import loader
 from trainer.packaging.contents import printable
-from trainer.runtime import import_tensorflow
+from trainer.runtime import import_tensorflow, output
 from trainer.storage import plain_names
 
 
@@ -79,5 +79,6 @@ def check_loads(folder: Path, *, name: str) -> None:
 def _first(error: Exception) -> str:
     # The lines after the first list objects and operations.
     lines = str(error).strip().splitlines()
-    first = " ".join(lines[0].split())[:300] if lines else repr(error)
+    # Secrets are masked whole, before a cut could leave half of one.
+    first = output.clean(" ".join(lines[0].split()))[:300] if lines else repr(error)
     return printable(f"{type(error).__name__}: {first}")

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from trainer.config import UserError
 from trainer.models import ModelModule, inputs_of
+from trainer.runtime import output
 from trainer.training.metrics import ModuleMetrics
 from trainer.training.run_data import SplitData
 from trainer.training.task import BinaryTask, Task
@@ -255,7 +256,8 @@ def _first(error: Exception) -> str:
     """Return the first line of an error that says what is wrong, rather than where."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = next((line for line in lines if not line.startswith(_WHERE)), type(error).__name__)
-    return " ".join(text.split())[:240]
+    # Secrets are masked whole, before a cut could leave half of one.
+    return output.clean(" ".join(text.split()))[:240]
 
 
 # TensorFlow and Keras begin with the place of an error.
