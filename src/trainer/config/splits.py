@@ -11,7 +11,7 @@ from typing import Literal
 Split = Literal["train", "validation", "test"]
 # The parts that a data set may have.
 Part = Literal["train", "test", "eval", "validation"]
-# What is tested on where nothing is named for it: the first that is there.
+# The parts that a run may test on if no test data is named: it uses the first that is there.
 TEST_PARTS: tuple[Part, ...] = ("test", "eval", "validation")
 PARTS_OF: dict[Split, tuple[Part, ...]] = {
     "train": ("train",),

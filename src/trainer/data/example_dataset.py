@@ -12,7 +12,27 @@ if TYPE_CHECKING:
     from trainer.data.stream import Stream
 
 
-class ExampleDataset(tf.data.Dataset):
+class WrappedDataset(tf.data.Dataset):
+    """A data set of TensorFlow's own, for subclasses that know more of it.
+
+    Args:
+        batches: The data set whose elements this one has.
+    """
+
+    def __init__(self, batches: tf.data.Dataset) -> None:
+        self._batches = batches
+        super().__init__(tf.data.experimental.to_variant(batches))
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._batches]
+
+    @property
+    def element_spec(self) -> object:
+        """The types and shapes of one batch."""
+        return self._batches.element_spec
+
+
+class ExampleDataset(WrappedDataset):
     """Batches of a data set of ours, for TensorFlow and for the training loop.
 
     It is a data set like any other: what is mapped or batched of it is a plain `tf.data.Dataset`.
@@ -31,15 +51,6 @@ class ExampleDataset(tf.data.Dataset):
     def __init__(
         self, batches: tf.data.Dataset, *, stream: Stream | TableSet, feed: Feed | None = None
     ) -> None:
-        self._batches = batches
         self.stream = stream
         self.feed = feed
-        super().__init__(tf.data.experimental.to_variant(batches))
-
-    def _inputs(self) -> list[tf.data.Dataset]:
-        return [self._batches]
-
-    @property
-    def element_spec(self) -> object:
-        """The types and shapes of one batch."""
-        return self._batches.element_spec
+        super().__init__(batches)

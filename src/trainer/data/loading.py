@@ -12,12 +12,13 @@ import tensorflow as tf
 
 from trainer.config import Split
 from trainer.data import files
+from trainer.data.example_dataset import WrappedDataset
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.pipeline import make_dataset, on_one_thread, scaler
 from trainer.data.stream import Stream
 
 
-class ImageDataset(tf.data.Dataset):
+class ImageDataset(WrappedDataset):
     """Batches of images and labels that know their form.
 
     Args:
@@ -32,20 +33,11 @@ class ImageDataset(tf.data.Dataset):
     """
 
     def __init__(self, batches: tf.data.Dataset, *, stream: Stream) -> None:
-        self._batches = batches
         tables = stream.tables
         self.class_names = next((each.class_names for each in tables if each.class_names), ())
         self.classes: int = max(stream.largest_label() + 1, len(self.class_names))
         self.shape, self.examples = stream.spec.shape, stream.total
-        super().__init__(tf.data.experimental.to_variant(batches))
-
-    def _inputs(self) -> list[tf.data.Dataset]:
-        return [self._batches]
-
-    @property
-    def element_spec(self) -> object:
-        """The types and shapes of one batch."""
-        return self._batches.element_spec
+        super().__init__(batches)
 
 
 def load_data(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from trainer.config import DataError, Split
 from trainer.data import files
+from trainer.data.example_dataset import WrappedDataset
 from trainer.data.formats.csv_file import CsvFormat
 from trainer.data.formats.frame import read_frame
 from trainer.data.formats.parquet import ParquetFormat
@@ -24,7 +25,7 @@ WHOLE = Shard()
 _INDEX = ("__index_level_0__", "Unnamed: 0", "")
 
 
-class CountedDataset(tf.data.Dataset):
+class CountedDataset(WrappedDataset):
     """A data set that knows how many examples it has, so that a run knows how long an epoch is.
 
     Args:
@@ -36,16 +37,8 @@ class CountedDataset(tf.data.Dataset):
     """
 
     def __init__(self, batches: tf.data.Dataset, *, examples: int) -> None:
-        self._batches, self.examples = batches, examples
-        super().__init__(tf.data.experimental.to_variant(batches))
-
-    def _inputs(self) -> list[tf.data.Dataset]:
-        return [self._batches]
-
-    @property
-    def element_spec(self) -> object:
-        """The types and shapes of one batch."""
-        return self._batches.element_spec
+        self.examples = examples
+        super().__init__(batches)
 
 
 def load_columns(

@@ -113,22 +113,26 @@ def test_labels_of_each_place_count_as_the_mean_of_their_example():
     assert found.choices(labels, outputs) is None
 
 
+FORMS = {
+    "sparse": (3, LABELS, {}),
+    "column": (3, LABELS[:, None], {}),
+    "one-hot": (3, tf.one_hot(LABELS, 3), {}),
+    "binary": (1, LABELS % 2, {}),
+    "regression": (1, LOGITS[:, 0], {"task": "regression"}),
+    "own": (3, tf.one_hot(LABELS, 3), {"loss_fn": lambda y, o, w: tf.square(y - o)}),
+}
+
+
 @pytest.mark.parametrize(
-    ("units", "labels", "more"),
+    ("units", "labels", "more", "places"),
     [
-        (3, LABELS, {}),
-        (3, LABELS[:, None], {}),
-        (3, tf.one_hot(LABELS, 3), {}),
-        (1, LABELS % 2, {}),
-        (1, LOGITS[:, 0], {"task": "regression"}),
-        (3, tf.one_hot(LABELS, 3), {"loss_fn": lambda y, o, w: tf.square(y - o)}),
+        pytest.param(*form, places, id=f"{name}, places" if places else name)
+        for name, form in FORMS.items()
+        # A single output has no places.
+        for places in ((False,) if form[0] == 1 else (False, True))
     ],
-    ids=["sparse", "column", "one-hot", "binary", "regression", "own"],
 )
-@pytest.mark.parametrize("places", [False, True])
 def test_each_form_trains_and_is_evaluated_in_a_graph(units, labels, more, places):
-    if places and units == 1:
-        pytest.skip("one output has no places")
     if places:
         # A label for each of four places of an example.
         labels = tf.stack([labels] * 4, axis=1)

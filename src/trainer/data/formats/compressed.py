@@ -19,7 +19,7 @@ Packing = Literal["", "gzip", "zlib"]
 GZIP_MAGIC = b"\x1f\x8b"
 # The first two bytes by level of compression: none, low, usual, best.
 ZLIB_MAGICS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-# What `zlib.decompressobj` calls the two containers.
+# The `wbits` by which `zlib.decompressobj` reads each of the two containers.
 WINDOW_BITS = {"gzip": 31, "zlib": 15}
 
 # Bytes that are read, and bytes that are unpacked, at a time.
