@@ -275,17 +275,22 @@ def test_one_that_ends_well_does_not_end_the_others(tmp_path, capfd):
     assert capfd.readouterr().out == "done\n"
 
 
-def test_at_debug_each_process_and_signal_is_logged_without_secrets(capfd):
+def test_at_debug_each_process_and_signal_is_logged_without_secrets(capfd, tmp_path):
     log.begin("DEBUG")
-    failing = Command(argv=("/bin/bash", "-c", "exit 7", "--api-token=x7Fq2"), env={}, name="a")
-    run_supervised(
-        [sh("trap 'exit 0' TERM; sleep 1000 & wait", "b"), failing], grace=9, prefix=True
-    )
+    os.mkfifo(tmp_path / "fifo")
+    # The second fails when the first has its trap.
+    heeding = sh(f"trap 'exit 0' TERM; echo > {tmp_path}/fifo; sleep 1000 & wait", "b")
+    failing = Command(
+        argv=("/bin/bash", "-c", f"cat {tmp_path}/fifo; exit 7", "--api-token=x7Fq2"),
+        env={}, name="a",
+    )  # fmt: skip
+    run_supervised([heeding, failing], grace=9, prefix=True)
     lines = [line for line in capfd.readouterr().err.splitlines() if ": debug: " in line]
     found = [re.sub(r"process \d+", "process N", line.split(": ", 3)[3]) for line in lines]
-    assert found == [
-        "b: started as process N: /bin/bash -c 'trap '\"'\"'exit 0'\"'\"' TERM; sleep 1000 & wait'",
-        "a: started as process N: /bin/bash -c 'exit 7' '--api-token=***'",
+    assert [line.replace(f"{tmp_path}/", "") for line in found] == [
+        "b: started as process N: /bin/bash -c "
+        "'trap '\"'\"'exit 0'\"'\"' TERM; echo > fifo; sleep 1000 & wait'",
+        "a: started as process N: /bin/bash -c 'cat fifo; exit 7' '--api-token=***'",
         "a: ended with exit code 7",
         "SIGKILL within 9 s",
         "SIGTERM to b",
