@@ -10,7 +10,7 @@ PLATFORMS: Registry[Platform] = Registry(
     "trainer.platforms",
     {
         "sagemaker": "sagemaker:PLATFORM",
-        "ai-platform": "google:PLATFORM",
+        "ai-platform": "google.platform:PLATFORM",
         "local": "local:PLATFORM",
     },
 )

@@ -6,7 +6,7 @@ import pytest
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.platforms.base import Environment
-from trainer.platforms.cluster_spec import read_cluster
+from trainer.platforms.google.cluster_spec import read_cluster
 
 POOLS = {
     "workerpool0": ["p0-0:2222"],

@@ -10,8 +10,8 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.parser import Parser
 from trainer.config.trial import DEFAULT_FILE, DEFAULT_TAG, Trial
-from trainer.platforms import google
 from trainer.platforms.base import Environment
+from trainer.platforms.google import platform as google
 from trainer.platforms.resolve import ResolvedJob, resolve_job
 
 VERTEX = {

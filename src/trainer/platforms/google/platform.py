@@ -12,7 +12,7 @@ from typing import Any
 
 from trainer.config import DEFAULT_FILE, DEFAULT_TAG, Job, Trial, UserError
 from trainer.platforms.base import Environment, Platform, PlatformSettings
-from trainer.platforms.cluster_spec import read_cluster
+from trainer.platforms.google.cluster_spec import read_cluster
 
 VARIABLES: dict[str, str] = {
     "AIP_TRAINING_DATA_URI": "train",

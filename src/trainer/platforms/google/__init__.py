@@ -1,0 +1,1 @@
+"""Vertex AI and AI Platform: the container that they start, and the request for one."""
