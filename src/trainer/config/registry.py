@@ -2,9 +2,9 @@
 
     PLATFORMS: Registry[Platform] = Registry(
         "trainer.platforms",
-        {"sagemaker": "sagemaker:PLATFORM", "local": "local:PLATFORM"},
+        {"sagemaker": "sagemaker.platform:PLATFORM", "local": "local:PLATFORM"},
     )
-    PLATFORMS["sagemaker"]          # imports trainer.platforms.sagemaker
+    PLATFORMS["sagemaker"]          # imports trainer.platforms.sagemaker.platform
 
 A new strategy, platform, format, model or verb is one new file and one line in such a table.
 """

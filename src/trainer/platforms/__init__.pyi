@@ -1,4 +1,4 @@
-from . import sagemaker as sagemaker, sagemaker_files as sagemaker_files
+from . import sagemaker as sagemaker
 from .base import (
     Environment as Environment,
     Platform as Platform,
@@ -18,11 +18,11 @@ from .job_secret import (
 )
 from .registry import PLATFORMS as PLATFORMS, detect_platform as detect_platform
 from .resolve import ResolvedJob as ResolvedJob, resolve_job as resolve_job
-from .sagemaker_files import (
+from .sagemaker.files import (
     framework_parameters as framework_parameters,
     hyperparameters as hyperparameters,
 )
-from .sagemaker_switches import (
+from .sagemaker.switches import (
     MULTI_WORKER_MIRRORED as MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER as PARAMETER_SERVER,
     active_switch as active_switch,

@@ -9,7 +9,7 @@ from trainer.platforms.base import Environment, Platform
 PLATFORMS: Registry[Platform] = Registry(
     "trainer.platforms",
     {
-        "sagemaker": "sagemaker:PLATFORM",
+        "sagemaker": "sagemaker.platform:PLATFORM",
         "ai-platform": "google.platform:PLATFORM",
         "local": "local:PLATFORM",
     },

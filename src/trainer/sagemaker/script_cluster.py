@@ -94,7 +94,7 @@ def read(environment: Environment) -> ScriptCluster | None:
         UserError: A switch or variable is malformed, or this image has no program for it.
     """
     switch = active_switch(framework_parameters(environment))
-    found = sagemaker.read_cluster(environment)
+    found = sagemaker.hosts.read_cluster(environment)
     hosts = found.trainers
     if not hosts or switch not in (PARAMETER_SERVER, MULTI_WORKER_MIRRORED):
         return None

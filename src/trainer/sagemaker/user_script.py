@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.launch import Command, Outcome, run_supervised
-from trainer.platforms import Environment, missing_gpu_warning, sagemaker, sagemaker_files
+from trainer.platforms import Environment, missing_gpu_warning, sagemaker
 from trainer.sagemaker import script_cluster
 from trainer.sagemaker.mpi import mpi_job
 from trainer.sagemaker.mpi.host import MpiSettings
@@ -51,7 +51,9 @@ class PreparedScript:
             commands, policy = [self.command], None
             if self.cluster is not None:
                 commands, policy = self.cluster.commands(self.command), self.cluster.policy()
-            outcome = run_supervised(commands, grace=sagemaker.GRACE, prefix=False, policy=policy)
+            outcome = run_supervised(
+                commands, grace=sagemaker.platform.GRACE, prefix=False, policy=policy
+            )
         if self.model_dir is not None and not outcome.code:
             _warn(model_warning(self.model_dir))
         return outcome
@@ -87,10 +89,10 @@ class UserScript:
             program=self.program,
             submit_directory=self.submit_directory,
             code_dir=self._folder,
-            hyperparameters=sagemaker_files.script_hyperparameters(self.environment),
+            hyperparameters=sagemaker.files.script_hyperparameters(self.environment),
             env=self.environment.env,
         )
-        is_first = sagemaker.read_cluster(self.environment).is_chief
+        is_first = sagemaker.hosts.read_cluster(self.environment).is_chief
         model_dir = self.environment.env.get("SM_MODEL_DIR") if is_first else None
         return PreparedScript(
             environment=self.environment,
@@ -109,7 +111,7 @@ class UserScript:
         Raises:
             UserError: Something that the job says of the script is not as it should be.
         """
-        given = arguments(sagemaker_files.script_hyperparameters(self.environment))
+        given = arguments(sagemaker.files.script_hyperparameters(self.environment))
         argv = (*interpreter(self.program, sys.executable), *given)
         script = Command(argv=argv, env=self.environment.env, cwd=self._folder, name=NAME)
         mpi, cluster = mpi_job.read(self.environment, flags), script_cluster.read(self.environment)
@@ -119,7 +121,7 @@ class UserScript:
 
     @property
     def _folder(self) -> Path:
-        return sagemaker_files.base_dir(self.environment) / "code"
+        return sagemaker.files.base_dir(self.environment) / "code"
 
 
 def find_script(environment: Environment) -> UserScript | None:
@@ -131,7 +133,7 @@ def find_script(environment: Environment) -> UserScript | None:
     Raises:
         UserError: The hyperparameters are malformed.
     """
-    parameters = sagemaker_files.framework_parameters(environment)
+    parameters = sagemaker.files.framework_parameters(environment)
     found = [
         environment.env.get(name.upper()) or parameters.get(name)
         for name in ("sagemaker_program", "sagemaker_submit_directory")

@@ -12,12 +12,13 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.options import options_of
 from trainer.config.parser import Parser
-from trainer.platforms import local, sagemaker
+from trainer.platforms import local
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import coerce_value, field_of, known_options
 from trainer.platforms.google import platform as google
 from trainer.platforms.registry import PLATFORMS, detect_platform
 from trainer.platforms.resolve import ResolvedJob, resolve_job
+from trainer.platforms.sagemaker import platform as sagemaker
 
 NOWHERE = Path("/nowhere")
 

@@ -53,7 +53,7 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
     parameters = framework_parameters(environment)
     if str(parameters.get(ENABLED)).lower() != "true":
         return None
-    cluster = sagemaker.read_cluster(environment)
+    cluster = sagemaker.hosts.read_cluster(environment)
     if environment.env.get("SM_HOSTS") and not cluster.chief:
         # This host is in none of the instance groups that mpirun is for.
         return None
@@ -62,14 +62,15 @@ def read(environment: Environment, given: Mapping[str, Any]) -> MpiSettings | No
         options_of(Job)[name].check(flag_of(name), value)
     group = HostGroup.of_cluster(
         cluster if cluster.chief else Cluster(),
-        grace=sagemaker.GRACE,
+        grace=sagemaker.platform.GRACE,
         secret=read_secret(environment.env, hyperparameters(environment))[0],
         **flags,
     )
     mpi.check_names(group)
     return MpiSettings(
         group=group,
-        processes_per_host=_number(parameters, sagemaker.PROCESSES) or _devices(environment),
+        processes_per_host=_number(parameters, sagemaker.switches.PROCESSES)
+        or _devices(environment),
         num_processes=_number(parameters, TOTAL),
         options=str(parameters.get(OPTIONS) or ""),
         instance_type=environment.env.get("SM_CURRENT_INSTANCE_TYPE", ""),

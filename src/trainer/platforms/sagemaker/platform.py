@@ -13,13 +13,13 @@ from typing import Any
 from trainer.config import UserError, without_quotes
 from trainer.platforms.base import Environment, Platform, PlatformSettings, expect
 from trainer.platforms.coerce import field_of
-from trainer.platforms.sagemaker_channels import (
+from trainer.platforms.sagemaker.channels import (
     FIELDS,
     check_channels,
     read_channels,
     read_sharding,
 )
-from trainer.platforms.sagemaker_files import (
+from trainer.platforms.sagemaker.files import (
     FILES,
     base_dir,
     config_file,
@@ -29,8 +29,8 @@ from trainer.platforms.sagemaker_files import (
     read_file,
     with_sm_variables,
 )
-from trainer.platforms.sagemaker_hosts import read_cluster, read_hosts
-from trainer.platforms.sagemaker_switches import (
+from trainer.platforms.sagemaker.hosts import read_cluster, read_hosts
+from trainer.platforms.sagemaker.switches import (
     PROCESSES,
     SWITCHES,
     overridden,

@@ -13,9 +13,9 @@ from trainer.config.flags import add_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.parser import Parser
-from trainer.platforms import sagemaker, sagemaker_files
 from trainer.platforms.base import Environment
 from trainer.platforms.resolve import ResolvedJob, resolve_job
+from trainer.platforms.sagemaker import files as sagemaker_files, platform
 
 HOSTS = ["algo-1", "algo-10", "algo-2"]
 
@@ -457,7 +457,7 @@ def test_a_host_of_another_group_has_nothing_to_train(root):
     environment = heterogeneous(root, "algo-1", ["gpu"])
     text = mistake(environment)
     assert text.startswith("SM_DISTRIBUTION_INSTANCE_GROUPS: expected a group with this host, algo")
-    assert sagemaker.read_cluster(environment) == Cluster()
+    assert platform.read_cluster(environment) == Cluster()
 
 
 @pytest.mark.parametrize(
@@ -691,7 +691,7 @@ def test_framework_parameters_may_be_a_variable(root):
     ],
 )
 def test_one_sign_is_enough(env, tmp_path):
-    assert sagemaker.detect(Environment(env=env, root=tmp_path)) == f"{next(iter(env))} is set"
+    assert platform.detect(Environment(env=env, root=tmp_path)) == f"{next(iter(env))} is set"
 
 
 @pytest.mark.parametrize(
@@ -705,12 +705,12 @@ def test_one_sign_is_enough(env, tmp_path):
     ],
 )
 def test_what_other_systems_set_as_well_is_no_sign(env, tmp_path):
-    assert sagemaker.detect(Environment(env=env, root=tmp_path)) is None
+    assert platform.detect(Environment(env=env, root=tmp_path)) is None
 
 
 def test_the_name_of_the_job_is_a_sign_where_the_folder_of_the_files_is(root):
     environment = Environment(env={"TRAINING_JOB_NAME": "x"}, root=root)
-    assert sagemaker.detect(environment)
+    assert platform.detect(environment)
     assert "hyperparameters.json: cannot be read" in mistake(environment)
 
 
