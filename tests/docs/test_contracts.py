@@ -76,9 +76,9 @@ def test_the_exit_codes_are_those_of_the_code():
 
 def test_the_graces_are_those_of_the_code(tmp_path):
     environment = Environment(env={"SM_MODEL_DIR": "m"}, root=tmp_path)
-    sagemaker, vertex, local = (p.read(environment).grace for p in PLATFORMS.values())
+    sagemaker, kubernetes, vertex, local = (p.read(environment).grace for p in PLATFORMS.values())
     seconds_in_text = re.findall(r"on (\d+) s", section("Exit codes"))
-    assert [float(seconds) for seconds in seconds_in_text] == [sagemaker, vertex, local]
+    assert [float(seconds) for seconds in seconds_in_text] == [sagemaker, kubernetes, vertex, local]
     assert Job().grace == local
 
 

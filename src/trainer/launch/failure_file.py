@@ -42,9 +42,17 @@ _UNFORESEEN = frozenset(_SIGNALS) - {signal.SIGABRT}
 
 
 def clear(path: Path) -> None:
-    """Remove what an earlier run left, so that `write` can distinguish it from this run's."""
+    """Remove what an earlier run left, so that `write` can distinguish it from this run's.
+
+    A file that the platform has mounted cannot be removed, but emptied.
+    """
     try:
-        path.unlink(missing_ok=True)
+        if path.is_file() and path.stat().st_size == 0:
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            path.write_bytes(b"")
     except OSError as error:
         logger.warning("cannot remove %s: %s", path, error.strerror)
 
@@ -66,7 +74,13 @@ def write(path: Path, *, reason: str, host: str, process: str | None) -> None:
         if path.is_file() and path.stat().st_size > 0:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        local.write_text(path, text)
+        try:
+            local.write_text(path, text)
+        except OSError:
+            if not path.is_file():
+                raise
+            # Kubernetes mounts its file, which cannot be replaced by another.
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         why = error.strerror or error
         shown = " ".join(text.split())

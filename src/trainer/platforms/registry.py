@@ -10,6 +10,7 @@ PLATFORMS: Registry[Platform] = Registry(
     "trainer.platforms",
     {
         "sagemaker": "sagemaker.platform:PLATFORM",
+        "kubernetes": "kubernetes.platform:PLATFORM",
         "ai-platform": "google.platform:PLATFORM",
         "local": "local:PLATFORM",
     },

@@ -351,3 +351,19 @@ def test_on_a_full_disk_the_failure_is_told_all_the_same(tmp_path, capsys):
         assert "No space left on device; it would say: ValueError: x" in capsys.readouterr().err
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_a_mounted_file_as_kubernetes_has_it_is_filled_in_place(tmp_path, caplog):
+    mounted, behind = tmp_path / "termination-log", tmp_path / "of-the-kubelet"
+    behind.write_text("the run before")
+    mounted.touch()
+    subprocess.run(["mount", "--bind", behind, mounted], check=True)
+    try:
+        failure_file.clear(mounted)
+        assert behind.read_text() == ""
+        failure_file.write(mounted, reason="ValueError: bad label", host="m-0", process=None)
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+    assert behind.read_text() == "ValueError: bad label\nhost m-0"
+    assert not caplog.records

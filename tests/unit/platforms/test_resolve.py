@@ -16,6 +16,7 @@ from trainer.platforms import local
 from trainer.platforms.base import Environment
 from trainer.platforms.coerce import coerce_value, field_of, known_options
 from trainer.platforms.google import platform as google
+from trainer.platforms.kubernetes import platform as kubernetes
 from trainer.platforms.registry import PLATFORMS, detect_platform
 from trainer.platforms.resolve import ResolvedJob, resolve_job
 from trainer.platforms.sagemaker import platform as sagemaker
@@ -49,6 +50,11 @@ def mistake(hyperparameters: dict[str, Any], *argv: str) -> str:
         ({"SM_HOSTS": "[]"}, sagemaker),
         ({"SM_HOSTS": "[]", "TF_CONFIG": "{}", "AIP_MODEL_DIR": "x"}, sagemaker),
         ({"PATH": "/bin", "HOME": "/root", "KUBERNETES_SERVICE_HOST": "x"}, local),
+        ({"KUBERNETES_SERVICE_HOST": "x", "CLOUD_ML_JOB_ID": "1"}, google),
+        ({"KUBERNETES_SERVICE_HOST": "x", "CLOUD_ML_JOB_ID": "1", "TF_CONFIG": "{}"}, google),
+        ({"KUBERNETES_SERVICE_HOST": "x", "TF_CONFIG": "{}"}, kubernetes),
+        ({"JOB_COMPLETION_INDEX": "0"}, kubernetes),
+        ({"JOB_COMPLETION_INDEX": "0", "SM_HOSTS": "[]"}, sagemaker),
     ],
 )
 def test_sagemaker_is_asked_first_and_a_plain_machine_is_the_rest(env, platform):

@@ -1,0 +1,1 @@
+"""Kubernetes: the pods that its controllers start, and the manifests for them."""
