@@ -84,7 +84,7 @@ def pages(tmp_path: Path) -> dict[str, Path]:
     sweep = tmp_path / "sweep.html"
     trials = [
         TrialRecord(
-            trial=number, state="complete", test_accuracy=0.9 - rate,
+            trial=number, state="complete", value=0.9 - rate,
             values={"learning_rate": rate, "batch_size": 32 * (number + 1), "model": "fast"},
         )
         for number, rate in enumerate((0.01, 0.1, 0.03))

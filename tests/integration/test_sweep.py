@@ -35,7 +35,59 @@ def test_a_sweep_runs_its_trials_and_goes_on_where_it_ended(mnist_dir: Path, tmp
     assert report["command"] in again.stdout
     for each in report["trials"]:
         metrics = json.loads((tmp_path / f"trial-{each['trial']}/metrics.json").read_text())
-        assert each["test_accuracy"] in (metrics["test_accuracy"], None)
+        assert each["value"] in (metrics["test_accuracy"], None)
+
+
+PRICE = """
+import keras
+import numpy as np
+
+TASK = "regression"
+RECIPE = {"batch_size": 32, "steps": 20}
+HPARAMS = {"rate_of_mine": {"default": 0.01, "low": 0.0001, "high": 1}}
+
+
+def keras_model(hparams):
+    size = keras.Input((3,), name="size")
+    return keras.Model(size, keras.layers.Dense(1, name="price")(size))
+
+
+def input_fn(paths, mode, batch_size, shard):
+    rows = np.random.default_rng(mode == "train").normal(size=(320, 3)).astype("float32")
+    return rows, rows @ np.float32([1, 2, 3])
+
+
+def optimizer(hparams):
+    return keras.optimizers.SGD(hparams.rate_of_mine)
+
+
+def metrics():
+    return {"r2": keras.metrics.R2Score()}
+"""
+
+
+def test_a_model_of_ones_own_is_searched_by_its_own_metric_and_hyperparameters(tmp_path: Path):
+    module, out = tmp_path / "price.py", tmp_path / "out"
+    module.write_text(PRICE)
+    argv = ["sweep", "--out", str(out), "--trials", "3", "--module", str(module)]
+    ran = trainer(*argv, "--rate-of-mine", "0.001..0.5:log", "--metric", "r2:max")
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads((out / "sweep.json").read_text())
+    for each in report["trials"]:
+        metrics = json.loads((out / f"trial-{each['trial']}/metrics.json").read_text())
+        assert each["value"] == metrics["test_metrics"]["r2"]
+        assert each["curve"][-1] == round(each["value"], 4)
+        assert dict(metrics["hparams"]["hp"]) == {
+            "rate_of_mine": str(each["values"]["rate_of_mine"])
+        }
+    best = max(report["trials"], key=lambda each: each["value"])
+    assert (report["best"], report["metric"]) == (best["trial"], "test_r2")
+    assert f"best={best['value']:.4f}" in ran.stderr
+    # Without the flag there is nothing to compare by.
+    other = [*argv[:2], str(tmp_path / "other"), *argv[3:], "--rate-of-mine", "0.1,0.2"]
+    ran = trainer(*other, "--trials", "1")
+    assert ran.returncode == 1
+    assert "its evaluation has no accuracy, by which trials are compared; --metric" in ran.stderr
 
 
 def test_a_trial_that_falls_behind_is_ended_and_marked(mnist_dir: Path, tmp_path: Path):
@@ -44,7 +96,7 @@ def test_a_trial_that_falls_behind_is_ended_and_marked(mnist_dir: Path, tmp_path
     # No trial can be better than these.
     trials = [
         TrialRecord(
-            trial=number, state="complete", test_accuracy=1.0, curve=[1.0] * 100,
+            trial=number, state="complete", value=1.0, curve=[1.0] * 100,
             values={"learning_rate": 0.001 * (number + 1)},
         )
         for number in range(5)
@@ -54,7 +106,7 @@ def test_a_trial_that_falls_behind_is_ended_and_marked(mnist_dir: Path, tmp_path
     ran = trainer(*argv)
     assert ran.returncode == 0, ran.stderr
     last = json.loads((tmp_path / "sweep.json").read_text())["trials"][5]
-    assert (last["state"], last["test_accuracy"]) == ("pruned", None)
+    assert (last["state"], last["value"]) == ("pruned", None)
     assert last["curve"] and max(last["curve"]) < 1.0
     assert "SIGTERM" in (tmp_path / "trial-5/log.txt").read_text()
     assert f"trial=5 pruned test_accuracy={last['curve'][-1]:.4f} best=1.0000" in ran.stderr
@@ -70,7 +122,7 @@ def test_a_trial_is_not_ended_early_by_the_evaluation_of_its_last_step(
     space = read_space({**flags, "train": [str(mnist_dir)]})
     trials = [
         TrialRecord(
-            trial=number, state="complete", test_accuracy=1.0, curve=[1.0],
+            trial=number, state="complete", value=1.0, curve=[1.0],
             values={"learning_rate": 0.001 * (number + 1)},
         )
         for number in range(5)
@@ -80,7 +132,7 @@ def test_a_trial_is_not_ended_early_by_the_evaluation_of_its_last_step(
     assert ran.returncode == 0, ran.stderr
     last = json.loads((tmp_path / "sweep.json").read_text())["trials"][5]
     metrics = json.loads((tmp_path / "trial-5/metrics.json").read_text())
-    assert (last["state"], last["test_accuracy"]) == ("complete", metrics["test_accuracy"])
+    assert (last["state"], last["value"]) == ("complete", metrics["test_accuracy"])
     assert last["curve"] and max(last["curve"]) < 1.0
 
 

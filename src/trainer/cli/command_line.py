@@ -84,7 +84,7 @@ def make_parser(verbs: Mapping[str, Verb] = VERBS, *, argv: Sequence[str] = ()) 
             tables[group] = above.add_subparsers(**below)
         own = tables[group].add_parser(name, help=verb.HELP, epilog=_examples(_lines(verb)), **raw)
         verb.add_flags(own)
-        if name == "train" and {"-h", "--help"} & {*argv}:
+        if name in ("train", "sweep") and {"-h", "--help"} & {*argv}:
             train.add_module_flags(own, argv)
         own.add_argument("--debug", action="store_true", help="show tracebacks")
         own.set_verb(verb.run)

@@ -14,6 +14,9 @@ EXAMPLES = """\
 # try 20 learning rates and batch sizes, two at a time
 trainer sweep --out runs/sweep --trials 20 --jobs 2 --train data/mnist \\
     --learning-rate 0.0001..0.1:log --batch-size 32,64,128
+# search the hyperparameters of a model of your own for the lowest loss
+trainer sweep --module my/digits.py --units 16..256:log \\
+    --metric loss:min --train data/mnist
 # print the same search as a tuning job of SageMaker
 trainer sweep --print sagemaker --learning-rate 0.0001..0.1:log
 """
@@ -29,7 +32,7 @@ def add_flags(parser: Parser) -> None:
     add("--timeout", type=number, metavar="SECONDS", help="end after this time (default: none)")
     add("--sampler-seed", type=whole, metavar="N", default=0, help="(default: 0)")
     add("--pruner", choices=("median", "asha", "none"), default="median",
-        help="which trials to end early by their test accuracy (default: median)")  # fmt: skip
+        help="which trials to end early by --metric (default: median)")  # fmt: skip
     add("--print", choices=("sagemaker", "vertex"), dest="service",
         help="print the definition of a tuning job instead")  # fmt: skip
     group = parser.add_argument_group(

@@ -33,6 +33,7 @@ from .flags import (
 )
 from .hparams import Hparams as Hparams
 from .job import DEFAULT_PORT as DEFAULT_PORT, Job as Job
+from .metric_goal import MetricGoal as MetricGoal
 from .options import (
     Option as Option,
     flag_of as flag_of,

@@ -14,6 +14,7 @@ from trainer.config.data_options import class_count, feature_names, image_size, 
 from trainer.config.early_stop import EarlyStop
 from trainer.config.errors import UserError
 from trainer.config.hparams import MODEL, TRAINING, Hparams
+from trainer.config.metric_goal import MetricGoal
 from trainer.config.options import flag_of, option, option_types, options_of
 from trainer.config.registry import NamesOf
 from trainer.config.step_window import step_range
@@ -295,6 +296,8 @@ class Job:
             )
         if self.early_stop is not None:
             EarlyStop.of(self.early_stop)
+        if self.metric is not None:
+            MetricGoal.of(self.metric)
         if self.profile is not None:
             step_range(self.profile, flag="--profile")
         if self.steps is not None and self.epochs is not None:

@@ -7,7 +7,7 @@ from .mnist import (
     serving_samples as serving_samples,
 )
 from .model_module import ModelModule as ModelModule
-from .module_hparams import own_hparams as own_hparams
+from .module_hparams import not_stated as not_stated, own_hparams as own_hparams
 from .module_source import has_own_reader as has_own_reader, source_files as source_files
 from .registry import MODELS as MODELS
 from .user_function import describe as describe

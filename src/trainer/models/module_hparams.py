@@ -128,15 +128,20 @@ def values_of(hparams: Hparams, module: str) -> dict[str, Any]:
     given = dict(hparams.hp)
     for name in given if stated else ():
         if name not in stated:
-            raise UserError(
-                subject=f"--hp {name}",
-                problem=f"HPARAMS of {module} has no {name}{suggestion(name, stated)}",
-                remedy=f"expected one of {', '.join(stated)}",
-            )
+            raise not_stated(name, stated, module)
     return {
         name: each.value(given[name]) if name in given else each.default
         for name, each in stated.items()
     }
+
+
+def not_stated(name: str, stated: Mapping[str, OwnHparam], module: str) -> UserError:
+    """Return the error for a hyperparameter that a module does not state."""
+    return UserError(
+        subject=f"--hp {name}",
+        problem=f"HPARAMS of {module} has no {name}{suggestion(name, stated)}",
+        remedy=f"expected one of {', '.join(stated)}",
+    )
 
 
 def completed(hparams: Hparams, module: str) -> Hparams:

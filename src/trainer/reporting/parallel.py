@@ -78,6 +78,7 @@ def parallel_chart(
     lines: Sequence[str],
     early: Sequence[bool] = (),
     by_line: bool = False,
+    lowest_best: bool = False,
 ) -> Chart:
     """Return parallel coordinates.
 
@@ -87,10 +88,11 @@ def parallel_chart(
         lines: The names of the lines.
         early: Which lines are dashed.
         by_line: Give each line a colour of its own instead.
+        lowest_best: The lowest value of the last axis is the best, not the highest.
     """
     score = axes[-1]
     # The best line is drawn last, over the others.
-    order = sorted(range(len(lines)), key=lambda i: score.values[i])
+    order = sorted(range(len(lines)), key=lambda i: score.values[i], reverse=lowest_best)
     values = [
         {
             "line": lines[i], "axis": axis.name, "place": place,
@@ -109,7 +111,7 @@ def parallel_chart(
         **chart_frame(title),
         "height": 280,
         "data": {"values": values},
-        "layer": _layers([axis.name for axis in axes], ticks, count=len(lines), by_line=by_line),
+        "layer": _layers(axes, ticks, count=len(lines), by_line=by_line),
     }
     return Chart(
         id="chart-parallel", group="parallel", title=title, spec=spec, width=6.5 * len(axes)
@@ -117,8 +119,9 @@ def parallel_chart(
 
 
 def _layers(
-    names: list[str], ticks: list[dict[str, Any]], *, count: int, by_line: bool
+    axes: Sequence[ParallelAxis], ticks: list[dict[str, Any]], *, count: int, by_line: bool
 ) -> list[dict[str, Any]]:
+    names = [axis.name for axis in axes]
     x = {
         "field": "axis", "type": "nominal", "sort": names, "title": None,
         "axis": {"labelAngle": 0, "labelLimit": 110, "grid": False},
@@ -127,9 +130,10 @@ def _layers(
         "field": "share", "type": "quantitative", "axis": None,
         "scale": {"domain": [-0.08, 1.08], "nice": False},
     }  # fmt: skip
+    form = ".1~%" if axes[-1].form.endswith("%") else ".4~g"
     color: dict[str, Any] = {
         "field": "score", "type": "quantitative", "title": None,
-        "legend": {"type": "gradient", "format": ".1~%", "gradientLength": 160, "title": names[-1]},
+        "legend": {"type": "gradient", "format": form, "gradientLength": 160, "title": names[-1]},
     }  # fmt: skip
     if by_line:
         color = {"field": "line", "type": "nominal", "title": None}

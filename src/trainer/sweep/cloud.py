@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from trainer.config import DEFAULT_TAG, UserError
+from trainer.sweep.metric import metric_of, regex_of
 from trainer.sweep.space import Dimension, Space
 
-# What trials are compared by: the second where they have validation data, which is looked at then.
-TEST_METRIC, VALIDATION_METRIC = "test_accuracy", "validation_accuracy"
 # SageMaker takes no more values for one choice.
 MOST_CHOICES = 30
 
@@ -42,7 +40,9 @@ def sagemaker_definition(space: Space, *, trials: int, jobs: int) -> dict[str, A
     return {
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
+            "HyperParameterTuningJobObjective": {
+                "Type": "Maximize" if space.goal.maximize else "Minimize", "MetricName": metric,
+            },
             "ResourceLimits": {
                 "MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": jobs,
             },
@@ -87,7 +87,9 @@ def vertex_definition(space: Space, *, trials: int, jobs: int) -> dict[str, Any]
         parameters.append(spec)
     return {
         "studySpec": {
-            "metrics": [{"metricId": DEFAULT_TAG, "goal": "MAXIMIZE"}],
+            "metrics": [
+                {"metricId": DEFAULT_TAG, "goal": "MAXIMIZE" if space.goal.maximize else "MINIMIZE"}
+            ],
             "parameters": parameters,
         },
         "maxTrialCount": trials,
@@ -103,20 +105,3 @@ def steps_of(dimension: Dimension) -> tuple[str, ...]:
     count = int((dimension.high - dimension.low) / dimension.step + 1e-9) + 1
     values = (dimension.low + n * dimension.step for n in range(count))
     return tuple(str(v) if dimension.whole else f"{v:.12g}" for v in values)
-
-
-def metric_of(space: Space) -> str:
-    """Return what trials are compared by, as far as their flags say."""
-    flags = {word.partition("=")[0] for word in space.fixed}
-    return VALIDATION_METRIC if "--validation" in flags else TEST_METRIC
-
-
-def regex_of(metric: str) -> str:
-    """Return what finds the number in a run's line `step=100 test_accuracy=0.9876 test_loss=…`."""
-    return rf"step=[0-9]+ {metric}=([0-9.]+)"
-
-
-def accuracies(text: str, metric: str = TEST_METRIC) -> list[tuple[int, float]]:
-    """Return step and accuracy of each evaluation in a part of a run's log."""
-    found = re.findall(rf"step=(\d+) {metric}=([0-9.]+)", text)
-    return [(int(step), float(value)) for step, value in found]

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
-from trainer.config import UserError
+from trainer.config import MetricGoal, UserError
 from trainer.runtime import output
 from trainer.storage import local
 from trainer.sweep.space import Space
 
 FILE_NAME = "sweep.json"
-SCHEMA_VERSION = 1
+# 1 had the accuracy of a trial as `test_accuracy`.
+SCHEMA_VERSION = 2
 ENDED = ("complete", "pruned", "failed")
 ENDED_EARLY = ("pruned", "stopped")
 
@@ -28,26 +29,26 @@ class TrialRecord:
         trial: Its number.
         state: `running`, `complete`, `pruned` (ended early), `failed`, or `stopped` with the sweep.
         values: What it tried.
-        test_accuracy: That of its end, on the validation data if there is any; None if it did not
-            come to that.
+        value: The figure that trials are compared by at its end, on the validation data if there is
+            any; None if it did not come to that.
         seconds: How long it ran.
         error: The last line of its log if it failed.
-        curve: The test accuracy at each of its evaluations.
+        curve: That figure at each of its evaluations.
     """
 
     trial: int
     state: str
     values: dict[str, Any]
-    test_accuracy: float | None = None
+    value: float | None = None
     seconds: float | None = None
     error: str | None = None
     curve: list[float] = field(default_factory=list)
 
     @property
-    def last_accuracy(self) -> float | None:
-        """The test accuracy of its end, or the last before it was ended; None if it failed."""
+    def last_value(self) -> float | None:
+        """The figure at its end, or the last before it was ended; None if it failed."""
         early = self.curve[-1] if self.curve and self.state in ENDED_EARLY else None
-        return early if self.test_accuracy is None else self.test_accuracy
+        return early if self.value is None else self.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,15 @@ class SweepRecord:
     trials: list[TrialRecord] = field(default_factory=list)
 
 
-def best_of(trials: list[TrialRecord]) -> TrialRecord | None:
-    """Return the trial with the greatest test accuracy, None if none came to its end."""
-    complete = [each for each in trials if each.test_accuracy is not None]
-    return max(complete, key=lambda each: each.test_accuracy or 0.0, default=None)
+def best_of(trials: list[TrialRecord], goal: MetricGoal) -> TrialRecord | None:
+    """Return the trial with the best figure, the first of equals; None if none came to its end."""
+    best: TrialRecord | None = None
+    for each in trials:
+        if each.value is not None and (
+            best is None or best.value is None or goal.is_better(each.value, best.value)
+        ):
+            best = each
+    return best
 
 
 def write_record(folder: Path, record: SweepRecord) -> None:
@@ -90,7 +96,11 @@ def read_sweep(folder: Path) -> SweepRecord | None:
     """
     path = folder / FILE_NAME
     try:
-        record = msgspec.convert(json.loads(path.read_bytes()), SweepRecord)
+        value = json.loads(path.read_bytes())
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        if isinstance(version, int) and version != SCHEMA_VERSION:
+            raise _of_other_version(path, version)
+        record = msgspec.convert(value, SweepRecord)
         names = {each.name for each in record.space.dimensions}
         if any(names - {*each.values} for each in record.trials):
             raise ValueError("a trial has no value of something that was searched for")
@@ -101,7 +111,12 @@ def read_sweep(folder: Path) -> SweepRecord | None:
             subject=str(path), problem=f"it is not the record of a sweep: {error}",
             remedy="name another --out",
         ) from error  # fmt: skip
-    if record.schema_version != SCHEMA_VERSION:
-        problem = f"it has schema version {record.schema_version}, expected {SCHEMA_VERSION}"
-        raise UserError(subject=str(path), problem=problem, remedy="name another --out")
     return record
+
+
+def _of_other_version(path: Path, version: int) -> UserError:
+    return UserError(
+        subject=str(path),
+        problem=f"it has schema version {version}, expected {SCHEMA_VERSION}",
+        remedy="name another --out",
+    )

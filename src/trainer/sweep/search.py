@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config import UserError
 from trainer.runtime import install_command, installed_version, output
 from trainer.storage import held, local
-from trainer.sweep.cloud import metric_of
+from trainer.sweep.metric import metric_of, shown
 from trainer.sweep.page import render_sweep
 from trainer.sweep.record import (
     ENDED,
@@ -117,7 +117,7 @@ class Trials:
     """The trials of a sweep, which Optuna runs in threads, and their record."""
 
     def __init__(self, search: Search, before: SweepRecord, signals: SignalCount) -> None:
-        self._search = search
+        self._search, self._goal = search, search.space.goal
         self._signals = signals
         self._end = time.monotonic() + search.timeout if search.timeout else float("inf")
         self._lock = threading.Lock()
@@ -132,7 +132,7 @@ class Trials:
             self._extra = ["--threads", str(share)]
 
     def try_values(self, trial: optuna.Trial) -> float:
-        """Run a trial and return its test accuracy, as Optuna's `optimize` has it."""
+        """Run a trial and return its figure, as Optuna's `optimize` has it."""
         import optuna
 
         if self._over():
@@ -142,36 +142,36 @@ class Trials:
         record = TrialRecord(trial=trial.number, state="running", values=values)
         self._keep(record)
         folder = self._search.out / f"trial-{trial.number}"
-        shown = " ".join(f"{name}={short(value)}" for name, value in values.items())
-        output.err(f"trainer: trial={record.trial} running {shown} log={folder / 'log.txt'}")
+        tried = " ".join(f"{name}={short(value)}" for name, value in values.items())
+        output.err(f"trainer: trial={record.trial} running {tried} log={folder / 'log.txt'}")
         flags = [*_flags(self._search.space, values), *self._extra]
-        with TrialProcess(folder, flags, self._search.env) as process:
+        with TrialProcess(folder, flags, self._search.env, self._goal) as process:
             state = self._follow(trial, process, record.curve)
             if state in ("stopped", "pruned"):
                 process.end(at_once=lambda: self._signals.count > 1)
-            accuracy = None if state == "failed" else process.accuracy()
-            if accuracy is not None:
+            value = None if state == "failed" else process.value()
+            if value is not None:
                 # It may have come to its end before it was asked to.
                 state = "complete"
             elif state == "complete":
                 state = "failed"
             error = output.clean(process.problem()) if state == "failed" else None
             record = dataclasses.replace(
-                record, state=state, test_accuracy=accuracy, seconds=process.seconds, error=error
+                record, state=state, value=value, seconds=process.seconds, error=error
             )
         self._keep(record)
         output.err(f"trainer: {self._progress(record)}")
         if state == "pruned":
             raise optuna.TrialPruned
-        if accuracy is None:
+        if value is None:
             raise TrialFailedError
-        return accuracy
+        return value
 
     def write(self) -> SweepRecord:
         """Write the record and return it."""
         with self._lock:
             trials = [self._records[number] for number in sorted(self._records)]
-            best = best_of(trials)
+            best = best_of(trials, self._goal)
             command = None
             if best:
                 words = _flags(self._search.space, best.values)
@@ -187,14 +187,14 @@ class Trials:
         """Return how a trial ended, the best until now, and how many are left."""
         with self._lock:
             trials = list(self._records.values())
-        best = best_of(trials)
+        best = best_of(trials, self._goal)
         left = self._search.trials - sum(each.state in ENDED for each in trials)
         parts = [f"trial={record.trial} {record.state}"]
-        if record.last_accuracy is not None:
+        if record.last_value is not None:
             metric = self._metric or metric_of(self._search.space)
-            parts.append(f"{metric}={record.last_accuracy:.4f}")
+            parts.append(f"{metric}={shown(record.last_value, self._goal)}")
         if best:
-            parts.append(f"best={best.test_accuracy:.4f} (trial {best.trial})")
+            parts.append(f"best={shown(best.value, self._goal)} (trial {best.trial})")
         return " ".join([*parts, f"left={left}"])
 
     def _keep(self, record: TrialRecord) -> None:
@@ -206,11 +206,11 @@ class Trials:
         return self._signals.count > 0 or time.monotonic() > self._end
 
     def _follow(self, trial: optuna.Trial, process: TrialProcess, curve: list[float]) -> str:
-        """Wait until a trial ends or should; add its accuracies to `curve`; return its state."""
+        """Wait until a trial ends or should; add its figures to `curve`; return its state."""
         last = False
         while True:
             code = process.wait(0.1)
-            for step, value in process.new_accuracies():
+            for step, value in process.new_values():
                 last = process.is_last(step)
                 curve.append(value)
                 # Not the step: evaluations of trials of other batch sizes are at other steps.

@@ -12,6 +12,7 @@ from trainer.config import (
     KIND_NAMES,
     Hparams,
     Job,
+    MetricGoal,
     Option,
     UserError,
     convert_value,
@@ -20,11 +21,12 @@ from trainer.config import (
     option_types,
     options_of,
 )
+from trainer.models import not_stated, own_hparams
 
 # The folders that each trial has for itself.
 OWN = ("model_dir", "output_dir", "job_dir", "checkpoint_dir", "log_dir", "timeline")
 # One value of these has commas itself.
-WITH_COMMAS = ("image_size", "pixel_range")
+WITH_COMMAS = ("image_size", "pixel_range", "metric")
 DIFFERENT = "expected different values with commas between"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -65,6 +67,12 @@ class Space:
     dimensions: tuple[Dimension, ...]
     fixed: tuple[str, ...] = ()
 
+    @property
+    def goal(self) -> MetricGoal:
+        """The figure that trials are compared by: that of `--metric`, else the accuracy."""
+        given = [word.partition("=")[2] for word in self.fixed if word.startswith("--metric=")]
+        return MetricGoal.of(given[-1]) if given else MetricGoal()
+
 
 def read_space(values: Mapping[str, Any]) -> Space:
     """Read a space from flags.
@@ -89,7 +97,8 @@ def read_space(values: Mapping[str, Any]) -> Space:
                     subject=flag_of(name), problem="each trial has a folder of its own below --out"
                 )
             if name == "hp":
-                _read_own(values[name], dimensions, fixed)
+                module = values.get("module") or Job.module
+                _read_own(values[name], module, dimensions, fixed)
             elif option.many:
                 fixed += [flag_of(name), *values[name]]
             else:
@@ -140,21 +149,43 @@ def _check_job(plain: Mapping[str, Any]) -> None:
 
 
 def _read_own(
-    pairs: Sequence[tuple[str, str]], dimensions: list[Dimension], fixed: list[str]
+    pairs: Sequence[tuple[str, str]],
+    module: str,
+    dimensions: list[Dimension],
+    fixed: list[str],
 ) -> None:
+    """Add the hyperparameters of a module, whose `HPARAMS` say of which types they are."""
+    stated = own_hparams(module)
     for name, text in pairs:
-        low, dots, rest = text.partition("..")
-        high = rest.partition(":")[0]
-        if dots and _NUMBER.fullmatch(low) and _NUMBER.fullmatch(high):
-            whole = all(type(convert_value(t, int)) is int and "." not in t for t in (low, high))
-            dimensions.append(
-                _range(f"--hp {name}={text}", name, text, int if whole else float, own=True)
-            )
+        subject = f"--hp {name}={text}"
+        if stated and name not in stated:
+            raise not_stated(name, stated, module)
+        kind = type(stated[name].default) if name in stated else _kind(text)
+        if kind in (int, float) and ".." in text:
+            found = _range(subject, name, text, kind, own=True)
+            tried: tuple[Any, ...] = (found.low, found.high)
         elif "," in text:
-            choices = _choices(f"--hp {name}={text}", text)
-            dimensions.append(Dimension(name=name, own=True, choices=choices))
+            found = Dimension(name=name, own=True, choices=_choices(subject, text))
+            tried = found.choices
         else:
+            found, tried = None, (text,)
+        values = [stated[name].value(value) for value in tried] if name in stated else []
+        if len({*values}) < len(values):
+            raise UserError(subject=subject, problem=DIFFERENT)
+        if found is None:
             fixed += ["--hp", f"{name}={text}"]
+        else:
+            dimensions.append(found)
+
+
+def _kind(text: str) -> type:
+    """Return the type of a range's ends; text of anything else."""
+    low, dots, rest = text.partition("..")
+    ends = (low, rest.partition(":")[0])
+    if not dots or not all(map(_NUMBER.fullmatch, ends)):
+        return str
+    whole = all(type(convert_value(end, int)) is int and "." not in end for end in ends)
+    return int if whole else float
 
 
 def _read(name: str, text: str, option: Option, kind: type) -> Any:

@@ -26,7 +26,7 @@ def make_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # A sampler that began with the same seed would propose the same values again.
     study = optuna.create_study(
-        direction="maximize",
+        direction="maximize" if space.goal.maximize else "minimize",
         sampler=optuna.samplers.TPESampler(seed=seed + len(trials)),
         pruner=getattr(optuna.pruners, PRUNERS[pruner])(),
     )
@@ -46,14 +46,14 @@ def _repeat(study: optuna.Study, record: TrialRecord, space: Space) -> None:
     def again(trial: optuna.Trial) -> float:
         for each in space.dimensions:
             suggest(trial, each)
-        for step, accuracy in enumerate(record.curve, start=1):
-            trial.report(accuracy, step)
+        for step, value in enumerate(record.curve, start=1):
+            trial.report(value, step)
             trial.should_prune()
         if record.state == "pruned":
             raise optuna.TrialPruned
-        if record.state != "complete" or record.test_accuracy is None:
+        if record.state != "complete" or record.value is None:
             raise _FailedAgainError
-        return record.test_accuracy
+        return record.value
 
     study.enqueue_trial(record.values)
     study.optimize(again, n_trials=1, catch=(_FailedAgainError,))
@@ -64,7 +64,7 @@ class _FailedAgainError(Exception):
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Return the share of each parameter in the differences of accuracy; empty if too few ended."""
+    """Return the share of each parameter in the metric's differences; empty if too few ended."""
     import optuna
 
     if sum(each.state.name == "COMPLETE" for each in study.trials) < FEWEST_TRIALS:

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trainer.sweep.cloud import metric_of
+from trainer.config import MetricGoal
+from trainer.sweep.metric import metric_of, shown
 from trainer.sweep.record import SweepRecord, TrialRecord
 
 
 def table_of(record: SweepRecord) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return the heads, and a row for each trial: the best first, those without accuracy last."""
+    """Return the heads, and a row for each trial: the best first, those without a value last."""
     names = [each.name for each in record.space.dimensions]
     rows = [
         (
             str(each.trial),
             each.state,
-            "–" if each.last_accuracy is None else f"{each.last_accuracy:.4f}",
+            shown(each.last_value, record.space.goal),
             *(short(each.values.get(name)) for name in names),
             "–" if each.seconds is None else f"{each.seconds:.1f}",
             each.error or "",
         )
-        for each in sorted(record.trials, key=_rank)
+        for each in sorted(record.trials, key=lambda each: _rank(each, record.space.goal))
     ]
     heads = (
         "trial",
@@ -55,8 +56,10 @@ def short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _rank(trial: TrialRecord) -> tuple[bool, float]:
-    return trial.test_accuracy is None, -(trial.last_accuracy or 0.0)
+def _rank(trial: TrialRecord, goal: MetricGoal) -> tuple[bool, bool, float]:
+    value = trial.last_value
+    none, value = value is None, value or 0.0
+    return trial.value is None, none, -value if goal.maximize else value
 
 
 def _is_number(text: str) -> bool:

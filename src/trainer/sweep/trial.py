@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from trainer.sweep.cloud import TEST_METRIC, VALIDATION_METRIC, accuracies
+from trainer.config import MetricGoal
+from trainer.sweep.metric import last_value, values_in
 
 # Seconds from SIGTERM, at which a run saves its model, to SIGKILL.
 GRACE = 20.0
-# The problem of a trial that ended well, but has no accuracy to compare.
-NO_ACCURACY = "it ended without an accuracy: name data with --test or --validation"
+# The problem of a trial that ended well, but was not evaluated.
+NOT_EVALUATED = "it ended without {}: name data with --test or --validation"
 # That of one whose task has other figures.
-NO_CLASSES = "its task has no accuracy, by which a sweep compares its trials"
+OTHER_METRICS = "its evaluation has no {}, by which trials are compared; --metric takes {}"
 
 
 class TrialProcess:
@@ -31,17 +32,25 @@ class TrialProcess:
         folder: The folder of the trial.
         flags: The arguments of `trainer train`.
         env: The environment of the process.
+        goal: The figure that trials are compared by.
 
     Attributes:
-        metric: What it is compared by, as far as its log has come.
+        metric: What it is compared by as its lines name it, as far as its log has come.
     """
 
-    def __init__(self, folder: Path, flags: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flags: Sequence[str],
+        env: Mapping[str, str],
+        goal: MetricGoal | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._log = folder / "log.txt"
         self._read = 0
-        self.metric = TEST_METRIC
+        self._goal = goal or MetricGoal()
+        self.metric = f"test_{self._goal.name}"
         self._steps: int | None = None
         self._began = time.monotonic()
         child = [sys.executable, "-u", "-m", "trainer.sweep.child", str(os.getpid())]
@@ -75,8 +84,8 @@ class TrialProcess:
         """Seconds since its start."""
         return time.monotonic() - self._began
 
-    def new_accuracies(self) -> list[tuple[int, float]]:
-        """Return step and accuracy of each evaluation since the last call."""
+    def new_values(self) -> list[tuple[int, float]]:
+        """Return step and figure of each evaluation since the last call."""
         with self._log.open("rb") as file:
             file.seek(self._read)
             data = file.read()
@@ -85,22 +94,19 @@ class TrialProcess:
         text = whole.decode(errors="replace")
         length = re.search(r"^model=.* steps=(\d+) ", text, flags=re.MULTILINE)
         self._steps = int(length[1]) if length else self._steps
-        if f" {VALIDATION_METRIC}=" in text:
+        if f" validation_{self._goal.name}=" in text:
             # The test data is asked at the end only, and is not what trials are compared by.
-            self.metric = VALIDATION_METRIC
-        return accuracies(text, self.metric)
+            self.metric = f"validation_{self._goal.name}"
+        return values_in(text, self.metric)
 
     def is_last(self, step: int) -> bool:
         """Return whether its log says that it has no more steps to take."""
         return step == self._steps
 
-    def accuracy(self) -> float | None:
-        """Return the accuracy that its metrics.json says, or None if it did not complete."""
+    def value(self) -> float | None:
+        """Return the figure that its metrics.json says, or None if it did not complete."""
         metrics = self._metrics()
-        # Of the validation data, if there is any.
-        value = metrics.get(VALIDATION_METRIC)
-        value = metrics.get(TEST_METRIC) if value is None else value
-        return float(value) if value is not None and not metrics.get("stopped") else None
+        return None if metrics.get("stopped") else last_value(metrics, self._goal)
 
     def _metrics(self) -> dict[str, Any]:
         try:
@@ -110,11 +116,15 @@ class TrialProcess:
         return metrics if isinstance(metrics, dict) else {}
 
     def problem(self) -> str:
-        """Return why it has no accuracy: mostly the last line of its log."""
+        """Return why it has no figure: mostly the last line of its log."""
         metrics = self._metrics()
         if metrics and not self._process.returncode:
-            was_measured = any(metrics.get(name) for name in ("test_metrics", "validation_metrics"))
-            return NO_CLASSES if was_measured else NO_ACCURACY
+            found = metrics.get("validation_metrics") or metrics.get("test_metrics") or {}
+            if self._goal.name in found:
+                return f"its {self._goal.name} is no number"
+            if found:
+                return OTHER_METRICS.format(self._goal.name, ", ".join(found))
+            return NOT_EVALUATED.format(self._goal.name)
         return self.last_line()
 
     def last_line(self) -> str:

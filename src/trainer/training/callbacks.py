@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Collection
 
-from trainer.config import EarlyStop, Job, Split, Trial
+from trainer.config import EarlyStop, Job, MetricGoal, Split, Trial
 from trainer.training.best_weights import BestWeights
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
@@ -16,7 +16,6 @@ from trainer.training.curves import CurveRecorder, EvaluationPoint, TrainingPoin
 from trainer.training.destination import Destination
 from trainer.training.evaluation import Evaluation
 from trainer.training.hypertune import MetricFile
-from trainer.training.metric_goal import MetricGoal
 from trainer.training.module_callbacks import module_callbacks
 from trainer.training.profile import Profile
 from trainer.training.progress_line import ProgressLine

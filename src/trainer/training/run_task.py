@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.config import Job, UserError
+from trainer.config import Job, MetricGoal, UserError
 from trainer.models import ModelModule, inputs_of
-from trainer.training.metric_goal import MetricGoal, goal_of
+from trainer.training.metric_goal import goal_of
 from trainer.training.metrics import ModuleMetrics, metrics_of
 from trainer.training.task import Task, task_of
 

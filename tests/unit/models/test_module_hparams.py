@@ -98,9 +98,10 @@ def test_a_module_without_them_takes_any(module):
     assert loader.load(path).keras_model(completed(path, ("a", "b"))) == {"a": "b"}
 
 
-def test_help_shows_them_without_importing_the_module(module):
+@pytest.mark.parametrize("verb", ["train", "sweep"])
+def test_help_shows_them_without_importing_the_module(module, verb):
     path = module(HPARAMS + "raise SystemExit(3)\n")
-    argv = [sys.executable, "-m", "trainer", "train", "--module", path, "--help"]
+    argv = [sys.executable, "-m", "trainer", verb, "--module", path, "--help"]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     words = " ".join(ran.stdout.split())
     assert f"hyperparameters of {path}" in ran.stdout

@@ -43,7 +43,7 @@ def test_a_folder_of_another_sweep_is_refused(tmp_path: Path):
     [
         '{"space": ',
         '{"space": {"dimensions": [{"name": "dropout", "high": 0.4}]}, "trials": '
-        '[{"trial": 0, "state": "complete", "values": {}, "test_accuracy": 0.5}]}',
+        '[{"trial": 0, "state": "complete", "values": {}, "value": 0.5}]}',
         "[" * 100_000 + "]" * 100_000,
     ],
 )
@@ -80,6 +80,8 @@ if does != "validates":
 if does == "validates":
     print(f"step=2 validation_accuracy={1 - dropout:.4f}", flush=True)
     print(f"step=2 test_accuracy={dropout:.4f}", flush=True)
+if does == "has a loss":
+    print(f"step=2 test_loss={dropout:.4f}", flush=True)
 if does != "writes nothing":
     metrics = {"test_accuracy": dropout}
     if does == "validates":
@@ -88,6 +90,10 @@ if does != "writes nothing":
         metrics = {"test_accuracy": None}
     if does == "has no classes":
         metrics = {"test_accuracy": None, "test_metrics": {"loss": 0.5}}
+    if does == "has a loss":
+        metrics = {"test_accuracy": None, "test_metrics": {"loss": dropout, "r2": 1 - dropout}}
+    if does == "has no number":
+        metrics = {"test_accuracy": None, "test_metrics": {"accuracy": None}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
 """
 
@@ -125,9 +131,9 @@ def test_a_sweep_finds_the_best_trial_and_goes_on_where_it_ended(sweep, tmp_path
     assert code == 0
     assert [each.state for each in record.trials] == ["complete", "complete"]
     for each in record.trials:
-        assert each.test_accuracy == each.values["dropout"]
+        assert each.value == each.values["dropout"]
         assert each.curve == [round(each.values["dropout"], 4)]
-    best = max(record.trials, key=lambda each: each.test_accuracy)
+    best = max(record.trials, key=lambda each: each.value)
     assert record.best == best.trial
     assert record.command == f"trainer train --dropout {best.values['dropout']}"
     assert f"best: {record.command}\npage: {tmp_path}/sweep.html\n" in printed.out
@@ -171,8 +177,12 @@ def test_the_threads_of_trials_are_those_that_were_given(sweep, tmp_path: Path):
     [
         ("fails", "trainer: error: no such data"),
         ("writes nothing", "step=2 test_accuracy="),
-        ("evaluates nothing", "it ended without an accuracy: name data with --test"),
-        ("has no classes", "its task has no accuracy, by which"),
+        ("evaluates nothing", "it ended without accuracy: name data with --test"),
+        (
+            "has no classes",
+            "its evaluation has no accuracy, by which trials are compared; --metric takes loss",
+        ),
+        ("has no number", "its accuracy is no number"),
     ],
 )
 def test_a_sweep_without_a_result_fails_with_the_last_line_of_a_trial(sweep, does, error):
@@ -196,7 +206,38 @@ def test_trials_with_validation_data_are_compared_by_it(sweep, tmp_path: Path):
     assert record.best == best.trial
     for each in record.trials:
         assert each.curve == [pytest.approx(1 - each.values["dropout"], abs=1e-4)]
-        assert each.test_accuracy == pytest.approx(1 - each.values["dropout"])
+        assert each.value == pytest.approx(1 - each.values["dropout"])
+
+
+@pytest.mark.parametrize(("metric", "best"), [("loss:min", min), ("r2:max", min), ("r2:min", max)])
+def test_trials_are_compared_by_the_metric_asked_for(sweep, tmp_path: Path, metric, best):
+    code, printed, record = sweep("has a loss", trials=3, flags={"metric": metric})
+    assert code == 0
+    chosen = best(record.trials, key=lambda each: each.values["dropout"])
+    assert record.best == chosen.trial
+    name = metric.partition(":")[0]
+    assert f"test_{name}={chosen.value:.4f} best={chosen.value:.4f}" in printed.err
+    heads, first = printed.out.splitlines()[:2]
+    assert f"test {name}" in heads and first.split()[0] == str(chosen.trial)
+    page = (tmp_path / "sweep.html").read_text()
+    assert f"with test {name} {chosen.value:.4f}" in page
+    assert f"--metric={metric}" in record.command
+
+
+def test_of_a_loss_the_trial_with_a_higher_one_is_ended(sweep, tmp_path: Path):
+    flags = {"metric": "accuracy:min"}
+    space = read_space({"dropout": "0.1..0.4"} | flags)
+    trials = [dataclasses.replace(each, value=0.001) for each in finished(5, [0.001] * 9)]
+    write_record(tmp_path, SweepRecord(space=space, trials=trials))
+    _, printed, record = sweep("waits", trials=6, pruner="median", flags=flags)
+    assert record.trials[5].state == "pruned"
+    assert "best=0.0010" in printed.err
+
+
+def test_a_sweep_of_an_earlier_version_is_refused(tmp_path: Path):
+    (tmp_path / "sweep.json").write_text('{"schema_version": 1, "space": {}}')
+    with pytest.raises(UserError, match="schema version 1, expected 2; name another --out"):
+        run_search(search(tmp_path))
 
 
 def test_a_trial_that_fails_does_not_end_the_sweep(sweep):
@@ -210,7 +251,7 @@ def finished(count: int, curve: list[float]) -> list[TrialRecord]:
     """Trials that no other can surpass."""
     return [
         TrialRecord(
-            trial=n, state="complete", test_accuracy=1.0, curve=curve,
+            trial=n, state="complete", value=1.0, curve=curve,
             values={"dropout": 0.1 + n / 100},
         )
         for n in range(count)
@@ -222,7 +263,7 @@ def test_a_trial_that_falls_behind_is_ended(sweep, tmp_path: Path):
     write_record(tmp_path, before)
     code, printed, record = sweep("waits", trials=6, pruner="median")
     last = record.trials[5]
-    assert (code, last.state, last.test_accuracy) == (0, "pruned", None)
+    assert (code, last.state, last.value) == (0, "pruned", None)
     assert last.curve == [round(last.values["dropout"] / 10, 4)]
     assert f"trial=5 pruned test_accuracy={last.curve[-1]:.4f} best=1.0000" in printed.err
 

@@ -22,7 +22,7 @@ VALUES = {"learning_rate": 0.01, "batch_size": 64, "model": "fast", "dropout": 0
 
 def trial(number: int, accuracy: float | None = None, state: str = "complete", **more):
     values = VALUES | more.pop("values", {})
-    return TrialRecord(trial=number, state=state, values=values, test_accuracy=accuracy, **more)
+    return TrialRecord(trial=number, state=state, values=values, value=accuracy, **more)
 
 
 def study_of(*trials: TrialRecord, seed: int = 0, pruner: str = "none"):

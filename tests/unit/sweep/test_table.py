@@ -17,8 +17,8 @@ def test_the_best_is_first_and_a_pruned_trial_has_its_last_accuracy():
         trials=[
             trial(0, "failed", error="no", curve=[0.5]),
             trial(1, "pruned", curve=[0.2, 0.99], seconds=2.0),
-            trial(2, "complete", test_accuracy=0.8, curve=[0.8], seconds=10.25),
-            trial(3, "complete", test_accuracy=0.9, curve=[0.9], seconds=3.0),
+            trial(2, "complete", value=0.8, curve=[0.8], seconds=10.25),
+            trial(3, "complete", value=0.9, curve=[0.9], seconds=3.0),
         ],
     )
     assert aligned(*table_of(record)) == [

@@ -42,14 +42,14 @@ def test_each_accuracy_is_read_once_and_only_from_whole_lines(start, tmp_path: P
     with start("print('model=fast steps=4 batch_size=2')") as process:
         ended(process)
         log = tmp_path / "trial/log.txt"
-        assert process.new_accuracies() == []
+        assert process.new_values() == []
         with log.open("a") as file:
             file.write("step=2 test_accuracy=0.5000\nstep=4 test_acc")
-        assert process.new_accuracies() == [(2, 0.5)]
+        assert process.new_values() == [(2, 0.5)]
         with log.open("a") as file:
             file.write("uracy=0.7500\n")
-        assert process.new_accuracies() == [(4, 0.75)]
-        assert process.new_accuracies() == []
+        assert process.new_values() == [(4, 0.75)]
+        assert process.new_values() == []
         assert (process.is_last(2), process.is_last(4)) == (False, True)
 
 
@@ -68,7 +68,7 @@ def test_only_a_run_that_came_to_its_end_has_an_accuracy(start, tmp_path: Path, 
         assert ended(process) == 0
         if text is not None:
             (tmp_path / "trial/metrics.json").write_text(text)
-        assert process.accuracy() == accuracy
+        assert process.value() == accuracy
         assert process.last_line() == "it printed nothing"
 
 
