@@ -52,6 +52,7 @@ VERBS: Registry[Verb] = Registry(
         "serve": "serve",
         "package": "package",
         "export": "export",
+        "predict": "predict",
         "data create": "data_create",
         "data inspect": "data_inspect",
         "data mnist": "data_mnist",

@@ -1,0 +1,1 @@
+"""Ask an endpoint for predictions of files: `trainer predict`."""

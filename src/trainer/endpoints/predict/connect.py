@@ -1,0 +1,38 @@
+"""Find out which kind of endpoint a name is of, and connect to it."""
+
+from __future__ import annotations
+
+import re
+
+from trainer.endpoints.client import EndpointClient
+from trainer.endpoints.predict.predict_options import PredictOptions
+
+_VERTEX = re.compile(r"projects/[^/]+/locations/[^/]+/endpoints/[^/]+|\d{6,}")
+
+
+def connect_endpoint(endpoint: str, options: PredictOptions) -> EndpointClient:
+    """Return a client of an endpoint.
+
+    Args:
+        endpoint: A url, the name of a SageMaker endpoint or of a container, or the number or the
+            resource of a Vertex AI endpoint.
+        options: Of the verb; `to` says of which kind it is where the name alone does not.
+
+    Raises:
+        UserError: There is none, or it cannot be reached.
+    """
+    kind = options.to or kind_of(endpoint)
+    if kind == "http":
+        from trainer.endpoints.predict.http_client import connect_http
+
+        return connect_http(endpoint, timeout=options.timeout)
+    from trainer.endpoints.registry import TARGETS
+
+    return TARGETS[kind].client(endpoint, options)
+
+
+def kind_of(endpoint: str) -> str:
+    """Return the kind of endpoint that a name is of, by its form."""
+    if endpoint.startswith(("http://", "https://")):
+        return "http"
+    return "vertex" if _VERTEX.fullmatch(endpoint) else "sagemaker"
