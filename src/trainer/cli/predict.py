@@ -14,8 +14,8 @@ EXAMPLES = """\
 trainer predict mnist images --out answers.jsonl
 # ask a server about rows of a table, and write a table
 trainer predict http://localhost:8080 rows.csv --out answers.csv
-# ask a Vertex AI endpoint about rows of JSON from another program
-rows-of-today | trainer predict mnist - --to vertex --input-format jsonl
+# ask a Vertex AI endpoint about rows of JSON on standard input
+trainer predict mnist - --to vertex --input-format jsonl
 """
 
 

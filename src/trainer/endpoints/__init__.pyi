@@ -1,3 +1,3 @@
-from .predict.connect import connect_endpoint as connect_endpoint
-from .predict.predict_options import PredictOptions as PredictOptions
-from .predict.run import predict as predict
+from .prediction.connect import connect_endpoint as connect_endpoint
+from .prediction.predict_options import PredictOptions as PredictOptions
+from .prediction.run import predict as predict

@@ -1,16 +1,16 @@
-"""The interface of what answers requests: a server, a SageMaker endpoint, a Vertex AI endpoint."""
+"""Interface of what answers requests: a server, a SageMaker endpoint, a Vertex AI endpoint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from trainer.endpoints.predict.pieces import Piece
+from trainer.endpoints.prediction.pieces import Piece
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointReply:
-    """What came back for one request.
+    """The answer of an endpoint to one request.
 
     Attributes:
         status: Of HTTP.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from trainer.endpoints.client import EndpointClient
-from trainer.endpoints.predict.predict_options import PredictOptions
+from trainer.endpoints.prediction.predict_options import PredictOptions
 
 
 class EndpointTarget(Protocol):

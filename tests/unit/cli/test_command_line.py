@@ -205,6 +205,7 @@ def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys
 def test_every_verb_has_debug(words):
     named = {"report": ["runs/a"], "data inspect": ["data"]}
     named["data split"] = ["data", "--out", "x"]
+    named["predict"] = ["mnist", "x.npy"]
     required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
     assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from trainer.config import DataError, UserError
 from trainer.endpoints.client import EndpointClient
-from trainer.endpoints.predict.answers import AnswerFile, class_of
-from trainer.endpoints.predict.asking import (
-    RefusedError,
+from trainer.endpoints.prediction.answers import AnswerFile, class_of
+from trainer.endpoints.prediction.asking import (
+    RefusedRequestError,
     RetryPolicy,
     StoppedAskingError,
     predictions,
 )
-from trainer.endpoints.predict.files import InputFile, find_inputs
-from trainer.endpoints.predict.pieces import Piece, PieceLimits
-from trainer.endpoints.predict.predict_options import PredictOptions
+from trainer.endpoints.prediction.files import InputFile, find_inputs
+from trainer.endpoints.prediction.pieces import Piece, PieceLimits
+from trainer.endpoints.prediction.predict_options import PredictOptions
 from trainer.packaging import read_class_names
 from trainer.runtime import StopRequest
 
@@ -155,7 +155,7 @@ class _Run:
                 self.report()
             except StoppedAskingError:
                 return
-            except (RefusedError, DataError) as error:
+            except (RefusedRequestError, DataError) as error:
                 rows = f"rows {piece.numbers[0]} to {piece.numbers[-1]}: "
                 text = error.problem if isinstance(error, DataError) else str(error)
                 self._note(piece.source, (rows if len(piece.numbers) > 1 else "") + text)

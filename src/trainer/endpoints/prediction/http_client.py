@@ -13,8 +13,8 @@ import requests
 
 from trainer.config import DataError, UserError
 from trainer.endpoints.client import EndpointReply, UnreachableError
-from trainer.endpoints.predict import pieces
-from trainer.endpoints.predict.pieces import Piece
+from trainer.endpoints.prediction import pieces
+from trainer.endpoints.prediction.pieces import Piece
 
 MOST_BYTES = 50 * 10**6
 _TF_SERVING = re.compile(r"(.*/v1/models/[^/:]+(?:/versions/\d+)?)(?::predict|/metadata)?/?")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.config import DataError, UserError
-from trainer.endpoints.predict import pieces
-from trainer.endpoints.predict.pieces import Piece, PieceLimits
+from trainer.endpoints.prediction import pieces
+from trainer.endpoints.prediction.pieces import Piece, PieceLimits
 from trainer.storage import globs, is_remote, local_path
 
 IMAGE, NPY, CSV, JSON_LINES, JSON = "image", "npy", "csv", "jsonl", "json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trainer.endpoints.client import EndpointClient
-from trainer.endpoints.predict.predict_options import PredictOptions
+from trainer.endpoints.prediction.predict_options import PredictOptions
 
 _VERTEX = re.compile(r"projects/[^/]+/locations/[^/]+/endpoints/[^/]+|\d{6,}")
 
@@ -23,7 +23,7 @@ def connect_endpoint(endpoint: str, options: PredictOptions) -> EndpointClient:
     """
     kind = options.to or kind_of(endpoint)
     if kind == "http":
-        from trainer.endpoints.predict.http_client import connect_http
+        from trainer.endpoints.prediction.http_client import connect_http
 
         return connect_http(endpoint, timeout=options.timeout)
     from trainer.endpoints.registry import TARGETS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.config import UserError, flag_of, option, options_of
-from trainer.endpoints.predict.files import KINDS
+from trainer.endpoints.prediction.files import KINDS
 
 WHERE, ANSWERS, REQUESTS = "endpoint", "answers", "requests"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from trainer.config import RetryableError, UserError
 from trainer.endpoints.client import EndpointClient, UnreachableError
-from trainer.endpoints.predict.answers import AnswerError, predictions_of
-from trainer.endpoints.predict.pieces import Piece
+from trainer.endpoints.prediction.answers import AnswerError, predictions_of
+from trainer.endpoints.prediction.pieces import Piece
 
 # Statuses after which another try may succeed.
 PASSING = {408, 429, 502, 503, 504}
@@ -26,7 +26,7 @@ FATAL = {
 LONGEST_WAIT = 30.0
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """The endpoint refuses one request; others may succeed."""
 
 
@@ -36,7 +36,7 @@ class StoppedAskingError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How often a request is sent, and how long it waits in between.
+    """Number of tries of a request, and the time between them.
 
     Attributes:
         tries: Most tries.
@@ -58,7 +58,7 @@ def predictions(client: EndpointClient, piece: Piece, policy: RetryPolicy) -> li
     """Return the prediction of each row of a piece.
 
     Raises:
-        RefusedError: The endpoint refuses this request.
+        RefusedRequestError: The endpoint refuses this request.
         UserError: It would refuse any other.
         RetryableError: It did not answer after all tries.
         StoppedAskingError: The run was asked to stop.
@@ -81,11 +81,11 @@ def predictions(client: EndpointClient, piece: Piece, policy: RetryPolicy) -> li
                 problem=f"{FATAL[reply.status]} ({reply.status}: {message_of(reply.body)})",
             )
         if reply.status != 200:
-            raise RefusedError(f"{reply.status}: {message_of(reply.body)}")
+            raise RefusedRequestError(f"{reply.status}: {message_of(reply.body)}")
         try:
             return predictions_of(reply.body, len(piece.numbers))
         except AnswerError as error:
-            raise RefusedError(str(error)) from None
+            raise RefusedRequestError(str(error)) from None
     raise RetryableError(f"{client.name}: {problem} after {policy.tries} tries")
 
 

@@ -112,7 +112,7 @@ class AnswerFile:
 
     @property
     def found(self) -> int:
-        """How many answers there are."""
+        """The number of answers so far."""
         return sum(map(len, self._done.values()))
 
     def answers(self, source: str) -> set[int]:
