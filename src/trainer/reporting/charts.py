@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,14 @@ def curve_charts(curves: Curves) -> list[Chart]:
             for point in _points(curve.step, getattr(curve, column), name)
         ]
         charts += _lines(column, title, points, form=form)
+    for number, metric in enumerate(_metrics(named.values())):
+        points = [
+            point
+            for name, curve in named.items()
+            for point in _points(curve.step, curve.metrics.get(metric, ()), name)
+        ]
+        title = metric.replace("_", " ").capitalize()
+        charts += _lines(f"metric-{number}", title, points, form=".3~g")
     rate = _points(train.step, train.learning_rate, "training")
     charts += _lines("rate", "Learning rate", rate, form=".2~e")
     speed = _points(train.seconds, train.images_per_second, "training")
@@ -83,7 +91,22 @@ def compared_curves(runs: Mapping[str, RunRecord]) -> list[Chart]:
                 curve = getattr(run.curves, part)
                 points += _points(curve.step, getattr(curve, column), label)
         charts += _lines(name, title, points, form=form)
+    for split in ("test", "validation"):
+        curves = {label: getattr(run.curves, split) for label, run in runs.items() if run.curves}
+        for number, metric in enumerate(_metrics(curves.values())):
+            points = [
+                point
+                for label, curve in curves.items()
+                for point in _points(curve.step, curve.metrics.get(metric, ()), label)
+            ]
+            title = f"{split.capitalize()} {metric.replace('_', ' ')}"
+            charts += _lines(f"{split}-metric-{number}", title, points, form=".3~g")
     return charts
+
+
+def _metrics(curves: Iterable[TrainColumns | TestColumns]) -> list[str]:
+    """Return the names of what some curves have besides loss and accuracy."""
+    return list(dict.fromkeys(name for curve in curves for name in curve.metrics))
 
 
 def calibration_chart(bins: Sequence[CalibrationBin]) -> Chart:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainer.config import UserError
+from trainer.config import MetricGoal, UserError
 from trainer.reporting import figures
 from trainer.reporting.charts import Chart, compared_curves
 from trainer.reporting.html import render_page
@@ -138,39 +138,53 @@ def _settings(record: RunRecord) -> dict[str, Any]:
 
 
 def _parallel(runs: Mapping[str, RunRecord]) -> list[Chart]:
-    """Return parallel coordinates of the settings that differ, the test accuracy last."""
+    """Return parallel coordinates of the settings that differ, what runs are judged by last."""
     hparams = {name for record in runs.values() for name in record.hparams or {}}
     columns = {name: v for name, v in differences_of(runs).items() if name not in FOLDERS}
     # The hyperparameters first: there is no place for all.
     names = sorted(columns, key=lambda name: name not in hparams)
     axes = [axis for axis in (_axis(name, columns[name]) for name in names) if axis]
-    score = _score(list(runs.values()))
-    if not axes or not score:
+    found = _score(list(runs.values()))
+    if not axes or not found:
         return []
+    score, goal = found
     title = f"Each line is a run: the settings that differ, and the {score.name}"
     chart = parallel_chart(
-        title, [*axes[: MOST_AXES - 1], score], lines=list(runs), by_line=len(runs) <= MOST_COLOURS
-    )
+        title, [*axes[: MOST_AXES - 1], score], lines=list(runs),
+        by_line=len(runs) <= MOST_COLOURS, lowest_best=not goal.maximize,
+    )  # fmt: skip
     return [chart]
 
 
-def _score(records: Sequence[RunRecord]) -> ParallelAxis | None:
-    """Return the axis of what all runs were measured by: accuracy, their metric or loss, if any."""
-    for split in SPLITS:
-        # A run that was stopped has no last accuracy, but may have had others.
-        last = [getattr(record, f"{split}_accuracy") for record in records]
-        best = [getattr(record, f"best_{split}_accuracy") for record in records]
-        accuracies = [b if a is None else a for a, b in zip(last, best, strict=True)]
-        if None not in accuracies:
-            return ParallelAxis(name=f"{split} accuracy", values=accuracies, form=".2%")
-    metrics = {(record.metric or "").partition(":")[0] for record in records}
-    for name, split in itertools.product((*(metrics if len(metrics) == 1 else ()), "loss"), SPLITS):
-        values = [(getattr(record, f"{split}_metrics") or {}).get(name) for record in records]
-        if name == "loss":
-            values = [getattr(record, f"{split}_loss") for record in records]
+def _score(records: Sequence[RunRecord]) -> tuple[ParallelAxis, MetricGoal] | None:
+    """Return the axis of what all runs were measured by: their metric, accuracy or loss, if any."""
+    chosen = {record.metric for record in records}
+    own = (chosen.pop() or "") if len(chosen) == 1 else ""
+    goals = [MetricGoal.of(own)] if own.endswith((":max", ":min")) else []
+    goals += [MetricGoal(), MetricGoal(name="loss", maximize=False)]
+    for goal, split in itertools.product(goals, SPLITS):
+        values = [_value(record, goal, split) for record in records]
         if None not in values:
-            return ParallelAxis(name=f"{split} {name.replace('_', ' ')}", values=values)
+            name = f"{split} {goal.name.replace('_', ' ')}"
+            form = ".2%" if goal.name == MetricGoal.name else ".4g"
+            return ParallelAxis(name=name, values=values, form=form), goal
     return None
+
+
+def _value(record: RunRecord, goal: MetricGoal, split: str) -> float | None:
+    """Return a figure of a run's end; of one that was stopped, the best before."""
+    values: dict[str, float | None] = {
+        "accuracy": getattr(record, f"{split}_accuracy"),
+        "loss": getattr(record, f"{split}_loss"),
+    }
+    value = (getattr(record, f"{split}_metrics") or {}).get(goal.name, values.get(goal.name))
+    if value is not None:
+        return value
+    if goal == MetricGoal():
+        best: float | None = getattr(record, f"best_{split}_accuracy")
+        return best
+    is_watched = split == ("validation" if "validation" in record.data else "test")
+    return record.best_metric if is_watched and record.metric == goal.text else None
 
 
 def _axis(name: str, values: list[Any]) -> ParallelAxis | None:

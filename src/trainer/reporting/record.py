@@ -34,6 +34,7 @@ class TrainColumns:
         accuracy: Share of their examples whose class was right; None where nobody counted.
         learning_rate: Of the next step.
         images_per_second: Examples in a second.
+        metrics: Further figures, a list by name.
     """
 
     step: list[int] = field(default_factory=list)
@@ -42,6 +43,7 @@ class TrainColumns:
     accuracy: list[float | None] = field(default_factory=list)
     learning_rate: list[float | None] = field(default_factory=list)
     images_per_second: list[float | None] = field(default_factory=list)
+    metrics: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class TestColumns:
     seconds: list[float] = field(default_factory=list)
     loss: list[float | None] = field(default_factory=list)
     accuracy: list[float | None] = field(default_factory=list)
+    metrics: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

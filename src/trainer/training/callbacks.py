@@ -170,6 +170,7 @@ class TrainingCurve(Callback):
                 accuracy=state.train_accuracy,
                 learning_rate=self._learning_rate(),
                 images_per_second=state.images_per_second,
+                metrics=state.train_more,
             )
         )
 
@@ -247,6 +248,7 @@ class EvaluationCurve(AfterEvaluation):
             seconds=state.progress.train_seconds,
             loss=evaluation.loss,
             accuracy=evaluation.accuracy,
+            metrics=evaluation.more,
         )
         self._curves.add_evaluation(point, evaluation.split)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from trainer.config import Split
 
 # A curve that grows beyond so many points loses every second one.
 MOST_POINTS = 2000
+# The field of a point that is a column for each of its names.
+METRICS = "metrics"
 # The splits whose evaluations make a curve.
 EVALUATED: tuple[Split, ...] = ("validation", "test")
 
@@ -26,6 +28,7 @@ class TrainingPoint:
         accuracy: Share of examples whose class was right; None where there are no classes.
         learning_rate: Of the next step.
         images_per_second: Examples in a second.
+        metrics: Further figures by name, such as the mean absolute error of a regression.
     """
 
     step: int
@@ -34,6 +37,7 @@ class TrainingPoint:
     accuracy: float | None
     learning_rate: float
     images_per_second: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +49,14 @@ class EvaluationPoint:
         seconds: Time of the training steps so far.
         loss: Mean loss.
         accuracy: Share of examples whose class is right; None where there are no classes.
+        metrics: Further figures by name: of the task and of the module.
     """
 
     step: int
     seconds: float
     loss: float
     accuracy: float | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 Point = TypeVar("Point", bound=TrainingPoint | EvaluationPoint)
@@ -84,7 +90,7 @@ class CurveRecorder:
             name: _read(EvaluationPoint, curves.get(name), step) for name in EVALUATED
         }
 
-    def as_json(self) -> dict[str, dict[str, list[float]]]:
+    def as_json(self) -> dict[str, dict[str, Any]]:
         """Return the curves as columns: `{"train": {"step": [...], "loss": [...]}, ...}`."""
         found = {
             name: _columns(EvaluationPoint, points) for name, points in self._evaluated.items()
@@ -98,17 +104,35 @@ def _added(points: list[Point], point: Point) -> list[Point]:
     return kept if len(kept) <= MOST_POINTS else [*kept[:-1:2], kept[-1]]
 
 
-def _columns(kind: type, points: Sequence[Any]) -> dict[str, list[float]]:
-    names = [field.name for field in dataclasses.fields(kind)]
-    return {name: [getattr(point, name) for point in points] for name in names}
+def _columns(kind: type, points: Sequence[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {n: [getattr(point, n) for point in points] for n in _names(kind)}
+    names = dict.fromkeys(name for point in points for name in point.metrics)
+    # A point of an earlier version has none.
+    return found | {METRICS: {name: [p.metrics.get(name) for p in points] for name in names}}
+
+
+def _names(kind: type) -> list[str]:
+    """Return the fields of a point that are columns."""
+    return [each.name for each in dataclasses.fields(kind) if each.name != METRICS]
 
 
 def _read(kind: type[Point], columns: Any, step: int) -> list[Point]:
     """Return the points up to a step; none if what was written is not a curve of this kind."""
-    names = [field.name for field in dataclasses.fields(kind)]
+    names = _names(kind)
     try:
-        rows = zip(*(columns[name] for name in names), strict=True)
-        points = [kind(**dict(zip(names, row, strict=True))) for row in rows]
+        metrics = _rows(columns.get(METRICS) or {}, len(columns["step"]))
+        rows = zip(*(columns[name] for name in names), metrics, strict=True)
+        points = [kind(**dict(zip((*names, METRICS), row, strict=True))) for row in rows]
         return [point for point in points if point.step <= step]
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return []
+
+
+def _rows(columns: Mapping[str, Sequence[float | None]], count: int) -> list[dict[str, float]]:
+    """Return the figures of each point, without those that it has not."""
+    rows: list[dict[str, float]] = [{} for _ in range(count)]
+    for name, column in columns.items():
+        for row, value in zip(rows, column, strict=True):
+            if value is not None:
+                row[name] = value
+    return rows

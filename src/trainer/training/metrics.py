@@ -93,7 +93,11 @@ class ModuleMetrics:
             for value in first:
                 own, rest = np.split(rest, [value.size])
                 values.append(tf.constant((value + own.reshape(value.shape)).astype(value.dtype)))
-            found[each.name] = float(np.asarray(each.metric.stateless_result(values)).reshape(()))
+            pairs = list(zip(each.metric.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=pairs):
+                # Not `stateless_result`: a result that is a variable has its first value after it.
+                result = np.asarray(keras.ops.convert_to_tensor(each.metric.result()))
+            found[each.name] = float(result.reshape(()))
         return found
 
 

@@ -223,24 +223,26 @@ def _metrics(client: Any, found: Any, run: _Folder) -> Iterator[Any]:
         return
     # The record has the time of the training steps, not the hour.
     began = run.ended - (run.record.train_seconds or 0.0)
-    for curve, names in (
-        (curves.train, _TRAIN),
-        (curves.validation, _VALIDATION),
-        (curves.test, _TEST),
+    for split, curve, names in (
+        ("train", curves.train, _TRAIN),
+        ("validation", curves.validation, _VALIDATION),
+        ("test", curves.test, _TEST),
     ):
-        for column, name in names.items():
+        named = {name: getattr(curve, column) for column, name in names.items()}
+        named |= {f"{split}_{name}": column for name, column in curve.metrics.items()}
+        for name, column in named.items():
             last = -1
             if name in found.data.metrics:
                 history = client.get_metric_history(found.info.run_id, name)
                 last = max(point.step for point in history)
-            points = zip(curve.step, curve.seconds, getattr(curve, column), strict=False)
+            points = zip(curve.step, curve.seconds, column, strict=False)
             for step, seconds, value in points:
                 if step > last and value is not None:
                     yield Metric(name, value, int((began + seconds) * 1000), step)
 
 
 def _figures_of_a_module(found: Any, run: _Folder) -> Iterator[Any]:
-    """Yield the last figures that no curve has, and the server does not."""
+    """Yield the last figures that no curve has, as in older records, nor the server."""
     from mlflow.entities import Metric
 
     record = run.record
@@ -250,7 +252,8 @@ def _figures_of_a_module(found: Any, run: _Folder) -> Iterator[Any]:
     ):
         for name, value in (figures or {}).items():
             full = f"{split}_{name}"
-            in_a_curve = name in ("loss", "accuracy")
+            curve = getattr(record.curves, split, None)
+            in_a_curve = name in ("loss", "accuracy") or name in getattr(curve, "metrics", ())
             if value is not None and not in_a_curve and full not in found.data.metrics:
                 yield Metric(full, value, int(run.ended * 1000), record.steps)
 

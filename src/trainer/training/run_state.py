@@ -142,6 +142,13 @@ class RunState:
             return {}
         return {f"train_{self.score}": self.train_score}
 
+    @property
+    def train_more(self) -> dict[str, float]:
+        """The mean score by its own name where that is not the accuracy."""
+        if self.score in (None, ACCURACY) or self.train_score is None:
+            return {}
+        return {str(self.score): self.train_score}
+
     def evaluated(self, evaluation: Evaluation | None) -> None:
         """Take note of an evaluation of the weights as they are; of None if it was given up."""
         self.evaluation = evaluation

@@ -175,6 +175,10 @@ def regression(**changes) -> RunRecord:
     [
         ([regression(), regression()], "test mean absolute error"),
         ([regression(), regression(metric="loss:min")], "test loss"),
+        # One was stopped before its end, one watched other figures.
+        ([regression(), regression(test_metrics=None)], "test mean absolute error"),
+        ([record(metric="loss:min"), record(metric="loss:min")], "test loss"),
+        ([record(metric="odd"), record(metric="odd")], "test accuracy"),
         ([record(test_accuracy=None, validation_accuracy=n / 4) for n in (1, 2)],
          "validation accuracy"),
         ([record(test_accuracy=None, test_loss=None, validation_loss=n / 4) for n in (1, 2)],
@@ -185,6 +189,29 @@ def test_the_last_axis_is_what_the_runs_were_judged_by(runs, axis):
     shown = {f"run {n}": dataclasses.replace(r, hparams={"seed": n}) for n, r in enumerate(runs)}
     ends = specs(render_comparison(shown))["chart-parallel"]["layer"][2]["data"]["values"]
     assert axis in {end["axis"] for end in ends}
+
+
+def test_of_a_loss_the_lowest_line_is_drawn_over_the_others():
+    runs = {
+        f"run {n}": regression(hparams={"seed": n}, test_metrics={"mean_absolute_error": n / 4})
+        for n in (1, 2)
+    }
+    chart = specs(render_comparison(runs))["chart-parallel"]
+    assert [each["line"] for each in chart["data"]["values"]][-1] == "run 1"
+    assert "%" not in json.dumps(chart)
+
+
+def test_the_metrics_of_a_module_have_a_chart_each():
+    test = {"step": [1, 2], "metrics": {"r2": [0.25, 0.5], "mean_absolute_error": [2.0, None]}}
+    train = {"step": [1], "metrics": {"mean_absolute_error": [3.0]}}
+    run = regression(curves={"train": train, "test": test})
+    shown = {spec["description"]: spec for spec in specs(render_report(run, name="a")).values()}
+    errors = shown["Mean absolute error"]["data"]["values"]
+    assert [(each["series"], each["y"]) for each in errors] == [("training", 3.0), ("test", 2.0)]
+    assert [each["y"] for each in shown["R2"]["data"]["values"]] == [0.25, 0.5]
+    compared = specs(render_comparison({"a": run, "b": run})).values()
+    titles = {spec["description"] for spec in compared}
+    assert {"Test r2", "Test mean absolute error"} <= titles
 
 
 def test_results_keep_their_order_where_the_first_run_has_few():

@@ -54,6 +54,24 @@ def test_batches_add_up_to_what_the_metric_says_of_all_of_them(metric):
     assert own == {metric.name: pytest.approx(float(metric.result()), rel=1e-5)}
 
 
+class Count(keras.Metric):
+    """A metric as Keras' own guide writes one: its result is its variable."""
+
+    def __init__(self):
+        super().__init__(name="count")
+        self.total = self.add_weight(initializer="zeros")
+
+    def update_state(self, labels, outputs, sample_weight=None):
+        self.total.assign_add(keras.ops.cast(keras.ops.shape(labels)[0], "float32"))
+
+    def result(self):
+        return self.total
+
+
+def test_a_result_that_is_a_variable_is_of_all_batches():
+    assert added(made([Count()])) == {"count": 40.0}
+
+
 def test_metrics_have_names_and_may_look_at_one_of_several_outputs():
     own = made({"area": metrics.AUC(), "price": {"off": metrics.MeanAbsoluteError()}})
     assert own.names == ("area", "price_off")

@@ -85,6 +85,15 @@ def test_the_last_figures_of_a_module_are_sent(client, tracking_store, experimen
     assert points(client, sent.run_id, "test_loss") == [(4, 0.75)]
 
 
+def test_the_curves_of_a_modules_metrics_are_sent(client, tracking_store, experiment, tmp_path):
+    test = {**CURVES["test"], "step": [2, 4], "seconds": [1.0, 2.0], "metrics": {"r2": [None, 0.5]}}
+    curves = CURVES | {"test": test}
+    folder = write(tmp_path / "run", curves=curves, test_metrics={"r2": 0.5})
+    for _ in range(2):
+        sent = send_run(str(folder), uri=tracking_store, experiment=experiment)
+    assert points(client, sent.run_id, "test_r2") == [(4, 0.5)]
+
+
 def test_without_its_id_a_run_is_known_by_its_record(tracking_store, experiment, tmp_path):
     folder = write(tmp_path / "run")
     sent = send_run(str(folder), uri=tracking_store, experiment=experiment)

@@ -78,6 +78,32 @@ def test_an_optimizer_of_the_modules_own_knows_the_steps(run):
     assert metrics["curves"]["train"]["learning_rate"][-1] == pytest.approx(0.25)
 
 
+METRICS = """
+STOP = -1
+def metrics():
+    return {"right": Right()}
+class Right(keras.metrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.sum = self.add_weight(initializer="zeros")
+    def update_state(self, labels, outputs, sample_weight=None):
+        hits = keras.ops.equal(keras.ops.argmax(outputs, -1), keras.ops.cast(labels, "int64"))
+        self.sum.assign_add(keras.ops.sum(keras.ops.cast(hits, "float32")))
+    def result(self):
+        return self.sum
+"""
+
+
+def test_the_metrics_of_a_module_have_curves_and_a_chart_each(run, tmp_path):
+    metrics = run(MODULE + METRICS, name="counting")
+    curve = metrics["curves"]["test"]
+    assert curve["step"] == [10, 20, 30, 40]
+    assert curve["metrics"]["right"] == [80 * share for share in curve["accuracy"]]
+    assert curve["metrics"]["right"][-1] == metrics["test_metrics"]["right"]
+    page = (tmp_path / "out/report.html").read_text()
+    assert '"chart-metric-0"' in page and '"Right"' in page
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
