@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -80,13 +81,25 @@ def flags_of(job: Job, names: Collection[str]) -> list[str]:
             value, flag = getattr(part, name), flag_of(name)
             if name not in names or value is None or value == ():
                 continue
-            if limits.many:
-                arguments += [flag, *("=".join(v) if name == "hp" else v for v in value)]
-            elif isinstance(value, bool):
+            if isinstance(value, bool):
                 arguments.append(flag if value else f"--no-{flag.removeprefix('--')}")
+                continue
+            if not limits.many:
+                texts = [_text(value)]
             else:
-                arguments += [flag, repr(value) if isinstance(value, float) else str(value)]
+                texts = ["=".join(v) if name == "hp" else v for v in value]
+            if any(text.startswith("-") for text in texts):
+                # As words of their own they would be flags.
+                arguments += [f"{flag}={text}" for text in texts]
+            else:
+                arguments += [flag, *texts]
     return arguments
+
+
+def _text(value: Any) -> str:
+    """Return the text from which a flag reads a value: in quotes where it would lose its own."""
+    text = repr(value) if isinstance(value, float) else str(value)
+    return text if without_quotes(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 def _parsing(name: str, limits: Option, kind: type) -> dict[str, Any]:

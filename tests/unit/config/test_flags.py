@@ -48,6 +48,20 @@ def test_the_flags_of_a_job_give_it_again():
     assert flags_of(job, {"epochs"}) == ["--epochs", "0.1"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mlflow_experiment": '"quoted"'},
+        {"mlflow_experiment": "None"},
+        {"pixel_range": "-1,1"},
+        {"train": ("-a", "b")},
+    ],
+)
+def test_the_flags_of_a_job_keep_quotes_hyphens_and_the_word_none(values):
+    job = Job(**values)
+    assert parse(*flags_of(job, {*values})) == job
+
+
 def test_paths_may_be_given_together_or_one_by_one():
     assert parse("--train", "a", "b", "--train", "c").train == ("a", "b", "c")
 
