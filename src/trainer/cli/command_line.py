@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer import __version__
-from trainer.cli import train
 from trainer.cli.early_format import log_format
 from trainer.cli.endings import FAILURE, ending_of, ending_of_failure
 from trainer.cli.verbs import GROUPS, VERBS, Verb
@@ -70,9 +69,9 @@ def make_parser(verbs: Mapping[str, Verb] = VERBS, *, argv: Sequence[str] = ()) 
         "allow_abbrev": False,
     }
     below: dict[str, Any] = {"title": "commands", "metavar": "COMMAND", "required": True}
-    more = "\n\nmore examples, and all flags of a command: trainer COMMAND --help"
+    hint = "\n\nmore examples, and all flags of a command: trainer COMMAND --help"
     parser = Parser(
-        prog="trainer", description=DESCRIPTION, epilog=_firsts(verbs.values()) + more, **raw
+        prog="trainer", description=DESCRIPTION, epilog=_firsts(verbs.values()) + hint, **raw
     )
     parser.add_argument("--version", action="version", version=f"trainer {__version__}")
     tables = {"": parser.add_subparsers(**below)}
@@ -84,8 +83,11 @@ def make_parser(verbs: Mapping[str, Verb] = VERBS, *, argv: Sequence[str] = ()) 
             tables[group] = above.add_subparsers(**below)
         own = tables[group].add_parser(name, help=verb.HELP, epilog=_examples(_lines(verb)), **raw)
         verb.add_flags(own)
-        if name in ("train", "sweep") and {"-h", "--help"} & {*argv}:
-            train.add_module_flags(own, argv)
+        more = getattr(verb, "add_named_flags", None)
+        if more and [*argv[: len(words.split())]] == words.split():
+            more(own, argv)
+        if getattr(verb, "PASSES_ON", False):
+            parser.passing_on.add(words)
         own.add_argument("--debug", action="store_true", help="show tracebacks")
         own.set_verb(verb.run)
     return parser

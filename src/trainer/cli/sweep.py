@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.cli import train
 from trainer.config import Hparams, Job, Parser, UserError, argument_type, flag_of, options_of
 from trainer.runtime import log, output
 
@@ -48,6 +50,11 @@ def add_flags(parser: Parser) -> None:
                 *flags, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, type=read,
                 **many,  # type: ignore[arg-type]
             )  # fmt: skip
+
+
+def add_named_flags(parser: Parser, argv: Sequence[str]) -> None:
+    """Add the hyperparameters of the module that arguments name, so that help shows them."""
+    train.add_named_flags(parser, argv)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,8 +34,10 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="with --dry-run: print JSON")
 
 
-def add_module_flags(parser: Parser, argv: Sequence[str]) -> None:
+def add_named_flags(parser: Parser, argv: Sequence[str]) -> None:
     """Add the hyperparameters of the module that arguments name, so that help shows them."""
+    if not {"-h", "--help"} & {*argv}:
+        return
     from trainer.models import own_hparams
 
     name = next((value for value in module_names(argv)), None)

@@ -21,6 +21,10 @@ class Verb(Protocol):
         HELP: Its line in the list of commands.
         EXAMPLES: The end of its `--help`: each command under a comment that says what it does. The
             first two lines stand in `trainer --help`, too.
+
+    A module may also offer `add_named_flags(parser, argv)`, called for its own command line alone,
+    which adds the flags of what other arguments name; and `PASSES_ON = True`, if it passes on the
+    arguments after `--`.
     """
 
     HELP: str
@@ -49,6 +53,12 @@ VERBS: Registry[Verb] = Registry(
         "doctor": "doctor",
         "sweep": "sweep",
         "report": "report",
+        "submit": "submit",
+        "jobs list": "jobs_list",
+        "jobs logs": "jobs_logs",
+        "jobs stop": "jobs_stop",
+        "jobs fetch": "jobs_fetch",
+        "config show": "config_show",
         "serve": "serve",
         "package": "package",
         "export": "export",
@@ -60,4 +70,8 @@ VERBS: Registry[Verb] = Registry(
     },
 )
 # The help line of each first word that has verbs of its own below it.
-GROUPS = {"data": "get, look at and convert data"}
+GROUPS = {
+    "config": "settings that a team shares",
+    "data": "get, look at and convert data",
+    "jobs": "list, follow, stop and fetch jobs that were submitted",
+}

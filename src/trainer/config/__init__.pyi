@@ -42,7 +42,7 @@ from .options import (
     options_of as options_of,
 )
 from .parser import Parser as Parser
-from .registry import Registry as Registry
+from .registry import NamesOf as NamesOf, Registry as Registry
 from .splits import (
     PART_WORDS as PART_WORDS,
     PARTS_OF as PARTS_OF,
@@ -54,4 +54,10 @@ from .splits import (
 )
 from .step_window import step_range as step_range
 from .suggest import closest_name as closest_name, suggestion as suggestion
+from .team import (
+    ResolvedOptions as ResolvedOptions,
+    TeamSettings as TeamSettings,
+    find_team_settings as find_team_settings,
+    resolve_options as resolve_options,
+)
 from .trial import DEFAULT_FILE as DEFAULT_FILE, DEFAULT_TAG as DEFAULT_TAG, Trial as Trial

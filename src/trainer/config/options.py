@@ -36,6 +36,8 @@ class Option:
         aliases: Other names of the flag, as the platforms' own programs have them.
         by_model: True if the recipe of the model holds the default.
         names: What stands for `{names}` in `help`, such as the formats that are read.
+        variables: Environment variables that set it where no flag does, as the platform's own tools
+            read them; the first that is set counts.
     """
 
     help: str
@@ -49,6 +51,7 @@ class Option:
     aliases: tuple[str, ...] = ()
     by_model: bool = False
     names: Sequence[str] = ()
+    variables: tuple[str, ...] = ()
 
     def check(self, flag: str, value: Any, *, kind: type | None = None) -> None:
         """Raise a UserError unless `value` is allowed.

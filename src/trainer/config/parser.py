@@ -14,7 +14,16 @@ VERB = "verb_parser"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are `UserError`s of one line."""
+    """An argument parser whose errors are `UserError`s of one line.
+
+    Attributes:
+        passing_on: The verbs that pass on what stands after `--`, as `passed_on` of the parsed
+            arguments.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.passing_on: set[str] = set()
 
     def set_verb(self, run: Any) -> None:
         """Make `run` the function of this verb, and suggest the verb's flags in errors."""
@@ -25,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError.from_text(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any, namespace: Any = None) -> Any:  # type: ignore[override]
-        args = [_hyphens(a) for a in args]
+        args, passed_on = self._separated([_hyphens(a) for a in args])
         if self._subparsers and args and args[0].startswith("-"):
             # argparse would only say that the verb is missing.
             name = args[0].partition("=")[0]
@@ -34,6 +43,7 @@ class Parser(argparse.ArgumentParser):
                     f"unknown argument {name}{suggestion(name, self._option_string_actions)}"
                 )
         parsed, unknown = self.parse_known_args(args, namespace)
+        parsed.passed_on = passed_on
         if unknown and getattr(parsed, "module", None):
             # A user's model has hyperparameters of its own, and tuning services pass them as
             # flags.
@@ -44,6 +54,13 @@ class Parser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0]
             verb.error(f"unknown argument {name}{suggestion(name, verb._option_string_actions)}")
         return parsed
+
+    def _separated(self, args: list[str]) -> tuple[list[str], tuple[str, ...]]:
+        """Return the arguments of the verb, and those after `--` that it passes on."""
+        if "--" in args and args[0] in self.passing_on:
+            at = args.index("--")
+            return args[:at], tuple(args[at + 1 :])
+        return args, ()
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         verbs = action.choices

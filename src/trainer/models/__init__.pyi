@@ -8,6 +8,11 @@ from .mnist import (
 )
 from .model_module import ModelModule as ModelModule
 from .module_hparams import not_stated as not_stated, own_hparams as own_hparams
-from .module_source import has_own_reader as has_own_reader, source_files as source_files
+from .module_source import (
+    has_own_reader as has_own_reader,
+    is_path as is_path,
+    module_file as module_file,
+    source_files as source_files,
+)
 from .registry import MODELS as MODELS
 from .user_function import describe as describe

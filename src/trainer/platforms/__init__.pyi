@@ -5,6 +5,7 @@ from .base import (
     PlatformSettings as PlatformSettings,
 )
 from .coerce import coerce_value as coerce_value, field_of as field_of
+from .container_start import ContainerStart as ContainerStart
 from .gpus import (
     gpu_evidence as gpu_evidence,
     gpu_files as gpu_files,
@@ -26,4 +27,9 @@ from .sagemaker.switches import (
     MULTI_WORKER_MIRRORED as MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER as PARAMETER_SERVER,
     active_switch as active_switch,
+)
+from .submission import (
+    INPUTS as INPUTS,
+    Submission as Submission,
+    given_options as given_options,
 )

@@ -23,5 +23,9 @@ from .locking.folder import held as held, locked_folders as locked_folders
 from .plain_names import without_wildcards as without_wildcards
 from .remote_path import RemotePath as RemotePath
 from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions
-from .transfer import download_objects as download_objects, upload_folder as upload_folder
+from .transfer import (
+    download_objects as download_objects,
+    upload_files as upload_files,
+    upload_folder as upload_folder,
+)
 from .urls import is_remote as is_remote, local_path as local_path

@@ -166,6 +166,43 @@ def upload_folder(
     _transfer(calls, {place}, f"{flag} sent", patience, options.limits)
 
 
+def upload_files(
+    files: Mapping[str, Path],
+    url: str,
+    *,
+    options: StorageOptions = NO_OPTIONS,
+    stopped: Callable[[], bool] = never_stopped,
+    flag: str,
+) -> int:
+    """Send files into the remote folder `url`; those that are there in full size stay as they are.
+
+    Args:
+        files: The files by the names that they get there.
+        url: The remote folder.
+        options: Arguments of the drivers, and limits.
+        stopped: Returns whether to stop.
+        flag: The flag that named the files, for errors.
+
+    Returns:
+        How many files were sent.
+
+    Raises:
+        UserError: There is no such bucket, or access is denied.
+        StorageError: The store failed again and again.
+        StoppedError: `stopped` said so.
+    """
+    patience = Patience(stopped=stopped)
+    place = RemotePath(url, flag=flag, options=options, patience=patience)
+    there = place.contents()
+    calls = [
+        functools.partial(place.upload, file, name)
+        for name, file in files.items()
+        if there.get(name) != file.stat().st_size
+    ]
+    _transfer([calls], {place}, f"{flag} sent", patience, options.limits)
+    return len(calls)
+
+
 def _is_there(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 

@@ -168,11 +168,10 @@ def test_help_lists_every_verb_with_what_it_does(capsys):
 def test_the_examples_of_a_help_are_commands_that_there_are(capsys, argv):
     examples = examples_in(help_of(capsys, *argv))
     assert examples
-    parser = command_line.make_parser()
     for example in examples:
         words = shlex.split(example)
         assert words[: len(argv) + 1] == ["trainer", *argv]
-        parser.parse_args(words[1:])
+        command_line.make_parser(argv=words[1:]).parse_args(words[1:])
 
 
 @pytest.mark.parametrize("argv", HELPS, ids=" ".join)
@@ -206,6 +205,7 @@ def test_every_verb_has_debug(words):
     named = {"report": ["runs/a"], "data inspect": ["data"]}
     named["data split"] = ["data", "--out", "x"]
     named["predict"] = ["mnist", "x.npy"]
+    named |= {f"jobs {verb}": ["name"] for verb in ("logs", "stop", "fetch")}
     required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
     assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug
 

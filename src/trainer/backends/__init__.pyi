@@ -1,0 +1,11 @@
+from .backend import (
+    Backend as Backend,
+    JobStatus as JobStatus,
+    Tuning as Tuning,
+)
+from .fetching import fetch_job as fetch_job
+from .follow import Follower as Follower, exit_code_of as exit_code_of
+from .inputs import Upload as Upload, plan_uploads as plan_uploads
+from .registry import BACKENDS as BACKENDS
+from .submission import make_submission as make_submission
+from .submit_options import SubmitOptions as SubmitOptions

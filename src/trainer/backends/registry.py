@@ -1,0 +1,8 @@
+"""The backends, by what `--to` calls them."""
+
+from __future__ import annotations
+
+from trainer.backends.backend import Backend
+from trainer.config import Registry
+
+BACKENDS: Registry[Backend] = Registry("trainer.backends", {})

@@ -1,0 +1,60 @@
+"""`trainer config show`: shows each setting of a place, and where it comes from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from trainer.cli import backend_flags
+from trainer.config import Parser, ResolvedOptions, UserError, options_of, resolve_options
+from trainer.runtime import log, output
+
+HELP = "show the settings that a team shares, and where each comes from"
+EXAMPLES = """\
+# the settings of all places that are not defaults
+trainer config show
+# all settings of one place, as JSON
+trainer config show sagemaker --json
+"""
+
+
+def add_flags(parser: Parser) -> None:
+    """Add the place and the form."""
+    parser.add_argument("place", metavar="PLACE", nargs="?", help="show this one, defaults as well")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print a line for each setting: its value, and the variable or file that sets it."""
+    log.begin(to="err")
+    from trainer.backends import BACKENDS, SubmitOptions
+
+    team = backend_flags.team_settings()
+    if args.place is not None and args.place not in BACKENDS:
+        names = ", ".join(BACKENDS)
+        raise UserError(subject=args.place, problem=f"expected one of {names}")
+    tables: dict[str, type] = {"": SubmitOptions}
+    for name in [args.place] if args.place else BACKENDS:
+        tables[name] = BACKENDS[name].options
+    rows: list[dict[str, Any]] = []
+    for table, kind in tables.items():
+        found: ResolvedOptions[Any] = resolve_options(
+            kind, table=table, flags={}, env=os.environ, team=team
+        )
+        for name in options_of(kind):
+            source = found.sources.get(name)
+            if source or args.place:
+                value = output.clean_value({name: getattr(found.value, name)})[name]
+                setting = name.replace("_", "-")
+                rows.append({"place": table, "setting": setting, "value": value,
+                             "from": source or "default"})  # fmt: skip
+    if args.json:
+        output.out_json({"file": str(team.path) if team.path else None, "settings": rows})
+        return
+    output.out(f"file: {team.path or 'none: no trainer.toml, no [tool.trainer] in pyproject.toml'}")
+    for row in rows:
+        place = f"[{row['place']}] " if row["place"] else ""
+        value = row["value"]
+        shown = "none" if value is None else ", ".join(value) if isinstance(value, tuple) else value
+        output.out(f"{place}{row['setting']} = {shown}  ({row['from']})")
