@@ -5,4 +5,10 @@ from __future__ import annotations
 from trainer.backends.backend import Backend
 from trainer.config import Registry
 
-BACKENDS: Registry[Backend] = Registry("trainer.backends", {})
+BACKENDS: Registry[Backend] = Registry(
+    "trainer.backends",
+    {
+        "compose": "compose.backend:BACKEND",
+        "docker": "docker.backend:BACKEND",
+    },
+)

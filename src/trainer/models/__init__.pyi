@@ -9,6 +9,7 @@ from .mnist import (
 from .model_module import ModelModule as ModelModule
 from .module_hparams import not_stated as not_stated, own_hparams as own_hparams
 from .module_source import (
+    find_module as find_module,
     has_own_reader as has_own_reader,
     is_path as is_path,
     module_file as module_file,

@@ -19,7 +19,9 @@ _PATTERNS = [
     # .npmrc and npm's command line, .netrc, curl
     r":_(?:auth|authToken|password)(?:\s*=\s*|\s+)(?P<secret>[^\s\"']+)",
     r"\b(?:machine|login|account)\s+\S+\s+password\s+(?P<secret>\S+)",
-    r"(?<!\S)(?:-u|--user|--proxy-user)[=\ ](?P<secret>[^\s:/]{1,64}:[^\s/]\S*)",
+    # The user and group of a container are numbers.
+    r"(?<!\S)(?!--user[=\ ]\d{1,10}:\d{1,10}(?!\S))"
+    r"(?:-u|--user|--proxy-user)[=\ ](?P<secret>[^\s:/]{1,64}:[^\s/]\S*)",
     r"(?P<secret>-----BEGIN\ [^-]+-----.*?(?:-----END\ [^-]+-----|\Z))",
     r"(?<=[Bb]earer\ )(?P<secret>[\w.~+/=-]{12,})",
     r"(?<=[Bb]asic\ )(?P<basic>[A-Za-z0-9+/]{6,}={0,2})",

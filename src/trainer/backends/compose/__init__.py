@@ -1,0 +1,1 @@
+"""Several hosts as containers of a compose file: `--to compose`."""

@@ -1,0 +1,1 @@
+"""One container on this machine's engine: `--to docker`."""

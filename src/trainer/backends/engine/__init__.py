@@ -1,0 +1,1 @@
+"""The container engine of this machine: its client, containers, and the jobs that run in them."""

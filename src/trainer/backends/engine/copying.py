@@ -1,0 +1,84 @@
+"""Files that go into a container before it starts, and come out of it after it has ended."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainer.backends.engine.client import Engine
+from trainer.backends.engine.problems import engine_error
+from trainer.storage import ArchiveLimits, local, unfinished, unpack_archive
+
+# A container is a person's own, but what a job wrote into it may be damaged.
+LIMITS = ArchiveLimits(members=1_000_000, size=2**42)
+NOT_THERE = re.compile("could not find the file|no such file or directory", re.IGNORECASE)
+
+
+def copy_in(
+    engine: Engine, container: str, files: Mapping[str, str], folders: Sequence[str] = ()
+) -> None:
+    """Write files and empty folders into a container that has not started.
+
+    Any user of the container may read the files and write to the folders.
+
+    Args:
+        engine: The engine.
+        container: The container's name.
+        files: Their content by absolute path.
+        folders: Absolute paths.
+    """
+    if not files and not folders:
+        return
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for folder in folders:
+            member = tarfile.TarInfo(folder.strip("/"))
+            member.type, member.mode = tarfile.DIRTYPE, 0o777
+            tar.addfile(member)
+        for path, content in files.items():
+            data = content.encode()
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode = len(data), 0o644
+            tar.addfile(member, io.BytesIO(data))
+    engine("cp", "-", f"{container}:/", data=packed.getvalue())
+
+
+def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
+    """Copy a folder or a file out of a container, whole or not at all.
+
+    Args:
+        engine: The engine.
+        container: The container's name; it may have ended.
+        path: An absolute path in it.
+        to: Its place here, which is not there yet, in a folder that is.
+
+    Returns:
+        False if the container has nothing there.
+
+    Raises:
+        UserError: The engine, or the disk, refuses.
+    """
+    name = f"{container}:{path}"
+    with unfinished.temporary_folder(to.parent) as scratch, local.naming_full_disk(to):
+        packed, unpacked = Path(scratch, "packed.tar"), Path(scratch, "unpacked")
+        with packed.open("wb") as file:
+            ran = subprocess.run(
+                [engine.client, "cp", name, "-"],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        if ran.returncode:
+            text = ran.stderr.decode(errors="replace")
+            if NOT_THERE.search(text):
+                return False
+            raise engine_error(text, subject=name)
+        unpack_archive(packed, unpacked, name=name, limits=LIMITS)
+        (member,) = unpacked.iterdir()
+        member.rename(to)
+    return True

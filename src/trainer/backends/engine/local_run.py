@@ -1,0 +1,194 @@
+"""A request of another platform's, run on this machine's engine: `trainer submit --local`.
+
+Its containers get what that platform would give them, and meet in a network of their own. They are
+removed at the end, whatever happens; what a killed runner leaves has the job's labels, and `trainer
+jobs stop` removes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainer.backends.backend import JobStatus
+from trainer.backends.engine.client import ANSWER, Engine
+from trainer.backends.engine.collecting import collect
+from trainer.backends.engine.container import ContainerLimits, EngineContainer, Mount
+from trainer.backends.engine.copying import copy_in
+from trainer.backends.engine.job import JOB, EngineJob, job_labels
+from trainer.backends.engine.service import EngineService, create, prepare, remove_job
+from trainer.config import UserError
+from trainer.platforms import ContainerStart
+from trainer.runtime import StopRequest, output
+
+logger = logging.getLogger(__name__)
+
+# What NCCL's processes of one host exchange data by.
+LIMITS = ContainerLimits(shm_size="1g")
+# Seconds between two looks at whether a stop is asked for.
+LOOK = 0.2
+# Seconds that the other hosts have to end by themselves when the job is over.
+OTHERS = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalRun:
+    """A job of another platform, to be run here.
+
+    Attributes:
+        name: The job's name.
+        place: The platform.
+        image: The image.
+        starts: What the platform gives each container, the chief's first.
+        folder: The folder here that gets what the job leaves.
+        mounts: Data of this machine that all containers see.
+        outputs: Folders of the containers that the platform keeps, with their names in `folder`.
+        grace: Seconds from SIGTERM to SIGKILL.
+        limits: What each container may use.
+        pull: When to pull the image.
+    """
+
+    name: str
+    place: str
+    image: str
+    starts: Sequence[ContainerStart]
+    folder: Path
+    mounts: tuple[Mount, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    grace: int = 120
+    limits: ContainerLimits = LIMITS
+    pull: str = "missing"
+
+
+def run_on_engine(engine: Engine, run: LocalRun, *, stop: StopRequest) -> JobStatus:
+    """Run the containers of a job to their end, and print their lines.
+
+    Args:
+        engine: The engine.
+        run: The job.
+        stop: Asks for a stop, which each container gets as SIGTERM.
+
+    Returns:
+        How the job has ended.
+
+    Raises:
+        UserError: The engine refuses, or there is no image; nothing is left then.
+    """
+    if run.folder.exists() and any(run.folder.iterdir()):
+        raise UserError(
+            subject=run.folder, problem="holds something already", remedy="name another folder"
+        )
+    service = EngineService(engine)
+    job = engine_job(run)
+    prepare(engine, job)
+    service.check_name(run.name)
+    try:
+        _start(engine, run, job)
+        _follow(engine, run, job, stop)
+        status = service.status(run.name)
+        for kept in collect(engine, job, run.outputs, run.folder):
+            logger.info("%s", kept)
+        return status
+    finally:
+        remove_job(engine, run.name)
+
+
+def engine_job(run: LocalRun) -> EngineJob:
+    """Return a job's containers as the engine starts them."""
+    containers = []
+    for number, start in enumerate(run.starts):
+        labels = job_labels(
+            run.name, place=run.place, host=start.name, chief=number == 0, model="", report="",
+            grace=run.grace,
+        )  # fmt: skip
+        containers.append(
+            EngineContainer(
+                start=start,
+                name=f"{run.name}-{start.name}",
+                image=run.image,
+                mounts=run.mounts,
+                labels=labels,
+                limits=run.limits,
+                network=f"{run.name}-hosts",
+                stop_seconds=run.grace,
+            )
+        )
+    return EngineJob(name=run.name, containers=tuple(containers), pull=run.pull)
+
+
+def _start(engine: Engine, run: LocalRun, job: EngineJob) -> None:
+    engine("network", "create", "--label", f"{JOB}={run.name}", f"{run.name}-hosts")
+    mounted = {mount.target for mount in run.mounts}
+    for container in job.containers:
+        create(engine, container)
+        start = container.start
+        folders = [path for path in (*start.folders, *run.outputs) if path not in mounted]
+        copy_in(engine, container.name, start.files, folders)
+    for container in job.containers:
+        engine("start", container.name)
+
+
+def _follow(engine: Engine, run: LocalRun, job: EngineJob, stop: StopRequest) -> None:
+    """Print the lines of all containers until they have ended."""
+    ended: queue.Queue[str] = queue.Queue()
+    several = len(job.containers) > 1
+    for container in job.containers:
+        marked = container.start.name if several else ""
+        arguments = (engine, container.name, marked, ended)
+        threading.Thread(target=_print_lines, args=arguments, daemon=True).start()
+    running = {container.name: None for container in job.containers}
+    # The job's end: the chief has ended, or another has failed.
+    is_over, waited = False, 0.0
+    while running:
+        try:
+            name = ended.get(timeout=LOOK)
+            del running[name]
+            code = engine("wait", name).strip()
+            is_over = is_over or code != "0" or name == job.containers[0].name
+        except queue.Empty:
+            waited += LOOK if is_over else 0.0
+        if stop():
+            logger.warning(
+                "stopping: SIGTERM to %s; interrupt again to leave at once, then: "
+                "trainer jobs stop %s --on docker", ", ".join(running) or "none", run.name,
+            )  # fmt: skip
+            _stop(engine, list(running), run.grace)
+            break
+        if running and waited >= OTHERS:
+            _stop(engine, list(running), run.grace)
+            break
+    for _ in range(len(running)):
+        # What they print while they stop.
+        try:
+            ended.get(timeout=ANSWER)
+        except queue.Empty:
+            break
+
+
+def _stop(engine: Engine, containers: Sequence[str], grace: int) -> None:
+    if containers:
+        engine("stop", "--time", str(grace), *containers, seconds=grace + ANSWER)
+
+
+def _print_lines(engine: Engine, container: str, host: str, ended: queue.Queue[str]) -> None:
+    """Print what a container prints until it ends."""
+    try:
+        with subprocess.Popen(
+            [engine.client, "logs", "--follow", container],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                text = line.decode(errors="replace").rstrip("\r\n")
+                marked = not host or text.startswith(f"[{host} ")
+                output.out(text if marked else f"[{host}] {text}")
+    finally:
+        ended.put(container)
