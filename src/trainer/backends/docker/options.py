@@ -69,7 +69,7 @@ class DockerOptions:
 
     @property
     def limits(self) -> ContainerLimits:
-        """What the container may use."""
+        """The limits of the container."""
         return ContainerLimits(
             gpus=self.gpus, memory=self.memory, cpus=self.cpus, shm_size=self.shm_size
         )
@@ -83,7 +83,7 @@ class DockerOptions:
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
-        """What `--mount` names."""
+        """The folders and files that `--mount` names."""
         return tuple(map(_mount, self.mount))
 
 

@@ -31,7 +31,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerLimits:
-    """What a container may use of the machine; None and "" for the engine's defaults.
+    """Limits of a container; None for the engine's defaults.
 
     Attributes:
         gpus: `all`, a number, or the GPUs' numbers or ids with commas: `device=0,1`.
@@ -53,7 +53,7 @@ class ContainerLimits:
 
     @property
     def gpu_count(self) -> int | None:
-        """How many GPUs, -1 for all; None if there are none or they are named."""
+        """The number of GPUs, -1 for all; None if there are none or they are named."""
         if not self.gpus or self.gpu_ids:
             return None
         return -1 if self.gpus == "all" else int(self.gpus)

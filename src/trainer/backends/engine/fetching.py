@@ -1,4 +1,4 @@
-"""What a job on an engine left, brought into a folder."""
+"""The results of a job on an engine, brought into a folder."""
 
 from __future__ import annotations
 
