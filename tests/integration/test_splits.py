@@ -79,6 +79,19 @@ def test_two_processes_look_at_the_same_data_as_one(way: str, data: Path, tmp_pa
     assert len(set(two["weights_crc32c"])) == 1
 
 
+def test_workers_of_parameter_servers_train_on_what_is_not_held_out(data: Path, tmp_path: Path):
+    train, test = ("--train", str(data / "train")), ("--test", str(data / "test"))
+    flags = (*train, *test, "--validation-split", "0.1", "--image-size", "20,20", "--steps", "20")
+    one, _ = run(tmp_path / "one", *flags)
+    way = ("--distribution", "parameter_server", "--processes-per-host", "2")
+    two, text = run(tmp_path / "two", *flags, *way)
+    assert evaluated(text)[-2:] == ["validation", "test"]
+    for split in ("train", "validation", "test"):
+        assert two["data"][split]["examples"] == one["data"][split]["examples"]
+    assert two["hparams"]["input_shape"] == [20, 20, 1]
+    assert two["data"]["train"]["examples"] + two["data"]["validation"]["examples"] == 640
+
+
 def test_two_processes_stop_early_together_with_the_weights_of_the_best(data: Path, tmp_path: Path):
     way = ("--distribution", "multi_worker_mirrored", "--processes-per-host", "2")
     found, text = run(tmp_path, "--train", str(data), *STALE, *way)

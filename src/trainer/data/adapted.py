@@ -21,6 +21,10 @@ class AdaptedTable(Table):
         spec: The form of images that is wanted; another height and width than the table's.
         labels: The new label of each of the table's, int32 [classes]; None keeps them.
         class_names: The names of the new ones.
+
+    Attributes:
+        table: The same.
+        labels: The same.
     """
 
     def __init__(
@@ -35,25 +39,25 @@ class AdaptedTable(Table):
             table.kind, table.name, table.damage, table.note,
         )  # fmt: skip
         self.spec, self.class_names = spec, class_names
-        self._table, self._labels = table, labels
+        self.table, self.labels = table, labels
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self.table)
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        images, labels = self._table.read(start, stop)
+        images, labels = self.table.read(start, stop)
         images = resize_images(images, self.spec.shape[:2])
-        return images, labels if self._labels is None else self._labels[labels]
+        return images, labels if self.labels is None else self.labels[labels]
 
     def source(self, number: int) -> str:
         """See `Table.source`."""
-        return self._table.source(number)
+        return self.table.source(number)
 
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`."""
-        labels = self._table.all_labels()
-        return labels if self._labels is None else self._labels[labels]
+        labels = self.table.all_labels()
+        return labels if self.labels is None else self.labels[labels]
 
 
 def adapted(tables: Sequence[Table], options: ReadOptions) -> list[Table]:

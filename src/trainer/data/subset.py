@@ -24,6 +24,10 @@ class SubsetTable(Table):
     Args:
         table: The table.
         rows: The numbers of its examples, ascending: int64 [n].
+
+    Attributes:
+        table: The same.
+        rows: The same.
     """
 
     def __init__(self, table: Table, rows: np.ndarray) -> None:
@@ -31,28 +35,28 @@ class SubsetTable(Table):
             table.kind, table.name, table.damage, table.note,
         )  # fmt: skip
         self.spec, self.class_names = table.spec, table.class_names
-        self._table, self._rows = table, rows
+        self.table, self.rows = table, rows
         self._edges = np.append(table.block_starts(), len(table))
 
     def __len__(self) -> int:
-        return int(self._rows.size)
+        return int(self.rows.size)
 
     def block_starts(self) -> np.ndarray:
         """See `Table.block_starts`."""
-        starts = np.unique(np.searchsorted(self._rows, self._edges[:-1]))
-        return starts[starts < self._rows.size]
+        starts = np.unique(np.searchsorted(self.rows, self._edges[:-1]))
+        return starts[starts < self.rows.size]
 
     def record(self, number: int) -> int:
         """See `Table.record`."""
-        return self._table.record(int(self._rows[number]))
+        return self.table.record(int(self.rows[number]))
 
     def source(self, number: int) -> str:
         """See `Table.source`."""
-        return self._table.source(int(self._rows[number]))
+        return self.table.source(int(self.rows[number]))
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`; `start` and `stop` may be any numbers."""
-        rows = self._rows[start:stop]
+        rows = self.rows[start:stop]
         images = np.empty((rows.size, *self.spec.shape), self.spec.dtype)
         labels = np.empty(rows.size, np.int32)
         most = self.spec.records(RUN_RECORDS)
@@ -70,14 +74,14 @@ class SubsetTable(Table):
                 end += 1
             last = int(self._edges[end])
             into = slice(at, int(np.searchsorted(rows, last)))
-            read, found = self._table.read(first, last)
+            read, found = self.table.read(first, last)
             images[into], labels[into] = read[rows[into] - first], found[rows[into] - first]
             at = into.stop
         return images, labels
 
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`."""
-        return self._table.all_labels()[self._rows]
+        return self.table.all_labels()[self.rows]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,12 +71,6 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
         UserError: The data does not tell its size, and no `--steps` are given; or something is
             asked for that needs data to evaluate on, and there is none.
     """
-    if strategy.in_graph and job.validation_split is not None:
-        raise UserError(
-            subject=f"--validation-split {job.validation_split:g}",
-            problem="the workers of parameter servers read files whole",
-            remedy="put validation data into files of its own, and name them with --validation",
-        )
     own_reader = module.reads_data
     named = [selection.paths_of(job, each, own_reader=own_reader) for each in selection.EVALUATED]
     # A mistake that is known without reading anything comes first.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
-from trainer.data.formats.file_reader import FileReader
 from trainer.data.formats.format import Format
 from trainer.data.formats.image_layout import MOST_VALUES
 from trainer.data.formats.labels import check_form, labels_of
@@ -18,7 +17,6 @@ from trainer.data.formats.pixels import SAMPLE_RECORDS, pixel_form, sampled_bloc
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.stored_array import StoredArray
 from trainer.data.formats.table import Table
-from trainer.data.formats.unpacked_file import UnpackedFile
 
 if TYPE_CHECKING:
     from trainer.data.graph.records import GraphRecords, TableConstants
@@ -39,16 +37,14 @@ class ArrayTable(Table):
         options: How to read them.
 
     Attributes:
-        images: The opened file of images.
-        offset: The place of the first one, in bytes.
+        stored: The images as they lie in their file.
+        form: The way from them to images.
         labels: Integers [n].
         sample: The extremes of some pixels.
 
     Raises:
         DataError: The counts differ, or one of the arrays is not what it should be.
     """
-
-    images: FileReader | UnpackedFile
 
     def __init__(
         self,
@@ -62,8 +58,7 @@ class ArrayTable(Table):
         self.kind = kind
         self.name = name
         self.damage: list[str] = []
-        self.images, self.offset = images.file, images.offset
-        self._stored, self._options = images, options
+        self.stored, self._options = images, options
         self.sample = _sample(images)
         self.infer_form(self.sample)
         self.labels, self.class_names = _read_labels(labels)
@@ -80,27 +75,16 @@ class ArrayTable(Table):
 
     def infer_form(self, sample: np.ndarray) -> None:
         """Set the form of the images by pixels of this file, and perhaps of others."""
-        stored = self._stored
-        self._form = pixel_form(
+        stored = self.stored
+        self.form = pixel_form(
             stored.shape[1:], stored.dtype, sample, where=stored.name, options=self._options
         )
-        self.spec, self.note = self._form.spec, self._form.note
-
-    @property
-    def is_plain(self) -> bool:
-        """True if the images stand in the file as they are read: bytes one behind the other."""
-        stored, layout = self._stored, self._form.layout
-        return (
-            stored.dtype == np.uint8
-            and not stored.is_fortran
-            and not (layout.has_alpha or (layout.channels_first and layout.shape[2] > 1))
-            and self.spec.shape == layout.shape
-        )
+        self.spec, self.note = self.form.spec, self.form.note
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        rows = self._stored.rows(start, stop)
-        images = self._form.images(rows, where=self._stored.name, first=start)
+        rows = self.stored.rows(start, stop)
+        images = self.form.images(rows, where=self.stored.name, first=start)
         return images, self.labels[start:stop]
 
     def all_labels(self) -> np.ndarray:
@@ -133,13 +117,13 @@ class ArrayFormat(Format):
         return tables
 
     def graph_records(self, tables: Sequence[Table], constants: TableConstants) -> GraphRecords:
-        """See `Format.graph_records`; a graph reads plain bytes only."""
-        other = [t for t in tables if not (isinstance(t, ArrayTable) and t.is_plain)]
-        if other:
-            return super().graph_records(other, constants)
+        """See `Format.graph_records`; no graph reads Fortran order or several forms at once."""
         from trainer.data.graph import fixed_length
 
-        return fixed_length.records(tables, constants)
+        arrays = [table for table in tables if isinstance(table, ArrayTable)]
+        if not fixed_length.is_readable(arrays):
+            return super().graph_records(tables, constants)
+        return fixed_length.records(arrays, constants)
 
 
 def _sample(images: StoredArray) -> np.ndarray:

@@ -73,5 +73,5 @@ def infer_pictures(
         resize=form.resize,
         class_names=described.names_for(labels),
         note="; ".join(notes),
-        no_graph="they hold WebP" if "WebP" in kinds else "",
+        no_graph="they hold grey WebP" if "WebP" in kinds and channels == 1 else "",
     )

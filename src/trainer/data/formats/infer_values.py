@@ -68,7 +68,6 @@ def infer_values(
         dtype,
         class_names=described.names_for(labels),
         note="; ".join(filter(None, [*notes, pixels.note])),
-        no_graph="" if pixels.spec.shape == stored else "their pixels are rearranged or resized",
     )
 
 

@@ -20,7 +20,7 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     count, height, width, channels = images.shape
     if (height, width) == size:
         return images
-    rows, columns = _weights(height, size[0]), _weights(width, size[1])
+    rows, columns = weights_of(height, size[0]), weights_of(width, size[1])
     # The axis in question stands next to last, as matrices are multiplied.
     values = rows @ images.astype(np.float32).reshape(count, height, width * channels)
     values = columns @ values.reshape(count * size[0], width, channels)
@@ -32,7 +32,7 @@ def resize_images(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=32)
-def _weights(source: int, target: int) -> np.ndarray:
+def weights_of(source: int, target: int) -> np.ndarray:
     """Return how much each source pixel counts in each target pixel: float32 [target, source].
 
     A triangle as wide as a target pixel, centres at half pixels: Pillow's BILINEAR.

@@ -9,6 +9,7 @@ import tensorflow as tf
 from trainer.data.formats.record_form import RecordForm
 from trainer.data.formats.record_labels import MOST_DIGITS
 from trainer.data.formats.table import size_text
+from trainer.data.graph.pixels import images_of, raw_values
 from trainer.data.graph.records import Decode, TableConstants
 
 TYPES = {"int64": tf.int64, "float": tf.float32, "bytes": tf.string}
@@ -83,7 +84,6 @@ def _images(
     stored: tf.Tensor,
 ) -> tf.Tensor:
     """Return images, spec.dtype [n, *spec.shape], of what records hold; check size and range."""
-    spec = form.spec
     if form.storage == "picture":
         return tf.map_fn(lambda raw: _picture(form, raw), stored, fn_output_signature=tf.uint8)
     if form.storage == "bytes":
@@ -97,26 +97,30 @@ def _images(
             f"expected {form.stored_bytes}",
         )
         with tf.control_dependencies([check]):
-            stored = tf.io.decode_raw(stored, form.dtype.name)
-    values = tf.reshape(stored, (-1, *spec.shape))
-    if form.dtype.name == spec.dtype:
-        return values
+            stored = raw_values(stored, form.dtype)
     assert form.pixels
-    low, high = form.pixels.limits
-    flat = tf.reshape(values, (-1, math.prod(spec.shape)))
-    least, most = tf.reduce_min(flat, axis=1), tf.reduce_max(flat, axis=1)
-    right = tf.logical_and(tf.cast(least, tf.float64) >= low, tf.cast(most, tf.float64) <= high)
-    text = tf.strings.join([tf.strings.as_string(least), " to ", tf.strings.as_string(most)])
-    expected = f"expected {low:g} to {high:g}"
-    check = constants.insist(right, table, numbers, "pixels are ", text, expected)
-    with tf.control_dependencies([check]):
-        return tf.cast(values, spec.dtype)
+    values = tf.reshape(stored, (-1, math.prod(form.stored)))
+    return images_of(values, form.pixels, form.dtype, constants, table, numbers)
 
 
 def _picture(form: RecordForm, raw: tf.Tensor) -> tf.Tensor:
     height, width, channels = form.spec.shape
-    image = tf.io.decode_image(raw, channels=channels, expand_animations=False)
+    image = _decoded(raw, channels)
     if form.resize:
         image = tf.image.resize(image, (height, width), antialias=True)
         image = tf.cast(tf.round(image), tf.uint8)
     return tf.ensure_shape(image, (height, width, channels))
+
+
+def _decoded(raw: tf.Tensor, channels: int) -> tf.Tensor:
+    """Decode a picture, uint8 [height, width, channels]."""
+    if channels == 1:
+        return tf.io.decode_image(raw, channels=channels, expand_animations=False)
+    # A picture may be shorter than its mark.
+    head = tf.strings.join([tf.strings.substr(raw, 0, 12), "\0" * 12])
+    return tf.cond(
+        tf.strings.substr(head, 8, 4) == "WEBP",
+        # One with transparency has four channels, and TensorFlow leaves none out.
+        lambda: tf.io.decode_image(raw, expand_animations=False)[..., :channels],
+        lambda: tf.io.decode_image(raw, channels=channels, expand_animations=False),
+    )

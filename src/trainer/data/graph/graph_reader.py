@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.config import DataError
-from trainer.data.adapted import AdaptedTable
 from trainer.data.formats.registry import FORMATS
 from trainer.data.formats.table import Table
 from trainer.data.graph.records import GraphRecords, TableConstants
+from trainer.data.graph.views import GraphViews
 from trainer.data.synthetic.embedded import SyntheticTable
 
 # Records decoded by one call, so that the cost of a call is spread over many.
@@ -47,18 +46,12 @@ class GraphReader:
         self._every_table, self._every_record = every
         self._table, self._record = index % self._every_table, index % self._every_record
         self._constants = TableConstants(tables, classes=classes)
-        changed = next((table for table in tables if isinstance(table, AdaptedTable)), None)
-        if changed:
-            raise DataError(
-                subject=changed.name,
-                problem="workers of a parameter server neither resize images nor sort classes anew",
-                remedy="write the data so first: trainer data create",
-            )
+        self._views = views = GraphViews(tables, classes=classes)
         kind = tables[0].kind
         if kind == SyntheticTable.kind:
-            self._records = _in_the_graph(tables, self._constants)
+            self._records = _in_the_graph(views.tables, views.constants)
         else:
-            self._records = FORMATS[kind].graph_records(tables, self._constants)
+            self._records = FORMATS[kind].graph_records(views.tables, views.constants)
 
     def runs(self, tables: tf.Tensor, *, at_once: int = 1) -> tf.data.Dataset:
         """Return runs of images, spec.dtype [n, *spec.shape], and labels, int32 [n].
@@ -76,8 +69,12 @@ class GraphReader:
         step, count = self._every_record, self._constants.counts[table]
         first = tf.math.floormod(self._record - self._constants.firsts[table], step)
         expected = (count - first + step - 1) // step
-        size = self._constants.spec.records(RUN)
-        runs = self._records.read(table, lambda records: records.shard(step, first).batch(size))
+        size = self._views.constants.spec.records(RUN)
+
+        def pick(records: tf.data.Dataset) -> tf.data.Dataset:
+            return records.shard(step, first).batch(size)
+
+        runs = self._records.read(table, self._views.picking(table, pick))
         # A file that is shorter or longer than the one Python opened would pass unnoticed.
         end = tf.data.Dataset.from_tensors((tf.zeros(0, tf.int64), tf.zeros(0, tf.string)))
 
@@ -93,7 +90,12 @@ class GraphReader:
 
         checked = runs.concatenate(end).scan(tf.zeros((), tf.int64), tally)
         full = checked.filter(lambda numbers, _: tf.size(numbers) > 0)
-        return full.map(lambda numbers, raw: self._records.decode(table, numbers, raw))
+
+        def decode(numbers: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = self._records.decode(table, numbers, raw)
+            return self._views.adapt(table, numbers, images, labels)
+
+        return full.map(decode)
 
 
 def _in_the_graph(tables: Sequence[Table], constants: TableConstants) -> GraphRecords:

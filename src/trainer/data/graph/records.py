@@ -19,6 +19,9 @@ Read = Callable[[tf.Tensor, Pick], tf.data.Dataset]
 # int32 [n].
 Decode = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
+# As `Decode`, for images alone.
+Pixels = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
 
 @dataclass(frozen=True)
 class GraphRecords:
@@ -77,12 +80,14 @@ class TableConstants:
 
         return read
 
-    def labelled(self, labels: Sequence[np.ndarray]) -> Decode:
+    def labelled(self, labels: Sequence[np.ndarray], pixels: Pixels | None = None) -> Decode:
         """Return a decoder of records that are pixels only.
 
         Args:
             labels: Those of each table, read and checked by Python: int32 [records].
+            pixels: Makes images of records; by default they are images as they are.
         """
+        made = pixels or self.pixels
         for name, own in zip(self._names, labels, strict=True):
             if own.max(initial=0) >= self.classes:
                 row = int(np.argmax(own >= self.classes))
@@ -93,7 +98,7 @@ class TableConstants:
             table: tf.Tensor, numbers: tf.Tensor, raw: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
             ids = self.firsts[table] + numbers
-            return self.pixels(table, numbers, raw), tf.gather(values, ids)
+            return made(table, numbers, raw), tf.gather(values, ids)
 
         return decode
 

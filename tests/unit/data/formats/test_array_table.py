@@ -103,7 +103,7 @@ def test_files_of_one_type_are_of_one_range_though_one_may_be_dark(tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_workers_of_a_parameter_server_read_plain_bytes_only(tmp_path):
+def test_workers_of_a_parameter_server_read_arrays_of_one_order_only(tmp_path):
     from trainer.data.graph.dataset import graph_dataset
 
     pixels, labels = digits()
@@ -111,7 +111,7 @@ def test_workers_of_a_parameter_server_read_plain_bytes_only(tmp_path):
     images, classes = next(iter(graph_dataset(plain, batch_size=COUNT, training=False)))
     np.testing.assert_allclose(images[..., 0], pixels / 255, atol=1e-6)
     np.testing.assert_array_equal(classes, labels)
-    other = saved(tmp_path / "other", pixels / 255, labels)
+    other = saved(tmp_path / "other", np.asfortranarray(pixels), labels)
     with pytest.raises(DataError) as caught:
         graph_dataset(other, batch_size=10, training=True)
     assert str(caught.value) == (

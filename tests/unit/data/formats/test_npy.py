@@ -115,26 +115,10 @@ def test_colour_images_are_read_in_every_layout(tmp_path, shape):
 def test_only_the_rows_that_are_asked_for_are_read(tmp_path, monkeypatch):
     asked = []
     table = open_pair(*put(tmp_path, np.zeros((6400, 784), np.float32), np.arange(6400) % 10))
-    read = table.images.read
+    read = table.stored.file.read
     monkeypatch.setattr(table.images, "read", lambda at, size: asked.append(size) or read(at, size))
     table.read(640, 704)
     assert asked == [64 * 784 * 4]
-
-
-def test_bytes_one_behind_the_other_can_be_read_by_a_graph(tmp_path):
-    images, labels = digits(5)
-
-    def is_plain(array):
-        return open_pair(*put(tmp_path, array, labels)).is_plain
-
-    assert is_plain(images)
-    assert is_plain(images.reshape(5, 784))
-    assert is_plain(images[:, None])
-    assert is_plain(images.reshape(5, 14, 14, 4)[..., :3].copy())
-    assert not is_plain(images.astype(np.int16))
-    assert not is_plain(np.asfortranarray(images))
-    assert not is_plain(images.reshape(5, 14, 14, 4))
-    assert not is_plain(images.reshape(5, 4, 14, 14)[:, :3].copy())
 
 
 def test_names_are_the_classes_of_a_table(tmp_path):

@@ -1,5 +1,7 @@
 """Records of every form, read by a graph, against our own reader; what no graph can read."""
 
+import json
+
 import numpy as np
 import pytest
 from record_files import encoded, message, write
@@ -17,6 +19,12 @@ READ = {
     "png": lambda x, y: {"image": encoded(x), "label": y},
     "grey png": lambda x, y: {"image": encoded(x[..., :1]), "label": y},
     "jpeg": lambda x, y: {"image/encoded": encoded(x, "JPEG"), "image/class/label": y},
+    "webp": lambda x, y: {"image": encoded(x, "WEBP", lossless=True), "label": y},
+    "webp with alpha, png": lambda x, y: {
+        "image": encoded(np.dstack([x, x[..., :1] | 1]), "WEBP", lossless=True, exact=True)
+        if y else encoded(x), "label": y,
+    },
+    "lossy webp": lambda x, y: {"image": encoded(x, "WEBP", quality=80), "label": y},
     "bytes": lambda x, y: {"x": x.tobytes(), "y": y, "rows": 20, "cols": 24},
     "uint16": lambda x, y: {
         "image": (x * np.uint16(257)).tobytes(), "label": y, "height": 20, "width": 24
@@ -26,6 +34,12 @@ READ = {
     },
     "floats": lambda x, y: {
         "image": (x.ravel() / 255).tolist(), "label": y, "height": 20, "width": 24
+    },
+    "channels first": lambda x, y: {
+        "image": x.transpose(2, 0, 1).tobytes(), "label": y, "shape": [3, 20, 24]
+    },
+    "alpha": lambda x, y: {
+        "image": np.dstack([x, x[..., :1]]).tobytes(), "label": y, "shape": [20, 24, 4]
     },
     "integers": lambda x, y: {"image": x.ravel().tolist(), "label": y, "height": 20, "width": 24},
     "whole floats": lambda x, y: {"image": encoded(x), "label": float(y)},
@@ -69,12 +83,18 @@ def test_a_graph_resizes_pictures_nearly_as_our_own_reader_does(datasets, tmp_pa
     np.testing.assert_allclose(found[0][0], found[1][0], atol=2 / 255)
 
 
-REFUSED = {
-    "WebP": lambda x, y: {"image": encoded(x, "WEBP", lossless=True), "label": y},
-    "labels are lists": lambda x, y: {"image": encoded(x), "label": [float(y == 0), float(y > 0)]},
-    "rearranged or resized": lambda x, y: {
-        "image": x.transpose(2, 0, 1).tobytes(), "label": y, "shape": [3, 20, 24]
+GREY = {
+    "type": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+    "content": {
+        "image": {
+            "type": "...image_feature.Image",
+            "content": {"shape": {"dimensions": ["20", "24", "1"]}},
+        },
+        "label": {"type": "...class_label_feature.ClassLabel", "content": {"numClasses": "3"}},
     },
+}
+REFUSED = {
+    "labels are lists": lambda x, y: {"image": encoded(x), "label": [float(y == 0), float(y > 0)]},
 }  # fmt: skip
 
 
@@ -82,6 +102,12 @@ REFUSED = {
 def test_what_no_graph_can_read_is_refused(datasets, tmp_path, problem):
     with pytest.raises(DataError, match=problem):
         datasets(tables_of(tmp_path / "a", REFUSED[problem], count=3))
+
+
+def test_webp_of_a_set_described_as_grey_is_refused(datasets, tmp_path):
+    (tmp_path / "features.json").write_text(json.dumps(GREY))
+    with pytest.raises(DataError, match="grey WebP"):
+        datasets(tables_of(tmp_path / "a", READ["webp"], count=3))
 
 
 def test_sequences_are_refused(datasets, tmp_path):
