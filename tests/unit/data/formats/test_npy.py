@@ -116,7 +116,9 @@ def test_only_the_rows_that_are_asked_for_are_read(tmp_path, monkeypatch):
     asked = []
     table = open_pair(*put(tmp_path, np.zeros((6400, 784), np.float32), np.arange(6400) % 10))
     read = table.stored.file.read
-    monkeypatch.setattr(table.images, "read", lambda at, size: asked.append(size) or read(at, size))
+    monkeypatch.setattr(
+        table.stored.file, "read", lambda at, size: asked.append(size) or read(at, size)
+    )
     table.read(640, 704)
     assert asked == [64 * 784 * 4]
 
