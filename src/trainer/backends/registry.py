@@ -10,5 +10,6 @@ BACKENDS: Registry[Backend] = Registry(
     {
         "compose": "compose.backend:BACKEND",
         "docker": "docker.backend:BACKEND",
+        "vertex": "vertex.backend:BACKEND",
     },
 )

@@ -129,7 +129,9 @@ def _open_session(subject: str, *, is_anonymous: bool) -> tuple[Any, str | None]
             remedy="sign in with gcloud auth application-default login, or set "
             "GOOGLE_APPLICATION_CREDENTIALS",
         ) from None
-    session = AuthorizedSession(credentials)
+    # Those of nobody cannot be refreshed when the service refuses them.
+    again = {"refresh_status_codes": ()} if is_anonymous else {}
+    session = AuthorizedSession(credentials, **again)
     # A POST that was not answered may have started a job: only what changes nothing is repeated.
     retry = Retry(
         total=ATTEMPTS, backoff_factor=0.5, status_forcelist=TRANSIENT, allowed_methods=("GET",),

@@ -6,6 +6,13 @@ from .base import (
 )
 from .coerce import coerce_value as coerce_value, field_of as field_of
 from .container_start import ContainerStart as ContainerStart
+from .google.container import vertex_containers as vertex_containers
+from .google.options import VertexOptions as VertexOptions
+from .google.request import (
+    VertexKind as VertexKind,
+    VertexRequest as VertexRequest,
+    custom_job as custom_job,
+)
 from .gpus import (
     gpu_evidence as gpu_evidence,
     gpu_files as gpu_files,

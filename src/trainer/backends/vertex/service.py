@@ -1,0 +1,180 @@
+"""The jobs of Vertex AI: create, ask, list, stop, and what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from trainer.backends.backend import Fetched, JobStatus, JobSummary, LogReader
+from trainer.backends.vertex.log_entries import LogEntries
+from trainer.backends.vertex.states import seconds, status_of
+from trainer.clouds import GoogleSession
+from trainer.config import UserError
+from trainer.platforms import VertexKind, VertexOptions, VertexRequest
+
+KINDS: tuple[VertexKind, ...] = get_args(VertexKind)
+LOGGING = "https://logging.googleapis.com"
+
+
+class VertexService:
+    """Jobs of one project and region.
+
+    A job is named by its display name, its number or its full name.
+
+    Args:
+        options: The settings of Vertex AI.
+
+    Raises:
+        UserError: There are no credentials, or they name no project and nobody else does.
+    """
+
+    def __init__(self, options: VertexOptions) -> None:
+        self._options = options
+        public = f"https://{options.region}-aiplatform.googleapis.com"
+        self._session = _session(options.api_endpoint or public, "Vertex AI")
+        self._project = options.project or self._session.project
+        if not self._project:
+            raise UserError(
+                subject="--project",
+                problem="the credentials name no project",
+                remedy="give one, set GOOGLE_CLOUD_PROJECT, or write it to [vertex] of "
+                "trainer.toml",
+            )
+        self._parent = f"/v1/projects/{self._project}/locations/{options.region}"
+        self._found: dict[str, str] = {}
+
+    def submit(self, request: VertexRequest) -> str:
+        """See `JobService.submit`."""
+        made = self._session.request("POST", f"{self._parent}/{request.kind}", body=request.body)
+        # Display names need not be unique; the number is.
+        number = str(made["name"]).rpartition("/")[2]
+        self._found[number] = f"{self._parent}/{request.kind}/{number}"
+        return number
+
+    def status(self, name: str) -> JobStatus:
+        """See `JobService.status`."""
+        return status_of(self._job(name))
+
+    def logs(self, name: str) -> LogReader:
+        """See `JobService.logs`."""
+        session = _session(self._options.logging_endpoint or LOGGING, "Cloud Logging")
+        job = self._job(name)
+        return LogEntries(
+            session,
+            project=str(self._project),
+            number=str(job["name"]).rpartition("/")[2],
+            since=seconds(job.get("createTime")) or 0.0,
+        )
+
+    def jobs(self, limit: int) -> Sequence[JobSummary]:
+        """See `JobService.jobs`."""
+        found = [
+            JobSummary(
+                name=str(job["name"]).rpartition("/")[2],
+                status=status_of(job),
+                created=seconds(job.get("createTime")) or 0.0,
+                detail=" ".join([str(job.get("displayName")), *_machines(job)]),
+            )
+            for kind in KINDS
+            for job in self._list(kind, limit=limit)
+        ]
+        return sorted(found, key=lambda each: -each.created)[:limit]
+
+    def stop(self, name: str) -> None:
+        """See `JobService.stop`."""
+        self._session.request("POST", f"{self._path(name)}:cancel", body={})
+
+    def results(self, name: str, folder: Path) -> Sequence[Fetched]:
+        """Return the folder of a job, or those of a tuning job's trials, in one."""
+        base = _spec(self._job(name)).get("baseOutputDirectory", {}).get("outputUriPrefix")
+        if not base:
+            raise UserError(
+                subject=name,
+                problem="the job has no folder in Cloud Storage",
+                remedy="its flags may name where it wrote: trainer jobs logs",
+            )
+        return [Fetched(source=str(base).rstrip("/"), target="")]
+
+    def page(self, name: str) -> str | None:
+        """See `JobService.page`."""
+        number = self._path(name).rpartition("/")[2]
+        return (
+            "https://console.cloud.google.com/vertex-ai/locations/"
+            f"{self._options.region}/training/{number}?project={self._project}"
+        )
+
+    def _job(self, name: str) -> Any:
+        return self._session.request("GET", self._path(name))
+
+    def _path(self, name: str) -> str:
+        """Return the path of a job.
+
+        Raises:
+            UserError: There is none of this name.
+        """
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> str:
+        if name.startswith("projects/"):
+            return f"/v1/{name}"
+        for kind in KINDS:
+            if name.isdigit():
+                path = f"{self._parent}/{kind}/{name}"
+                if self._is_there(path):
+                    return path
+                continue
+            wanted = name.replace("\\", "\\\\").replace('"', '\\"')
+            jobs = list(self._list(kind, limit=100, filter=f'display_name="{wanted}"'))
+            if jobs:
+                # Display names need not be unique: the newest is meant.
+                newest = max(jobs, key=lambda job: str(job.get("createTime") or ""))
+                return f"{self._parent}/{kind}/{str(newest['name']).rpartition('/')[2]}"
+        raise UserError(
+            subject=f"job {name}",
+            problem=f"there is none in project {self._project}, region {self._options.region}",
+            remedy="see trainer jobs list --on vertex, or give --region",
+        )
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._session.request("GET", path)
+        except UserError as error:
+            if "(NOT_FOUND)" in error.problem:
+                return False
+            raise
+        return True
+
+    def _list(self, kind: VertexKind, *, limit: int, **params: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the jobs of a kind, newest first, up to a number of them."""
+        query: dict[str, Any] = {"pageSize": min(limit, 100), **params}
+        while limit > 0:
+            answer = self._session.request("GET", f"{self._parent}/{kind}", params=query)
+            jobs = answer.get(kind, ())[:limit]
+            yield from jobs
+            limit -= len(jobs)
+            if not jobs or not answer.get("nextPageToken"):
+                return
+            query["pageToken"] = answer["nextPageToken"]
+
+
+def _session(endpoint: str, subject: str) -> GoogleSession:
+    # An endpoint without encryption would pass credentials on to whoever listens.
+    return GoogleSession(endpoint, subject=subject, is_anonymous=endpoint.startswith("http://"))
+
+
+def _spec(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec: Mapping[str, Any] = job.get("jobSpec") or job.get("trialJobSpec") or {}
+    return spec
+
+
+def _machines(job: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the machines of a job, such as `3×n1-standard-4`."""
+    counts: dict[str, int] = {}
+    for pool in _spec(job).get("workerPoolSpecs", ()):
+        if pool:
+            kind = str(pool.get("machineSpec", {}).get("machineType"))
+            counts[kind] = counts.get(kind, 0) + int(pool.get("replicaCount", 1))
+    yield from (f"{count}×{kind}" if count > 1 else kind for kind, count in counts.items())

@@ -1,0 +1,80 @@
+"""The state of a Vertex AI job, and what to do where one failed.
+
+Sources: `JobState` and `CustomJob.error` of the API's description, v1; "Troubleshooting" in the
+Vertex AI documentation for the texts of failures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from trainer.backends.backend import JobStatus, State
+
+STATES: Mapping[str, State] = {
+    "JOB_STATE_QUEUED": "waiting",
+    "JOB_STATE_PENDING": "waiting",
+    "JOB_STATE_RUNNING": "running",
+    "JOB_STATE_PAUSED": "waiting",
+    "JOB_STATE_UPDATING": "running",
+    "JOB_STATE_SUCCEEDED": "completed",
+    "JOB_STATE_PARTIALLY_SUCCEEDED": "completed",
+    "JOB_STATE_CANCELLING": "stopping",
+    "JOB_STATE_CANCELLED": "stopped",
+    "JOB_STATE_FAILED": "failed",
+    "JOB_STATE_EXPIRED": "failed",
+}
+_EXIT = re.compile(r"non-zero (?:exit )?(?:status|code)(?: of| code)?:? (\d+)", re.IGNORECASE)
+# What a failure's text has, and what to do; the first that fits counts.
+_HINTS = (
+    (r"quota", "ask for more of this quota in the region (console: IAM & Admin, Quotas), or take "
+     "other machines or another --region"),
+    (r"resources? (?:are |is )?(?:insufficient|unavailable)|stockout|not enough resources",
+     "take another --region or machine, or --strategy flex-start, which waits for them"),
+    (r"(?:pull|image).*(?:denied|forbidden|not found|does not exist)|Failed to pull|ImagePull",
+     "push the image to where the job's region can pull it, and let the Vertex AI service agent or "
+     "--service-account read that repository (roles/artifactregistry.reader)"),
+    (r"actAs|act as|iam\.serviceAccounts", "let your account use --service-account "
+     "(roles/iam.serviceAccountUser)"),
+    (r"permission|forbidden|403", "give the job's --service-account the role that it misses, such "
+     "as roles/storage.objectAdmin for its buckets"),
+    (r"low on memory|out of memory|OOM", "take a --machine-type with more memory, or a smaller "
+     "--batch-size or --cache-mb"),
+    (r"preempt", "a spot machine was taken away: submit the job again with the same --output and "
+     "--name, and it goes on from its newest checkpoint"),
+)  # fmt: skip
+
+
+def status_of(job: Mapping[str, Any]) -> JobStatus:
+    """Return the status of a job, from its JSON."""
+    word = str(job.get("state") or "JOB_STATE_UNSPECIFIED")
+    error = job.get("error") or {}
+    text = " ".join(str(error.get("message") or "").split())
+    found = _EXIT.search(text)
+    return JobStatus(
+        state=STATES.get(word, "waiting"),
+        detail=word.removeprefix("JOB_STATE_").lower().replace("_", " "),
+        failure=with_hint(text) if text else "",
+        exit_code=int(found[1]) if found else None,
+        started=seconds(job.get("startTime")),
+        ended=seconds(job.get("endTime")),
+    )
+
+
+def with_hint(text: str) -> str:
+    """Return the text of a failure with what to do behind it, where that is known."""
+    for pattern, remedy in _HINTS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return f"{text.rstrip('. ')}; {remedy}"
+    return text
+
+
+def seconds(stamp: str | None) -> float | None:
+    """Return the seconds since 1970 of a time in RFC 3339, such as 2026-11-29T12:00:00.123Z."""
+    if not stamp:
+        return None
+    # Python knows up to six digits of a second; the service may send nine.
+    plain = re.sub(r"(\.\d{6})\d+", r"\1", stamp)
+    return datetime.fromisoformat(plain).timestamp()
