@@ -19,9 +19,14 @@ def begin_bar(job: Job, env: Mapping[str, str]) -> None:
         job: The job.
         env: The environment of the process; NO_COLOR and TERM=dumb ask for plain lines.
     """
-    shown = job.log_format != "json" and job.verbosity in ("INFO", "DEBUG")
+    if job.log_format != "json" and job.verbosity in ("INFO", "DEBUG"):
+        begin_bar_for_lines(env)
+
+
+def begin_bar_for_lines(env: Mapping[str, str]) -> None:
+    """Show progress by a bar if standard output is a terminal for it; lines are text."""
     plain = env.get("NO_COLOR") or env.get("TERM", "") in _DUMB
     # The bar has characters that other encodings lack.
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    if shown and not plain and encoding == "utf8" and sys.stdout.isatty():
+    if not plain and encoding == "utf8" and sys.stdout.isatty():
         live_bar.begin(sys.stdout.fileno())

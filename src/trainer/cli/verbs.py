@@ -67,6 +67,7 @@ VERBS: Registry[Verb] = Registry(
         "data inspect": "data_inspect",
         "data mnist": "data_mnist",
         "data split": "data_split",
+        "data sync": "data_sync",
     },
 )
 # The help line of each first word that has verbs of its own below it.

@@ -215,6 +215,8 @@ def rendered(numbers: Mapping[str, float], width: int) -> str:
 
 def _parts(numbers: Mapping[str, float]) -> dict[str, str]:
     """Return the texts from left to right."""
+    if "mb_per_second" in numbers:
+        return _transfer_parts(numbers)
     of = f"{numbers['of']:.0f}"
     parts = {"step": f"{numbers['step']:{len(of)}.0f}/{of}"}
     for name, field, form in (
@@ -236,6 +238,19 @@ def _parts(numbers: Mapping[str, float]) -> dict[str, str]:
             for end in ("slowest", "fastest")
         )
         parts["ranks"] = ", ".join(ends)
+    if numbers.get("eta") is not None:
+        parts["eta"] = f"{_clock(numbers['eta'])} left"
+    return parts
+
+
+def _transfer_parts(numbers: Mapping[str, float]) -> dict[str, str]:
+    """Return the texts of transfers: megabytes in place of steps."""
+    of = f"{numbers['of']:,.0f}"
+    parts = {
+        "step": f"{numbers['step']:{len(of)},.0f}/{of} MB",
+        "epoch": f"{numbers['files']:.0f}/{numbers['of_files']:.0f} files",
+        "speed": f"{numbers['mb_per_second']:,.1f} MB/s",
+    }
     if numbers.get("eta") is not None:
         parts["eta"] = f"{_clock(numbers['eta'])} left"
     return parts

@@ -23,6 +23,13 @@ from .locking.folder import held as held, locked_folders as locked_folders
 from .plain_names import without_wildcards as without_wildcards
 from .remote_path import RemotePath as RemotePath
 from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions
+from .sync.filters import NameGlobs as NameGlobs
+from .sync.plan import SyncPlan as SyncPlan
+from .sync.run import (
+    Synchronisation as Synchronisation,
+    SyncOutcome as SyncOutcome,
+    SyncRequest as SyncRequest,
+)
 from .transfer import (
     download_objects as download_objects,
     upload_files as upload_files,

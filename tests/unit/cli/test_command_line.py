@@ -204,6 +204,7 @@ def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys
 def test_every_verb_has_debug(words):
     named = {"report": ["runs/a"], "data inspect": ["data"]}
     named["data split"] = ["data", "--out", "x"]
+    named["data sync"] = ["data", "s3://bucket/data"]
     named["predict"] = ["mnist", "x.npy"]
     named |= {f"jobs {verb}": ["name"] for verb in ("logs", "stop", "fetch")}
     required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
