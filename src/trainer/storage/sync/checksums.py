@@ -27,7 +27,7 @@ COMMON_PARTS = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Checksums:
-    """The knowledge that a place has of the bytes of a file; each is hexadecimal, or None if it is unknown.
+    """Checksums of one file; each is hexadecimal, or None if it is unknown.
 
     Attributes:
         md5: Of all bytes.

@@ -1,4 +1,4 @@
-"""How far a synchronisation is: a bar on a terminal, lines at a pace elsewhere."""
+"""Progress of a synchronisation: a bar on a terminal, lines at a pace elsewhere."""
 
 from __future__ import annotations
 
