@@ -144,6 +144,6 @@ lock: setup  ## Measure and maintain: pin the newest versions of all packages
 include docker/image.mk
 
 clean:  ## Measure and maintain: remove environments, runs and caches
-	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-audit runs build dist src/*.egg-info .mypy_cache \
+	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-vertex .venv-audit runs build dist src/*.egg-info .mypy_cache \
 		.ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

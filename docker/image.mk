@@ -44,15 +44,22 @@ push-aws:  ## Images: push the images to REPOSITORY=HOST/PATH of Amazon's regist
 push-google:  ## Images: push the images to REPOSITORY=HOST/PATH of Google's registry
 	docker/push google "$(REPOSITORY)" $(IMAGE):cpu $(IMAGE):gpu
 
-# SageMaker's two SDKs, which no environment holds together, for tests only.
-setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed  ## Measure and maintain: make .venv-sdk2 and .venv-sdk3, SageMaker's SDKs for tests
+# SageMaker's two SDKs and Vertex AI's, which no environment holds together, for tests only.
+setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed .venv-vertex/.installed  ## Measure and maintain: make .venv-sdk2, .venv-sdk3 and .venv-vertex, the clouds' SDKs for tests
 .venv-sdk%/.installed: requirements/sdk-v%.lock
 	rm -rf .venv-sdk$*
 	"$(PYTHON)" -m venv .venv-sdk$*
 	.venv-sdk$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
+.venv-vertex/.installed: requirements/sdk-vertex.lock
+	rm -rf .venv-vertex
+	"$(PYTHON)" -m venv .venv-vertex
+	.venv-vertex/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 lock-tools: setup  ## Measure and maintain: pin the newest versions of the SDKs and of the audit
 	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock
 	echo 'sagemaker>=2.257,<3' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v2.lock
 	echo 'sagemaker-train>=1.27,<2' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-v3.lock
+	echo 'google-cloud-aiplatform>=2.7,<3' | $(COMPILE) --no-annotate --upgrade - -o requirements/sdk-vertex.lock

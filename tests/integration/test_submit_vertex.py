@@ -109,6 +109,28 @@ def test_the_printed_command_calls_gcloud_with_the_file(run, tmp_path):
     assert 'note="two words", more' in (expected["workerPoolSpecs"][0]["containerSpec"]["args"])
 
 
+def test_a_local_folder_needs_a_bucket_that_it_is_copied_to(run, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.tfrecord").write_text("a")
+    words = ("submit", "--to", "vertex", "--image", "i", "--print", "request")
+    rest = ("--", "--train", "data", "--job-dir", "gs://b/job")
+    ran = run(*words, *rest)
+    assert ran.returncode == 2
+    assert "--train data: Vertex AI's machines do not have this machine's files; give --st" in (
+        ran.stderr
+    )
+    ran = run(*words, "--staging-bucket", "gs://b/stage", *rest)
+    (pool,) = json.loads(ran.stdout)["jobSpec"]["workerPoolSpecs"]
+    assert "--train" in pool["containerSpec"]["args"]
+    (url,) = [word for word in pool["containerSpec"]["args"] if "/data/" in word]
+    assert url.startswith("gs://b/stage/data/")
+
+
+def test_a_bucket_that_vertex_ai_mounts_is_passed_on(run):
+    ran = run(*SUBMIT, "--print", "request", "--", "--train", "/gcs/b/mnist")
+    assert '"/gcs/b/mnist"' in ran.stdout, ran.stderr
+
+
 def test_a_search_becomes_a_tuning_job(server, run):
     ran = run(
         *SUBMIT, "--tune", "learning-rate=0.001..0.1:log", "batch-size=32,64", "--trials", "8",

@@ -26,7 +26,7 @@ def tuning_job(submission: Submission, options: VertexOptions, tuning: Tuning) -
     """
     for flag, count, most in (
         ("--trials", tuning.trials, MOST_TRIALS),
-        ("--jobs", tuning.parallel, MOST_PARALLEL),
+        ("--parallel", tuning.parallel, MOST_PARALLEL),
     ):
         if count > most:
             raise UserError(subject=f"{flag} {count}", problem=f"Vertex AI takes up to {most}")
