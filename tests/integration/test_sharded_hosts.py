@@ -1,6 +1,7 @@
 """Hosts that hold different data, as SageMaker's ShardedByS3Key gives it to them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,28 @@ def test_an_epoch_has_the_steps_of_all_examples_and_a_stop_goes_on_where_it_was(
     assert "resumed at step=7" in running[0].text()
     found = json.loads((tmp_path / "host-1/output/data/metrics.json").read_text())
     assert (found["steps"], found["epochs"]) == (12, 2.0)
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_a_host_without_data_to_evaluate_on_is_one_line(hosts, data, tmp_path, split):
+    net = hosts(2)
+    folder = tmp_path / "data"
+    for name in net.names:
+        shutil.copytree(data / name, folder / name / "train")
+    # The first host alone got an object of the other split.
+    shutil.copytree(data / "test", folder / net.names[0] / split)
+    running = []
+    for i in range(2):
+        env = on_sagemaker(net, i, tmp_path, folder)
+        if split == "test":
+            del env["SM_CHANNEL_TEST"]
+        else:
+            env["SM_CHANNEL_TEST"] = str(data / "test")
+        running.append(net.start(i, [*TRAIN, *FLAGS, "--steps", "4"], env))
+    codes = [process.wait(120) for process in running]
+    texts = [process.text() for process in running]
+    assert codes == [2, 2], texts
+    for text in texts:
+        lines = [line for line in text.splitlines() if f"processes have {split} data" in line]
+        assert lines, text
+        assert "Traceback" not in text

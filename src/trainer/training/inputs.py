@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,11 @@ import tensorflow as tf
 
 from trainer.config import Job, Split, UserError
 from trainer.data import (
-    ExampleDataset,
-    Feed,
     HoldOut,
     HostShare,
     Shard,
     SharedStream,
     Stream,
-    TableSet,
     make_dataset,
     read_options,
     selection,
@@ -28,33 +24,16 @@ from trainer.data import (
 from trainer.distribution import Strategy
 from trainer.models import ModelModule, loader
 from trainer.storage import globs
+from trainer.training.host_data import (
+    check_same_splits,
+    counts_of_hosts,
+    gathered,
+    shard_of,
+    stream_of_host,
+)
 from trainer.training.image_facts import check_same_on_hosts, check_same_shape, count_classes
 from trainer.training.module_data import checked_dataset
 from trainer.training.run_data import RunData, SplitData
-
-
-class BatchSource:
-    """Gives training steps their batches: from a feed, where the data has one, or an iterator.
-
-    Args:
-        feed: See `pipeline.Feed`.
-        iterator: Over batches.
-        most: Largest number of steps at a time; by default as many as the feed hands over.
-
-    Attributes:
-        feed: The same.
-        most: The same.
-    """
-
-    def __init__(
-        self, *, feed: Feed | None = None, iterator: Any = None, most: int | None = None
-    ) -> None:
-        self.feed, self._iterator = feed, iterator
-        self.most = most or (feed.most if feed else sys.maxsize)
-
-    def take(self, count: int) -> Any:
-        """Return the first argument of the compiled function for so many steps."""
-        return self.feed.take(count) if self.feed else self._iterator
 
 
 def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: int) -> RunData:
@@ -73,6 +52,7 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
     """
     own_reader = module.reads_data
     named = [selection.paths_of(job, each, own_reader=own_reader) for each in selection.EVALUATED]
+    check_same_splits(strategy, [paths is not None for paths in named])
     # A mistake that is known without reading anything comes first.
     selection.check_evaluated(job, evaluated=any(paths is not None for paths in named))
     train = train_data(job, module, strategy, batch_size=batch_size // strategy.processes)
@@ -81,6 +61,8 @@ def read_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size: 
         evaluation_data(job, module, strategy, split=split, class_names=names)
         for split in ("validation", "test")
     )
+    if own_reader:
+        check_same_splits(strategy, [test is not None, validation is not None])
     selection.check_evaluated(job, evaluated=bool(validation or test))
     check_same_shape(train, validation)
     check_same_shape(train, test)
@@ -129,20 +111,20 @@ def evaluation_data(
         # A module of one's own knows of two modes.
         mode="test" if module.reads_data else split,
         size=job.eval_batch_size,
-        shard=_shard(job, strategy.rank, strategy.processes),
+        shard=shard_of(job, strategy.rank, strategy.processes),
         seed=job.hparams.seed,
         class_names=class_names,
     )
     if data is None:
         return None
-    stream = _stream_of_host(job, strategy, data)
+    stream = stream_of_host(job, strategy, data)
     if stream is None:
         return SplitData.of(data)
-    counts = _counts(job, strategy, stream)
+    counts = counts_of_hosts(job, strategy, stream)
     names = [(Path(table.name).name, len(table)) for table in stream.tables]
     digest = google_crc32c.value(repr(names).encode())
     # Where all hosts hold the same, each evaluates all of it: nothing is wrong but their sum.
-    differ = len({*_gathered(strategy, digest)}) > 1
+    differ = len({*gathered(strategy, digest)}) > 1
     return SplitData.of(data, examples=round(sum(counts)) if differ else None)
 
 
@@ -163,23 +145,23 @@ def train_data(job: Job, module: ModelModule, strategy: Strategy, *, batch_size:
             paths=job.train,
             mode="train",
             size=batch_size,
-            shard=_shard(job, index, count),
+            shard=shard_of(job, index, count),
             # Another one for each step at which reading may begin, and no other run's.
             seed=job.hparams.seed + begun * 2**32,
             in_graph=strategy.in_graph,
         )
 
     data = make(strategy.rank, strategy.processes)
-    stream = _stream_of_host(job, strategy, data)
+    stream = stream_of_host(job, strategy, data)
     if isinstance(stream, Stream):
         share = HostShare(
             batch=batch_size * strategy.processes,
             own=stream.total,
-            total=round(sum(_counts(job, strategy, stream))),
+            total=round(sum(counts_of_hosts(job, strategy, stream))),
             multiple=strategy.local,
         )
         check_same_on_hosts(strategy, stream)
-        data = make_dataset(SharedStream(stream, share, _shard(job, 0, 1)))
+        data = make_dataset(SharedStream(stream, share, shard_of(job, 0, 1)))
     # Parameter-server workers build their own dataset, so keep the factory.
     return SplitData.of(data, factory=make)
 
@@ -205,65 +187,6 @@ def count_steps(job: Job, train: SplitData, *, batch_size: int) -> tuple[int, in
     epoch = train.examples / batch_size
     steps = job.steps or math.ceil(epoch * (job.epochs or 1))
     return steps, math.ceil(epoch)
-
-
-def batch_source(train: SplitData, strategy: Strategy, *, first: int) -> BatchSource:
-    """Return the source of the batches from some batch on.
-
-    Args:
-        train: From `train_data`.
-        strategy: The way the processes share the work.
-        first: The batch that comes next.
-    """
-    if strategy.in_graph:
-        # Each worker reads at its own speed, so nobody knows which batch comes next. A run that
-        # goes on has another order instead.
-        assert train.factory is not None
-        return BatchSource(iterator=strategy.source(train.factory))
-    feed = train.feed
-    if feed and isinstance(train.stream, Stream):
-        if first:
-            # Our own data goes on from any step without being read again.
-            feed = make_dataset(train.stream, step=first).feed
-            assert feed is not None
-        most = feed.most
-        if isinstance(train.stream, SharedStream):
-            # Hosts whose shares differ hand over other numbers of steps, but must step together.
-            most = round(min(_gathered(strategy, most)))
-        return BatchSource(feed=feed, most=most)
-    data: tf.data.Dataset = train.dataset.skip(first) if first else train.dataset
-    iterator: Iterator[Any] = iter(data)
-    return BatchSource(iterator=iterator)
-
-
-def _shard(job: Job, index: Any, count: int) -> Shard:
-    """Return the part of the data at its paths that one of `count` processes reads."""
-    if job.shard_by == "host":
-        # All of a host's data is for its own processes.
-        return Shard(job.cluster.local_rank, job.cluster.local_size, by="record")
-    return Shard(index, count, by=job.shard_by)
-
-
-def _stream_of_host(
-    job: Job, strategy: Strategy, data: tf.data.Dataset
-) -> Stream | TableSet | None:
-    """Return this host's tables if hosts hold different data whose size is known, else None."""
-    several = job.cluster.local_size < strategy.processes and not strategy.in_graph
-    if job.shard_by != "host" or not several or not isinstance(data, ExampleDataset):
-        return None
-    return data.stream
-
-
-def _counts(job: Job, strategy: Strategy, stream: Stream | TableSet) -> list[float]:
-    """Return how many examples each host holds; 0 for all but the first process of a host."""
-    return _gathered(strategy, 0 if job.cluster.local_rank else stream.total)
-
-
-def _gathered(strategy: Strategy, number: float) -> list[float]:
-    """Return a number of each process, by rank."""
-    counts = [0.0] * strategy.processes
-    counts[strategy.rank] = float(number)
-    return strategy.sum(counts).tolist()
 
 
 def _hold_out(job: Job) -> HoldOut | None:

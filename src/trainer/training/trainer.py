@@ -18,9 +18,9 @@ from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
 from trainer.runtime import POLICIES
 from trainer.training import consensus, dry_step, inputs
+from trainer.training.batch_source import BatchSource, batch_source
 from trainer.training.checkpoint_state import Progress
 from trainer.training.evaluation import Evaluation, make_evaluate
-from trainer.training.inputs import BatchSource
 from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import optimizer_of
 from trainer.training.run_state import CallResult, RunState
@@ -132,7 +132,7 @@ class Trainer:
         consensus.broadcast_state(strategy, self.model, self.optimizer)
         strategy.start(progress.step)
         first = progress.examples // data.batch_size
-        self._source: BatchSource = inputs.batch_source(data.train, strategy, first=first)
+        self._source: BatchSource = batch_source(data.train, strategy, first=first)
         self._train_steps = make_train_steps(
             self.model,
             self.optimizer,

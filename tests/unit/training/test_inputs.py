@@ -11,7 +11,8 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.distribution.strategy import SINGLE_PROCESS, Strategy
 from trainer.models import ModelModule, loader
-from trainer.training import inputs, run_data
+from trainer.training import host_data, inputs, run_data
+from trainer.training.batch_source import batch_source
 
 pytestmark = pytest.mark.tensorflow
 
@@ -26,7 +27,7 @@ class Second(Strategy):
 
 
 def test_two_processes_take_the_halves_of_the_batches_of_one():
-    whole = inputs.batch_source(
+    whole = batch_source(
         inputs.train_data(JOB, OURS, SINGLE_PROCESS, batch_size=8), SINGLE_PROCESS, first=0
     ).take(3)[0]
     halves = []
@@ -34,14 +35,14 @@ def test_two_processes_take_the_halves_of_the_batches_of_one():
         two = Second()
         two.rank = strategy.rank
         data = inputs.train_data(JOB, OURS, two, batch_size=4)
-        halves.append(inputs.batch_source(data, two, first=0).take(3)[0])
+        halves.append(batch_source(data, two, first=0).take(3)[0])
     np.testing.assert_array_equal(np.concatenate(halves, axis=1), whole)
 
 
 def test_our_data_goes_on_from_a_batch():
     data = inputs.train_data(JOB, OURS, SINGLE_PROCESS, batch_size=8)
-    whole = inputs.batch_source(data, SINGLE_PROCESS, first=0).take(5)[0]
-    rest = inputs.batch_source(data, SINGLE_PROCESS, first=3).take(2)[0]
+    whole = batch_source(data, SINGLE_PROCESS, first=0).take(5)[0]
+    rest = batch_source(data, SINGLE_PROCESS, first=3).take(2)[0]
     np.testing.assert_array_equal(rest, whole[3:])
 
 
@@ -55,7 +56,7 @@ def test_a_modules_own_data_goes_on_too():
         serving_input_fn=unused, reads_data=True,
     )  # fmt: skip
     data = inputs.train_data(JOB, module, SINGLE_PROCESS, batch_size=8)
-    source = inputs.batch_source(data, SINGLE_PROCESS, first=2)
+    source = batch_source(data, SINGLE_PROCESS, first=2)
     assert source.feed is None
     assert next(source.take(1))[0].numpy()[0] == 16
 
@@ -83,9 +84,7 @@ def test_hosts_with_unequal_shares_take_as_many_steps_at_a_time_as_each_can(cach
     job = dataclasses.replace(JOB, shard_by="host", cache_mb=cache_mb)
     # It holds 10 examples, and hands over 3 steps at a time.
     strategy = BesideAnotherHost(10, None, 3)
-    source = inputs.batch_source(
-        inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0
-    )
+    source = batch_source(inputs.train_data(job, OURS, strategy, batch_size=4), strategy, first=0)
     assert source.most == 3
 
 
@@ -95,6 +94,16 @@ def test_hosts_that_hold_other_classes_or_images_each_are_refused():
         inputs.train_data(job, OURS, BesideAnotherHost(10, 1, 1), batch_size=4)
     with pytest.raises(DataError, match="other images each, this one 28×28×1 uint8 from 0 to 255"):
         inputs.train_data(job, OURS, BesideAnotherHost(10, 1, None), batch_size=4)
+
+
+@pytest.mark.parametrize(("other", "problem"), [(1, "none"), (None, None)])
+def test_a_process_that_alone_has_no_data_to_evaluate_on_is_named(other, problem):
+    strategy = BesideAnotherHost(other)
+    if problem is None:
+        host_data.check_same_splits(strategy, [False, True])
+        return
+    with pytest.raises(UserError, match="--test: only 1 of 2 processes have test data, .* none"):
+        host_data.check_same_splits(strategy, [False, True])
 
 
 def test_an_epoch_is_all_of_the_data_whatever_a_process_reads():
