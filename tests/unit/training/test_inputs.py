@@ -102,7 +102,7 @@ def test_a_process_that_alone_has_no_data_to_evaluate_on_is_named(other, problem
     if problem is None:
         host_data.check_same_splits(strategy, [False, True])
         return
-    with pytest.raises(UserError, match="--test: only 1 of 2 processes have test data, .* none"):
+    with pytest.raises(UserError, match=r"--test: only 1 of 2 processes have test data, .* none"):
         host_data.check_same_splits(strategy, [False, True])
 
 
