@@ -12,29 +12,31 @@ from trainer.config import Cluster, UserError
 from trainer.platforms.base import Environment, Platform, PlatformSettings
 from trainer.platforms.google.cluster_spec import read_cluster
 from trainer.platforms.kubernetes.pods import (
-    HOSTS,
     INDEX,
     JOB_INDEX,
     JOBSET,
     NODES,
+    PODS,
     REPLICATED_JOB,
+    SERVICE,
     read_pods,
 )
 
-SERVICE = "KUBERNETES_SERVICE_HOST"
+API_SERVER = "KUBERNETES_SERVICE_HOST"
 GRACE = "TRAINER_GRACE_SECONDS"
 VARIABLES: dict[str, str] = {
     INDEX: "cluster",
-    HOSTS: "cluster",
+    PODS: "cluster",
     JOBSET: "cluster",
     REPLICATED_JOB: "cluster",
     JOB_INDEX: "cluster",
     NODES: "cluster",
+    SERVICE: "cluster",
     "HOSTNAME": "cluster",
     "/etc/hosts": "cluster",
     "TF_CONFIG": "cluster",
     GRACE: "grace",
-    SERVICE: "platform",
+    API_SERVER: "platform",
     "/dev/termination-log": "failure_file",
 }
 # Vertex AI's own containers run on Kubernetes, too.
@@ -53,8 +55,8 @@ def detect(environment: Environment) -> str | None:
         return None
     if env.get(INDEX):
         return f"{INDEX} is set"
-    if env.get("TF_CONFIG") and env.get(SERVICE):
-        return f"TF_CONFIG and {SERVICE} are set"
+    if env.get("TF_CONFIG") and env.get(API_SERVER):
+        return f"TF_CONFIG and {API_SERVER} are set"
     return None
 
 
@@ -72,7 +74,7 @@ def read(environment: Environment) -> PlatformSettings:
         index = environment.env.get(INDEX, "")
         if index and pods == Cluster():
             notes = (
-                f"{INDEX}={index}: this pod trains by itself, as {HOSTS} does not say how many "
+                f"{INDEX}={index}: this pod trains by itself, as {PODS} does not say how many "
                 "pods share the work",
             )
     return PlatformSettings(
@@ -114,7 +116,8 @@ PLATFORM = Platform(
     read=read,
     variables=VARIABLES,
     prefixes=(
-        *(INDEX, "TRAINER_HOSTS", "TRAINER_GRACE", "JOBSET_", "REPLICATED_JOB_", "JOB_INDEX"),
+        *(INDEX, "TRAINER_PODS", "TRAINER_SERVICE", "TRAINER_GRACE", "JOBSET_"),
+        *("REPLICATED_JOB_", "JOB_INDEX"),
         *("PET_", "TF_CONFIG", "KUBERNETES_SERVICE_HOST", "HOSTNAME"),
     ),
     failure_file=failure_file,

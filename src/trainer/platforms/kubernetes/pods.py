@@ -15,7 +15,7 @@ from trainer.config import ROLES, Cluster, Role, UserError
 from trainer.platforms.base import Environment
 
 INDEX = "JOB_COMPLETION_INDEX"
-HOSTS = "TRAINER_HOSTS"
+PODS, SERVICE = "TRAINER_PODS", "TRAINER_SERVICE"
 JOBSET, REPLICATED_JOB, JOB_INDEX = "JOBSET_NAME", "REPLICATED_JOB_NAME", "JOB_INDEX"
 NODES = "PET_NNODES"
 _GROUP = re.compile(r"([a-z0-9-]+)=([0-9]+)(?:x([0-9]+))?")
@@ -60,7 +60,7 @@ def read_pods(environment: Environment) -> Cluster | None:
     count = sum(map(len, names))
     if count > 1 and not service:
         raise UserError(
-            subject=f"{HOSTS if HOSTS in environment.env else NODES}={count}",
+            subject=f"{PODS if PODS in environment.env else NODES}={count}",
             problem="the pods cannot find each other, as this one has no subdomain",
             remedy="make a headless Service, and name it in the pod template's `subdomain`",
         )
@@ -69,8 +69,8 @@ def read_pods(environment: Environment) -> Cluster | None:
 
 
 def _groups(environment: Environment) -> tuple[PodGroup, ...] | None:
-    """Parse TRAINER_HOSTS, `4` or `chief=1 worker=2`, or else the number of a TrainJob's nodes."""
-    variable = HOSTS if environment.env.get(HOSTS) else NODES
+    """Parse TRAINER_PODS, `4` or `chief=1 worker=2`, or else the number of a TrainJob's nodes."""
+    variable = PODS if environment.env.get(PODS) else NODES
     text = environment.env.get(variable, "").strip()
     if not text:
         return None
@@ -81,12 +81,12 @@ def _groups(environment: Environment) -> tuple[PodGroup, ...] | None:
         PodGroup(name=name, jobs=int(first) if second else 1, pods=int(second or first))
         for name, first, second in (group.groups() for group in groups if group)
     )
-    wrong = variable != HOSTS or len(found) < len(groups) or not all(g.jobs * g.pods for g in found)
+    wrong = variable != PODS or len(found) < len(groups) or not all(g.jobs * g.pods for g in found)
     if wrong or len({group.name for group in found}) < len(found):
         raise UserError(
             subject=f"{variable}={text}",
             problem="expected the number of pods"
-            + (", or of each role: chief=1 worker=2 ps=1" if variable == HOSTS else ""),
+            + (", or of each role: chief=1 worker=2 ps=1" if variable == PODS else ""),
         )
     if len(found) > 1:
         for group in found:
@@ -101,6 +101,7 @@ def _own_name(environment: Environment) -> tuple[str, str]:
     subdomain.
     """
     host, _, domain = environment.env.get("HOSTNAME", "").partition(".")
+    domain = environment.env.get(SERVICE) or domain
     if not domain:
         try:
             lines = environment.path("/etc/hosts").read_text(encoding="utf-8").splitlines()
@@ -121,13 +122,13 @@ def _place_in_jobset(
         listed = ", ".join(group.name for group in groups)
         raise UserError(
             subject=f"{REPLICATED_JOB}={name}",
-            problem=f"expected one of those that {HOSTS} lists, {listed}",
+            problem=f"expected one of those that {PODS} lists, {listed}",
         )
     job = _number(environment, JOB_INDEX) if environment.env.get(JOB_INDEX) else 0
     if job >= groups[own].jobs or index >= groups[own].pods:
         raise UserError(
             subject=f"{JOB_INDEX}={job}, {INDEX}={index}",
-            problem=f"{HOSTS} lists {groups[own].jobs} jobs with {groups[own].pods} pods each",
+            problem=f"{PODS} lists {groups[own].jobs} jobs with {groups[own].pods} pods each",
             remedy="name all pods of the replicated job: NAME=REPLICASxPODS",
         )
     return own, job * groups[own].pods + index
@@ -145,7 +146,7 @@ def _names_by_index(
     if index >= sum(sizes):
         raise UserError(
             subject=f"{INDEX}={index}",
-            problem=f"{HOSTS} lists {sum(sizes)} pods",
+            problem=f"{PODS} lists {sum(sizes)} pods",
             remedy="give it the job's number of completions",
         )
     base = host.removesuffix(f"-{index}")
@@ -175,7 +176,7 @@ def _cluster(
     by_role = {_role(group): found for group, found in zip(groups, addresses, strict=True)}
     if len(by_role.get("chief", ())) > 1:
         raise UserError(
-            subject=f"{HOSTS}: chief={len(by_role['chief'])}", problem="expected one chief"
+            subject=f"{PODS}: chief={len(by_role['chief'])}", problem="expected one chief"
         )
     return Cluster(
         chief=by_role.get("chief", ()),
@@ -191,7 +192,7 @@ def _role(group: PodGroup) -> Role:
     role = next((role for role in ROLES if role == group.name), None)
     if role is None:
         raise UserError(
-            subject=f"{HOSTS}: {group.name}", problem=f"expected one of {', '.join(ROLES)}"
+            subject=f"{PODS}: {group.name}", problem=f"expected one of {', '.join(ROLES)}"
         )
     return role
 

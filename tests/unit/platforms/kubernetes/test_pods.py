@@ -35,7 +35,7 @@ def mistake(environment: Environment) -> str:
 
 
 def test_the_pods_of_an_indexed_job_meet_by_the_names_of_its_service(tmp_path):
-    found = resolved(pod(tmp_path, "mnist-1", "ring", JOB_COMPLETION_INDEX="1", TRAINER_HOSTS="3"))
+    found = resolved(pod(tmp_path, "mnist-1", "ring", JOB_COMPLETION_INDEX="1", TRAINER_PODS="3"))
     assert found.because == "JOB_COMPLETION_INDEX is set"
     assert found.job.platform == "kubernetes"
     assert found.job.cluster == Cluster(
@@ -48,7 +48,7 @@ def test_the_pods_of_an_indexed_job_meet_by_the_names_of_its_service(tmp_path):
 def test_roles_are_ranges_of_the_index(tmp_path):
     roles = "chief=1 worker=2,ps=1  evaluator=1"
     seen = [
-        resolved(pod(tmp_path, f"m-{i}", "m", JOB_COMPLETION_INDEX=str(i), TRAINER_HOSTS=roles)).job
+        resolved(pod(tmp_path, f"m-{i}", "m", JOB_COMPLETION_INDEX=str(i), TRAINER_PODS=roles)).job
         for i in range(5)
     ]
     assert [job.cluster.task for job in seen] == [
@@ -60,14 +60,14 @@ def test_roles_are_ranges_of_the_index(tmp_path):
 
 
 def test_one_pod_needs_no_service(tmp_path):
-    found = resolved(pod(tmp_path, "m-0", None, JOB_COMPLETION_INDEX="0", TRAINER_HOSTS="1"))
+    found = resolved(pod(tmp_path, "m-0", None, JOB_COMPLETION_INDEX="0", TRAINER_PODS="1"))
     assert found.job.cluster == Cluster(chief=("m-0",))
     assert found.job.distribution == "none"
 
 
 def test_a_pod_whose_host_name_is_the_whole_one_is_found_too(tmp_path):
     env = {"HOSTNAME": "m-1.ring.default.svc.cluster.local"}
-    env |= {"JOB_COMPLETION_INDEX": "1", "TRAINER_HOSTS": "2"}
+    env |= {"JOB_COMPLETION_INDEX": "1", "TRAINER_PODS": "2"}
     found = resolved(Environment(env=env, root=tmp_path)).job.cluster
     assert (found.chief, found.worker) == (("m-0.ring",), ("m-1.ring",))
 
@@ -75,24 +75,24 @@ def test_a_pod_whose_host_name_is_the_whole_one_is_found_too(tmp_path):
 def test_pods_that_do_not_know_of_each_other_train_by_themselves_and_say_so(tmp_path):
     found = resolved(pod(tmp_path, "m-2", None, JOB_COMPLETION_INDEX="2"))
     assert found.job.cluster == Cluster()
-    assert [note for note in found.notes if "trains by itself, as TRAINER_HOSTS" in note]
+    assert [note for note in found.notes if "trains by itself, as TRAINER_PODS" in note]
 
 
 @pytest.mark.parametrize(
     ("name", "service", "env", "expected"),
     [
-        ("m-1", None, {"TRAINER_HOSTS": "2"}, "the pods cannot find each other, as this one has"),
-        ("m-1", "m", {"TRAINER_HOSTS": "two"}, "TRAINER_HOSTS=two: expected the number of pods"),
-        ("m-1", "m", {"TRAINER_HOSTS": "0"}, "TRAINER_HOSTS=0: expected the number of pods"),
-        ("m-1", "m", {"TRAINER_HOSTS": "worker=0"}, "worker=0: expected the number of pods"),
-        ("m-1", "m", {"TRAINER_HOSTS": "ps=1 ps=2"}, "or of each role: chief=1 worker=2 ps=1"),
-        ("m-1", "m", {"TRAINER_HOSTS": "1"}, "JOB_COMPLETION_INDEX=1: TRAINER_HOSTS lists 1 pods"),
-        ("m-1", "m", {"TRAINER_HOSTS": "chief=1 boss=1"}, "boss: expected one of chief, worker"),
-        ("m-1", "m", {"TRAINER_HOSTS": "chief=2 worker=1"}, "chief=2: expected one chief"),
-        ("node7", "m", {"TRAINER_HOSTS": "2"}, "HOSTNAME=node7: expected the name that an indexed"),
+        ("m-1", None, {"TRAINER_PODS": "2"}, "the pods cannot find each other, as this one has"),
+        ("m-1", "m", {"TRAINER_PODS": "two"}, "TRAINER_PODS=two: expected the number of pods"),
+        ("m-1", "m", {"TRAINER_PODS": "0"}, "TRAINER_PODS=0: expected the number of pods"),
+        ("m-1", "m", {"TRAINER_PODS": "worker=0"}, "worker=0: expected the number of pods"),
+        ("m-1", "m", {"TRAINER_PODS": "ps=1 ps=2"}, "or of each role: chief=1 worker=2 ps=1"),
+        ("m-1", "m", {"TRAINER_PODS": "1"}, "JOB_COMPLETION_INDEX=1: TRAINER_PODS lists 1 pods"),
+        ("m-1", "m", {"TRAINER_PODS": "chief=1 boss=1"}, "boss: expected one of chief, worker"),
+        ("m-1", "m", {"TRAINER_PODS": "chief=2 worker=1"}, "chief=2: expected one chief"),
+        ("node7", "m", {"TRAINER_PODS": "2"}, "HOSTNAME=node7: expected the name that an indexed"),
         ("m-1", "m", {"PET_NNODES": "1:4"}, "PET_NNODES=1:4: expected the number of pods"),
         ("m-1", "m", {"TRAINER_GRACE_SECONDS": "soon"}, "TRAINER_GRACE_SECONDS=soon: expected the"),
-        ("m-1", "m", {"JOB_COMPLETION_INDEX": "x", "TRAINER_HOSTS": "2"}, "JOB_COMPLETION_INDEX=x"),
+        ("m-1", "m", {"JOB_COMPLETION_INDEX": "x", "TRAINER_PODS": "2"}, "JOB_COMPLETION_INDEX=x"),
     ],
 )
 def test_what_does_not_fit_is_one_line(tmp_path, name, service, env, expected):
@@ -112,7 +112,7 @@ def in_jobset(root: Path, role: str, index: int, *, job: int = 0, hosts: str) ->
         JOBSET_NAME="mnist",
         REPLICATED_JOB_NAME=role,
         JOB_INDEX=str(job),
-        TRAINER_HOSTS=hosts,
+        TRAINER_PODS=hosts,
     )
     return resolved(environment).job.cluster
 
@@ -190,7 +190,7 @@ def test_a_tfjob_is_kubernetes_and_its_evaluators_may_come_late(task):
 
 
 def test_the_pod_has_its_grace_less_what_the_kubelet_takes(tmp_path):
-    given = {"JOB_COMPLETION_INDEX": "0", "TRAINER_HOSTS": "1"}
+    given = {"JOB_COMPLETION_INDEX": "0", "TRAINER_PODS": "1"}
     assert resolved(pod(tmp_path, "m-0", None, **given)).job.grace == 25
     given["TRAINER_GRACE_SECONDS"] = "600"
     assert resolved(pod(tmp_path, "m-0", None, **given)).job.grace == 595
