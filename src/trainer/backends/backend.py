@@ -164,6 +164,8 @@ class Backend:
         image: The image where nobody names one, or None if there can be no such default.
         bucket: Returns the url below which local inputs are uploaded, or None for a backend that
             reads them where they are.
+        mounted: Returns folders that the containers have whatever is on this machine, as those of
+            volumes; inputs below them are not uploaded.
         tuning: Returns the request of a tuning job, or None if the backend has no such service.
         containers: Returns what the backend gives each container of a request, for `--local` and
             tests; None for an engine that is local already.
@@ -178,6 +180,7 @@ class Backend:
     connect: Callable[[Any], JobService]
     image: str | None = None
     bucket: Callable[[Any], str | None] = lambda options: None
+    mounted: Callable[[Any], Sequence[str]] = lambda options: ()
     tuning: Callable[[Submission, Any, Tuning], Any] | None = None
     containers: Callable[[Any], Sequence[ContainerStart]] | None = None
     limits: str = ""

@@ -37,7 +37,9 @@ class Upload:
         return upload_files(self.files, self.url, stopped=stopped, flag=self.flag.partition(" ")[0])
 
 
-def plan_uploads(submission: Submission, bucket: str) -> tuple[Submission, tuple[Upload, ...]]:
+def plan_uploads(
+    submission: Submission, bucket: str, *, mounted: Sequence[str] = ()
+) -> tuple[Submission, tuple[Upload, ...]]:
     """Return the submission with urls in place of local inputs, and what has to be uploaded.
 
     Folders there are named after the names, sizes and times of the files, so that the same data is
@@ -46,6 +48,7 @@ def plan_uploads(submission: Submission, bucket: str) -> tuple[Submission, tuple
     Args:
         submission: A job, as its submitter describes it.
         bucket: The url below which inputs are kept.
+        mounted: Folders that the containers have themselves; what is named there stays as it is.
 
     Raises:
         UserError: A file is not there.
@@ -57,12 +60,17 @@ def plan_uploads(submission: Submission, bucket: str) -> tuple[Submission, tuple
         if name not in submission.given or not value:
             continue
         if name == "module":
-            found = _module(value, bucket)
+            found = None if _is_mounted(value, mounted) else _module(value, bucket)
         elif name == "classes" and value.isdigit():
             continue
         else:
             values = value if isinstance(value, tuple) else (value,)
-            pairs = [_data(each, bucket, flag=flag_of(name)) for each in values]
+            pairs = [
+                (each, None)
+                if _is_mounted(each, mounted)
+                else _data(each, bucket, flag=flag_of(name))
+                for each in values
+            ]
             uploads += [upload for _, upload in pairs if upload]
             urls = tuple(url for url, _ in pairs)
             changed[name] = urls if isinstance(value, tuple) else urls[0]
@@ -71,6 +79,10 @@ def plan_uploads(submission: Submission, bucket: str) -> tuple[Submission, tuple
             changed[name] = found[0]
             uploads.append(found[1])
     return submission.with_inputs(changed), tuple(uploads)
+
+
+def _is_mounted(path: str, mounted: Sequence[str]) -> bool:
+    return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in mounted)
 
 
 def _module(name: str, bucket: str) -> tuple[str, Upload] | None:

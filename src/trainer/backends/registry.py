@@ -10,6 +10,7 @@ BACKENDS: Registry[Backend] = Registry(
     {
         "compose": "compose.backend:BACKEND",
         "docker": "docker.backend:BACKEND",
+        "kubernetes": "kubernetes.backend:BACKEND",
         "vertex": "vertex.backend:BACKEND",
     },
 )

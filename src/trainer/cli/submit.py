@@ -119,7 +119,9 @@ def _with_uploads(
     bucket = backend.bucket(options)
     if bucket is None and submission.output and "://" in submission.output:
         bucket = submission.output
-    return plan_uploads(submission, bucket.rstrip("/")) if bucket else (submission, ())
+    if not bucket:
+        return submission, ()
+    return plan_uploads(submission, bucket.rstrip("/"), mounted=backend.mounted(options))
 
 
 def _upload_line(upload: Upload, verb: str) -> str:

@@ -24,6 +24,20 @@ from .job_secret import (
     is_secret as is_secret,
     read_secret as read_secret,
 )
+from .kubernetes.container import kubernetes_containers as kubernetes_containers
+from .kubernetes.names import (
+    INSTANCE_LABEL as INSTANCE_LABEL,
+    MANAGED_BY_LABEL as MANAGED_BY_LABEL,
+    OUTPUT_ANNOTATION as OUTPUT_ANNOTATION,
+    QUEUE_LABEL as QUEUE_LABEL,
+    SECRET_KEY as SECRET_KEY,
+)
+from .kubernetes.options import KubernetesOptions as KubernetesOptions
+from .kubernetes.request import (
+    KubernetesRequest as KubernetesRequest,
+    kubernetes_request as kubernetes_request,
+)
+from .kubernetes.volumes import volume_folders as volume_folders
 from .registry import PLATFORMS as PLATFORMS, detect_platform as detect_platform
 from .resolve import ResolvedJob as ResolvedJob, resolve_job as resolve_job
 from .sagemaker.files import (

@@ -20,7 +20,7 @@ _REFERENCE = re.compile(r"\$\$\(|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 _FIELD = re.compile(r"metadata\.labels\['([^']+)'\]")
 
 
-def containers(request: KubernetesRequest) -> tuple[ContainerStart, ...]:
+def kubernetes_containers(request: KubernetesRequest) -> tuple[ContainerStart, ...]:
     """Return the start of each pod's container, in the order of jobs and their indexes."""
     job = request.manifests[-1]
     if request.kind == "Job":

@@ -77,6 +77,8 @@ def pod_template(
     spec = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": options.grace,
+        # Variables of the namespace's other Services could pass for the trainer's own.
+        "enableServiceLinks": False,
         "serviceAccountName": account,
         "automountServiceAccountToken": None if account else False,
         "priorityClassName": options.priority_class,

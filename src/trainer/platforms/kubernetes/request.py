@@ -11,16 +11,18 @@ from typing import Any
 
 from trainer.platforms.kubernetes.destination import with_destination
 from trainer.platforms.kubernetes.limits import check_labels, check_submission
+from trainer.platforms.kubernetes.names import (
+    INSTANCE_LABEL,
+    MANAGED_BY_LABEL,
+    OUTPUT_ANNOTATION,
+    QUEUE_LABEL,
+)
 from trainer.platforms.kubernetes.options import KubernetesOptions
 from trainer.platforms.kubernetes.pod_template import job_spec, trainer_container
 from trainer.platforms.kubernetes.pods import JOB_INDEX, JOBSET, REPLICATED_JOB
 from trainer.platforms.kubernetes.variables import given, variables
 from trainer.platforms.submission import Submission
 
-MANAGED_BY, INSTANCE = "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"
-# The annotation that says where a job writes, for `trainer jobs fetch`.
-OUTPUT = "trainer/output"
-QUEUE = "kueue.x-k8s.io/queue-name"
 JOBSET_API, TRAINER_API = "jobset.x-k8s.io/v1alpha2", "trainer.kubeflow.org/v1alpha1"
 KINDS = {"job": "Job", "jobset": "JobSet", "trainjob": "TrainJob"}
 # Kubeflow Trainer's names of the replicated job, its container, and their label.
@@ -70,7 +72,7 @@ def kubernetes_request(submission: Submission, options: KubernetesOptions) -> Ku
     make = {"job": _job, "jobset": _jobset, "trainjob": _trainjob}[options.flavor]
     kinds = make(submission, options, submission.name if secret else None)
     labels = _labels(submission)
-    queue = {QUEUE: options.queue} if options.queue else {}
+    queue = {QUEUE_LABEL: options.queue} if options.queue else {}
     manifests = []
     for manifest in kinds:
         is_job = manifest["kind"] == KINDS[options.flavor]
@@ -78,7 +80,7 @@ def kubernetes_request(submission: Submission, options: KubernetesOptions) -> Ku
             "name": submission.name,
             "namespace": options.namespace,
             "labels": labels | (queue if is_job else {}),
-            "annotations": {OUTPUT: output} if is_job else None,
+            "annotations": {OUTPUT_ANNOTATION: output} if is_job else None,
         }
         head = {"apiVersion": manifest.pop("apiVersion"), "kind": manifest.pop("kind")}
         manifests.append({**head, "metadata": given(metadata), **manifest})
@@ -121,7 +123,7 @@ def _job(
         "clusterIP": "None",
         # The pods look for each other before any of them is ready.
         "publishNotReadyAddresses": True,
-        "selector": {INSTANCE: submission.name},
+        "selector": {INSTANCE_LABEL: submission.name},
     }
     return [{"apiVersion": "v1", "kind": "Service", "spec": headless}, job]
 
@@ -230,5 +232,9 @@ def _pods_text(roles: list[tuple[str, int]]) -> str:
 
 def _labels(submission: Submission) -> dict[str, str]:
     check_labels(submission.tags)
-    own = {"app.kubernetes.io/name": "trainer", INSTANCE: submission.name, MANAGED_BY: "trainer"}
+    own = {
+        "app.kubernetes.io/name": "trainer",
+        INSTANCE_LABEL: submission.name,
+        MANAGED_BY_LABEL: "trainer",
+    }
     return {**submission.tags, **own}

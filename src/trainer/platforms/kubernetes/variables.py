@@ -11,13 +11,12 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.platforms.job_secret import SECRET_VARIABLE
+from trainer.platforms.kubernetes.names import SECRET_KEY
 from trainer.platforms.kubernetes.options import KubernetesOptions, check_name
 from trainer.platforms.kubernetes.platform import GRACE
 from trainer.platforms.kubernetes.pods import PODS, SERVICE
 from trainer.platforms.submission import Submission
 
-# The Secret's entry with the key by which hosts know each other.
-SECRET_KEY = SECRET_VARIABLE
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _ENV_SOURCES = {"secret": "secretRef", "configmap": "configMapRef"}
 

@@ -45,3 +45,8 @@ def mounts(options: KubernetesOptions) -> tuple[Mount, ...]:
             raise UserError(subject=f"--volume {text}", problem=f"{path} is taken already")
         found.append(Mount(claim=claim, path=path, read_only=mode == "ro"))
     return tuple(found)
+
+
+def volume_folders(options: KubernetesOptions) -> tuple[str, ...]:
+    """Return the folders of the pods that volumes are mounted at."""
+    return tuple(mount.path for mount in mounts(options))

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_submissions import submissions
 from hypothesis import HealthCheck, given, settings, strategies as st
-from jobs import submissions
-from schemas import check_manifest
+from kubernetes_schemas import check_manifest
 
 from trainer.config.errors import UserError
 from trainer.config.flags import add_flags, job_from_flags
@@ -14,7 +14,7 @@ from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.parser import Parser
 from trainer.platforms.container_start import ContainerStart
-from trainer.platforms.kubernetes.container import containers
+from trainer.platforms.kubernetes.container import kubernetes_containers
 from trainer.platforms.kubernetes.options import KubernetesOptions
 from trainer.platforms.kubernetes.request import KubernetesRequest, kubernetes_request
 from trainer.platforms.resolve import resolve_job
@@ -111,7 +111,7 @@ def test_each_pod_finds_the_job_that_was_submitted(flavor: str, sent: Submission
     request = kubernetes_request(sent, dataclasses.replace(ANY, flavor=flavor))
     for manifest in request.manifests:
         check_manifest(manifest)
-    found = [job_in(start) for start in containers(request)]
+    found = [job_in(start) for start in kubernetes_containers(request)]
     assert all(job == expected_job(sent, job) for job in found)
     assert {job.distribution for job in found} == {sent.strategy}
     roles = [job.cluster.role for job in found]
@@ -131,7 +131,7 @@ def test_each_pod_finds_the_job_that_was_submitted(flavor: str, sent: Submission
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_the_names_of_pods_are_those_by_which_others_reach_them(flavor):
     request = kubernetes_request(submission(3), dataclasses.replace(ANY, flavor=flavor))
-    starts = containers(request)
+    starts = kubernetes_containers(request)
     listed = job_in(starts[0]).cluster.trainers
     assert [start.aliases for start in starts] == [(address,) for address in listed]
 
@@ -196,7 +196,7 @@ def test_the_key_of_the_hosts_is_in_no_manifest():
 
 def test_text_that_kubernetes_would_expand_arrives_as_it_was():
     sent = submission(1, env={"A": "$(B) $$(C) $"}, values={"module": "m", "hp": (("x", "$(A)"),)})
-    (start,) = containers(kubernetes_request(sent, ANY))
+    (start,) = kubernetes_containers(kubernetes_request(sent, ANY))
     assert start.env["A"] == "$(B) $$(C) $"
     assert "x=$(A)" in start.argv
 
@@ -234,7 +234,7 @@ def test_servers_and_evaluators_have_no_gpus():
 def test_the_job_says_where_it_writes(more, options, folder):
     request = kubernetes_request(submission(**more), options)
     assert of_kind(request, "Job")["metadata"]["annotations"] == {"trainer/output": folder}
-    (start, *_) = containers(request)
+    (start, *_) = kubernetes_containers(request)
     assert job_in(start).model_dir == f"{folder}/model"
 
 
@@ -296,4 +296,4 @@ def test_data_that_no_volume_holds_is_warned_of(caplog):
 @given(st.integers(1, 50), st.sampled_from(FLAVORS))
 def test_every_pod_of_every_size_is_made_once(hosts: int, flavor: str):
     request = kubernetes_request(submission(hosts), KubernetesOptions(flavor=flavor))
-    assert len({start.name for start in containers(request)}) == hosts
+    assert len({start.name for start in kubernetes_containers(request)}) == hosts

@@ -1,0 +1,1 @@
+"""`--to kubernetes`: jobs of a cluster, through the kubectl that reaches it."""
