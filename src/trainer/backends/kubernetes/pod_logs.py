@@ -20,7 +20,7 @@ PARALLEL = 8
 
 @dataclass
 class _Position:
-    """How far a pod's log has been read.
+    """The end of what has been read of a pod's log.
 
     Attributes:
         time: The time of its last line, as the cluster writes it.

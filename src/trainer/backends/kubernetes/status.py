@@ -1,4 +1,4 @@
-"""What a job does, by its object, its pods and the cluster's events."""
+"""The state of a job, by its object, its pods and the cluster's events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a job on Kubernetes writes: a pod's own disk is lost with it."""
+"""The folder that a job on Kubernetes writes to: a pod's own disk is lost with it."""
 
 from __future__ import annotations
 

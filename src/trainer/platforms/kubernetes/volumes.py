@@ -9,7 +9,7 @@ from trainer.platforms.kubernetes.options import KubernetesOptions, check_name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mount:
+class ClaimMount:
     """A PersistentVolumeClaim, and where it is mounted.
 
     Attributes:
@@ -27,13 +27,13 @@ class Mount:
         return f"{path.rstrip('/')}/".startswith(f"{self.path}/")
 
 
-def mounts(options: KubernetesOptions) -> tuple[Mount, ...]:
+def mounts(options: KubernetesOptions) -> tuple[ClaimMount, ...]:
     """Return what `--volume` describes.
 
     Raises:
         UserError: One is malformed, or two have the same path.
     """
-    found: list[Mount] = []
+    found: list[ClaimMount] = []
     for text in options.volume:
         claim, colon, rest = text.partition(":")
         path, _, mode = rest.partition(":")
@@ -43,7 +43,7 @@ def mounts(options: KubernetesOptions) -> tuple[Mount, ...]:
         check_name(claim, flag="--volume")
         if path in [mount.path for mount in found]:
             raise UserError(subject=f"--volume {text}", problem=f"{path} is taken already")
-        found.append(Mount(claim=claim, path=path, read_only=mode == "ro"))
+        found.append(ClaimMount(claim=claim, path=path, read_only=mode == "ro"))
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ def job_in(start: ContainerStart) -> Job:
     """Return the job that a container finds, as `trainer train` resolves it."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    environment = start.environment(Path("/nowhere"))
-    return resolve_job(environment, vars(parser.parse_args([*start.argv]))).job
+    with tempfile.TemporaryDirectory() as root:
+        environment = start.environment(Path(root))
+        return resolve_job(environment, vars(parser.parse_args([*start.argv]))).job
 
 
 def expected_job(sent: Submission, found: Job) -> Job:
