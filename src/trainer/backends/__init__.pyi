@@ -6,6 +6,7 @@ from .backend import (
 from .fetching import fetch_job as fetch_job
 from .follow import Follower as Follower, exit_code_of as exit_code_of
 from .inputs import Upload as Upload, plan_uploads as plan_uploads
+from .local_jobs import run_here as run_here, without_bucket as without_bucket
 from .registry import BACKENDS as BACKENDS
 from .submission import make_submission as make_submission
 from .submit_options import SubmitOptions as SubmitOptions

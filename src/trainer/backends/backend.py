@@ -170,6 +170,9 @@ class Backend:
         containers: Returns what the backend gives each container of a request, for `--local` and
             tests; None for an engine that is local already.
         limits: What the user should know of `--local` with this backend; "" if nothing.
+        local_bucket: The url that stands for a bucket with `--local` where nobody names one, such
+            as `s3://local`; nothing is sent there.
+        grace: Seconds from SIGTERM to SIGKILL with `--local`.
     """
 
     name: str
@@ -184,3 +187,5 @@ class Backend:
     tuning: Callable[[Submission, Any, Tuning], Any] | None = None
     containers: Callable[[Any], Sequence[ContainerStart]] | None = None
     limits: str = ""
+    local_bucket: str | None = None
+    grace: int = 120

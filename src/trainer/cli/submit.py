@@ -83,6 +83,11 @@ def run(args: argparse.Namespace) -> int:
     backend: Backend = chosen.backend
     submission = make_submission(backend, common, _train_flags(args.passed_on), os.environ)
     output.protect({**submission.env, **dict(submission.job.hparams.hp)})
+    folder = submission.output
+    if args.local:
+        from trainer.backends import run_here, without_bucket
+
+        submission = without_bucket(backend, submission)
     submission, uploads = _with_uploads(backend, submission, chosen.options)
     request = _request(backend, submission, chosen.options, _tuning(args, submission))
     if args.form:
@@ -91,7 +96,11 @@ def run(args: argparse.Namespace) -> int:
         output.out(_form(backend, args.form)(request).rstrip("\n"))
         return 0
     if args.local:
-        return _run_here(backend, request, submission)
+        client = os.environ.get("DOCKER")
+        with handling_stop_signals(announce=False) as stop:
+            return run_here(
+                backend, request, submission, uploads, folder=folder, client=client, stop=stop
+            )
     return _send(args, chosen, request, uploads)
 
 
@@ -209,15 +218,3 @@ def _send(
             output.out(name)
             return 0
         return Follower(service, name, stop=stop, again=follow).follow()
-
-
-def _run_here(backend: Backend, request: Any, submission: Submission) -> int:
-    """Run the request's containers on this machine's engine."""
-    if backend.containers is None:
-        raise UserError(
-            subject=f"--local with --to {backend.name}", problem="it runs on this machine anyway",
-            remedy="leave --local out",
-        )  # fmt: skip
-    if backend.limits:
-        logger.warning("--local: %s", backend.limits)
-    raise UserError(subject="--local", problem="no engine can be reached")

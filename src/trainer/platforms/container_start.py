@@ -20,6 +20,10 @@ class ContainerStart:
         files: The content of the files that the platform writes, by absolute path.
         folders: Folders that are there, empty or with the data of a channel, by absolute path.
         aliases: Further names by which the other containers reach it.
+        inputs: Urls whose content the platform brings to a folder, by absolute path.
+        outputs: Folders that the platform keeps, by absolute path, with their names among what the
+            job leaves.
+        shared: Folders that all containers of the job share, as a store that is mounted.
     """
 
     name: str
@@ -28,6 +32,9 @@ class ContainerStart:
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     folders: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
 
     def environment(self, root: Path) -> Environment:
         """Write the files and folders below `root`, and return what the container would read."""

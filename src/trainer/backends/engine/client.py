@@ -81,7 +81,7 @@ class Engine:
             command: The command.
             label: `NAME` or `NAME=VALUE`.
         """
-        return self(*command, "--no-trunc", "--quiet", "--filter", f"label={label}").split()
+        return self(*command, "--quiet", "--filter", f"label={label}").split()
 
     def _run(
         self,

@@ -19,14 +19,16 @@ class Mount:
     """A folder or file of the engine's machine that a container sees.
 
     Attributes:
-        source: Its absolute path there.
+        source: Its absolute path there, or the name of a volume.
         target: Its absolute path in the container.
         read_only: True if the container may not write to it.
+        kind: `bind`, or `volume` for one of the engine's own.
     """
 
     source: str
     target: str
     read_only: bool = True
+    kind: str = "bind"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ def is_hidden(name: str, value: str) -> bool:
 
 def mount_text(mount: Mount) -> str:
     """Return a mount as `--mount` has it: a line of CSV."""
-    fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
+    fields = [f"type={mount.kind}", f"source={mount.source}", f"target={mount.target}"]
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields + ["readonly"] * mount.read_only)
     return line.getvalue()

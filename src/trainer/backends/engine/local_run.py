@@ -11,9 +11,9 @@ import logging
 import queue
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from trainer.backends.backend import JobStatus
 from trainer.backends.engine.client import ANSWER, Engine
@@ -47,7 +47,6 @@ class LocalRun:
         starts: What the platform gives each container, the chief's first.
         folder: The folder here that gets what the job leaves.
         mounts: Data of this machine that all containers see.
-        outputs: Folders of the containers that the platform keeps, with their names in `folder`.
         grace: Seconds from SIGTERM to SIGKILL.
         limits: What each container may use.
         pull: When to pull the image.
@@ -59,10 +58,20 @@ class LocalRun:
     starts: Sequence[ContainerStart]
     folder: Path
     mounts: tuple[Mount, ...] = ()
-    outputs: Mapping[str, str] = field(default_factory=dict)
     grace: int = 120
     limits: ContainerLimits = LIMITS
     pull: str = "missing"
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The folders of the containers that the platform keeps, with their names in `folder`."""
+        return {path: name for start in self.starts for path, name in start.outputs.items()}
+
+    @property
+    def volumes(self) -> dict[str, str]:
+        """The folders that all containers share, by the names of the engine's volumes."""
+        shared = dict.fromkeys(path for start in self.starts for path in start.shared)
+        return {f"{self.name}-shared-{n}": path for n, path in enumerate(shared, 1)}
 
 
 def run_on_engine(engine: Engine, run: LocalRun, *, stop: StopRequest) -> JobStatus:
@@ -100,6 +109,10 @@ def run_on_engine(engine: Engine, run: LocalRun, *, stop: StopRequest) -> JobSta
 
 def engine_job(run: LocalRun) -> EngineJob:
     """Return a job's containers as the engine starts them."""
+    shared = [
+        Mount(source=name, target=path, read_only=False, kind="volume")
+        for name, path in run.volumes.items()
+    ]
     containers = []
     for number, start in enumerate(run.starts):
         labels = job_labels(
@@ -111,7 +124,7 @@ def engine_job(run: LocalRun) -> EngineJob:
                 start=start,
                 name=f"{run.name}-{start.name}",
                 image=run.image,
-                mounts=run.mounts,
+                mounts=(*shared, *run.mounts),
                 labels=labels,
                 limits=run.limits,
                 network=f"{run.name}-hosts",
@@ -122,12 +135,19 @@ def engine_job(run: LocalRun) -> EngineJob:
 
 
 def _start(engine: Engine, run: LocalRun, job: EngineJob) -> None:
-    engine("network", "create", "--label", f"{JOB}={run.name}", f"{run.name}-hosts")
-    mounted = {mount.target for mount in run.mounts}
+    label = f"{JOB}={run.name}"
+    engine("network", "create", "--label", label, f"{run.name}-hosts")
+    for volume in run.volumes:
+        engine("volume", "create", "--label", label, volume)
     for container in job.containers:
         create(engine, container)
         start = container.start
-        folders = [path for path in (*start.folders, *run.outputs) if path not in mounted]
+        mounted = [mount.target for mount in container.mounts]
+        folders = [
+            path
+            for path in (*start.folders, *start.outputs)
+            if not any(PurePosixPath(path).is_relative_to(target) for target in mounted)
+        ]
         copy_in(engine, container.name, start.files, folders)
     for container in job.containers:
         engine("start", container.name)

@@ -54,7 +54,7 @@ def _host_config(container: EngineContainer) -> dict[str, Any]:
     limits = container.limits
     config: dict[str, Any] = {
         "Mounts": [
-            {"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only}
+            {"Type": m.kind, "Source": m.source, "Target": m.target, "ReadOnly": m.read_only}
             for m in container.mounts
         ]
     }

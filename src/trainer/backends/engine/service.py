@@ -147,7 +147,7 @@ def prepare(engine: Engine, job: EngineJob) -> None:
             # Tells an engine that does not answer from an image that is not there.
             engine("version")
         if job.pull == "always" or (job.pull == "missing" and not there):
-            engine("pull", "--quiet", image, seconds=None)
+            _pull(engine, image)
         elif not there:
             raise UserError(
                 subject=f"--image {image}",
@@ -159,6 +159,20 @@ def prepare(engine: Engine, job: EngineJob) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(subject=folder, problem=f"cannot be made: {error.strerror}") from None
+
+
+def _pull(engine: Engine, image: str) -> None:
+    logger.info("pulling %s", image)
+    try:
+        engine("pull", "--quiet", image, seconds=None)
+    except UserError as error:
+        if not error.subject.endswith(" pull"):
+            raise
+        raise UserError(
+            subject=f"--image {image}",
+            problem=f"it cannot be pulled: {error.problem}",
+            remedy="build it (make image), load it (docker load), or name another",
+        ) from None
 
 
 def create(engine: Engine, container: EngineContainer) -> None:
@@ -175,10 +189,12 @@ def remove(engine: Engine, containers: Sequence[str]) -> None:
 
 
 def remove_job(engine: Engine, name: str) -> None:
-    """Remove the containers and networks of a job."""
-    remove(engine, engine.ids("ps", "--all", label=f"{JOB}={name}"))
-    for network in engine.ids("network", "ls", label=f"{JOB}={name}"):
-        engine.succeeds("network", "rm", network)
+    """Remove the containers, networks and volumes of a job."""
+    label = f"{JOB}={name}"
+    remove(engine, engine.ids("ps", "--all", label=label))
+    for kind in ("network", "volume"):
+        for each in engine.ids(kind, "ls", label=label):
+            engine.succeeds(kind, "rm", each)
 
 
 def removal(engine: Engine, name: str) -> str:

@@ -1,0 +1,141 @@
+"""`trainer submit --local`: the request of another place, run on this machine's engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from trainer.backends.backend import Backend
+from trainer.backends.engine.client import find_engine
+from trainer.backends.engine.container import Mount, absolute
+from trainer.backends.engine.local_run import LocalRun, run_on_engine
+from trainer.backends.follow import exit_code_of
+from trainer.backends.inputs import Upload
+from trainer.config import UserError
+from trainer.platforms import ContainerStart, Submission
+from trainer.runtime import StopRequest, output
+from trainer.storage import is_remote
+
+logger = logging.getLogger(__name__)
+
+RESULTS_HERE = "runs"
+# Vertex AI mounts each bucket there.
+BUCKETS = "/gcs"
+
+
+def run_here(
+    backend: Backend,
+    request: Any,
+    submission: Submission,
+    uploads: Sequence[Upload],
+    *,
+    folder: str | None,
+    client: str | None,
+    stop: StopRequest,
+) -> int:
+    """Run a request on this machine's engine, and print what its containers print.
+
+    Args:
+        backend: The place whose request it is.
+        request: The request.
+        submission: The job.
+        uploads: The local inputs, which the containers see where the place would bring them.
+        folder: The folder below which the job's results go, or None for `runs`.
+        client: The engine's client, or None for the one on PATH.
+        stop: Asks for a stop.
+
+    Returns:
+        The exit code: that of the job.
+
+    Raises:
+        UserError: The place has no containers to run here, or needs data of a store.
+    """
+    containers: Callable[[Any], Sequence[ContainerStart]] | None = backend.containers
+    if containers is None:
+        raise UserError(
+            subject=f"--local with --to {backend.name}",
+            problem="it runs on this machine anyway",
+            remedy="leave --local out",
+        )
+    starts = containers(request)
+    base = RESULTS_HERE if not folder or is_remote(folder) else folder
+    run = LocalRun(
+        name=submission.name,
+        place=backend.name,
+        image=submission.image,
+        starts=starts,
+        folder=absolute(f"{base}/{submission.name}"),
+        mounts=tuple(mounts_of(starts, uploads)),
+        grace=backend.grace,
+    )
+    if backend.limits:
+        logger.warning("--local: %s", backend.limits)
+    status = run_on_engine(find_engine(client), run, stop=stop)
+    logger.info("%s %s", submission.name, status.state)
+    if status.state != "completed":
+        words = status.failure or status.detail
+        output.err(f"trainer: job {submission.name} {status.state}: {words}")
+    return exit_code_of(status)
+
+
+def without_bucket(backend: Backend, submission: Submission) -> Submission:
+    """Return a submission for `--local`, for which nobody needs a bucket."""
+    output = submission.output
+    if backend.local_bucket is None or (output and is_remote(output)):
+        return submission
+    return dataclasses.replace(submission, output=backend.local_bucket)
+
+
+def mounts_of(starts: Sequence[ContainerStart], uploads: Sequence[Upload]) -> list[Mount]:
+    """Return the local inputs of a job where its containers look for them.
+
+    Args:
+        starts: What the place gives the containers.
+        uploads: The local inputs.
+
+    Raises:
+        UserError: The place would bring data from a store.
+    """
+    files = {f"{u.url}/{name}": path for u in uploads for name, path in u.files.items()}
+    mounts: dict[str, Mount] = {}
+    for start in starts:
+        for target, url in start.inputs.items():
+            found = _below(url, files)
+            if not found:
+                raise UserError(
+                    subject=url,
+                    problem="--local brings nothing from stores",
+                    remedy="name data of this machine",
+                )
+            mounts |= {mount.target: mount for mount in mounted(found, target)}
+    for upload in uploads:
+        if upload.url.startswith("gs://"):
+            target = f"{BUCKETS}/{upload.url.removeprefix('gs://')}"
+            mounts |= {mount.target: mount for mount in mounted(upload.files, target)}
+    return list(mounts.values())
+
+
+def mounted(files: Mapping[str, Path], target: str) -> list[Mount]:
+    """Return mounts by which a folder of a container has some files.
+
+    Args:
+        files: The files by their names in it.
+        target: The folder.
+    """
+    name, path = next(iter(files.items()))
+    root = Path(*path.parts[: len(path.parts) - len(PurePosixPath(name).parts)])
+    there = {file for file in root.rglob("*") if file.is_file()} if root.is_dir() else set()
+    if there == {*files.values()} and all(root / n == file for n, file in files.items()):
+        return [Mount(source=str(root), target=target)]
+    return [Mount(source=str(file), target=f"{target}/{n}") for n, file in files.items()]
+
+
+def _below(url: str, files: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the files below a url, by their names there, or the one that it names."""
+    base = url.rstrip("/")
+    if base in files:
+        return {PurePosixPath(base).name: files[base]}
+    return {u[len(base) + 1 :]: path for u, path in files.items() if u.startswith(f"{base}/")}
