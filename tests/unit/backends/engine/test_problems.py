@@ -28,7 +28,7 @@ TEXTS = {
         "--image none:x: the engine has no such image, and it cannot be pulled; build it (make "
         "image), load it (docker load), or name another"
     ),
-    f"{DAEMON}pull access denied for none, repository does not exist or may require 'docker login'": (
+    f"{DAEMON}pull access denied for none, repository does not exist or may require": (
         "--image none: the engine has no such image, and it cannot be pulled; build it (make "
         "image), load it (docker load), or name another"
     ),
@@ -41,10 +41,10 @@ TEXTS = {
         "port 0.0.0.0:8080: another program listens there; end that one (docker ps, ss -ltnp), or "
         "choose another port"
     ),
-    f"{DAEMON}driver failed: Error starting userland proxy: listen tcp4 0.0.0.0:8123: bind: address "
-    "already in use": "port 0.0.0.0:8123: another program listens there; end that one (docker ps, "
+    f"{DAEMON}driver failed: Error starting userland proxy: listen tcp4 0.0.0.0:8123: bind: "
+    "address already in use": "port 0.0.0.0:8123: another program listens there; end that one (docker ps, "
     "ss -ltnp), or choose another port",
-    f'{DAEMON}Conflict. The container name "/abc" is already in use by container "12". You have to': (
+    f'{DAEMON}Conflict. The container name "/abc" is already in use by container "12"': (
         "--name abc: a container of this name is there already; choose another name, or remove "
         "that one (docker rm abc)"
     ),
@@ -52,6 +52,10 @@ TEXTS = {
         "docker: the engine's disk is full; make room there (docker system df, docker system prune)"
     ),
     f"{DAEMON}network nonet not found\nError: failed to start containers: zz": (
+        "--network nonet: the engine has no such network; make it (docker network create nonet), "
+        "or leave --network out"
+    ),
+    "Network nonet declared as external, but could not be found. Please create the network": (
         "--network nonet: the engine has no such network; make it (docker network create nonet), "
         "or leave --network out"
     ),
