@@ -75,7 +75,8 @@ PROBLEMS = (
         "make room there (docker system df, docker system prune)",
     ),
     EngineProblem(
-        r"network (\S+) (?:not found|declared as external)|unable to find network with name or ID (\S+?):",
+        r"network (\S+) (?:not found|declared as external)"
+        r"|unable to find network with name or ID (\S+?):",
         "--network {0}",
         "the engine has no such network",
         "make it (docker network create {0}), or leave --network out",

@@ -41,9 +41,10 @@ TEXTS = {
         "port 0.0.0.0:8080: another program listens there; end that one (docker ps, ss -ltnp), or "
         "choose another port"
     ),
-    f"{DAEMON}driver failed: Error starting userland proxy: listen tcp4 0.0.0.0:8123: bind: "
-    "address already in use": "port 0.0.0.0:8123: another program listens there; end that one (docker ps, "
-    "ss -ltnp), or choose another port",
+    f"{DAEMON}driver failed: listen tcp4 0.0.0.0:8123: bind: address already in use": (
+        "port 0.0.0.0:8123: another program listens there; end that one (docker ps, ss -ltnp), or "
+        "choose another port"
+    ),
     f'{DAEMON}Conflict. The container name "/abc" is already in use by container "12"': (
         "--name abc: a container of this name is there already; choose another name, or remove "
         "that one (docker rm abc)"
