@@ -7,6 +7,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from containers import Container, Engine
 
+from trainer.backends import BACKENDS, SubmitOptions, make_submission
+from trainer.platforms import VertexOptions
+
 # What the service's own names look like.
 NAME = "cmle-training-workerpool{pool}-ab12cd34-{index}"
 ROLES = {"workerpool0": "chief", "workerpool1": "worker", "workerpool2": "ps"}
@@ -129,3 +132,27 @@ def test_a_replica_that_fails_ends_the_others(vertex):
         vertex.engine("kill", replicas["workerpool1-1"].name)
         for name in ("workerpool0-0", "workerpool1-0"):
             assert replicas[name].wait(timeout=30) != 0, logs(replicas)
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_what_trainer_submit_sends_trains(engine, image, tmp_path, tfrecords, hosts):
+    """The containers of the request start as `platforms/google/container.py` describes them."""
+    vertex = BACKENDS["vertex"]
+    flags = {"model": "cnn", "batch_size": 60, "train": ("gs://bucket/data",), "steps": 20}
+    options = SubmitOptions(hosts=hosts, image=image, output="gs://bucket/out", name="run")
+    request = vertex.request(make_submission(vertex, options, flags, {}), VertexOptions())
+    assert vertex.containers is not None
+    replicas: dict[str, Container] = {}
+    with engine.network() as network, ExitStack() as stack:
+        for start in vertex.containers(request):
+            words = ["--network", network, "--hostname", start.name, "--network-alias", start.name]
+            words += ["-v", f"{tmp_path}:/gcs/bucket", "-v", f"{tfrecords}:/gcs/bucket/data:ro"]
+            words += [word for k, v in start.env.items() for word in ("-e", f"{k}={v}")]
+            container = Container(engine, image, start.argv, words)
+            replicas[start.name] = stack.enter_context(container)
+        for replica in replicas.values():
+            assert replica.wait() == 0, logs(replicas)
+    assert len(replicas) == hosts
+    assert (tmp_path / "out/run/model/saved_model.pb").exists()
+    assert (tmp_path / "out/run/metrics.json").exists()
+    assert list((tmp_path / "out/run/checkpoints").iterdir())
