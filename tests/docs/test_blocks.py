@@ -53,7 +53,7 @@ def test_python_can_read_every_block(block: Block):
 
 def parsed(argv: list[str]) -> None:
     """Parse arguments of the program, or fail."""
-    command_line.make_parser().parse_args(argv)
+    command_line.make_parser(argv=argv).parse_args(argv)
 
 
 @pytest.mark.parametrize("command", commands("trainer"))

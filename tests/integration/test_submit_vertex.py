@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import buckets
 import google_discovery
 import pytest
 import yaml
@@ -209,6 +210,26 @@ def test_jobs_are_found_by_number_and_by_name_and_listed_newest_first(server, ru
     assert server.jobs[second]["state"] == "JOB_STATE_CANCELLING"
     assert run("jobs", "stop", server.jobs[first]["name"], "--on", "vertex").returncode == 0
     assert server.jobs[first]["state"] == "JOB_STATE_CANCELLING"
+
+
+def test_what_a_job_left_comes_home(server, run, tmp_path):
+    with buckets.gs() as (bucket, fs, env):
+        words = ("submit", "--to", "vertex", "--image", "i", "--name", "mnist", "--output")
+        number = run(*words, f"{bucket}/runs", *ARGS).stdout.strip()
+        ran = run("jobs", "fetch", number, "--on", "vertex", "--out", "home", **env)
+        assert ran.returncode == 2
+        text = "The replica workerpool0-0 exited with a non-zero status of 1."
+        server.jobs[number] |= {"state": "JOB_STATE_FAILED", "error": {"message": text}}
+        for name in ("metrics.json", "model/saved_model.pb", "checkpoints/40/state.json"):
+            fs.pipe(f"bucket/runs/mnist/{name}", name.encode())
+        ran = run("jobs", "fetch", number, "--on", "vertex", "--out", "home", **env)
+        assert (ran.returncode, ran.stdout) == (0, "home\n"), ran.stderr
+    found = {p.relative_to(tmp_path / "home").as_posix() for p in tmp_path.rglob("home/**/*")
+             if p.is_file()}  # fmt: skip
+    assert found == {
+        "failure.txt", "metrics.json", "model/saved_model.pb", "checkpoints/40/state.json",
+    }  # fmt: skip
+    assert (tmp_path / "home/failure.txt").read_text() == f"{text}\n"
 
 
 def test_a_job_that_is_not_there(run):

@@ -89,8 +89,8 @@ class VertexOptions:
         metavar="EMAIL",
     )
     network: str | None = option(
-        None, "VPC network that the job is peered with, as its name or "
-        "projects/NUMBER/global/networks/NAME (default: none)", ACCESS, metavar="NETWORK",
+        None, "VPC network that the job is peered with (default: none)", ACCESS,
+        metavar="projects/NUMBER/global/networks/NAME",
     )
     reserved_ip_ranges: tuple[str, ...] = option(
         (), "address ranges of that network that the job may use (default: any)", ACCESS,

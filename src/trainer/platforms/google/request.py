@@ -9,6 +9,7 @@ an empty object.
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,8 +88,7 @@ def job_spec(submission: Submission, options: VertexOptions) -> dict[str, Any]:
         "baseOutputDirectory": {"outputUriPrefix": base},
         "scheduling": _scheduling(submission, options),
         "serviceAccount": options.service_account,
-        "network": _resource(options, options.network, "projects/{project}/global/networks/{name}",
-                             flag="--network"),
+        "network": _network(options.network),
         "reservedIpRanges": list(options.reserved_ip_ranges),
         "pscInterfaceConfig": _given({"networkAttachment": options.network_attachment}),
         "tensorboard": _resource(
@@ -244,6 +244,18 @@ def _scheduling(submission: Submission, options: VertexOptions) -> dict[str, Any
         "restartJobOnWorkerRestart": restart and not options.disable_retries,
         "disableRetries": options.disable_retries,
     })  # fmt: skip
+
+
+def _network(name: str | None) -> str | None:
+    """Return the network; its full name has the project's number, which only the service knows."""
+    if name and not re.fullmatch(r"projects/[^/]+/global/networks/[^/]+", name):
+        raise UserError(
+            subject=f"--network {name}",
+            problem="Vertex AI takes full names alone",
+            remedy="write projects/NUMBER/global/networks/NAME, with the number from gcloud "
+            "projects describe PROJECT --format 'value(projectNumber)'",
+        )
+    return name
 
 
 def _resource(options: VertexOptions, name: str | None, pattern: str, *, flag: str) -> str | None:

@@ -107,7 +107,7 @@ def test_the_reduction_server_takes_the_third_pool_with_its_own_image():
         restart_on_worker_restart=st.none() | st.booleans(),
         disable_retries=st.booleans(),
         service_account=st.none() | st.just("me@p"),
-        network=st.sampled_from(["net", "projects/1/global/networks/net"]),
+        network=st.just("projects/1/global/networks/net"),
         reserved_ip_ranges=st.sampled_from([(), ("a", "b")]),
         kms_key=st.none() | st.just("projects/p/locations/l/keyRings/r/cryptoKeys/k"),
         experiment=st.none() | st.just("mnist"),
@@ -240,5 +240,7 @@ def test_settings_that_exclude_each_other():
     options = dataclasses.replace(OPTIONS, reduction_servers=1, reduction_server_image="r")
     with pytest.raises(UserError, match="--reduction-servers 1: the pool for them has the"):
         custom_job(with_job(distribution="parameter_server"), options)
-    with pytest.raises(UserError, match="--network net: its full name has the project"):
+    with pytest.raises(UserError, match="--experiment e: its full name has the project"):
+        custom_job(JOB, VertexOptions(experiment="e"))
+    with pytest.raises(UserError, match="--network net: Vertex AI takes full names alone"):
         custom_job(JOB, VertexOptions(network="net"))
