@@ -124,8 +124,10 @@ def team_settings() -> TeamSettings:
 def known_settings() -> dict[str, Collection[str]]:
     """Return the settings of each table, by field name."""
     from trainer.backends import BACKENDS, SubmitOptions
+    from trainer.endpoints import DeployOptions
 
     known: dict[str, Collection[str]] = {"": [*options_of(SubmitOptions)]}
+    known["deploy"] = [*options_of(DeployOptions)]
     for name, backend in BACKENDS.items():
         known[name] = [*options_of(backend.options)]
     return known

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from trainer.config import Parser, add_flags as add_options, from_flags
+from trainer.cli.endpoint_flags import PLACE, endpoint_options, endpoint_place
+from trainer.config import Parser, add_flags as add_options
 from trainer.endpoints import PredictOptions
 from trainer.runtime import handling_stop_signals, log
 
@@ -37,8 +38,12 @@ def run(args: argparse.Namespace) -> int:
     """Ask, and write the answers."""
     # Standard output has the answers alone.
     log.begin(to="err")
-    options = from_flags(PredictOptions, vars(args))
-    from trainer.endpoints import connect_endpoint, predict
+    from trainer.endpoints import connect_endpoint, kind_of, predict
+
+    by_form = kind_of(args.endpoint)
+    if by_form == "http" or not hasattr(args, "to"):
+        args.to = by_form or endpoint_place(args) or "sagemaker"
+    options = endpoint_options(PredictOptions, args, names=PLACE)
 
     with handling_stop_signals(announce=False) as stop:
         client = connect_endpoint(args.endpoint, options)

@@ -57,14 +57,34 @@ class GoogleSession:
             UserError: The service refuses the request.
             RetryableError: It does not answer, or not now.
         """
+        response = self.send(method, path, json=body, params=dict(params or {}))
+        if response.status_code >= 400:
+            raise google_error(response.status_code, _json(response), self._subject)
+        return _json(response)
+
+    def send(self, method: str, path: str, *, timeout: float = READ, **sent: Any) -> Any:
+        """Send a request, and return the answer as it came, whatever its status is.
+
+        Args:
+            method: `GET`, `POST`, `DELETE` …
+            path: Below the endpoint.
+            timeout: Seconds to wait for the answer.
+            sent: What is sent, in the words of `requests`: `json`, `params`, `data`, `headers`.
+
+        Returns:
+            A `requests.Response`.
+
+        Raises:
+            UserError: The credentials are no longer valid.
+            RetryableError: No answer came.
+        """
         import google.auth.exceptions
         import requests
 
         try:
-            response = self._session.request(
-                method, self._endpoint + path, json=body, params=dict(params or {}),
-                timeout=(CONNECT, READ),
-            )  # fmt: skip
+            return self._session.request(
+                method, self._endpoint + path, timeout=(CONNECT, timeout), **sent
+            )
         except google.auth.exceptions.RefreshError as error:
             raise UserError(
                 subject=self._subject, problem=f"the credentials have expired ({_line(error)})",
@@ -72,9 +92,6 @@ class GoogleSession:
             ) from None  # fmt: skip
         except (requests.RequestException, google.auth.exceptions.GoogleAuthError) as error:
             raise RetryableError(f"{self._subject}: {_line(error)}") from None
-        if response.status_code >= 400:
-            raise google_error(response.status_code, _json(response), self._subject)
-        return _json(response)
 
 
 def google_error(status: int, body: Any, subject: str) -> UserError | RetryableError:

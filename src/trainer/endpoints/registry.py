@@ -7,8 +7,12 @@ A further place is one folder that offers an `EndpointTarget` (`target.py`), and
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from trainer.config import Registry
-from trainer.endpoints.target import EndpointTarget
+
+if TYPE_CHECKING:
+    from trainer.endpoints.target import EndpointTarget
 
 TARGETS: Registry[EndpointTarget] = Registry(
     "trainer.endpoints",

@@ -3,7 +3,11 @@ from .class_names import (
     read_class_names as read_class_names,
     write_class_names as write_class_names,
 )
-from .contents import printable as printable, read_contents as read_contents
+from .contents import (
+    files_below as files_below,
+    printable as printable,
+    read_contents as read_contents,
+)
 from .convert import check_loads as check_loads
 from .layout import (
     ARCHIVE_NAME as ARCHIVE_NAME,
@@ -21,7 +25,7 @@ from .locate import (
     version_of as version_of,
 )
 from .package_options import PackageOptions as PackageOptions
-from .prepare import prepare_model as prepare_model
+from .prepare import PreparedModel as PreparedModel, prepare_model as prepare_model
 from .row_independence import (
     Arrays as Arrays,
     RowBehavior as RowBehavior,
@@ -36,3 +40,4 @@ from .signature_inputs import (
     call_by_signature as call_by_signature,
     inputs_by_name as inputs_by_name,
 )
+from .tarball import write_tarball as write_tarball

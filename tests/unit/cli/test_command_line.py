@@ -205,7 +205,7 @@ def test_every_verb_has_debug(words):
     named = {"report": ["runs/a"], "data inspect": ["data"]}
     named["data split"] = ["data", "--out", "x"]
     named["data sync"] = ["data", "s3://bucket/data"]
-    named["predict"] = ["mnist", "x.npy"]
+    named |= {"predict": ["mnist", "x.npy"], "deploy": ["model"], "undeploy": ["mnist"]}
     named |= {f"jobs {verb}": ["name"] for verb in ("logs", "stop", "fetch")}
     required = named.get(words, ["--out", "x"] if words.startswith("data") else [])
     assert command_line.make_parser().parse_args([*words.split(), *required, "--debug"]).debug

@@ -21,7 +21,7 @@ def connect_endpoint(endpoint: str, options: PredictOptions) -> EndpointClient:
     Raises:
         UserError: There is none, or it cannot be reached.
     """
-    kind = options.to or kind_of(endpoint)
+    kind = options.to or kind_of(endpoint) or "sagemaker"
     if kind == "http":
         from trainer.endpoints.prediction.http_client import connect_http
 
@@ -31,8 +31,8 @@ def connect_endpoint(endpoint: str, options: PredictOptions) -> EndpointClient:
     return TARGETS[kind].client(endpoint, options)
 
 
-def kind_of(endpoint: str) -> str:
-    """Return the kind of endpoint that a name is of, by its form."""
+def kind_of(endpoint: str) -> str | None:
+    """Return the kind of endpoint that a name can only be of, by its form; None for plain names."""
     if endpoint.startswith(("http://", "https://")):
         return "http"
-    return "vertex" if _VERTEX.fullmatch(endpoint) else "sagemaker"
+    return "vertex" if _VERTEX.fullmatch(endpoint) else None

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from trainer.config import DataError
 
-JSON_LINES, CSV, NPY = "application/jsonlines", "text/csv", "application/x-npy"
+JSON, JSON_LINES = "application/json", "application/jsonlines"
+CSV, NPY = "text/csv", "application/x-npy"
 PNG, JPEG = "image/png", "image/jpeg"
 # The header of an array of NumPy has a multiple of 64 bytes, seldom more than two of them.
 _NPY_HEADER = 256

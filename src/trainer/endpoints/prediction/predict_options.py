@@ -23,6 +23,16 @@ class PredictOptions:
     region: str | None = option(None, "of the endpoint (default: what the cloud's own tools have)",
         WHERE)
     project: str | None = option(None, "of a Vertex AI endpoint", WHERE)
+    profile: str | None = option(None, "profile of the AWS configuration", WHERE)
+    api_endpoint: str | None = option(
+        None, "url of the Vertex AI API, where it is reached by a private endpoint (default: the "
+        "region's public one)", WHERE, metavar="URL",
+        variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM",),
+    )
+    logging_endpoint: str | None = option(
+        None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
+        metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
+    )
 
     out: str | None = option(
         None, "file for the answers, which appears when it is whole; a run that was stopped goes "

@@ -1,0 +1,1 @@
+"""Containers of this machine that answer requests."""

@@ -1,0 +1,174 @@
+"""Containers that answer requests: started, waited for, taken down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import requests
+
+from trainer.config import UserError
+from trainer.endpoints.client import EndpointClient
+from trainer.endpoints.deployment import ARTIFACT_TAG, TAG, Deployment
+from trainer.endpoints.docker.engine import PULL_SECONDS, ContainerEngine
+from trainer.endpoints.docker.requests import host_of, run_arguments
+from trainer.endpoints.ledger import Ledger
+from trainer.endpoints.prediction.http_client import HttpClient
+from trainer.endpoints.sample import SampleRequest
+from trainer.endpoints.shell_examples import http_examples
+from trainer.endpoints.target import Removal, RequestExamples
+from trainer.endpoints.waiting import wait_until
+from trainer.runtime import StopRequest
+
+logger = logging.getLogger(__name__)
+
+# Lines of the log of a container that failed.
+LOG_LINES = "20"
+
+
+class DockerEndpointService:
+    """Containers of this machine's engine.
+
+    Args:
+        engine: The engine.
+    """
+
+    def __init__(self, engine: ContainerEngine) -> None:
+        self._engine = engine
+
+    def check(self, deployment: Deployment) -> None:
+        """See `EndpointService.check`."""
+        name = deployment.name
+        found = self._state(name)
+        if found is None:
+            if deployment.options.update:
+                raise UserError(
+                    subject=f"--update {name}", problem="there is no container of this name",
+                    remedy="leave --update out",
+                )  # fmt: skip
+            return
+        if found["Config"]["Labels"].get(TAG) != name:
+            raise UserError(
+                subject=f"--name {name}",
+                problem="there is a container of this name that trainer deploy did not make",
+                remedy="give another --name",
+            )
+        if not deployment.options.update:
+            raise UserError(
+                subject=f"--name {name}", problem="there is a container of this name already",
+                remedy="--update puts the model in its place, or give another --name",
+            )  # fmt: skip
+
+    def model_of_job(self, name: str) -> str:
+        """See `EndpointService.model_of_job`; jobs of this machine leave folders."""
+        raise UserError(
+            subject=f"MODEL {name}", problem="there is no such file or folder",
+            remedy="name the model folder that the job wrote",
+        )  # fmt: skip
+
+    def make(self, deployment: Deployment, ledger: Ledger) -> None:
+        """See `EndpointService.make`."""
+        name, before = deployment.name, _before(deployment)
+        if deployment.options.update:
+            self._call("rename", name, before)
+            ledger.add(f"{before} of the container before", lambda: self._restore(before, name))
+            self._call("stop", before)
+        code, _, err = self._engine.run(
+            ["image", "inspect", run_arguments(deployment)[-2]], subject="--image"
+        )
+        if code:
+            logger.info("image %s: %s", run_arguments(deployment)[-2], "is pulled")
+            logger.debug("%s", err)
+        ledger.add(f"container {name}", lambda: self._discard(name))
+        self._engine.call(
+            *run_arguments(deployment), subject=f"container {name}", timeout=PULL_SECONDS
+        )
+
+    def wait(self, deployment: Deployment, stop: StopRequest) -> None:
+        """See `EndpointService.wait`."""
+        name, options = deployment.name, deployment.options
+        wait_until(
+            lambda: self._health(name, self._url(deployment)),
+            f"container {name}",
+            stop=stop,
+            timeout=options.timeout,
+            every=1.0,
+        )
+        if options.update:
+            self._discard(_before(deployment))
+
+    def _health(self, name: str, url: str) -> str | None:
+        found = self._state(name)
+        if found is None or not found["State"]["Running"] or found.get("RestartCount"):
+            self._log_last_lines(name)
+            ended = "is gone" if found is None else f"ended with {found['State']['ExitCode']}"
+            raise UserError(subject=f"container {name}", problem=f"it {ended}")
+        try:
+            ready = requests.get(f"{url}/ping", timeout=10).status_code == 200
+        except requests.RequestException:
+            ready = False
+        return None if ready else "starting"
+
+    def _log_last_lines(self, name: str) -> None:
+        _, out, err = self._engine.run(["logs", "--tail", LOG_LINES, name], subject=name)
+        for line in [*out.splitlines(), *err.splitlines()][-int(LOG_LINES) :]:
+            logger.error("%s: %s", name, line)
+
+    def try_out(self, deployment: Deployment, sample: SampleRequest) -> EndpointClient | None:
+        """See `EndpointService.try_out`."""
+        return HttpClient(f"{self._url(deployment)}/invocations", timeout=60.0)
+
+    def examples(self, deployment: Deployment, sample: SampleRequest) -> RequestExamples:
+        """See `EndpointService.examples`."""
+        return http_examples(f"{self._url(deployment)}/invocations", sample)
+
+    def remove(self, name: str, *, dry_run: bool) -> Removal:
+        """See `EndpointService.remove`."""
+        found = Removal()
+        form = '{{.Names}}\t{{.Label "' + ARTIFACT_TAG + '"}}'
+        listed = self._engine.call(
+            "ps", "--all", "--filter", f"label={TAG}={name}", "--format", form, subject=name
+        )
+        for line in listed.splitlines():
+            own, _, artifact = line.partition("\t")
+            if artifact and artifact not in found.artifacts:
+                found.artifacts.append(artifact)
+            if not dry_run:
+                self._discard(own)
+            found.removed.append(f"container {own}")
+        if not found.removed and self._state(name) is not None:
+            found.left.append(f"container {name}: trainer deploy did not make it")
+        return found
+
+    def _url(self, deployment: Deployment) -> str:
+        options = deployment.options
+        return f"http://{host_of(options.address)}:{options.port}"
+
+    def _state(self, name: str) -> Any:
+        """Return what the engine knows of a container, None if there is none."""
+        code, out, err = self._engine.run(
+            ["container", "inspect", name], subject=f"container {name}"
+        )
+        if not code:
+            return json.loads(out)[0]
+        if "no such container" in err.lower():
+            return None
+        # Raises the error with its remedy.
+        self._call("info", "--format", "{{.ServerVersion}}")
+        return None
+
+    def _restore(self, before: str, name: str) -> None:
+        self._call("rename", before, name)
+        self._call("start", name)
+
+    def _discard(self, name: str) -> None:
+        self._engine.run(["rm", "--force", "--volumes", name], subject=f"container {name}")
+
+    def _call(self, *argv: str) -> None:
+        self._engine.call(*argv, subject=f"{self._engine.client} {argv[0]}")
+
+
+def _before(deployment: Deployment) -> str:
+    """Return the name that the container before gets until the new one answers."""
+    return f"{deployment.unique_name}-before"
