@@ -30,7 +30,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 LOCK := requirements/dev-$(DEVICE).lock
 STAMP := .venv/.installed-$(DEVICE)
+HOROVOD_STAMP := .venv/.horovod-$(DEVICE)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# uv installs in seconds what takes pip minutes; it is pinned among the others, by its hash.
+UV = awk '/^uv==/ { on = 1 } on { print } on && !/\\$$/ { exit }' $(LOCK) > .venv/uv.lock && \
+	$(PIP) --require-hashes -r .venv/uv.lock && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
 HAVE_COMPILER = echo '\#include <Python.h>' | cc -E $$($(PYTHON) -c 'import sysconfig; \
 	print("-I" + sysconfig.get_path("include"))') - >/dev/null 2>&1
 # Its wheel is kept in the user's cache, so that only the first build of it takes minutes.
@@ -47,30 +52,34 @@ help:  ## Begin: list the targets
 setup: $(STAMP)  ## Begin: make .venv with what is pinned for DEVICE=cpu|gpu
 
 # Made anew whenever the pins change, so that nothing unpinned is ever left in it. SageMaker's
-# toolkit comes as source with a C file in it, and Horovod as source alone: where there are no
-# compilers they are left out.
+# toolkit comes as source with a C file in it: where there is no compiler it is left out.
 $(STAMP): $(LOCK) requirements/sagemaker.lock pyproject.toml src/trainer/__init__.py \
-		docker/gpu/link-cusolver $(wildcard docker/horovod/*)
+		docker/gpu/link-cusolver
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 to 3.13 on PATH" \
 		"(Debian, Ubuntu: apt-get install python3 python3-venv), or PYTHON=/path/to/it" >&2; exit 1; }
 	rm -rf .venv
 	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot make virtual" \
 		"environments (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
-	$(PIP) --require-hashes -r $(LOCK)
+	@$(UV) || { echo "make: uv did not install what is pinned; pip does it" >&2; \
+	$(PIP) --require-hashes -r $(LOCK); }
 	docker/gpu/link-cusolver "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	$(PIP) --no-deps --no-build-isolation -e .
 	@if [ -n "$(CI)" ] || $(HAVE_COMPILER); then set -x; \
 	$(PIP) --no-deps --no-build-isolation --require-hashes -r requirements/sagemaker.lock; \
 	else echo "make: no C compiler with Python's headers (Debian, Ubuntu: apt-get install gcc" \
 		"python3-dev): the sagemaker-training toolkit is left out, and its tests are skipped"; fi
-	@if [ -n "$(CI)" ] || $(HOROVOD) --check; then set -x; \
-	wheel=$$($(HOROVOD)) && $(PIP) --no-deps "$$wheel"; \
-	else echo "make: Horovod is left out, and its tests are skipped"; fi
 	touch $@
 
-# What setup does, for after a change of its patches or once there are compilers.
-horovod: setup  ## Begin: build Horovod again and install it into .venv
+horovod: setup  ## Begin: build Horovod and install it into .venv
 	wheel=$$($(HOROVOD)) && $(PIP) --no-deps --force-reinstall "$$wheel"
+	touch $(HOROVOD_STAMP)
+
+# Its first build takes minutes, so that only tests and who asks for it wait for it.
+$(HOROVOD_STAMP): $(STAMP) $(wildcard docker/horovod/*)
+	@if [ -n "$(CI)" ] || $(HOROVOD) --check; then set -x; \
+	wheel=$$($(HOROVOD)) && $(PIP) --no-deps --force-reinstall "$$wheel"; \
+	else echo "make: Horovod is left out, and its tests are skipped"; fi
+	touch $@
 
 train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 	@if [ -n "$(MNIST_DIR)" ]; then data="--train $(MNIST_DIR)"; \
@@ -83,7 +92,7 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 # How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
 # floor in pyproject.toml; integration tests run it in other processes, which are not measured.
 COVERAGE = $(if $(CI),--cov --cov-report=)
-test: setup  ## Test: run every test, or those of ARGS
+test: $(HOROVOD_STAMP)  ## Test: run every test, or those of ARGS
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
@@ -100,7 +109,7 @@ check: lint  ## Check: lint, and run the unit tests that need no TensorFlow, in 
 		-m "not tensorflow and not slow" tests/unit
 
 # On a machine with a GPU: make test-gpu DEVICE=gpu; what is found goes into runs/gpu.json.
-test-gpu: setup  ## Test: run the tests that need a GPU
+test-gpu: $(HOROVOD_STAMP)  ## Test: run the tests that need a GPU
 	$(BIN)/python -m pytest tests/gpu $(ARGS)
 
 lint: setup  ## Check: check style, types and the layers of packages
@@ -118,7 +127,7 @@ screenshot: setup  ## Measure and maintain: make the README's picture of a repor
 
 # Side by side with what one would use instead: half an hour. `make bench ARGS='input write'` is
 # quicker; `ARGS='--save docs/performance.md'` puts the tables there.
-bench: setup .venv-bench/.installed  ## Measure and maintain: measure beside what one would use instead: half an hour
+bench: $(HOROVOD_STAMP) .venv-bench/.installed  ## Measure and maintain: measure beside what one would use instead: half an hour
 	MNIST_DIR="$(MNIST_DIR)" $(BIN)/python -m benchmarks $(ARGS)
 
 # PyTorch's example is measured in an environment of its own.

@@ -19,10 +19,10 @@ image-gpu:  ## Images: build IMAGE:gpu
 data: setup  ## Run: download MNIST to DATA
 	$(BIN)/trainer data mnist --out $(DATA)
 
-test-unit: setup  ## Test: run the unit tests
+test-unit: $(HOROVOD_STAMP)  ## Test: run the unit tests
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-test-container: setup setup-sdk image  ## Test: run the tests that need a Docker engine
+test-container: $(HOROVOD_STAMP) setup-sdk image  ## Test: run the tests that need a Docker engine
 	TRAINER_IMAGE=$(IMAGE):cpu $(BIN)/python -m pytest tests/container $(ARGS)
 
 # Of those that are here.

@@ -54,3 +54,29 @@ def test_an_environment_for_gpus_gets_the_link_that_tensorflow_needs():
     (link,) = (i for i, step in enumerate(steps) if step.startswith("docker/gpu/link-cusolver "))
     (packages,) = (i for i, step in enumerate(steps) if "-r requirements/dev-gpu.lock" in step)
     assert packages < link
+
+
+def steps_of(*targets: str) -> str:
+    # Whatever is installed here counts as out of date.
+    return subprocess.run(
+        ["make", "-n", "-W", "pyproject.toml", *targets],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_horovod_is_built_when_it_is_asked_for_and_not_before_the_first_training():
+    assert "docker/horovod/build" not in steps_of("train", "MODEL=fast")
+    for target in ("horovod", "test"):
+        assert "docker/horovod/build" in steps_of(target)
+
+
+def test_uv_installs_by_hashes_and_is_itself_installed_by_its_own():
+    steps = steps_of("setup")
+    assert "uv pip install --quiet --python .venv/bin/python --require-hashes" in steps
+    script = re.search(r"awk '.*?' (\S+)", steps)
+    assert script
+    pins = subprocess.run(
+        script[0], shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    (block,) = re.findall(r"^uv==.*?(?=^    #)", (ROOT / script[1]).read_text(), re.M | re.S)
+    assert pins == block
