@@ -44,6 +44,8 @@ from .sagemaker.files import (
     framework_parameters as framework_parameters,
     hyperparameters as hyperparameters,
 )
+from .sagemaker.options import SageMakerOptions as SageMakerOptions
+from .sagemaker.request import TENSORBOARD as TENSORBOARD, TrainingRequest as TrainingRequest
 from .sagemaker.switches import (
     MULTI_WORKER_MIRRORED as MULTI_WORKER_MIRRORED,
     PARAMETER_SERVER as PARAMETER_SERVER,

@@ -1,1 +1,9 @@
-from . import files as files, hosts as hosts, platform as platform, switches as switches
+from . import (
+    container as container,
+    files as files,
+    hosts as hosts,
+    limits as limits,
+    platform as platform,
+    request as request,
+    switches as switches,
+)
