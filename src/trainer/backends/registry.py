@@ -11,6 +11,7 @@ BACKENDS: Registry[Backend] = Registry(
         "compose": "compose.backend:BACKEND",
         "docker": "docker.backend:BACKEND",
         "kubernetes": "kubernetes.backend:BACKEND",
+        "sagemaker": "sagemaker.backend:BACKEND",
         "vertex": "vertex.backend:BACKEND",
     },
 )

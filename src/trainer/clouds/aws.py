@@ -79,7 +79,7 @@ def aws_client(service: str, settings: AwsSettings) -> Any:
     )
     try:
         session = _session(settings.profile, settings.region)
-        if session.region_name is None:
+        if not session.region_name:
             raise UserError(
                 subject="--region",
                 problem="neither the flag, AWS_REGION nor the profile names a region",

@@ -79,7 +79,8 @@ class TrainingRequest:
     def body(self) -> dict[str, Any]:
         """Return the argument of boto3's `create_training_job`."""
         body = {"TrainingJobName": self.name, **self.definition()}
-        body["HyperParameters"] = dict(self.hyperparameters)
+        if self.hyperparameters:
+            body["HyperParameters"] = dict(self.hyperparameters)
         tags = (*OWN_TAGS, *self.tags.items())
         body["Tags"] = [{"Key": name, "Value": value} for name, value in tags]
         if self.tensorboard:
