@@ -178,6 +178,12 @@ class Hosts:
             for link in ("lo", "eth0"):
                 _ip("-n", space, "link", "set", link, "up")
 
+    def call(self, host: int, *names: str) -> None:
+        """Let further names lead to a host, for processes that start from now on."""
+        for space in self._spaces:
+            with (_NAMES / space / "hosts").open("a") as file:
+                file.write(f"{self.addresses[host]} {' '.join(names)}\n")
+
     def start(
         self, host: int, argv: Sequence[str], env: Mapping[str, str] | None = None
     ) -> Running:

@@ -23,7 +23,7 @@ TRAINER = [sys.executable, "-u", "-m", "trainer"]
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what a platform would set, and with `extra`."""
     prefixes = ("SM_", "SAGEMAKER_", "TRAINING_JOB", "AIP_", "CLOUD_ML_")
-    prefixes += ("TF_CONFIG", "CLUSTER_SPEC")
+    prefixes += ("TF_CONFIG", "CLUSTER_SPEC", "JOB_COMPLETION_INDEX", "KUBERNETES_SERVICE_HOST")
     plain = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
     return plain | dict(extra or {})
 

@@ -11,26 +11,28 @@ from trainer.platforms.kubernetes.volumes import mounts
 from trainer.platforms.submission import INPUTS, Submission
 
 logger = logging.getLogger(__name__)
+FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
 
 
 def with_destination(submission: Submission, options: KubernetesOptions) -> tuple[Submission, str]:
     """Return the submission with a `--job-dir` that outlives the pods, and that folder.
 
     Raises:
-        UserError: There is no such folder, or a flag names one that is lost.
+        UserError: There is no such folder, or it cannot be written to.
     """
-    job, given = submission.job, submission.given
     _warn_of_inputs(submission, options)
+    base = submission.output
+    if base and "://" not in base:
+        _check(base, f"--output {base}", options)
+    if not base:
+        base = next((mount.path for mount in mounts(options) if not mount.read_only), None)
+    given = _kept(submission, options)
+    job = submission.job
     for name in ("job_dir", "model_dir"):
         if name in given:
             path = str(getattr(job, name)).rstrip("/")
-            _check(path, f"{flag_of(name)} {path}", options)
-            return submission, path if name == "job_dir" else path.rpartition("/")[0] or path
-    base = submission.output
-    if base:
-        _check(base, f"--output {base}", options)
-    else:
-        base = next((mount.path for mount in mounts(options) if not mount.read_only), None)
+            folder = path if name == "job_dir" else path.rpartition("/")[0] or path
+            return dataclasses.replace(submission, given=given), folder
     if not base:
         raise UserError(
             subject="--output",
@@ -43,10 +45,26 @@ def with_destination(submission: Submission, options: KubernetesOptions) -> tupl
     return dataclasses.replace(submission, job=job, given=given | {"job_dir"}), folder
 
 
+def _kept(submission: Submission, options: KubernetesOptions) -> frozenset[str]:
+    """Return the options that are passed on: no folders of the submitter's own machine."""
+    left_out = set()
+    for name in FOLDERS:
+        value = getattr(submission.job, name)
+        if name not in submission.given or not value or "://" in value:
+            continue
+        if any(mount.holds(value) for mount in mounts(options)):
+            _check(value, f"{flag_of(name)} {value}", options)
+            continue
+        left_out.add(name)
+        logger.info(
+            "%s %s: on no volume; what goes there is kept below --output or the first volume",
+            flag_of(name), value,
+        )  # fmt: skip
+    return submission.given - left_out
+
+
 def _check(path: str, subject: str, options: KubernetesOptions) -> None:
-    """Raise a UserError unless a folder is in a store or on a volume."""
-    if "://" in path:
-        return
+    """Raise a UserError unless a folder is on a volume that can be written to."""
     holder = next((mount for mount in mounts(options) if mount.holds(path)), None)
     if holder is None:
         raise UserError(

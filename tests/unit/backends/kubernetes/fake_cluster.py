@@ -6,6 +6,7 @@ controller: a test says itself what becomes of jobs and pods. Real clusters cann
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ RESOURCES = {
     "trainjobs": ("TrainJob", "trainer.kubeflow.org", "v1alpha1"),
     "trainingruntimes": ("TrainingRuntime", "trainer.kubeflow.org", "v1alpha1"),
 }
+# What objects in protobuf begin with.
+PROTOBUF = b"k8s\0"
 REASONS = {403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 422: "Invalid"}
 
 
@@ -216,6 +219,33 @@ def _openapi(prefix: tuple[str, str], known: dict[str, tuple[str, str, str]]) ->
     return {"openapi": "3.0.0", "info": {"title": "k", "version": "1"}, "paths": paths}
 
 
+def _secret(message: bytes) -> dict[str, Any]:
+    """Return the Secret that kubectl itself makes, which it sends as protobuf."""
+    secret = dict(_fields(dict(_fields(message))[2]))
+    entry = dict(_fields(secret[2]))
+    name = dict(_fields(secret[1]))[1].decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "data": {entry[1].decode(): base64.b64encode(entry[2]).decode()},
+    }
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the numbers and contents of a message's fields, all of which have a length."""
+    at = 0
+    while at < len(message):
+        tag, length, at = message[at], 0, at + 1
+        for shift in range(0, 35, 7):
+            byte, at = message[at], at + 1
+            length |= (byte & 127) << shift
+            if byte < 128:
+                break
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
 def _merge(found: dict[str, Any], patch: dict[str, Any]) -> None:
     for name, value in patch.items():
         if isinstance(value, dict):
@@ -243,6 +273,8 @@ def running_cluster() -> Iterator[FakeCluster]:
                 body = cluster.discovery(url.path)
                 if body is None:
                     given = json.loads(text) if text.startswith(b"{") else None
+                    if text.startswith(PROTOBUF):
+                        given = _secret(text.removeprefix(PROTOBUF))
                     body = cluster.answer(self.command, url.path, query, given)
             except (RefusedError, AssertionError, ValueError) as error:
                 status, message = (

@@ -1,11 +1,9 @@
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster, running_cluster
+from fake_cluster import FakeCluster
 
 from trainer.backends.backend import Fetched
 from trainer.backends.kubernetes.kubectl import Kubectl
@@ -13,18 +11,6 @@ from trainer.backends.kubernetes.service import KubernetesService
 from trainer.config.errors import RetryableError, UserError
 from trainer.config.flags import job_from_flags
 from trainer.platforms import KubernetesOptions, Submission, kubernetes_request
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster that the real kubectl reaches."""
-    if shutil.which("kubectl") is None and not os.environ.get("CI"):
-        pytest.skip("needs kubectl")
-    with running_cluster() as found:
-        monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig(tmp_path)))
-        # Where kubectl keeps what servers said of their kinds.
-        monkeypatch.setenv("HOME", str(tmp_path))
-        yield found
 
 
 @pytest.fixture

@@ -231,6 +231,7 @@ def test_servers_and_evaluators_have_no_gpus():
         ({"output": "/runs/a"}, KubernetesOptions(volume=("r:/runs",)), "/runs/a/mnist"),
         ({"values": {"job_dir": "gs://b/x/"}}, ANY, "gs://b/x"),
         ({"values": {"model_dir": "gs://b/x/model"}}, ANY, "gs://b/x"),
+        ({"values": {"model_dir": "out/model"}}, ANY, "s3://bucket/runs/mnist"),
     ],
 )
 def test_the_job_says_where_it_writes(more, options, folder):
@@ -246,7 +247,11 @@ def test_the_job_says_where_it_writes(more, options, folder):
         ({"output": None}, ANY, "--output: what a pod writes to its own disk is lost with it; say"),
         ({"output": "/tmp/x"}, ANY, "--output /tmp/x: is on the pod's own disk"),
         ({"output": "/d/x"}, KubernetesOptions(volume=("c:/d:ro",)), "/d is mounted read-only"),
-        ({"values": {"model_dir": "model"}}, ANY, "--model-dir model: is on the pod's own disk"),
+        (
+            {"values": {"model_dir": "/d/x"}},
+            KubernetesOptions(volume=("c:/d:ro",)),
+            "--model-dir /d/x: /d is mounted read-only",
+        ),
         ({"name": "Mnist"}, ANY, "--name Mnist: expected lower-case letters"),
         ({"name": "m" * 60}, ANY, "has 60 characters; with the numbers of its pods 58 fit"),
         ({"name": "1st"}, ANY, "--name 1st: expected lower-case letters, digits and -, beginning"),
