@@ -15,9 +15,9 @@ from trainer.backends.engine.local_run import LocalRun, run_on_engine
 from trainer.backends.follow import exit_code_of
 from trainer.backends.inputs import Upload
 from trainer.config import UserError
-from trainer.platforms import ContainerStart, Submission
+from trainer.platforms import INPUTS, ContainerStart, Submission
 from trainer.runtime import StopRequest, output
-from trainer.storage import is_remote
+from trainer.storage import globs, is_remote
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def run_here(
         image=submission.image,
         starts=starts,
         folder=absolute(f"{base}/{submission.name}"),
-        mounts=tuple(mounts_of(starts, uploads)),
+        mounts=(*mounts_of(starts, uploads), *mounts_of_volumes(starts, submission)),
         grace=backend.grace,
     )
     if backend.limits:
@@ -116,6 +116,19 @@ def mounts_of(starts: Sequence[ContainerStart], uploads: Sequence[Upload]) -> li
             target = f"{BUCKETS}/{upload.url.removeprefix('gs://')}"
             mounts |= {mount.target: mount for mount in mounted(upload.files, target)}
     return list(mounts.values())
+
+
+def mounts_of_volumes(starts: Sequence[ContainerStart], submission: Submission) -> list[Mount]:
+    """Return the data of this machine that is named as a path of a volume, under this path."""
+    values = (getattr(submission.job, name) for name in INPUTS)
+    paths = (p for value in values for p in (value if isinstance(value, tuple) else (value,)) if p)
+    tops = {str(globs.root(Path(path))) for path in paths if path.startswith("/")}
+    volumes = {folder for start in starts for folder in start.shared}
+    return [
+        Mount(source=top, target=top)
+        for top in sorted(tops)
+        if Path(top).exists() and any(Path(top).is_relative_to(folder) for folder in volumes)
+    ]
 
 
 def mounted(files: Mapping[str, Path], target: str) -> list[Mount]:

@@ -38,7 +38,7 @@ class ContainerStart:
 
     def environment(self, root: Path) -> Environment:
         """Write the files and folders below `root`, and return what the container would read."""
-        for folder in self.folders:
+        for folder in (*self.folders, *self.shared):
             (root / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
         for path, content in self.files.items():
             file = root / path.lstrip("/")

@@ -24,7 +24,7 @@ from trainer.backends.engine.job import JOB, EngineJob, job_labels
 from trainer.backends.engine.service import EngineService, create, prepare, remove_job
 from trainer.config import UserError
 from trainer.platforms import ContainerStart
-from trainer.runtime import StopRequest, output
+from trainer.runtime import StopRequest, message_of, output
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ class LocalRun:
     def volumes(self) -> dict[str, str]:
         """The folders that all containers share, by the names of the engine's volumes."""
         shared = dict.fromkeys(path for start in self.starts for path in start.shared)
+        for mount in self.mounts:
+            shared.pop(mount.target, None)
         return {f"{self.name}-shared-{n}": path for n, path in enumerate(shared, 1)}
 
 
@@ -207,7 +209,8 @@ def _print_lines(engine: Engine, container: str, host: str, ended: queue.Queue[s
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                text = line.decode(errors="replace").rstrip("\r\n")
+                # On Google's services lines are JSON, which is for a machine to read.
+                text = message_of(line.rstrip(b"\r\n"))
                 marked = not host or text.startswith(f"[{host} ")
                 output.out(text if marked else f"[{host}] {text}")
     finally:

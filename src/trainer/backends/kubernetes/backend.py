@@ -28,5 +28,7 @@ BACKEND = Backend(
     connect=_connect,
     mounted=volume_folders,
     containers=kubernetes_containers,
-    limits="volumes are empty folders, and Secrets and ConfigMaps of the cluster are not there",
+    limits="volumes hold the data of this machine that is named under the same paths, and nothing "
+    "else; Secrets and ConfigMaps of the cluster are not there",
+    grace=30,
 )

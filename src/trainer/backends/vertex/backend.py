@@ -64,5 +64,7 @@ BACKEND = Backend(
     bucket=_bucket,
     tuning=_tuning,
     containers=vertex_containers,
-    limits="gs:// folders are those of the real bucket, and no /gcs mount is there",
+    local_bucket="gs://local",
+    # Compute Engine gives a preempted machine half a minute.
+    grace=30,
 )

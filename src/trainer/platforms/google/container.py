@@ -65,7 +65,15 @@ def vertex_container(
     # A trial's values come as flags, behind the job's own.
     values = [word for name, value in (trial or {}).items() for word in (f"--{name}", str(value))]
     name = hosts[pool][index].partition(":")[0]
-    return ContainerStart(name=name, env=env, argv=(*own.get("args", ()), *values))
+    # Cloud Storage, as the service mounts it.
+    base = spec["baseOutputDirectory"]["outputUriPrefix"].removeprefix("gs://").rstrip("/")
+    return ContainerStart(
+        name=name,
+        env=env,
+        argv=(*own.get("args", ()), *values),
+        outputs={f"/gcs/{base}": ""},
+        shared=(f"/gcs/{base.partition('/')[0]}",),
+    )
 
 
 def _variables(

@@ -12,6 +12,7 @@ from typing import Any
 
 from trainer.platforms.container_start import ContainerStart
 from trainer.platforms.job_secret import SECRET_VARIABLE
+from trainer.platforms.kubernetes.names import OUTPUT_ANNOTATION
 from trainer.platforms.kubernetes.pods import INDEX
 from trainer.platforms.kubernetes.request import KubernetesRequest
 
@@ -67,6 +68,7 @@ def _pods(
     service: str | None = None,
 ) -> Iterator[ContainerStart]:
     pod = spec["template"]["spec"]
+    output = request.manifests[-1]["metadata"].get("annotations", {}).get(OUTPUT_ANNOTATION, "")
     (container,) = pod["containers"]
     service = service or pod.get("subdomain")
     labels = {**spec["template"]["metadata"]["labels"], **labels}
@@ -83,7 +85,8 @@ def _pods(
             name=name,
             env=env,
             argv=tuple(_expanded(word, env) for word in container.get("args", ())),
-            folders=tuple(mount["mountPath"] for mount in container.get("volumeMounts", ())),
+            outputs={output: ""} if output.startswith("/") else {},
+            shared=tuple(mount["mountPath"] for mount in container.get("volumeMounts", ())),
             aliases=(f"{name}.{service}",) if service else (),
         )
 
