@@ -48,7 +48,7 @@ def run(server, tmp_path):
 def test_a_job_is_created_and_its_number_printed(server, run):
     ran = run(*SUBMIT, "--hosts", "3", "--accelerator-type", "nvidia-tesla-t4", *ARGS)
     assert (ran.returncode, ran.stdout) == (0, "1000\n"), ran.stderr
-    (_, path, _, body), *_ = server.requests
+    path, body = server.created[-1]
     assert path == "/v1/projects/p/locations/us-central1/customJobs"
     assert [pool["replicaCount"] for pool in body["jobSpec"]["workerPoolSpecs"]] == [1, 2]
     assert "trainer jobs logs 1000 --on vertex" in ran.stderr
@@ -61,7 +61,7 @@ def test_what_is_printed_is_what_is_sent(server, run):
     printed = run(*SUBMIT, "--print", "request", *ARGS)
     assert server.requests == []
     run(*SUBMIT, *ARGS)
-    assert json.loads(printed.stdout) == server.requests[0][3]
+    assert json.loads(printed.stdout) == server.created[-1][1]
 
 
 @pytest.mark.parametrize("form", ["request", "python", "cli", "yaml"])
@@ -138,7 +138,7 @@ def test_a_search_becomes_a_tuning_job(server, run):
         "--", "--train", "gs://b/mnist", "--steps", "40",
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (0, "1000\n"), ran.stderr
-    (_, path, _, body), *_ = server.requests
+    path, body = server.created[-1]
     assert path.endswith("/hyperparameterTuningJobs")
     assert [p["parameterId"] for p in body["studySpec"]["parameters"]] == [
         "batch_size", "learning_rate",
@@ -202,12 +202,14 @@ def test_an_interrupted_follower_leaves_the_job_running(server, run):
 
 
 def test_jobs_are_found_by_number_and_by_name_and_listed_newest_first(server, run):
-    first, second = sent(server, run), sent(server, run, state="JOB_STATE_RUNNING")
+    first = sent(server, run, state="JOB_STATE_SUCCEEDED")
+    second = sent(server, run, state="JOB_STATE_RUNNING")
     listed = run("jobs", "list", "--on", "vertex").stdout.splitlines()
-    assert [line.split()[:2] for line in listed] == [[second, "running"], [first, "waiting"]]
+    assert [line.split()[:2] for line in listed] == [[second, "running"], [first, "completed"]]
     assert all("mnist n1-standard-4" in line for line in listed)
     assert run("jobs", "stop", "mnist", "--on", "vertex").returncode == 0
     assert server.jobs[second]["state"] == "JOB_STATE_CANCELLING"
+    server.jobs[first]["state"] = "JOB_STATE_PENDING"
     assert run("jobs", "stop", server.jobs[first]["name"], "--on", "vertex").returncode == 0
     assert server.jobs[first]["state"] == "JOB_STATE_CANCELLING"
 
@@ -241,6 +243,42 @@ def test_a_job_that_is_not_there(run):
         )
 
 
+def test_a_name_that_a_running_job_has_is_refused_and_that_of_an_ended_one_is_gone_on_with(
+    server, run
+):
+    number = sent(server, run, state="JOB_STATE_RUNNING")
+    ran = run(*SUBMIT, *ARGS)
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        f"trainer: error: --name mnist: job {number} is running and writes to gs://b/runs/mnist; "
+        "give another name, or stop that job\n"
+    )
+    server.jobs[number]["state"] = "JOB_STATE_FAILED"
+    ran = run(*SUBMIT, *ARGS)
+    assert (ran.returncode, ran.stdout) == (0, "1001\n")
+    assert f"gs://b/runs/mnist: job {number} wrote here (failed); this one goes on" in ran.stderr
+
+
+def test_a_followed_job_says_its_states_and_its_lines(server, run):
+    """The states change with each question, as the service's do with time."""
+    states = ["JOB_STATE_PENDING"] * 2 + ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
+
+    def next_state(job: dict) -> None:
+        job["state"] = states.pop(0) if states else job["state"]
+        number = job["name"].rpartition("/")[2]
+        for step, state in enumerate(["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"], start=1):
+            if job["state"] == state and len(server.entries) < step:
+                time = f"2026-01-01T01:00:{step}0Z"
+                server.log(number, f"step={step}", task="workerpool0-0", time=time)
+
+    server.on_question = next_state
+    ran = run(*SUBMIT, "--wait", *ARGS)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["[workerpool0-0] step=1", "[workerpool0-0] step=2"]
+    said = [line for line in ran.stderr.splitlines() if line.startswith("1000 ")]
+    assert [line.split()[1] for line in said] == ["waiting:", "running:", "completed:"]
+
+
 @pytest.mark.parametrize(
     ("status", "code", "message", "said"),
     [
@@ -271,7 +309,7 @@ def test_a_service_that_does_not_answer_now_ends_with_the_code_for_another_try(s
     assert ran.returncode == 200
     assert "The service is currently unavailable (UNAVAILABLE)" in ran.stderr
     # Nobody knows whether the job was made: it is not sent twice.
-    assert len(server.requests) == 1
+    assert [method for method, *_ in server.requests].count("POST") == 1
 
 
 def test_without_credentials_a_line_says_how_to_sign_in(tmp_path):
@@ -350,8 +388,7 @@ def test_the_sdks_code_sends_the_same_request(server, run, sdk, tmp_path, more):
     ran = subprocess.run([sdk, program], capture_output=True, text=True, timeout=120, check=False)
     assert server.requests, ran.stderr
     run(*SUBMIT, *more, *arguments)
-    (_, path, _, body), *_ = server.requests
-    (_, same_path, _, same) = server.requests[-1]
+    (path, body), (same_path, same) = server.created
     assert path == same_path
     # As the SDK reads them: the same numbers, times and names of enums.
     read = subprocess.run(

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +29,8 @@ class VertexServer:
         requests: Each call's method, path, query and body.
         mistakes: What the descriptions do not have.
         first_state: The state of a job that is created.
-        refusal: If set, the status and the body that answer the next call.
+        on_question: Called with a job before it is returned.
+        refusal: If set, the status and the body that answer the next POST.
     """
 
     def __init__(self, port: int) -> None:
@@ -39,7 +40,17 @@ class VertexServer:
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.mistakes: list[str] = []
         self.first_state = "JOB_STATE_PENDING"
+        self.on_question: Callable[[dict[str, Any]], None] = lambda job: None
         self.refusal: tuple[int, dict[str, Any]] | None = None
+
+    @property
+    def created(self) -> list[tuple[str, Any]]:
+        """Path and body of each call that creates a job."""
+        return [
+            (path, body)
+            for method, path, _, body in self.requests
+            if method == "POST" and path.endswith(("/customJobs", "/hyperparameterTuningJobs"))
+        ]
 
     def log(self, number: str, text: str | dict[str, Any], *, task: str, time: str, **more: Any):
         """Add a line of a replica."""
@@ -61,7 +72,7 @@ class VertexServer:
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.requests.append((method, parts.path, query, body))
-        if self.refusal:
+        if self.refusal and method == "POST":
             refusal, self.refusal = self.refusal, None
             return refusal
         api = APIS.get(parts.path.split("/")[1], "")
@@ -107,6 +118,7 @@ class VertexServer:
         if verb == "cancel":
             job["state"] = "JOB_STATE_CANCELLING"
             return 200, {}
+        self.on_question(job)
         return 200, job
 
     def _listed(self, path: str, query: dict[str, str]) -> dict[str, Any]:

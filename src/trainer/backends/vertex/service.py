@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +13,8 @@ from trainer.backends.vertex.states import seconds, status_of
 from trainer.clouds import GoogleSession
 from trainer.config import UserError
 from trainer.platforms import VertexKind, VertexOptions, VertexRequest
+
+logger = logging.getLogger(__name__)
 
 KINDS: tuple[VertexKind, ...] = get_args(VertexKind)
 LOGGING = "https://logging.googleapis.com"
@@ -45,7 +48,12 @@ class VertexService:
         self._found: dict[str, str] = {}
 
     def submit(self, request: VertexRequest) -> str:
-        """See `JobService.submit`."""
+        """See `JobService.submit`.
+
+        Raises:
+            UserError: The service refuses the job, or another one writes to its folder.
+        """
+        self._check_folder(request)
         made = self._session.request("POST", f"{self._parent}/{request.kind}", body=request.body)
         # Display names need not be unique; the number is.
         number = str(made["name"]).rpartition("/")[2]
@@ -87,14 +95,14 @@ class VertexService:
 
     def results(self, name: str, folder: Path) -> Sequence[Fetched]:
         """Return the folder of a job, or those of a tuning job's trials, in one."""
-        base = _spec(self._job(name)).get("baseOutputDirectory", {}).get("outputUriPrefix")
+        base = _base(self._job(name))
         if not base:
             raise UserError(
                 subject=name,
                 problem="the job has no folder in Cloud Storage",
                 remedy="its flags may name where it wrote: trainer jobs logs",
             )
-        return [Fetched(source=str(base).rstrip("/"), target="")]
+        return [Fetched(source=base, target="")]
 
     def page(self, name: str) -> str | None:
         """See `JobService.page`."""
@@ -103,6 +111,25 @@ class VertexService:
             "https://console.cloud.google.com/vertex-ai/locations/"
             f"{self._options.region}/training/{number}?project={self._project}"
         )
+
+    def _check_folder(self, request: VertexRequest) -> None:
+        """Refuse a job in the folder of one that is running, and warn of one that has ended."""
+        name, base = request.body["displayName"], _base(request.body)
+        for job in self._named(name):
+            number, status = str(job["name"]).rpartition("/")[2], status_of(job)
+            if _base(job) != base:
+                continue
+            if not status.is_over:
+                raise UserError(
+                    subject=f"--name {name}",
+                    problem=f"job {number} is {status.state} and writes to {base}",
+                    remedy="give another name, or stop that job",
+                )
+            logger.warning(
+                "%s: job %s wrote here (%s); this one goes on from its newest checkpoint, and "
+                "replaces its model", base, number, status.state,
+            )  # fmt: skip
+            return
 
     def _job(self, name: str) -> Any:
         return self._session.request("GET", self._path(name))
@@ -120,23 +147,28 @@ class VertexService:
     def _find(self, name: str) -> str:
         if name.startswith("projects/"):
             return f"/v1/{name}"
-        for kind in KINDS:
-            if name.isdigit():
-                path = f"{self._parent}/{kind}/{name}"
-                if self._is_there(path):
-                    return path
-                continue
-            wanted = name.replace("\\", "\\\\").replace('"', '\\"')
-            jobs = list(self._list(kind, limit=100, filter=f'display_name="{wanted}"'))
-            if jobs:
-                # Display names need not be unique: the newest is meant.
-                newest = max(jobs, key=lambda job: str(job.get("createTime") or ""))
-                return f"{self._parent}/{kind}/{str(newest['name']).rpartition('/')[2]}"
+        for path in (f"{self._parent}/{kind}/{name}" for kind in KINDS if name.isdigit()):
+            if self._is_there(path):
+                return path
+        # Display names need not be unique: the newest is meant.
+        for job in self._named(name):
+            *_, kind, number = str(job["name"]).split("/")
+            return f"{self._parent}/{kind}/{number}"
         raise UserError(
             subject=f"job {name}",
             problem=f"there is none in project {self._project}, region {self._options.region}",
             remedy="see trainer jobs list --on vertex, or give --region",
         )
+
+    def _named(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the jobs with a display name, newest first."""
+        wanted = name.replace("\\", "\\\\").replace('"', '\\"')
+        jobs = (
+            job
+            for kind in KINDS
+            for job in self._list(kind, limit=100, filter=f'display_name="{wanted}"')
+        )
+        return sorted(jobs, key=lambda job: str(job.get("createTime") or ""), reverse=True)
 
     def _is_there(self, path: str) -> bool:
         try:
@@ -168,6 +200,11 @@ def _session(endpoint: str, subject: str) -> GoogleSession:
 def _spec(job: Mapping[str, Any]) -> Mapping[str, Any]:
     spec: Mapping[str, Any] = job.get("jobSpec") or job.get("trialJobSpec") or {}
     return spec
+
+
+def _base(job: Mapping[str, Any]) -> str:
+    """Return the base output directory of a job, or "" if it has none."""
+    return str(_spec(job).get("baseOutputDirectory", {}).get("outputUriPrefix", "")).rstrip("/")
 
 
 def _machines(job: Mapping[str, Any]) -> Iterator[str]:

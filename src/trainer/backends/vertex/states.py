@@ -53,14 +53,35 @@ def status_of(job: Mapping[str, Any]) -> JobStatus:
     error = job.get("error") or {}
     text = " ".join(str(error.get("message") or "").split())
     found = _EXIT.search(text)
+    detail = word.removeprefix("JOB_STATE_").lower().replace("_", " ")
     return JobStatus(
         state=STATES.get(word, "waiting"),
-        detail=word.removeprefix("JOB_STATE_").lower().replace("_", " "),
+        detail=", ".join(filter(None, [detail, trials_text(job)])),
         failure=with_hint(text) if text else "",
         exit_code=int(found[1]) if found else None,
         started=seconds(job.get("startTime")),
         ended=seconds(job.get("endTime")),
     )
+
+
+def trials_text(job: Mapping[str, Any]) -> str:
+    """Return how far a tuning job is, and its best trial with the values that it tried."""
+    if "maxTrialCount" not in job:
+        return ""
+    trials = [t for t in job.get("trials", ()) if t.get("state") in ("SUCCEEDED", "INFEASIBLE")]
+    text = f"{len(trials)} of {job['maxTrialCount']} trials"
+    measured = {
+        str(trial.get("id")): (metric["value"], trial)
+        for trial in trials
+        for metric in trial.get("finalMeasurement", {}).get("metrics", ())[:1]
+        if "value" in metric
+    }
+    if not measured:
+        return text
+    least = job.get("studySpec", {}).get("metrics", [{}])[0].get("goal") == "MINIMIZE"
+    value, best = (min if least else max)(measured.values(), key=lambda pair: pair[0])
+    tried = (f"{p.get('parameterId')}={p.get('value')}" for p in best.get("parameters", ()))
+    return f"{text}, best {best.get('id')}: {value:g} with {' '.join(tried)}"
 
 
 def with_hint(text: str) -> str:

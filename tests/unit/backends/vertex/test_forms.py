@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import google_discovery
@@ -12,8 +13,9 @@ from trainer.backends import Tuning
 from trainer.backends.vertex.forms import as_command, as_json, as_yaml
 from trainer.backends.vertex.python_form import as_python
 from trainer.backends.vertex.tuning import tuning_job
-from trainer.config import Job, UserError
-from trainer.platforms import Submission, VertexOptions, custom_job
+from trainer.config import Hparams, Job, Parser, UserError, add_flags
+from trainer.platforms import Submission, VertexOptions, custom_job, resolve_job
+from trainer.platforms.google.container import vertex_container
 from trainer.sweep import read_space
 
 OPTIONS = VertexOptions(project="p", accelerator_type="NVIDIA_L4")
@@ -88,6 +90,25 @@ def test_gclouds_file_of_a_tuning_job_has_the_study_and_the_job_and_flags_have_t
     assert "gcloud ai hp-tuning-jobs create" in command
     assert "--max-trial-count=8" in command
     assert "--parallel-trial-count=2" in command
+
+
+def test_a_trial_trains_with_the_values_that_the_service_chose():
+    """The service passes them as flags, whole numbers with a point."""
+    search = {"learning_rate": "0.001..0.1:log", "batch_size": "32,64", "seed": "1..9"}
+    request = tuning(search=search)
+    trial = {"learning_rate": 0.0123, "batch_size": "64", "seed": "7.0"}
+    start = vertex_container(request, 0, 0, trial=trial)
+    parser = Parser(prog="trainer train", allow_abbrev=False)
+    add_flags(parser, Hparams, Job)
+    environment = start.environment(Path("/nowhere"))
+    job = resolve_job(environment, vars(parser.parse_args([*start.argv]))).job
+    assert (job.hparams.learning_rate, job.hparams.batch_size, job.hparams.seed) == (0.0123, 64, 7)
+    assert (job.steps, job.model_dir) == (40, "gs://b/data/run-1/1/model")
+    assert job.checkpoint_dir == "gs://b/data/run-1/1/checkpoints"
+    assert job.trial is not None
+    assert (job.trial.number, job.trial.tag) == (
+        "1", request.body["studySpec"]["metrics"][0]["metricId"],
+    )  # fmt: skip
 
 
 def test_a_trial_counts_by_the_evaluation_of_the_model_that_it_exports():

@@ -55,3 +55,20 @@ def test_a_failure_that_nobody_knows_stays_as_it_is():
 def test_times_with_nanoseconds_are_read():
     assert seconds("1970-01-01T00:00:01.123456789Z") == pytest.approx(1.123456)
     assert seconds(None) is None
+
+
+def test_a_tuning_job_says_how_far_it_is_and_which_trial_is_best():
+    def trial(number: int, value: float | None, state: str = "SUCCEEDED") -> dict:
+        metrics = [] if value is None else [{"metricId": "m", "value": value}]
+        return {
+            "id": str(number), "state": state, "finalMeasurement": {"metrics": metrics},
+            "parameters": [{"parameterId": "learning_rate", "value": number / 10}],
+        }  # fmt: skip
+
+    job = {"state": "JOB_STATE_RUNNING", "maxTrialCount": 8}
+    assert status_of(job).detail == "running, 0 of 8 trials"
+    job["trials"] = [trial(1, 0.5), trial(2, 0.9), trial(3, None, "INFEASIBLE"),
+                     trial(4, None, "ACTIVE")]  # fmt: skip
+    assert status_of(job).detail == "running, 3 of 8 trials, best 2: 0.9 with learning_rate=0.2"
+    job["studySpec"] = {"metrics": [{"metricId": "m", "goal": "MINIMIZE"}]}
+    assert status_of(job).detail == "running, 3 of 8 trials, best 1: 0.5 with learning_rate=0.1"
