@@ -21,7 +21,7 @@ _SHARED = {
     "api_endpoint": "api_endpoint", "logging_endpoint": "logging_endpoint",
 }  # fmt: skip
 # Settings that say where an endpoint is.
-PLACE = ("to", "region", "project", "profile", "api_endpoint", "logging_endpoint")
+PLACE = ("to", "region", "project", "profile", "api_endpoint", "logging_endpoint", "engine")
 
 
 def endpoint_options(

@@ -73,6 +73,10 @@ class DeployOptions:
         None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
         metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
     )
+    engine: str | None = option(
+        None, "program of the container engine (default: docker, or podman)", WHERE,
+        metavar="PROGRAM", variables=("DOCKER",),
+    )
     env: tuple[str, ...] = option(
         (), "variables of the container", WHERE, metavar="NAME=VALUE", many=True,
     )

@@ -18,10 +18,12 @@ class MadeThing:
     Attributes:
         what: The resource for people: `endpoint mnist`.
         remove: Takes it down.
+        undone: The line that says so.
     """
 
     what: str
     remove: Callable[[], None]
+    undone: str
 
 
 class Ledger:
@@ -39,7 +41,11 @@ class Ledger:
     def add(self, what: str, remove: Callable[[], None]) -> None:
         """Note a resource, at once when it has been made."""
         logger.info("made %s", what)
-        self._made.append(MadeThing(what=what, remove=remove))
+        self._made.append(MadeThing(what=what, remove=remove, undone=f"took down {what}"))
+
+    def set_aside(self, what: str, restore: Callable[[], None]) -> None:
+        """Note a resource that gives way to the new one, and comes back if that fails."""
+        self._made.append(MadeThing(what=what, remove=restore, undone=f"started {what} again"))
 
     def undo(self) -> None:
         """Take down what was made, the newest first, or say that it stays."""
@@ -56,5 +62,5 @@ class Ledger:
                 text = "still there: %s (%s); take it down: %s"
                 logger.error(text, thing.what, error, self._undeploy)
             else:
-                logger.warning("took down %s", thing.what)
+                logger.warning("%s", thing.undone)
         self._made.clear()

@@ -32,6 +32,10 @@ class UndeployOptions:
         None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
         metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
     )
+    engine: str | None = option(
+        None, "program of the container engine (default: docker, or podman)", WHERE,
+        metavar="PROGRAM", variables=("DOCKER",),
+    )
     delete_data: bool = option(False, "delete the models that were uploaded for it, too", RUN)
     dry_run: bool = option(False, "say what would be taken down, and take down nothing", RUN)
     # fmt: on

@@ -69,21 +69,21 @@ class DockerEndpointService:
 
     def make(self, deployment: Deployment, ledger: Ledger) -> None:
         """See `EndpointService.make`."""
-        name, before = deployment.name, _before(deployment)
+        name, before, command = deployment.name, _before(deployment), run_arguments(deployment)
         if deployment.options.update:
             self._call("rename", name, before)
-            ledger.add(f"{before} of the container before", lambda: self._restore(before, name))
+            ledger.set_aside("the container before", lambda: self._restore(before, name))
             self._call("stop", before)
-        code, _, err = self._engine.run(
-            ["image", "inspect", run_arguments(deployment)[-2]], subject="--image"
-        )
-        if code:
-            logger.info("image %s: %s", run_arguments(deployment)[-2], "is pulled")
-            logger.debug("%s", err)
+        image = command[-2]
+        if self._engine.run(["image", "inspect", image], subject=f"--image {image}")[0]:
+            logger.info("image %s is not here; it is pulled", image)
+        try:
+            self._engine.call(*command, subject=f"container {name}", timeout=PULL_SECONDS)
+        except BaseException:
+            # The engine may have created it before it found that it cannot start it.
+            self._discard(name)
+            raise
         ledger.add(f"container {name}", lambda: self._discard(name))
-        self._engine.call(
-            *run_arguments(deployment), subject=f"container {name}", timeout=PULL_SECONDS
-        )
 
     def wait(self, deployment: Deployment, stop: StopRequest) -> None:
         """See `EndpointService.wait`."""
@@ -102,8 +102,10 @@ class DockerEndpointService:
         found = self._state(name)
         if found is None or not found["State"]["Running"] or found.get("RestartCount"):
             self._log_last_lines(name)
-            ended = "is gone" if found is None else f"ended with {found['State']['ExitCode']}"
-            raise UserError(subject=f"container {name}", problem=f"it {ended}")
+            raise UserError(
+                subject=f"container {name}",
+                problem="it is gone" if found is None else "its server ended, as its log says",
+            )
         try:
             ready = requests.get(f"{url}/ping", timeout=10).status_code == 200
         except requests.RequestException:
@@ -112,7 +114,8 @@ class DockerEndpointService:
 
     def _log_last_lines(self, name: str) -> None:
         _, out, err = self._engine.run(["logs", "--tail", LOG_LINES, name], subject=name)
-        for line in [*out.splitlines(), *err.splitlines()][-int(LOG_LINES) :]:
+        # Standard output has a line for each request alone.
+        for line in err.splitlines() or out.splitlines():
             logger.error("%s: %s", name, line)
 
     def try_out(self, deployment: Deployment, sample: SampleRequest) -> EndpointClient | None:

@@ -31,11 +31,12 @@ class DockerTarget:
 
     def connect(self, options: DeployOptions | UndeployOptions) -> DockerEndpointService:
         """See `EndpointTarget.connect`."""
-        return DockerEndpointService(ContainerEngine())
+        return DockerEndpointService(ContainerEngine(options.engine))
 
     def client(self, endpoint: str, options: PredictOptions) -> EndpointClient:
         """See `EndpointTarget.client`."""
-        found = ContainerEngine().call("port", endpoint, str(PORT), subject=f"container {endpoint}")
+        engine = ContainerEngine(options.engine)
+        found = engine.call("port", endpoint, str(PORT), subject=f"container {endpoint}")
         address, _, port = found.splitlines()[0].rpartition(":") if found else ("", "", "")
         if not port:
             raise UserError(

@@ -33,6 +33,10 @@ class PredictOptions:
         None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
         metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
     )
+    engine: str | None = option(
+        None, "program of the container engine (default: docker, or podman)", WHERE,
+        metavar="PROGRAM", variables=("DOCKER",),
+    )
 
     out: str | None = option(
         None, "file for the answers, which appears when it is whole; a run that was stopped goes "
