@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.storage.errors import StorageError
+from trainer.storage.store_options import NO_OPTIONS, StorageLimits
 from trainer.storage.sync.compare import are_same
 from trainer.storage.sync.crew import run_steps
 from trainer.storage.sync.disk import DiskPlace
@@ -52,6 +53,7 @@ class SyncRequest:
         workers: Transfers at a time.
         notes: The folder for notes of unfinished uploads.
         gs_endpoint: The address of an emulator of Google's.
+        limits: How often to try, and how long to wait.
     """
 
     source: str
@@ -61,6 +63,7 @@ class SyncRequest:
     workers: int = 16
     notes: Path
     gs_endpoint: str | None = None
+    limits: StorageLimits = NO_OPTIONS.limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ class Synchronisation:
         self._settings = SyncSettings(
             meter=self.meter,
             notes=request.notes,
+            limits=request.limits,
             workers=request.workers,
             gs_endpoint=request.gs_endpoint,
         )
