@@ -39,7 +39,7 @@ pytest.importorskip("gcp_storage_emulator")
 
 PART = 8 * 2**20
 BIG = random.Random(0).randbytes(2 * PART + 12_345)
-LARGER = random.Random(1).randbytes(6 * PART)
+LARGER = random.Random(1).randbytes(4 * PART)
 _numbers = itertools.count()
 
 
@@ -68,6 +68,7 @@ class Bucket:
     def all(self) -> dict[str, bytes]:
         """What others see there."""
         top = self.url.partition("://")[2] + "/"
+        self.fs.invalidate_cache()
         found = self.fs.find(top)
         return {name.removeprefix(top): self.fs.cat_file(name) for name in found}
 
@@ -175,7 +176,7 @@ def test_a_folder_goes_there_and_comes_back(bucket, sync, tmp_path):
 def test_from_store_to_store(buckets_of, sync, pair):
     one, other = map(buckets_of, pair)
     one.put(TREE)
-    code, out, err = sync(one.url, other.url)
+    code, _, err = sync(one.url, other.url)
     assert (code, err) == (0, [])
     assert other.all() == TREE
     if pair[0] == pair[1]:
@@ -287,7 +288,7 @@ def test_a_newer_file_is_replaced_and_that_is_said(bucket, sync, tmp_path):
     assert "copy a 3 (changed, newer in DST)" in sync(bucket.url, there, "--dry-run")[1]
     code, out, _ = sync(bucket.url, there)
     assert code == 0
-    assert out[0] == "DST has newer files, which are replaced: a"
+    assert out[0] == "warning: DST has newer files, which are replaced: a"
     assert files(there) == {"a": b"old"}
 
 
@@ -364,7 +365,7 @@ class Breaking:
 
     def __call__(self, method: str, path: str) -> bool:
         is_part = "partNumber=" in path or "upload_id=" in path
-        is_part |= method == "GET" and "/big" in path
+        is_part |= method == "GET" and path.partition("?")[0].endswith("big")
         if not is_part:
             return False
         with self._lock:
@@ -395,7 +396,7 @@ def test_a_large_file_goes_on_from_its_parts_when_the_network_was_gone(bucket, t
 def test_a_large_object_goes_on_from_store_to_store(buckets_of, tmp_path, pair):
     one, other = map(buckets_of, pair.split("-"))
     one.put({"big": LARGER})
-    other.spoil("reset", Breaking(2))
+    other.spoil("reset", Breaking(1 if other.scheme == "gs" else 2))
     request = request_of(one.url, other.url, tmp_path, workers=1)
     with pytest.raises(StorageError):
         synchronise(request)
@@ -408,7 +409,7 @@ def test_a_large_object_goes_on_from_store_to_store(buckets_of, tmp_path, pair):
 
 def test_an_upload_whose_file_changed_meanwhile_begins_anew(bucket, tmp_path):
     here = write(tmp_path / "here", {"big": LARGER})
-    bucket.spoil("reset", Breaking(2))
+    bucket.spoil("reset", Breaking(1))
     request = request_of(here, bucket.url, tmp_path, workers=1)
     with pytest.raises(StorageError):
         synchronise(request)
@@ -552,7 +553,7 @@ class Refusing(BaseHTTPRequestHandler):
         ("gs", 403, "forbidden", "access is denied (storage.objects.list)"),
     ],
 )
-def test_refusals_are_told_apart_by_the_stores_own_code(  # noqa: PLR0913
+def test_refusals_are_told_apart_by_the_stores_own_code(
     sync, tmp_path, monkeypatch, scheme, status, code, expected
 ):
     error = (

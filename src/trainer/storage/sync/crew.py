@@ -10,7 +10,7 @@ from trainer.storage.sync.entries import SyncFileError
 from trainer.storage.sync.place import Step
 
 # Seconds for transfers to end that are given up.
-ENDING = 5.0
+ENDING = 2.0
 
 
 class Crew:

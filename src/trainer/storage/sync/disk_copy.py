@@ -42,6 +42,7 @@ class DiskCopy:
             self._file = PartFile(self._path, self._entry, PART)
         except OSError as error:
             raise disk_problem(error, self._path) from None
+        self._settings.at_end.append(self._file.close)
         missing = self._file.missing
         need = sum(stop - start for start, stop in map(self._file.range_of, missing))
         self._meter.skip(self._entry.size - need)

@@ -47,7 +47,6 @@ class GoogleStorageSession:
         try:
             import google.auth
             import requests
-            from google.auth.credentials import AnonymousCredentials
             from google.auth.transport.requests import AuthorizedSession
         except ImportError:
             raise UserError(
@@ -57,11 +56,10 @@ class GoogleStorageSession:
         self.base = (endpoint or GOOGLE).rstrip("/")
         if "://" not in self.base:
             self.base = f"http://{self.base}"
-        if endpoint:
-            credentials: Any = AnonymousCredentials()
-        else:
+        self._session: Any = requests.Session()
+        if not endpoint:
             credentials, _ = google.auth.default(scopes=[SCOPE])
-        self._session: Any = AuthorizedSession(credentials, max_refresh_attempts=1)
+            self._session = AuthorizedSession(credentials, max_refresh_attempts=1)
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=settings.workers)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

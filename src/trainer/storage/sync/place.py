@@ -71,6 +71,7 @@ class SyncSettings:
         limits: How often to try, and how long to wait.
         workers: Transfers at a time.
         gs_endpoint: The address of a server that speaks Google's protocol; None for Google's own.
+        at_end: Called when all transfers have ended, or are given up.
     """
 
     meter: Meter
@@ -78,6 +79,7 @@ class SyncSettings:
     limits: StorageLimits = NO_OPTIONS.limits
     workers: int = 16
     gs_endpoint: str | None = None
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Place(Protocol):

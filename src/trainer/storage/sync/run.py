@@ -165,6 +165,8 @@ class Synchronisation:
                     deleted = len(plan.deleted) - len(self._problems)
         finally:
             progress.end()
+            for close in self._settings.at_end:
+                close()
         if isinstance(self._target, DiskPlace) and not self._problems:
             remove_leftovers(self._target.root)
         return SyncOutcome(

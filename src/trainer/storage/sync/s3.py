@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from trainer.config import UserError
 from trainer.runtime import install_command
-from trainer.storage.errors import NO_BUCKET, store_response
+from trainer.storage.errors import NO_BUCKET, SizeError, store_response
 from trainer.storage.retries import request_logged, request_retried
 from trainer.storage.sync.checksums import PIECE, UNKNOWN, Checksums, are_equal, of_etag
 from trainer.storage.sync.entries import Entry, SyncFileError
@@ -167,12 +167,23 @@ class S3Place:
             return [step(self._copy, entry, source)]
         return S3Upload(entry, source, self).begin()
 
-    def call(self, operation: str, name: str, **arguments: Any) -> Any:
-        """Make a request for one object, with retries, and return the answer."""
+    def call(self, operation: str, name: str, *, md5: str | None = None, **arguments: Any) -> Any:
+        """Make a request for one object, with retries, and return the answer.
+
+        Args:
+            operation: A method of boto3's client.
+            name: The object.
+            md5: What the answer's ETag is to be, if it is an MD5.
+            arguments: Those of the method.
+        """
         key = self.key_of(name)
 
         def once() -> Any:
-            return getattr(self.client, operation)(Bucket=self.bucket, Key=key, **arguments)
+            answer = getattr(self.client, operation)(Bucket=self.bucket, Key=key, **arguments)
+            made = checksums_of(answer, 0).md5 if md5 else None
+            if made and made != md5:
+                raise SizeError("another checksum")
+            return answer
 
         def logged() -> Any:
             verb = operation.partition("_")[0].upper()

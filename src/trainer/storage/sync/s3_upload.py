@@ -75,7 +75,7 @@ class S3Upload:
         checked = self._check_source(lambda like: checksum_of([data], like))
         md5 = hashlib.md5(data, usedforsecurity=False)
         tag = base64.b64encode(md5.digest()).decode()
-        self._call("put_object", Body=data, ContentMD5=tag)
+        self._call("put_object", Body=data, ContentMD5=tag, md5=md5.hexdigest())
         self._meter.count(len(data))
         self._meter.end_file(self._entry.name, checked=checked)
 
@@ -118,7 +118,9 @@ class S3Upload:
             self._meter.skip(len(data))
             return self._end_part(number, md5.hexdigest(), md5.digest())
         tag = base64.b64encode(md5.digest()).decode()
-        answer = self._upload_call("upload_part", PartNumber=number, Body=data, ContentMD5=tag)
+        answer = self._upload_call(
+            "upload_part", PartNumber=number, Body=data, ContentMD5=tag, md5=md5.hexdigest()
+        )
         self._meter.count(len(data))
         return self._end_part(number, answer["ETag"].strip('"'), md5.digest())
 
