@@ -32,7 +32,7 @@ from trainer.storage.errors import StorageError
 from trainer.storage.store_options import StorageLimits
 from trainer.storage.sync.run import Synchronisation, SyncRequest
 
-pytest.importorskip("boto3")
+pytest.importorskip("botocore")
 pytest.importorskip("google.auth")
 pytest.importorskip("moto")
 pytest.importorskip("gcp_storage_emulator")

@@ -1,4 +1,4 @@
-"""A folder of an S3 bucket as SRC or DST of a synchronisation, by boto3."""
+"""A folder of an S3 bucket as SRC or DST of a synchronisation, by botocore."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def client_for(settings: SyncSettings, subject: str) -> Any:
     """Return a client of S3, which finds credentials, region and endpoint by itself.
 
     Raises:
-        UserError: boto3 is not installed, or what it reads is malformed.
+        UserError: botocore is not installed, or what it reads is malformed.
     """
     try:
-        import boto3.session
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
     except ImportError:
         raise UserError(
-            subject=subject, problem=f"needs boto3: {install_command('submit')}"
+            subject=subject, problem=f"needs botocore: {install_command('cloud')}"
         ) from None
     config = Config(
         max_pool_connections=settings.workers,
@@ -49,7 +49,7 @@ def client_for(settings: SyncSettings, subject: str) -> Any:
         response_checksum_validation="when_required",
     )
     try:
-        return boto3.session.Session().client("s3", config=config)
+        return Session().create_client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise UserError(subject=subject, problem=str(error)) from None
 
@@ -63,7 +63,7 @@ class S3Place:
         prefix: The key of the folder with a slash at its end; empty for the whole bucket.
         flag: SRC or DST, for errors.
         settings: What all transfers share.
-        client: A client of boto3.
+        client: A client of botocore.
     """
 
     is_local = False
@@ -171,7 +171,7 @@ class S3Place:
         """Make a request for one object, with retries, and return the answer.
 
         Args:
-            operation: A method of boto3's client.
+            operation: A method of the client.
             name: The object.
             md5: What the answer's ETag is to be, if it is an MD5.
             arguments: Those of the method.
