@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from trainer.config import PARTS_OF, TEST_PARTS, DataError, Part, Split, part_of
@@ -94,7 +95,8 @@ def chosen(paths: Sequence[str], *, split: Split, flag: str) -> list[Path]:
     Raises:
         DataError: Nothing is there.
     """
-    return list(dict.fromkeys(_choose(_look_at(paths, flag=flag), split=split, flag=flag)))
+    with _readable(flag):
+        return list(dict.fromkeys(_choose(_look_at(paths, flag=flag), split=split, flag=flag)))
 
 
 def holds_split(paths: Sequence[str], split: Split) -> bool:
@@ -117,17 +119,34 @@ def holds_part(paths: Sequence[str], parts: Collection[Part]) -> bool:
     holds several parts of the data, as an npz may, is looked into.
     """
     holders = tuple(end for form in FORMATS.values() if form.holds_parts for end in form.suffixes)
-    for path in map(Path, paths):
-        if path.is_file():
-            named = parts_in(path)
-        else:
-            files = scan_path(path)
-            named = set(_parts(path, files))
-            for file in files.files:
-                named |= parts_in(file) if file.name.lower().endswith(holders) else set()
-        if named & {*parts}:
-            return True
+    with _readable():
+        for path in map(Path, paths):
+            if path.is_file():
+                named = parts_in(path)
+            else:
+                files = scan_path(path)
+                named = set(_parts(path, files))
+                for file in files.files:
+                    named |= parts_in(file) if file.name.lower().endswith(holders) else set()
+            if named & {*parts}:
+                return True
     return False
+
+
+@contextlib.contextmanager
+def _readable(flag: str = "") -> Iterator[None]:
+    """Turn the error of a file or folder that may not be looked at into a DataError.
+
+    Args:
+        flag: The flag that named it, if one did.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            subject=f"{flag} {error.filename}".lstrip(),
+            problem=f"cannot be read: {error.strerror or error}",
+        ) from None
 
 
 def notes(
@@ -149,7 +168,8 @@ def notes(
         DataError: As from `find`.
     """
     paths: dict[Split, Sequence[str]] = {"train": train, "test": test, "validation": validation}
-    looked = {split: _look_at(named, flag=f"--{split}") for split, named in paths.items()}
+    with _readable():
+        looked = {split: _look_at(named, flag=f"--{split}") for split, named in paths.items()}
     used = {f for split, at in looked.items() for f in _choose(at, split=split, flag=f"--{split}")}
     helds = [held for at in looked.values() for _, held in at]
     unused = sorted({file for held in helds for file in held.files} - used)
@@ -206,14 +226,7 @@ def _held(path: Path, *, flag: str) -> FolderContents:
     Raises:
         DataError: There is no data.
     """
-    try:
-        held = scan_path(path)
-    except OSError as error:
-        where = error.filename or path
-        raise DataError(
-            subject=f"{flag} {where}",
-            problem=f"cannot be read: {error.strerror}",
-        ) from None
+    held = scan_path(path)
     if held.files:
         return held
     if held.empty or held.beside:
