@@ -305,7 +305,7 @@ def test_a_failed_job_is_followed_to_its_lines_reason_and_exit_code(aws):
     assert ran.returncode == 2
     assert ran.stdout.splitlines() == ["[algo-1] a", "[algo-2] b", "[algo-1] c", "[algo-2] d"]
     assert "trainer: job job-1 failed: AlgorithmError: --train: nothing is there" in ran.stderr
-    assert "interrupted 1 time" in ran.stderr
+    assert "interrupted once" in ran.stderr
 
 
 def test_every_line_of_many_pages_comes_once(aws, monkeypatch):

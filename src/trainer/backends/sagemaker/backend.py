@@ -23,7 +23,12 @@ def _request(submission: Submission, options: SageMakerOptions) -> TrainingReque
     return sagemaker.request.training_request(submission, options)
 
 
-def _containers(request: TrainingRequest) -> Sequence[ContainerStart]:
+def _containers(request: TrainingRequest | TuningRequest) -> Sequence[ContainerStart]:
+    if isinstance(request, TuningRequest):
+        raise UserError(
+            subject="--local with --tune", problem="only SageMaker searches as SageMaker does",
+            remedy="search here with trainer sweep",
+        )  # fmt: skip
     return sagemaker.container.container_starts(request)
 
 
@@ -64,5 +69,6 @@ BACKEND = Backend(
     connect=_connect,
     tuning=tuning_request,
     containers=_containers,
-    limits="no role, spot instances, metrics or copies to S3, and data is read by the trainer",
+    local_bucket="s3://local/trainer",
+    limits="there is no role, nobody takes hosts away, and nothing is copied to S3",
 )

@@ -29,15 +29,17 @@ class CloudWatchReader:
         self._client, self._prefix = client, prefix
         self._several, self._trials = several, trials
         self._tokens: dict[str, str] = {}
+        # Lines that were read before an error; the next read returns them.
+        self._found: list[LogLine] = []
 
     def read(self) -> Sequence[LogLine]:
         """Return the lines that are new, of all hosts in the order of their times."""
-        found: list[LogLine] = []
         with naming_aws_errors("the job's lines"):
             for stream in self._streams():
-                found += self._events(stream)
+                self._read(stream)
         # Lines of one host stay in their order.
-        return sorted(found, key=lambda line: line.time)
+        found, self._found = sorted(self._found, key=lambda line: line.time), []
+        return found
 
     def _streams(self) -> list[str]:
         pages = self._client.get_paginator("describe_log_streams").paginate(
@@ -50,16 +52,15 @@ class CloudWatchReader:
             return []
         return names
 
-    def _events(self, stream: str) -> list[LogLine]:
+    def _read(self, stream: str) -> None:
         host = self._host(stream)
-        found: list[LogLine] = []
         while True:
             token = self._tokens.get(stream)
             page = self._client.get_log_events(
                 logGroupName=GROUP, logStreamName=stream, startFromHead=True,
                 **({"nextToken": token} if token else {}),
             )  # fmt: skip
-            found += [
+            self._found += [
                 LogLine(
                     host=host, text=event["message"].rstrip("\n"), time=event["timestamp"] / 1e3
                 )
@@ -68,7 +69,7 @@ class CloudWatchReader:
             self._tokens[stream] = page["nextForwardToken"]
             # A page may be empty although more follow; the end has the same token again.
             if page["nextForwardToken"] == token:
-                return found
+                return
 
     def _host(self, stream: str) -> str:
         match = _STREAM.fullmatch(stream)

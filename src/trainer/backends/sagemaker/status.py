@@ -68,7 +68,8 @@ def _detail(found: Mapping[str, Any], word: str) -> str:
     message = (changes[-1].get("StatusMessage") or "") if changes else ""
     taken = sum(each["Status"] == "Interrupted" for each in changes)
     text = f"{word} ({message})" if message and message.rstrip(".") != word else word
-    return f"{text}, interrupted {taken} times" if taken else text
+    times = "once" if taken == 1 else f"{taken} times"
+    return f"{text}, interrupted {times}" if taken else text
 
 
 def _end(found: Mapping[str, Any], state: State) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trainer.backends.backend import Tuning
-from trainer.config import Job, UserError, flag_of
+from trainer.config import Job, MetricGoal, UserError, flag_of
 from trainer.platforms import SageMakerOptions, Submission, TrainingRequest, coerce_value, sagemaker
 from trainer.sweep import sagemaker_definition
 
@@ -93,10 +93,9 @@ def _short(name: str) -> str:
 
 def _objective(job: Job) -> tuple[str, bool]:
     """Return the figure that trials are compared by, and whether more of it is better."""
-    name, _, goal = (job.metric or "accuracy:max").rpartition(":")
-    name = name.removeprefix("test_").removeprefix("validation_")
+    goal = MetricGoal.of(job.metric) if job.metric else MetricGoal()
     split = "validation" if job.validation or job.validation_split is not None else "test"
-    return f"{split}_{name}", goal == "max"
+    return f"{split}_{goal.name}", goal.maximize
 
 
 def _check(job: Job, tuning: Tuning) -> None:

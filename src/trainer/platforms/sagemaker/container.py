@@ -53,9 +53,11 @@ def container_start(request: TrainingRequest, index: int) -> ContainerStart:
         contents["checkpointconfig.json"] = {
             "S3Uri": request.checkpoints, "LocalPath": CHECKPOINTS,
         }  # fmt: skip
+    outputs = {f"{ML}/model": "model", f"{ML}/output": "output"}
     folders = [f"{ML}/model", f"{ML}/output/data", *(each.folder for each in request.channels)]
     if request.checkpoints:
         folders.append(CHECKPOINTS)
+        outputs[CHECKPOINTS] = "checkpoints"
     return ContainerStart(
         name=current,
         env={
@@ -67,6 +69,8 @@ def container_start(request: TrainingRequest, index: int) -> ContainerStart:
         },
         files={f"{ML}/{CONFIG}/{n}": json.dumps(c, indent=2) for n, c in contents.items()},
         folders=tuple(folders),
+        inputs={each.folder: each.uri for each in request.channels},
+        outputs=outputs,
         argv=("train",),
     )
 

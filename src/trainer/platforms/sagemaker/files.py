@@ -25,8 +25,10 @@ HYPERPARAMETERS, CHANNELS, RESOURCES = (
 )
 FILES = (HYPERPARAMETERS, CHANNELS, RESOURCES)
 SIGNS = ("SM_MODEL_DIR", "SM_HOSTS", "SM_TRAINING_ENV")
+# What SageMaker itself adds to the hyperparameters of a tuning job's trials.
+TRIAL = "_tuning_objective_metric"
 # Parameters that the SDKs send to the toolkit, not to the training.
-RESERVED = ("sagemaker_", "_tuning_objective_metric", "default_user_module_name")
+RESERVED = ("sagemaker_", TRIAL, "default_user_module_name")
 # Run in a process of its own, as the toolkit reads its paths when it is imported, and changes the
 # environment.
 TOOLKIT = """
@@ -101,10 +103,14 @@ def script_hyperparameters(environment: Environment) -> dict[str, Any]:
     """
     given = dict(expect(dict, environment.json("SM_HPS") or {}, where="SM_HPS"))
     folder, job = given.get("model_dir"), environment.env.get("TRAINING_JOB_NAME")
-    tuned = "_tuning_objective_metric" in _sent(environment)
-    if tuned and job and folder and not str(folder).startswith("/opt/ml"):
+    if is_trial(environment) and job and folder and not str(folder).startswith("/opt/ml"):
         given["model_dir"] = f"{folder}/{job}/model"
     return given
+
+
+def is_trial(environment: Environment) -> bool:
+    """Return whether the job is a trial of a tuning job, to which SageMaker sends the figure."""
+    return TRIAL in _sent(environment)
 
 
 def framework_parameters(environment: Environment) -> dict[str, Any]:

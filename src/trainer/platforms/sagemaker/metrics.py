@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trainer.config import Job
+from trainer.config import Job, MetricGoal
 
 NUMBER = "([-+0-9.eE]+)"
 # In progress lines, and once in the lines that end a run.
@@ -26,7 +26,7 @@ def metric_patterns(job: Job) -> tuple[MetricPattern, ...]:
     Those of an evaluation want a step before them, as the last lines of a run repeat the best.
     """
     splits = ("test", "validation")
-    chosen = re.escape(metric_name(job))
+    chosen = re.escape(goal_of(job).name)
     figures = tuple(dict.fromkeys(("accuracy", "loss", chosen)))
     evaluated = [f"{split}_{figure}" for split in splits for figure in figures]
     if job.log_format == "json":
@@ -46,6 +46,6 @@ def metric_patterns(job: Job) -> tuple[MetricPattern, ...]:
     )  # fmt: skip
 
 
-def metric_name(job: Job) -> str:
+def goal_of(job: Job) -> MetricGoal:
     """Return the figure of an evaluation by which a job's best model is chosen."""
-    return (job.metric or "accuracy:max").partition(":")[0]
+    return MetricGoal.of(job.metric) if job.metric else MetricGoal()

@@ -26,6 +26,7 @@ from trainer.platforms.sagemaker.files import (
     first_variable,
     framework_parameters,
     hyperparameters,
+    is_trial,
     read_file,
     with_sm_variables,
 )
@@ -164,11 +165,18 @@ def _read_checkpoints(
         path = Path(expect(str, local, where=f"{file}: LocalPath"))
         if path.is_relative_to("/opt/ml"):
             path = base_dir(environment) / path.relative_to("/opt/ml")
-        values["checkpoint_dir"], sources["checkpoint_dir"] = str(path), str(file)
+        values["checkpoint_dir"] = str(path / _trial(environment))
+        sources["checkpoint_dir"] = str(file)
         return
     checkpoints = base_dir(environment) / "checkpoints"
     if checkpoints.is_dir() or config:
-        values["checkpoint_dir"] = sources["checkpoint_dir"] = str(checkpoints)
+        values["checkpoint_dir"] = str(checkpoints / _trial(environment))
+        sources["checkpoint_dir"] = str(checkpoints)
+
+
+def _trial(environment: Environment) -> str:
+    """Return the folder of a tuning job's trial, as all trials have one prefix in S3."""
+    return environment.env.get("TRAINING_JOB_NAME", "") if is_trial(environment) else ""
 
 
 def failure_file(environment: Environment) -> Path:

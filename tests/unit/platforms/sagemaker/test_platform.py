@@ -721,3 +721,15 @@ def test_a_few_variables_set_by_hand_do_on_a_plain_machine(tmp_path):
     job = resolved(Environment(env=env, root=tmp_path)).job
     assert (job.train, job.model_dir, job.steps) == ((folder,), "m", 3)
     assert job.cluster == Cluster()
+
+
+def test_each_trial_of_a_tuning_job_has_checkpoints_of_its_own(root):
+    """All trials have one prefix in S3, from which SageMaker brings back what is there."""
+    (root / "opt/ml/checkpoints").mkdir()
+    environment = files(root, "train", hyperparameters={"_tuning_objective_metric": "loss"})
+    values = platform.read(with_variables(environment, root)).values
+    assert values["checkpoint_dir"] == str(root / "opt/ml/checkpoints/job")
+
+
+def with_variables(environment: Environment, root: Path) -> Environment:
+    return Environment(env={**variables(root, "train").env, **environment.env}, root=root)

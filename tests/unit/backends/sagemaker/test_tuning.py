@@ -1,0 +1,113 @@
+"""A search as a tuning job of SageMaker."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from trainer.backends.backend import Tuning
+from trainer.backends.sagemaker.backend import BACKEND
+from trainer.backends.sagemaker.tuning import TuningRequest, tuning_request
+from trainer.config.errors import UserError
+from trainer.config.flags import job_from_flags
+from trainer.platforms.sagemaker.options import SageMakerOptions
+from trainer.platforms.submission import Submission
+from trainer.sweep.space import read_space
+
+ROLE = "arn:aws:iam::123456789012:role/Trains"
+SEARCHED = {"learning_rate": "0.001..0.1:log", "batch_size": "32,64"}
+OWN = {"module": "mine", "hp": (("units", "8..64"),)}
+
+
+def tuned(
+    searched: dict[str, Any], *, name: str = "search-1", trials: int = 6, parallel: int = 2,
+    spot: bool = False, **flags: Any,
+) -> TuningRequest:  # fmt: skip
+    submission = Submission(
+        job=job_from_flags(flags), given=frozenset(flags), name=name, image="image",
+        output="s3://bucket/out", spot=spot,
+    )  # fmt: skip
+    tuning = Tuning(space=read_space(searched), trials=trials, parallel=parallel)
+    return tuning_request(submission, SageMakerOptions(role=ROLE), tuning)
+
+
+def mistake(*args: Any, **more: Any) -> str:
+    with pytest.raises(UserError) as error:
+        tuned(*args, **more)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {}, {"train": ("s3://b/x",), "validation": ("s3://b/y",), "metric": "loss:min"},
+        {"steps": 10, "log_dir": "logs", "checkpoint_dir": "c"},
+    ],
+)  # fmt: skip
+def test_the_service_model_accepts_it(flags):
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    shape = model.operation_model("CreateHyperParameterTuningJob").input_shape
+    body = tuned(SEARCHED, spot=True, **flags).body()
+    assert ParamValidator().validate(body, shape).generate_report() == ""
+    names = {
+        each["Name"]
+        for each in body["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+    }
+    objective = body["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    assert objective["MetricName"] in names
+
+
+@pytest.mark.parametrize(
+    ("flags", "metric", "kind"),
+    [
+        ({}, "test_accuracy", "Maximize"),
+        ({"validation_split": 0.1}, "validation_accuracy", "Maximize"),
+        ({"metric": "loss:min"}, "test_loss", "Minimize"),
+        ({"metric": "validation_top_5:max"}, "test_top_5", "Maximize"),
+    ],
+)
+def test_trials_are_compared_by_the_figure_that_the_trainer_goes_by(flags, metric, kind):
+    objective = tuned(SEARCHED, **flags).search["HyperParameterTuningJobObjective"]
+    assert objective == {"Type": kind, "MetricName": metric}
+
+
+def test_what_is_searched_is_not_set_besides():
+    body = tuned(SEARCHED, learning_rate=0.5, steps=10).body()
+    assert body["TrainingJobDefinition"]["StaticHyperParameters"] == {"steps": "10"}
+
+
+def test_a_made_name_is_made_short_enough_and_a_given_one_refused():
+    request = tuned(SEARCHED, name="trainer-sagemaker-cnn-20260101-120000-1a2b")
+    assert request.name == "trainer-sag-20260101-120000-1a2b"
+    assert "--name " + "a" * 33 in mistake(SEARCHED, name="a" * 33)
+
+
+@pytest.mark.parametrize(
+    ("searched", "more", "text"),
+    [
+        (SEARCHED, {"parallel": 7}, "--parallel 7: expected --trials, 6, or fewer"),
+        ({**OWN, "hp": (("my-units", "8..64"),)}, {"module": "mine"}, "--tune my-units: SageMaker"),
+        (OWN, {}, "--tune units: is no flag of trainer train, and only a module of your own"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line(searched, more, text):
+    assert text in mistake(searched, **more)
+
+
+def test_a_search_is_printed_as_request_and_command_alone():
+    request = tuned(SEARCHED)
+    assert json.loads(BACKEND.forms["request"](request)) == request.body()
+    assert BACKEND.forms["cli"](request).startswith(
+        "aws sagemaker create-hyper-parameter-tuning-job \\\n    --hyper-parameter-tuning-job-name "
+    )
+    for form in ("python", "python-v3"):
+        with pytest.raises(UserError, match="is for a training job; print request or cli"):
+            BACKEND.forms[form](request)
+    assert BACKEND.containers is not None
+    with pytest.raises(UserError, match="search here with trainer sweep"):
+        BACKEND.containers(request)
