@@ -86,7 +86,15 @@ def balanced(command: str) -> bool:
 
 
 def test_the_page_adds_one_of_each_kind():
-    kinds = {"data/formats", "serving/formats", "models", "cli", "platforms", "distribution"}
+    kinds = {
+        "data/formats",
+        "serving/formats",
+        "models",
+        "cli",
+        "platforms",
+        "backends",
+        "distribution",
+    }
     files = [named(block) for block in fences(PAGE, "python")]
     assert kinds <= {str(Path(file).parent).removeprefix("src/trainer/") for file in files}
     assert len(files) == len(fences(PAGE, "diff"))
