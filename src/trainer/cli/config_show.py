@@ -56,5 +56,7 @@ def run(args: argparse.Namespace) -> None:
     for row in rows:
         place = f"[{row['place']}] " if row["place"] else ""
         value = row["value"]
-        shown = "none" if value is None else ", ".join(value) if isinstance(value, tuple) else value
+        if isinstance(value, (list, tuple)):
+            value = ", ".join(map(str, value)) or None
+        shown = "none" if value is None else value
         output.out(f"{place}{row['setting']} = {shown}  ({row['from']})")

@@ -49,9 +49,9 @@ def add_flags(parser: Parser) -> None:
                        help="trials at a time (default: 2)")  # fmt: skip
     group = parser.add_argument_group("what to do with the request")
     group.add_argument(
-        "--print", dest="form", metavar="FORM", nargs="?", const="request",
+        "--print", dest="form", metavar="FORM", nargs="?", const="",
         help="print it instead, with no network: request, python, cli or yaml, as the place has "
-        "them (default: request)",
+        "them (default: the first that it has)",
     )  # fmt: skip
     group.add_argument("--wait", action="store_true", help="follow the job to its end")
     group.add_argument("--local", action="store_true",
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         submission = without_bucket(backend, submission)
     submission, uploads = _with_uploads(backend, submission, chosen.options)
     request = _request(backend, submission, chosen.options, _tuning(args, submission))
-    if args.form:
+    if args.form is not None:
         for upload in uploads:
             logger.info("%s", _upload_line(upload, "would be sent"))
         output.out(_form(backend, args.form)(request).rstrip("\n"))
@@ -180,6 +180,7 @@ def _request(backend: Backend, submission: Submission, options: Any, tuning: Tun
 
 
 def _form(backend: Backend, name: str) -> Any:
+    name = name or next(iter(backend.forms))
     if name not in backend.forms:
         names = ", ".join(backend.forms)
         raise UserError(subject=f"--print {name}", problem=f"{backend.name} has {names}")
