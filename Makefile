@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock clean
+.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock wheel clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -149,6 +149,12 @@ lock: setup  ## Measure and maintain: pin the newest versions of all packages
 		--extra image --extra dev --no-emit-package sagemaker-training -c requirements/$$target.lock \
 		-o requirements/dev-$$target.lock || exit 1; done
 	echo 'sagemaker-training==5.1.4' | $(COMPILE) - --no-deps -o requirements/sagemaker.lock
+
+# The package alone, for pip, pipx and uvx; its name there is trainer-anywhere.
+wheel: setup  ## Measure and maintain: build the package's wheel into dist/
+	rm -rf build dist/*.whl
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@ls dist/*.whl
 
 include docker/image.mk
 

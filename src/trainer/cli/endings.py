@@ -9,12 +9,19 @@ import errno
 from dataclasses import dataclass
 
 from trainer.config import PEER_CODE, RETRY_CODE, PeerError, RetryableError, UserError
-from trainer.runtime import host_limits, log, output
+from trainer.runtime import host_limits, install_command, log, output
 
 USER_MISTAKE = 2
 FAILURE = 1
 # TensorFlow's message begins with lines on where an error happened, some for each node.
 _WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
+# The extra that brings each package.
+_EXTRAS = {
+    "tensorflow": "cpu", "keras": "cpu", "starlette": "serve", "uvicorn": "serve",
+    "orjson": "serve", "httptools": "serve", "prometheus_client": "serve", "optuna": "sweep",
+    "pyarrow": "tables", "mlflow": "mlflow", "fsspec": "cloud", "s3fs": "cloud", "gcsfs": "cloud",
+    "boto3": "submit", "botocore": "submit", "google": "submit", "yaml": "submit",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +50,20 @@ def ending_of(error: Exception) -> Ending | None:
         line = f"failed: {error}; a new try may cure it"
         return Ending(reason=str(error), line=line, code=code)
     mistake = str(error) if isinstance(error, UserError) else host_limits.denied_by_limit(error)
+    mistake = mistake or _missing_package(error)
     if mistake is None:
         return None
     return Ending(reason=mistake, line=f"error: {mistake}", code=USER_MISTAKE)
+
+
+def _missing_package(error: Exception) -> str | None:
+    """Return the line for a package that an extra of ours brings, None for any other error."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or name not in _EXTRAS:
+        return None
+    extra = _EXTRAS[name]
+    also = " (or [gpu], for a machine with one)" if extra == "cpu" else ""
+    return f"the package {name} is missing; {install_command(extra)}{also}"
 
 
 def ending_of_failure(error: Exception) -> Ending:

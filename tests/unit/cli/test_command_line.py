@@ -273,3 +273,14 @@ def test_an_error_of_tensorflow_begins_with_what_happened(capsys):
     )
     assert command_line.main(["toy"], verbs=raising(error)) == 1
     assert "trainer: failed: RuntimeError: ValueError: row 2 (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"), [("tensorflow", "[cpu]' (or [gpu]"), ("boto3", "[submit]'")]
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(capsys, package, extra):
+    error = ModuleNotFoundError(f"No module named '{package}'", name=f"{package}.sub")
+    assert command_line.main(["toy"], verbs=raising(error)) == 2
+    err = capsys.readouterr().err
+    expected = f"trainer: error: the package {package} is missing; pip install 'trainer-anywhere"
+    assert err.startswith(expected + extra)
