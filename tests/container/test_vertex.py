@@ -145,7 +145,8 @@ def test_what_trainer_submit_sends_trains(engine, image, tmp_path, tfrecords, ho
     replicas: dict[str, Container] = {}
     with engine.network() as network, ExitStack() as stack:
         for start in vertex.containers(request):
-            words = ["--network", network, "--hostname", start.name, "--network-alias", start.name]
+            (host,) = start.aliases
+            words = ["--network", network, "--hostname", host, "--network-alias", host]
             words += ["-v", f"{tmp_path}:/gcs/bucket", "-v", f"{tfrecords}:/gcs/bucket/data:ro"]
             words += [word for k, v in start.env.items() for word in ("-e", f"{k}={v}")]
             container = Container(engine, image, start.argv, words)

@@ -109,8 +109,7 @@ def _module(name: str, bucket: str) -> tuple[str, Upload] | None:
 
 def _data(path: str, bucket: str, *, flag: str) -> tuple[str, Upload | None]:
     """Return the url of a file, a folder or a glob, and its upload; local ones only."""
-    # Vertex AI mounts its buckets below /gcs.
-    if is_remote(path) or path.startswith("/gcs/"):
+    if is_remote(path):
         return path, None
     subject = f"{flag} {path}"
     local = Path(local_path(path, flag=flag)).absolute()

@@ -24,6 +24,11 @@ def _bucket(options: VertexOptions) -> str | None:
     return options.staging_bucket.rstrip("/") if options.staging_bucket else None
 
 
+def _mounted(options: VertexOptions) -> tuple[str, ...]:
+    """Return the folder below which Vertex AI mounts the project's buckets."""
+    return ("/gcs",)
+
+
 def _request(submission: Submission, options: VertexOptions) -> VertexRequest:
     _check_inputs(submission)
     return custom_job(submission, options)
@@ -62,6 +67,7 @@ BACKEND = Backend(
     },
     connect=VertexService,
     bucket=_bucket,
+    mounted=_mounted,
     tuning=_tuning,
     containers=vertex_containers,
     local_bucket="gs://local",

@@ -64,11 +64,12 @@ def vertex_container(
         env[each["name"]] = _expanded(each["value"], env)
     # A trial's values come as flags, behind the job's own.
     values = [word for name, value in (trial or {}).items() for word in (f"--{name}", str(value))]
-    name = hosts[pool][index].partition(":")[0]
     # Cloud Storage, as the service mounts it.
     base = spec["baseOutputDirectory"]["outputUriPrefix"].removeprefix("gs://").rstrip("/")
     return ContainerStart(
-        name=name,
+        # Its name in Cloud Logging; the host has another.
+        name=f"workerpool{pool}-{index}",
+        aliases=(hosts[pool][index].partition(":")[0],),
         env=env,
         argv=(*own.get("args", ()), *values),
         outputs={f"/gcs/{base}": ""},

@@ -14,7 +14,7 @@ from trainer.backends.vertex.forms import as_command, as_json, as_yaml
 from trainer.backends.vertex.python_form import as_python
 from trainer.backends.vertex.tuning import tuning_job
 from trainer.config import Hparams, Job, Parser, UserError, add_flags
-from trainer.platforms import Submission, VertexOptions, custom_job, resolve_job
+from trainer.platforms import Environment, Submission, VertexOptions, custom_job, resolve_job
 from trainer.platforms.google.container import vertex_container
 from trainer.sweep import read_space
 
@@ -100,7 +100,8 @@ def test_a_trial_trains_with_the_values_that_the_service_chose():
     start = vertex_container(request, 0, 0, trial=trial)
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    environment = start.environment(Path("/nowhere"))
+    # Without the mounts of buckets, so that urls stay as they are.
+    environment = Environment(env=start.env, argv=start.argv, root=Path("/nowhere"))
     job = resolve_job(environment, vars(parser.parse_args([*start.argv]))).job
     assert (job.hparams.learning_rate, job.hparams.batch_size, job.hparams.seed) == (0.0123, 64, 7)
     assert (job.steps, job.model_dir) == (40, "gs://b/data/run-1/1/model")

@@ -11,6 +11,7 @@ from trainer.config.flags import add_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
 from trainer.config.parser import Parser
+from trainer.platforms.base import Environment
 from trainer.platforms.container_start import ContainerStart
 from trainer.platforms.google.container import vertex_container, vertex_containers
 from trainer.platforms.google.options import VertexOptions
@@ -34,7 +35,8 @@ def job_in(start: ContainerStart) -> Job:
     """Return the job that a container finds, as `trainer train` resolves it."""
     parser = Parser(prog="trainer train", allow_abbrev=False)
     add_flags(parser, Hparams, Job)
-    environment = start.environment(Path("/nowhere"))
+    # Without the mounts of buckets, so that urls stay as they are.
+    environment = Environment(env=start.env, argv=start.argv, root=Path("/nowhere"))
     return resolve_job(environment, vars(parser.parse_args([*start.argv]))).job
 
 
@@ -83,7 +85,7 @@ def test_every_job_arrives_as_it_was_submitted(submission):
     ]
     (cluster,) = {dataclasses.replace(job.cluster, role="chief", index=0) for job in jobs}
     assert [address.partition(":")[0] for address in addresses(cluster)] == [
-        start.name for start in starts
+        alias for start in starts for alias in start.aliases
     ]
 
 
