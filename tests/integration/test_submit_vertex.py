@@ -283,7 +283,11 @@ def test_a_followed_job_says_its_states_and_its_lines(server, run):
     ("status", "code", "message", "said"),
     [
         (429, "RESOURCE_EXHAUSTED", "The following quota metrics exceed quota limits: "
-         "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus", "ask for more quota"),
+         "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus", "more of this quota"),
+        (403, "PERMISSION_DENIED", "You do not have permission to act as service_account: me@p "
+         "(or it may not exist)", "roles/iam.serviceAccountUser"),
+        (403, "PERMISSION_DENIED", "Vertex AI API has not been used in project p before or it is "
+         "disabled", "gcloud services enable aiplatform.googleapis.com"),
         (403, "PERMISSION_DENIED", "Permission 'aiplatform.customJobs.create' denied", "the role"),
         (401, "UNAUTHENTICATED", "Request had invalid authentication credentials", "sign in again"),
         (404, "NOT_FOUND", "The project was not found", "The project was not found"),

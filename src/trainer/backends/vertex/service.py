@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from trainer.backends.backend import Fetched, JobStatus, JobSummary, LogReader
 from trainer.backends.vertex.log_entries import LogEntries
-from trainer.backends.vertex.states import seconds, status_of
+from trainer.backends.vertex.states import seconds, status_of, with_remedy
 from trainer.clouds import GoogleSession
 from trainer.config import UserError
 from trainer.platforms import VertexKind, VertexOptions, VertexRequest
@@ -54,7 +54,12 @@ class VertexService:
             UserError: The service refuses the job, or another one writes to its folder.
         """
         self._check_folder(request)
-        made = self._session.request("POST", f"{self._parent}/{request.kind}", body=request.body)
+        try:
+            made = self._session.request(
+                "POST", f"{self._parent}/{request.kind}", body=request.body
+            )
+        except UserError as error:
+            raise with_remedy(error) from None
         # Display names need not be unique; the number is.
         number = str(made["name"]).rpartition("/")[2]
         self._found[number] = f"{self._parent}/{request.kind}/{number}"

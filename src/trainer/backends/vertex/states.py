@@ -7,11 +7,12 @@ Vertex AI documentation for the texts of failures.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from trainer.backends.backend import JobStatus, State
+from trainer.config import UserError
 
 STATES: Mapping[str, State] = {
     "JOB_STATE_QUEUED": "waiting",
@@ -28,16 +29,22 @@ STATES: Mapping[str, State] = {
 }
 _EXIT = re.compile(r"non-zero (?:exit )?(?:status|code)(?: of| code)?:? (\d+)", re.IGNORECASE)
 # What a failure's text has, and what to do; the first that fits counts.
-_HINTS = (
+_REFUSALS = (
     (r"quota", "ask for more of this quota in the region (console: IAM & Admin, Quotas), or take "
      "other machines or another --region"),
     (r"resources? (?:are |is )?(?:insufficient|unavailable)|stockout|not enough resources",
      "take another --region or machine, or --strategy flex-start, which waits for them"),
+    (r"has not been used in project|is disabled", "turn the service on: gcloud services enable "
+     "aiplatform.googleapis.com"),
+    (r"actAs|act as|iam\.serviceAccounts", "let your account use --service-account "
+     "(roles/iam.serviceAccountUser), which has to be there"),
+)  # fmt: skip
+# Those of a job that has run.
+_FAILURES = (
+    *_REFUSALS,
     (r"(?:pull|image).*(?:denied|forbidden|not found|does not exist)|Failed to pull|ImagePull",
      "push the image to where the job's region can pull it, and let the Vertex AI service agent or "
      "--service-account read that repository (roles/artifactregistry.reader)"),
-    (r"actAs|act as|iam\.serviceAccounts", "let your account use --service-account "
-     "(roles/iam.serviceAccountUser)"),
     (r"permission|forbidden|403", "give the job's --service-account the role that it misses, such "
      "as roles/storage.objectAdmin for its buckets"),
     (r"low on memory|out of memory|OOM", "take a --machine-type with more memory, or a smaller "
@@ -86,10 +93,19 @@ def trials_text(job: Mapping[str, Any]) -> str:
 
 def with_hint(text: str) -> str:
     """Return the text of a failure with what to do behind it, where that is known."""
-    for pattern, remedy in _HINTS:
-        if re.search(pattern, text, re.IGNORECASE):
-            return f"{text.rstrip('. ')}; {remedy}"
-    return text
+    remedy = _first(_FAILURES, text)
+    return f"{text.rstrip('. ')}; {remedy}" if remedy else text
+
+
+def with_remedy(error: UserError) -> UserError:
+    """Return what the service refused, with what to do about it where that is known."""
+    remedy = _first(_REFUSALS, error.problem) or error.remedy
+    return UserError(subject=error.subject, problem=error.problem, remedy=remedy)
+
+
+def _first(hints: Iterable[tuple[str, str]], text: str) -> str | None:
+    found = (remedy for pattern, remedy in hints if re.search(pattern, text, re.IGNORECASE))
+    return next(found, None)
 
 
 def seconds(stamp: str | None) -> float | None:
