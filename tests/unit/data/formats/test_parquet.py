@@ -1,6 +1,8 @@
 """Parquet files: layouts in use, row groups in any order, and each mistake as one line."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -288,3 +290,45 @@ def test_more_files_are_read_than_may_be_open(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     np.testing.assert_array_equal(found, [images] * 300)
+
+
+DAMAGED_FOOTERS = """
+import resource, sys
+from pathlib import Path
+
+from trainer.config.errors import DataError
+from trainer.data.formats.parquet import ParquetTable
+from trainer.data.formats.read_options import DEFAULTS
+
+path, raw = Path(sys.argv[1]), Path(sys.argv[1]).read_bytes()
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+footer = int.from_bytes(raw[-8:-4], "little")
+counts = {"read": 0, "refused": 0}
+for at in range(len(raw) - 8 - footer, len(raw) - 8):
+    for value in (0x00, 0x7F, 0xFF, raw[at] ^ 1, raw[at] ^ 2):
+        damaged = bytearray(raw)
+        damaged[at] = value
+        path.write_bytes(damaged)
+        print(at, value, flush=True)
+        try:
+            table = ParquetTable(path, DEFAULTS)
+            table.read(0, len(table))
+            counts["read"] += 1
+        except DataError:
+            counts["refused"] += 1
+status = Path("/proc/self/status").read_text()
+most = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+print(counts["read"], counts["refused"], most)
+"""
+
+
+def test_no_damaged_byte_of_a_footer_ends_the_process_or_takes_much_memory(tmp_path):
+    """Pyarrow itself aborts where it is asked about a column of some of these footers."""
+    images, labels = digits(20, size=8)
+    path = put(tmp_path / "a.parquet", label=labels, image=lists(images), row_group_size=10)
+    argv = [sys.executable, "-c", DAMAGED_FOOTERS, str(path)]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, f"{ran.stdout.splitlines()[-1:]} {ran.stderr[-2000:]}"
+    read, refused, kilobytes = map(int, ran.stdout.splitlines()[-1].split())
+    assert min(read, refused) > 100
+    assert kilobytes < 1 << 20
