@@ -1,5 +1,5 @@
 from . import loader as loader, mnist as mnist, recipes as recipes
-from .default_signatures import inputs_of as inputs_of
+from .default_signatures import LENGTH as LENGTH, inputs_of as inputs_of
 from .mnist import (
     input_fn as input_fn,
     keras_model as keras_model,

@@ -11,12 +11,16 @@ import tensorflow as tf
 
 from trainer.config import UserError
 
+# What the input that has the lengths of a ragged one's rows is called after it.
+LENGTH = "_length"
+
 
 def signatures_of(model: keras.Model, *, classifies: bool) -> dict[str, Any]:
     """Return the one signature of a model, `serving_default`.
 
     It takes the model's inputs by their names: keys of a dictionary, or the names of the layers
-    that `keras.Input` made.
+    that `keras.Input` made. A ragged one is two: rows filled up to one length, and `NAME_length`,
+    int64 [n], how many values of each count.
 
     Args:
         model: A functional or sequential model.
@@ -25,7 +29,7 @@ def signatures_of(model: keras.Model, *, classifies: bool) -> dict[str, Any]:
             the probability, of class 1 of two. False gives the outputs by their names.
 
     Raises:
-        UserError: The model does not tell its inputs.
+        UserError: The model does not tell its inputs, or one is ragged in several dimensions.
     """
     struct = inputs_of(model)
     inputs = [] if struct is None else tf.nest.flatten(struct)
@@ -36,14 +40,23 @@ def signatures_of(model: keras.Model, *, classifies: bool) -> dict[str, Any]:
             remedy="write serving_input_fn(model), or make the model of keras.Input layers",
         )
     names = _names(struct, inputs)
+    are_ragged = [_is_ragged(spec, name) for name, spec in zip(names, inputs, strict=True)]
     specs = [
         tf.TensorSpec(spec.shape, spec.dtype, name=name)
         for name, spec in zip(names, inputs, strict=True)
     ]
+    lengths = [f"{n}{LENGTH}" for n, ragged in zip(names, are_ragged, strict=True) if ragged]
+    specs += [tf.TensorSpec((None,), tf.int64, name=name) for name in lengths]
+    names = [*names, *lengths]
     answer = classify if classifies else _outputs
 
     def serving_default(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = tf.nest.pack_sequence_as(struct, values)
+        left = iter(values[len(are_ragged) :])
+        flat = [
+            tf.RaggedTensor.from_tensor(value, lengths=next(left)) if ragged else value
+            for value, ragged in zip(values, are_ragged, strict=False)
+        ]
+        features = tf.nest.pack_sequence_as(struct, flat)
         return answer(model, model(features, training=False))
 
     # TensorFlow, and who compares the export, know the inputs by the names of parameters.
@@ -51,6 +64,23 @@ def signatures_of(model: keras.Model, *, classifies: bool) -> dict[str, Any]:
     signature = inspect.Signature([inspect.Parameter(name, kind) for name in names])
     serving_default.__signature__ = signature  # type: ignore[attr-defined]
     return {"serving_default": tf.function(serving_default, autograph=False, input_signature=specs)}
+
+
+def _is_ragged(spec: Any, name: str) -> bool:
+    """Return whether an input takes rows of several lengths.
+
+    Raises:
+        UserError: It is ragged in a further dimension, too.
+    """
+    if not getattr(spec, "ragged", False):
+        return False
+    if None in spec.shape[2:]:
+        raise UserError(
+            subject="serving_input_fn",
+            problem=f"the module has none, and the input {name} is ragged in several dimensions",
+            remedy="write serving_input_fn(model), which makes a tf.RaggedTensor of tensors",
+        )
+    return True
 
 
 def inputs_of(model: keras.Model) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer.models import LENGTH
+
 Inputs = dict[str, tf.Tensor]
 
 
@@ -16,7 +18,8 @@ def inputs_by_name(exported: Any, features: Any, *, written: Any = None) -> Inpu
 
     Args:
         exported: The signature of a loaded SavedModel, which takes inputs by name.
-        features: A tensor, or a dictionary, list or tuple of tensors.
+        features: A tensor, or a dictionary, list or tuple of tensors. A ragged one is given filled
+            up, with the lengths of its rows.
         written: The function that the signature was made of; a list or tuple of features is
             matched with its inputs in their order there.
     """
@@ -27,7 +30,18 @@ def inputs_by_name(exported: Any, features: Any, *, written: Any = None) -> Inpu
         names = _ordered(written)
         found = dict(zip(names, features, strict=False)) if len(names) == len(features) else {}
     else:
-        found = dict.fromkeys(specs, features) if len(specs) == 1 else {}
+        # That of the lengths comes with another.
+        own = [name for name in specs if name.removesuffix(LENGTH) not in {*specs} - {name}]
+        found = dict.fromkeys(own, features) if len(own) == 1 else {}
+    found |= {
+        f"{name}{LENGTH}": tf.cast(value.row_lengths(), tf.int64)
+        for name, value in found.items()
+        if isinstance(value, tf.RaggedTensor)
+    }
+    found = {
+        name: value.to_tensor() if isinstance(value, tf.RaggedTensor) else value
+        for name, value in found.items()
+    }
     if found.keys() != specs.keys():
         return None
     fits = all(spec.is_compatible_with(found[name]) for name, spec in specs.items())

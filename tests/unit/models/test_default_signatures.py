@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from trainer.config import UserError
 from trainer.models.default_signatures import signatures_of
-from trainer.packaging import call_by_signature, save_model
+from trainer.packaging import call_by_signature, inputs_by_name, save_model
 
 pytestmark = pytest.mark.tensorflow
 layers = keras.layers
@@ -71,3 +71,58 @@ def test_a_model_that_does_not_tell_its_inputs_needs_signatures_of_its_own():
 
     with pytest.raises(UserError, match=r"write serving_input_fn\(model\)"):
         signatures_of(Unknown(), classifies=True)
+
+
+def ragged_model(shape=(None,)):
+    tokens = keras.Input(shape, dtype="int32", ragged=True, name="tokens")
+    weight = keras.Input((1,), name="weight")
+    rows = layers.Lambda(
+        lambda rows: tf.cast(tf.reduce_mean(rows, axis=1, keepdims=True), tf.float32),
+        output_shape=(1,),
+    )(tokens)
+    outputs = layers.Dense(2)(layers.Concatenate()([rows, weight]))
+    return keras.Model({"tokens": tokens, "weight": weight}, outputs)
+
+
+def test_a_ragged_input_is_rows_filled_up_with_their_lengths(tmp_path):
+    model = ragged_model()
+    signature, _kept = served(model, tmp_path, classifies=True)
+    rows = tf.ragged.constant([[2, 4, 6], [7], [8, 9]], dtype=tf.int32)
+    features = {"tokens": rows, "weight": tf.ones((3, 1))}
+    expected = tf.nn.softmax(model(features))
+    filled = rows.to_tensor(default_value=99)
+    answer = signature(tokens=filled, tokens_length=rows.row_lengths(), weight=features["weight"])
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+    # As an export is compared with the model.
+    (written,) = signatures_of(model, classifies=True).values()
+    inputs = inputs_by_name(signature, features, written=written)
+    assert inputs["tokens_length"].numpy().tolist() == [3, 1, 2]
+    np.testing.assert_allclose(signature(**inputs)["probabilities"], expected, atol=1e-6)
+
+
+def test_the_only_input_may_be_ragged(tmp_path):
+    tokens = keras.Input((None,), dtype="float32", ragged=True, name="tokens")
+    means = layers.Lambda(
+        lambda rows: tf.reduce_mean(rows, axis=1, keepdims=True), output_shape=(1,)
+    )
+    model = keras.Model(tokens, layers.Dense(1)(means(tokens)))
+    signature, _kept = served(model, tmp_path, classifies=False)
+    rows = tf.ragged.constant([[2.0, 4.0], [7.0]])
+    (answer,) = signature(**inputs_by_name(signature, rows)).values()
+    np.testing.assert_allclose(answer, model(rows), atol=1e-6)
+
+
+def test_an_input_that_is_ragged_in_several_dimensions_is_one_line():
+    tokens = keras.Input((None, None), ragged=True, name="tokens")
+    sums = layers.Lambda(lambda rows: tf.reduce_sum(rows, axis=[1, 2]), output_shape=())
+    with pytest.raises(UserError, match="input tokens is ragged in several dimensions; write"):
+        signatures_of(keras.Model(tokens, sums(tokens)), classifies=False)
+
+
+def test_texts_are_an_input(tmp_path):
+    text = keras.Input((), dtype="string", name="text")
+    tokens = layers.TextVectorization(vocabulary=["good", "bad"], output_sequence_length=3)(text)
+    model = keras.Model(text, layers.Dense(2)(layers.Rescaling(1.0)(tokens)))
+    signature, _kept = served(model, tmp_path, classifies=True)
+    answer = signature(text=tf.constant(["good", "bad bad"]))
+    assert answer["classes"].shape == [2]
