@@ -207,15 +207,29 @@ def _send(
         except StoppedError:
             logger.warning("interrupted before the job was started; uploaded files are left there")
             return INTERRUPTED
-        name = service.submit(request)
+        try:
+            name = service.submit(request)
+        except Exception:
+            if uploads:
+                urls = " ".join(upload.url for upload in uploads)
+                logger.warning(
+                    "no job was started; what was sent stays, for the next try: %s", urls
+                )
+            raise
         where = backend_flags.connection_words(chosen, flag="--on")
         page = service.page(name)
         logger.info("submitted %s%s", name, f": {page}" if page else "")
         follow = shlex.join(["trainer", "jobs", "logs", name, *where, "--follow"])
+        stopping, fetching = (
+            shlex.join(["trainer", "jobs", verb, name, *where]) for verb in ("stop", "fetch")
+        )
         if not args.wait:
-            for verb in ("stop", "fetch"):
-                logger.info("%s: %s", verb, shlex.join(["trainer", "jobs", verb, name, *where]))
             logger.info("follow: %s", follow)
+            logger.info("stop: %s", stopping)
+            logger.info("fetch: %s", fetching)
             output.out(name)
             return 0
-        return Follower(service, name, stop=stop, again=follow).follow()
+        code = Follower(service, name, stop=stop, again=follow).follow()
+        if code != INTERRUPTED:
+            logger.info("fetch: %s", fetching)
+        return code
