@@ -92,10 +92,14 @@ class Kubectl:
                 remedy="install it (kubernetes.io/docs/tasks/tools), or send what --print yaml "
                 "prints from where it is",
             )
-        self._command = [program, f"--request-timeout={REQUEST}s"]
+        self._command = [program]
         self._command += ["--context", context] if context else []
         self._command += ["--namespace", namespace] if namespace else []
         self._where = " ".join(filter(None, (context, namespace))) or "kubectl"
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the whole command, for calls that last."""
+        return [*self._command, *arguments]
 
     def run(self, *arguments: str, data: str | None = None, subject: str | None = None) -> str:
         """Run kubectl, and return what it prints.
@@ -144,7 +148,7 @@ class Kubectl:
         logger.debug("kubectl %s", " ".join(arguments))
         try:
             return subprocess.run(
-                [*self._command, *arguments],
+                [*self._command, f"--request-timeout={REQUEST}s", *arguments],
                 input=data or "",
                 capture_output=True,
                 text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from trainer.backends.kubernetes.kubectl import Kubectl, MissingObjectError
 from trainer.backends.kubernetes.manifests import secret_manifest
 from trainer.backends.kubernetes.pod_logs import PodLogs
 from trainer.backends.kubernetes.status import seconds_of, status_of
+from trainer.backends.kubernetes.volume_results import fetch_from_volume
 from trainer.config import UserError
 from trainer.platforms import (
     INSTANCE_LABEL,
@@ -20,6 +22,8 @@ from trainer.platforms import (
     QUEUE_LABEL,
     KubernetesRequest,
 )
+
+logger = logging.getLogger(__name__)
 
 # The kinds of jobs with their full names; the last two are there if their controllers are.
 KINDS = ("jobs.batch", "trainjobs.trainer.kubeflow.org", "jobsets.jobset.x-k8s.io")
@@ -108,11 +112,7 @@ class KubernetesService:
         self._kubectl.run("patch", f"{kind}/{name}", "--type=merge", "--patch", patch, subject=name)
 
     def results(self, name: str, folder: Path) -> Sequence[Fetched]:
-        """See `JobService.results`.
-
-        Raises:
-            UserError: They are on a volume, which only pods of the cluster can read.
-        """
+        """See `JobService.results`; what is on a volume comes through a pod that mounts it."""
         job, _ = self._find(name)
         output = job["metadata"].get("annotations", {}).get(OUTPUT_ANNOTATION)
         if not output:
@@ -122,12 +122,9 @@ class KubernetesService:
             )  # fmt: skip
         if "://" in output:
             return [Fetched(source=output, target="")]
-        raise UserError(
-            subject=name,
-            problem=f"its results are on a volume of the cluster, in {output}",
-            remedy="copy them with kubectl cp from a pod that mounts it, or submit with --output "
-            "s3://… or gs://…",
-        )
+        count = fetch_from_volume(self._kubectl, name, self._pod_spec(job), output, folder)
+        logger.info("fetched %d files of %s to %s", count, output, folder)
+        return []
 
     def page(self, name: str) -> str | None:
         """See `JobService.page`; a cluster has none that all share."""
@@ -146,6 +143,20 @@ class KubernetesService:
             problem="there is no such job in this namespace",
             remedy="see trainer jobs list --on kubernetes, or name its --namespace",
         )
+
+    def _pod_spec(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the spec of a job's pods, wherever its kind has it."""
+        spec = job["spec"]
+        image = spec.get("trainer", {}).get("image")
+        if "runtimeRef" in spec:
+            kind = f"trainingruntimes.trainer.kubeflow.org/{spec['runtimeRef']['name']}"
+            spec = self._kubectl.get(kind)["spec"]["template"]["spec"]
+        if "replicatedJobs" in spec:
+            spec = spec["replicatedJobs"][0]["template"]["spec"]
+        pod: dict[str, Any] = dict(spec["template"]["spec"])
+        if image:
+            pod["containers"] = [{**pod["containers"][0], "image": image}]
+        return pod
 
     def _pods(self, name: str) -> list[Mapping[str, Any]]:
         selector = f"{INSTANCE_LABEL}={name}"

@@ -71,7 +71,7 @@ def _unfinished(
             return "waiting", f"in the queue {queue}"
         return ("stopping", "saving") if alive else ("stopped", "suspended")
     running = [pod for pod in alive if pod["status"]["phase"] == "Running"]
-    problems = [problem for pod in alive if (problem := _problem(pod))]
+    problems = [problem for pod in alive if (problem := problem_of(pod))]
     over = [pod for pod in pods if pod["status"].get("phase") == "Failed"]
     parts = problems[:1]
     if alive and not problems:
@@ -85,7 +85,7 @@ def _unfinished(
     return "running" if running and not problems else "waiting", "; ".join(parts)
 
 
-def _problem(pod: Mapping[str, Any]) -> str:
+def problem_of(pod: Mapping[str, Any]) -> str:
     """Return why a pod does not start and what to do; "" if it will."""
     name = pod["metadata"]["name"]
     for each in pod["status"].get("containerStatuses") or ():

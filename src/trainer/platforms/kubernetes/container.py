@@ -71,6 +71,8 @@ def _pods(
     output = request.manifests[-1]["metadata"].get("annotations", {}).get(OUTPUT_ANNOTATION, "")
     (container,) = pod["containers"]
     service = service or pod.get("subdomain")
+    claims = [each["name"] for each in pod.get("volumes", ()) if "persistentVolumeClaim" in each]
+    mounted = [(each["name"], each["mountPath"]) for each in container.get("volumeMounts", ())]
     labels = {**spec["template"]["metadata"]["labels"], **labels}
     for index in range(spec["completions"]):
         name = f"{base}-{index}"
@@ -86,7 +88,7 @@ def _pods(
             env=env,
             argv=tuple(_expanded(word, env) for word in container.get("args", ())),
             outputs={output: ""} if output.startswith("/") else {},
-            shared=tuple(mount["mountPath"] for mount in container.get("volumeMounts", ())),
+            shared=tuple(path for name, path in mounted if name in claims),
             aliases=(f"{name}.{service}",) if service else (),
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +47,7 @@ class FakeCluster:
         refusals: The status and the message with which calls of a method and a resource end.
         kinds: The resources that the cluster knows.
         requests: Method and path of each call that was no discovery.
+        made: Called with each object that is created, in the place of a controller.
     """
 
     url: str = ""
@@ -55,6 +56,7 @@ class FakeCluster:
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=lambda: set(RESOURCES))
     requests: list[str] = field(default_factory=list)
+    made: Callable[[dict[str, Any]], None] = lambda each: None
 
     def add(self, resource: str, name: str, **parts: Any) -> dict[str, Any]:
         """Add an object, as a controller would."""
@@ -173,17 +175,19 @@ class FakeCluster:
             raise RefusedError(409, f'{resource} "{name}" already exists')
         body["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": "2026-01-01T00:00:00Z"}
         self.objects[resource, name] = body
+        self.made(body)
         return body
 
     def _list(self, resource: str, query: dict[str, str]) -> dict[str, Any]:
         wanted = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
-        about = query.get("fieldSelector", "").partition("=")[2]
+        part, _, about = query.get("fieldSelector", "").partition("=")
+        holder = part.partition(".")[0]
         items = [
             each
             for (kind, _), each in self.objects.items()
             if kind == resource
             and wanted.items() <= each["metadata"].get("labels", {}).items()
-            and about in ("", each.get("involvedObject", {}).get("name"))
+            and about in ("", each.get(holder, {}).get("name"))
         ]
         kind, group, version = RESOURCES[resource]
         return {

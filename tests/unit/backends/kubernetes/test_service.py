@@ -201,10 +201,69 @@ def test_clusters_without_jobset_and_kubeflow_list_their_jobs(cluster, service):
         service.status("other")
 
 
-def test_results_on_a_volume_are_named(cluster, service):
-    service.submit(request(output=None, options={"volume": ("runs:/runs",)}))
-    with pytest.raises(UserError, match="on a volume of the cluster, in /runs/mnist; copy them"):
-        service.results("mnist", Path())
+EXEC_HERE = """\
+#!/bin/bash
+# kubectl but for what runs in a container, which runs here.
+if [[ " $* " == *" exec "* ]]; then
+    while [ "$1" != -- ]; do shift; done
+    exec "${@:2}"
+fi
+exec kubectl "$@"
+"""
+
+
+@pytest.fixture
+def reading(cluster: FakeCluster, tmp_path: Path) -> KubernetesService:
+    """A service whose pods start at once, and read the disk of this machine."""
+    program = tmp_path / "kubectl-here"
+    program.write_text(EXEC_HERE)
+    program.chmod(0o755)
+
+    def start(made: dict[str, Any]) -> None:
+        if made["kind"] == "Pod":
+            made["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+    cluster.made = start
+    return KubernetesService(Kubectl(context=None, namespace=None, program=str(program)))
+
+
+@pytest.mark.parametrize("flavor", ["job", "jobset", "trainjob"])
+def test_results_on_a_volume_come_through_a_pod_that_goes(cluster, reading, tmp_path, flavor):
+    volume, folder = tmp_path / "runs", tmp_path / "home"
+    options = {"volume": (f"runs:{volume}",), "flavor": flavor, "image_pull_secret": ("r",)}
+    reading.submit(request(output=None, options=options))
+    left = volume / "mnist"
+    (left / "model/1").mkdir(parents=True)
+    (left / "model/1/saved model.pb").write_bytes(b"x" * 100_000)
+    (left / "metrics.json").write_text("{}")
+    (folder / "model/1").mkdir(parents=True)
+    (folder / "metrics.json").write_text("[]")
+    pods: list[dict[str, Any]] = []
+    start = cluster.made
+
+    def noting(made: dict[str, Any]) -> None:
+        start(made)
+        pods.extend([made] if made["kind"] == "Pod" else [])
+
+    cluster.made = noting
+    assert reading.results("mnist", folder) == []
+    assert (folder / "model/1/saved model.pb").read_bytes() == b"x" * 100_000
+    # What is here in full size stays, whatever is in it.
+    assert (folder / "metrics.json").read_text() == "[]"
+    assert not list(folder.rglob("*.part"))
+    (pod,) = pods
+    assert pod["spec"]["containers"][0]["image"] == "r/trainer:cpu"
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "r"}]
+    assert ("pods", "mnist-fetch") not in cluster.objects
+    # The pod is none of the job's.
+    assert "app.kubernetes.io/instance" not in pod["metadata"]["labels"]
+
+
+def test_a_job_that_has_written_nothing_yet_is_said(cluster, reading, tmp_path):
+    reading.submit(request(output=None, options={"volume": (f"runs:{tmp_path}/runs",)}))
+    with pytest.raises(UserError, match=r"mnist: find: .*/runs/mnist.*: No such file"):
+        reading.results("mnist", tmp_path / "home")
+    assert ("pods", "mnist-fetch") not in cluster.objects
 
 
 # No cluster

@@ -12,6 +12,7 @@ import kubeflow_trainer_api.models as published
 
 MODELS: dict[str, Any] = {
     "v1/Service": published.IoK8sApiCoreV1Service,
+    "v1/Pod": published.IoK8sApiCoreV1Pod,
     "v1/Secret": published.IoK8sApiCoreV1Secret,
     "batch/v1/Job": published.IoK8sApiBatchV1Job,
     "jobset.x-k8s.io/v1alpha2/JobSet": published.JobsetV1alpha2JobSet,

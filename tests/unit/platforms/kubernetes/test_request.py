@@ -304,3 +304,10 @@ def test_data_that_no_volume_holds_is_warned_of(caplog):
 def test_every_pod_of_every_size_is_made_once(hosts: int, flavor: str):
     request = kubernetes_request(submission(hosts), KubernetesOptions(flavor=flavor))
     assert len({start.name for start in kubernetes_containers(request)}) == hosts
+
+
+def test_volumes_are_what_pods_share_and_the_jobs_folder_is_what_is_kept():
+    options = KubernetesOptions(volume=("digits:/data:ro", "runs:/runs"), gpus=1)
+    (start, _) = kubernetes_containers(kubernetes_request(submission(output=None), options))
+    assert start.shared == ("/data", "/runs")
+    assert start.outputs == {"/runs/mnist": ""}
