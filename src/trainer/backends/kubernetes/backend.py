@@ -30,5 +30,4 @@ BACKEND = Backend(
     containers=kubernetes_containers,
     limits="volumes hold the data of this machine that is named under the same paths, and nothing "
     "else; Secrets and ConfigMaps of the cluster are not there",
-    grace=30,
 )

@@ -1,4 +1,4 @@
-"""What a job left on a volume of the cluster, brought here through a pod that mounts it."""
+"""Results of a job on a volume of the cluster, brought here through a pod that mounts it."""
 
 from __future__ import annotations
 
