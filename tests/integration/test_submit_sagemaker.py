@@ -107,13 +107,16 @@ def test_nothing_is_asked_of_the_network_to_print(tmp_path):
     (tmp_path / "data/a.csv").write_text("1,2\n")
     for form in ("request", "cli", "python", "python-v3"):
         argv = [*TRAINER, "submit", "--to", "sagemaker", "--output", "s3://bucket/out", "--image",
-                IMAGE, "--print", form, "--", "--train", str(tmp_path / "data")]  # fmt: skip
+                IMAGE, "--print", form, "--volume-kms-key", "alias/v", "--region", REGION,
+                "--", "--train", str(tmp_path / "data")]  # fmt: skip
         ran = subprocess.run(
             [*alone, *argv], env={"PATH": "/usr/bin:/bin", "HOME": ""}, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         assert "s3://bucket/out/data/" in ran.stdout
+        # Nothing of it is taken for a secret.
+        assert "***" not in ran.stdout
         assert "would be sent to s3://bucket/out/data/" in ran.stderr
 
 

@@ -34,7 +34,7 @@ _OF_TEXT = re.compile(
 # Where a secret lies is none, nor is a public key or what a record is found by, and
 # `NoCredentialsError: …` is an error.
 _NO_SECRET = re.compile(
-    r"(?i:PUBLIC[_.-]?KEY|(?:FEATURE|FOREIGN|GROUP|IMAGE|INPUT|LABEL|OBJECT|OUTPUT|PARTITION"
+    r"(?i:PUBLIC[_.-]?KEY|(?:FEATURE|FOREIGN|GROUP|IMAGE|INPUT|KMS|LABEL|OBJECT|OUTPUT|PARTITION"
     r"|PRIMARY|SORT|TARGET)[_.-]?KEYS?$)|(?:Error|Exception|Warning|Fault|\.py)$|(?i:[_.-](?:FILE|PATH|DIR)$)"
 )
 # `token_accuracy=0.93`, `use_token=1`; a password of four digits is one.

@@ -128,6 +128,7 @@ def test_secrets_in_text(text, expected):
         "PASSWORD_FILE=/run/secrets/db",
         "docker run -v /data/tokens:/data/tokens:ro",
         "public_key=abc",
+        "volume_kms_key=alias/disks",
         "see https://docs.example/en/webhooks/about",
         "http://localhost:8080/a@b",
         "a basic Convolutional network",
