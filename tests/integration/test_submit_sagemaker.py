@@ -194,8 +194,12 @@ def test_what_is_not_there_is_one_line_before_anything_is_started(aws, words, te
         ("ResourceLimitExceeded", "The account-level service limit is 0 instances",
          f"--instance-type ml.m5.xlarge: the account's quota is used up (The account-level "
          f"service limit is 0 instances); ask for more in Service Quotas of {REGION}"),
-        ("ValidationException", "Value 'ml.x.y' at 'resourceConfig.instanceType' failed",
-         "--instance-type: Value 'ml.x.y'"),
+        ("ValidationException", "1 validation error detected: Value 'ml.m5.xlarg' at "
+         "'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy enum "
+         "value set: [ml.p2.xlarge, ml.m5.4xlarge]",
+         "--instance-type ml.m5.xlarge: SageMaker has no such instances"),
+        ("ValidationException", "the instance type is not available in this region",
+         "--instance-type: the instance type is not available"),
         ("ValidationException", "Could not assume role arn:aws:iam::1:role/x", "--role: Could not"),
         ("AccessDeniedException", "not authorized to perform: sagemaker:CreateTrainingJob",
          "job-1: access is denied (not authorized"),

@@ -49,7 +49,8 @@ class SageMakerService:
             else:
                 self._client.create_training_job(**request.body())
         except Exception as error:
-            raise submit_error(error, request, self._region) from None
+            shape = self._client.meta.service_model.shape_for("TrainingInstanceType")
+            raise submit_error(error, request, self._region, shape.enum) from None
         return request.name
 
     def status(self, name: str) -> JobStatus:

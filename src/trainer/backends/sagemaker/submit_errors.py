@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from trainer.backends.sagemaker.tuning import TuningRequest
 from trainer.clouds import aws_error, error_code
-from trainer.config import RetryableError, UserError
+from trainer.config import RetryableError, UserError, suggestion
 from trainer.platforms import TrainingRequest
 
 # Words of a ValidationException, and the flag that they are about.
@@ -22,7 +23,10 @@ _ABOUT = (
 
 
 def submit_error(
-    error: Exception, request: TrainingRequest | TuningRequest, region: str
+    error: Exception,
+    request: TrainingRequest | TuningRequest,
+    region: str,
+    known_types: Sequence[str] = (),
 ) -> UserError | RetryableError:
     """Return what it means that SageMaker took no job.
 
@@ -30,6 +34,7 @@ def submit_error(
         error: What boto3 raised.
         request: The job.
         region: Where it was to run.
+        known_types: The instance types that boto3 knows.
     """
     code = error_code(error)
     found = aws_error(error, request.name)
@@ -46,6 +51,13 @@ def submit_error(
             subject=f"--name {request.name}", problem="SageMaker has a job of that name already",
             remedy="give another name, or leave --name out",
         )  # fmt: skip
+    if code == "ValidationException" and "enum value set" in text and "instanceType" in text:
+        kind = request.options.instance_type
+        return UserError(
+            subject=f"--instance-type {kind}",
+            problem=f"SageMaker has no such instances{suggestion(kind, known_types)}",
+            remedy=f"see the instances for training in {region} on SageMaker's page of prices",
+        )
     if code == "ValidationException":
         about = next(
             (flag for words, flag in _ABOUT if re.search(words, text, re.IGNORECASE)), None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,12 @@ def test_lines_of_json_have_patterns_of_their_own():
 def test_every_expression_has_one_group(flags):
     for each in metric_patterns(job_from_flags(flags)):
         assert re.compile(each.regex).groups == 1
+
+
+def test_the_documentation_has_the_same_expressions():
+    page = (Path(__file__).parents[4] / "docs/experiments.md").read_text()
+    section = page.partition("## Metrics of SageMaker")[2]
+    listed = json.loads(section.partition("```json\n")[2].partition("```")[0])
+    assert listed == [
+        {"Name": each.name, "Regex": each.regex} for each in metric_patterns(job_from_flags({}))
+    ]
