@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.picture import Picture
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.resize import resize_images
 from trainer.data.formats.table import ImageSpec, Table
@@ -40,6 +41,8 @@ class AdaptedTable(Table):
         )  # fmt: skip
         self.spec, self.class_names = spec, class_names
         self.table, self.labels = table, labels
+        if spec.shape == table.spec.shape:
+            self.picture_bytes = table.picture_bytes
 
     def __len__(self) -> int:
         return len(self.table)
@@ -49,6 +52,11 @@ class AdaptedTable(Table):
         images, labels = self.table.read(start, stop)
         images = resize_images(images, self.spec.shape[:2])
         return images, labels if self.labels is None else self.labels[labels]
+
+    def pictures(self, start: int, stop: int) -> tuple[list[Picture], np.ndarray]:
+        """See `Table.pictures`."""
+        pictures, labels = self.table.pictures(start, stop)
+        return pictures, labels if self.labels is None else self.labels[labels]
 
     def source(self, number: int) -> str:
         """See `Table.source`."""

@@ -113,12 +113,13 @@ def scan_path(path: Path) -> FolderContents:
         _walk([path], held, top=path)
     else:
         _walk(_matching(path, held), held, top=globs.root(path))
-    unpacked = set(held.files)
+    held.files[:] = sorted(dict.fromkeys(held.files), key=lambda file: file.parts)
     # Of a file that is there both gzipped and unpacked, the gzipped one is left out.
-    held.files[:] = sorted(
-        (f for f in unpacked if not (f.name.endswith(".gz") and f.with_suffix("") in unpacked)),
-        key=lambda file: file.parts,
-    )
+    if any(file.name.endswith(".gz") for file in held.files):
+        unpacked = set(held.files)
+        held.files[:] = [
+            f for f in held.files if not (f.name.endswith(".gz") and f.with_suffix("") in unpacked)
+        ]
     pictures.set_apart(held.files, held.beside)
     held.empty.sort()
     held.beside.sort()
@@ -187,13 +188,15 @@ def _passes_folder(name: str, *, beside: Collection[str], is_checkpoint: bool) -
 
 def _passes_file(name: str, *, beside: Collection[str]) -> bool:
     """Return whether to pass over a file of a folder by its name and those beside it."""
-    values, stem = _VALUES.fullmatch(name), name.rpartition(".")
+    values = _VALUES.fullmatch(name) if ".data-" in name else None
+    stem = name.rpartition(".")
     # An index is a checkpoint's, or a list of where the records of a file begin, for other readers.
     is_index = stem[2] == "idx" and stem[0] in beside
     is_values = values is not None and f"{values[1]}.index" in beside
     if is_index or is_values:
         return True
-    return bool(_NO_DATA.fullmatch(name.lower())) and not _is_of_a_format(name.lower())
+    lower = name.lower()
+    return not _is_of_a_format(lower) and bool(_NO_DATA.fullmatch(lower))
 
 
 def _is_of_a_format(name: str) -> bool:

@@ -101,7 +101,8 @@ class SharedStream(Stream):
             labels = np.concatenate([rest[1], labels[places]])
             rows, used = self._rows(step, labels.size)
             for cut in self._chunks(rows):
-                yield self._picked(images, labels, cut)
+                found, *others = self._picked(images, labels, cut)
+                yield self._decoded(found), *others
             step, rest = step + len(rows), (images[used:], labels[used:])
 
     def origin(self, step: int) -> str:

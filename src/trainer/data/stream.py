@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.picture import decode_pictures
 from trainer.data.formats.table import PIECE_BYTES, ImageSpec, Table, wrong_label
 from trainer.data.order import ExampleOrder
 
@@ -19,6 +20,10 @@ PIECE_EXAMPLES = 16_384
 
 # Examples handed over at a time: so many that the hand-over (about 0.2 ms) does not count.
 CHUNK_EXAMPLES = 4_096
+
+# Images handed over at a time take up to this many bytes, where a batch does not take more: memory
+# that malloc gives out again, as it does not beyond 32 MiB, where each page costs a fault anew.
+CHUNK_BYTES = 16 << 20
 
 # Images of a batch that is evaluated, where its activations may take a hundred times as much.
 EVALUATED_BYTES = 8 << 20
@@ -89,6 +94,11 @@ class Stream:
         self.tables = list(tables)
         self.spec = common_spec(self.tables)
         self.chunk_examples = chunk_examples(self.spec)
+        # Pictures stay encoded until their batch is due if they take less memory so.
+        self._decodes_late = all(
+            table.picture_bytes is not None and table.picture_bytes <= self.spec.size
+            for table in self.tables
+        )
         # Labels are checked against this number; None where they decide on it.
         self.classes = classes or len(self.class_names) or None
         # An error of a reader that TensorFlow called, which would turn it into text.
@@ -121,7 +131,7 @@ class Stream:
         everything = np.arange(self._order.block_starts.size)
         # Images, spec.dtype [size, *spec.shape], and labels, int32 [size]; None where it is
         # streamed.
-        self.memory: Chunk | None = self._read(everything) if cached else None
+        self.memory: Chunk | None = self._read(everything, now=True) if cached else None
 
     @property
     def kind(self) -> str:
@@ -200,11 +210,11 @@ class Stream:
                 )
             full = rows.size // whole * whole
             for cut in self._cut(rows[:full]):
-                yield images[cut], labels[cut]
+                yield self._decoded(images[cut]), labels[cut]
             rest = images[rows[full:]], labels[rows[full:]]
         own = slice(self._shard.index, None, self._shard.count)
         if rest[1][own].size:
-            yield rest[0][own][None], rest[1][own][None]
+            yield self._decoded(rest[0][own][None]), rest[1][own][None]
 
     def origin(self, step: int) -> str:
         """Say which files and records one training batch came from."""
@@ -264,29 +274,48 @@ class Stream:
                     yield epoch, piece, skip
                 skip = max(0, skip - size)
 
-    def _read(self, blocks: np.ndarray) -> Chunk:
-        """Read blocks, given in ascending order; neighbours go in one read."""
+    def _read(self, blocks: np.ndarray, *, now: bool = False) -> Chunk:
+        """Read blocks, given in ascending order; neighbours go in one read.
+
+        Args:
+            blocks: Their numbers.
+            now: True to decode pictures that `_decoded` would decode later.
+        """
         starts, stops = self._order.block_starts, self._order.block_stops
-        images, labels = self._empty(int((stops - starts)[blocks].sum()))
+        images, labels = self._empty(int((stops - starts)[blocks].sum()), now=now)
         at = i = 0
         while i < len(blocks):
             start, stop = int(starts[blocks[i]]), int(stops[blocks[i]])
-            table = bisect.bisect_right(self._firsts, start) - 1
-            end = self._firsts[table] + len(self.tables[table])
+            number = bisect.bisect_right(self._firsts, start) - 1
+            table, first = self.tables[number], self._firsts[number]
             i += 1
             while (
                 i < len(blocks)
-                and starts[blocks[i]] == stop < end
+                and starts[blocks[i]] == stop < first + len(table)
                 and stop - start < self.chunk_examples
             ):
                 stop = int(stops[blocks[i]])
                 i += 1
-            first = self._firsts[table]
             into = slice(at, at + stop - start)
-            images[into], labels[into] = self.tables[table].read(start - first, stop - first)
-            self._check_classes(labels[into], table=self.tables[table], first=start - first)
+            if self._decodes_late:
+                pictures, labels[into] = table.pictures(start - first, stop - first)
+                if now:
+                    decode_pictures(pictures, images[into])
+                else:
+                    images[into] = np.fromiter(pictures, object, len(pictures))
+            else:
+                images[into], labels[into] = table.read(start - first, stop - first)
+            self._check_classes(labels[into], table=table, first=start - first)
             at = into.stop
         return images, labels
+
+    def _decoded(self, images: np.ndarray) -> np.ndarray:
+        """Return images, spec.dtype [*shape, *spec.shape], of what `_read` returned: [*shape]."""
+        if not self._decodes_late:
+            return images
+        found = np.empty((images.size, *self.spec.shape), self.spec.dtype)
+        decode_pictures(images.ravel().tolist(), found)
+        return found.reshape(*images.shape, *self.spec.shape)
 
     def _check_classes(self, labels: np.ndarray, *, table: Table, first: int) -> None:
         if self.classes is not None and labels.max(initial=0) >= self.classes:
@@ -298,9 +327,11 @@ class Stream:
                 classes=self.classes,
             )
 
-    def _empty(self, count: int) -> Chunk:
-        images = np.empty((count, *self.spec.shape), self.spec.dtype)
-        return images, np.empty(count, np.int32)
+    def _empty(self, count: int, *, now: bool = False) -> Chunk:
+        labels = np.empty(count, np.int32)
+        if self._decodes_late and not now:
+            return np.empty(count, object), labels
+        return np.empty((count, *self.spec.shape), self.spec.dtype), labels
 
 
 def by_file(tables: Sequence[Table], shard: Shard) -> bool:
@@ -336,7 +367,7 @@ def common_spec(tables: Sequence[Table]) -> ImageSpec:
 
 def chunk_examples(spec: ImageSpec) -> int:
     """Return how many examples are handed over at a time: 3 MB for MNIST."""
-    return spec.records(CHUNK_EXAMPLES)
+    return spec.records(CHUNK_EXAMPLES, limit=CHUNK_BYTES)
 
 
 def names_of(tables: Sequence[Table]) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ import numpy as np
 from trainer.config import DataError
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.parallel import in_threads
+from trainer.data.formats.picture import Picture, decode_pictures
 from trainer.data.formats.picture_header import PictureError, PictureHeader, read_header, sniff
 from trainer.data.formats.picture_labels import SUFFIXES, LabelledPictures, label_pictures
-from trainer.data.formats.pictures import decode, decode_all
+from trainer.data.formats.pictures import decode
+from trainer.data.formats.png import plain_png
 from trainer.data.formats.table import ImageSpec, Table
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 # Headers that are read where all pictures are resized, to tell grey from colour.
 SAMPLED = 1024
+# Bytes that are read for the header of a picture. Files that hold no more are kept, up to so many
+# bytes in all, so that the first epoch need not open them again.
+HEAD_BYTES = 4096
+KEPT_BYTES = 32 << 20
 
 
 class ImageFolderTable(Table):
@@ -41,6 +47,7 @@ class ImageFolderTable(Table):
     """
 
     kind = "images"
+    picture_bytes = 0
 
     def __init__(self, pictures: LabelledPictures, options: ReadOptions) -> None:
         order = np.random.default_rng(0).permutation(len(pictures.paths))
@@ -52,7 +59,8 @@ class ImageFolderTable(Table):
         self._resize = options.image_size is not None
         if options.skip_corrupt:
             self._leave_out_damaged()
-        self.spec, found = _survey(self._paths, options.image_size)
+        self._kept: dict[int, bytes] = {}
+        self.spec, found = _survey(self._paths, options.image_size, self._kept)
         self.note = f"{found}, {pictures.note}"
 
     def __len__(self) -> int:
@@ -60,15 +68,16 @@ class ImageFolderTable(Table):
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Table.read`."""
-        paths = self._paths[start:stop]
-        images = decode_all(
-            lambda number: read_file(paths[number]),
-            self.spec.shape,
-            len(paths),
-            resize=self._resize,
-            name=paths.__getitem__,
-        )
-        return images, self._labels[start:stop]
+        pictures, labels = self.pictures(start, stop)
+        images = np.empty((len(pictures), *self.spec.shape), np.uint8)
+        decode_pictures(pictures, images)
+        return images, labels
+
+    def pictures(self, start: int, stop: int) -> tuple[list[Picture], np.ndarray]:
+        """See `Table.pictures`: files are opened when they are decoded."""
+        fetch, name, resize = self._fetch, self._paths.__getitem__, self._resize
+        found = [Picture(fetch, name, number, resize) for number in range(start, stop)]
+        return found, self._labels[start:stop]
 
     def source(self, number: int) -> str:
         """See `Table.source`: each example is a file."""
@@ -77,6 +86,9 @@ class ImageFolderTable(Table):
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`."""
         return np.asarray(self._labels, np.int32)
+
+    def _fetch(self, number: int) -> bytes:
+        return self._kept.pop(number, None) or read_file(self._paths[number])
 
     def _leave_out_damaged(self) -> None:
         """Decode each picture, so that those that are left can be counted and read in any order."""
@@ -101,16 +113,34 @@ def read_file(path: str) -> bytes:
         DataError: It cannot be read.
     """
     try:
-        with io.FileIO(path) as file:
-            return file.readall()
+        # As `FileIO.readall`, in half the time.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(file).st_size
+            data = os.read(file, size)
+            while len(data) < size and (more := os.read(file, size - len(data))):
+                data += more
+            return data
+        finally:
+            os.close(file)
     except OSError as error:
         raise DataError(subject=path, problem=f"cannot be read: {error.strerror}") from None
 
 
-def _header(path: str) -> PictureHeader:
+def _header(path: str) -> tuple[PictureHeader, bytes]:
+    """Return the header of a picture, and how its file begins."""
     try:
-        with io.BufferedReader(io.FileIO(path)) as file:
-            return read_header(file)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            head = os.read(file, HEAD_BYTES)
+            plain = plain_png(head)
+            if plain:
+                return PictureHeader("PNG", plain.height, plain.width, plain.channels), head
+            os.lseek(file, 0, os.SEEK_SET)
+            with io.FileIO(file, closefd=False) as opened:
+                return read_header(io.BufferedReader(opened)), head
+        finally:
+            os.close(file)
     except PictureError as error:
         raise DataError(
             subject=path, problem=str(error), remedy="or leave it out: --skip-corrupt N"
@@ -119,23 +149,32 @@ def _header(path: str) -> PictureHeader:
         raise DataError(subject=path, problem=f"cannot be read: {error.strerror}") from None
 
 
-def _survey(paths: Sequence[str], image_size: tuple[int, int] | None) -> tuple[ImageSpec, str]:
+def _survey(
+    paths: Sequence[str], image_size: tuple[int, int] | None, kept: dict[int, bytes]
+) -> tuple[ImageSpec, str]:
     """Return the form of pictures by their headers, and say so in words.
 
     Args:
         paths: The files, in no order.
         image_size: The height and width that they are resized to; a sample is then enough.
+        kept: Gets the whole of small files by their numbers.
 
     Raises:
         DataError: One is damaged, or they are of several sizes and are not resized.
     """
     looked = paths if image_size is None else paths[:SAMPLED]
     headers: list[PictureHeader | None] = [None] * len(looked)
-    first = _header(looked[0]) if looked else PictureHeader("PNG", 1, 1, 1)
+    first = _header(looked[0])[0] if looked else PictureHeader("PNG", 1, 1, 1)
+    room = KEPT_BYTES
 
     def look(number: int) -> None:
-        header = headers[number] = _header(looked[number])
-        if image_size is None and header.size != first.size:
+        nonlocal room
+        header, head = _header(looked[number])
+        headers[number] = header
+        if len(head) < min(HEAD_BYTES, room):
+            kept[number] = head
+            room -= len(head)
+        if image_size is None and (header.height != first.height or header.width != first.width):
             raise DataError(
                 subject="",
                 problem=f"pictures differ in size: {looked[0]} is {first.size}, "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.jpeg import turbo_pixels
 from trainer.data.formats.parallel import in_threads
 from trainer.data.formats.picture_header import (
     PNG_MAGIC,
@@ -19,6 +20,8 @@ from trainer.data.formats.picture_header import (
     pillow,
     reason_of,
 )
+from trainer.data.formats.png import PNGSheet
+from trainer.data.formats.resize import mean_of_four
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +33,13 @@ THREADED_PIXELS = 64 * 64
 SAMPLED_FROM, SAMPLED_TO = 1.5, 2.5
 
 
-def decode(data: bytes, *, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode(
+    data: bytes,
+    *,
+    channels: int,
+    size: tuple[int, int] | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """Decode a picture, turned as its Exif data says.
 
     Transparency is left aside; 16 bits a pixel become 8. To resize, each new pixel is a mean of
@@ -41,6 +50,7 @@ def decode(data: bytes, *, channels: int, size: tuple[int, int] | None = None) -
         data: The whole file.
         channels: 1 for grey, 3 for red, green and blue.
         size: Height and width to resize to, without regard to proportions; None to keep them.
+        out: Memory that may be used for what is returned: uint8 [height, width, channels].
 
     Returns:
         uint8 [height, width, channels].
@@ -52,14 +62,21 @@ def decode(data: bytes, *, channels: int, size: tuple[int, int] | None = None) -
     if kind == "PNG":
         _check_png(data)
     turn = orientation(image)
-    wanted = image.size
+    full = wanted = image.size
     if size is not None:
         wanted = size[::-1] if turn < 5 else size
     try:
+        array = None
         if kind == "JPEG":
             # Colour and detail that are not wanted are not decoded.
             image.draft("L" if channels == 1 else "RGB", wanted)
-        pixels = _with_channels(image, channels)
+            array = turbo_pixels(data, image, full=full, channels=channels)
+        if array is not None and turn == 1:
+            if image.size == wanted:
+                return array.copy()
+            if _whole_factor(image.size, wanted) == 1:
+                return mean_of_four(array, wanted[::-1], out=out)
+        pixels = _with_channels(image, channels) if array is None else _as_image(array)
         if pixels.size != wanted:
             pixels = _resized(pixels, wanted)
         if turn > 1:
@@ -79,6 +96,7 @@ def decode_all(
     *,
     resize: bool,
     name: Callable[[int], str],
+    images: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fetch and decode pictures, in threads where they are large enough to gain by it.
 
@@ -88,6 +106,7 @@ def decode_all(
         count: The number of pictures.
         resize: True to resize those of another size, False to refuse them.
         name: Returns what a picture is called in errors by its number.
+        images: Where they go, uint8 [count, *shape]; None to allocate it.
 
     Returns:
         uint8 [count, *shape].
@@ -96,12 +115,17 @@ def decode_all(
         DataError: A picture cannot be used, or is of another size.
         Exception: As from `fetch`.
     """
-    images = np.empty((count, *shape), np.uint8)
+    images = np.empty((count, *shape), np.uint8) if images is None else images
+    is_small = shape[0] * shape[1] < THREADED_PIXELS
+    sheet = PNGSheet(images) if is_small else None
     size = shape[:2] if resize else None
 
     def one(number: int) -> None:
+        data = fetch(number)
+        if sheet and sheet.add(number, data):
+            return
         try:
-            image = decode(fetch(number), channels=shape[2], size=size)
+            image = decode(data, channels=shape[2], size=size, out=images[number])
         except PictureError as error:
             raise DataError(subject=name(number), problem=str(error)) from None
         if image.shape != shape:
@@ -113,7 +137,9 @@ def decode_all(
             )
         images[number] = image
 
-    in_threads(one, count, threads=None if shape[0] * shape[1] >= THREADED_PIXELS else 1)
+    in_threads(one, count, threads=1 if is_small else None)
+    if sheet:
+        sheet.finish()
     return images
 
 
@@ -145,13 +171,31 @@ def _resized(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
         image: The picture, of mode L or RGB.
         wanted: Width and height.
     """
-    factors = [old / new for old, new in zip(image.size, wanted, strict=True)]
-    whole = max(1, int(min(factors)))
-    if all(SAMPLED_FROM <= factor / whole <= SAMPLED_TO for factor in factors):
+    whole = _whole_factor(image.size, wanted)
+    if whole:
         if whole > 1:
             image = image.reduce(whole)
         return image.resize((2 * wanted[0], 2 * wanted[1]), pillow().nearest).reduce(2)
     return image.resize(wanted, pillow().bilinear)
+
+
+def _whole_factor(size: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """Return how many pixels are averaged before four are; 0 where the mean of four is too coarse.
+
+    Args:
+        size: Width and height.
+        wanted: Those that are wanted.
+    """
+    factors = [old / new for old, new in zip(size, wanted, strict=True)]
+    whole = max(1, int(min(factors)))
+    return whole if all(SAMPLED_FROM <= each / whole <= SAMPLED_TO for each in factors) else 0
+
+
+def _as_image(array: np.ndarray) -> Image.Image:
+    """Return pixels, uint8 [height, width, channels], as a picture of Pillow's."""
+    from PIL import Image as PillowImage
+
+    return PillowImage.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:

@@ -41,6 +41,7 @@ class RecordFile:
         path: The file.
         packing: How it is packed.
         damage: What is wrong with each record left out, a line each.
+        size: The bytes of the unpacked file.
         is_uniform: True if all records have one length, and none is left out.
 
     Raises:
@@ -51,11 +52,11 @@ class RecordFile:
         self.name, self.path = str(path), path
         self.damage: list[str] = []
         self._reader = open_unpacked(path)
-        self._size, self.packing = self._reader.size, self._reader.packing
+        self.size, self.packing = self._reader.size, self._reader.packing
         self._stride = 0
         self.is_uniform = not skip_corrupt and self._has_one_length()
         if self.is_uniform:
-            self._count = self._size // self._stride
+            self._count = self.size // self._stride
         else:
             index = np.array(list(self._walk(skip_corrupt)), np.int64).reshape(-1, 3)
             self._numbers, self._offsets, self._lengths = index.T
@@ -167,13 +168,13 @@ class RecordFile:
 
         Sets the stride. A record of another length is found by its header when it is read.
         """
-        header = self._reader.read(0, min(HEADER, self._size))
+        header = self._reader.read(0, min(HEADER, self.size))
         length = header_length(header)
-        if length is None or self._size % (HEADER + length + FOOTER):
+        if length is None or self.size % (HEADER + length + FOOTER):
             return False
         self._stride = HEADER + length + FOOTER
         self._header = np.frombuffer(header, np.uint8)
-        count = self._size // self._stride
+        count = self.size // self._stride
         probes = {count - 1, *range(0, count, max(1, count // PROBES))}
         return all(self._reader.read(i * self._stride, HEADER) == header for i in probes)
 
@@ -181,17 +182,17 @@ class RecordFile:
         """Yield each record's number, offset and length; check the data where damage is skipped."""
         offset = number = length = 0
         with self._reader.stream() as file:
-            while offset < self._size:
+            while offset < self.size:
                 problem = ""
                 head = file.read(HEADER)
                 announced = header_length(head)
                 if announced is None:
                     problem = "is cut short" if len(head) < HEADER else "length checksum is wrong"
-                    end = self._next_record(offset, length) if skip_corrupt else self._size
+                    end = self._next_record(offset, length) if skip_corrupt else self.size
                 else:
                     length, end = announced, offset + HEADER + announced + FOOTER
-                    if end > self._size:
-                        problem, end = "is cut short", self._size
+                    if end > self.size:
+                        problem, end = "is cut short", self.size
                     elif skip_corrupt:
                         data, crc = file.read(length), file.read(FOOTER)
                         if masked_crc(data) != struct.unpack("<I", crc)[0]:
@@ -212,10 +213,10 @@ class RecordFile:
             offset: The place of the damaged record.
             length: The length of the record before it, 0 if there is none.
         """
-        end, at = self._size, offset + 1
-        while at < self._size:
-            raw = self._reader.read(at, min(SCAN_BYTES, self._size - at))
-            if (found := find_header(raw, longest=self._size)) is not None:
+        end, at = self.size, offset + 1
+        while at < self.size:
+            raw = self._reader.read(at, min(SCAN_BYTES, self.size - at))
+            if (found := find_header(raw, longest=self.size)) is not None:
                 end = at + found
                 break
             # A header may reach from one part into the next.

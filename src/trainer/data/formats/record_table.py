@@ -13,8 +13,9 @@ from trainer.data.formats import record_layout
 from trainer.data.formats.example_features import BadExampleError
 from trainer.data.formats.infer_records import form_of
 from trainer.data.formats.parallel import in_threads
+from trainer.data.formats.picture import Picture, decode_pictures
 from trainer.data.formats.picture_header import PictureError
-from trainer.data.formats.pictures import decode, decode_all
+from trainer.data.formats.pictures import decode
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.record_file import RecordFile
 from trainer.data.formats.record_form import RecordForm
@@ -68,9 +69,10 @@ class TFRecordTable(Table):
         """See `Table.read`."""
         form, numbers = self._known_form, self.file.numbers(start, stop)
         if form.storage == "picture":
-            pictures, ids = self._parsed(start, stop, form.parse)
-            labels = check_labels(ids, where=self.name, numbers=numbers)
-            return self._decoded(pictures, start), labels
+            pictures, labels = self.pictures(start, stop)
+            decoded = np.empty((len(pictures), *self.spec.shape), np.uint8)
+            decode_pictures(pictures, decoded)
+            return decoded, labels
         values, ids = self._values(start, stop)
         labels = check_labels(ids, where=self.name, numbers=numbers)
         if form.is_plain:
@@ -84,6 +86,18 @@ class TFRecordTable(Table):
             for row, number in zip(values, numbers.tolist(), strict=True)
         ]
         return np.concatenate(images), labels
+
+    def pictures(self, start: int, stop: int) -> tuple[list[Picture], np.ndarray]:
+        """See `Table.pictures`."""
+        found, ids = self._parsed(start, stop, self._known_form.parse)
+        numbers = self.file.numbers(start, stop)
+        labels = check_labels(ids, where=self.name, numbers=numbers)
+
+        def name(place: int) -> str:
+            return f"{self.name}: record {numbers[place]}"
+
+        resize = self._known_form.resize
+        return [Picture(found.__getitem__, name, i, resize) for i in range(len(found))], labels
 
     def all_labels(self) -> np.ndarray:
         """See `Table.all_labels`; no picture is decoded."""
@@ -119,6 +133,8 @@ class TFRecordTable(Table):
         if form:
             self.spec, self.note = form.spec, form.note
             self.class_names = form.labels.names or form.class_names
+            is_picture = form.storage == "picture" and len(self.file)
+            self.picture_bytes = self.file.size / len(self.file) if is_picture else None
 
     def _label(self, raw: bytes) -> tuple[None, int | float | bytes]:
         return None, self._known_form.label(raw)
@@ -171,17 +187,6 @@ class TFRecordTable(Table):
         for (places, _), (values, ids) in zip(blocks, parts, strict=True):
             images[places], labels[places] = values, ids
         return images, labels
-
-    def _decoded(self, pictures: list[bytes], start: int) -> np.ndarray:
-        """Decode pictures, those of the records from `start` on."""
-        form = self._known_form
-        return decode_all(
-            pictures.__getitem__,
-            form.spec.shape,
-            len(pictures),
-            resize=form.resize,
-            name=lambda place: f"{self.name}: record {self._number(start + place)}",
-        )
 
     def _leave_out_damaged_pictures(self) -> None:
         form = self._known_form

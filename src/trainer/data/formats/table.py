@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.formats.picture import Picture
 
 # Records are read, and in streaming shuffled, in runs of this many: large enough that one read
 # (about 50 kB for MNIST) costs little, small enough that a shuffle group holds hundreds of runs.
@@ -75,6 +76,8 @@ class Table:
         spec: The form of its images; all tables of a split have the same.
         class_names: The names of the classes by label; empty if the files do not tell.
         note: What was inferred from the files about pixels, for the log; empty if nothing was.
+        picture_bytes: Where examples are encoded pictures, the memory that `pictures` takes for
+            each, on average; else None.
     """
 
     kind: str
@@ -83,6 +86,7 @@ class Table:
     spec: ImageSpec = ImageSpec()
     class_names: tuple[str, ...] = ()
     note: str = ""
+    picture_bytes: float | None = None
 
     def __len__(self) -> int:
         """Return the number of examples that can be read."""
@@ -100,6 +104,13 @@ class Table:
 
         Raises:
             DataError: A record is damaged, or its image or label is not as expected.
+        """
+        raise NotImplementedError
+
+    def pictures(self, start: int, stop: int) -> tuple[list[Picture], np.ndarray]:
+        """Return examples `start` to `stop` as pictures that are not decoded yet, and their labels.
+
+        Only where `picture_bytes` is a number; arguments, labels and errors are as those of `read`.
         """
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from trainer.data.files import chosen, find, holds_split, notes, open_tables
 from trainer.data.folders import KEPT_FILES, data_among, scan_path
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
-from trainer.data.formats.image_folder import ImageFolderTable
+from trainer.data.formats.image_folder import ImageFolderTable, read_file
 from trainer.data.formats.picture_labels import label_pictures
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.stream import Stream
@@ -303,9 +303,19 @@ def test_damaged_pictures_can_be_left_out(tmp_path):
 def test_a_picture_that_is_gone_is_named(tmp_path):
     put_classes(tmp_path, {"a": 3, "b": 3})
     table = opened(tmp_path)
+    # Small files are kept from when their headers were read until they are read once.
+    table.read(0, len(table))
     (tmp_path / "b" / "001.png").unlink()
     with pytest.raises(DataError, match=r"b/001\.png: cannot be read: No such file"):
         table.read(0, len(table))
+
+
+def test_a_file_is_read_to_its_end_whatever_its_size(tmp_path):
+    for size in 0, 1, 5000, 3 << 20:
+        (tmp_path / "file").write_bytes(os.urandom(size))
+        assert read_file(str(tmp_path / "file")) == (tmp_path / "file").read_bytes()
+    with pytest.raises(DataError, match="Is a directory"):
+        read_file(str(tmp_path))
 
 
 def tfrecord(path, count=2000):

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from picture_files import chunk, drawn, saved
 from PIL import Image
 
 from trainer.config.errors import DataError
@@ -17,27 +18,6 @@ from trainer.data.formats.picture_header import PictureError, read_header, sniff
 from trainer.data.formats.pictures import decode, decode_all
 
 KINDS = ["PNG", "JPEG", "WebP", "BMP"]
-
-
-def drawn(height=20, width=30, mode="RGB"):
-    """A picture, dark at the left and bright at the right, red only below if it has colours."""
-    row = np.linspace(0, 255, width).astype(np.uint8)
-    pixels = np.repeat(np.tile(row, (height, 1))[..., None], 3, axis=2)
-    pixels[height // 2 :, :, 1:] = 0
-    return Image.fromarray(pixels).convert(mode)
-
-
-def saved(image, kind="PNG", **options):
-    file = io.BytesIO()
-    if kind == "WebP":
-        options = {"lossless": True, **options}
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def chunk(kind, data):
-    body = kind + data
-    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def png_of_size(width, height):

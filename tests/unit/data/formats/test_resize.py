@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from trainer.data.formats.resize import resize_images
+from trainer.data.formats.resize import mean_of_four, resize_images
 
 
 @pytest.mark.parametrize("size", [(28, 28), (14, 14), (56, 40), (31, 17), (1, 1)])
@@ -28,3 +29,17 @@ def test_floats_and_wide_integers_keep_type_and_range():
     assert found.max() <= 1
     wide = np.full((1, 9, 9, 1), 65535, np.uint16)
     assert (resize_images(wide, (20, 3)) == 65535).all()
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(1, 3), st.sampled_from([1, 3]))
+def test_the_mean_of_four_is_what_pillow_makes_of_it(height, width, factor, channels):
+    pixels = np.random.default_rng(height).integers(0, 256, (height, width, channels), np.uint8)
+    size = (max(1, int(height / factor)), max(1, int(width / factor)))
+    picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    doubled = picture.resize((2 * size[1], 2 * size[0]), Image.Resampling.NEAREST)
+    wanted = np.asarray(doubled.reduce(2)).reshape(*size, channels)
+    np.testing.assert_array_equal(mean_of_four(pixels, size), wanted)
+    out = np.zeros_like(wanted)
+    assert mean_of_four(pixels, size, out=out) is out
+    np.testing.assert_array_equal(out, wanted)
