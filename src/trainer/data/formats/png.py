@@ -157,7 +157,7 @@ def _packed(data: bytes, at: int) -> bytes | None:
 
 
 class _Pillow(NamedTuple):
-    """What is used of Pillow."""
+    """The parts of Pillow that are used, imported when a PNG is first decoded."""
 
     new: Callable[..., Any]
     decoder: Callable[..., Any]
