@@ -312,6 +312,7 @@ def test_a_service_that_does_not_answer_now_ends_with_the_code_for_another_try(s
     ran = run(*SUBMIT, *ARGS)
     assert ran.returncode == 200
     assert "The service is currently unavailable (UNAVAILABLE)" in ran.stderr
+    assert "the job may be there all the same: see trainer jobs list --on vertex" in ran.stderr
     # Nobody knows whether the job was made: it is not sent twice.
     assert [method for method, *_ in server.requests].count("POST") == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,11 +88,11 @@ class GoogleSession:
             )
         except google.auth.exceptions.RefreshError as error:
             raise UserError(
-                subject=self._subject, problem=f"the credentials have expired ({_line(error)})",
+                subject=self._subject, problem=f"the credentials have expired ({reason_of(error)})",
                 remedy=_REMEDIES["UNAUTHENTICATED"],
             ) from None  # fmt: skip
         except (requests.RequestException, google.auth.exceptions.GoogleAuthError) as error:
-            raise RetryableError(f"{self._subject}: {_line(error)}") from None
+            raise RetryableError(f"{self._subject}: {reason_of(error)}") from None
 
 
 def google_error(status: int, body: Any, subject: str) -> UserError | RetryableError:
@@ -166,5 +167,13 @@ def _json(response: Any) -> Any:
         return {}
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def reason_of(error: Exception) -> str:
+    """Return an error as one line; of one of the network, the host and the reason alone."""
+    text = " ".join(str(error).split())
+    host = re.search(r"host='([^']+)'", text)
+    if not host:
+        return text[:300]
+    if "resolve" in text:
+        return f"the name {host[1]} is not known: no network, or a region that is not there"
+    reason = text.rpartition(": ")[2].strip("'\") ")
+    return f"no answer from {host[1]}: {reason}"[:300]

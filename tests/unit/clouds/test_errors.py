@@ -1,5 +1,6 @@
 import botocore.exceptions
 import pytest
+import requests
 
 from trainer.clouds import (
     AwsSettings,
@@ -10,6 +11,7 @@ from trainer.clouds import (
     google_error,
     naming_aws_errors,
 )
+from trainer.clouds.google import reason_of
 from trainer.config import RetryableError, UserError
 
 
@@ -88,3 +90,16 @@ def test_without_googles_credentials_the_line_says_how_to_sign_in(monkeypatch, t
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     with pytest.raises(UserError, match="gcloud auth application-default login"):
         GoogleSession("https://example.test", subject="jobs")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("http://no-region-aiplatform.invalid", "the name no-region-aiplatform.invalid is not kn"),
+        ("http://localhost:9", "no answer from localhost: [Errno 111] Connection refused"),
+    ],
+)
+def test_a_service_that_is_not_there_is_named_with_the_reason(endpoint, said):
+    with pytest.raises(requests.ConnectionError) as raised:
+        requests.get(endpoint, timeout=10)
+    assert reason_of(raised.value).startswith(said)

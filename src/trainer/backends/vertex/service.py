@@ -11,7 +11,7 @@ from trainer.backends.backend import Fetched, JobStatus, JobSummary, LogReader
 from trainer.backends.vertex.log_entries import LogEntries
 from trainer.backends.vertex.states import seconds, status_of, with_remedy
 from trainer.clouds import GoogleSession
-from trainer.config import UserError
+from trainer.config import RetryableError, UserError
 from trainer.platforms import VertexKind, VertexOptions, VertexRequest
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,10 @@ class VertexService:
             )
         except UserError as error:
             raise with_remedy(error) from None
+        except RetryableError as error:
+            raise RetryableError(
+                f"{error}; the job may be there all the same: see trainer jobs list --on vertex"
+            ) from None
         # Display names need not be unique; the number is.
         number = str(made["name"]).rpartition("/")[2]
         self._found[number] = f"{self._parent}/{request.kind}/{number}"
