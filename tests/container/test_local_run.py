@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from containers import Engine
+from submitting import everything
 
 from trainer.backends.engine.client import Engine as Client
 from trainer.backends.engine.container import Mount
@@ -73,13 +74,6 @@ def local(engine: Engine, image: str, tmp_path: Path):
     if left:
         engine("rm", "--force", "--volumes", *left, check=False)
     assert left == []
-
-
-def everything(engine: Engine, name: str) -> list[str]:
-    """What the engine has of a job: containers, networks, volumes."""
-    label = f"label=trainer.job={name}"
-    lists = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    return [each for words in lists for each in engine(*words, "--filter", label).stdout.split()]
 
 
 def test_two_hosts_of_sagemaker_train_and_their_folders_are_collected(

@@ -4,32 +4,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from containers import DEADLINE, Engine
+from submitting import Trainer, error, everything
 
 SMALL = ("--model", "fast", "--steps", "20")
-
-
-class Trainer:
-    """Runs the command line in a folder, as a person does."""
-
-    def __init__(self, image: str, folder: Path) -> None:
-        self.image, self.folder = image, folder
-
-    def __call__(self, *argv: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        ran = subprocess.run(
-            [sys.executable, "-m", "trainer", *argv], cwd=self.folder, env={**os.environ, **env},
-            capture_output=True, text=True, check=False, timeout=DEADLINE,
-        )  # fmt: skip
-        assert ran.returncode == code, f"{argv}\n{ran.stdout}\n{ran.stderr}"
-        return ran
-
-    def submit(self, place: str, *argv: str, code: int = 0, **env: str):
-        return self("submit", "--to", place, "--image", self.image, *argv, code=code, **env)
 
 
 @pytest.fixture
@@ -49,17 +31,6 @@ def name(engine: Engine):
     networks = engine("network", "ls", "-q", "--filter", label).stdout.split()
     if networks:
         engine("network", "rm", *networks)
-
-
-def error(ran: subprocess.CompletedProcess[str]) -> str:
-    """The one line that says what is wrong."""
-    (line,) = [x for x in ran.stderr.splitlines() if x.startswith("trainer: error: ")]
-    assert "Traceback" not in ran.stderr
-    return line.removeprefix("trainer: error: ")
-
-
-def labelled(engine: Engine, name: str) -> list[str]:
-    return engine("ps", "-aq", "--filter", f"label=trainer.job={name}").stdout.split()
 
 
 def test_a_job_in_a_container_is_followed_listed_and_fetched(trainer, name, tfrecords, tmp_path):
@@ -190,7 +161,7 @@ def test_a_name_that_is_taken_is_one_line(trainer, name, engine):
     engine("wait", name)
     ran = trainer.submit("docker", "--name", name, "--", "--steps", "1", code=2)
     assert error(ran).startswith(f"--name {name}: the engine has a job of this name; choose")
-    assert len(labelled(engine, name)) == 1
+    assert len(everything(engine, name)) == 1
 
 
 @pytest.mark.parametrize("place", ["docker", "compose"])
@@ -212,9 +183,7 @@ def test_what_the_engine_has_not_is_one_line(trainer, name, engine, place, flags
         pytest.skip("this machine has a GPU")
     ran = trainer.submit(place, "--name", name, *flags, "--", "--steps", "1", code=2)
     assert line in error(ran)
-    assert labelled(engine, name) == []
-    networks = engine("network", "ls", "-q", "--filter", f"label=trainer.job={name}").stdout
-    assert networks == ""
+    assert everything(engine, name) == []
 
 
 def test_no_engine_no_client_and_no_permission_are_one_line(trainer):

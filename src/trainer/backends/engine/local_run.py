@@ -211,7 +211,7 @@ def _print_lines(engine: Engine, container: str, host: str, ended: queue.Queue[s
             for line in process.stdout:
                 # On Google's services lines are JSON, which is for a machine to read.
                 text = message_of(line.rstrip(b"\r\n"))
-                marked = not host or text.startswith(f"[{host} ")
+                marked = not host or text.startswith((f"[{host} ", f"[{host}."))
                 output.out(text if marked else f"[{host}] {text}")
     finally:
         ended.put(container)
