@@ -22,6 +22,10 @@ MANIFEST = json.dumps({
     "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
     "config": {"mediaType": "x", "size": 1, "digest": "sha256:1"}, "layers": [],
 })  # fmt: skip
+SUBMIT = (
+    "submit", "--to", "sagemaker", "--role", "Trains", "--output", "s3://bucket/out",
+    "--image", IMAGE,
+)  # fmt: skip
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -46,10 +50,7 @@ def run(aws: AwsServer, *words: str, **env: str) -> subprocess.CompletedProcess[
 def submit(
     aws: AwsServer, *words: str, job: tuple[str, ...] = (), **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    return run(
-        aws, "submit", "--to", "sagemaker", "--role", "Trains", "--output", "s3://bucket/out",
-        "--image", IMAGE, *words, *(("--", *job) if job else ()), **more,
-    )  # fmt: skip
+    return run(aws, *SUBMIT, *words, *(("--", *job) if job else ()), **more)
 
 
 def mistake(ran: subprocess.CompletedProcess[str]) -> str:
@@ -137,6 +138,26 @@ def test_local_data_and_a_module_are_uploaded_first(aws, tmp_path):
     urls = {f"s3://bucket/{each['Key']}" for each in stored}
     assert urls == {f"{uris['train'].rstrip('/')}/a.csv", f"{uris['code']}mine.py"}
     assert request["HyperParameters"] == {"module": "/opt/ml/input/data/code/mine.py"}
+
+
+def test_a_profile_counts_for_uploads_and_what_is_fetched_too(aws, tmp_path):
+    (tmp_path / "config").write_text(
+        f"[profile team]\nregion = {REGION}\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.csv").write_text("1,2\n")
+    kept = ("AWS_ENDPOINT_URL", "AWS_EC2_METADATA_DISABLED", "AWS_SHARED_CREDENTIALS_FILE")
+    env = {name: aws.environment[name] for name in kept}
+    env["AWS_CONFIG_FILE"] = str(tmp_path / "config")
+    job = ("--train", str(tmp_path / "data"))
+    ran = trainer(*SUBMIT, "--name", "job-1", "--profile", "team", "--", *job, env=env)
+    assert ran.returncode == 0, ran.stderr
+    model = packed("1/x", b"m")
+    client(aws, "s3").put_object(Bucket="bucket", Key="out/job-1/output/model.tar.gz", Body=model)
+    words = ("jobs", "fetch", "job-1", "--on", "sagemaker", "--profile", "team")
+    ran = trainer(*words, "--out", str(tmp_path / "home"), env=env)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "home/model/1/x").read_bytes() == b"m"
 
 
 def test_a_search_is_a_tuning_job(aws):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from trainer.storage import NO_OPTIONS, StorageOptions
+
 if TYPE_CHECKING:
     from trainer.platforms import ContainerStart, Submission
     from trainer.sweep import Space
@@ -164,6 +166,7 @@ class Backend:
         image: The image where nobody names one, or None if there can be no such default.
         bucket: Returns the url below which local inputs are uploaded, or None for a backend that
             reads them where they are.
+        storage: Returns the settings with which uploads and what is fetched reach the store.
         mounted: Returns folders that the containers have whatever is on this machine, as those of
             volumes; inputs below them are not uploaded.
         tuning: Returns the request of a tuning job, or None if the backend has no such service.
@@ -183,6 +186,7 @@ class Backend:
     connect: Callable[[Any], JobService]
     image: str | None = None
     bucket: Callable[[Any], str | None] = lambda options: None
+    storage: Callable[[Any], StorageOptions] = lambda options: NO_OPTIONS
     mounted: Callable[[Any], Sequence[str]] = lambda options: ()
     tuning: Callable[[Submission, Any, Tuning], Any] | None = None
     containers: Callable[[Any], Sequence[ContainerStart]] | None = None

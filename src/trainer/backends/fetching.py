@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainer.backends.backend import Fetched, JobService, JobStatus
 from trainer.config import UserError
-from trainer.storage import download_objects, local, unpack_archive
+from trainer.storage import NO_OPTIONS, StorageOptions, download_objects, local, unpack_archive
 
 logger = logging.getLogger(__name__)
 FAILURE_FILE = "failure.txt"
@@ -17,7 +17,12 @@ CACHE = ".fetching"
 
 
 def fetch_job(
-    service: JobService, name: str, folder: Path, *, stopped: Callable[[], bool]
+    service: JobService,
+    name: str,
+    folder: Path,
+    *,
+    stopped: Callable[[], bool],
+    options: StorageOptions = NO_OPTIONS,
 ) -> JobStatus:
     """Bring what a job left to a folder; files that are there in full size stay as they are.
 
@@ -26,6 +31,7 @@ def fetch_job(
         name: The job.
         folder: Where it goes.
         stopped: Returns whether to give up; a second try goes on from there.
+        options: The settings with which the store is reached.
 
     Returns:
         The job's state.
@@ -41,7 +47,7 @@ def fetch_job(
     if status.failure:
         local.write_text(folder / FAILURE_FILE, status.failure + "\n")
     for each in found:
-        _fetch(each, folder, stopped=stopped)
+        _fetch(each, folder, stopped=stopped, options=options)
         logger.info("fetched %s to %s", each.source, folder / each.target)
     if (folder / CACHE).is_dir():
         local.remove_folder(folder / CACHE)
@@ -54,10 +60,13 @@ def fetch_job(
     return status
 
 
-def _fetch(each: Fetched, folder: Path, *, stopped: Callable[[], bool]) -> None:
+def _fetch(
+    each: Fetched, folder: Path, *, stopped: Callable[[], bool], options: StorageOptions
+) -> None:
     (path,) = download_objects(
-        [each.source], folder / CACHE, stopped=stopped, flag="fetch", patterns=False
-    ) or [""]
+        [each.source], folder / CACHE, options=options, stopped=stopped, flag="fetch",
+        patterns=False,
+    ) or [""]  # fmt: skip
     if not path:
         return
     target = folder / each.target

@@ -10,7 +10,7 @@ from pathlib import Path
 from trainer.config import Job, UserError, flag_of
 from trainer.models import is_path, module_file, source_files
 from trainer.platforms import INPUTS, Submission
-from trainer.storage import globs, is_remote, local_path, upload_files
+from trainer.storage import NO_OPTIONS, StorageOptions, globs, is_remote, local_path, upload_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,10 @@ class Upload:
         """The size of all files."""
         return sum(file.stat().st_size for file in self.files.values())
 
-    def send(self, stopped: Callable[[], bool]) -> int:
+    def send(self, stopped: Callable[[], bool], *, options: StorageOptions = NO_OPTIONS) -> int:
         """Send the files that are not there yet, and return how many these were."""
-        return upload_files(self.files, self.url, stopped=stopped, flag=self.flag.partition(" ")[0])
+        flag = self.flag.partition(" ")[0]
+        return upload_files(self.files, self.url, options=options, stopped=stopped, flag=flag)
 
 
 def plan_uploads(

@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     with handling_stop_signals(announce=False) as stop:
         try:
             service = chosen.backend.connect(chosen.options)
-            status = fetch_job(service, args.name, folder, stopped=stop)
+            storage = chosen.backend.storage(chosen.options)
+            status = fetch_job(service, args.name, folder, stopped=stop, options=storage)
         except StoppedError:
             logger.warning("interrupted; run it again to go on")
             return INTERRUPTED

@@ -201,7 +201,7 @@ def _send(
         try:
             for upload in uploads:
                 logger.info("%s", _upload_line(upload, "is sent"))
-                upload.send(stop)
+                upload.send(stop, options=chosen.backend.storage(chosen.options))
             if stop():
                 raise StoppedError
         except StoppedError:

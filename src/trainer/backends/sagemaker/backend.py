@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from trainer.backends.backend import Backend, JobService
 from trainer.backends.sagemaker.json_forms import command_text, json_text
@@ -17,6 +18,7 @@ from trainer.platforms import (
     TrainingRequest,
     sagemaker,
 )
+from trainer.storage import StorageOptions
 
 
 def _request(submission: Submission, options: SageMakerOptions) -> TrainingRequest:
@@ -37,6 +39,14 @@ def _connect(options: SageMakerOptions) -> JobService:
     from trainer.clouds import AwsSettings
 
     return SageMakerService(AwsSettings(region=options.region, profile=options.profile))
+
+
+def _storage(options: SageMakerOptions) -> StorageOptions:
+    """Return what s3fs is to know: the account, and the region, where nothing else names them."""
+    settings: dict[str, Any] = {"profile": options.profile} if options.profile else {}
+    if options.region:
+        settings["client_kwargs"] = {"region_name": options.region}
+    return StorageOptions(s3=settings)
 
 
 def _of_one_job(
@@ -67,6 +77,7 @@ BACKEND = Backend(
         "cli": command_text,
     },
     connect=_connect,
+    storage=_storage,
     tuning=tuning_request,
     containers=_containers,
     local_bucket="s3://local/trainer",

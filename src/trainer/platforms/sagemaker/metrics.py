@@ -27,7 +27,7 @@ def metric_patterns(job: Job) -> tuple[MetricPattern, ...]:
     """
     splits = ("test", "validation")
     chosen = re.escape(goal_of(job).name)
-    figures = tuple(dict.fromkeys(("accuracy", "loss", chosen)))
+    figures = tuple(dict.fromkeys(("accuracy", "loss", "mean_absolute_error", chosen)))
     evaluated = [f"{split}_{figure}" for split in splits for figure in figures]
     if job.log_format == "json":
         # There the numbers are fields of one object a line.

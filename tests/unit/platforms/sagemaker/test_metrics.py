@@ -44,6 +44,7 @@ def test_each_figure_is_found_once_where_it_is_said():
         "loss": [0.4974], "train_accuracy": [0.8731], "images_per_second": [2310.0],
         "epoch": [0.17], "test_accuracy": [0.9712], "test_loss": [0.0931],
         "validation_accuracy": [0.9801], "validation_loss": [0.0611],
+        "test_mean_absolute_error": [], "validation_mean_absolute_error": [],
         "best_test_accuracy": [], "best_validation_accuracy": [0.9812],
         "train_seconds": [25.4], "parameters": [315146.0],
     }  # fmt: skip
