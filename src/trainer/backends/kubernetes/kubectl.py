@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds that the cluster has for an answer, and kubectl in all.
 REQUEST, CALL = 30, 90
+WARNING = "Warning: "
 # Lines of kubectl's own log, as `E0102 15:04:05.678901 …`.
 _LOG_LINE = re.compile(r"[EWIF]\d{4} ")
 _NO_KIND = re.compile(r"no matches for kind \"(\w+)\"|have a resource type \"(\w+)\"")
@@ -129,6 +130,10 @@ class Kubectl:
         ran = self._call(("create", "-f", "-", "-o", "name"), documents, subject)
         made = ran.stdout.split()
         if not ran.returncode:
+            # Such as that the pods will be refused, by the namespace's Pod Security Standard.
+            for line in ran.stderr.splitlines():
+                if line.startswith(WARNING):
+                    logger.warning("%s: %s", subject, line.removeprefix(WARNING))
             return made
         if made:
             self.run("delete", *made, "--ignore-not-found", "--wait=false")
@@ -168,7 +173,8 @@ def error_of(text: str, *, subject: str) -> UserError | RetryableError:
         subject: What the call was about.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if not _LOG_LINE.match(line)] or lines or ["it says nothing"]
+    said = [line for line in lines if not (_LOG_LINE.match(line) or line.startswith(WARNING))]
+    lines = said or lines or ["it says nothing"]
     message = re.sub(r"^(?:[Ee]rror(?: from server)?(?: \(\w+\))?: )+", "", lines[0])
     message = message.removeprefix('error when creating "STDIN": ').rstrip(".")[:400]
     if len(lines) > 1 and not lines[0].startswith("Error from server"):

@@ -65,6 +65,8 @@ def _unfinished(
 ) -> tuple[State, str]:
     """Return the state of a job that has not ended, and why."""
     alive = [pod for pod in pods if pod["status"].get("phase") in ("Pending", "Running")]
+    if job["metadata"].get("deletionTimestamp"):
+        return "stopping", "deleted"
     if job["spec"].get("suspend"):
         queue = job["metadata"].get("labels", {}).get(QUEUE_LABEL)
         if queue:
@@ -78,11 +80,17 @@ def _unfinished(
         parts = [f"{len(running)} of {len(alive)} pods run"]
     if not alive:
         warnings = [event for event in events if event.get("type") == "Warning"]
-        parts = [f"{each['reason']}: {each['message']}" for each in warnings[-1:]]
+        parts = [_warning(each) for each in warnings[-1:]]
         parts = parts or ["no pods yet"]
     if over:
         parts.append(f"{len(over)} pods have failed, the last: {failure_of(_culprit(over))}")
     return "running" if running and not problems else "waiting", "; ".join(parts)
+
+
+def _warning(event: Mapping[str, Any]) -> str:
+    """Return what an event of a job says, and what to do where that is known."""
+    text = f"{event['reason']}: {event['message']}"
+    return f"{text}; set --run-as-user UID" if "violates PodSecurity" in text else text
 
 
 def problem_of(pod: Mapping[str, Any]) -> str:

@@ -11,8 +11,6 @@ from trainer.platforms.submission import Submission
 
 # A host name has at most so many characters.
 LABEL = 63
-# `-evaluator-0-0`, with which JobSet's pods end, and the five characters of a pod's own.
-_JOBSET_SUFFIX = len("-evaluator-0-999-abcde")
 _SERVICE = re.compile(r"[a-z](?:[-a-z0-9]*[a-z0-9])?")
 _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _KEY = re.compile(
@@ -22,7 +20,7 @@ _KEY = re.compile(
 
 def check_submission(submission: Submission, options: KubernetesOptions) -> None:
     """Raise a UserError for what the chosen kind of job cannot do."""
-    _check_job_name(submission.name, jobset=options.flavor != "job")
+    _check_job_name(submission, jobset=options.flavor != "job")
     if submission.spot:
         raise UserError(
             subject="--spot",
@@ -64,8 +62,13 @@ def check_labels(labels: Mapping[str, str]) -> None:
             )
 
 
-def _check_job_name(name: str, *, jobset: bool) -> None:
-    longest = LABEL - (_JOBSET_SUFFIX if jobset else len("-9999"))
+def _check_job_name(submission: Submission, *, jobset: bool) -> None:
+    name, roles = submission.name, submission.parameter_servers or submission.evaluators
+    # What the names of its pods end with.
+    ending = f"-{submission.hosts + submission.parameter_servers + submission.evaluators - 1}"
+    if jobset:
+        ending = f"-{'evaluator' if roles else 'node'}-0{ending}-abcde"
+    longest = LABEL - len(ending)
     if not _SERVICE.fullmatch(name):
         raise UserError(
             subject=f"--name {name}",

@@ -47,6 +47,7 @@ class FakeCluster:
         refusals: The status and the message with which calls of a method and a resource end.
         kinds: The resources that the cluster knows.
         requests: Method and path of each call that was no discovery.
+        warning: What the server warns of in its answers, or "".
         made: Called with each object that is created, in the place of a controller.
     """
 
@@ -56,6 +57,7 @@ class FakeCluster:
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=lambda: set(RESOURCES))
     requests: list[str] = field(default_factory=list)
+    warning: str = ""
     made: Callable[[dict[str, Any]], None] = lambda each: None
 
     def add(self, resource: str, name: str, **parts: Any) -> dict[str, Any]:
@@ -293,6 +295,8 @@ def running_cluster() -> Iterator[FakeCluster]:
             self.send_response(status)
             self.send_header("Content-Type", "text/plain" if plain else "application/json")
             self.send_header("Content-Length", str(len(data)))
+            if cluster.warning:
+                self.send_header("Warning", f'299 - "{cluster.warning}"')
             self.end_headers()
             self.wfile.write(data)
 

@@ -107,6 +107,15 @@ def test_a_namespace_that_is_not_there_is_named(cluster, service):
         service.submit(request(hosts=1))
 
 
+def test_what_the_cluster_warns_of_is_said(cluster, service, caplog):
+    cluster.warning = "would violate PodSecurity restricted"
+    service.submit(request(hosts=1))
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["mnist: would violate PodSecurity restricted"]
+    with pytest.raises(UserError, match="mnist: the name is taken"):
+        service.submit(request(hosts=1))
+
+
 # Follow
 
 

@@ -115,6 +115,21 @@ def test_a_pod_that_cannot_start_says_why_and_what_to_do(status, expected):
     assert expected in found.detail
 
 
+def test_a_job_that_somebody_deletes_is_stopping():
+    cluster = with_job()
+    cluster.objects["jobs", "mnist"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert status_in(cluster).state == "stopping"
+
+
+def test_a_namespace_that_refuses_root_says_what_to_set():
+    cluster = with_job()
+    message = 'pods "mnist-0-x" is forbidden: violates PodSecurity "restricted:latest"'
+    about = {"name": "mnist", "kind": "Job"}
+    event = {"type": "Warning", "reason": "FailedCreate", "message": message}
+    cluster.add("events", "e", involvedObject=about, **event)
+    assert status_in(cluster).detail == f"FailedCreate: {message}; set --run-as-user UID"
+
+
 def test_pods_that_the_quota_forbids_are_told_from_the_jobs_events():
     cluster = with_job()
     message = 'pods "mnist-0-x" is forbidden: exceeded quota'
