@@ -37,7 +37,7 @@ from .host_share import HostShare as HostShare, SharedStream as SharedStream
 from .inspection import SplitFacts as SplitFacts, inspect_anywhere as inspect_anywhere
 from .loading import load_data as load_data
 from .mnist import download as download
-from .pipeline import Feed as Feed, make_dataset as make_dataset
+from .pipeline import Feed as Feed, make_dataset as make_dataset, scaler as scaler
 from .reading import read_options as read_options
 from .shard_file import write_shard as write_shard
 from .sheet import contact_sheet as contact_sheet

@@ -7,8 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.data import ImageSpec
 from trainer.models import mnist
 from trainer.models.default_signatures import classify, inputs_of, signatures_of
+from trainer.models.mnist import IMAGES
 
 
 class ImageServing:
@@ -24,8 +26,8 @@ class ImageServing:
         self._classifies = classifies
         self._has_pictures = False
 
-    def signatures(self, model: keras.Model) -> dict[str, Any]:
-        """Return the signatures of a model, as `serving_input_fn` does."""
+    def signatures(self, model: keras.Model, *, spec: ImageSpec = IMAGES) -> dict[str, Any]:
+        """Return the signatures of a model, as `mnist.serving_input_fn` does."""
         made = signatures_of(model, classifies=self._classifies)
         image = inputs_of(model)
         shape = tf.TensorShape(getattr(image, "shape", None))
@@ -40,9 +42,10 @@ class ImageServing:
             made |= mnist.picture_signatures(
                 lambda images: classify(model, model(images, training=False)),
                 (height, width, channels),
+                spec,
             )
         return made
 
-    def samples(self, features: Any) -> dict[str, Any] | None:
+    def samples(self, features: Any, *, spec: ImageSpec = IMAGES) -> dict[str, Any] | None:
         """Return the same images for each signature; None if these take features by name."""
-        return mnist.serving_samples(features) if self._has_pictures else None
+        return mnist.serving_samples(features, spec=spec) if self._has_pictures else None

@@ -53,6 +53,7 @@ def load_keras_file(name: str) -> ModelModule:
         serving_input_fn=serving.signatures,
         serving_samples=serving.samples,
         task=task,
+        serves_images=True,
     )
 
 

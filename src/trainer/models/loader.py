@@ -37,7 +37,8 @@ def load(name: str) -> ModelModule:
     log.enable()
     if name == Job.module:
         own = {key: getattr(module, key, None) for key in PARAMETERS}
-        return ModelModule(name=name, is_builtin=True, **{k: f for k, f in own.items() if f})
+        functions = {key: function for key, function in own.items() if function}
+        return ModelModule(name=name, is_builtin=True, serves_images=True, **functions)
     if hasattr(module, "RECIPE"):
         recipes.check_imported(module.RECIPE, name=name)
     if hasattr(module, "HPARAMS"):
@@ -90,6 +91,7 @@ def _users_module(module: ModuleType, name: str) -> ModelModule:
             functions[key] = module_hparams.passed_on(functions[key], name)
     reads_data = "input_fn" in functions
     functions.setdefault("input_fn", mnist.input_fn)
+    serves_images = False
     if "serving_input_fn" not in functions:
         classifies = task != "regression" and "loss_fn" not in functions
         functions["serving_input_fn"] = functools.partial(
@@ -98,8 +100,12 @@ def _users_module(module: ModuleType, name: str) -> ModelModule:
         if not reads_data:
             serving = default_serving.ImageServing(classifies=classifies)
             functions["serving_input_fn"] = serving.signatures
+            serves_images = "serving_samples" not in functions
             functions.setdefault("serving_samples", serving.samples)
-    return ModelModule(name=name, is_builtin=False, task=task, reads_data=reads_data, **functions)
+    return ModelModule(
+        name=name, is_builtin=False, task=task, reads_data=reads_data, serves_images=serves_images,
+        **functions,
+    )  # fmt: skip
 
 
 def _imported(name: str) -> ModuleType:

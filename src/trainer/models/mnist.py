@@ -23,6 +23,7 @@ from trainer.data import (
     IMAGE_SHAPE,
     ExampleDataset,
     HoldOut,
+    ImageSpec,
     ReadOptions,
     Shard,
     Stream,
@@ -30,10 +31,13 @@ from trainer.data import (
     graph_dataset,
     make_dataset,
     open_tables,
+    scaler,
 )
 from trainer.models.default_signatures import inputs_of
 from trainer.models.registry import MODELS
 
+# How images are stored in examples that a signature takes, where no data says it.
+IMAGES = ImageSpec()
 # Grey, RGB, and RGB with transparency: the pictures that TensorFlow decodes.
 PICTURE_CHANNELS = (1, 3, 4)
 
@@ -114,11 +118,14 @@ def input_fn(
     return make_dataset(stream)
 
 
-def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+def serving_input_fn(
+    model: keras.Model, *, spec: ImageSpec = IMAGES
+) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """Return the signatures of the SavedModel.
 
     Args:
         model: From `keras_model`, or another one from images to logits.
+        spec: The type and the range of the pixels in the training data.
 
     Returns:
         `serving_default`: `image_input`, float32 [n, height, width, channels] from 0 to 1.
@@ -141,18 +148,22 @@ def serving_input_fn(model: keras.Model) -> dict[str, tf.types.experimental.Poly
     def serving_default(image_input: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(image_input)
 
-    return {"serving_default": serving_default, **picture_signatures(answer, shape)}
+    return {"serving_default": serving_default, **picture_signatures(answer, shape, spec)}
 
 
 def picture_signatures(
-    answer: Callable[[tf.Tensor], dict[str, tf.Tensor]], shape: tuple[int, int, int]
+    answer: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    shape: tuple[int, int, int],
+    spec: ImageSpec = IMAGES,
 ) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """Return the signatures that take pictures and examples, see `serving_input_fn`.
 
     Args:
         answer: Computes the outputs of images, float32 [n, *shape] from 0 to 1.
         shape: Height, width and channels.
+        spec: The type and the range of the pixels in examples.
     """
+    scale = scaler(spec)
 
     def from_picture(picture: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(picture, channels=shape[2], expand_animations=False)
@@ -162,8 +173,9 @@ def picture_signatures(
     def from_example(example: tf.Tensor) -> tf.Tensor:
         features = {"image_raw": tf.io.FixedLenFeature((), tf.string)}
         raw = tf.io.parse_example(example, features)["image_raw"]
-        pixels = tf.io.decode_raw(raw, tf.uint8)
-        return tf.cast(tf.reshape(pixels, (-1, *shape)), tf.float32) / 255
+        pixels = tf.io.decode_raw(raw, spec.dtype)
+        images, _ = scale(tf.reshape(pixels, (-1, *shape)), 0)
+        return images
 
     @tf.function(
         autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
@@ -182,17 +194,24 @@ def picture_signatures(
     return {**pictures, "serving_examples": serving_examples}
 
 
-def serving_samples(features: tf.Tensor) -> dict[str, tf.Tensor]:
+def serving_samples(features: tf.Tensor, *, spec: ImageSpec = IMAGES) -> dict[str, tf.Tensor]:
     """Return the same images as each signature takes them, to compare their results.
 
     Args:
         features: Images as `serving_default` takes them; they are rounded to 8 bits.
+        spec: See `serving_input_fn`.
 
     Returns:
         The argument of each signature; all of them should give the same results.
     """
     pixels = tf.saturate_cast(tf.round(features * 255), tf.uint8)
-    messages = encode_examples(pixels.numpy(), np.zeros(len(pixels), np.int64))
+    if spec.dtype != "float32" and (spec.high - spec.low) % 255:
+        # Black and white alone are the same in 8 bits and in such a range.
+        pixels = tf.where(pixels > 127, tf.constant(255, tf.uint8), tf.constant(0, tf.uint8))
+    stored = pixels.numpy() / 255 * (spec.high - spec.low) + spec.low
+    kind = np.dtype(spec.dtype)
+    stored = stored.astype(kind) if kind.kind == "f" else np.rint(stored).astype(kind)
+    messages = encode_examples(stored, np.zeros(len(pixels), np.int64))
     has_pictures = pixels.shape[-1] in PICTURE_CHANNELS
     pictures = {"serving_bytes": tf.io.encode_png(pixels)} if has_pictures else {}
     return {

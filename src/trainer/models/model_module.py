@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from trainer.data import ImageSpec
 
 # What each function of a module is called with; all but the first may be left out.
 PARAMETERS = {
@@ -38,6 +42,7 @@ class ModelModule:
         callbacks: Makes the callbacks of a run; None has none.
         task: One of `TASKS`; None if the module does not say.
         reads_data: True if `input_fn` is the module's own.
+        serves_images: True if the signatures are the trainer's own, of images as it reads them.
     """
 
     name: str
@@ -52,3 +57,19 @@ class ModelModule:
     callbacks: Callable[..., Any] | None = None
     task: str | None = None
     reads_data: bool = False
+    serves_images: bool = False
+
+    def serving(self, spec: ImageSpec | None) -> ModelModule:
+        """Return the module with signatures that take examples as the training data has them.
+
+        Args:
+            spec: The form of the images in the training data; None if it has none.
+        """
+        if spec is None or not self.serves_images:
+            return self
+        assert self.serving_samples
+        return dataclasses.replace(
+            self,
+            serving_input_fn=functools.partial(self.serving_input_fn, spec=spec),
+            serving_samples=functools.partial(self.serving_samples, spec=spec),
+        )

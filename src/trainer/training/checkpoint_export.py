@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import Hparams, Job, UserError, flag_of as flag_of
+from trainer.data import ImageSpec
 from trainer.distribution import SINGLE_PROCESS
 from trainer.models import ModelModule, inputs_of, loader, recipes
 from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
@@ -51,12 +52,12 @@ def export_checkpoint(
             preflight.check_outputs(stage.job)
             module = loader.load(job.module)
             model = _restored(module, job.hparams, chosen)
-            sample = _sample(stage.job, module, model, options)
+            sample, spec = _sample(stage.job, module, model, options)
             # The functions of a user's module have run.
             log.enable()
             path = export(
                 model,
-                module=module,
+                module=module.serving(spec),
                 hparams=job.hparams,
                 model_dir=Path(stage.job.model_dir),
                 sample=sample,
@@ -180,15 +181,20 @@ def _restored(module: ModelModule, hparams: Hparams, chosen: ChosenCheckpoint) -
     return model
 
 
-def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOptions) -> Any:
-    """Return inputs to compare the models on, and log which: of the data given, else random."""
+def _sample(
+    job: Job, module: ModelModule, model: keras.Model, options: ExportOptions
+) -> tuple[Any, ImageSpec | None]:
+    """Return inputs to compare the models on, and log which: of the data given, else random.
+
+    With it comes the form of the images, if the data tells.
+    """
     if job.test or job.train:
         flag, paths = ("--test", options.test) if options.test else ("--train", options.train)
         logger.info("compared on examples of %s %s", flag, " ".join(paths))
         data = inputs.evaluation_data(
             job, module, SINGLE_PROCESS, split="test"
         ) or inputs.train_data(job, module, SINGLE_PROCESS, batch_size=SAMPLE)
-        return sample_of(data.dataset)
+        return sample_of(data.dataset), data.spec
     random = np.random.default_rng(job.hparams.seed)
     try:
         sample = tf.nest.map_structure(lambda each: _random(random, each), inputs_of(model))
@@ -202,7 +208,7 @@ def _sample(job: Job, module: ModelModule, model: keras.Model, options: ExportOp
         )
     drawn = [str(list(each.shape)) for each in tf.nest.flatten(sample)]
     logger.info("compared on random inputs of shape %s, as no --test is given", ", ".join(drawn))
-    return sample
+    return sample, None
 
 
 def _random(random: np.random.Generator, spec: Any) -> tf.Tensor:

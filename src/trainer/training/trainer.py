@@ -63,6 +63,7 @@ class Trainer:
         _begin_keras(job.hparams)
         batch = consensus.global_batch(job, replicas=strategy.replicas)
         self.data = inputs.read_data(job, self.module, strategy, batch_size=batch.size)
+        self.module = self.module.serving(self.data.train.spec)
         hparams = dataclasses.replace(
             job.hparams, input_shape=self.data.input_shape, classes=self.data.classes
         )
@@ -108,7 +109,7 @@ class Trainer:
         """
         weights, shapes = self.model.get_weights(), [[*v.shape] for v in self.model.weights]
         self.job = dataclasses.replace(self.job, module=module, hparams=hparams)
-        self.module = loader.load(module)
+        self.module = loader.load(module).serving(self.data.train.spec)
         _begin_keras(hparams)
         with self.strategy.scope():
             self.model = self._make_model()

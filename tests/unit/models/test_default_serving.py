@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.data import ImageSpec, encode_examples
 from trainer.models.default_serving import ImageServing
 from trainer.packaging import save_model
 
@@ -32,6 +33,32 @@ def test_a_model_of_images_takes_pictures_and_examples_as_well(tmp_path, activat
         answer = signature(**{parameter: argument})
         np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5, err_msg=name)
     assert list(loaded.signatures["serving_default"].structured_input_signature[1]) == ["picture"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ImageSpec((8, 6, 3), "uint16", 0.0, 65535.0),
+        ImageSpec((8, 6, 3), "uint16", 0.0, 1000.0),
+        ImageSpec((8, 6, 3), "float32", -1.0, 1.0),
+        ImageSpec((8, 6, 3), "uint8", 0.0, 1.0),
+    ],
+    ids=lambda spec: f"{spec.dtype} to {spec.high:g}",
+)
+def test_examples_are_as_the_training_data_has_them(spec):
+    model, serving = images_model(), ImageServing(classifies=True)
+    signatures, samples = serving.signatures(model, spec=spec), serving.samples(IMAGES, spec=spec)
+    expected = tf.nn.softmax(model(samples["serving_default"]))
+    for name, argument in samples.items():
+        answer = signatures[name](argument)
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5, err_msg=name)
+    # One that was written by hand.
+    pixels = np.full((1, 8, 6, 3), spec.high, spec.dtype)
+    raw = tf.constant([encode_examples(pixels, np.zeros(1, np.int64)).tobytes()])
+    white = tf.nn.softmax(model(tf.ones((1, 8, 6, 3))))
+    np.testing.assert_allclose(
+        signatures["serving_examples"](raw)["probabilities"], white, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("case", ["a table", "numbers", "any size"])

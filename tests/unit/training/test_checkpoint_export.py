@@ -174,7 +174,7 @@ def test_variables_that_tensorflow_cannot_read_are_a_line(ckpt):
 def sample_for(model: keras.Model):
     """What a model is compared on where no data is given."""
     options = ExportOptions(checkpoint="ckpt", model_dir="out")
-    return checkpoint_export._sample(Job(), None, model, options)
+    return checkpoint_export._sample(Job(), None, model, options)[0]
 
 
 def test_random_inputs_have_the_shapes_and_types_of_a_models(caplog):
