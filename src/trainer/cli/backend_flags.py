@@ -68,6 +68,18 @@ def add_backend_flags(
             group._add_action(action)
 
 
+def add_job_flags(parser: Parser, *, named: bool = True) -> None:
+    """Add what the verbs of `trainer jobs` share: the job's name, and where it is."""
+    if named:
+        parser.add_argument("name", metavar="NAME", help="the job")
+    parser.add_argument("--on", metavar="PLACE", help="where (default: `to` of the settings)")
+
+
+def add_connection_flags(parser: Parser, argv: Sequence[str]) -> None:
+    """Add the flags that say where the jobs of `--on` are."""
+    add_backend_flags(parser, argv, flag="--on", connection_only=True)
+
+
 def backend_name(argv: Sequence[str], *, flag: str) -> str | None:
     """Return what `--to` or `--on` names, else the variable TRAINER_TO, else the team's `to`."""
     before = [*argv[: argv.index("--")]] if "--" in argv else [*argv]

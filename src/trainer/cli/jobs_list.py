@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
-from collections.abc import Sequence
 
 from trainer.cli import backend_flags
 from trainer.config import Parser, argument_type
@@ -20,16 +19,15 @@ trainer jobs list --on sagemaker --limit 5
 
 def add_flags(parser: Parser) -> None:
     """Add what all backends share."""
-    parser.add_argument("--on", metavar="PLACE", help="where (default: `to` of the settings)")
+    backend_flags.add_job_flags(parser, named=False)
     parser.add_argument(
         "--limit", type=argument_type(int), metavar="N", default=20, help="(default: 20)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_named_flags(parser: Parser, argv: Sequence[str]) -> None:
-    """Add the flags that say where the jobs are."""
-    backend_flags.add_backend_flags(parser, argv, flag="--on", connection_only=True)
+# The flags that say where the jobs are.
+add_named_flags = backend_flags.add_connection_flags
 
 
 def run(args: argparse.Namespace) -> None:

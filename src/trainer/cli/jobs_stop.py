@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
 
 from trainer.cli import backend_flags
 from trainer.config import Parser
@@ -21,13 +20,11 @@ trainer jobs stop trainer-cnn-20260101-120000-1a2b --on sagemaker
 
 def add_flags(parser: Parser) -> None:
     """Add what all backends share."""
-    parser.add_argument("name", metavar="NAME", help="the job")
-    parser.add_argument("--on", metavar="PLACE", help="where (default: `to` of the settings)")
+    backend_flags.add_job_flags(parser)
 
 
-def add_named_flags(parser: Parser, argv: Sequence[str]) -> None:
-    """Add the flags that say where the job is."""
-    backend_flags.add_backend_flags(parser, argv, flag="--on", connection_only=True)
+# The flags that say where the jobs are.
+add_named_flags = backend_flags.add_connection_flags
 
 
 def run(args: argparse.Namespace) -> None:
