@@ -65,6 +65,7 @@ VERBS: Registry[Verb] = Registry(
         "deploy": "deploy",
         "predict": "predict",
         "undeploy": "undeploy",
+        "image-uri": "image_uri",
         "data create": "data_create",
         "data inspect": "data_inspect",
         "data mnist": "data_mnist",

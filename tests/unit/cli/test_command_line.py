@@ -161,7 +161,7 @@ def test_help_lists_every_verb_with_what_it_does(capsys):
     for words, verb in VERBS.items():
         group, _, name = words.rpartition(" ")
         listed = help_of(capsys, *group.split())
-        assert re.search(rf"^    {name} +{re.escape(verb.HELP)}$", listed, re.MULTILINE)
+        assert re.search(rf"^    {name}\s+{re.escape(verb.HELP)}$", listed, re.MULTILINE)
 
 
 @pytest.mark.parametrize("argv", HELPS, ids=" ".join)
