@@ -100,6 +100,7 @@ def two_values(name: str) -> tuple[Any, Any]:
     forms = {
         "profile": ("1:2", "3:4"),
         "early_stop": ("3", "5:0.01"),
+        "metric": ("loss:min", "accuracy:max"),
         "image_size": ("8,8", "9,9"),
         "pixel_range": ("0,1", "-1,1"),
         "classes": ("11", "12"),
