@@ -20,7 +20,7 @@ from trainer.platforms import SECRET_VARIABLE, ContainerStart, Submission
 from trainer.runtime import MASK
 
 logger = logging.getLogger(__name__)
-IMAGE = "trainer:cpu"
+IMAGE, GPU_IMAGE = "trainer:cpu", "trainer:gpu"
 
 
 def request(submission: Submission, options: DockerOptions) -> EngineJob:
@@ -93,7 +93,8 @@ def container_of(
     return EngineContainer(
         start=start,
         name=name,
-        image=submission.image,
+        # No GPU is of use to the image that is taken where nobody names one.
+        image=GPU_IMAGE if options.gpus and submission.image == IMAGE else submission.image,
         mounts=with_users_mounts(paths.mounts, options.mounts),
         labels={**submission.tags, **labels},
         limits=options.limits,

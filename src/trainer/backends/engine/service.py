@@ -221,10 +221,11 @@ def _summary(name: str, containers: Sequence[Mapping[str, Any]]) -> JobSummary:
     words = [str(first.get("Config", {}).get("Image") or first.get("ImageName", ""))]
     if len(containers) > 1:
         words.append(f"{len(containers)} hosts")
-    place = labels_of(dict(first)).get(PLACE, "")
+    status = job_status(containers)
+    words += [labels_of(dict(first)).get(PLACE, ""), status.detail]
     return JobSummary(
         name=name,
-        status=job_status(containers),
+        status=status,
         created=min(created),
-        detail=", ".join([*words, place]),
+        detail=", ".join(filter(None, words)),
     )
