@@ -160,6 +160,7 @@ def test_an_interrupt_leaves_the_job_running_and_stop_suspends_it(cluster, tmp_p
 
 def test_what_is_printed_needs_no_kubectl_and_no_cluster(tmp_path):
     env = environment() | {"PATH": str(Path(sys.executable).parent), "KUBECONFIG": "/nowhere"}
+    env["TRAINER_SECRET"] = "of-the-shell"
     submit = [*TRAINER, *SUBMIT, "--output", "s3://b/runs"]
     ran = subprocess.run(
         [*submit, "--print", "yaml", "--", *PLAIN],
@@ -171,6 +172,18 @@ def test_what_is_printed_needs_no_kubectl_and_no_cluster(tmp_path):
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("apiVersion: batch/v1\nkind: Job\n")
+    more = ["--hosts", "2", "--env-secret", "API_KEY=cloud:api-key", "--print", "cli"]
+    cli = subprocess.run(
+        [*submit, *more, "--", *PLAIN], env=env, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    # What masks secrets leaves the commands whole.
+    assert cli.stdout.startswith(
+        'printf %s "$TRAINER_SECRET" | kubectl create secret generic mnist'
+    )
+    assert "--from-file=value=/dev/stdin" in cli.stdout
+    assert "of-the-shell" not in cli.stdout
+    assert "***" not in cli.stdout
     sent = subprocess.run(
         [*submit, "--", *PLAIN], env=env, capture_output=True, text=True, timeout=60,
         check=False,

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from trainer.config import UserError
-from trainer.platforms import SECRET_KEY, KubernetesRequest
+from trainer.platforms import SECRET_KEY, SECRET_VARIABLE, KubernetesRequest
 from trainer.runtime import install_command
 
 
@@ -54,7 +54,7 @@ def secret_manifest(request: KubernetesRequest) -> dict[str, Any]:
 
 def _secret_command(request: KubernetesRequest) -> str:
     """Return the command that makes the Secret of the variable that the user's shell has."""
-    source = f'printf %s "${SECRET_KEY}"'
+    source = f'printf %s "${SECRET_VARIABLE}"'
     make = f"create secret generic {request.name} --from-file={SECRET_KEY}=/dev/stdin"
     return f"{source} | {_kubectl(request)} {make}"
 

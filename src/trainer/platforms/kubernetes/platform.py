@@ -21,6 +21,7 @@ from trainer.platforms.kubernetes.pods import (
     SERVICE,
     read_pods,
 )
+from trainer.platforms.process_env import read_started_process
 
 API_SERVER = "KUBERNETES_SERVICE_HOST"
 GRACE = "TRAINER_GRACE_SECONDS"
@@ -72,7 +73,7 @@ def read(environment: Environment) -> PlatformSettings:
     if pods is None:
         pods, _ = read_cluster(environment)
         index = environment.env.get(INDEX, "")
-        if index and pods == Cluster():
+        if index and pods == Cluster() and not read_started_process(environment):
             notes = (
                 f"{INDEX}={index}: this pod trains by itself, as {PODS} does not say how many "
                 "pods share the work",

@@ -18,6 +18,8 @@ INDEX = "JOB_COMPLETION_INDEX"
 PODS, SERVICE = "TRAINER_PODS", "TRAINER_SERVICE"
 JOBSET, REPLICATED_JOB, JOB_INDEX = "JOBSET_NAME", "REPLICATED_JOB_NAME", "JOB_INDEX"
 NODES = "PET_NNODES"
+# Far more pods than share one job's steps.
+MOST = 10_000
 _GROUP = re.compile(r"([a-z0-9-]+)=([0-9]+)(?:x([0-9]+))?")
 
 
@@ -74,14 +76,15 @@ def _groups(environment: Environment) -> tuple[PodGroup, ...] | None:
     text = environment.env.get(variable, "").strip()
     if not text:
         return None
-    if text.isdecimal() and int(text):
+    if text.isdecimal() and 0 < int(text) <= MOST:
         return (PodGroup(name="", jobs=1, pods=int(text)),)
     groups = [_GROUP.fullmatch(part) for part in re.split(r"[\s,]+", text)]
     found = tuple(
         PodGroup(name=name, jobs=int(first) if second else 1, pods=int(second or first))
         for name, first, second in (group.groups() for group in groups if group)
     )
-    wrong = variable != PODS or len(found) < len(groups) or not all(g.jobs * g.pods for g in found)
+    wrong = variable != PODS or len(found) < len(groups)
+    wrong |= not all(0 < group.jobs * group.pods <= MOST for group in found)
     if wrong or len({group.name for group in found}) < len(found):
         raise UserError(
             subject=f"{variable}={text}",

@@ -5,6 +5,7 @@ Source: "Dependent Environment Variables" in the Kubernetes documentation, for `
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from trainer.platforms.kubernetes.options import KubernetesOptions, check_name
 from trainer.platforms.kubernetes.platform import GRACE
 from trainer.platforms.kubernetes.pods import PODS, SERVICE
 from trainer.platforms.submission import Submission
+from trainer.runtime import masked_environment
+
+logger = logging.getLogger(__name__)
 
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _ENV_SOURCES = {"secret": "secretRef", "configmap": "configMapRef"}
@@ -46,6 +50,11 @@ def variables(
     for name, value in submission.env.items():
         if not _VARIABLE.fullmatch(name):
             raise UserError(subject=f"--env {name}", problem="is no name of a variable")
+        if masked_environment({name: value}) != {name: value}:
+            logger.warning(
+                "--env %s: whoever may read the job can read it; keep it in a Secret, and name "
+                "that with --env-secret %s=SECRET:KEY", name, name,
+            )  # fmt: skip
         found.append({"name": name, "value": literal(value)})
     for text in options.env_secret:
         name, equals, source = text.partition("=")

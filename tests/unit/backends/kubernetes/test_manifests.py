@@ -9,6 +9,8 @@ from trainer.backends.kubernetes.backend import BACKEND
 from trainer.config.flags import job_from_flags
 from trainer.platforms import KubernetesOptions, KubernetesRequest, Submission, kubernetes_request
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a b'$(c)\"d"
 
 
@@ -51,7 +53,7 @@ def test_the_commands_that_are_printed_start_the_job_with_the_key_of_the_shell(
     subprocess.run(["bash", "-ec", text], check=True)
     assert {kind for kind, _ in cluster.objects} == {"secrets", "services", "jobs"}
     made = cluster.objects["secrets", "mnist"]["data"]
-    assert base64.b64decode(made["TRAINER_SECRET"]).decode() == SECRET
+    assert base64.b64decode(made["value"]).decode() == SECRET
     args = cluster.objects["jobs", "mnist"]["spec"]["template"]["spec"]["containers"][0]["args"]
     assert "text=it's\n- yes: $$(no)" in args
 
@@ -67,5 +69,5 @@ def test_yaml_says_what_has_to_be_there_before():
     text = BACKEND.forms["yaml"](request(secret=SECRET))
     assert text.splitlines()[0] == (
         '# before: printf %s "$TRAINER_SECRET" | kubectl create secret generic mnist '
-        "--from-file=TRAINER_SECRET=/dev/stdin"
+        "--from-file=value=/dev/stdin"
     )

@@ -12,6 +12,8 @@ from trainer.config.errors import RetryableError, UserError
 from trainer.config.flags import job_from_flags
 from trainer.platforms import KubernetesOptions, Submission, kubernetes_request
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def service(cluster: FakeCluster) -> KubernetesService:
@@ -66,7 +68,7 @@ def test_the_objects_of_a_job_are_made_and_belong_to_it(cluster, service, flavor
             }
         ]
     assert "ownerReferences" not in cluster.objects[job, "mnist"]["metadata"]
-    assert cluster.objects["secrets", "mnist"]["stringData"] == {"TRAINER_SECRET": "s3cret"}
+    assert cluster.objects["secrets", "mnist"]["stringData"] == {"value": "s3cret"}
 
 
 def test_what_was_made_is_removed_when_the_cluster_refuses_the_rest(cluster, service):

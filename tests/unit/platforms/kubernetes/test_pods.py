@@ -2,12 +2,15 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
 from trainer.config.cluster import Cluster
 from trainer.config.errors import UserError
 from trainer.platforms.base import Environment
 from trainer.platforms.kubernetes import platform
 from trainer.platforms.resolve import ResolvedJob, resolve_job
+
+NOWHERE = Path("/nowhere")
 
 
 def pod(root: Path, name: str, service: str | None, **env: str) -> Environment:
@@ -78,12 +81,33 @@ def test_pods_that_do_not_know_of_each_other_train_by_themselves_and_say_so(tmp_
     assert [note for note in found.notes if "trains by itself, as TRAINER_PODS" in note]
 
 
+def test_a_rank_of_mpirun_is_not_by_itself_though_its_pod_says_nothing_of_others(tmp_path):
+    ranks = {"RANK": "1", "SIZE": "2", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"}
+    env = {f"OMPI_COMM_WORLD_{name}": value for name, value in ranks.items()}
+    found = resolved(pod(tmp_path, "m-launcher-0-0", None, JOB_COMPLETION_INDEX="0", **env))
+    assert (found.job.distribution, found.job.cluster.rank) == ("horovod", 1)
+    assert found.notes == ()
+
+
+@given(st.text("0123456789=xchiefworkps ,-", max_size=20), st.integers(0, 5))
+def test_any_text_of_pods_is_understood_or_a_mistake_of_one_line(text: str, index: int):
+    env = {"HOSTNAME": f"m-{index}", "JOB_COMPLETION_INDEX": str(index), "TRAINER_PODS": text}
+    try:
+        found = resolve_job(Environment(env=env | {"TRAINER_SERVICE": "m"}, root=NOWHERE), {})
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert found.job.cluster.size >= 1
+
+
 @pytest.mark.parametrize(
     ("name", "service", "env", "expected"),
     [
         ("m-1", None, {"TRAINER_PODS": "2"}, "the pods cannot find each other, as this one has"),
         ("m-1", "m", {"TRAINER_PODS": "two"}, "TRAINER_PODS=two: expected the number of pods"),
         ("m-1", "m", {"TRAINER_PODS": "0"}, "TRAINER_PODS=0: expected the number of pods"),
+        ("m-1", "m", {"TRAINER_PODS": "9" * 12}, "999: expected the number of pods"),
+        ("m-1", "m", {"TRAINER_PODS": "a=99999x999999999"}, "999: expected the number of pods"),
         ("m-1", "m", {"TRAINER_PODS": "worker=0"}, "worker=0: expected the number of pods"),
         ("m-1", "m", {"TRAINER_PODS": "ps=1 ps=2"}, "or of each role: chief=1 worker=2 ps=1"),
         ("m-1", "m", {"TRAINER_PODS": "1"}, "JOB_COMPLETION_INDEX=1: TRAINER_PODS lists 1 pods"),

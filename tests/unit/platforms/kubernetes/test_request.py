@@ -192,8 +192,15 @@ def test_the_key_of_the_hosts_is_in_no_manifest():
     env = of_kind(request, "Job")["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {
         "name": "TRAINER_SECRET",
-        "valueFrom": {"secretKeyRef": {"name": "mnist", "key": "TRAINER_SECRET"}},
+        "valueFrom": {"secretKeyRef": {"name": "mnist", "key": "value"}},
     } in env
+
+
+def test_a_variable_that_looks_like_a_secret_is_warned_of(caplog):
+    kubernetes_request(submission(env={"API_TOKEN": "abcdef123456789", "A": "b"}), ANY)
+    (warned,) = [record.getMessage() for record in caplog.records]
+    assert warned.startswith("--env API_TOKEN: whoever may read the job can read it; keep it in a")
+    assert "abcdef" not in warned
 
 
 def test_text_that_kubernetes_would_expand_arrives_as_it_was():
