@@ -5,7 +5,7 @@ from __future__ import annotations
 import google_crc32c
 
 from trainer.config import DataError
-from trainer.data import Stream
+from trainer.data import ImageSpec, Stream
 from trainer.distribution import Strategy
 from trainer.training import consensus
 from trainer.training.run_data import SplitData
@@ -15,14 +15,20 @@ def check_same_shape(train: SplitData, other: SplitData | None) -> None:
     """Raise a DataError if the images of another split differ in height, width or channels."""
     first, second = train.stream, other.stream if other else None
     if first and second and first.spec.shape != second.spec.shape:
+        sizes, alike = (first.spec, second.spec), first.spec.shape[2] == second.spec.shape[2]
+        texts = [each.text if alike else f"{_colours(each)} ({each.text})" for each in sizes]
         raise DataError(
             subject=second.tables[0].name,
-            problem=f"images are {second.spec.text}, those of the training data, "
-            f"{first.tables[0].name}, {first.spec.text}",
+            problem=f"images are {texts[1]}, those of the training data, "
+            f"{first.tables[0].name}, {texts[0]}",
             remedy="--image-size HEIGHT,WIDTH resizes both"
-            if first.spec.shape[2] == second.spec.shape[2]
-            else "give images with as many channels",
+            if alike
+            else "make both grey or both in colour: no flag changes the channels",
         )
+
+
+def _colours(spec: ImageSpec) -> str:
+    return {1: "grey", 3: "in colour"}.get(spec.shape[2], f"of {spec.shape[2]} channels")
 
 
 def check_same_on_hosts(strategy: Strategy, train: Stream) -> None:
