@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from trainer.config import (
@@ -15,6 +18,7 @@ from trainer.config import (
 )
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.formats.table import MOST_CLASSES
+from trainer.storage import is_remote, remote
 
 
 def read_options(job: Job, *, class_names: Sequence[str] = ()) -> ReadOptions:
@@ -32,7 +36,7 @@ def read_options(job: Job, *, class_names: Sequence[str] = ()) -> ReadOptions:
     if job.classes is not None:
         classes = class_count(job.classes)
         if classes is None:
-            class_names = names_in(Path(job.classes))
+            class_names = names_in(job.classes)
     return ReadOptions(
         skip_corrupt=job.skip_corrupt > 0,
         image_size=image_size(job.image_size) if job.image_size else None,
@@ -43,15 +47,19 @@ def read_options(job: Job, *, class_names: Sequence[str] = ()) -> ReadOptions:
     )
 
 
-def names_in(path: Path, *, flag: str = "--classes") -> tuple[str, ...]:
+def names_in(path: str | Path, *, flag: str = "--classes") -> tuple[str, ...]:
     """Return the names in a file, one a line in the order of their labels.
+
+    Args:
+        path: The file; s3:// and gs://, too.
+        flag: The flag that named it, for errors.
 
     Raises:
         UserError: There is no such file, it is no text, or names are missing or double.
     """
     subject = f"{flag} {path}"
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = _content(str(path), flag).decode().splitlines()
     except OSError as error:
         raise UserError(subject=subject, problem=f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -70,3 +78,16 @@ def names_in(path: Path, *, flag: str = "--classes") -> tuple[str, ...]:
     if problem:
         raise UserError(subject=subject, problem=problem)
     return names
+
+
+def _content(path: str, flag: str) -> bytes:
+    return _object(path, flag) if is_remote(path) else Path(path).read_bytes()
+
+
+@cache
+def _object(url: str, flag: str) -> bytes:
+    """Return an object of a store, which each split asks for, once a process."""
+    found = remote.read_file(url, flag=flag)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
+    return found

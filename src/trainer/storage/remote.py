@@ -36,14 +36,18 @@ def versions(
 
 
 def read_file(
-    path: str, *, options: StorageOptions = NO_OPTIONS, patience: Patience = ALWAYS_PATIENT
+    path: str,
+    *,
+    flag: str = "--output-dir",
+    options: StorageOptions = NO_OPTIONS,
+    patience: Patience = ALWAYS_PATIENT,
 ) -> bytes | None:
     """Return the bytes of a small object or local file, or None if it is not there."""
     if not is_remote(path):
         file = Path(path)
         return file.read_bytes() if file.is_file() else None
     folder, _, name = path.rpartition("/")
-    place = RemotePath(folder, flag="--output-dir", options=options, patience=patience)
+    place = RemotePath(folder, flag=flag, options=options, patience=patience)
     return place.read_small(name)
 
 
