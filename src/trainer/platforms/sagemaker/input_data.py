@@ -18,7 +18,14 @@ CODE = "code"
 FILES = ("module", "classes")
 _WILD = re.compile(r"[*?[]")
 # Arrays and IDX files have their labels in another file of the same folder.
-_PAIRED = re.compile(r"(\.npy|-ubyte)(\.\w+)?")
+_PAIRED = re.compile(r"(\.npy|-ubyte)(\.\w+)?$")
+# An address with such an end is a file, any other a folder.
+_FILE = re.compile(
+    r"\.(tfrecords?|csv|tsv|parquet|pq|npz|gz|zst|bz2|xz|zip|tar|tgz|png|jpe?g|webp|bmp|keras|h5)$",
+    re.IGNORECASE,
+)
+# A single file that `trainer.backends` has uploaded, into a folder of its own.
+_UPLOADED = re.compile(r"(.*/data/[0-9a-f]{16})/[^/]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +147,17 @@ def _code(url: str) -> tuple[str, str]:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return the prefix that a channel takes, and the pattern below its folder."""
+    """Return the prefix that a channel takes, and the pattern below its folder.
+
+    SageMaker takes all objects whose names begin with the prefix: without a slash at its end,
+    `s3://bucket/mnist` would bring those of `s3://bucket/mnist-old` as well.
+    """
     parts = url.split("/")
     # The bucket is the third.
     wild = next((i for i, part in enumerate(parts) if i > 2 and _WILD.search(part)), None)
-    if wild is None and len(parts) > 3 and _PAIRED.search(parts[-1]):
+    one = len(parts) > 3 and (_PAIRED.search(parts[-1]) or _UPLOADED.fullmatch(url))
+    if wild is None and one:
         wild = len(parts) - 1
-    if wild is None:
-        return url, ""
-    return "/".join(parts[:wild]) + "/", "/".join(parts[wild:])
+    if wild is not None:
+        return "/".join(parts[:wild]) + "/", "/".join(parts[wild:])
+    return url if url.endswith("/") or _FILE.search(url) else f"{url}/", ""

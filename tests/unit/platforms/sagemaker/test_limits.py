@@ -150,7 +150,12 @@ def channel(name: str, uri: str, distribution: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("paths", "uris", "inside"),
     [
-        (("s3://b/x",), ["s3://b/x"], None),
+        (("s3://b/x",), ["s3://b/x/"], None),
+        (("s3://b",), ["s3://b/"], None),
+        (("s3://b/mnist.v2",), ["s3://b/mnist.v2/"], None),
+        (("s3://b/x.csv.gz",), ["s3://b/x.csv.gz"], None),
+        (("s3://b/o/data/0123456789abcdef/a.raw",), ["s3://b/o/data/0123456789abcdef/"],
+         '["/opt/ml/input/data/train/a.raw"]'),
         (("s3://b/x/*.tfrecords",), ["s3://b/x/"], '["/opt/ml/input/data/train/*.tfrecords"]'),
         (("s3://b/x/[ab]/*.csv", "s3://b/x/c.csv"), ["s3://b/x/", "s3://b/x/c.csv"],
          '["/opt/ml/input/data/train/[ab]/*.csv", "/opt/ml/input/data/train-2"]'),
