@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 from aws_server import AwsServer, aws_server, make_role
-from sagemaker_jobs import request
+from sagemaker_jobs import COMMON, ROLE, request
 
-from trainer.backends.sagemaker.python_v2 import estimator_code
+from trainer.backends.backend import Tuning
+from trainer.backends.sagemaker.python_v2 import estimator_code, tuner_code
 from trainer.backends.sagemaker.python_v3 import model_trainer_code
+from trainer.backends.sagemaker.tuning import tuning_request
+from trainer.config.flags import job_from_flags
+from trainer.platforms.sagemaker.options import SageMakerOptions
 from trainer.platforms.sagemaker.request import TrainingRequest
+from trainer.platforms.submission import Submission
+from trainer.sweep.space import read_space
 
 ROOT = Path(__file__).parents[2]
 FLAGS: dict[str, Any] = {
@@ -53,7 +59,9 @@ def aws() -> Iterator[AwsServer]:
         yield server
 
 
-def executed(code: str, version: int, aws: AwsServer, home: Path) -> dict[str, Any]:
+def executed(
+    code: str, version: int, aws: AwsServer, home: Path, call: str = "CreateTrainingJob"
+) -> dict[str, Any]:
     """Run the code with an SDK, and return the request that has reached the server."""
     python = ROOT / f".venv-sdk{version}/bin/python"
     if not python.exists():
@@ -67,8 +75,17 @@ def executed(code: str, version: int, aws: AwsServer, home: Path) -> dict[str, A
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    (sent,) = aws.made("CreateTrainingJob")
+    (sent,) = aws.made(call)
     return sent
+
+
+def compare_switches(sent: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Compare, and take away, what the SDK leaves out where it is off."""
+    for name in (
+        "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+    ):  # fmt: skip
+        assert bool(sent.pop(name, False)) is wanted.pop(name)
 
 
 @pytest.mark.slow
@@ -77,10 +94,7 @@ def test_version_2_sends_the_same_request(case, aws, tmp_path):
     asked = requested(case)
     sent = executed(estimator_code(asked), 2, aws, tmp_path)
     wanted = asked.body()
-    for name in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
-                 "EnableManagedSpotTraining"):  # fmt: skip
-        # The SDK leaves out what is off.
-        assert bool(sent.pop(name, False)) is wanted.pop(name)
+    compare_switches(sent, wanted)
     # The SDK asks for no profile by a word of its own.
     assert sent.pop("ProfilerConfig", {"DisableProfiler": True}) == {"DisableProfiler": True}
     assert sent == wanted
@@ -96,4 +110,30 @@ def test_version_3_sends_the_same_request(case, aws, tmp_path):
     wanted.pop("TrainingJobName")
     # The SDK spells out the service's own default.
     assert sent["OutputDataConfig"].pop("CompressionType") == "GZIP"
+    assert sent == wanted
+
+
+SEARCHED = {
+    "learning_rate": "0.001..0.1:log", "dropout": "0..0.5", "batch_size": "32..256",
+    "optimizer": "adam,sgd",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_version_2_sends_the_same_search(aws, tmp_path):
+    flags, settings = CASES["all"][0], {**ALL}
+    own = {name: settings.pop(name) for name in [*settings] if name in COMMON}
+    submission = Submission(
+        job=job_from_flags(flags), given=frozenset(flags), name="search-1", hosts=2,
+        image="1.dkr.ecr.eu-central-1.amazonaws.com/x:1", output="s3://bucket/out", **own,
+    )  # fmt: skip
+    tuning = Tuning(space=read_space(SEARCHED), trials=6, parallel=3)
+    asked = tuning_request(submission, SageMakerOptions(role=ROLE, **settings), tuning)
+    call = "CreateHyperParameterTuningJob"
+    sent, wanted = executed(tuner_code(asked), 2, aws, tmp_path, call), asked.body()
+    compare_switches(sent["TrainingJobDefinition"], wanted["TrainingJobDefinition"])
+    trial, other = sent.pop("TrainingJobDefinition"), wanted.pop("TrainingJobDefinition")
+    # The SDK sends the instances in the form that also takes several kinds of them.
+    trial["ResourceConfig"] = trial.pop("HyperParameterTuningResourceConfig")
+    assert trial == other
     assert sent == wanted

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from trainer.backends.backend import Backend, JobService
 from trainer.backends.sagemaker.json_forms import command_text, json_text
-from trainer.backends.sagemaker.python_v2 import estimator_code
+from trainer.backends.sagemaker.python_v2 import estimator_code, tuner_code
 from trainer.backends.sagemaker.python_v3 import model_trainer_code
 from trainer.backends.sagemaker.tuning import TuningRequest, tuning_request
 from trainer.config import UserError
@@ -49,20 +49,17 @@ def _storage(options: SageMakerOptions) -> StorageOptions:
     return StorageOptions(s3=settings)
 
 
-def _of_one_job(
-    code: Callable[[TrainingRequest], str], form: str
-) -> Callable[[TrainingRequest | TuningRequest], str]:
-    """Return a form that only the request of a training job has."""
+def _python(request: TrainingRequest | TuningRequest) -> str:
+    return tuner_code(request) if isinstance(request, TuningRequest) else estimator_code(request)
 
-    def write(request: TrainingRequest | TuningRequest) -> str:
-        if isinstance(request, TuningRequest):
-            raise UserError(
-                subject=f"--print {form} with --tune", problem="is for a training job",
-                remedy="print request or cli",
-            )  # fmt: skip
-        return code(request)
 
-    return write
+def _python_v3(request: TrainingRequest | TuningRequest) -> str:
+    if isinstance(request, TuningRequest):
+        raise UserError(
+            subject="--print python-v3 with --tune", problem="is for a training job",
+            remedy="print request, cli or python",
+        )  # fmt: skip
+    return model_trainer_code(request)
 
 
 BACKEND = Backend(
@@ -72,8 +69,8 @@ BACKEND = Backend(
     request=_request,
     forms={
         "request": json_text,
-        "python": _of_one_job(estimator_code, "python"),
-        "python-v3": _of_one_job(model_trainer_code, "python-v3"),
+        "python": _python,
+        "python-v3": _python_v3,
         "cli": command_text,
     },
     connect=_connect,

@@ -5,43 +5,80 @@ from __future__ import annotations
 from typing import Any
 
 from trainer.backends.sagemaker.source_code import Source, call, region_lines
+from trainer.backends.sagemaker.tuning import TuningRequest
 from trainer.platforms import TENSORBOARD, TrainingRequest
-
-IMPORTS = """\
-from sagemaker.debugger import TensorBoardOutputConfig
-from sagemaker.estimator import Estimator
-from sagemaker.inputs import TrainingInput
-from sagemaker.instance_group import InstanceGroup
-"""
 
 
 def estimator_code(request: TrainingRequest) -> str:
     """Return a script that submits the job: `pip install 'sagemaker<3'`."""
-    options, body = request.options, request.body()
+    fit = call(
+        "estimator.fit",
+        inputs=_inputs(request),
+        job_name=request.name,
+        experiment_config=request.body().get("ExperimentConfig"),
+        wait=False,
+    )
+    return _script(request, [fit])
+
+
+def tuner_code(request: TuningRequest) -> str:
+    """Return a script that submits the search: `pip install 'sagemaker<3'`."""
+    search, training = request.search, request.training
+    objective, most = search["HyperParameterTuningJobObjective"], search["ResourceLimits"]
+    tuner = call(
+        "HyperparameterTuner",
+        estimator=Source("estimator"),
+        objective_metric_name=objective["MetricName"],
+        objective_type=objective["Type"],
+        metric_definitions=training.body()["AlgorithmSpecification"]["MetricDefinitions"],
+        hyperparameter_ranges=_ranges(search["ParameterRanges"]),
+        strategy=search["Strategy"],
+        early_stopping_type=search["TrainingJobEarlyStoppingType"],
+        max_jobs=most["MaxNumberOfTrainingJobs"],
+        max_parallel_jobs=most["MaxParallelTrainingJobs"],
+        tags=training.body()["Tags"],
+    )
+    fit = call("tuner.fit", inputs=_inputs(training), job_name=request.name, wait=False)
+    return _script(training, [f"tuner = {tuner}", fit], tunes=True)
+
+
+def _ranges(found: dict[str, list[dict[str, Any]]]) -> dict[str, Source]:
+    """Return the SDK's classes for the ranges of a search, by the names of the parameters."""
+    ranges = {
+        each["Name"]: call("CategoricalParameter", values=each["Values"])
+        for each in found["CategoricalParameterRanges"]
+    }
+    for kind, number in (("Integer", int), ("Continuous", float)):
+        for each in found[f"{kind}ParameterRanges"]:
+            ranges[each["Name"]] = call(
+                f"{kind}Parameter", min_value=number(each["MinValue"]),
+                max_value=number(each["MaxValue"]), scaling_type=each["ScalingType"],
+            )  # fmt: skip
+    return ranges
+
+
+def _script(request: TrainingRequest, lines: list[str], *, tunes: bool = False) -> str:
+    return "\n".join([
+        f'"""Submits {request.name} by version 2 of the SageMaker SDK."""\n',
+        _imports(request, "\n".join(lines), tunes=tunes),
+        *region_lines(request.options.region),
+        f"estimator = {_estimator(request, request.body())}",
+        *lines, "",
+    ])  # fmt: skip
+
+
+def _inputs(request: TrainingRequest) -> dict[str, Source] | None:
     inputs = {
         each.name: call(
             "TrainingInput",
             s3_data=each.uri,
             distribution="ShardedByS3Key" if each.sharded else "FullyReplicated",
             content_type="application/octet-stream",
-            input_mode=options.input_mode,
+            input_mode=request.options.input_mode,
         )
         for each in request.channels
     }
-    fit = call(
-        "estimator.fit",
-        inputs=inputs or None,
-        job_name=request.name,
-        experiment_config=body.get("ExperimentConfig"),
-        wait=False,
-    )
-    return "\n".join([
-        f'"""Submits {request.name} by version 2 of the SageMaker SDK."""\n',
-        _imports(request),
-        *region_lines(options.region),
-        f"estimator = {_estimator(request, body)}",
-        f"{fit}\n",
-    ])  # fmt: skip
+    return inputs or None
 
 
 def _estimator(request: TrainingRequest, body: dict[str, Any]) -> Source:
@@ -89,17 +126,18 @@ def _estimator(request: TrainingRequest, body: dict[str, Any]) -> Source:
     )
 
 
-def _imports(request: TrainingRequest) -> str:
+def _imports(request: TrainingRequest, text: str, *, tunes: bool) -> str:
     """Return the imports that the script needs."""
-    unused = [
-        word
-        for word, needed in (
-            ("TensorBoardOutputConfig", request.tensorboard),
-            ("TrainingInput", request.channels),
-            ("InstanceGroup", request.options.groups),
-        )
-        if not needed
-    ]
-    lines = [line for line in IMPORTS.splitlines() if line.rpartition(" ")[2] not in unused]
+    lines = ["from sagemaker.estimator import Estimator"]
+    if request.tensorboard:
+        lines.append("from sagemaker.debugger import TensorBoardOutputConfig")
+    if request.channels:
+        lines.append("from sagemaker.inputs import TrainingInput")
+    if request.options.groups:
+        lines.append("from sagemaker.instance_group import InstanceGroup")
+    if tunes:
+        kinds = [f"{kind}Parameter" for kind in ("Categorical", "Continuous", "Integer")]
+        used = [*(kind for kind in kinds if f"{kind}(" in text), "HyperparameterTuner"]
+        lines.append(f"from sagemaker.tuner import {', '.join(used)}")
     head = ["import os\n"] if request.options.region else []
-    return "\n".join([*head, *lines]) + "\n"
+    return "\n".join([*head, *sorted(lines)]) + "\n"
