@@ -1,8 +1,10 @@
 """`trainer submit --to docker` and `--to compose`, and `trainer jobs`, on the real engine."""
 
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from containers import DEADLINE, Engine
 from submitting import Trainer, error, everything
 
+SOCKET = Path("/var/run/docker.sock")
 SMALL = ("--model", "fast", "--steps", "20")
 
 
@@ -116,6 +119,46 @@ def _module(folder: Path) -> Path:
     path.write_text("from trainer.model import keras_model\nimport beside\n")
     path.with_name("beside.py").write_text("")
     return path
+
+
+@pytest.mark.skipif(not SOCKET.exists(), reason="the engine has no socket here")
+def test_the_printed_requests_are_the_engines_own(trainer, name, engine, tfrecords, tmp_path):
+    ran = trainer.submit(
+        "docker", "--name", name, "--print", "request", "--memory", "2g", "--cpus", "1.5",
+        "--", *SMALL, "--train", str(tfrecords),
+    )  # fmt: skip
+    (tmp_path / "runs" / name).mkdir(parents=True)
+    for request in json.loads(ran.stdout):
+        connection = http.client.HTTPConnection("engine", timeout=DEADLINE)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(SOCKET))
+        body = json.dumps(request["body"]) if "body" in request else None
+        connection.request(
+            request["method"], request["path"], body, {"Content-Type": "application/json"}
+        )
+        response = connection.getresponse()
+        assert response.status in (201, 204), response.read()
+        connection.close()
+    assert engine("wait", name).stdout.strip() == "0", engine("logs", name)
+    assert (tmp_path / "runs" / name / "metrics.json").is_file()
+
+
+def test_a_container_is_its_callers_and_has_secrets_that_no_command_line_shows(
+    trainer, name, engine, tfrecords, tmp_path
+):
+    folder = tmp_path / "a, b $c"
+    folder.mkdir()
+    folder.chmod(0o777)
+    tmp_path.chmod(0o755)
+    shutil.copytree(tfrecords, folder / "data")
+    (folder / "data").chmod(0o755)
+    trainer.submit(
+        "docker", "--name", name, "--user", "4321:4321", "--env", "MY_TOKEN=t0p-5ecret", "--wait",
+        "--", *SMALL, "--train", str(folder / "data"), "--model-dir", str(folder / "model"),
+    )  # fmt: skip
+    (version,) = (folder / "model").iterdir()
+    assert version.stat().st_uid == 4321
+    assert "MY_TOKEN=t0p-5ecret" in engine("inspect", name).stdout
 
 
 def test_a_stopped_job_saves_and_is_stopped(trainer, name, tfrecords, tmp_path):

@@ -69,6 +69,12 @@ PROBLEMS = (
         "choose another name, or remove that one (docker rm {0})",
     ),
     EngineProblem(
+        r"(network|volume) with name (\S+) already exists",
+        "{1}",
+        "the engine has a {0} of this name already",
+        "choose another --name, or remove it (docker {0} rm {1})",
+    ),
+    EngineProblem(
         r"no space left on device|disk quota exceeded",
         "docker",
         "the engine's disk is full",

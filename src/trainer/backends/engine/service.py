@@ -28,6 +28,8 @@ from trainer.config import UserError
 
 logger = logging.getLogger(__name__)
 
+# The places whose containers stay until somebody removes them.
+OWN = ("docker", "compose")
 # Lines at the end of a container's output among which the reason of its failure is looked for.
 LAST_LINES = 50
 
@@ -93,7 +95,7 @@ class EngineService:
         by_name: dict[str, list[dict[str, Any]]] = {}
         for container in self.engine.inspect("container", ids):
             by_name.setdefault(labels_of(container)[JOB], []).append(container)
-        found = [_summary(name, containers) for name, containers in by_name.items()]
+        found = [self._summary(name, containers) for name, containers in by_name.items()]
         return sorted(found, key=lambda job: -job.created)[:limit]
 
     def stop(self, name: str) -> None:
@@ -108,7 +110,7 @@ class EngineService:
         grace = max(int(labels_of(c).get(GRACE, "120")) for c in containers)
         if names:
             self.engine("stop", "--time", str(grace), *names, seconds=grace + ANSWER)
-        if labels_of(containers[0]).get(PLACE) not in ("docker", "compose"):
+        if labels_of(containers[0]).get(PLACE) not in OWN:
             remove_job(self.engine, name)
 
     def results(self, name: str, folder: Path) -> Sequence[Fetched]:
@@ -118,6 +120,23 @@ class EngineService:
     def page(self, name: str) -> str | None:
         """Return None: an engine has no pages."""
         return None
+
+    def _summary(self, name: str, containers: Sequence[Mapping[str, Any]]) -> JobSummary:
+        created = [seconds_of(container["Created"]) or 0.0 for container in containers]
+        first = containers[0]
+        words = [str(first.get("Config", {}).get("Image") or first.get("ImageName", ""))]
+        if len(containers) > 1:
+            words.append(f"{len(containers)} hosts")
+        status, place = job_status(containers), labels_of(dict(first)).get(PLACE, "")
+        words += [place if place in OWN else f"{place} --local", status.detail]
+        if status.is_over and place not in OWN:
+            words.append(f"left by a killed runner: {removal(self.engine, name)}")
+        return JobSummary(
+            name=name,
+            status=status,
+            created=min(created),
+            detail=", ".join(filter(None, words)),
+        )
 
     def _ids(self, name: str) -> list[str]:
         return self.engine.ids("ps", "--all", label=f"{JOB}={name}")
@@ -212,20 +231,4 @@ def announce(engine: Engine, job: EngineJob) -> None:
         logger.info("writes to %s", folder)
     logger.info(
         "its containers stay when it has ended; to remove them: %s", removal(engine, job.name)
-    )
-
-
-def _summary(name: str, containers: Sequence[Mapping[str, Any]]) -> JobSummary:
-    created = [seconds_of(container["Created"]) or 0.0 for container in containers]
-    first = containers[0]
-    words = [str(first.get("Config", {}).get("Image") or first.get("ImageName", ""))]
-    if len(containers) > 1:
-        words.append(f"{len(containers)} hosts")
-    status = job_status(containers)
-    words += [labels_of(dict(first)).get(PLACE, ""), status.detail]
-    return JobSummary(
-        name=name,
-        status=status,
-        created=min(created),
-        detail=", ".join(filter(None, words)),
     )

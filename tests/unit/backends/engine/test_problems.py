@@ -49,6 +49,10 @@ TEXTS = {
         "--name abc: a container of this name is there already; choose another name, or remove "
         "that one (docker rm abc)"
     ),
+    f"{DAEMON}network with name job-hosts already exists": (
+        "job-hosts: the engine has a network of this name already; choose another --name, or "
+        "remove it (docker network rm job-hosts)"
+    ),
     f"{DAEMON}mkdir /var/lib/docker/overlay2/x: no space left on device": (
         "docker: the engine's disk is full; make room there (docker system df, docker system prune)"
     ),
