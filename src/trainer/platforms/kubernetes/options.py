@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trainer.config import UserError, option
 
 PLACE, PODS = "Kubernetes", "Kubernetes: its pods"
+_CPU = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?|[0-9]{1,7}m")
 _QUANTITY = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|[kKMGTPE]i?)?")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 
@@ -50,8 +51,8 @@ class KubernetesOptions:
     )
 
     cpu: str | None = option(
-        None, "processors of each pod, as a request and a limit (default: none asked)", PODS,
-        metavar="QUANTITY",
+        None, "processors of each pod, as a request and a limit, and the threads of its processes "
+        "(default: none asked)", PODS, metavar="QUANTITY",
     )
     memory: str | None = option(
         None, "memory of each pod, such as 8Gi, as a request and a limit (default: none asked)",
@@ -107,8 +108,12 @@ class KubernetesOptions:
 
     # fmt: on
     def __post_init__(self) -> None:
-        for flag, text in (("--cpu", self.cpu), ("--memory", self.memory), ("--shm", self.shm)):
-            if text is not None and not _QUANTITY.fullmatch(text):
+        for flag, text, form in (
+            ("--cpu", self.cpu, _CPU),
+            ("--memory", self.memory, _QUANTITY),
+            ("--shm", self.shm, _QUANTITY),
+        ):
+            if text is not None and not form.fullmatch(text):
                 raise UserError(
                     subject=f"{flag} {text}",
                     problem="expected a quantity of Kubernetes, such as 4, 500m or 8Gi",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from trainer.config import ROLES, Cluster, Role, UserError
 from trainer.platforms.base import Environment
+from trainer.runtime import shortened
 
 INDEX = "JOB_COMPLETION_INDEX"
 PODS, SERVICE = "TRAINER_PODS", "TRAINER_SERVICE"
@@ -20,7 +21,7 @@ JOBSET, REPLICATED_JOB, JOB_INDEX = "JOBSET_NAME", "REPLICATED_JOB_NAME", "JOB_I
 NODES = "PET_NNODES"
 # Far more pods than share one job's steps.
 MOST = 10_000
-_GROUP = re.compile(r"([a-z0-9-]+)=([0-9]+)(?:x([0-9]+))?")
+_GROUP = re.compile(r"([a-z0-9-]+)=([0-9]{1,9})(?:x([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def _groups(environment: Environment) -> tuple[PodGroup, ...] | None:
     text = environment.env.get(variable, "").strip()
     if not text:
         return None
-    if text.isdecimal() and 0 < int(text) <= MOST:
+    if _is_number(text) and 0 < int(text) <= MOST:
         return (PodGroup(name="", jobs=1, pods=int(text)),)
     groups = [_GROUP.fullmatch(part) for part in re.split(r"[\s,]+", text)]
     found = tuple(
@@ -87,7 +88,7 @@ def _groups(environment: Environment) -> tuple[PodGroup, ...] | None:
     wrong |= not all(0 < group.jobs * group.pods <= MOST for group in found)
     if wrong or len({group.name for group in found}) < len(found):
         raise UserError(
-            subject=f"{variable}={text}",
+            subject=f"{variable}={shortened(text)}",
             problem="expected the number of pods"
             + (", or of each role: chief=1 worker=2 ps=1" if variable == PODS else ""),
         )
@@ -202,8 +203,13 @@ def _role(group: PodGroup) -> Role:
 
 def _number(environment: Environment, variable: str) -> int:
     text = environment.env.get(variable, "")
-    if not text.isdecimal():
+    if not _is_number(text):
         raise UserError(
-            subject=f"{variable}={text}", problem="expected the number that the controller sets"
+            subject=f"{variable}={shortened(text)}",
+            problem="expected the number that the controller sets",
         )
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10

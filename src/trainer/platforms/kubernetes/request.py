@@ -6,6 +6,7 @@ and `TrainingRuntimeSpec` of Kubeflow Trainer v1alpha1.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from trainer.platforms.kubernetes.names import (
 from trainer.platforms.kubernetes.options import KubernetesOptions
 from trainer.platforms.kubernetes.pod_template import job_spec, trainer_container
 from trainer.platforms.kubernetes.pods import JOB_INDEX, JOBSET, REPLICATED_JOB
+from trainer.platforms.kubernetes.roles import pods_text, roles_of
 from trainer.platforms.kubernetes.variables import given, variables
 from trainer.platforms.submission import Submission
 
@@ -66,8 +68,8 @@ def kubernetes_request(submission: Submission, options: KubernetesOptions) -> Ku
         UserError: Kubernetes would refuse the request, or the job would lose what it writes.
     """
     check_submission(submission, options)
-    submission, output = with_destination(submission, options)
-    several = sum(count for _, count in _roles(submission)) > 1
+    submission, output = with_destination(_with_threads(submission, options), options)
+    several = sum(count for _, count in roles_of(submission)) > 1
     secret = submission.secret if several else None
     make = {"job": _job, "jobset": _jobset, "trainjob": _trainjob}[options.flavor]
     kinds = make(submission, options, submission.name if secret else None)
@@ -98,10 +100,10 @@ def _job(
     submission: Submission, options: KubernetesOptions, secret: str | None
 ) -> list[dict[str, Any]]:
     """Return a headless Service, where several pods meet, and an indexed Job."""
-    roles = _roles(submission)
+    roles = roles_of(submission)
     count = sum(number for _, number in roles)
     service = submission.name if count > 1 else None
-    env = variables(submission, options, pods=_pods_text(roles), service=service, secret=secret)
+    env = variables(submission, options, pods=pods_text(roles), service=service, secret=secret)
     container = trainer_container(
         submission, options, name="trainer", arguments=submission.arguments(), env=env,
         gpus=options.gpus,
@@ -132,9 +134,9 @@ def _jobset(
     submission: Submission, options: KubernetesOptions, secret: str | None
 ) -> list[dict[str, Any]]:
     """Return a JobSet with a replicated job for each role; it makes its Service itself."""
-    roles = _roles(submission)
+    roles = roles_of(submission)
     env = variables(
-        submission, options, pods=_pods_text(roles), service=submission.name, secret=secret
+        submission, options, pods=pods_text(roles), service=submission.name, secret=secret
     )
     if roles[0][0]:
         env += [
@@ -212,22 +214,18 @@ def _jobset_spec(options: KubernetesOptions, replicated: list[dict[str, Any]]) -
     }  # fmt: skip
 
 
-def _roles(submission: Submission) -> list[tuple[str, int]]:
-    """Return the roles with the number of their pods; one without a name where all are equal."""
-    if not (submission.parameter_servers or submission.evaluators):
-        return [("", submission.hosts)]
-    found = {
-        "chief": 1,
-        "worker": submission.hosts - 1,
-        "ps": submission.parameter_servers,
-        "evaluator": submission.evaluators,
-    }
-    return [(role, count) for role, count in found.items() if count]
+def _with_threads(submission: Submission, options: KubernetesOptions) -> Submission:
+    """Return the submission with as many threads as a pod has processors.
 
-
-def _pods_text(roles: list[tuple[str, int]]) -> str:
-    """Return what TRAINER_PODS says."""
-    return " ".join(f"{role}={count}" if role else str(count) for role, count in roles)
+    A container sees all processors of its node. With a thread for each of them, the kernel would
+    hold all of them up as soon as they have used what `--cpu` leaves them.
+    """
+    if options.cpu is None or "threads" in submission.given:
+        return submission
+    cores = float(options.cpu.removesuffix("m")) / (1000 if options.cpu.endswith("m") else 1)
+    threads = max(1, int(cores) // (submission.job.processes_per_host or 1))
+    job = dataclasses.replace(submission.job, threads=threads)
+    return dataclasses.replace(submission, job=job, given=submission.given | {"threads"})
 
 
 def _labels(submission: Submission) -> dict[str, str]:

@@ -290,6 +290,7 @@ def test_what_kubernetes_would_refuse_is_one_line(more, options, expected):
     ("values", "expected"),
     [
         ({"cpu": "four"}, "--cpu four: expected a quantity"),
+        ({"cpu": "8Gi"}, "--cpu 8Gi: expected a quantity"),
         ({"memory": "8 GB"}, "--memory 8 GB: expected a quantity"),
         ({"namespace": "Team"}, "--namespace Team: expected a name of Kubernetes"),
         ({"image_pull_secret": ("a_b",)}, "--image-pull-secret a_b: expected a name"),
@@ -319,3 +320,20 @@ def test_volumes_are_what_pods_share_and_the_jobs_folder_is_what_is_kept():
     (start, _) = kubernetes_containers(kubernetes_request(submission(output=None), options))
     assert start.shared == ("/data", "/runs")
     assert start.outputs == {"/runs/mnist": ""}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "values", "threads"),
+    [
+        ("4", {}, 4),
+        ("3500m", {}, 3),
+        ("500m", {}, 1),
+        ("2.5", {}, 2),
+        ("8", {"processes_per_host": 4}, 2),
+        ("8", {"threads": 6}, 6),
+        (None, {}, 0),
+    ],
+)
+def test_a_pod_has_as_many_threads_as_processors(cpu, values, threads):
+    request = kubernetes_request(submission(values=values), KubernetesOptions(cpu=cpu))
+    assert {job_in(start).threads for start in kubernetes_containers(request)} == {threads}
