@@ -182,7 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def aws_endpoints(folder: Path) -> Iterator[AwsEndpoints]:
+def aws_endpoints(
+    folder: Path, *, kind: type[AwsEndpoints] | None = None
+) -> Iterator[AwsEndpoints]:
     """Serve while a block runs, with an empty bucket `models`."""
     from moto.server import ThreadedMotoServer
 
@@ -190,7 +192,9 @@ def aws_endpoints(folder: Path) -> Iterator[AwsEndpoints]:
     moto.start()
     with contextlib.ExitStack() as stack:
         stack.callback(moto.stop)
-        server = stack.enter_context(AwsEndpoints(moto.get_host_and_port()[1], folder, stack))
+        server = stack.enter_context(
+            (kind or AwsEndpoints)(moto.get_host_and_port()[1], folder, stack)
+        )
         server.s3.makedirs("models", exist_ok=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)

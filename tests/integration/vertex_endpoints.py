@@ -211,10 +211,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def vertex_endpoints(env: Mapping[str, str]) -> Iterator[VertexEndpoints]:
+def vertex_endpoints(
+    env: Mapping[str, str], *, kind: type[VertexEndpoints] | None = None
+) -> Iterator[VertexEndpoints]:
     """Serve while a block runs; `env` leads its containers to Google's store."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(VertexEndpoints(env, stack))
+        server = stack.enter_context((kind or VertexEndpoints)(env, stack))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
         yield server

@@ -10,6 +10,7 @@ from trainer.config import Parser, add_flags as add_options
 from trainer.endpoints import DeployOptions
 from trainer.runtime import handling_stop_signals, log
 
+INTERRUPTED = 130
 HELP = "bring a model to an endpoint of a cloud, or to a container here"
 EXAMPLES = """\
 # serve a model in a container of this machine, and print how to ask it
@@ -32,13 +33,18 @@ def add_flags(parser: Parser) -> None:
     add_options(parser, DeployOptions)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Deploy, and print a request that works."""
     # Standard output has the requests alone.
     log.begin(to="err")
     options = endpoint_options(DeployOptions, args)
-    from trainer.endpoints import deploy
+    from trainer.endpoints import EndedError, deploy
 
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     with handling_stop_signals(announce=False) as stop:
-        deploy(args.model, options, stamp=stamp, stop=stop)
+        try:
+            deploy(args.model, options, stamp=stamp, stop=stop)
+        except EndedError as error:
+            log.failure(f"trainer: {error}")
+            return INTERRUPTED
+    return 0

@@ -8,3 +8,4 @@ from .prediction.run import predict as predict
 from .registry import TARGETS as TARGETS
 from .undeploy_options import UndeployOptions as UndeployOptions
 from .undeploying import undeploy as undeploy
+from .waiting import EndedError as EndedError

@@ -30,7 +30,8 @@ from trainer.endpoints.prediction.pieces import JSON, Piece
 from trainer.endpoints.registry import TARGETS
 from trainer.endpoints.sample import SampleRequest, sample_of
 from trainer.endpoints.target import EndpointService, EndpointTarget
-from trainer.runtime import StopRequest, output
+from trainer.endpoints.waiting import EndedError
+from trainer.runtime import StoppedError, StopRequest, output
 from trainer.storage import is_remote, local, local_path, remote, unfinished, upload_folder
 
 logger = logging.getLogger(__name__)
@@ -69,11 +70,14 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         ) as source:
             sample = sample_of(source.model.graph)
             deployment = _placed(source, name, target, options, stamp, ledger, stop)
-        service.make(deployment, ledger)
+        service.make(deployment, ledger, stop)
         service.wait(deployment, stop)
         client = service.try_out(deployment, sample)
         if client is not None:
             _try(client, sample, stop)
+    except StoppedError:
+        ledger.undo()
+        raise EndedError(subject=name, problem="stopped before it was made") from None
     except BaseException:
         ledger.undo()
         raise
@@ -173,7 +177,7 @@ def _try(client: EndpointClient, sample: SampleRequest, stop: StopRequest) -> No
     except RefusedRequestError as error:
         logger.warning("%s: answers, but not to a row of zeros: %s", client.name, error)
     except StoppedAskingError:
-        raise UserError(subject=client.name, problem="stopped before it answered") from None
+        raise EndedError(subject=client.name, problem="stopped before it answered") from None
     except RetryableError as error:
         raise UserError(
             subject=client.name, problem=f"is ready, but does not answer: {error}"

@@ -54,8 +54,12 @@ class EndpointService(Protocol):
     def model_of_job(self, name: str) -> str:
         """Return the url of the model that a finished job left."""
 
-    def make(self, deployment: Deployment, ledger: Ledger) -> None:
-        """Make model and endpoint, noting each in the ledger as soon as it is there."""
+    def make(self, deployment: Deployment, ledger: Ledger, stop: StopRequest) -> None:
+        """Make model and endpoint, noting each in the ledger as soon as it is there.
+
+        Raises:
+            EndedError: `stop` was set.
+        """
 
     def wait(self, deployment: Deployment, stop: StopRequest) -> None:
         """Wait until the endpoint is ready, or the batch is answered.

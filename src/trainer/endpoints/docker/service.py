@@ -18,8 +18,8 @@ from trainer.endpoints.prediction.http_client import HttpClient
 from trainer.endpoints.sample import SampleRequest
 from trainer.endpoints.shell_examples import http_examples
 from trainer.endpoints.target import Removal, RequestExamples
-from trainer.endpoints.waiting import wait_until
-from trainer.runtime import StopRequest
+from trainer.endpoints.waiting import EndedError, wait_until
+from trainer.runtime import Patience, StoppedError, StopRequest
 
 logger = logging.getLogger(__name__)
 
@@ -67,23 +67,34 @@ class DockerEndpointService:
             remedy="name the model folder that the job wrote",
         )  # fmt: skip
 
-    def make(self, deployment: Deployment, ledger: Ledger) -> None:
+    def make(self, deployment: Deployment, ledger: Ledger, stop: StopRequest) -> None:
         """See `EndpointService.make`."""
         name, before, command = deployment.name, _before(deployment), run_arguments(deployment)
+        image = command[-2]
+        if self._engine.run(["image", "inspect", image], subject=f"--image {image}")[0]:
+            logger.info("image %s is not here; it is pulled", image)
+            self._pull(image, stop)
         if deployment.options.update:
             self._call("rename", name, before)
             ledger.set_aside("the container before", lambda: self._restore(before, name))
             self._call("stop", before)
-        image = command[-2]
-        if self._engine.run(["image", "inspect", image], subject=f"--image {image}")[0]:
-            logger.info("image %s is not here; it is pulled", image)
         try:
-            self._engine.call(*command, subject=f"container {name}", timeout=PULL_SECONDS)
+            self._engine.call(*command, subject=f"container {name}")
         except BaseException:
             # The engine may have created it before it found that it cannot start it.
             self._discard(name)
             raise
         ledger.add(f"container {name}", lambda: self._discard(name))
+
+    def _pull(self, image: str, stop: StopRequest) -> None:
+        subject = f"--image {image}"
+        try:
+            Patience(stopped=stop).call(
+                lambda: self._engine.call("pull", image, subject=subject, timeout=PULL_SECONDS),
+                subject,
+            )
+        except StoppedError:
+            raise EndedError(subject=subject, problem="stopped while it was pulled") from None
 
     def wait(self, deployment: Deployment, stop: StopRequest) -> None:
         """See `EndpointService.wait`."""

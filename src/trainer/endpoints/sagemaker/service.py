@@ -92,7 +92,7 @@ class SageMakerEndpointService:
             )
         return str(url)
 
-    def make(self, deployment: Deployment, ledger: Ledger) -> None:
+    def make(self, deployment: Deployment, ledger: Ledger, stop: StopRequest) -> None:
         """See `EndpointService.make`."""
         self._send(deployment, ledger, scaling=False)
         # An endpoint can be scaled once it is in service.

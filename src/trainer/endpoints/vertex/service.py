@@ -33,7 +33,6 @@ class VertexEndpointService:
 
     Args:
         connection: To the service.
-        stop: Set to end a wait for an operation.
         every: Seconds between looks at what the service is doing.
     """
 
@@ -87,7 +86,7 @@ class VertexEndpointService:
             )
         return found
 
-    def make(self, deployment: Deployment, ledger: Ledger) -> None:
+    def make(self, deployment: Deployment, ledger: Ledger, stop: StopRequest) -> None:
         """See `EndpointService.make`."""
         for request in requests_of(deployment, self._to.parent):
             answer = self._to.post(request.path, request.body, request.params)
@@ -99,7 +98,7 @@ class VertexEndpointService:
             if request.what:
                 ledger.add(request.what, self._removal(request.what, deployment, name))
             if "/operations/" in name:
-                self._follow(name, request.what, deployment)
+                self._follow(name, request.what, deployment, stop)
             else:
                 self._last = name
 
@@ -114,11 +113,11 @@ class VertexEndpointService:
     def _delete(self, path: str) -> None:
         self._to.delete(path)
 
-    def _follow(self, operation: str, what: str, deployment: Deployment) -> None:
+    def _follow(self, operation: str, what: str, deployment: Deployment, stop: StopRequest) -> None:
         """Wait for a short operation: the upload of a model, the making of an endpoint."""
         wait_until(
             lambda: self._state(operation, what),
-            what, stop=StopRequest(), timeout=deployment.options.timeout, every=self._every,
+            what, stop=stop, timeout=deployment.options.timeout, every=self._every,
         )  # fmt: skip
 
     def _state(self, operation: str, what: str) -> str | None:
