@@ -241,6 +241,19 @@ def test_a_service_that_is_busy_is_asked_again_and_then_one_line(aws):
     assert "Rate exceeded; nothing was started: run the same command again" in ran.stderr
 
 
+def test_a_job_whose_first_answer_was_lost_is_no_name_that_is_taken(aws):
+    answers = [(500, {"__type": "InternalFailure", "message": "lost"}), None]
+    aws.replies["CreateTrainingJob"] = lambda _: answers.pop(0) if answers else TAKEN
+    assert submit(aws, "--name", "job-1").stdout == "job-1\n"
+    answers = [(500, {"__type": "InternalFailure", "message": "lost"})]
+    ran = submit(aws, "--name", "job-1")
+    assert (ran.returncode, ran.stdout) == (0, "job-1\n"), ran.stderr
+    assert "a job of that name already" in mistake(submit(aws, "--name", "job-1"))
+
+
+TAKEN = (400, {"__type": "ResourceInUse", "message": "Training job names must be unique"})
+
+
 def test_without_credentials_or_a_region_it_says_so(aws):
     ran = submit(aws, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert "there are no AWS credentials; sign in with aws configure" in mistake(ran)

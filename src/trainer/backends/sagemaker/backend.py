@@ -56,7 +56,8 @@ def _python(request: TrainingRequest | TuningRequest) -> str:
 def _python_v3(request: TrainingRequest | TuningRequest) -> str:
     if isinstance(request, TuningRequest):
         raise UserError(
-            subject="--print python-v3 with --tune", problem="is for a training job",
+            subject="--print python-v3 with --tune", problem="that version's tuner "
+            "leaves out keys, network isolation and groups of instances",
             remedy="print request, cli or python",
         )  # fmt: skip
     return model_trainer_code(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from trainer.clouds import AwsSettings, aws_client, aws_error, error_code, namin
 from trainer.config import UserError
 from trainer.platforms import TrainingRequest, sagemaker
 
+# Seconds within which boto3 has made all its tries.
+LOST_ANSWER = 600.0
 # Of a name that it does not know, SageMaker says that the request is not valid.
 _UNKNOWN = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 
@@ -49,9 +52,20 @@ class SageMakerService:
             else:
                 self._client.create_training_job(**request.body())
         except Exception as error:
+            if self._is_own(error, request):
+                return request.name
             shape = self._client.meta.service_model.shape_for("TrainingInstanceType")
             raise submit_error(error, request, self._region, shape.enum) from None
         return request.name
+
+    def _is_own(self, error: Exception, request: TrainingRequest | TuningRequest) -> bool:
+        """Return whether a name is taken by this very request, whose first answer was lost."""
+        tried = getattr(error, "response", {}).get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        if error_code(error) != "ResourceInUse" or not tried:
+            return False
+        _, found = self._described(request.name)
+        age = time.time() - found["CreationTime"].timestamp()
+        return bool(abs(age) < LOST_ANSWER)
 
     def status(self, name: str) -> JobStatus:
         """See `JobService.status`."""

@@ -39,7 +39,11 @@ def submit_error(
     code = error_code(error)
     found = aws_error(error, request.name)
     if isinstance(found, RetryableError):
-        return RetryableError(f"{found}; nothing was started: run the same command again")
+        if code:
+            return RetryableError(f"{found}; nothing was started: run the same command again")
+        # The answer may have been lost, rather than the request.
+        listing = "trainer jobs list --on sagemaker"
+        return RetryableError(f"{found}; the job may have been started: see {listing}")
     text = found.problem
     if code == "ResourceLimitExceeded":
         return UserError(

@@ -5,11 +5,13 @@ Contract: "CreateTrainingJob" in the API reference; the shapes of botocore's ser
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from trainer.config import Job, UserError
+from trainer.distribution import spec_named
 from trainer.platforms.job_secret import SECRET_VARIABLE
 from trainer.platforms.sagemaker import limits
 from trainer.platforms.sagemaker.hyperparameters import hyperparameters_of
@@ -169,7 +171,7 @@ def training_request(submission: Submission, options: SageMakerOptions) -> Train
     in_job_dir = job.job_dir if (job.job_dir or "").startswith("s3://") else None
     output = (submission.output or in_job_dir or NO_OUTPUT).rstrip("/")
     limits.check_text("--output", output, limits.URI, r"s3://[^/]+/?.*", "s3://BUCKET/FOLDER")
-    hosts = sum(count for _, _, count in options.groups) or submission.hosts
+    hosts = _hosts(submission, options)
     data = input_data(job, hosts=hosts)
     places = {**dict.fromkeys(COLLECTED), **data.places}
     checkpoints, tensorboard = _places_of_output(
@@ -191,6 +193,24 @@ def training_request(submission: Submission, options: SageMakerOptions) -> Train
         )
     limits.check_count("metrics", len(request.metrics), limits.METRICS)
     return request
+
+
+def _hosts(submission: Submission, options: SageMakerOptions) -> int:
+    """Return how many instances train; groups of them count themselves."""
+    if not options.groups:
+        return submission.hosts
+    found = sum(count for _, _, count in options.groups)
+    if submission.hosts not in (1, found):
+        raise UserError(
+            subject=f"--hosts {submission.hosts}", problem=f"--instance-groups has {found}",
+            remedy="leave it out",
+        )  # fmt: skip
+    strategy = dataclasses.replace(submission, hosts=found).strategy
+    if found > 1 and spec_named(strategy).single_process:
+        raise UserError(
+            subject="--instance-groups", problem=f"--distribution {strategy} trains on one host"
+        )
+    return found
 
 
 def _check(submission: Submission, options: SageMakerOptions) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sagemaker_jobs import any_flags, started
 
 from trainer.backends.backend import Tuning
 from trainer.backends.sagemaker.backend import BACKEND
 from trainer.backends.sagemaker.tuning import TuningRequest, tuning_request
 from trainer.config.errors import UserError
 from trainer.config.flags import job_from_flags
+from trainer.platforms.resolve import resolve_job
+from trainer.platforms.sagemaker.container import container_starts
 from trainer.platforms.sagemaker.options import SageMakerOptions
 from trainer.platforms.submission import Submission
 from trainer.sweep.space import read_space
@@ -105,8 +112,30 @@ def test_a_search_is_printed_as_request_and_command():
     assert BACKEND.forms["cli"](request).startswith(
         "aws sagemaker create-hyper-parameter-tuning-job \\\n    --hyper-parameter-tuning-job-name "
     )
-    with pytest.raises(UserError, match="is for a training job; print request, cli or python"):
+    with pytest.raises(UserError, match=r"leaves out keys, .*; print request, cli or"):
         BACKEND.forms["python-v3"](request)
     assert BACKEND.containers is not None
     with pytest.raises(UserError, match="search here with trainer sweep"):
         BACKEND.containers(request)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rate=st.floats(0.001, 0.1), size=st.sampled_from(["32", "64"]), units=st.integers(8, 64),
+    flags=any_flags(),
+)  # fmt: skip
+def test_each_trial_is_the_job_with_the_values_that_are_tried(rate, size, units, flags):
+    searched = {"learning_rate": "0.001..0.1:log", "batch_size": "32,64", **OWN}
+    others = {name: value for name, value in flags.items() if name not in {*searched, "hp"}}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        training = tuned(searched, **{**others, "module": "mine"}).training
+        tried = {"learning_rate": str(rate), "batch_size": size, "units": str(units)}
+        sent = {**training.hyperparameters, **tried, "_tuning_objective_metric": "test_accuracy"}
+        trial = dataclasses.replace(training, name="search-1-001-ab", hyperparameters=sent)
+        found = resolve_job(started(container_starts(trial)[0], root), {}).job
+    assert (found.hparams.learning_rate, found.hparams.batch_size) == (rate, int(size))
+    assert dict(found.hparams.hp) == {"units": str(units)}
+    for name in ("steps", "metric", "mlflow_uri", "distribution", "report", "feature"):
+        if name in others:
+            assert getattr(found, name) == others[name]
