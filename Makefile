@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock wheel clean
+.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock wheel docs clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -150,6 +150,10 @@ lock: setup  ## Measure and maintain: pin the newest versions of all packages
 		-o requirements/dev-$$target.lock || exit 1; done
 	echo 'sagemaker-training==5.1.4' | $(COMPILE) - --no-deps -o requirements/sagemaker.lock
 
+docs: setup  ## Measure and maintain: build the site of the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo site/index.html
+
 # The package alone, for pip, pipx and uvx; its name there is trainer-anywhere.
 wheel: setup  ## Measure and maintain: build the package's wheel into dist/
 	rm -rf build dist/*.whl
@@ -159,6 +163,6 @@ wheel: setup  ## Measure and maintain: build the package's wheel into dist/
 include docker/image.mk
 
 clean:  ## Measure and maintain: remove environments, runs and caches
-	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-vertex .venv-audit runs build dist src/*.egg-info .mypy_cache \
+	rm -rf .venv .venv-bench .venv-sdk2 .venv-sdk3 .venv-vertex .venv-audit runs build dist site src/*.egg-info .mypy_cache \
 		.ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

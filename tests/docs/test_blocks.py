@@ -130,5 +130,6 @@ def test_nobody_is_told_to_install_a_package_of_somebody_elses(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        if "://" not in target:
+        # The site's page of flags is made when the site is: test_site.py.
+        if "://" not in target and target != "flags.md":
             assert (page.parent / target).exists(), target

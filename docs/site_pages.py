@@ -1,0 +1,53 @@
+"""Pages of the site that are made from the program: each command's help, as it prints it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from trainer.cli import command_line
+from trainer.cli.verbs import VERBS
+
+PAGE = "flags.md"
+# Characters in a line of help.
+WIDTH = "76"
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the page of all commands, which no file holds."""
+    files.append(File.generated(config, PAGE, content="\n".join(_lines())))
+    return files
+
+
+def _lines() -> Iterator[str]:
+    yield "# Commands and flags\n"
+    yield "This is what `trainer COMMAND --help` prints; `--batch_size` is `--batch-size`, too.\n"
+    os.environ["COLUMNS"] = WIDTH
+    for words, verb in VERBS.items():
+        # Its flags follow from the place that is named, so that each place has its own help.
+        yield f"## trainer {words}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.\n"
+        yield f"```text\n{help_of(words.split())}```\n"
+        for place in _places(words):
+            flag = "--on" if words.startswith("jobs") else "--to"
+            yield f"### trainer {words} {flag} {place}\n"
+            yield f"```text\n{help_of([*words.split(), flag, place])}```\n"
+
+
+def _places(words: str) -> list[str]:
+    """Return the places whose own flags a command takes."""
+    from trainer.backends import BACKENDS
+
+    return [*BACKENDS] if words == "submit" else []
+
+
+def help_of(argv: list[str]) -> str:
+    """Return what a command prints for `--help`."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        command_line.make_parser(argv=argv).parse_args([*argv, "--help"])
+    return printed.getvalue()

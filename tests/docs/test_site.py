@@ -1,0 +1,65 @@
+"""The site of the documentation: built strictly, with what the program itself says in it."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer.cli.verbs import VERBS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*(ROOT / "docs").glob("*.md")]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    ran = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "-d", str(folder)],
+        cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    # Strict: a link or an anchor that leads nowhere is an error.
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
+
+
+def text_of(page: Path) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text()))
+
+
+def test_every_page_is_built_and_listed_for_readers(site: Path):
+    first = (site / "index.html").read_text()
+    for page in PAGES:
+        name = page.with_suffix(".html").name
+        assert (site / name).is_file()
+        assert f'href="{name}"' in first or name == "index.html", name
+
+
+def test_the_reference_has_the_help_of_every_command(site: Path):
+    text = text_of(site / "flags.html")
+    for words in VERBS:
+        assert f"usage: trainer {words} " in text
+    # A place's own flags are those of its command alone.
+    assert "--instance-type" in text
+    assert "--learning-rate" in text
+
+
+def test_the_python_page_has_what_the_package_offers(site: Path):
+    text = text_of(site / "python.html")
+    for name in ("train_and_evaluate", "load_data", "load_columns", "Job", "Hparams"):
+        assert f"trainer.{name}" in text
+    assert "SavedModel and a report" in text
+
+
+def test_the_search_finds_an_error_by_a_word_of_it(site: Path):
+    index = json.loads((site / "search/search_index.json").read_text())
+    assert any("sagemaker" in entry["text"].lower() for entry in index["docs"])
+    assert {entry["location"].partition("#")[0] for entry in index["docs"]} >= {"flags.html"}
