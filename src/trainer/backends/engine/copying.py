@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import subprocess
@@ -15,6 +16,7 @@ from trainer.storage import ArchiveLimits, local, unfinished, unpack_archive
 
 # A container is a person's own, but what a job wrote into it may be damaged.
 LIMITS = ArchiveLimits(members=1_000_000, size=2**42)
+FULL = "no space left on device"
 NOT_THERE = re.compile("could not find the file|no such file or directory", re.IGNORECASE)
 
 
@@ -60,7 +62,8 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
         False if the container has nothing there.
 
     Raises:
-        UserError: The engine, or the disk, refuses.
+        UserError: The engine refuses.
+        OSError: The disk is full.
     """
     name = f"{container}:{path}"
     with unfinished.temporary_folder(to.parent) as scratch, local.naming_full_disk(to):
@@ -77,6 +80,9 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
             text = ran.stderr.decode(errors="replace")
             if NOT_THERE.search(text):
                 return False
+            if FULL in text:
+                # It is this disk that is full, not the engine's.
+                raise OSError(errno.ENOSPC, FULL, str(to))
             raise engine_error(text, subject=name)
         unpack_archive(packed, unpacked, name=name, limits=LIMITS)
         (member,) = unpacked.iterdir()
