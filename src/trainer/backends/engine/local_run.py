@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 LIMITS = ContainerLimits(shm_size="1g")
 # Seconds between two looks at whether a stop is asked for.
 LOOK = 0.2
-# Seconds that the other hosts have to end by themselves when the job is over.
-OTHERS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +48,7 @@ class LocalRun:
         grace: Seconds from SIGTERM to SIGKILL.
         limits: What each container may use.
         pull: When to pull the image.
+        others_seconds: Seconds that the other hosts have to end by themselves when the job is over.
     """
 
     name: str
@@ -61,6 +60,7 @@ class LocalRun:
     grace: int = 120
     limits: ContainerLimits = LIMITS
     pull: str = "missing"
+    others_seconds: float = 15.0
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -181,7 +181,7 @@ def _follow(engine: Engine, run: LocalRun, job: EngineJob, stop: StopRequest) ->
             )  # fmt: skip
             _stop(engine, list(running), run.grace)
             break
-        if running and waited >= OTHERS:
+        if running and waited >= run.others_seconds:
             _stop(engine, list(running), run.grace)
             break
     for _ in range(len(running)):
