@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import time
 from pathlib import Path
 
 from benchmarks.common import Table, alternate, last_json, python
+from benchmarks.read_loop import read_rate
 
 BATCH, RECORDS, STEPS = 128, 60_000, 100
 # Read in a measurement, after one that is not counted.
@@ -67,32 +67,10 @@ def main() -> None:
         data = make_dataset(Stream(tables, batch_size=BATCH, training=True, cache_mb=cache))
         feed = data.feed
     iterator = None if feed else iter(data)
-
-    # As training reads: in a compiled loop, which uses both so that neither is optimised away.
-    @tf.function(
-        autograph=False,
-        input_signature=[feed.spec, tf.TensorSpec((), tf.int32)] if feed else None,
+    rate = read_rate(
+        tf, feed=feed, iterator=iterator, batch=BATCH, steps=STEPS, examples=RECORDS, epochs=EPOCHS
     )
-    def read(source, steps):
-        def body(step, total):
-            rows = feed.batch(*(rows[step] for rows in source)) if feed else next(source)
-            images, labels = rows
-            used = tf.reshape(images, (BATCH, -1))[0, 0] + tf.cast(labels[0], tf.float32)
-            return step + 1, total + used
-
-        return tf.while_loop(lambda step, _: step < steps, body, (0, 0.0))[1]
-
-    def run(epochs: int) -> float:
-        start = time.process_time()
-        left = steps = epochs * RECORDS // BATCH
-        while left:
-            count = min(left, STEPS, feed.most if feed else STEPS)
-            read(feed.take(count) if feed else iterator, tf.constant(count))
-            left -= count
-        return steps * BATCH / (time.process_time() - start)
-
-    run(1)
-    print(json.dumps({"records_per_cpu_second": run(EPOCHS)}))
+    print(json.dumps({"records_per_cpu_second": rate}))
 
 
 if __name__ == "__main__":

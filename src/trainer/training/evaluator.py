@@ -16,8 +16,9 @@ from trainer.distribution import SINGLE_PROCESS
 from trainer.models import ModelModule, loader, recipes
 from trainer.runtime import POLICIES, StopRequest
 from trainer.training import checkpoint_state, inputs, trained_with
-from trainer.training.callbacks import CopyCheckpoint, evaluation_callbacks
+from trainer.training.callbacks import evaluation_callbacks
 from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint_callbacks import CopyCheckpoint
 from trainer.training.checkpoint_state import STATE, DamagedError
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination

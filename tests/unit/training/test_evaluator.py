@@ -12,10 +12,10 @@ from trainer.config.job import Job
 from trainer.models import loader
 from trainer.models.recipes import complete
 from trainer.runtime.stop import StopRequest
-from trainer.training.callbacks import AfterEvaluation
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.checkpoint_state import Progress
 from trainer.training.destination import Destination
+from trainer.training.evaluation_callbacks import AfterEvaluation
 from trainer.training.evaluator import evaluate_checkpoints
 from trainer.training.optimizers import make_optimizer
 

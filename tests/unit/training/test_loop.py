@@ -20,7 +20,7 @@ from trainer.config.job import Job
 from trainer.data.create import create_dataset
 from trainer.data.files import open_tables
 from trainer.training import progress_line
-from trainer.training.callbacks import AfterEvaluation
+from trainer.training.evaluation_callbacks import AfterEvaluation
 from trainer.training.loop import train_and_evaluate
 
 pytestmark = pytest.mark.tensorflow

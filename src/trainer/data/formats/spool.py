@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import bisect
-import os
 import shutil
 import tempfile
 import threading
-import weakref
 from collections.abc import Sequence
 
 import numpy as np
+
+from trainer.data.formats.temporary_file import TemporaryStore
 
 # Bytes of a disk that are left to others.
 LEFT_FREE = 1 << 30
@@ -19,9 +19,8 @@ LEFT_FREE = 1 << 30
 class Spool:
     """Rows of bytes that are appended once and read at any place.
 
-    All spools of a process share one file, as there may be more of them than files may be open. It
-    has no name, so that it is gone with the last of them or with the process. What was read or
-    written lately is in the system's page cache, which gives its memory back to whoever needs it.
+    What was read or written lately is in the system's page cache, which gives its memory back to
+    whoever needs it.
 
     Args:
         width: The bytes of each row; 0 if they differ.
@@ -29,7 +28,7 @@ class Spool:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._file = _SharedFile.current()
+        self._file = TemporaryStore.current()
         # Of rows of one width, the first of each run that stands in one piece, and its place; of
         # others, the place and the length of each.
         self._firsts: list[int] = []
@@ -83,46 +82,3 @@ class Spool:
             if len(self._lengths) > 1:
                 self._lengths = [np.concatenate(self._lengths)]
             return self._lengths[0]
-
-
-class _SharedFile:
-    """The file of all spools; closed, and its disk given back, when none refers to it any more."""
-
-    _current: weakref.ref[_SharedFile] | None = None
-    _opening = threading.Lock()
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        self._end = 0
-        self._lock = threading.Lock()
-
-    @classmethod
-    def current(cls) -> _SharedFile:
-        """Return the file of this process."""
-        with cls._opening:
-            file = cls._current() if cls._current else None
-            if file is None:
-                file = cls()
-                cls._current = weakref.ref(file)
-            return file
-
-    def append(self, raw: memoryview | bytes) -> int:
-        """Write bytes at the end, and return where they begin."""
-        with self._lock:
-            place, left = self._end, memoryview(raw).cast("B")
-            self._end += len(left)
-            while left:
-                left = left[os.pwrite(self._file.fileno(), left, self._end - len(left)) :]
-            return place
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return some bytes."""
-        parts = []
-        # One call reads 2 GiB at most.
-        while size:
-            part = os.pread(self._file.fileno(), size, offset)
-            if not part:
-                raise OSError("a temporary file became shorter while it was read")
-            parts.append(part)
-            offset, size = offset + len(part), size - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)

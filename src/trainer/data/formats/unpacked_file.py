@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 
 from trainer.config import DataError
 from trainer.data.formats.compressed import Packing, unpack
+from trainer.data.formats.temporary_file import TemporaryStore
 
 # A packed file cannot be read from the middle: it is unpacked into memory, beyond so many bytes of
 # all such files to disk.
@@ -54,7 +55,7 @@ class UnpackedFile:
         # Where each extent begins in the content, and where in the spool.
         self._starts: list[int] = []
         self._places: list[int] = []
-        self._spool: _Spool | None = None
+        self._spool: TemporaryStore | None = None
         self.size = 0
         budget = _Memory(in_memory)
         weakref.finalize(self, budget.give_back)
@@ -62,7 +63,7 @@ class UnpackedFile:
         for piece in pieces:
             held += piece
             if self._spool is None and not budget.takes(len(piece)):
-                self._spool = _Spool.current()
+                self._spool = TemporaryStore.current()
                 budget.give_back()
             if self._spool is not None and len(held) >= EXTENT_BYTES:
                 self._spill(held)
@@ -74,7 +75,14 @@ class UnpackedFile:
     def _spill(self, held: bytearray) -> None:
         assert self._spool
         self._starts.append(self.size)
-        self._places.append(self._spool.append(held, self.path))
+        try:
+            self._places.append(self._spool.append(held))
+        except OSError as error:
+            raise DataError(
+                subject=self.path,
+                problem=f"cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}",
+                remedy="set TMPDIR to a folder with more room",
+            ) from None
         self.size += len(held)
         held.clear()
 
@@ -93,7 +101,7 @@ class UnpackedFile:
         while offset < stop:
             end = min([stop, *self._starts[extent + 1 : extent + 2]])
             place = self._places[extent] + offset - self._starts[extent]
-            parts.append(os.pread(self._spool.number, end - offset, place))
+            parts.append(self._spool.read(place, end - offset))
             offset, extent = end, extent + 1
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -126,52 +134,6 @@ class _Memory:
         with self._lock:
             _Memory._taken -= self._own
             self._own = 0
-
-
-class _Spool:
-    """A file without a name, in which parts of unpacked files stand one behind the other.
-
-    All of a process share one, as there may be more of them than it may hold open.
-
-    Attributes:
-        number: Its descriptor.
-    """
-
-    _lock: ClassVar[threading.Lock] = threading.Lock()
-    _current: ClassVar[weakref.ref[_Spool] | None] = None
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
-        self.number = self._file.fileno()
-        self._size = 0
-
-    @classmethod
-    def current(cls) -> _Spool:
-        """Return that of the process, a new one when nothing reads the last any more."""
-        with cls._lock:
-            spool = cls._current() if cls._current else None
-            if spool is None:
-                spool = _Spool()
-                cls._current = weakref.ref(spool)
-            return spool
-
-    def append(self, extent: bytearray, path: Path) -> int:
-        """Write part of the content of `path` at the end; return its place."""
-        with self._lock:
-            place = self._size
-            self._size += len(extent)
-        try:
-            written = 0
-            while written < len(extent):
-                with memoryview(extent)[written:] as rest:
-                    written += os.pwrite(self.number, rest, place + written)
-        except OSError as error:
-            raise DataError(
-                subject=path,
-                problem=f"cannot be unpacked to {tempfile.gettempdir()}: {error.strerror}",
-                remedy="set TMPDIR to a folder with more room",
-            ) from None
-        return place
 
 
 class _Content(io.RawIOBase):
