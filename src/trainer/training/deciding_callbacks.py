@@ -1,4 +1,4 @@
-"""What an evaluation decides: which model is the best, and whether the run ends."""
+"""Decisions after an evaluation: which model is the best, and whether the run ends."""
 
 from __future__ import annotations
 
