@@ -167,7 +167,7 @@ class SageMakerService:
         """Return descriptions of the newest jobs of a kind that bear the trainer's tag."""
         tags = [
             {"Name": f"Tags.{name}", "Operator": "Equals", "Value": value}
-            for name, value in sagemaker.request.OWN_TAGS
+            for name, value in sagemaker.options.OWN_TAGS
         ]
         pages = self._client.get_paginator("search").paginate(
             Resource=resource, SearchExpression={"Filters": tags}, SortBy="CreationTime",

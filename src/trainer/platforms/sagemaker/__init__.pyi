@@ -3,6 +3,7 @@ from . import (
     files as files,
     hosts as hosts,
     limits as limits,
+    options as options,
     platform as platform,
     request as request,
     switches as switches,

@@ -56,12 +56,10 @@ class InputData:
         channels: The channels.
         places: The fields whose values differ in the container; None for those that the channel of
             that name sets.
-        folders: The folder, or the files, that the field has in the container.
     """
 
     channels: tuple[Channel, ...] = ()
     places: Mapping[str, Any] = field(default_factory=dict)
-    folders: Mapping[str, Any] = field(default_factory=dict)
 
 
 def input_data(job: Job, *, hosts: int) -> InputData:
@@ -78,7 +76,6 @@ def input_data(job: Job, *, hosts: int) -> InputData:
     """
     channels: list[Channel] = []
     places: dict[str, Any] = {}
-    folders: dict[str, Any] = {}
     for name, channel in FIELDS.items():
         value = getattr(job, name)
         if not value or (name == "input") is not job.import_model:
@@ -88,8 +85,8 @@ def input_data(job: Job, *, hosts: int) -> InputData:
         added, inside = _channels(name, channel, paths, sharded=sharded)
         channels += added
         several = inside != (f"{DATA}/{channel}",)
-        folders[name] = inside[0] if isinstance(value, str) else inside
-        places[name] = folders[name] if several else None
+        found = inside[0] if isinstance(value, str) else inside
+        places[name] = found if several else None
     alone = next((name for name in ("test", "validation") if getattr(job, name)), None)
     if channels and alone and not job.train and not job.import_model:
         raise UserError(
@@ -105,9 +102,9 @@ def input_data(job: Job, *, hosts: int) -> InputData:
                 taken = any(each.name == CODE for each in channels)
                 own = Channel(name=f"{CODE}-{name}" if taken else CODE, uri=f"{folder}/")
                 channels.append(own)
-            places[name] = folders[name] = f"{own.folder}/{file}"
+            places[name] = f"{own.folder}/{file}"
     limits.check_count("channels of data", len(channels), limits.CHANNELS)
-    return InputData(channels=tuple(channels), places=places, folders=folders)
+    return InputData(channels=tuple(channels), places=places)
 
 
 def _channels(

@@ -12,6 +12,8 @@ PLACE, MACHINES, NETWORK = "SageMaker", "SageMaker's instances", "SageMaker's ne
 DAY = 86400
 # How long a job may take where nobody says.
 MAX_SECONDS = DAY
+# By these jobs are found again that the trainer has submitted.
+OWN_TAGS = (("created-by", "trainer"),)
 _GROUP = re.compile(r"([^=:]+)=(ml\.[a-z0-9.-]+):([1-9]\d{0,3})")
 
 

@@ -5,19 +5,18 @@ Contract: "CreateTrainingJob" in the API reference; the shapes of botocore's ser
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from trainer.config import Job, UserError
-from trainer.distribution import spec_named
 from trainer.platforms.job_secret import SECRET_VARIABLE
 from trainer.platforms.sagemaker import limits
 from trainer.platforms.sagemaker.hyperparameters import hyperparameters_of
 from trainer.platforms.sagemaker.input_data import Channel, input_data
 from trainer.platforms.sagemaker.metrics import MetricPattern, metric_patterns
-from trainer.platforms.sagemaker.options import MAX_SECONDS, SageMakerOptions
+from trainer.platforms.sagemaker.options import MAX_SECONDS, OWN_TAGS, SageMakerOptions
+from trainer.platforms.sagemaker.request_checks import check_submission, hosts_of
 from trainer.platforms.submission import Submission
 
 CHECKPOINTS, TENSORBOARD, OUTPUT = (
@@ -28,8 +27,6 @@ COLLECTED = ("model_dir", "output_dir")
 # Until the user names one, requests are printed with these.
 NO_ROLE = "arn:aws:iam::000000000000:role/ROLE"
 NO_OUTPUT = "s3://BUCKET/trainer"
-# By these jobs are found again that the trainer has submitted.
-OWN_TAGS = (("created-by", "trainer"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,6 @@ class TrainingRequest:
         output: The s3:// folder below which the job's own folder is made.
         hyperparameters: Names and values.
         channels: The data.
-        places: The values that fields of the job have in the container where they differ.
         checkpoints: The s3:// folder of the checkpoints, or None.
         tensorboard: The s3:// folder of what is written for TensorBoard, or None.
         metrics: What is found in the log.
@@ -67,7 +63,6 @@ class TrainingRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     channels: tuple[Channel, ...] = ()
-    places: Mapping[str, Any] = field(default_factory=dict)
     checkpoints: str | None = None
     tensorboard: str | None = None
     metrics: tuple[MetricPattern, ...] = ()
@@ -167,11 +162,11 @@ def training_request(submission: Submission, options: SageMakerOptions) -> Train
         UserError: SageMaker does not take a value, or a field has no meaning there.
     """
     job, given = submission.job, submission.given
-    _check(submission, options)
+    check_submission(submission, options)
     in_job_dir = job.job_dir if (job.job_dir or "").startswith("s3://") else None
     output = (submission.output or in_job_dir or NO_OUTPUT).rstrip("/")
     limits.check_text("--output", output, limits.URI, r"s3://[^/]+/?.*", "s3://BUCKET/FOLDER")
-    hosts = _hosts(submission, options)
+    hosts = hosts_of(submission, options)
     data = input_data(job, hosts=hosts)
     places = {**dict.fromkeys(COLLECTED), **data.places}
     checkpoints, tensorboard = _places_of_output(
@@ -182,7 +177,7 @@ def training_request(submission: Submission, options: SageMakerOptions) -> Train
         name=submission.name, image=submission.image, role=options.role or NO_ROLE, hosts=hosts,
         options=options, output=output, max_seconds=submission.max_seconds or MAX_SECONDS,
         spot=submission.spot, tags=submission.tags, env={**submission.env, **secret},
-        channels=data.channels, places={**places, **data.folders},
+        channels=data.channels,
         hyperparameters=hyperparameters_of(job, given, places),
         checkpoints=checkpoints, tensorboard=tensorboard, metrics=metric_patterns(job),
     )  # fmt: skip
@@ -193,63 +188,6 @@ def training_request(submission: Submission, options: SageMakerOptions) -> Train
         )
     limits.check_count("metrics", len(request.metrics), limits.METRICS)
     return request
-
-
-def _hosts(submission: Submission, options: SageMakerOptions) -> int:
-    """Return how many instances train; groups of them count themselves."""
-    if not options.groups:
-        return submission.hosts
-    found = sum(count for _, _, count in options.groups)
-    if submission.hosts not in (1, found):
-        raise UserError(
-            subject=f"--hosts {submission.hosts}", problem=f"--instance-groups has {found}",
-            remedy="leave it out",
-        )  # fmt: skip
-    strategy = dataclasses.replace(submission, hosts=found).strategy
-    if found > 1 and spec_named(strategy).single_process:
-        raise UserError(
-            subject="--instance-groups", problem=f"--distribution {strategy} trains on one host"
-        )
-    return found
-
-
-def _check(submission: Submission, options: SageMakerOptions) -> None:
-    """Raise a UserError for what SageMaker would refuse, or take in another way."""
-    limits.check_name(submission.name, longest=limits.JOB_NAME)
-    limits.check_text("--image", submission.image, limits.IMAGE, r".+", "the address of an image")
-    if submission.job.layout == "tar" and "layout" in submission.given:
-        raise UserError(
-            subject="--layout tar", problem="SageMaker packs the model folder itself",
-            remedy="leave it out",
-        )  # fmt: skip
-    for flag, count in (
-        ("--parameter-servers", submission.parameter_servers),
-        ("--evaluators", submission.evaluators),
-    ):
-        if count:
-            raise UserError(
-                subject=f"{flag} {count}", problem="SageMaker's hosts are all alike: with "
-                "parameter_server each of them is a server, too", remedy="leave it out",
-            )  # fmt: skip
-    if submission.spot and options.keep_alive:
-        raise UserError(
-            subject="--spot and --keep-alive", problem="SageMaker keeps no spare instances",
-            remedy="give one of them",
-        )  # fmt: skip
-    if options.max_wait is not None and not submission.spot:
-        raise UserError(subject=f"--max-wait {options.max_wait}", problem="is for --spot alone")
-    limits.check_pairs(
-        "--tags", submission.tags, limits.TAGS - len(OWN_TAGS), limits.TAG_NAME, limits.TAG_VALUE
-    )
-    limits.check_pairs(
-        "--env", submission.env, limits.ENVIRONMENT, limits.ENVIRONMENT_NAME,
-        limits.ENVIRONMENT_VALUE,
-    )  # fmt: skip
-    for name in submission.env:
-        limits.check_text(
-            f"--env {name}", name, limits.ENVIRONMENT_NAME, limits.ENVIRONMENT_PATTERN,
-            "letters, digits and underscores, no digit first",
-        )  # fmt: skip
 
 
 def _places_of_output(
