@@ -107,3 +107,26 @@ def test_a_pod_with_another_key_is_refused(hosts, tfrecords, tmp_path):
     assert refused.wait(60) == 2, refused.text()
     assert "TRAINER_SECRET" in refused.text()
     running.kill()
+
+
+def test_a_tfjob_trains_and_its_evaluator_comes_from_no_list(hosts, tfrecords, tmp_path):
+    net = hosts(4)
+    roles = ["chief", "worker", "ps", "evaluator"]
+    names = [f"mnist-{role}-0.vision.svc" for role in roles]
+    # Kubeflow's training operator leaves the evaluator out.
+    cluster = {role: [f"{name}:2222"] for role, name in zip(roles[:3], names[:3], strict=True)}
+    folders = ["--train", str(tfrecords), "--job-dir", str(tmp_path / "mnist")]
+    running = []
+    for i, name in enumerate(names):
+        net.call(i, name)
+    for i, role in enumerate(roles):
+        config = {
+            "cluster": cluster, "task": {"type": role, "index": 0}, "environment": "cloud",
+        }  # fmt: skip
+        env = {"TF_CONFIG": json.dumps(config), "KUBERNETES_SERVICE_HOST": "10.96.0.1"}
+        running.append(net.start(i, [*MAIN, *PLAIN, *folders, "--steps", "60"], env))
+    for process in running:
+        assert process.wait(180) == 0, process.text()
+    found = report(tmp_path)
+    assert (found["platform"], found["distribution"]) == ("kubernetes", "parameter_server")
+    assert "test_accuracy=" in running[3].text()
