@@ -29,14 +29,17 @@ def run(args: argparse.Namespace) -> None:
     """Print a line for each setting: its value, and the variable or file that sets it."""
     log.begin(to="err")
     from trainer.backends import BACKENDS, SubmitOptions
+    from trainer.cli.endpoint_flags import TABLE
+    from trainer.endpoints import DeployOptions
 
+    kinds: dict[str, type] = {name: BACKENDS[name].options for name in BACKENDS}
+    kinds[TABLE] = DeployOptions
     team = backend_flags.team_settings()
-    if args.place is not None and args.place not in BACKENDS:
-        names = ", ".join(BACKENDS)
+    if args.place is not None and args.place not in kinds:
+        names = ", ".join(kinds)
         raise UserError(subject=args.place, problem=f"expected one of {names}")
     tables: dict[str, type] = {"": SubmitOptions}
-    for name in [args.place] if args.place else BACKENDS:
-        tables[name] = BACKENDS[name].options
+    tables |= {args.place: kinds[args.place]} if args.place else kinds
     rows: list[dict[str, Any]] = []
     for table, kind in tables.items():
         found: ResolvedOptions[Any] = resolve_options(

@@ -33,7 +33,7 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
 class DeployOptions:
     """Settings of an endpoint."""
 
-    to: str = option(
+    to: str | None = option(
         None, "where the endpoint is made", WHERE, choices=NamesOf("trainer.endpoints:TARGETS")
     )
     name: str | None = option(
@@ -155,16 +155,8 @@ class DeployOptions:
     def __post_init__(self) -> None:
         for name, limits in options_of(DeployOptions).items():
             limits.check(flag_of(name), getattr(self, name))
-        if self.to is None:
-            raise UserError(
-                subject="--to", problem="not given", remedy="say where: sagemaker, vertex or docker"
-            )
-        for field in fields(self):
-            if getattr(self, field.name) != field.default and not suits(field.name, self.to):
-                places = " and ".join(_ONLY[field.name])
-                raise UserError(
-                    subject=flag_of(field.name), problem=f"is for --to {places} only"
-                )
+        if self.to is not None:
+            self._check_place(self.to)
         if self.batch and len(self.batch) != 2:
             raise UserError(
                 subject=f"--batch {' '.join(self.batch)}", problem="expected INPUT OUTPUT"
@@ -174,6 +166,14 @@ class DeployOptions:
                 subject=f"--max-count {self.max_count}", problem=f"below --count {self.count}"
             )
         self._check_contradictions()
+
+    def _check_place(self, place: str) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) != field.default and not suits(field.name, place):
+                places = " and ".join(_ONLY[field.name])
+                raise UserError(
+                    subject=flag_of(field.name), problem=f"is for --to {places} only"
+                )
 
     def _check_contradictions(self) -> None:
         for name in ("update", "serverless"):

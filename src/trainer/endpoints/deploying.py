@@ -53,6 +53,10 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         UserError: The model is none, the place refuses a request, or the endpoint failed; what was
             made is taken down again, or named.
     """
+    if options.to is None:
+        raise UserError(
+            subject="--to", problem="not given", remedy=f"say where: {', '.join(TARGETS)}"
+        )
     target = TARGETS[options.to]
     name = checked_name(options.name or name_of_model(model))
     if options.print:
@@ -75,11 +79,11 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         client = service.try_out(deployment, sample)
         if client is not None:
             _try(client, sample, stop)
-    except StoppedError:
+    except BaseException as error:
         ledger.undo()
-        raise EndedError(subject=name, problem="stopped before it was made") from None
-    except BaseException:
-        ledger.undo()
+        # A store that is told to stop says so in an error of its own.
+        if isinstance(error, StoppedError) or (stop() and isinstance(error, RetryableError)):
+            raise EndedError(subject=name, problem="stopped before it was made") from None
         raise
     _report(service, deployment, sample)
 

@@ -83,7 +83,7 @@ def dns_suffix(region: str) -> str:
         import botocore.loaders
     except ImportError:
         raise UserError(
-            subject="image-uri", problem="the package boto3 is missing",
+            subject=f"--region {region}", problem="the package boto3 is missing",
             remedy=install_command("submit"),
         ) from None  # fmt: skip
     partitions = botocore.loaders.create_loader().load_data("endpoints")["partitions"]

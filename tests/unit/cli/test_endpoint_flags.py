@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
+from trainer.cli import command_line
 from trainer.cli.endpoint_flags import PLACE, endpoint_options, endpoint_place
-from trainer.config import UserError
 from trainer.endpoints import DeployOptions, PredictOptions
 
 TEAM = """\
@@ -75,8 +75,7 @@ def test_requests_are_sent_where_the_team_deploys_but_with_their_own_settings(op
 def test_a_place_without_endpoints_is_none_of_theirs(options, monkeypatch):
     monkeypatch.setenv("TRAINER_TO", "kubernetes")
     assert endpoint_place(argparse.Namespace()) == ""
-    with pytest.raises(UserError, match="--to: not given"):
-        options()
+    assert options().to is None
 
 
 def test_amazons_variable_of_the_region_is_read(options, monkeypatch, tmp_path):
@@ -84,3 +83,11 @@ def test_amazons_variable_of_the_region_is_read(options, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     assert options(to="sagemaker").region == "eu-north-1"
     assert options(to="vertex").region is None or options(to="vertex").region != "eu-north-1"
+
+
+def test_the_settings_of_endpoints_are_shown_with_their_sources(options, capsys, tmp_path):
+    assert command_line.main(["config", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert f"[deploy] artifacts = s3://team/deployed  ({tmp_path}/trainer.toml: [deploy]" in shown
+    assert command_line.main(["config", "show", "deploy"]) == 0
+    assert "[deploy] count = 1  (default)" in capsys.readouterr().out

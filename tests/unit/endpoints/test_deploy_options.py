@@ -8,6 +8,7 @@ from made_models import entry, graph, number, tensor
 from trainer.config import UserError
 from trainer.data.formats.protobuf import field
 from trainer.endpoints.deploy_options import DeployOptions, checked_name, name_of_model, pairs
+from trainer.endpoints.deploying import deploy
 from trainer.endpoints.sample import sample_of
 from trainer.endpoints.undeploy_options import UndeployOptions
 from trainer.endpoints.waiting import EndedError, wait_until
@@ -18,7 +19,6 @@ from trainer.runtime import StopRequest
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"to": None}, "--to: not given; say where"),
         ({"to": "docker", "serverless": True}, "--serverless: is for --to sagemaker only"),
         ({"to": "docker", "count": 2}, "--count: is for --to sagemaker and vertex only"),
         ({"batch": ("a",)}, "--batch a: expected INPUT OUTPUT"),
@@ -35,7 +35,9 @@ def test_options_that_do_not_fit_are_refused(given, words):
     assert words in str(raised.value)
 
 
-def test_taking_down_needs_a_place():
+def test_deploying_and_taking_down_need_a_place():
+    with pytest.raises(UserError, match="--to: not given; say where: sagemaker, vertex, docker"):
+        deploy("model", DeployOptions(), stamp="20260131-120000", stop=StopRequest())
     with pytest.raises(UserError, match="--to: not given"):
         UndeployOptions()
 

@@ -2,13 +2,15 @@
 
 import json
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from trainer.cli import command_line
 from trainer.config import UserError, options_of
 from trainer.endpoints.image_query import ImageQuery, image_uri
-from trainer.endpoints.image_tables import find_tables, frameworks_in
+from trainer.endpoints.image_tables import dns_suffix, find_tables, frameworks_in
 
 ROOT = Path(__file__).parents[3]
 TABLE = {
@@ -68,7 +70,31 @@ def test_what_is_not_there_is_named_with_what_is(tables, query, words):
     assert words in str(raised.value)
 
 
-def test_without_the_sdk_the_error_names_its_package(tmp_path):
+def test_the_verb_prints_an_image_or_the_names_of_all(tables, capsys):
+    argv = ["image-uri", "net", "--scope", "inference", "--version", "2.9", "--region", "eu-west-1"]
+    assert command_line.main([*argv, "--tables", str(tables)]) == 0
+    assert capsys.readouterr().out.endswith("/net-inference:2.9-cpu\n")
+    assert command_line.main(["image-uri", "--tables", str(tables.parent)]) == 0
+    assert capsys.readouterr().out == "net\ntensorflow\n"
+    assert command_line.main(["image-uri", "nett", "--tables", str(tables)]) == 2
+    assert "did you mean net?" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("sagemaker") is not None, reason="the SDK is installed")
+def test_without_the_sdk_the_error_says_what_to_install():
+    with pytest.raises(UserError, match="the package sagemaker, which is missing; pip install"):
+        find_tables()
+
+
+def test_a_region_that_is_not_there_and_other_rules_are_refused(tables):
+    with pytest.raises(UserError, match="there is no such region"):
+        dns_suffix("mars-1")
+    (tables / "huggingface.json").write_text("{}")
+    with pytest.raises(UserError, match="need more than the tables hold"):
+        image_uri(tables, "huggingface", ImageQuery())
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(UserError, match="has no tables"):
         find_tables(str(tmp_path))
 

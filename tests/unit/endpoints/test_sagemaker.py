@@ -254,3 +254,8 @@ def test_the_model_of_a_job_is_found(aws):
     service = SageMakerEndpointService(AwsSettings(region=REGION))
     with pytest.raises(UserError, match="neither a file here nor a training job"):
         service.model_of_job("nobody")
+
+
+def test_a_region_that_is_not_there_is_one_line():
+    with pytest.raises(UserError, match="--region mars-1: there is no such region"):
+        SageMakerTarget().connect(UndeployOptions(to="sagemaker", region="mars-1"))

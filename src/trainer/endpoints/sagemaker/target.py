@@ -9,6 +9,7 @@ from trainer.clouds import AwsSettings, aws_client
 from trainer.endpoints.client import EndpointClient
 from trainer.endpoints.deploy_options import DeployOptions
 from trainer.endpoints.deployment import Deployment
+from trainer.endpoints.image_tables import dns_suffix
 from trainer.endpoints.model_source import ARCHIVE
 from trainer.endpoints.prediction.predict_options import PredictOptions
 from trainer.endpoints.sagemaker.requests import requests_of
@@ -30,12 +31,18 @@ class SageMakerTarget:
 
     def connect(self, options: DeployOptions | UndeployOptions) -> SageMakerEndpointService:
         """See `EndpointTarget.connect`."""
-        return SageMakerEndpointService(AwsSettings(region=options.region, profile=options.profile))
+        return SageMakerEndpointService(_settings(options))
 
     def client(self, endpoint: str, options: PredictOptions) -> EndpointClient:
         """See `EndpointTarget.client`."""
-        settings = AwsSettings(region=options.region, profile=options.profile)
-        return SageMakerClient(endpoint, aws_client("sagemaker-runtime", settings))
+        return SageMakerClient(endpoint, aws_client("sagemaker-runtime", _settings(options)))
+
+
+def _settings(options: DeployOptions | UndeployOptions | PredictOptions) -> AwsSettings:
+    if options.region is not None:
+        # A host that is not there would be taken for a network that is not.
+        dns_suffix(options.region)
+    return AwsSettings(region=options.region, profile=options.profile)
 
 
 TARGET = SageMakerTarget()
