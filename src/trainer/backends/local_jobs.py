@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 RESULTS_HERE = "runs"
 # Vertex AI mounts each bucket there.
 BUCKETS = "/gcs"
+# Arguments of a client are of a limited length.
+MOST_FILES = 1000
 
 
 def run_here(
@@ -69,6 +71,7 @@ def run_here(
         starts=starts,
         folder=absolute(f"{base}/{submission.name}"),
         mounts=(*mounts_of(starts, uploads), *mounts_of_volumes(starts, submission)),
+        own_mounts=shards_of(starts, uploads),
         grace=backend.grace,
     )
     if backend.limits:
@@ -90,7 +93,7 @@ def without_bucket(backend: Backend, submission: Submission) -> Submission:
 
 
 def mounts_of(starts: Sequence[ContainerStart], uploads: Sequence[Upload]) -> list[Mount]:
-    """Return the local inputs of a job where its containers look for them.
+    """Return the local inputs that all containers of a job have, where they look for them.
 
     Args:
         starts: What the place gives the containers.
@@ -99,23 +102,33 @@ def mounts_of(starts: Sequence[ContainerStart], uploads: Sequence[Upload]) -> li
     Raises:
         UserError: The place would bring data from a store.
     """
-    files = {f"{u.url}/{name}": path for u in uploads for name, path in u.files.items()}
+    files = _files_by_url(uploads)
     mounts: dict[str, Mount] = {}
     for start in starts:
         for target, url in start.inputs.items():
-            found = _below(url, files)
-            if not found:
-                raise UserError(
-                    subject=url,
-                    problem="--local brings nothing from stores",
-                    remedy="name data of this machine",
-                )
-            mounts |= {mount.target: mount for mount in mounted(found, target)}
+            found = mounted(_below(url, files), target)
+            if target not in start.sharded:
+                mounts |= {mount.target: mount for mount in found}
     for upload in uploads:
         if upload.url.startswith("gs://"):
             target = f"{BUCKETS}/{upload.url.removeprefix('gs://')}"
             mounts |= {mount.target: mount for mount in mounted(upload.files, target)}
     return list(mounts.values())
+
+
+def shards_of(
+    starts: Sequence[ContainerStart], uploads: Sequence[Upload]
+) -> dict[str, list[Mount]]:
+    """Return the local inputs of which each container has every n-th file, by its name."""
+    files = _files_by_url(uploads)
+    return {
+        start.name: [
+            mount
+            for target in start.sharded
+            for mount in mounted(_below(start.inputs[target], files, number, len(starts)), target)
+        ]
+        for number, start in enumerate(starts)
+    }
 
 
 def mounts_of_volumes(starts: Sequence[ContainerStart], submission: Submission) -> list[Mount]:
@@ -137,18 +150,56 @@ def mounted(files: Mapping[str, Path], target: str) -> list[Mount]:
     Args:
         files: The files by their names in it.
         target: The folder.
+
+    Raises:
+        UserError: They are very many files, and not all that their folder holds.
     """
+    if not files:
+        return []
     name, path = next(iter(files.items()))
     root = Path(*path.parts[: len(path.parts) - len(PurePosixPath(name).parts)])
-    there = {file for file in root.rglob("*") if file.is_file()} if root.is_dir() else set()
-    if there == {*files.values()} and all(root / n == file for n, file in files.items()):
+    if all(root / n == file for n, file in files.items()) and _visible(root) == {*files}:
         return [Mount(source=str(root), target=target)]
+    if len(files) > MOST_FILES:
+        raise UserError(
+            subject=str(root),
+            problem=f"--local shows a container {MOST_FILES} files of a folder one by one, and "
+            f"these are {len(files)}",
+            remedy="name the folder",
+        )
     return [Mount(source=str(file), target=f"{target}/{n}") for n, file in files.items()]
 
 
-def _below(url: str, files: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the files below a url, by their names there, or the one that it names."""
+def _visible(root: Path) -> set[str]:
+    """Return the files below a folder, without hidden ones, which no reader of data looks at."""
+    found = (file.relative_to(root) for file in root.rglob("*") if file.is_file())
+    return {str(name) for name in found if not any(part[0] == "." for part in name.parts)}
+
+
+def _files_by_url(uploads: Sequence[Upload]) -> dict[str, Path]:
+    return {f"{u.url}/{name}": path for u in uploads for name, path in u.files.items()}
+
+
+def _below(url: str, files: Mapping[str, Path], first: int = 0, step: int = 1) -> dict[str, Path]:
+    """Return the files below a url, by their names there, or the one that it names.
+
+    Args:
+        url: The url.
+        files: All files by their urls.
+        first: The number of the first that is wanted.
+        step: 1 for all, n for every n-th.
+
+    Raises:
+        UserError: There are none.
+    """
     base = url.rstrip("/")
+    found = {u[len(base) + 1 :]: path for u, path in files.items() if u.startswith(f"{base}/")}
     if base in files:
-        return {PurePosixPath(base).name: files[base]}
-    return {u[len(base) + 1 :]: path for u, path in files.items() if u.startswith(f"{base}/")}
+        found = {PurePosixPath(base).name: files[base]}
+    if not found:
+        raise UserError(
+            subject=url,
+            problem="--local brings nothing from stores",
+            remedy="name data of this machine",
+        )
+    return {name: found[name] for name in sorted(found)[first::step]}

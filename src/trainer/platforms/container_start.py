@@ -21,6 +21,7 @@ class ContainerStart:
         folders: Folders that are there, empty or with the data of a channel, by absolute path.
         aliases: Further names by which the other containers reach it.
         inputs: Urls whose content the platform brings to a folder, by absolute path.
+        sharded: Those of these folders of which each container gets other files.
         outputs: Folders that the platform keeps, by absolute path, with their names among what the
             job leaves.
         shared: Folders that all containers of the job share, as a store that is mounted.
@@ -33,6 +34,7 @@ class ContainerStart:
     folders: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    sharded: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
 

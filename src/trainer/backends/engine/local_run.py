@@ -11,8 +11,8 @@ import logging
 import queue
 import subprocess
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from trainer.backends.backend import JobStatus
@@ -45,6 +45,7 @@ class LocalRun:
         starts: What the platform gives each container, the chief's first.
         folder: The folder here that gets what the job leaves.
         mounts: Data of this machine that all containers see.
+        own_mounts: Data that one container sees, by its name.
         grace: Seconds from SIGTERM to SIGKILL.
         limits: What each container may use.
         pull: When to pull the image.
@@ -57,6 +58,7 @@ class LocalRun:
     starts: Sequence[ContainerStart]
     folder: Path
     mounts: tuple[Mount, ...] = ()
+    own_mounts: Mapping[str, Sequence[Mount]] = field(default_factory=dict)
     grace: int = 120
     limits: ContainerLimits = LIMITS
     pull: str = "missing"
@@ -126,7 +128,7 @@ def engine_job(run: LocalRun) -> EngineJob:
                 start=start,
                 name=f"{run.name}-{start.name}",
                 image=run.image,
-                mounts=(*shared, *run.mounts),
+                mounts=(*shared, *run.mounts, *run.own_mounts.get(start.name, ())),
                 labels=labels,
                 limits=run.limits,
                 network=f"{run.name}-hosts",

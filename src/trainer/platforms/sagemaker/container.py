@@ -70,6 +70,7 @@ def container_start(request: TrainingRequest, index: int) -> ContainerStart:
         files={f"{ML}/{CONFIG}/{n}": json.dumps(c, indent=2) for n, c in contents.items()},
         folders=tuple(folders),
         inputs={each.folder: each.uri for each in request.channels},
+        sharded=tuple(each.folder for each in request.channels if each.sharded),
         outputs=outputs,
         argv=("train",),
     )

@@ -63,7 +63,7 @@ def job_in(service: dict[str, Any], root: Path) -> Job:
     return resolve_job(environment, parse(argv)).job
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data(), hosts=st.integers(1, 4), servers=st.integers(0, 2))
 def test_every_job_arrives_on_every_host(root, data, hosts, servers):
     flags: dict[str, Any] = data.draw(any_flags(root))

@@ -61,6 +61,13 @@ def test_a_module_comes_with_what_lies_beside_it(here, name, inside, mounted):
     assert sources(found, here)["/input/module"] == mounted
 
 
+def test_of_a_saved_model_of_keras_only_its_file_is_shown(here):
+    (here / "nets/net.keras").touch()
+    found = paths({"module": "nets/net.keras"})
+    assert found.submission.job.module == "/input/module/net.keras"
+    assert sources(found, here)["/input/module/net.keras"] == "nets/net.keras"
+
+
 def test_a_module_that_is_installed_keeps_its_name(here):
     assert paths({"module": "msgspec"}).submission.job.module == "msgspec"
 

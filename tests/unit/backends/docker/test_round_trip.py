@@ -74,7 +74,7 @@ def job_in(env: dict[str, str], argv: list[str], root: Path) -> Job:
     return resolve_job(environment, parse(argv)).job
 
 
-@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data(), wanted=st.sampled_from(["command", "request"]))
 def test_every_job_arrives_as_it_was_asked_for(root, data, wanted):
     flags: dict[str, Any] = data.draw(any_flags(root))
@@ -89,7 +89,7 @@ def test_every_job_arrives_as_it_was_asked_for(root, data, wanted):
     assert found.cluster.size == 1
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data())
 def test_inputs_are_read_only_and_outputs_are_not(root, data):
     flags: dict[str, Any] = data.draw(any_flags(root))

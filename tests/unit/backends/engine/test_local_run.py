@@ -14,7 +14,7 @@ from trainer.backends.engine.client import Engine
 from trainer.backends.engine.container import Mount
 from trainer.backends.engine.local_run import LocalRun, engine_job, run_on_engine
 from trainer.backends.inputs import Upload
-from trainer.backends.local_jobs import mounted, mounts_of, run_here, without_bucket
+from trainer.backends.local_jobs import mounted, mounts_of, run_here, shards_of, without_bucket
 from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.platforms.container_start import ContainerStart
@@ -120,6 +120,31 @@ def test_inputs_are_mounted_where_the_place_brings_them(tmp_path):
         mounts_of([ContainerStart(name="x", inputs={"/in": "s3://other"})], [sent])
     bucket = upload(data, "a", url="gs://local/data/1")
     assert mounts_of([], [bucket]) == [Mount(source=str(data), target="/gcs/local/data/1")]
+
+
+def test_hidden_files_do_not_matter_and_very_many_of_a_folder_are_refused(tmp_path):
+    sent = upload(tmp_path / "data", "a", "b")
+    (tmp_path / "data/.hidden").touch()
+    assert len(mounted(sent.files, "/x")) == 1
+    many = {f"{n}.npy": tmp_path / f"data/{n}.npy" for n in range(1001)}
+    with pytest.raises(UserError, match="and these are 1001; name the folder"):
+        mounted(many, "/x")
+
+
+def test_of_a_sharded_folder_each_container_sees_other_files(tmp_path):
+    sent = upload(tmp_path / "data", "a", "b", "c")
+    starts = [
+        ContainerStart(name=name, inputs={"/in": "s3://local/data/1"}, sharded=("/in",))
+        for name in ("x", "y")
+    ]
+    assert mounts_of(starts, [sent]) == []
+    found = {name: [m.target for m in each] for name, each in shards_of(starts, [sent]).items()}
+    assert found == {"x": ["/in/a", "/in/c"], "y": ["/in/b"]}
+    local = LocalRun(
+        name="job", place="sagemaker", image="x", starts=starts, folder=Path("out"),
+        own_mounts=shards_of(starts, [sent]),
+    )  # fmt: skip
+    assert [len(c.mounts) for c in engine_job(local).containers] == [2, 1]
 
 
 def backend(**more: Any) -> Backend:
