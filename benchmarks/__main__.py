@@ -26,6 +26,7 @@ from benchmarks import (
     scaling,
     serving,
     startup,
+    sync,
     tables as table_files,
     time_to_accuracy,
     write,
@@ -34,7 +35,7 @@ from benchmarks.common import Table
 
 NAMES = (
     "time", "input", "tables", "jpegs", "pngs", "write", "overhead", "startup", "scaling",
-    "serving", "health",
+    "serving", "health", "sync",
 )  # fmt: skip
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -82,6 +83,8 @@ def main() -> int:
                 table = plain[name](rounds=args.rounds)
             elif name == "overhead":
                 table = overhead.measure(data=records, rounds=2 * args.rounds + 1)
+            elif name == "sync":
+                table = sync.measure(rounds=max(2, args.rounds // 2))
             elif name == "health":
                 table = health.measure(data=data)
             elif name == "serving":
