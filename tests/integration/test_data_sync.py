@@ -39,7 +39,7 @@ pytest.importorskip("gcp_storage_emulator")
 
 PART = 8 * 2**20
 BIG = random.Random(0).randbytes(2 * PART + 12_345)
-LARGER = random.Random(1).randbytes(4 * PART)
+LARGER = random.Random(1).randbytes(5 * PART)
 _numbers = itertools.count()
 
 

@@ -53,6 +53,10 @@ class Checksums:
                 return name
         return None
 
+    def value(self, kind: str | None) -> str | None:
+        """Return one of them by its name."""
+        return getattr(self, kind) if kind else None
+
 
 KINDS = ("md5", "sha256", "parts_md5", "crc32c", "crc32")
 UNKNOWN = Checksums()

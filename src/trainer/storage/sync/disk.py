@@ -40,6 +40,7 @@ class DiskPlace:
         path: What the url names.
         root: The folder below which names are.
         problems: Files and folders that could not be listed.
+        span: Bytes of one request for what is copied to here.
     """
 
     is_local = True
@@ -50,6 +51,7 @@ class DiskPlace:
         self.url, self.subject = url, f"{flag} {url}"
         self.path, self.root = path, path.parent if path.is_file() and follow else path
         self.problems: list[SyncFileError] = []
+        self.span = PART
         self.settings = settings
         self._only = path.name if path.is_file() and follow else None
         self._follow = follow
@@ -120,7 +122,7 @@ class DiskPlace:
         """See `Place.receive`."""
         path = self.path_of(entry.name)
         self._make_folder(path.parent)
-        return DiskCopy(entry, source, path, self.settings).begin()
+        return DiskCopy(entry, source, path, self.settings, self.span).begin()
 
     def _counted(self, entry: Entry) -> Iterator[bytes]:
         for piece in pieces_of(self.path_of(entry.name)):

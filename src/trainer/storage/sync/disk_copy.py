@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.storage import unfinished
@@ -15,6 +15,8 @@ from trainer.storage.sync.part_file import PartFile, disk_problem, finish
 from trainer.storage.sync.place import WRONG, Place, Step, SyncSettings, check, read_all, step
 
 PART = 8 * MIB
+# Bytes of one request, at most.
+MOST = 64 * MIB
 
 
 class DiskCopy:
@@ -25,10 +27,13 @@ class DiskCopy:
         source: Where it comes from.
         path: Its name on disk; its folder is there.
         settings: What all transfers share.
+        span: Bytes of one request, at most; those of a part at least.
     """
 
-    def __init__(self, entry: Entry, source: Place, path: Path, settings: SyncSettings) -> None:
-        self._entry, self._source, self._path = entry, source, path
+    def __init__(
+        self, entry: Entry, source: Place, path: Path, settings: SyncSettings, span: int
+    ) -> None:
+        self._entry, self._source, self._path, self._span = entry, source, path, span
         self._settings, self._meter = settings, settings.meter
         self._lock = threading.Lock()
         self._left = 0
@@ -49,7 +54,7 @@ class DiskCopy:
         self._left = len(missing)
         if not missing:
             return self._end()
-        return [step(self._copy_part, number) for number in missing]
+        return [step(self._copy_run, run) for run in _runs(missing, max(1, self._span // PART))]
 
     def _copy_small(self) -> None:
         data = read_all(self._source, self._entry, 0, self._entry.size)
@@ -64,9 +69,9 @@ class DiskCopy:
         self._meter.count(len(data))
         self._meter.end_file(self._entry.name, checked=checked)
 
-    def _copy_part(self, number: int) -> Sequence[Step]:
-        start, stop = self._file.range_of(number)
-        at = start
+    def _copy_run(self, numbers: range) -> Sequence[Step]:
+        """Copy parts that follow each other, by one request."""
+        at, stop = self._file.range_of(numbers[0])[0], self._file.range_of(numbers[-1])[1]
 
         def go_on() -> None:
             nonlocal at
@@ -75,10 +80,12 @@ class DiskCopy:
                     self._file.write(piece, at)
                 except OSError as error:
                     raise disk_problem(error, self._path) from None
-                at += len(piece)
+                before, at = at, at + len(piece)
+                for number in range(before // PART, at // PART):
+                    self._file.end_part(number)
                 self._meter.count(len(piece))
             if at != stop:
-                raise SizeError(f"{at - start} of {stop - start} bytes")
+                raise SizeError(f"{at} of {stop} bytes")
 
         try:
             self._source.retry(go_on, self._entry.name)
@@ -86,9 +93,9 @@ class DiskCopy:
             # The other parts are of a file that is no more.
             self._file.remove()
             raise
-        self._file.end_part(number)
+        self._file.end_part(numbers[-1])
         with self._lock:
-            self._left -= 1
+            self._left -= len(numbers)
             is_last = not self._left
         return self._end() if is_last else ()
 
@@ -131,3 +138,21 @@ class DiskCopy:
             return None
         path: Path = self._source.path_of(self._entry.name)  # type: ignore[attr-defined]
         return path.stat().st_mode & 0o777
+
+
+def span_for(copies: Iterable[Entry], workers: int) -> int:
+    """Return the bytes of one request, so that large files keep all workers busy and no more."""
+    total = sum(entry.size for entry in copies if entry.size > PART)
+    return min(max(PART, total // workers), MOST)
+
+
+def _runs(numbers: Sequence[int], most: int) -> list[range]:
+    """Return numbers that follow each other as ranges of some length at most."""
+    runs: list[range] = []
+    for number in numbers:
+        last = runs[-1] if runs else range(0)
+        if number == last.stop and 0 < len(last) < most:
+            runs[-1] = range(last.start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return runs

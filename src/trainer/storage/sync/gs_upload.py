@@ -7,21 +7,29 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.storage.errors import SizeError, store_response
-from trainer.storage.sync.checksums import MIB, UNKNOWN, Checksums, checksum_of, hasher_for
+from trainer.storage.sync.checksums import (
+    MIB,
+    UNKNOWN,
+    Checksums,
+    Hasher,
+    checksum_of,
+    hasher_for,
+)
 from trainer.storage.sync.entries import Entry, SyncFileError
 from trainer.storage.sync.notes import UploadNote
-from trainer.storage.sync.place import WRONG, Place, Step, check, read_all, step
+from trainer.storage.sync.place import WRONG, Meter, Place, Step, check, read_all, step
 
 if TYPE_CHECKING:
     from trainer.storage.sync.gs import GooglePlace
 
 SMALL = 8 * MIB
-# Bytes of one request; Google wants a multiple of 256 KiB.
-PIECE = 16 * MIB
+# Bytes of one request, of a file on disk and of an object in memory; Google wants a multiple of
+# 256 KiB.
+STREAMED, PIECE = 32 * MIB, 16 * MIB
 BINARY = "application/octet-stream"
 _CRC = Checksums(crc32c="?")
 
@@ -88,70 +96,75 @@ class GoogleUpload:
             known = self._source.checksums(self._entry, _CRC)
         address, at = note.upload, 0
         if address:
-            at, answer = self._reached(address)
-            if answer is not None:
+            at, made = self._reached(address)
+            if made is not None:
                 note.remove()
-                self._end(answer, known, checked=False)
+                self._end(made, known, checked=False)
                 return
         if not address or at < 0:
             address, at = self._new_upload(known), 0
         self._meter.skip(at)
-        # What is sent again is not read again: no checksum of all of it is computed on the way.
+        # Bytes that arrived before are not read again: there is no checksum of all on the way.
         kind = None if at or self._source.is_local else known.best
         hasher = hasher_for(kind, known.part_size) if kind else None
-        while True:
-            stop = min(at + PIECE, self._entry.size)
-            try:
-                data = read_all(self._source, self._entry, at, stop)
-            except SyncFileError:
-                note.remove()
-                raise
-            if hasher:
-                hasher.update(data)
-            if (
-                stop == self._entry.size
-                and hasher
-                and hasher.hexdigest() != getattr(known, kind or "")
-            ):
-                note.remove()
-                raise SyncFileError(subject=self._entry.name, problem=WRONG, remedy="run it again")
-            answer = self._send_piece(address, data, at)
-            self._meter.count(len(data))
-            at = stop
-            if answer is not None:
-                break
-            note.write(address)
+        answer: Any = None
+        try:
+            while answer is None:
+                stop = min(at + (STREAMED if self._source.is_local else PIECE), self._entry.size)
+                body = self._body(at, stop, hasher)
+                if stop == self._entry.size and hasher and hasher.hexdigest() != known.value(kind):
+                    raise SyncFileError(
+                        subject=self._entry.name, problem=WRONG, remedy="run it again"
+                    )
+                answer = self._send_piece(address, body, at, stop)
+                at = stop
+                if answer is None:
+                    note.write(address)
+        except SyncFileError:
+            note.remove()
+            raise
         note.remove()
         self._end(answer, known, checked=bool(hasher) or self._source.is_local)
 
-    def _send_piece(self, address: str, data: bytes, start: int) -> Any:
+    def _body(self, start: int, stop: int, hasher: Hasher | None) -> Callable[[int], Any]:
+        """Return what gives the bytes of a request from some offset on."""
+        if self._source.is_local:
+            counted = _Counted(self._meter, start)
+            return lambda at: _Body(self._source, self._entry, at, stop, counted)
+        data = read_all(self._source, self._entry, start, stop)
+        if hasher:
+            hasher.update(data)
+        self._meter.count(len(data))
+        return lambda at: bytes(memoryview(data)[at - start :])
+
+    def _send_piece(self, address: str, body: Callable[[int], Any], start: int, stop: int) -> Any:
         """Send a piece; return the object's metadata after the last, else None."""
-        view, at = memoryview(data), start
+        at = start
 
         def put() -> Any:
             nonlocal at
-            rest = view[at - start :]
-            last = at + len(rest) - 1
-            headers = {"Content-Range": f"bytes {at}-{last}/{self._entry.size}"}
+            headers = {"Content-Range": f"bytes {at}-{stop - 1}/{self._entry.size}"}
             try:
                 answer = self._target.session.send(
-                    "PUT", address, headers=headers, data=bytes(rest), accept=(308,)
+                    "PUT", address, headers=headers, data=body(at), accept=(308,)
                 )
+            except SyncFileError:
+                raise
             except Exception as error:
                 if store_response(error).status is None:
                     # The connection broke: part of the piece may have arrived.
                     arrived, made = self._reached(address)
                     if made is not None:
                         return made
-                    at = max(at, min(arrived, start + len(data)))
-                    if at == start + len(data) < self._entry.size:
+                    at = max(at, min(arrived, stop))
+                    if at == stop < self._entry.size:
                         return None
                 raise
             if answer.status_code != 308:
                 return answer.json()
             at = _end_of(answer)
-            if at < start + len(data):
-                raise SizeError(f"{at - start} of {len(data)} bytes")
+            if at < stop:
+                raise SizeError(f"{at - start} of {stop - start} bytes")
             return None
 
         return self._target.retry(put, self._entry.name)
@@ -194,6 +207,37 @@ class GoogleUpload:
         ours = known if known.best in ("md5", "crc32c") else UNKNOWN
         self._target.check(self._entry, answer, ours)
         self._meter.end_file(self._entry.name, checked=checked or ours is not UNKNOWN)
+
+
+class _Counted:
+    """Counts bytes once, however often they are sent."""
+
+    def __init__(self, meter: Meter, start: int) -> None:
+        self._meter, self._most = meter, start
+
+    def reach(self, at: int) -> None:
+        self._meter.count(max(0, at - self._most))
+        self._most = max(self._most, at)
+
+
+class _Body:
+    """The bytes of a request, read from disk as they are sent."""
+
+    def __init__(
+        self, source: Place, entry: Entry, start: int, stop: int, counted: _Counted
+    ) -> None:
+        self._source, self._entry, self._start, self._stop = source, entry, start, stop
+        self._counted = counted
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = self._start
+        for piece in self._source.read(self._entry, self._start, self._stop):
+            at += len(piece)
+            yield piece
+            self._counted.reach(at)
 
 
 def _end_of(answer: Any) -> int:

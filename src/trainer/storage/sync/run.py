@@ -18,6 +18,7 @@ from trainer.storage.store_options import NO_OPTIONS, StorageLimits
 from trainer.storage.sync.compare import are_same
 from trainer.storage.sync.crew import run_steps
 from trainer.storage.sync.disk import DiskPlace
+from trainer.storage.sync.disk_copy import span_for
 from trainer.storage.sync.entries import Entry, SyncFileError
 from trainer.storage.sync.filters import ALL_FILES, NameGlobs
 from trainer.storage.sync.gs import GooglePlace
@@ -296,6 +297,7 @@ class Synchronisation:
             raise UserError(
                 subject=self._target.subject, problem=f"cannot be made: {error.strerror}"
             ) from None
+        self._target.span = span_for(plan.copies, self.request.workers)
         need, free = self._target.bytes_needed(plan.copies), shutil.disk_usage(root).free
         if need > free:
             raise UserError(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trainer.storage.sync.disk import DiskPlace
-from trainer.storage.sync.disk_copy import PART
+from trainer.storage.sync.disk_copy import MOST, PART, _runs, span_for
 from trainer.storage.sync.entries import Entry, SyncFileError
 from trainer.storage.sync.part_file import PartFile, disk_problem, part_name_for
 from trainer.storage.sync.place import Meter, SyncSettings
@@ -130,6 +130,22 @@ def test_times_and_modes_come_along(place, tmp_path):
     assert copied.st_mode & 0o777 == 0o750
     (ours,), (theirs,) = source.entries().values(), target.entries().values()
     assert ours.mtime == theirs.mtime
+
+
+def test_parts_that_follow_each_other_come_by_one_request():
+    assert _runs([0, 1, 2, 4, 5, 9], 2) == [range(2), range(2, 3), range(4, 6), range(9, 10)]
+    assert _runs([], 4) == []
+    assert _runs([3], 1) == [range(3, 4)]
+
+
+def test_requests_are_as_long_as_keeps_all_workers_busy():
+    def large(size: int) -> list[Entry]:
+        return [Entry(name="a", size=size, mtime=0.0), Entry(name="b", size=5, mtime=0.0)]
+
+    assert span_for(large(20 * PART), 10) == 2 * PART
+    assert span_for(large(2 * PART), 10) == PART
+    assert span_for(large(10**12), 10) == MOST
+    assert span_for([], 10) == PART
 
 
 class TestPartFile:
