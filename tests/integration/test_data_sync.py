@@ -78,6 +78,10 @@ class Bucket:
             urllib.parse.unquote(path) for asked, path in self.proxy.requests if asked == method
         ]
 
+    def reset(self) -> None:
+        """Let everything pass again."""
+        self.proxy.spoil = lambda method, path: None
+
     def spoil(self, how: str, when: Callable[[str, str], bool]) -> None:
         self.proxy.spoil = lambda method, path: how if when(method, path) else None
 
@@ -357,19 +361,33 @@ def test_what_is_sent_and_lost_is_sent_again(bucket, tmp_path, how):
 
 
 class Breaking:
-    """Lets some requests for parts through, and then none, as a network that is gone."""
+    """Spoils the rest of a large file's requests: a network that is gone, or a server that hangs.
 
-    def __init__(self, parts: int) -> None:
-        self._left = itertools.count(parts, -1)
+    Args:
+        how: What becomes of them.
+        sent: Requests that send parts and go through.
+
+    Attributes:
+        reached: Set when a request has been spoilt so.
+    """
+
+    def __init__(self, how: str, sent: int = 0) -> None:
+        self._how, self._sent = how, itertools.count(sent, -1)
+        self._fetched = itertools.count()
         self._lock = threading.Lock()
+        self.reached = threading.Event()
 
-    def __call__(self, method: str, path: str) -> bool:
-        is_part = "partNumber=" in path or "upload_id=" in path
-        is_part |= method == "GET" and path.partition("?")[0].endswith("big")
-        if not is_part:
-            return False
+    def __call__(self, method: str, path: str) -> str | None:
+        fetches = method == "GET" and path.partition("?")[0].endswith("big")
+        if not fetches and not re.search("partNumber=|upload_id=", path):
+            return None
         with self._lock:
-            return next(self._left) <= 0
+            if fetches and next(self._fetched) == 0:
+                return "truncate"
+            if not fetches and next(self._sent) > 0:
+                return None
+        self.reached.set()
+        return self._how
 
 
 def test_a_large_file_goes_on_from_its_parts_when_the_network_was_gone(bucket, tmp_path):
@@ -379,12 +397,12 @@ def test_a_large_file_goes_on_from_its_parts_when_the_network_was_gone(bucket, t
         (here, bucket.url, bucket.all),
         (bucket.url, there, lambda: files(there)),
     ):
-        bucket.spoil("reset", Breaking(3 if target is there or bucket.scheme == "s3" else 1))
+        bucket.proxy.spoil = Breaking("reset", sent=3 if bucket.scheme == "s3" else 1)
         request = request_of(source, target, tmp_path, workers=1)
         with pytest.raises(StorageError, match="the same command goes on from there"):
             synchronise(request)
         assert "big" not in seen()
-        bucket.spoil("reset", lambda method, path: False)
+        bucket.reset()
         outcome = synchronise(request)
         assert outcome.problems == ()
         assert outcome.resumed >= 2 * PART
@@ -396,12 +414,12 @@ def test_a_large_file_goes_on_from_its_parts_when_the_network_was_gone(bucket, t
 def test_a_large_object_goes_on_from_store_to_store(buckets_of, tmp_path, pair):
     one, other = map(buckets_of, pair.split("-"))
     one.put({"big": LARGER})
-    other.spoil("reset", Breaking(1 if other.scheme == "gs" else 2))
+    other.proxy.spoil = Breaking("reset", sent=1 if other.scheme == "gs" else 2)
     request = request_of(one.url, other.url, tmp_path, workers=1)
     with pytest.raises(StorageError):
         synchronise(request)
     assert other.all() == {}
-    other.spoil("reset", lambda method, path: False)
+    other.reset()
     outcome = synchronise(request)
     assert outcome.resumed >= 2 * PART
     assert other.all() == {"big": LARGER}
@@ -409,11 +427,11 @@ def test_a_large_object_goes_on_from_store_to_store(buckets_of, tmp_path, pair):
 
 def test_an_upload_whose_file_changed_meanwhile_begins_anew(bucket, tmp_path):
     here = write(tmp_path / "here", {"big": LARGER})
-    bucket.spoil("reset", Breaking(1))
+    bucket.proxy.spoil = Breaking("reset", sent=1)
     request = request_of(here, bucket.url, tmp_path, workers=1)
     with pytest.raises(StorageError):
         synchronise(request)
-    bucket.spoil("reset", lambda method, path: False)
+    bucket.reset()
     other = LARGER[::-1]
     write(here, {"big": other})
     outcome = synchronise(request)
@@ -434,20 +452,6 @@ def started(bucket: Bucket, *argv: Any) -> subprocess.Popen:
     )  # fmt: skip
 
 
-class Hanging:
-    """Lets some requests for parts through, and holds the next one until it is released."""
-
-    def __init__(self, parts: int) -> None:
-        self._breaking = Breaking(parts)
-        self.reached = threading.Event()
-
-    def __call__(self, method: str, path: str) -> bool:
-        hangs = self._breaking(method, path)
-        if hangs:
-            self.reached.set()
-        return hangs
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_process_leaves_nothing_half_and_the_next_goes_on(bucket, sync, tmp_path, number):
     here = write(tmp_path / "here", {"big": LARGER, "a": b"1"})
@@ -456,8 +460,7 @@ def test_a_killed_process_leaves_nothing_half_and_the_next_goes_on(bucket, sync,
         (here, bucket.url, bucket.all),
         (bucket.url, there, lambda: files(there)),
     ):
-        hanging = Hanging(3 if target is there or bucket.scheme == "s3" else 1)
-        bucket.spoil("hang", hanging)
+        hanging = bucket.proxy.spoil = Breaking("hang", sent=3 if bucket.scheme == "s3" else 1)
         process = started(bucket, source, target)
         try:
             assert hanging.reached.wait(60)
@@ -476,7 +479,7 @@ def test_a_killed_process_leaves_nothing_half_and_the_next_goes_on(bucket, sync,
             assert process.returncode == -number
         visible = {name: data for name, data in seen().items() if not name.startswith(".")}
         assert visible == {"a": b"1"}
-        bucket.spoil("hang", lambda method, path: False)
+        bucket.reset()
         code, out, _ = sync(source, target)
         assert code == 0
         assert count(out[-1], "resumed_bytes") >= 2 * PART
