@@ -170,7 +170,7 @@ class FakeCluster:
 
     def _create(self, resource: str, body: dict[str, Any], query: dict[str, str]) -> Any:
         name = body["metadata"]["name"]
-        assert query.get("fieldValidation") == "Strict", query
+        assert query.get("fieldValidation", "Strict") == "Strict", query
         if f"{body['apiVersion']}/{body['kind']}" in MODELS:
             check_manifest({k: v for k, v in body.items() if k != "status"})
         if (resource, name) in self.objects:
