@@ -1,4 +1,5 @@
 from . import files as files, selection as selection
+from .common_form import common_spec as common_spec
 from .create import (
     create_dataset as create_dataset,
 )
@@ -39,8 +40,9 @@ from .loading import load_data as load_data
 from .mnist import download as download
 from .pipeline import Feed as Feed, make_dataset as make_dataset, scaler as scaler
 from .reading import read_options as read_options
+from .shard import Shard as Shard
 from .shard_file import write_shard as write_shard
 from .sheet import contact_sheet as contact_sheet
-from .stream import Shard as Shard, Stream as Stream, common_spec as common_spec
+from .stream import Stream as Stream
 from .subset import HoldOut as HoldOut
 from .tabular import CountedDataset as CountedDataset, load_columns as load_columns

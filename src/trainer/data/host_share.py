@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ class SharedStream(Stream):
     def origin(self, step: int) -> str:
         """Say which files and records one training batch came from."""
         ids = next(self.indices(step))[0]
-        return self._named(ids[ids >= 0])
+        return self._places.text(ids[ids >= 0])
 
     def _rows(self, step: int, there: int) -> tuple[np.ndarray, int]:
         """Return this process's rows of the steps that `there` examples are enough for.

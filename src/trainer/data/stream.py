@@ -5,14 +5,16 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from trainer.config import DataError
+from trainer.data.common_form import common_spec, largest_label, names_of
+from trainer.data.example_places import ExamplePlaces
 from trainer.data.formats.picture import decode_pictures
 from trainer.data.formats.table import PIECE_BYTES, ImageSpec, Table, wrong_label
 from trainer.data.order import ExampleOrder
+from trainer.data.shard import WHOLE, Shard, by_file
 
 # Examples of a streamed piece, within which they are shuffled: 256 runs of 64 records from all over
 # the data, 13 MB for MNIST; fewer where images are so large that this would be too much memory.
@@ -28,29 +30,7 @@ CHUNK_BYTES = 16 << 20
 # Images of a batch that is evaluated, where its activations may take a hundred times as much.
 EVALUATED_BYTES = 8 << 20
 
-# Files that a message names.
-MOST_NAMED = 16
-
 Chunk = tuple[np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The part of the data that one of several processes reads.
-
-    Attributes:
-        index: The process's number, 0 to count - 1.
-        count: The number of processes.
-        by: `file`: every count-th file is read, by this process alone, if there are enough files.
-            `record`: of each global batch every process takes its own slice. `auto`: by file where
-            each process gets as many examples as any other, so that all end an epoch at once; else
-            by record. Where hosts hold different data (`--shard-by host`), these are the processes
-            of one host.
-    """
-
-    index: int = 0
-    count: int = 1
-    by: str = "auto"
 
 
 class Stream:
@@ -79,7 +59,7 @@ class Stream:
         *,
         batch_size: int,
         training: bool,
-        shard: Shard = Shard(),
+        shard: Shard = WHOLE,
         seed: int = 0,
         cache_mb: float = 1024,
         piece_examples: int | None = None,
@@ -90,7 +70,7 @@ class Stream:
         self.total = sum(map(len, tables))
         if shard.count > 1 and by_file(tables, shard):
             tables = tables[shard.index :: shard.count]
-            shard = Shard()
+            shard = WHOLE
         self.tables = list(tables)
         self.spec = common_spec(self.tables)
         self.chunk_examples = chunk_examples(self.spec)
@@ -112,6 +92,7 @@ class Stream:
         self._shard = shard
         self._firsts = [0, *itertools.accumulate(map(len, self.tables))]
         self.size = self._firsts.pop()
+        self._places = ExamplePlaces(self.tables, self._firsts)
         if not self.size:
             names = ", ".join(table.name for table in self.tables)
             raise DataError(
@@ -225,38 +206,12 @@ class Stream:
             if ids.size >= whole:
                 break
         first = self._shard.index * self.batch_size
-        return self._named(ids[first : min(whole, first + self.batch_size)])
+        return self._places.text(ids[first : min(whole, first + self.batch_size)])
 
     def places(self, positions: Sequence[int]) -> list[tuple[str, int]]:
         """Return the file and the record there of examples, by their position in one pass."""
         numbers = np.concatenate([cut.ravel() for cut in self.indices()])[list(positions)]
-        tables = [bisect.bisect_right(self._firsts, number) - 1 for number in numbers.tolist()]
-        return [
-            (self._source(table, int(number)), self._record(table, int(number)))
-            for table, number in zip(tables, numbers, strict=True)
-        ]
-
-    def _named(self, ids: np.ndarray) -> str:
-        """Return the files that hold some examples, and their records there."""
-        by_file: dict[str, list[int]] = {}
-        for number in np.sort(ids).tolist():
-            table = bisect.bisect_right(self._firsts, number) - 1
-            source = self._source(table, number)
-            by_file.setdefault(source, []).append(self._record(table, number))
-        names = [
-            f"{name} (records {', '.join(map(str, n[:8]))}{', …' if len(n) > 8 else ''})"
-            for name, n in by_file.items()
-        ]
-        more = [f"{len(names) - MOST_NAMED} more files"] if len(names) > MOST_NAMED else []
-        return "; ".join(names[:MOST_NAMED] + more)
-
-    def _source(self, table: int, number: int) -> str:
-        """Return the file of an example of a table."""
-        return self.tables[table].source(number - self._firsts[table])
-
-    def _record(self, table: int, number: int) -> int:
-        """Return the number of an example in the file of a table."""
-        return self.tables[table].record(number - self._firsts[table])
+        return [self._places.of(number) for number in numbers.tolist()]
 
     def _cut(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Cut whole global batches into chunks, and take this shard's slice of each batch."""
@@ -334,47 +289,6 @@ class Stream:
         return np.empty((count, *self.spec.shape), self.spec.dtype), labels
 
 
-def by_file(tables: Sequence[Table], shard: Shard) -> bool:
-    """Return whether each process reads files of its own."""
-    if shard.by == "auto":
-        sizes = {sum(map(len, tables[i :: shard.count])) for i in range(shard.count)}
-        return len(sizes) == 1
-    return shard.by == "file" and len(tables) >= shard.count
-
-
-def common_spec(tables: Sequence[Table]) -> ImageSpec:
-    """Return the form of the images of all tables.
-
-    Raises:
-        DataError: They differ.
-    """
-    filled = [table for table in tables if len(table)]
-    for table in filled:
-        ours, other = filled[0].spec, table.spec
-        if other != ours:
-            mine, its = (f"{s.text} of {s.dtype} {s.low:g} to {s.high:g}" for s in (ours, other))
-            if other.shape != ours.shape:
-                mine, its = ours.text, other.text
-            raise DataError(
-                subject=table.name,
-                problem=f"images are {its}, those of {filled[0].name} {mine}",
-                remedy="give images of one form, or --image-size HEIGHT,WIDTH to resize them"
-                if other.shape != ours.shape
-                else "give images of one form",
-            )
-    return filled[0].spec if filled else ImageSpec()
-
-
 def chunk_examples(spec: ImageSpec) -> int:
     """Return how many examples are handed over at a time: 3 MB for MNIST."""
     return spec.records(CHUNK_EXAMPLES, limit=CHUNK_BYTES)
-
-
-def names_of(tables: Sequence[Table]) -> tuple[str, ...]:
-    """Return the names of the classes of some tables, which `open_tables` has made all the same."""
-    return max((table.class_names for table in tables), key=len, default=())
-
-
-def largest_label(tables: Sequence[Table]) -> int:
-    """Return the largest label in some tables, -1 if there is none."""
-    return max((table.label_counts().size - 1 for table in tables if len(table)), default=-1)

@@ -17,10 +17,9 @@ from trainer.data.formats.frame import read_frame
 from trainer.data.formats.parquet import ParquetFormat
 from trainer.data.formats.table import ImageSpec, Table
 from trainer.data.recognise import recognise
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import WHOLE, Shard
+from trainer.data.stream import Stream
 
-# The shard of a process that reads everything.
-WHOLE = Shard()
 # Numbers of rows, which writers add.
 _INDEX = ("__index_level_0__", "Unnamed: 0", "")
 

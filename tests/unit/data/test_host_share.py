@@ -6,7 +6,8 @@ import pytest
 
 from trainer.data.formats.table import IMAGE_SHAPE, Table
 from trainer.data.host_share import HostShare, SharedStream
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 
 
 class Numbered(Table):

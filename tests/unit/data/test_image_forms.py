@@ -8,7 +8,8 @@ import pytest
 from trainer.config.errors import DataError
 from trainer.data.formats.table import PIECE_BYTES, READ_BYTES, ImageSpec, Table
 from trainer.data.host_share import HostShare, SharedStream
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 
 FORMS = {
     "grey": ImageSpec(),

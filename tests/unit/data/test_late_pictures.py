@@ -12,7 +12,8 @@ from trainer.data.formats.framing import masked_crc
 from trainer.data.formats.protobuf import field
 from trainer.data.formats.read_options import ReadOptions
 from trainer.data.host_share import HostShare, SharedStream
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 
 COUNT = 300
 

@@ -15,7 +15,8 @@ from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
 from trainer.data.formats.record_table import TFRecordTable
 from trainer.data.formats.table import BLOCK_RECORDS, Table
-from trainer.data.stream import CHUNK_EXAMPLES, Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import CHUNK_EXAMPLES, Stream
 
 quick = settings(deadline=None, max_examples=40)
 

@@ -9,7 +9,8 @@ import pytest
 
 from trainer.config import UserError
 from trainer.data.formats.table import BLOCK_RECORDS, Table
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 from trainer.data.subset import HoldOut
 
 SIZES = (1000, 70, 1, 640)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from trainer.config.errors import UserError
 from trainer.config.hparams import Hparams
 from trainer.data.formats import example
-from trainer.data.stream import Shard
+from trainer.data.shard import Shard
 from trainer.models import mnist as models
 
 pytestmark = pytest.mark.tensorflow

@@ -14,19 +14,13 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.config import DataError
+from trainer.data.common_form import common_spec, largest_label, names_of
 from trainer.data.example_dataset import ExampleDataset
 from trainer.data.formats.table import PIECE_BYTES, Table
 from trainer.data.graph.graph_reader import GraphReader
 from trainer.data.pipeline import on_one_thread, scaler
-from trainer.data.stream import (
-    PIECE_EXAMPLES,
-    Shard,
-    by_file,
-    chunk_examples,
-    common_spec,
-    largest_label,
-    names_of,
-)
+from trainer.data.shard import Shard, by_file
+from trainer.data.stream import PIECE_EXAMPLES, chunk_examples
 
 # Tables read in turns where data is streamed, so that a shuffled piece holds some of each.
 TABLES_AT_ONCE = 16

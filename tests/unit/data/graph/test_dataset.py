@@ -19,7 +19,8 @@ from trainer.data.files import open_tables
 from trainer.data.formats import idx, protobuf
 from trainer.data.formats.example import encode_examples
 from trainer.data.formats.framing import frame
-from trainer.data.stream import Shard, Stream
+from trainer.data.shard import Shard
+from trainer.data.stream import Stream
 
 COUNT = 500
 
@@ -368,7 +369,7 @@ COORDINATOR = """
     import json, sys
     import numpy as np
     import tensorflow as tf
-    from trainer.data.stream import Shard
+    from trainer.data.shard import Shard
     from trainer.models.mnist import input_fn
 
     cluster, path, out = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
