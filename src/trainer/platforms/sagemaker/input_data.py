@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from trainer.config import Job, UserError, flag_of
@@ -94,8 +95,10 @@ def input_data(job: Job, *, hosts: int) -> InputData:
             "on", remedy="give --train too",
         )  # fmt: skip
     for name in FILES:
-        url = getattr(job, name)
-        if url and url.startswith("s3://"):
+        url = getattr(job, name) or ""
+        if "://" not in url and Path(url).is_file():
+            raise _not_there(f"{flag_of(name)} {url}")
+        if url.startswith("s3://"):
             folder, file = _code(url)
             own = next((each for each in channels if each.uri == f"{folder}/"), None)
             if own is None:
@@ -117,10 +120,7 @@ def _channels(
         subject = f"{flag_of(name)} {path}"
         if not path.startswith("s3://"):
             if "://" not in path:
-                raise UserError(
-                    subject=subject, problem="is a path of this machine",
-                    remedy="give --output s3://BUCKET/FOLDER, to which it is then uploaded",
-                )  # fmt: skip
+                raise _not_there(subject)
             inside.append(path)
             continue
         prefix, pattern = _split(path)
@@ -132,6 +132,14 @@ def _channels(
             found.append(known)
         inside.append(f"{known.folder}/{pattern}" if pattern else known.folder)
     return found, tuple(inside)
+
+
+def _not_there(subject: str) -> UserError:
+    """Return what is wrong with a path of this machine that has no address in S3."""
+    return UserError(
+        subject=subject, problem="is a path of this machine",
+        remedy="give --output s3://BUCKET/FOLDER, to which it is then uploaded",
+    )  # fmt: skip
 
 
 def _code(url: str) -> tuple[str, str]:

@@ -199,6 +199,8 @@ def test_folders_of_the_laptop_become_those_that_sagemaker_collects():
     [
         ({"mlflow_uri": "x" * 2501}, {}, "--mlflow-uri: SageMaker takes up to 2500 characters"),
         ({"train": ("data/mnist",)}, {}, "--train data/mnist: is a path of this machine; give"),
+        ({"module": __file__}, {}, "test_limits.py: is a path of this machine; give --output"),
+        ({"classes": __file__}, {}, "test_limits.py: is a path of this machine; give --output"),
         ({"test": ("s3://b/x",)}, {}, "--test: SageMaker gets data to evaluate on, but none"),
         ({"train": tuple(f"s3://b/{n}" for n in range(21))}, {}, "channels of data: SageMaker "
          "takes up to 20, found 21"),
