@@ -14,6 +14,8 @@ from trainer.runtime import install_command
 
 # Seconds to connect and to wait for an answer, and how often to try.
 CONNECT, READ, ATTEMPTS = 10, 60, 5
+# Connections that a client keeps: as many as requests that predictions have under way.
+CONNECTIONS = 64
 # Error codes of Amazon's services by what is wrong: the problem, and what to do.
 _MISTAKES: Mapping[str, tuple[str, str]] = {
     "ExpiredToken": ("the credentials have expired", "sign in again: aws sso login"),
@@ -74,6 +76,7 @@ def aws_client(service: str, settings: AwsSettings) -> Any:
     config = botocore.config.Config(
         connect_timeout=CONNECT,
         read_timeout=READ,
+        max_pool_connections=CONNECTIONS,
         retries={"mode": "standard", "max_attempts": ATTEMPTS},
         user_agent_extra="trainer",
     )

@@ -11,6 +11,8 @@ from trainer.runtime import install_command
 
 # Seconds to connect and to wait for an answer, and how often to try.
 CONNECT, READ, ATTEMPTS = 10, 60, 4
+# Connections that a session keeps: as many as requests that predictions have under way.
+CONNECTIONS = 64
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 # Answers that a new try may cure.
 TRANSIENT = (429, 500, 502, 503, 504)
@@ -156,7 +158,7 @@ def _open_session(subject: str, *, is_anonymous: bool) -> tuple[Any, str | None]
         raise_on_status=False,
     )  # fmt: skip
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
+        session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=CONNECTIONS))
     return session, project
 
 

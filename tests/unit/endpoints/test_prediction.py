@@ -257,7 +257,7 @@ def test_inputs_are_found_once_and_missing_ones_are_a_mistake(tmp_path):
     [
         ({"resume": True}, "--resume: is for --out FILE only"),
         ({"out": "x", "resume": True, "overwrite": True}, "give one of them"),
-        ({"parallel": 0}, "--parallel 0: expected a number of 1 to 256"),
+        ({"parallel": 0}, "--parallel 0: expected a number of 1 to 64"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options, words):

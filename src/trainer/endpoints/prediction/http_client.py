@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import threading
@@ -32,6 +33,8 @@ class HttpClient:
     def __init__(self, url: str, *, timeout: float, metadata: str | None = None) -> None:
         self.name, self.limit = without_password(url), MOST_BYTES
         self._url, self._timeout, self._metadata_url = url, timeout, metadata
+        # Asked once, whatever thread needs it first.
+        self.metadata = functools.cache(self._read_metadata)
         self._local = threading.local()
 
     def ask(self, piece: Piece) -> EndpointReply:
@@ -60,7 +63,7 @@ class HttpClient:
             retry_after=seconds_of(answer.headers.get("Retry-After")),
         )
 
-    def metadata(self) -> dict[str, Any]:
+    def _read_metadata(self) -> dict[str, Any]:
         """Return what the server says of the model; empty if it says nothing."""
         if self._metadata_url is None:
             return {}

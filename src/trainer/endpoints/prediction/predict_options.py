@@ -59,7 +59,7 @@ class PredictOptions:
         None, "of the files (default: by their names)", REQUESTS, choices=KINDS
     )
     csv_heading: bool = option(False, "leave out the first line of CSV files", REQUESTS)
-    parallel: int = option(8, "requests at a time", REQUESTS, low=1, high=256)
+    parallel: int = option(8, "requests at a time", REQUESTS, low=1, high=64)
     batch_rows: int = option(64, "most rows in a request", REQUESTS, low=1, high=65536)
     max_payload_mb: float | None = option(
         None, "most of a request's body in MB (default: SageMaker 6, Vertex AI 1.5, others 50)",
