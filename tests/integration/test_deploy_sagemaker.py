@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -11,7 +12,7 @@ import time
 import numpy as np
 import pytest
 from aws_endpoints import REGION, ROLE, AwsEndpoints, aws_endpoints
-from processes import environment, trainer
+from processes import TRAINER, environment, signal_at, trainer
 from servers import SECONDS
 
 pytestmark = pytest.mark.tensorflow
@@ -205,6 +206,18 @@ def test_an_endpoint_that_fails_is_explained_and_all_of_it_taken_down(aws, digit
     assert "made and kept: s3://models/deployed/digits/" in ran.stderr
     assert "take down: trainer undeploy digits --to sagemaker" in ran.stderr
     assert aws.named("endpoints") == ["digits"]
+
+
+def test_a_signal_while_it_waits_takes_down_what_was_made(aws, digits_model):
+    aws.statuses = [{"EndpointStatus": "Creating"}]
+    argv = [*TRAINER, "deploy", str(digits_model), *TO, "--name", "digits"]
+    argv += ["--artifacts", "s3://models/deployed"]
+    code, lines = signal_at(argv, "endpoint digits: Creating", signal.SIGTERM, env=aws.env)
+    assert code == 130
+    assert lines[-1] == "trainer: endpoint digits: stopped while it was Creating"
+    assert "warning: took down endpoint digits" in lines
+    assert aws.named("endpoints") == aws.named("endpoint_configs") == aws.named("models") == []
+    assert objects(aws) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shlex
@@ -31,6 +32,7 @@ from trainer.endpoints.registry import TARGETS
 from trainer.endpoints.sample import SampleRequest, sample_of
 from trainer.endpoints.target import EndpointService, EndpointTarget
 from trainer.endpoints.waiting import EndedError
+from trainer.packaging import GRAPH_FILE, read_class_names
 from trainer.runtime import StoppedError, StopRequest, output
 from trainer.storage import is_remote, local, local_path, remote, unfinished, upload_folder
 
@@ -72,7 +74,8 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         with opened_model(
             model, version=options.version, url_of_job=service.model_of_job, stop=stop
         ) as source:
-            sample = sample_of(source.model.graph)
+            names = read_class_names(source.model.files[GRAPH_FILE].parent)
+            sample = dataclasses.replace(sample_of(source.model.graph), has_class_names=bool(names))
             deployment = _placed(source, name, target, options, stamp, ledger, stop)
         service.make(deployment, ledger, stop)
         service.wait(deployment, stop)
@@ -85,7 +88,7 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         if isinstance(error, StoppedError) or (stop() and isinstance(error, RetryableError)):
             raise EndedError(subject=name, problem="stopped before it was made") from None
         raise
-    _report(service, deployment, sample)
+    _report(service, deployment, sample, model=model)
 
 
 def _planned(
@@ -188,13 +191,15 @@ def _try(client: EndpointClient, sample: SampleRequest, stop: StopRequest) -> No
         ) from None
 
 
-def _report(service: EndpointService, deployment: Deployment, sample: SampleRequest) -> None:
-    for line in _lines(service, deployment, sample):
+def _report(
+    service: EndpointService, deployment: Deployment, sample: SampleRequest, *, model: str
+) -> None:
+    for line in _lines(service, deployment, sample, model):
         output.out(line)
 
 
 def _lines(
-    service: EndpointService, deployment: Deployment, sample: SampleRequest
+    service: EndpointService, deployment: Deployment, sample: SampleRequest, model: str
 ) -> Iterator[str]:
     options = deployment.options
     if options.batch:
@@ -205,12 +210,17 @@ def _lines(
         yield f"\n{examples.shell}\n"
         yield f"or in Python:\n\n{examples.python}\n"
         place = f" --to {options.to}" if options.to != "sagemaker" else ""
+        # A container's own server says their names; endpoints of clouds answer predictions alone.
+        if sample.has_class_names and options.to != "docker" and Path(model).is_dir():
+            place += f" --class-names {shlex.quote(model)}"
         yield f"or about files: trainer predict {deployment.name} FILES{place}{_where(options)}"
     yield f"take it down: {_undeploy_command(deployment.name, options)}"
 
 
 def _where(options: DeployOptions) -> str:
-    given = {"--region": options.region, "--project": options.project}
+    given = {
+        "--region": options.region, "--project": options.project, "--profile": options.profile,
+    }  # fmt: skip
     return "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)
 
 

@@ -17,10 +17,12 @@ class SampleRequest:
         expression: Its JSON as an expression of Python, short for large inputs, such as
             `{"instances": [[[[0.0]] * 28] * 28]}`.
         document: The same as a value.
+        has_class_names: Whether the model has names for the classes that it answers with.
     """
 
     expression: str
     document: Any
+    has_class_names: bool = False
 
 
 def sample_of(graph: saved_model.MetaGraph) -> SampleRequest:

@@ -2,6 +2,7 @@
 
 import logging
 import types
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -143,6 +144,15 @@ def test_an_endpoint_is_made_updated_and_taken_down(aws, model, capsys):
     }
     assert "DeregisterScalableTarget" in [name for name, _ in aws.calls]
     assert take_down(capsys) == ["nothing that was deployed as digits is there"]
+
+
+def test_names_of_classes_are_asked_for_with_the_model(aws, model, capsys):
+    folder = Path(model, "3/assets.extra")
+    folder.mkdir()
+    (folder / "classes.txt").write_text("no\nyes\n")
+    run(model)
+    line = f"trainer predict digits FILES --class-names {model} --region us-east-1"
+    assert line in capsys.readouterr().out
 
 
 def test_an_archive_in_the_bucket_is_served_where_it_lies(aws, model, capsys):
