@@ -12,7 +12,8 @@ OWN_FILES = (" data/", " my/")
 
 def printed(command: str) -> list[str]:
     """Return the arguments of a command that prints what it would send."""
-    argv = shlex.split(command)[1:]
+    # A shell may write it to a file.
+    argv = shlex.split(command.partition(" > ")[0])[1:]
     at = argv.index("--") if "--" in argv else len(argv)
     return argv if "--print" in argv else [*argv[:at], "--print", *argv[at:]]
 

@@ -32,7 +32,7 @@ def request(submission: Submission, options: ComposeOptions) -> ComposeFile:
     """
     check_submission(submission)
     submission = _with_server(submission)
-    paths = container_paths(submission)
+    paths = container_paths(submission, elsewhere=bool(options.addresses))
     hosts = list(_hosts(submission))
     _check_network(options, len(hosts))
     places = _addresses(hosts, options)

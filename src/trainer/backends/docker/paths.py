@@ -78,11 +78,12 @@ class _Mounts:
         return self.found[key].target
 
 
-def container_paths(submission: Submission) -> ContainerPaths:
+def container_paths(submission: Submission, *, elsewhere: bool = False) -> ContainerPaths:
     """Return a job as a container of this machine's engine is given it.
 
     Args:
         submission: The job, with paths of this machine and urls.
+        elsewhere: True if the container runs on another machine, whose data this one need not have.
 
     Raises:
         UserError: A path is not there.
@@ -91,12 +92,12 @@ def container_paths(submission: Submission) -> ContainerPaths:
     changed: dict[str, object] = {}
     for name in DATA:
         paths = getattr(job, name)
-        changed[name] = tuple(_data(path, name, mounts) for path in paths)
+        changed[name] = tuple(_data(path, name, mounts, elsewhere) for path in paths)
     changed["module"] = _module(job.module, mounts)
     for name in ("input", "classes"):
         text = getattr(job, name)
         if text and (name == "input" or class_count(text) is None):
-            changed[name] = _data(text, name, mounts)
+            changed[name] = _data(text, name, mounts, elsewhere)
     folders: list[Path] = []
     for name in (*FOLDERS, *FILES, "mlflow_uri"):
         if name in given and getattr(job, name):
@@ -124,13 +125,15 @@ def container_paths(submission: Submission) -> ContainerPaths:
     )
 
 
-def _data(text: str, name: str, mounts: _Mounts) -> str:
+def _data(text: str, name: str, mounts: _Mounts, elsewhere: bool) -> str:
     """Mount what a path or glob names, and return its path in the container."""
     flag = flag_of(name)
     if is_remote(text):
         return text
     path = absolute(local_path(text, flag=flag))
     top = globs.root(path)
+    if not top.exists() and elsewhere:
+        return mounts.add(path, top=INPUT, name=name, below=path.name)
     if not top.exists():
         raise UserError(subject=f"{flag} {text}", problem="does not exist on this machine")
     if top.is_dir():

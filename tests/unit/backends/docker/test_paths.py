@@ -96,6 +96,12 @@ def test_a_store_as_output_is_the_jobs_folder(here):
     assert found.report == "s3://bucket/runs/job-1"
 
 
+def test_data_of_other_machines_need_not_be_here():
+    found = container_paths(submission_of({"train": ("/none/digits",)}), elsewhere=True)
+    assert found.submission.job.train == ("/input/train/digits",)
+    assert found.mounts[0].source == "/none/digits"
+
+
 def test_trackers_that_are_addresses_stay_and_a_folder_is_mounted(here):
     assert paths({"mlflow_uri": "http://x:5000"}).submission.job.mlflow_uri == "http://x:5000"
     assert paths({"mlflow_uri": "databricks"}).submission.job.mlflow_uri == "databricks"
