@@ -44,6 +44,7 @@ class JobStatus:
         exit_code: The exit code of the container that ended it, or None if it is not known.
         started: When it started to run, in seconds since 1970, or None.
         ended: When it ended, or None.
+        late_lines: Seconds for which lines of a job that has just ended may still arrive.
     """
 
     state: State
@@ -52,6 +53,7 @@ class JobStatus:
     exit_code: int | None = None
     started: float | None = None
     ended: float | None = None
+    late_lines: float = 0.0
 
     @property
     def is_over(self) -> bool:

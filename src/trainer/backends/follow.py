@@ -64,6 +64,9 @@ class Follower:
             status = self._status()
             self._print_lines(reader)
             if status:
+                if status.late_lines:
+                    self._pause(status.late_lines)
+                    self._print_lines(reader)
                 self._say(status)
                 if status.is_over:
                     self._print_lines(reader)

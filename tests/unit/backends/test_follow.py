@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from trainer.backends import Follower, JobStatus, exit_code_of
@@ -46,6 +48,22 @@ def test_lines_are_printed_with_their_host_until_the_job_completes(capsys):
     out, err = capsys.readouterr()
     assert out == "[algo-1] step=1\nend\n"
     assert err.splitlines() == ["job running", "job completed"]
+
+
+def test_lines_that_a_service_shows_late_are_waited_for(capsys):
+    """The last lines of a job that failed say why."""
+    log.begin(to="err")
+    waits = []
+    ended = dataclasses.replace(DONE, late_lines=5.0)
+    service = FakeService((ended, [LogLine(host="", text="early")]))
+
+    def pause(seconds):
+        waits.append(seconds)
+        service.lines = [LogLine(host="", text="late")]
+        return False
+
+    assert Follower(service, "job", stop=StopRequest(), again="", pause=pause).follow() == 0
+    assert (capsys.readouterr().out, waits) == ("early\nlate\n", [5.0])
 
 
 def test_a_failed_job_shows_why_and_its_last_lines(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ _STOPPED_BY = {
     "MaxRuntimeExceeded": "the job took longer than --max-time; its model is kept",
     "MaxWaitTimeExceeded": "the job and its waiting took longer than --max-wait",
 }
+# Seconds by which lines come late, and in which a job counts as one that has just ended.
+LATE, RECENT = 5.0, 60.0
 # Metrics that a line has room for.
 MOST_METRICS = 6
 
@@ -41,6 +44,7 @@ def training_status(found: Mapping[str, Any]) -> JobStatus:
         failure=found.get("FailureReason") or stopped_by,
         started=_seconds(found.get("TrainingStartTime")),
         ended=_seconds(found.get("TrainingEndTime")),
+        late_lines=_late(_seconds(found.get("TrainingEndTime"))),
     )
 
 
@@ -82,6 +86,11 @@ def _end(found: Mapping[str, Any], state: State) -> list[str]:
     if found.get("EnableManagedSpotTraining") and took and billed is not None:
         text.append(f"{billed} of {took} s billed")
     return text
+
+
+def _late(ended: float | None) -> float:
+    """Return for how long lines may still come: CloudWatch shows them some seconds late."""
+    return LATE if ended is not None and abs(time.time() - ended) < RECENT else 0.0
 
 
 def _seconds(when: datetime | float | None) -> float | None:

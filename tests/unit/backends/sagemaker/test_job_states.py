@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
@@ -103,3 +103,11 @@ def test_a_tuning_job_counts_its_trials_and_names_the_best():
     assert found.detail == (
         "InProgress, 3 completed, 2 inprogress, best test_accuracy=0.98 by search-003-abc"
     )
+
+
+def test_lines_of_a_job_that_has_just_ended_are_waited_for():
+    now = datetime.now(UTC)
+    assert training("Failed", "Failed", TrainingEndTime=now).late_lines > 0
+    long_ago = now - timedelta(hours=1)
+    assert training("Failed", "Failed", TrainingEndTime=long_ago).late_lines == 0
+    assert training("InProgress", "Training").late_lines == 0
