@@ -289,6 +289,14 @@ def test_a_job_is_listed_stopped_and_fetched(aws, tmp_path):
     assert (tmp_path / "home/model/1/x").read_bytes() == b"m"
 
 
+def test_jobs_are_listed_by_name_where_nobody_may_search_by_tags(aws):
+    assert submit(aws, "--name", "trainer-1").returncode == 0
+    assert submit(aws, "--name", "of-another").returncode == 0
+    aws.fail("Search", "AccessDeniedException", "not authorized to perform: sagemaker:Search")
+    ran = run(aws, "jobs", "list", "--on", "sagemaker")
+    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [["trainer-1", "completed"]]
+
+
 def packed(name: str, content: bytes) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:

@@ -18,6 +18,8 @@ from trainer.clouds import AwsSettings, aws_client, aws_error, error_code, namin
 from trainer.config import UserError
 from trainer.platforms import TrainingRequest, sagemaker
 
+# In the names of jobs that nobody gave another.
+MADE_NAME = "trainer-"
 # Seconds within which boto3 has made all its tries.
 LOST_ANSWER = 600.0
 # Of a name that it does not know, SageMaker says that the request is not valid.
@@ -176,10 +178,25 @@ class SageMakerService:
         try:
             return [each[resource] for page in pages for each in page["Results"]]
         except Exception as error:
+            if error_code(error) in ("AccessDenied", "AccessDeniedException"):
+                return self._named(resource, limit)
             if resource != "TrainingJob" and error_code(error) == "ValidationException":
                 # A region whose search does not know tuning jobs.
                 return []
             raise aws_error(error, "trainer jobs list") from None
+
+    def _named(self, resource: str, limit: int) -> list[Mapping[str, Any]]:
+        """Return the newest jobs by name, for an account that may not search by tags."""
+        operation = {
+            "TrainingJob": "list_training_jobs",
+            "HyperParameterTuningJob": "list_hyper_parameter_tuning_jobs",
+        }[resource]
+        with naming_aws_errors("trainer jobs list"):
+            pages = self._client.get_paginator(operation).paginate(
+                NameContains=MADE_NAME, SortBy="CreationTime", SortOrder="Descending",
+                PaginationConfig={"MaxItems": limit},
+            )  # fmt: skip
+            return [each for page in pages for each in page[f"{resource}Summaries"]]
 
     def _is_there(self, part: Fetched) -> bool:
         bucket, _, key = part.source.removeprefix("s3://").partition("/")
