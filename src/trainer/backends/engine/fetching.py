@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from trainer.backends.backend import Fetched
 from trainer.backends.engine.client import Engine
 from trainer.backends.engine.copying import copy_out
-from trainer.backends.engine.job import MODEL, REPORT, labels_of, name_of
+from trainer.backends.engine.job import MODEL, OUTPUTS, REPORT, labels_of, name_of
 from trainer.storage import is_remote
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ def fetch_results(
     name, labels = name_of(chief), labels_of(chief)
     model, report = labels.get(MODEL, ""), labels.get(REPORT, "")
     paths = {"model": model} | {file: f"{report}/{file}" for file in REPORTS if report}
+    for path, target in json.loads(labels.get(OUTPUTS, "{}")).items():
+        paths[target or Path(path).name] = path
     for target, path in paths.items():
         place = folder / target
         if not path or is_remote(path):

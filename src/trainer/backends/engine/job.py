@@ -17,6 +17,8 @@ HOST = "trainer.host"
 CHIEF = "trainer.chief"
 # The paths in the chief's container, or urls.
 MODEL, REPORT = "trainer.model", "trainer.report"
+# JSON of the folders that a platform keeps, with their names; of a job that `--local` runs.
+OUTPUTS = "trainer.outputs"
 GRACE = "trainer.grace"
 
 

@@ -7,6 +7,7 @@ jobs stop` removes it.
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import subprocess
@@ -20,8 +21,8 @@ from trainer.backends.engine.client import ANSWER, Engine
 from trainer.backends.engine.collecting import collect
 from trainer.backends.engine.container import ContainerLimits, EngineContainer, Mount
 from trainer.backends.engine.copying import copy_in
-from trainer.backends.engine.job import JOB, EngineJob, job_labels
-from trainer.backends.engine.service import EngineService, create, prepare, remove_job
+from trainer.backends.engine.job import JOB, OUTPUTS, EngineJob, job_labels
+from trainer.backends.engine.service import EngineService, create, prepare, removal, remove_job
 from trainer.config import UserError
 from trainer.platforms import ContainerStart
 from trainer.runtime import StopRequest, message_of, output
@@ -100,15 +101,24 @@ def run_on_engine(engine: Engine, run: LocalRun, *, stop: StopRequest) -> JobSta
     job = engine_job(run)
     prepare(engine, job)
     service.check_name(run.name)
+    keep = False
     try:
         _start(engine, run, job)
         _follow(engine, run, job, stop)
         status = service.status(run.name)
+        keep = True
         for kept in collect(engine, job, run.outputs, run.folder):
             logger.info("%s", kept)
+        keep = False
         return status
     finally:
-        remove_job(engine, run.name)
+        if keep:
+            logger.warning(
+                "what the job left stays in its containers; trainer jobs fetch %s --on docker "
+                "brings it, and this removes them: %s", run.name, removal(engine, run.name),
+            )  # fmt: skip
+        else:
+            remove_job(engine, run.name)
 
 
 def engine_job(run: LocalRun) -> EngineJob:
@@ -122,7 +132,7 @@ def engine_job(run: LocalRun) -> EngineJob:
         labels = job_labels(
             run.name, place=run.place, host=start.name, chief=number == 0, model="", report="",
             grace=run.grace,
-        )  # fmt: skip
+        ) | {OUTPUTS: json.dumps(run.outputs)}  # fmt: skip
         containers.append(
             EngineContainer(
                 start=start,

@@ -221,7 +221,8 @@ def removal(engine: Engine, name: str) -> str:
     client = Path(engine.client).name
     command = f"{client} rm $({client} ps -aq --filter label={JOB}={name})"
     networks = engine.ids("network", "ls", label=f"{JOB}={name}")
-    named = [each["Name"] for each in engine.inspect("network", networks)]
+    # Podman writes the key in small letters.
+    named = [each.get("Name") or each["name"] for each in engine.inspect("network", networks)]
     return f"{command} && {client} network rm {' '.join(named)}" if named else command
 
 

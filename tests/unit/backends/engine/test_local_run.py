@@ -13,13 +13,14 @@ from trainer.backends.docker.options import DockerOptions
 from trainer.backends.engine.client import Engine
 from trainer.backends.engine.container import Mount
 from trainer.backends.engine.local_run import LocalRun, engine_job, run_on_engine
+from trainer.backends.engine.service import EngineService, remove_job
 from trainer.backends.inputs import Upload
 from trainer.backends.local_jobs import mounted, mounts_of, run_here, shards_of, without_bucket
 from trainer.config.errors import UserError
 from trainer.config.job import Job
 from trainer.platforms.container_start import ContainerStart
 from trainer.platforms.submission import Submission
-from trainer.runtime import StopRequest
+from trainer.runtime import StopRequest, log
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,25 @@ def shells(*scripts: str, **more: Any) -> list[ContainerStart]:
 def nothing_is_left(left: Any) -> Iterator[None]:
     yield
     assert left() == []
+
+
+def test_what_cannot_be_collected_stays_to_be_fetched(engine, left, tmp_path, capfd):
+    # Nothing can be made in a file.
+    (tmp_path / "out").touch()
+    local = LocalRun(
+        name="job", place="sagemaker", image="trainer:cpu", folder=tmp_path / "out/job",
+        starts=shells("echo a > kept/a"),
+    )  # fmt: skip
+    log.begin()
+    with pytest.raises(OSError, match="out"):
+        run_on_engine(engine, local, stop=StopRequest())
+    assert "trainer jobs fetch job --on docker brings it" in capfd.readouterr().out
+    assert left() == ["job-host-0", "job-hosts"]
+    home = tmp_path / "home"
+    home.mkdir()
+    assert EngineService(engine).results("job", home) == []
+    assert (home / "kept/a").read_text() == "a\n"
+    remove_job(engine, "job")
 
 
 def run(engine: Engine, folder: Path, *starts: ContainerStart, stop: Any = None) -> JobStatus:
