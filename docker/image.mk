@@ -47,16 +47,17 @@ push-google:  ## Images: push the images to REPOSITORY=HOST/PATH of Google's reg
 # SageMaker's two SDKs and Vertex AI's, which no environment holds together, for tests only.
 setup-sdk: .venv-sdk2/.installed .venv-sdk3/.installed .venv-vertex/.installed  ## Measure and maintain: make .venv-sdk2, .venv-sdk3 and .venv-vertex, the clouds' SDKs for tests
 .venv-sdk%/.installed: requirements/sdk-v%.lock
-	rm -rf .venv-sdk$*
-	"$(PYTHON)" -m venv .venv-sdk$*
-	.venv-sdk$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
-
+	$(MAKE_SDK)
 .venv-vertex/.installed: requirements/sdk-vertex.lock
-	rm -rf .venv-vertex
-	"$(PYTHON)" -m venv .venv-vertex
-	.venv-vertex/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
+	$(MAKE_SDK)
+
+define MAKE_SDK
+rm -rf $(@D)
+"$(PYTHON)" -m venv $(@D)
+$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< || \
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+touch $@
+endef
 
 lock-tools: setup  ## Measure and maintain: pin the newest versions of the SDKs and of the audit
 	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock
