@@ -3,6 +3,7 @@ from .backend import (
     JobStatus as JobStatus,
     Tuning as Tuning,
 )
+from .engine.client import CLIENTS as CLIENTS, Engine as Engine, find_engine as find_engine
 from .fetching import fetch_job as fetch_job
 from .follow import Follower as Follower, exit_code_of as exit_code_of
 from .inputs import Upload as Upload, plan_uploads as plan_uploads

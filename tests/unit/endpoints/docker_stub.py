@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,8 @@ def main(argv: list[str]) -> int:  # noqa: C901
     containers = json.loads(STATE.read_text()) if STATE.exists() else {}
     verb, code = argv[0], 0
     if os.environ.get("DOCKER_FAILS") == verb:
-        sys.stderr.write("docker: Error response from daemon: port is already allocated.\n"
+        sys.stderr.write("docker: Error response from daemon: Bind for 0.0.0.0:1 failed: port is "
+                         "already allocated.\n"
                          "\nRun 'docker run --help' for more information\n")  # fmt: skip
         return 125
     if verb == "container":
@@ -42,10 +44,13 @@ def main(argv: list[str]) -> int:  # noqa: C901
     elif verb == "port":
         print(os.environ.get("DOCKER_PORT", ""))
     elif verb == "ps":
-        label, _, value = argv[argv.index("--filter") + 1].removeprefix("label=").partition("=")
+        kind, _, wanted = argv[argv.index("--filter") + 1].partition("=")
+        label, _, value = wanted.partition("=")
         for name, each in containers.items():
             labels = each["Config"]["Labels"]
-            if labels.get(label) == value:
+            if kind == "name" and re.search(wanted, name):
+                print(name)
+            elif kind == "label" and labels.get(label) == value:
                 print(f"{name}\t{labels.get('trainer-deploy-artifact', '')}")
     STATE.write_text(json.dumps(containers))
     return code

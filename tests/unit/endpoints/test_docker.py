@@ -11,7 +11,6 @@ from stub_server import stub_server
 from trainer.config import UserError
 from trainer.endpoints.deploy_options import DeployOptions
 from trainer.endpoints.deploying import deploy
-from trainer.endpoints.docker.engine import ContainerEngine
 from trainer.endpoints.docker.requests import host_of
 from trainer.endpoints.docker.target import DockerTarget
 from trainer.endpoints.prediction.predict_options import PredictOptions
@@ -124,7 +123,7 @@ def test_a_container_that_ends_is_explained_and_taken_down(run, containers, capl
 def test_an_update_that_fails_starts_the_one_before_again(run, containers, monkeypatch, caplog):
     run()
     monkeypatch.setenv("DOCKER_FAILS", "run")
-    with pytest.raises(UserError, match="port is already allocated; give another --port"):
+    with pytest.raises(UserError, match="another program listens there; end that one"):
         run(update=True)
     assert "started the container before again" in caplog.text
     assert containers()["digits"]["State"]["Running"]
@@ -149,8 +148,8 @@ def test_a_container_is_asked_by_its_name(containers, server, monkeypatch):
 
 
 def test_without_an_engine_or_a_model_it_is_one_line(run, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="No such file or directory"):
-        ContainerEngine("/nowhere/docker").call("info", subject="x")
+    with pytest.raises(UserError, match="DOCKER=/nowhere/docker: no such program"):
+        run(engine="/nowhere/docker")
     with pytest.raises(UserError, match="there is no such file or folder"):
         run("nothing/here")
     with pytest.raises(UserError, match="there is no such file or folder; name the model folder"):
@@ -160,8 +159,8 @@ def test_without_an_engine_or_a_model_it_is_one_line(run, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="expected a folder for docker"):
         run(artifacts="s3://b/x")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="there is no docker or podman"):
-        ContainerEngine()
+    with pytest.raises(UserError, match="neither docker nor podman is on PATH"):
+        run(engine=None)
 
 
 def test_addresses_of_this_machine_are_called_localhost():

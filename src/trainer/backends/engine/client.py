@@ -62,6 +62,11 @@ class Engine:
         """Run one command of the client, and return whether it ends well."""
         return self._run(argv, seconds=ANSWER).returncode == 0
 
+    def printed(self, name: str, *, lines: int) -> list[str]:
+        """Return what a container printed last, to standard error, or else to standard output."""
+        ran = self._run(("logs", "--tail", str(lines), name), seconds=ANSWER)
+        return (ran.stderr or ran.stdout).decode(errors="replace").splitlines()
+
     def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return the descriptions of some containers, networks or images.
 

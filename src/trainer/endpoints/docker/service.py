@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
 import requests
 
+from trainer.backends import Engine
 from trainer.config import UserError
 from trainer.endpoints.client import EndpointClient
 from trainer.endpoints.deployment import ARTIFACT_TAG, TAG, Deployment
-from trainer.endpoints.docker.engine import PULL_SECONDS, ContainerEngine
 from trainer.endpoints.docker.requests import host_of, run_arguments
 from trainer.endpoints.ledger import Ledger
 from trainer.endpoints.prediction.http_client import HttpClient
@@ -24,7 +23,9 @@ from trainer.runtime import Patience, StoppedError, StopRequest
 logger = logging.getLogger(__name__)
 
 # Lines of the log of a container that failed.
-LOG_LINES = "20"
+LOG_LINES = 20
+# Seconds to pull an image.
+PULL_SECONDS = 3600.0
 
 
 class DockerEndpointService:
@@ -34,7 +35,7 @@ class DockerEndpointService:
         engine: The engine.
     """
 
-    def __init__(self, engine: ContainerEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def check(self, deployment: Deployment) -> None:
@@ -71,15 +72,15 @@ class DockerEndpointService:
         """See `EndpointService.make`."""
         name, before, command = deployment.name, _before(deployment), run_arguments(deployment)
         image = command[-2]
-        if self._engine.run(["image", "inspect", image], subject=f"--image {image}")[0]:
+        if not self._engine.succeeds("image", "inspect", image):
             logger.info("image %s is not here; it is pulled", image)
             self._pull(image, stop)
         if deployment.options.update:
-            self._call("rename", name, before)
+            self._engine("rename", name, before)
             ledger.set_aside("the container before", lambda: self._restore(before, name))
-            self._call("stop", before)
+            self._engine("stop", before)
         try:
-            self._engine.call(*command, subject=f"container {name}")
+            self._engine(*command)
         except BaseException:
             # The engine may have created it before it found that it cannot start it.
             self._discard(name)
@@ -90,8 +91,7 @@ class DockerEndpointService:
         subject = f"--image {image}"
         try:
             Patience(stopped=stop).call(
-                lambda: self._engine.call("pull", image, subject=subject, timeout=PULL_SECONDS),
-                subject,
+                lambda: self._engine("pull", image, seconds=PULL_SECONDS), subject
             )
         except StoppedError:
             raise EndedError(subject=subject, problem="stopped while it was pulled") from None
@@ -124,9 +124,8 @@ class DockerEndpointService:
         return None if ready else "starting"
 
     def _log_last_lines(self, name: str) -> None:
-        _, out, err = self._engine.run(["logs", "--tail", LOG_LINES, name], subject=name)
         # Standard output has a line for each request alone.
-        for line in err.splitlines() or out.splitlines():
+        for line in self._engine.printed(name, lines=LOG_LINES):
             logger.error("%s: %s", name, line)
 
     def try_out(self, deployment: Deployment, sample: SampleRequest) -> EndpointClient | None:
@@ -141,9 +140,7 @@ class DockerEndpointService:
         """See `EndpointService.remove`."""
         found = Removal()
         form = '{{.Names}}\t{{.Label "' + ARTIFACT_TAG + '"}}'
-        listed = self._engine.call(
-            "ps", "--all", "--filter", f"label={TAG}={name}", "--format", form, subject=name
-        )
+        listed = self._engine("ps", "--all", "--filter", f"label={TAG}={name}", "--format", form)
         for line in listed.splitlines():
             own, _, artifact = line.partition("\t")
             if artifact and artifact not in found.artifacts:
@@ -161,26 +158,16 @@ class DockerEndpointService:
 
     def _state(self, name: str) -> Any:
         """Return what the engine knows of a container, None if there is none."""
-        code, out, err = self._engine.run(
-            ["container", "inspect", name], subject=f"container {name}"
-        )
-        if not code:
-            return json.loads(out)[0]
-        if "no such container" in err.lower():
-            return None
-        # Raises the error with its remedy.
-        self._call("info", "--format", "{{.ServerVersion}}")
-        return None
+        ids = self._engine("ps", "--all", "--quiet", "--filter", f"name=^/?{name}$").split()
+        found = self._engine.inspect("container", ids)
+        return found[0] if found else None
 
     def _restore(self, before: str, name: str) -> None:
-        self._call("rename", before, name)
-        self._call("start", name)
+        self._engine("rename", before, name)
+        self._engine("start", name)
 
     def _discard(self, name: str) -> None:
-        self._engine.run(["rm", "--force", "--volumes", name], subject=f"container {name}")
-
-    def _call(self, *argv: str) -> None:
-        self._engine.call(*argv, subject=f"{self._engine.client} {argv[0]}")
+        self._engine.succeeds("rm", "--force", "--volumes", name)
 
 
 def _before(deployment: Deployment) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainer.backends import CLIENTS, find_engine
 from trainer.config import UserError
 from trainer.endpoints.client import EndpointClient
 from trainer.endpoints.deploy_options import DeployOptions
 from trainer.endpoints.deployment import Deployment
-from trainer.endpoints.docker.engine import CLIENTS, ContainerEngine
 from trainer.endpoints.docker.requests import IMAGE, PORT, host_of, run_arguments
 from trainer.endpoints.docker.service import DockerEndpointService
 from trainer.endpoints.model_source import VERSIONS
@@ -31,12 +31,11 @@ class DockerTarget:
 
     def connect(self, options: DeployOptions | UndeployOptions) -> DockerEndpointService:
         """See `EndpointTarget.connect`."""
-        return DockerEndpointService(ContainerEngine(options.engine))
+        return DockerEndpointService(find_engine(options.engine))
 
     def client(self, endpoint: str, options: PredictOptions) -> EndpointClient:
         """See `EndpointTarget.client`."""
-        engine = ContainerEngine(options.engine)
-        found = engine.call("port", endpoint, str(PORT), subject=f"container {endpoint}")
+        found = find_engine(options.engine)("port", endpoint, str(PORT))
         address, _, port = found.splitlines()[0].rpartition(":") if found else ("", "", "")
         if not port:
             raise UserError(
