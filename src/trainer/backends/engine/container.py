@@ -62,7 +62,8 @@ class ContainerLimits:
 
     def check(self) -> None:
         """Raise a UserError unless `gpus` has one of its forms."""
-        if self.gpus and not (self.gpus == "all" or self.gpus.isdecimal() or all(self.gpu_ids)):
+        named = self.gpu_ids and all(self.gpu_ids)
+        if self.gpus and not (self.gpus == "all" or self.gpus.isdecimal() or named):
             raise UserError(
                 subject=f"--gpus {self.gpus}", problem="expected all, a number, or device=0,1"
             )
