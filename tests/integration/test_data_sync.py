@@ -360,6 +360,20 @@ def test_what_is_sent_and_lost_is_sent_again(bucket, tmp_path, how):
     assert bucket.all() == {"a": b"12345", "big": BIG}
 
 
+def test_an_answer_that_is_lost_after_the_last_part_ends_well(buckets_of, tmp_path):
+    # Google says of an upload that has ended what was made of it; its emulator forgets it.
+    bucket = buckets_of("s3")
+    here = write(tmp_path / "here", {"big": LARGER})
+    number = itertools.count()
+    bucket.spoil(
+        "truncate",
+        lambda method, path: method == "POST" and "uploadId=" in path and not next(number),
+    )
+    assert synchronise(request_of(here, bucket.url, tmp_path)).problems == ()
+    assert next(number) > 1
+    assert bucket.all() == {"big": LARGER}
+
+
 class Breaking:
     """Spoils the rest of a large file's requests: a network that is gone, or a server that hangs.
 

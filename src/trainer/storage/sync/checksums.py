@@ -53,6 +53,11 @@ class Checksums:
                 return name
         return None
 
+    @property
+    def quickest(self) -> Checksums:
+        """The CRC32C alone if it is known: a processor computes it as fast as memory is read."""
+        return Checksums(crc32c=self.crc32c) if self.crc32c else self
+
     def value(self, kind: str | None) -> str | None:
         """Return one of them by its name."""
         return getattr(self, kind) if kind else None

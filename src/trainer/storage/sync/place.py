@@ -156,10 +156,11 @@ def check(
     Raises:
         SyncFileError: The checksums differ.
     """
-    if entry.checksums.best and are_equal(entry.checksums, computed(entry.checksums)):
+    listed = entry.checksums.quickest
+    if listed.best and are_equal(listed, computed(listed)):
         return True
     # A list does not say whether an ETag is an MD5, nor how large the parts were.
-    known = source.checksums(entry, entry.checksums)
+    known = source.checksums(entry, entry.checksums).quickest
     equal = are_equal(known, computed(known)) if known.best else None
     if equal is False:
         raise SyncFileError(subject=name or entry.name, problem=WRONG, remedy="run it again")

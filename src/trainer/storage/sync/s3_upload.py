@@ -137,8 +137,7 @@ class S3Upload:
         # With a key of KMS the ETags of parts are no MD5s either.
         plain = all(self._tags[n] == md5.hex() for n, md5 in sorted(self._md5s.items()))
         ours = etag_of_parts(md5s)
-        answer = self._upload_call("complete_multipart_upload", MultipartUpload={"Parts": parts})
-        made = answer.get("ETag", ours).strip('"')
+        made = self._made(parts, ours).strip('"')
         if plain and made != ours:
             raise SyncFileError(
                 subject=f"{self._target.url}/{self._entry.name}",
@@ -147,6 +146,20 @@ class S3Upload:
             )
         self._note.remove()
         self._meter.end_file(self._entry.name, checked=checked)
+
+    def _made(self, parts: list[dict[str, Any]], ours: str) -> str:
+        """End the upload; return the object's ETag."""
+        try:
+            answer = self._upload_call(
+                "complete_multipart_upload", MultipartUpload={"Parts": parts}
+            )
+        except SyncFileError:
+            # An earlier try may have ended it, whose answer was lost.
+            made = str(self._call("head_object").get("ETag", ""))
+            if made.strip('"') == ours:
+                return made
+            raise
+        return str(answer.get("ETag", ours))
 
     def _check_source(self, computed: Callable[[Checksums], Checksums]) -> bool:
         """Return whether the source, if it is a store, vouches for what was read."""
