@@ -36,9 +36,9 @@ def read_frame(path: Path, columns: Sequence[str] | None) -> dict[str, np.ndarra
     if path.name.lower().endswith(CsvFormat.suffixes):
         return _read_csv(path, columns)
     with arrow_errors(path, kind="Parquet"):
-        file = open_parquet(path)[0]
-        names = _wanted(columns, file.schema_arrow.names, path)
-        table = file.read(columns=names, use_threads=False)
+        opened = open_parquet(path)
+        names = _wanted(columns, opened.file.schema_arrow.names, path)
+        table = opened.table(names)
     return {name: _values(table.column(name), name, path, first=0, word="record") for name in names}
 
 

@@ -20,7 +20,7 @@ from trainer.data.formats.column_table import ColumnTable, filled, share_range
 from trainer.data.formats.columns import ColumnLayout, column_layout, columns_of
 from trainer.data.formats.format import Estimate, Format
 from trainer.data.formats.kept_groups import KEPT_GROUPS
-from trainer.data.formats.parquet_file import MAGIC, open_parquet, read_batches
+from trainer.data.formats.parquet_file import MAGIC, open_parquet
 from trainer.data.formats.spool import Spool
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class ParquetTable(ColumnTable):
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self.path = path
         with arrow_errors(path, kind="Parquet"):
-            self._file, self._groups = open_parquet(path)
+            self._opened = open_parquet(path)
+            self._file, self._groups = self._opened.file, self._opened.groups
             layout = column_layout(
                 columns_of(self._file.schema_arrow), where=str(path), options=options
             )
@@ -117,7 +118,7 @@ class ParquetTable(ColumnTable):
         """Yield the rows of a row group in parts."""
         first = self._groups[group]
         size = self._fitting(group, BATCH_RECORDS)
-        for batch in read_batches(self._file, self._columns, group, size=size):
+        for batch in self._opened.batches(self._columns, group, size=size):
             yield self.images.rows(_arrays(batch, self._columns), first)
             first += batch.num_rows
 
@@ -152,7 +153,7 @@ class ParquetTable(ColumnTable):
         batches = []
         for group in dict.fromkeys(filled[:1] + filled[-1:]):
             size = self._fitting(group, SAMPLE_RECORDS)
-            batch = next(read_batches(self._file, self._columns, group, size=size), None)
+            batch = next(self._opened.batches(self._columns, group, size=size), None)
             if batch is None:
                 raise self._short(group, 0)
             batches.append(batch)
@@ -163,7 +164,7 @@ class ParquetTable(ColumnTable):
         found = LabelColumn(layout.label, where=where)
         for group in range(len(self._groups) - 1):
             count = 0
-            for batch in read_batches(self._file, [layout.label.name], group, size=1 << 16):
+            for batch in self._opened.batches([layout.label.name], group, size=1 << 16):
                 found.add(batch.column(0))
                 count += batch.num_rows
             self._check(group, count)
@@ -200,7 +201,7 @@ class ParquetFormat(Format):
         count = 0
         for path in files:
             with arrow_errors(path, kind="Parquet"):
-                count += open_parquet(path)[1][-1]
+                count += open_parquet(path).groups[-1]
         return Estimate(count, exact=True)
 
 

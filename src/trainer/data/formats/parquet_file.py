@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.config import DataError
 from trainer.data.formats.arrow import import_arrow
 from trainer.data.formats.file_reader import FileReader
+from trainer.data.formats.parquet_pages import PageCheck
 
 MAGIC = b"PAR1"
 # The longest footer that a file may announce.
@@ -50,8 +52,47 @@ class SeekableReader(io.RawIOBase):
         return raw
 
 
-def open_parquet(path: Path) -> tuple[Any, list[int]]:
-    """Open a file, and return where each row group begins and the last ends.
+@dataclass(frozen=True)
+class OpenedParquet:
+    """An opened file.
+
+    Attributes:
+        file: It, as pyarrow has it.
+        groups: Where each row group begins and the last ends, in records.
+        pages: Checks pages before they are read; None for a file so small that no page can ask for
+            too much memory.
+    """
+
+    file: Any
+    groups: list[int]
+    pages: PageCheck | None
+
+    def table(self, columns: Sequence[str]) -> Any:
+        """Return whole columns.
+
+        Raises:
+            DataError: A page cannot be what it says.
+        """
+        if self.pages:
+            for group in range(len(self.groups) - 1):
+                self.pages.check(group, columns)
+        return self.file.read(columns=list(columns), use_threads=False)
+
+    def batches(self, columns: Sequence[str], group: int, *, size: int) -> Iterator[Any]:
+        """Yield the records of a row group, some at a time, on this thread alone.
+
+        Raises:
+            DataError: A page cannot be what it says.
+        """
+        if self.pages:
+            self.pages.check(group, columns)
+        yield from self.file.iter_batches(
+            batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
+        )
+
+
+def open_parquet(path: Path) -> OpenedParquet:
+    """Open a file.
 
     Raises:
         DataError: It is cut short, or its footer cannot be true.
@@ -69,6 +110,10 @@ def open_parquet(path: Path) -> tuple[Any, list[int]]:
             remedy="fetch or write it again",
         )
     # Read as it is wanted: mapped, the pages of the file would count as memory of the process.
+    reader = FileReader(path)
+    pages = None
+    if size > WHOLE_BYTES:
+        pages = PageCheck(reader, reader.read(size - 8 - footer, footer))
     file = parquet.ParquetFile(
         SeekableReader(path),
         memory_map=False,
@@ -82,11 +127,4 @@ def open_parquet(path: Path) -> tuple[Any, list[int]]:
             problem=f"the footer says {sum(counts)} records, which {size} bytes do not hold",
             remedy="fetch or write it again",
         )
-    return file, [0, *itertools.accumulate(counts)]
-
-
-def read_batches(file: Any, columns: Sequence[str], group: int, *, size: int) -> Iterator[Any]:
-    """Yield the records of a row group, some at a time, on this thread alone."""
-    return file.iter_batches(
-        batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
-    )
+    return OpenedParquet(file, [0, *itertools.accumulate(counts)], pages)

@@ -12,10 +12,12 @@ from pyarrow import parquet
 
 from trainer.config.errors import DataError
 from trainer.data.files import find, open_tables
-from trainer.data.formats import parquet as reader
+from trainer.data.formats import parquet as reader, parquet_file
 from trainer.data.formats.parquet import ParquetTable
+from trainer.data.formats.protobuf import WireError
 from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.table import BLOCK_RECORDS
+from trainer.data.formats.thrift import read_struct
 
 
 def put(path, *, row_group_size=None, **columns):
@@ -298,6 +300,7 @@ from pathlib import Path
 
 from trainer.config.errors import DataError
 from trainer.data.formats.parquet import ParquetTable
+from trainer.data.formats.protobuf import WireError
 from trainer.data.formats.read_options import DEFAULTS
 
 path, raw = Path(sys.argv[1]), Path(sys.argv[1]).read_bytes()
@@ -332,3 +335,64 @@ def test_no_damaged_byte_of_a_footer_ends_the_process_or_takes_much_memory(tmp_p
     read, refused, kilobytes = map(int, ran.stdout.splitlines()[-1].split())
     assert min(read, refused) > 100
     assert kilobytes < 1 << 20
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """The pages of small files are checked as those of large ones are."""
+    monkeypatch.setattr(parquet_file, "WHOLE_BYTES", 0)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd"])
+@pytest.mark.parametrize("layout", ["columns", "lists", "texts of pixels", "pictures"])
+def test_whole_files_pass_the_check_of_pages(tmp_path, checked, layout, compression, version):
+    images, labels = digits(150)
+    table = pa.table({"label": labels, **LAYOUTS[layout](images)})
+    parquet.write_table(
+        table, tmp_path / "a.parquet", row_group_size=100, compression=compression,
+        data_page_version=version, data_page_size=2000, write_page_index=True,
+    )  # fmt: skip
+    found, _ = ParquetTable(tmp_path / "a.parquet", DEFAULTS).read(0, 150)
+    np.testing.assert_array_equal(found[..., 0], images)
+
+
+# A data page of 2 GiB less a byte, which is a byte long in the file.
+HUGE_PAGE = bytes([0x15, 0x00, 0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0x15, 0x02, 0x00])
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        (HUGE_PAGE, "the page at byte {} of column image is impossible"),
+        (b"\x15\x00\x15\x02\x15\xfe\xff\x7f", "the page at byte {} of column image is impossible"),
+        (b"\x00", "the page at byte {} of column image is impossible"),
+        (b"\x1f" * 9, "there is no page at byte {} of column image"),
+    ],
+)
+def test_a_page_that_cannot_be_is_not_read(tmp_path, checked, page, problem):
+    images, labels = digits(90)
+    path = put(tmp_path / "a.parquet", label=labels, image=lists(images))
+    chunk = parquet.ParquetFile(path).metadata.row_group(0).column(1)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    raw = bytearray(path.read_bytes())
+    raw[start : start + len(page)] = page
+    path.write_bytes(raw)
+    assert error_of(path).startswith(f"damaged Parquet file ({problem.format(start)})")
+
+
+def test_the_footer_of_a_large_file_is_compared_with_its_length(tmp_path, checked):
+    images, labels = digits(20)
+    raw = put(tmp_path / "a.parquet", label=labels, image=lists(images)).read_bytes()
+    size = int.from_bytes(raw[-8:-4], "little")
+    body, footer = raw[: -8 - size], raw[-8 - size : -8]
+    for shorter in (body[:200] + body[400:], b"PAR1"):
+        path = tmp_path / "b.parquet"
+        path.write_bytes(shorter + footer + raw[-8:])
+        assert "outside of the file" in error_of(path) or "damaged Parquet" in error_of(path)
+
+
+def test_a_struct_that_is_none_is_refused():
+    for raw in (b"", b"\x19\xff\xff\xff\xff\x7f", b"\x1c" * 40, b"\x18\x7f", b"\x1d"):
+        with pytest.raises(WireError):
+            read_struct(raw)
