@@ -8,7 +8,9 @@ The loop draws new ones each time, times the call, and looks at every loss.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,12 +22,17 @@ STEPS = 100
 def measure(*, data: Path, rounds: int) -> Table:
     """Compare, for each model, the loop with the bare step."""
     rows = []
-    for model in ("cnn", "fast"):
-        argv = ["-m", "benchmarks.overhead", "--data", str(data), "--model", model]
-        result = last_json(python(*argv, "--rounds", str(rounds)))
-        medians, ratios = result["medians"], result["ratios"]
-        figures = [f"{medians[name]:,.0f}" for name in ("batch", "memory", "loop")]
-        rows.append((f"`{model}`", *figures, f"{ratios['loop']:.3f}"))
+    with tempfile.TemporaryDirectory() as folder:
+        colour = Path(folder)
+        _write_colour(colour)
+        for (where, note), model in itertools.product(
+            ((data, ""), (colour, ", 32×32×3")), ("cnn", "fast")
+        ):
+            argv = ["-m", "benchmarks.overhead", "--data", str(where), "--model", model]
+            result = last_json(python(*argv, "--rounds", str(rounds)))
+            medians, ratios = result["medians"], result["ratios"]
+            figures = [f"{medians[name]:,.0f}" for name in ("batch", "memory", "loop")]
+            rows.append((f"`{model}`{note}", *figures, f"{ratios['loop']:.3f}"))
     head = (
         "model",
         "bare compiled step, one fixed batch",
@@ -34,6 +41,16 @@ def measure(*, data: Path, rounds: int) -> Table:
         "loop ÷ bare, both on data in memory",
     )
     return Table("Overhead: images per CPU-second, one core", head, rows)
+
+
+def _write_colour(folder: Path) -> None:
+    """Write images of CIFAR's shape."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20_000, 32, 32, 3), np.uint8)
+    np.save(folder / "train_data.npy", images)
+    np.save(folder / "train_labels.npy", rng.integers(0, 10, len(images)))
 
 
 class _Same:

@@ -16,13 +16,17 @@ FEATURES = {
 }
 
 
-def tuned_records(path: Path, *, size: tuple[int, int], batch: int) -> tf.data.Dataset:
+def tuned_records(
+    path: Path, *, size: tuple[int, int], batch: int, antialias: bool = False
+) -> tf.data.Dataset:
     """Return batches of encoded pictures: all calls in parallel, out of order, fetched ahead."""
 
     def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         example = tf.io.parse_single_example(record, FEATURES)
         image = tf.io.decode_jpeg(example["image/encoded"], channels=3)
-        return tf.image.resize(image, size) / 255.0, example["image/class/label"]
+        return tf.image.resize(image, size, antialias=antialias) / 255.0, example[
+            "image/class/label"
+        ]
 
     options = tf.data.Options()
     options.deterministic = False
