@@ -113,7 +113,8 @@ def scan_path(path: Path) -> FolderContents:
         _walk([path], held, top=path)
     else:
         _walk(_matching(path, held), held, top=globs.root(path))
-    held.files[:] = sorted(dict.fromkeys(held.files), key=lambda file: file.parts)
+    # By their parts; as text that takes half the time, and is asked for again.
+    held.files[:] = sorted(dict.fromkeys(held.files), key=lambda file: str(file).replace("/", "\0"))
     # Of a file that is there both gzipped and unpacked, the gzipped one is left out.
     if any(file.name.endswith(".gz") for file in held.files):
         unpacked = set(held.files)

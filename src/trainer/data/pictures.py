@@ -60,9 +60,10 @@ def parts_of_pictures(files: Sequence[Path], top: Path) -> dict[Part | None, lis
         files: The pictures.
         top: The folder that the user named.
     """
-    by_folder: dict[Path, list[Path]] = {}
+    by_name: dict[str, list[Path]] = {}
     for file in files:
-        by_folder.setdefault(file.parent, []).append(file)
+        by_name.setdefault(str(file).rpartition("/")[0], []).append(file)
+    by_folder = {own[0].parent: own for own in by_name.values()}
     side_by_side: dict[Path, list[str]] = {}
     for folder in by_folder:
         side_by_side.setdefault(folder.parent, []).append(folder.name)
