@@ -108,7 +108,8 @@ def test_version_3_sends_the_same_request(case, aws, tmp_path):
     wanted = asked.body()
     assert sent.pop("TrainingJobName").startswith("job-1-")
     wanted.pop("TrainingJobName")
-    # The SDK spells out the service's own default.
+    # The SDK sends an empty map, and spells out the service's own default.
+    assert sent.pop("HyperParameters") == wanted.pop("HyperParameters", {})
     assert sent["OutputDataConfig"].pop("CompressionType") == "GZIP"
     assert sent == wanted
 
