@@ -121,10 +121,7 @@ def _model(deployment: Deployment) -> dict[str, Any]:
     }
     if options.kms_key:
         model["encryptionSpec"] = {"kmsKeyName": options.kms_key}
-    request: dict[str, Any] = {"modelId": deployment.unique_name, "model": model}
-    if options.role:
-        request["serviceAccount"] = options.role
-    return request
+    return {"modelId": deployment.unique_name, "model": model}
 
 
 def _endpoint(deployment: Deployment) -> dict[str, Any]:
