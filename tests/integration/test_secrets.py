@@ -256,6 +256,14 @@ JOBS: dict[str, tuple[Callable[[Box], int], int | None]] = {
         lambda box: command_line.main(["data", "mnist", "--out", str(box.out / "data"), "--mirror",
                               "http://me:kqz-mirror-1@127.0.0.1:9/x?sig=kqz-sig"]), 2,
     ),
+    "data sync": (
+        lambda box: command_line.main(["data", "sync", url("PRESIGNED"), str(box.out / "data"),
+                              "--debug"]), 2,
+    ),
+    "data sync to a store": (
+        lambda box: command_line.main(["data", "sync", str(box.out), "s3://me:kqz-s3-1@bucket/x"]),
+        2,
+    ),
     "package": (
         lambda box: command_line.main(
             ["package", "--source", url("MONGO"), "--out", "x.tar.gz"]

@@ -61,6 +61,13 @@ def test_a_task_without_classes_shows_its_loss():
     assert "test loss" not in plain(rendered(NUMBERS | {"test_loss": 0.25}, 120))
 
 
+def test_transfers_show_megabytes_files_rate_and_the_time_that_is_left():
+    numbers = {"step": 1500.2, "of": 3000.0, "files": 3, "of_files": 10, "mb_per_second": 123.45}
+    text = plain(rendered(numbers | {"eta": 12.2}, 120))
+    assert text.endswith("1,500/3,000 MB  3/10 files  123.5 MB/s  0:12 left")
+    assert "left" not in plain(rendered(numbers, 120))
+
+
 def test_a_process_that_ends_at_once_leaves_no_bar(bar):
     person, program = bar
     live_bar.wipe()

@@ -45,6 +45,9 @@ class SyncProgress:
         begun, before = self._marks[0]
         rate = (moved - before) / max(now - begun, 1e-3)
         done = moved + self._meter.resumed
+        if done >= self._size and live_bar.is_on():
+            # The last bytes are checked; the line with the sums comes next.
+            return
         left = max(self._size - done, 0) / rate if rate else float("inf")
         fields = {
             "files": self._meter.files,
@@ -54,8 +57,9 @@ class SyncProgress:
             "mb_per_second": rate / 1e6,
         } | ({"eta": left} if rate else {})
         logger.info(
-            "sync files=%d of=%d mb=%.1f of_mb=%.1f mb_per_second=%.1f eta=%.0fs",
-            self._meter.files, self._files, done / 1e6, self._size / 1e6, rate / 1e6, left,
+            "sync files=%d of=%d mb=%.1f of_mb=%.1f mb_per_second=%.1f%s",
+            self._meter.files, self._files, done / 1e6, self._size / 1e6, rate / 1e6,
+            f" eta={left:.0f}s" if rate else "",
             extra={"fields": fields},
         )  # fmt: skip
 
