@@ -31,7 +31,7 @@ def add_flags(parser: Parser) -> None:
     """Add both places, and what is done with which files."""
     parser.description = (
         "Make DST hold what SRC holds. A file is copied if DST lacks it, if the sizes differ, or "
-        "if a checksum that both sides have differs: the store's MD5, ETag, CRC32C or SHA-256; "
+        "if a checksum that both sides have differs: the store's MD5, ETag, SHA-256 or CRC; "
         "files on disk are read for it. Where they have none in common, it is copied if SRC's is "
         "newer. Of two folders on disk, files with the same size and time are not read."
     )

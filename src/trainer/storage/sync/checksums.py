@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from trainer.storage.sync.crc64 import Crc64Nvme
+
 PIECE = 2**20  # bytes read at a time
 MIB = 2**20
 # Sizes of parts that the common clients send, smallest first.
@@ -36,6 +38,7 @@ class Checksums:
         sha256: Of all bytes.
         crc32c: Of all bytes.
         crc32: Of all bytes.
+        crc64nvme: Of all bytes.
     """
 
     md5: str | None = None
@@ -44,6 +47,7 @@ class Checksums:
     sha256: str | None = None
     crc32c: str | None = None
     crc32: str | None = None
+    crc64nvme: str | None = None
 
     @property
     def best(self) -> str | None:
@@ -63,7 +67,7 @@ class Checksums:
         return getattr(self, kind) if kind else None
 
 
-KINDS = ("md5", "sha256", "parts_md5", "crc32c", "crc32")
+KINDS = ("md5", "sha256", "parts_md5", "crc32c", "crc32", "crc64nvme")
 UNKNOWN = Checksums()
 
 
@@ -142,6 +146,8 @@ def hasher_for(kind: str, part_size: int | None = None) -> Hasher:
         return _PartsMd5(part_size)
     if kind in ("crc32c", "crc32"):
         return _Crc32c() if kind == "crc32c" else _Crc32()
+    if kind == "crc64nvme":
+        return Crc64Nvme()
     return hashlib.new(kind, usedforsecurity=False)
 
 

@@ -255,6 +255,7 @@ def checksums_of(answer: Any, size: int) -> Checksums:
         sha256=of("ChecksumSHA256"),
         crc32c=of("ChecksumCRC32C"),
         crc32=of("ChecksumCRC32"),
+        crc64nvme=of("ChecksumCRC64NVME"),
     )
 
 

@@ -7,7 +7,7 @@ import zlib
 
 import google_crc32c
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from trainer.storage.sync.checksums import (
     KINDS,
@@ -23,6 +23,30 @@ from trainer.storage.sync.checksums import (
 )
 
 
+def crc64nvme(data: bytes) -> str:
+    """Compute it bit by bit, by its definition."""
+    state = 2**64 - 1
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x9A6C9329AC4BC9B5 if state & 1 else 0)
+    return f"{state ^ (2**64 - 1):016x}"
+
+
+def test_crc64nvme_of_the_nine_digits_is_the_one_that_is_published():
+    assert checksum_of([b"123456789"], Checksums(crc64nvme="?")).crc64nvme == "ae8b14860a799888"
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 9000), st.integers(1, 5000), st.randoms(use_true_random=False))
+def test_crc64nvme_of_long_runs(size, piece, draw):
+    data = draw.randbytes(size)
+    hasher = hasher_for("crc64nvme")
+    for at in range(0, size, piece):
+        hasher.update(data[at : at + piece])
+    assert hasher.hexdigest() == crc64nvme(data)
+
+
 @given(st.binary(max_size=100), st.integers(1, 40), st.integers(1, 40))
 def test_checksums_do_not_depend_on_the_pieces_in_which_bytes_come(data, piece, part):
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
@@ -33,6 +57,7 @@ def test_checksums_do_not_depend_on_the_pieces_in_which_bytes_come(data, piece, 
         "parts_md5": etag_of_parts(parts),
         "crc32c": f"{google_crc32c.value(data):08x}",
         "crc32": f"{zlib.crc32(data):08x}",
+        "crc64nvme": crc64nvme(data),
     }
     for kind in KINDS:
         hasher = hasher_for(kind, part)

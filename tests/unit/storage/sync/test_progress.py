@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from trainer.storage.sync.place import Meter
 from trainer.storage.sync.progress import PACE, SyncProgress
+
+
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch):
+    # Another test's log.begin() may have switched it off.
+    monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
 
 
 def test_lines_come_at_a_pace_with_the_rate_of_the_last_seconds(caplog):
