@@ -56,7 +56,6 @@ def infer_pictures(
     found = {header.channels for _, header in headers}
     channels = described.shape[2] or max(found)
     height, width = options.image_size or (first.height, first.width)
-    kinds = {header.kind for _, header in headers}
     notes = [f"images are {first.kind} in {fields.image!r}, labels in {fields.label!r}"]
     if len(found) > 1:
         notes.append("some are grey and some have colours")
@@ -73,5 +72,13 @@ def infer_pictures(
         resize=form.resize,
         class_names=described.names_for(labels),
         note="; ".join(notes),
-        no_graph="they hold grey WebP" if "WebP" in kinds and channels == 1 else "",
+        no_graph=_no_graph([header for _, header in headers], channels),
     )
+
+
+def _no_graph(headers: Sequence[PictureHeader], channels: int) -> str:
+    """Return why TensorFlow's decoders cannot read such pictures; empty if they can."""
+    if any(header.is_turned for header in headers):
+        return "some are turned by their Exif data"
+    is_grey_webp = channels == 1 and any(header.kind == "WebP" for header in headers)
+    return "they hold grey WebP" if is_grey_webp else ""

@@ -50,12 +50,14 @@ class PictureHeader:
         height: Rows of pixels, as the picture is to be shown.
         width: Columns of pixels, likewise.
         channels: 1 for shades of grey, 3 for colours; transparency is left aside.
+        is_turned: True if its Exif data says that it is shown turned or mirrored.
     """
 
     kind: str
     height: int
     width: int
     channels: int
+    is_turned: bool = False
 
     @property
     def size(self) -> str:
@@ -88,8 +90,9 @@ def read_header(source: bytes | BinaryIO) -> PictureHeader:
         OSError: The file cannot be read.
     """
     kind, image = open_picture(source)
-    height, width = image.size[::-1] if orientation(image) < 5 else image.size
-    return PictureHeader(kind, height, width, 1 if _is_grey(image) else 3)
+    turn = orientation(image)
+    height, width = image.size[::-1] if turn < 5 else image.size
+    return PictureHeader(kind, height, width, 1 if _is_grey(image) else 3, turn > 1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from record_files import encoded, message, write
 
 from trainer.config.errors import DataError
@@ -108,6 +109,14 @@ def test_webp_of_a_set_described_as_grey_is_refused(datasets, tmp_path):
     (tmp_path / "features.json").write_text(json.dumps(GREY))
     with pytest.raises(DataError, match="grey WebP"):
         datasets(tables_of(tmp_path / "a", READ["webp"], count=3))
+
+
+def test_pictures_that_are_turned_are_refused(datasets, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    make = lambda x, y: {"image": encoded(x, "JPEG", exif=exif), "label": y}  # noqa: E731
+    with pytest.raises(DataError, match="turned by their Exif data; write them anew"):
+        datasets(tables_of(tmp_path / "a", make, count=3))
 
 
 def test_sequences_are_refused(datasets, tmp_path):
