@@ -158,6 +158,10 @@ def test_a_profile_counts_for_uploads_and_what_is_fetched_too(aws, tmp_path):
     ran = trainer(*words, "--out", str(tmp_path / "home"), env=env)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "home/model/1/x").read_bytes() == b"m"
+    again = run(aws, "jobs", "fetch", "job-1", "--on", "sagemaker", "--out", str(tmp_path / "home"))
+    assert again.returncode == 0, again.stderr
+    assert f"{tmp_path}/home/model is there already" in again.stderr
+    assert not (tmp_path / "home/.fetching").exists()
 
 
 def test_a_search_is_a_tuning_job(aws):

@@ -226,6 +226,15 @@ def test_what_a_job_left_comes_home(server, run, tmp_path):
             fs.pipe(f"bucket/runs/mnist/{name}", name.encode())
         ran = run("jobs", "fetch", number, "--on", "vertex", "--out", "home", **env)
         assert (ran.returncode, ran.stdout) == (0, "home\n"), ran.stderr
+        # A second try brings what is missing, and leaves the rest.
+        kept, lost = tmp_path / "home/model/saved_model.pb", tmp_path / "home/metrics.json"
+        before = kept.stat().st_mtime_ns
+        lost.unlink()
+        assert (
+            run("jobs", "fetch", number, "--on", "vertex", "--out", "home", **env).returncode == 0
+        )
+        assert lost.read_text() == "metrics.json"
+        assert kept.stat().st_mtime_ns == before
     found = {p.relative_to(tmp_path / "home").as_posix() for p in tmp_path.rglob("home/**/*")
              if p.is_file()}  # fmt: skip
     assert found == {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainer.backends.backend import Fetched, JobService, JobStatus
 from trainer.config import UserError
-from trainer.storage import NO_OPTIONS, StorageOptions, download_objects, local, unpack_archive
+from trainer.storage import NO_OPTIONS, StorageOptions, download_folder, local, unpack_archive
 
 logger = logging.getLogger(__name__)
 FAILURE_FILE = "failure.txt"
@@ -48,7 +48,6 @@ def fetch_job(
         local.write_text(folder / FAILURE_FILE, status.failure + "\n")
     for each in found:
         _fetch(each, folder, stopped=stopped, options=options)
-        logger.info("fetched %s to %s", each.source, folder / each.target)
     if (folder / CACHE).is_dir():
         local.remove_folder(folder / CACHE)
     if not any(folder.iterdir()):
@@ -63,23 +62,13 @@ def fetch_job(
 def _fetch(
     each: Fetched, folder: Path, *, stopped: Callable[[], bool], options: StorageOptions
 ) -> None:
-    (path,) = download_objects(
-        [each.source], folder / CACHE, options=options, stopped=stopped, flag="fetch",
-        patterns=False,
-    ) or [""]  # fmt: skip
-    if not path:
-        return
     target = folder / each.target
-    if each.unpack:
-        if target.is_dir() and any(target.iterdir()):
-            logger.info("%s: is there already", target)
-            return
-        with local.new_folder(target) as new:
-            unpack_archive(Path(path), new, name=each.source)
+    if each.unpack and target.is_dir() and any(target.iterdir()):
+        logger.info("%s is there already", target)
         return
-    source = Path(path)
-    for file in [source] if source.is_file() else sorted(source.rglob("*")):
-        if file.is_file():
-            to = target if source.is_file() else target / file.relative_to(source)
-            to.parent.mkdir(parents=True, exist_ok=True)
-            local.move_file(file, to)
+    into = folder / CACHE / each.target / Path(each.source).name if each.unpack else target
+    is_new = download_folder(each.source, into, options=options, stopped=stopped, flag="fetch")
+    if each.unpack:
+        with local.new_folder(target) as new:
+            unpack_archive(into, new, name=each.source)
+    logger.info("fetched %s to %s" if is_new else "%s is whole in %s", each.source, target)

@@ -31,6 +31,7 @@ from .sync.run import (
     SyncRequest as SyncRequest,
 )
 from .transfer import (
+    download_folder as download_folder,
     download_objects as download_objects,
     upload_files as upload_files,
     upload_folder as upload_folder,

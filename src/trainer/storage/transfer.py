@@ -90,6 +90,47 @@ def download_objects(
     return local
 
 
+def download_folder(
+    url: str,
+    into: Path,
+    *,
+    options: StorageOptions = NO_OPTIONS,
+    stopped: Callable[[], bool] = never_stopped,
+    flag: str,
+) -> bool:
+    """Bring an object to a file, or those of a remote folder to a folder.
+
+    Files that are there in full size stay as they are.
+
+    Args:
+        url: The object or folder.
+        into: The file, or the folder.
+        options: Arguments of the drivers, and limits.
+        stopped: Asked every second whether to give up.
+        flag: What named the url, for errors.
+
+    Returns:
+        False if all was there already.
+
+    Raises:
+        UserError: Nothing is there, access is denied, or the disk is too small.
+        StorageError: The store failed again and again.
+        StoppedError: `stopped` said so.
+    """
+    patience = Patience(stopped=stopped)
+    place = RemotePath(url, flag=flag, options=options, patience=patience)
+    found = place.find(patterns=False)
+    start = len(place.key) + 1 if place.key else 0
+    targets = {into / key[start:] if key != place.key else into: key for key in found}
+    missing: dict[Path, _Object] = {
+        to: (place, key, found[key]) for to, key in targets.items() if not _is_there(to, found[key])
+    }
+    _make_room(missing, into.parent, subject=f"{flag} {url}")
+    calls = [functools.partial(p.bucket.download, k, n, to) for to, (p, k, n) in missing.items()]
+    _transfer([calls], {place}, f"{flag} fetched", patience, options.limits)
+    return bool(missing)
+
+
 def _too_few(objects: int, shard: tuple[int, int], *, subject: str) -> UserError:
     return UserError(
         subject=subject,
