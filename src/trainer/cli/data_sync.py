@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,14 +70,13 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(subject=f"--workers {args.workers}", problem="expected 1 to 256")
     from trainer.storage import NameGlobs, Synchronisation, SyncRequest
 
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     request = SyncRequest(
         source=args.source,
         target=args.target,
         globs=NameGlobs(include=tuple(args.include), exclude=tuple(args.exclude)),
         delete=args.delete,
         workers=args.workers,
-        notes=home / "trainer" / "sync",
+        notes=_notes(os.environ),
         gs_endpoint=os.environ.get("STORAGE_EMULATOR_HOST") or None,
     )
     begin_bar_for_lines(os.environ)
@@ -97,6 +97,15 @@ def run(args: argparse.Namespace) -> int:
         log.failure(f"trainer: {problem}")
     output.out("\n".join(_summary(outcome, args.delete)))
     return FAILURE if outcome.problems else 0
+
+
+def _notes(env: Mapping[str, str]) -> Path:
+    """Return the folder for notes of unfinished uploads.
+
+    A user without a home gets a folder that cannot be made: what others can write is not trusted.
+    """
+    home = env.get("XDG_CACHE_HOME") or (env.get("HOME") and f"{env['HOME']}/.cache")
+    return Path(home or os.devnull, "trainer", "sync")
 
 
 def _preview(plan: SyncPlan) -> list[str]:
