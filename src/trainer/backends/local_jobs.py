@@ -198,7 +198,7 @@ def _below(url: str, files: Mapping[str, Path], first: int = 0, step: int = 1) -
         found = {PurePosixPath(base).name: files[base]}
     if not found:
         raise UserError(
-            subject=url,
+            subject=base,
             problem="--local brings nothing from stores",
             remedy="name data of this machine",
         )
