@@ -41,7 +41,9 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.subject}: {self.problem}" if self.subject else self.problem
-        return f"{text}; {self.remedy}" if self.remedy else text
+        text = f"{text}; {self.remedy}" if self.remedy else text
+        # A file's name, or a value in it, may have several lines.
+        return " ".join(text.splitlines())
 
 
 class DataError(UserError):

@@ -145,6 +145,7 @@ def test_a_column_is_named_by_the_user_where_it_cannot_be_told(tmp_path):
     )
 
 
+LINES = '"x\ny"'
 MISTAKES = {
     "": "is empty, expected rows of labels and images",
     "\n\n": "is empty, expected rows of labels and images",
@@ -160,6 +161,7 @@ MISTAKES = {
     f"{HEAD}\n{row(10**9)}\n": "row 2: the label (column label) is 1000000000, expected 0 to 65535",
     f"{HEAD}\n{row(1)}\n{row(1, '', 2)}\n": "row 3: column p62 is empty",
     f"{HEAD}\n{row(1)}\n{row(1, 'x', 2)}\n": "row 3, column p62: 'x', expected a number",
+    f"{HEAD}\n{row(1)}\n{row(1, LINES, 2)}\n": "row 3, column p62: 'x y', expected a number",
     f"{HEAD}\n{row(1, 0.5, 2)}\n{row(1, 9e9)}\n": "pixels are float32 from 0 to 9e+09, expected",
 }
 
