@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     backend: Backend = chosen.backend
     submission = make_submission(backend, common, _train_flags(args.passed_on), os.environ)
     output.protect({**submission.env, **dict(submission.job.hparams.hp)})
+    if args.form is not None:
+        submission = submission.masked()
     folder = submission.output
     if args.local:
         from trainer.backends import run_here, without_bucket

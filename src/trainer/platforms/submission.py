@@ -9,6 +9,7 @@ from typing import Any
 
 from trainer.config import Cluster, Hparams, Job, flags_of, options_of
 from trainer.distribution import default_strategy, spec_named
+from trainer.runtime import masked_environment
 
 # The fields that name files, which a place may have to bring there or to name otherwise.
 INPUTS = ("train", "validation", "test", "module", "input", "classes")
@@ -83,6 +84,20 @@ class Submission:
         """Return this submission with other values of some `INPUTS`."""
         values: dict[str, Any] = {**inputs}
         return dataclasses.replace(self, job=dataclasses.replace(self.job, **values))
+
+    def masked(self) -> Submission:
+        """Return this submission as it can be printed, its secrets as `***`.
+
+        Forms quote what they print, each in its own way; text masked after that may be no YAML, no
+        Python, or hide only the beginning of a secret with a quote in it.
+        """
+        hparams = self.job.hparams
+        shown = dataclasses.replace(hparams, hp=tuple(masked_environment(dict(hparams.hp)).items()))
+        return dataclasses.replace(
+            self,
+            job=dataclasses.replace(self.job, hparams=shown),
+            env=masked_environment(self.env),
+        )
 
 
 def given_options(values: Mapping[str, object]) -> frozenset[str]:

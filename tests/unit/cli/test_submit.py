@@ -1,6 +1,9 @@
+import ast
 import json
+import subprocess
 
 import pytest
+import yaml
 
 from trainer.cli import command_line
 
@@ -79,3 +82,40 @@ def test_a_setting_that_nobody_reads_is_a_mistake(capsys, tmp_path):
     code, _, err = run(capsys, "--to", "docker", "--print", "--", "--steps", "5")
     assert code == 2
     assert "trainer.toml: [docker] gpu: no such setting, did you mean gpus?" in err
+
+
+PRINTED = {
+    "sagemaker": ("request", "python", "python-v3", "cli"),
+    "vertex": ("request", "python", "yaml", "cli"),
+    "kubernetes": ("yaml", "request", "cli"),
+    "compose": ("yaml",),
+    "docker": ("request", "cli"),
+}
+OUTPUT = {"sagemaker": "s3://bucket/runs", "compose": "runs", "docker": "runs"}
+
+
+def check_syntax(form: str, text: str) -> None:
+    if form == "request":
+        json.loads(text)
+    elif form == "yaml":
+        assert [*yaml.safe_load_all(text)]
+    elif form == "cli":
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    else:
+        ast.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "form"), [(place, form) for place, forms in PRINTED.items() for form in forms]
+)
+@pytest.mark.parametrize("secret", ["hunter2", "hu'nter\" hunter2, $x"])
+def test_what_is_printed_stays_whole_and_hides_all_of_a_secret(capsys, place, form, secret):
+    job = ["--hp", f"api_key={secret}", "depth=2"]
+    where = ["--image", "i", "--output", OUTPUT.get(place, "gs://bucket/runs")]
+    argv = ["--to", place, *where, "--env", f"MY_TOKEN={secret}", "A=-5", "--print", form]
+    code, out, err = run(capsys, *argv, "--", "--train", "s3://bucket/mnist", *job)
+    assert code == 0, err
+    check_syntax(form, out)
+    assert not [part for part in ("hunter2", "'nter", 'nter"', 'nter\\"') if part in out + err]
+    assert "MY_TOKEN" in out
+    assert "depth" in out

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trainer.config import UserError
 from trainer.platforms import ContainerStart
-from trainer.runtime import mask_text
+from trainer.runtime import MASK, mask_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +144,8 @@ def absolute(path: str) -> Path:
 
 
 def is_hidden(name: str, value: str) -> bool:
-    """Return whether a variable has to be masked where it is printed."""
-    return bool(value) and mask_text(f"{name}={value}") != f"{name}={value}"
+    """Return whether a variable has to be masked where it is printed, or is already."""
+    return MASK in value or (bool(value) and mask_text(f"{name}={value}") != f"{name}={value}")
 
 
 def mount_text(mount: Mount) -> str:

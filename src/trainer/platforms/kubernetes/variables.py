@@ -17,7 +17,7 @@ from trainer.platforms.kubernetes.options import KubernetesOptions, check_name
 from trainer.platforms.kubernetes.platform import GRACE
 from trainer.platforms.kubernetes.pods import PODS, SERVICE
 from trainer.platforms.submission import Submission
-from trainer.runtime import masked_environment
+from trainer.runtime import MASK, masked_environment
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,10 @@ def variables(
     for name, value in submission.env.items():
         if not _VARIABLE.fullmatch(name):
             raise UserError(subject=f"--env {name}", problem="is no name of a variable")
-        if masked_environment({name: value}) != {name: value}:
+        if MASK in masked_environment({name: value})[name]:
             logger.warning(
-                "--env %s: whoever may read the job can read it; keep it in a Secret, and name "
-                "that with --env-secret %s=SECRET:KEY", name, name,
+                "--env: whoever may read the job can read %s; keep it in a Secret, and name that "
+                "with --env-secret", name,
             )  # fmt: skip
         found.append({"name": name, "value": literal(value)})
     for text in options.env_secret:

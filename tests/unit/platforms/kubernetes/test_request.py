@@ -199,7 +199,7 @@ def test_the_key_of_the_hosts_is_in_no_manifest():
 def test_a_variable_that_looks_like_a_secret_is_warned_of(caplog):
     kubernetes_request(submission(env={"API_TOKEN": "abcdef123456789", "A": "b"}), ANY)
     (warned,) = [record.getMessage() for record in caplog.records]
-    assert warned.startswith("--env API_TOKEN: whoever may read the job can read it; keep it in a")
+    assert warned.startswith("--env: whoever may read the job can read API_TOKEN; keep it in a")
     assert "abcdef" not in warned
 
 
