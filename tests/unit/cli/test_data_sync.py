@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,19 @@ def test_what_killed_processes_left_is_removed_in_the_end(here, tmp_path):
         path.write_bytes(b"half")
     assert command_line.main(["data", "sync", str(here), str(there), "--delete"]) == 0
     assert sorted(there.iterdir()) == sorted([there / "a", alive, other])
+
+
+@pytest.mark.parametrize(
+    ("module", "url", "package"),
+    [("google.auth", "gs://bucket/x", "google-auth"), ("botocore", "s3://bucket/x", "botocore")],
+)
+def test_a_package_that_is_missing_is_named_with_its_command(
+    capsys, monkeypatch, here, module, url, package
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "botocore.config", None)
+    assert command_line.main(["data", "sync", str(here), url]) == 2
+    assert capsys.readouterr().err == (
+        f"trainer: error: DST {url}: needs the package {package}; "
+        "pip install 'trainer-anywhere[cloud]'\n"
+    )

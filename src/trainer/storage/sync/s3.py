@@ -36,7 +36,7 @@ def client_for(settings: SyncSettings, subject: str) -> Any:
         from botocore.session import Session
     except ImportError:
         raise UserError(
-            subject=subject, problem=f"needs botocore: {install_command('cloud')}"
+            subject=subject, problem=f"needs the package botocore; {install_command('cloud')}"
         ) from None
     config = Config(
         max_pool_connections=settings.workers,
