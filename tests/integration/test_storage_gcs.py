@@ -94,7 +94,8 @@ def test_no_credentials_are_reported_in_one_line(store, tmp_path):
         download_objects([f"{store.url}/d"], tmp_path, options=store.options)
     assert str(caught.value) == (
         f"--train {store.url}/d: no valid credentials were found (401); "
-        "give this job a role or service account"
+        "sign in (aws configure, gcloud auth application-default login), or give this job a role "
+        "or service account"
     )
 
 

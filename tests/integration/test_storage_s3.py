@@ -126,7 +126,8 @@ def test_no_credentials_are_reported_in_one_line(store, tmp_path, monkeypatch):
         download_objects([f"{store.url}/d"], tmp_path, options=options)
     assert str(caught.value) == (
         f"--train {store.url}/d: no valid credentials were found (NoCredentialsError); "
-        "give this job a role or service account"
+        "sign in (aws configure, gcloud auth application-default login), or give this job a role "
+        "or service account"
     )
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(UserError, match=r"no valid credentials were found \(ProfileNotFound\)"):

@@ -112,7 +112,10 @@ def permanent_problem(error: Exception, if_missing: str) -> str | None:
     name = type(error).__name__
     revoked = name == "RefreshError" and not getattr(error, "retryable", True)
     if status == 401 or revoked or re.search("Credential|Profile|Token", name):
-        return f"no valid credentials were found ({code}); give this job a role or service account"
+        return (
+            f"no valid credentials were found ({code}); sign in (aws configure, gcloud auth "
+            "application-default login), or give this job a role or service account"
+        )
     if code.startswith("KMS."):
         return f"its key of KMS cannot be used ({code}); let this job's role use it, or enable it"
     if status == 403 or (status is None and isinstance(error, PermissionError)):
