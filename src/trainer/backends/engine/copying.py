@@ -59,7 +59,7 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
         to: Its place here, which is not there yet, in a folder that is.
 
     Returns:
-        False if the container has nothing there.
+        False if the container has nothing there, or an empty folder.
 
     Raises:
         UserError: The engine refuses.
@@ -86,5 +86,8 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
             raise engine_error(text, subject=name)
         unpack_archive(packed, unpacked, name=name, limits=LIMITS)
         (member,) = unpacked.iterdir()
+        if member.is_dir() and not any(member.iterdir()):
+            # A job that runs has made the folder of its model; what comes into it is fetched later.
+            return False
         member.rename(to)
     return True

@@ -109,7 +109,7 @@ PROBLEMS = (
         r"no such container: (\S+)|no container with name or ID \"?([^\" ]+)",
         "container {0}",
         "the engine has none of this name",
-        "see trainer jobs list --on docker",
+        "see docker ps --all, or trainer jobs list --on docker",
     ),
     EngineProblem(
         r"could not find the file (.+) in container (\S+)",

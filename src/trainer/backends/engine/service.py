@@ -148,7 +148,7 @@ class EngineService:
             raise UserError(
                 subject=name,
                 problem="the engine has no job of this name",
-                remedy="see trainer jobs list",
+                remedy="see trainer jobs list --on docker",
             )
         return sorted(found, key=lambda c: (CHIEF not in labels_of(c), labels_of(c).get(HOST, "")))
 

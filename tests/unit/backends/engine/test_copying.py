@@ -43,6 +43,15 @@ def test_what_is_not_there_is_no_error(tmp_path):
     assert not copy_out(engine, "job", "/out", tmp_path / "mine")
 
 
+def test_an_empty_folder_leaves_room_for_what_comes_into_it_later(packed, tmp_path):
+    (tmp_path / "empty/model").mkdir(parents=True)
+    with tarfile.open(tmp_path / "empty.tar", "w") as tar:
+        tar.add(tmp_path / "empty/model", "model")
+    script = f"cat {tmp_path / 'empty.tar'}"
+    assert not copy_out(engine_of(tmp_path, script), "job", "/out/model", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
 @pytest.mark.parametrize("kept", [700, 2000])
 def test_of_what_is_cut_off_nothing_is_left(packed, tmp_path, kept):
     engine = engine_of(tmp_path, f"head -c {kept} {packed}")

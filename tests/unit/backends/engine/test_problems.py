@@ -76,7 +76,8 @@ TEXTS = {
         "available; give fewer"
     ),
     f"{DAEMON}No such container: gone": (
-        "container gone: the engine has none of this name; see trainer jobs list --on docker"
+        "container gone: the engine has none of this name; see docker ps --all, or trainer "
+        "jobs list --on docker"
     ),
 }
 
