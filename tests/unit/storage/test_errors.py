@@ -113,8 +113,9 @@ def test_credentials_that_were_revoked_are_a_mistake_and_a_lost_connection_is_no
     from google.auth.exceptions import RefreshError
 
     problem = permanent_problem(RefreshError(f"invalid_grant {SECRET}", retryable=False), "")
-    assert problem == "no valid credentials were found (RefreshError); sign in (aws configure, gcloud " + (
-        "auth application-default login), or give this job a role or service account"
+    assert problem == (
+        "no valid credentials were found (RefreshError); sign in (aws configure, gcloud auth "
+        "application-default login), or give this job a role or service account"
     )
     assert permanent_problem(RefreshError("metadata", retryable=True), "") is None
     assert permanent_problem(ConnectionResetError(), "") is None

@@ -50,7 +50,9 @@ class GoogleStorageSession:
             from google.auth.transport.requests import AuthorizedSession
         except ImportError:
             raise UserError(
-                subject=subject, problem=f"needs the package google-auth; {install_command('cloud')}"
+                subject=subject,
+                problem="needs the package google-auth",
+                remedy=install_command("cloud"),
             ) from None
         endpoint = settings.gs_endpoint
         self.base = (endpoint or GOOGLE).rstrip("/")
