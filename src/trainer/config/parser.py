@@ -52,7 +52,10 @@ class Parser(argparse.ArgumentParser):
             # Only the parser of the verb knows the flags among which the right one may be.
             verb: Parser = getattr(parsed, VERB, self)
             name = unknown[0].partition("=")[0]
-            verb.error(f"unknown argument {name}{suggestion(name, verb._option_string_actions)}")
+            hint = suggestion(name, verb._option_string_actions)
+            if not hint and args[0] in self.passing_on:
+                hint = ", the job's own flags stand behind --"
+            verb.error(f"unknown argument {name}{hint}")
         return parsed
 
     def _separated(self, args: list[str]) -> tuple[list[str], tuple[str, ...]]:

@@ -42,7 +42,7 @@ def test_the_place_may_come_from_a_variable_or_the_teams_file(capsys, monkeypatc
     [
         (["--", "--steps", "5"], "--to: no place is named; add --to with one of "),
         (["--to", "dokcer", "--", "--steps", "5"], "--to dokcer: expected one of "),
-        (["--to", "docker", "train", "--steps", "5"], "unknown argument --steps"),
+        (["--to", "docker", "train", "--steps", "5"], "--steps, the job's own flags stand behind"),
         (["--to", "docker", "train"], "train: the flags of trainer train stand behind --"),
         (["--to", "docker", "--", "--stesp", "5"], "unknown argument --stesp, did you mean"),
         (["--to", "docker", "--", "--steps", "0"], "--steps 0: expected a number of 1 or more"),
