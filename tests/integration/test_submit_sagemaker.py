@@ -211,6 +211,13 @@ def test_what_is_not_there_is_one_line_before_anything_is_started(aws, words, te
     assert aws.made("CreateTrainingJob") == []
 
 
+def test_no_data_is_sent_for_a_job_that_cannot_be_started(aws, tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n")
+    ran = submit(aws, "--role", "Nobody", job=("--train", str(tmp_path)))
+    assert "there is no such role" in mistake(ran)
+    assert "Contents" not in client(aws, "s3").list_objects_v2(Bucket="bucket")
+
+
 @pytest.mark.parametrize(
     ("code", "message", "text"),
     [

@@ -121,8 +121,11 @@ class LogReader(Protocol):
 class JobService(Protocol):
     """A backend's calls for jobs; every call is bounded in time, and raises UserErrors."""
 
+    def checked(self, request: Any) -> Any:
+        """Return a request with what it names looked up, before anything is sent for it."""
+
     def submit(self, request: Any) -> str:
-        """Start a job, and return the name that the other calls take."""
+        """Start the job of a checked request, and return the name that the other calls take."""
 
     def status(self, name: str) -> JobStatus:
         """Return the state of a job."""

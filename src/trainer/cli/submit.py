@@ -201,6 +201,7 @@ def _send(
     with handling_stop_signals(announce=False) as stop:
         service = chosen.backend.connect(chosen.options)
         try:
+            request = service.checked(request)
             for upload in uploads:
                 logger.info("%s", _upload_line(upload, "is sent"))
                 upload.send(stop, options=chosen.backend.storage(chosen.options))

@@ -39,6 +39,10 @@ class KubernetesService:
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
 
+    def checked(self, request: KubernetesRequest) -> KubernetesRequest:
+        """See `JobService.checked`: the cluster itself checks, and makes all or nothing."""
+        return request
+
     def submit(self, request: KubernetesRequest) -> str:
         """See `JobService.submit`; what belongs to the job goes when it is deleted.
 

@@ -45,9 +45,12 @@ class SageMakerService:
         region: str = self._client.meta.region_name
         return region
 
+    def checked(self, request: TrainingRequest | TuningRequest) -> TrainingRequest | TuningRequest:
+        """See `JobService.checked`: role, bucket and image."""
+        return checked(request, self._settings, self._region)
+
     def submit(self, request: TrainingRequest | TuningRequest) -> str:
         """See `JobService.submit`."""
-        request = checked(request, self._settings, self._region)
         try:
             if isinstance(request, TuningRequest):
                 self._client.create_hyper_parameter_tuning_job(**request.body())

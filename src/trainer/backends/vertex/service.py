@@ -47,13 +47,21 @@ class VertexService:
         self._parent = f"/v1/projects/{self._project}/locations/{options.region}"
         self._found: dict[str, str] = {}
 
+    def checked(self, request: VertexRequest) -> VertexRequest:
+        """See `JobService.checked`.
+
+        Raises:
+            UserError: Another job writes to its folder.
+        """
+        self._check_folder(request)
+        return request
+
     def submit(self, request: VertexRequest) -> str:
         """See `JobService.submit`.
 
         Raises:
-            UserError: The service refuses the job, or another one writes to its folder.
+            UserError: The service refuses the job.
         """
-        self._check_folder(request)
         try:
             made = self._session.request(
                 "POST", f"{self._parent}/{request.kind}", body=request.body
