@@ -9,6 +9,7 @@ from typing import Any
 
 import fsspec
 import gcsfs.core
+import s3fs
 
 
 @contextlib.contextmanager
@@ -20,6 +21,8 @@ def s3() -> Iterator[tuple[str, Any, dict[str, str]]]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
+    # Drivers are kept by their arguments: one from before would ask a server that has gone.
+    s3fs.S3FileSystem.clear_instance_cache()
     try:
         fs = fsspec.filesystem("s3", key="test", secret="test", endpoint_url=url)
         # All of moto's servers in a process share one memory.
@@ -27,6 +30,7 @@ def s3() -> Iterator[tuple[str, Any, dict[str, str]]]:
         keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         yield "s3://bucket", fs, {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}
     finally:
+        s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
 
 
@@ -38,6 +42,7 @@ def gs() -> Iterator[tuple[str, Any, dict[str, str]]]:
     logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
     with create_server("127.0.0.1", 0, in_memory=True) as server:
         url = f"http://127.0.0.1:{server._api._httpd.server_address[1]}"
+        gcsfs.core.GCSFileSystem.clear_instance_cache()
         # Not by the name "gs": that class asks for the bucket's kind first, over gRPC.
         fs = gcsfs.core.GCSFileSystem(token="anon", endpoint_url=url)
         fs.mkdir("bucket")
