@@ -67,6 +67,8 @@ def requests_of(deployment: Deployment) -> list[AwsRequest]:
             subject=f"--role {options.role or ''}".rstrip(),
             problem="expected the ARN of a role that SageMaker may assume, such as "
             "arn:aws:iam::111122223333:role/SageMakerRole",
+            remedy="aws iam get-role --query Role.Arn --role-name "
+            f"{options.role or 'NAME'} prints it",
         )
     kind = options.instance_type or INSTANCE_TYPE
     if not kind.startswith("ml."):
