@@ -34,7 +34,7 @@ VARIABLES: dict[str, str] = {
 # Only Google's own services set them.
 SERVICE = ("CLOUD_ML_PROJECT_ID", "CLOUD_ML_JOB_ID")
 FOLDERS = ("job_dir", "model_dir", "checkpoint_dir", "log_dir", "output_dir")
-PATHS = ("train", "test", "validation", "input", *FOLDERS)
+PATHS = ("train", "test", "validation", "input", "module", "classes", *FOLDERS)
 MANAGED = ("jsonl", "csv", "bigquery")
 
 

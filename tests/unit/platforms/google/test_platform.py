@@ -135,6 +135,18 @@ def test_flags_go_through_mounts_too_and_wildcards_stay(mounts):
     assert job.train == (str(mounts / "gcs/out/a-*"), "s3://b/x", "here")
 
 
+def test_a_module_that_submit_has_uploaded_is_read_through_the_mount(mounts):
+    uploaded = (
+        "--module",
+        "gs://out/code/1a2b/net.py",
+        "--classes",
+        "gs://out/data/3c/classes.txt",
+    )
+    job = resolved(VERTEX, *uploaded, root=mounts).job
+    assert job.module == str(mounts / "gcs/out/code/1a2b/net.py")
+    assert job.classes == str(mounts / "gcs/out/data/3c/classes.txt")
+
+
 def test_another_platforms_buckets_are_not_looked_for(mounts):
     assert resolved({}, "--train", "gs://out/a", root=mounts).job.train == ("gs://out/a",)
 
