@@ -10,6 +10,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from trainer.config import Job
+from trainer.models.remote_module import fetch_module
+from trainer.storage import is_remote
 
 # The most files of one module; any real one has fewer, and a whole environment would take minutes.
 MOST = 500
@@ -45,9 +47,11 @@ def find_module(name: str, *, path: Sequence[str] | None = None) -> ModulePlace 
 
     Args:
         name: As in an import statement, or the path of a file, a package's folder or a `.keras`
-            file, relative to one of the folders that are searched.
+            file, relative to one of the folders that are searched, or in a store.
         path: Folders to search; by default those of `python -m trainer`, started here.
     """
+    if is_remote(name):
+        name = fetch_module(name)
     folders = [str(Path.cwd()), *sys.path] if path is None else path
     if not is_path(name):
         origin = _origin(name, folders)

@@ -83,13 +83,6 @@ def _warn_of_inputs(submission: Submission, options: KubernetesOptions) -> None:
         if name not in submission.given or not value:
             continue
         for path in value if isinstance(value, tuple) else (value,):
-            if name == "module" and "://" in path:
-                raise UserError(
-                    subject="--module",
-                    problem="pods read no Python file from a store",
-                    remedy="put it on a volume, --volume CLAIM:/PATH, or into the image, and give "
-                    "its path there",
-                )
             is_name = name in ("module", "classes") and "/" not in path
             if is_name or "://" in path or any(mount.holds(path) for mount in mounts(options)):
                 continue

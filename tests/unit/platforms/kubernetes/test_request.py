@@ -337,8 +337,3 @@ def test_volumes_are_what_pods_share_and_the_jobs_folder_is_what_is_kept():
 def test_a_pod_has_as_many_threads_as_processors(cpu, values, threads):
     request = kubernetes_request(submission(values=values), KubernetesOptions(cpu=cpu))
     assert {job_in(start).threads for start in kubernetes_containers(request)} == {threads}
-
-
-def test_a_module_in_a_store_is_refused_before_pods_fail_by_it():
-    with pytest.raises(UserError, match="--module: pods read no Python file from a store; put it"):
-        kubernetes_request(submission(values={"module": "s3://b/code/1a/net.py"}), ANY)
