@@ -6,9 +6,10 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trainer.data import ImageSpec
+if TYPE_CHECKING:
+    from trainer.data import ImageSpec
 
 # What each function of a module is called with; all but the first may be left out.
 PARAMETERS = {
