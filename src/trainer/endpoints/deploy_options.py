@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from trainer.config import NamesOf, UserError, flag_of, option, options_of
+from trainer.config import UserError, flag_of, option, options_of
+from trainer.endpoints.endpoint_address import WHERE, EndpointAddress
 
-WHERE, RUN, MACHINES, ACCESS, DOCKER = (
-    "the endpoint", "what to do with it", "machines", "access and encryption", "docker",
+RUN, MACHINES, ACCESS, DOCKER = (
+    "what to do with it", "machines", "access and encryption", "docker",
 )  # fmt: skip
-# What services put in their own names, with 16 characters of date and time behind it.
+# Services put it in their own names, with 16 characters of date and time behind it.
 _NAME = re.compile(r"[A-Za-z](-?[A-Za-z0-9])*")
 _LONGEST = 46
 # Flags that only some places have.
@@ -30,12 +31,9 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
 
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
-class DeployOptions:
+class DeployOptions(EndpointAddress):
     """Settings of an endpoint."""
 
-    to: str | None = option(
-        None, "where the endpoint is made", WHERE, choices=NamesOf("trainer.endpoints:TARGETS")
-    )
     name: str | None = option(
         None, "name of the endpoint (default: made of MODEL)", WHERE
     )
@@ -55,27 +53,6 @@ class DeployOptions:
     code: str | None = option(
         None, "folder with the inference.py that stands before and after the model (default: that "
         "of the model)", WHERE, metavar="DIR",
-    )
-    region: str | None = option(
-        None, "such as eu-west-1 or europe-west4 (default for sagemaker: that of the profile)",
-        WHERE, aliases=("location",),
-    )
-    project: str | None = option(
-        None, "Google's project (default: that of the credentials)", WHERE
-    )
-    profile: str | None = option(None, "profile of the AWS configuration", WHERE)
-    api_endpoint: str | None = option(
-        None, "url of the Vertex AI API, where it is reached by a private endpoint (default: the "
-        "region's public one)", WHERE, metavar="URL",
-        variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM",),
-    )
-    logging_endpoint: str | None = option(
-        None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
-        metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
-    )
-    engine: str | None = option(
-        None, "program of the container engine (default: docker, or podman)", WHERE,
-        metavar="PROGRAM", variables=("DOCKER",),
     )
     env: tuple[str, ...] = option(
         (), "variables of the container", WHERE, metavar="NAME=VALUE", many=True,

@@ -55,11 +55,7 @@ def deploy(model: str, options: DeployOptions, *, stamp: str, stop: StopRequest)
         UserError: The model is none, the place refuses a request, or the endpoint failed; what was
             made is taken down again, or named.
     """
-    if options.to is None:
-        raise UserError(
-            subject="--to", problem="not given", remedy=f"say where: {', '.join(TARGETS)}"
-        )
-    target = TARGETS[options.to]
+    target = TARGETS[options.place()]
     name = checked_name(options.name or name_of_model(model))
     if options.print:
         output.out_json(list(target.requests(_planned(model, name, target, options, stamp))))

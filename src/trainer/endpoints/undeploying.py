@@ -26,7 +26,7 @@ def undeploy(name: str, options: UndeployOptions) -> None:
         UserError: The place refuses it.
     """
     name = checked_name(name, flag="NAME")
-    found = TARGETS[options.to].connect(options).remove(name, dry_run=options.dry_run)
+    found = TARGETS[options.place()].connect(options).remove(name, dry_run=options.dry_run)
     verb = "would take down" if options.dry_run else "took down"
     for what in found.removed:
         output.out(f"{verb} {what}")

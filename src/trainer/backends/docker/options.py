@@ -12,7 +12,7 @@ from trainer.backends.engine.request import byte_count
 from trainer.config import UserError, option
 
 CONTAINER = "container"
-# What an engine accepts as the name of a container, and Compose as that of a project.
+# An engine accepts such a name for a container, and Compose for a project.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 

@@ -139,8 +139,8 @@ def _data(text: str, name: str, mounts: _Mounts, elsewhere: bool) -> str:
     if top.is_dir():
         target = mounts.add(top, top=INPUT, name=name)
         return str(PurePosixPath(target, path.relative_to(top)))
-    # What describes a file lies beside it: labels, names of classes, pictures that it lists. Not so
-    # of a link, and a whole home is more than a container need see.
+    # Labels, names of classes and pictures that a file lists lie beside it, so its folder is
+    # mounted. A link may lie anywhere, and a container need not see a whole home.
     if path.is_symlink() or path.parent in (Path.home(), Path(path.anchor)):
         return mounts.add(path, top=INPUT, name=name, below=path.name)
     return str(PurePosixPath(mounts.add(path.parent, top=INPUT, name=name), path.name))

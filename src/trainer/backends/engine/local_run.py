@@ -29,7 +29,7 @@ from trainer.runtime import StopRequest, message_of, output
 
 logger = logging.getLogger(__name__)
 
-# What NCCL's processes of one host exchange data by.
+# NCCL's processes of one host exchange data by shared memory.
 LIMITS = ContainerLimits(shm_size="1g")
 # Seconds between two looks at whether a stop is asked for.
 LOOK = 0.2
@@ -197,7 +197,7 @@ def _follow(engine: Engine, run: LocalRun, job: EngineJob, stop: StopRequest) ->
             _stop(engine, list(running), run.grace)
             break
     for _ in range(len(running)):
-        # What they print while they stop.
+        # Their last lines arrive before their ends do.
         try:
             ended.get(timeout=ANSWER)
         except queue.Empty:

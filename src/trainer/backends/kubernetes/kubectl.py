@@ -20,7 +20,7 @@ WARNING = "Warning: "
 # Lines of kubectl's own log, as `E0102 15:04:05.678901 …`.
 _LOG_LINE = re.compile(r"[EWIF]\d{4} ")
 _NO_KIND = re.compile(r"no matches for kind \"(\w+)\"|have a resource type \"(\w+)\"")
-# What a message has in it: the problem, and what to do.
+# A pattern of kubectl's messages, the problem, and what to do.
 _MISTAKES: Sequence[tuple[str, str, str]] = (
     (
         r"localhost:8080 was refused|current-context is not set|no configuration has been provided",

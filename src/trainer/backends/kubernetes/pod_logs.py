@@ -12,7 +12,7 @@ from trainer.backends.kubernetes.kubectl import Kubectl, MissingObjectError
 from trainer.backends.kubernetes.status import seconds_of
 from trainer.platforms import INSTANCE_LABEL
 
-# What the manifests call the container that trains.
+# The manifests give one of these names to the container that trains.
 CONTAINERS = ("trainer", "node")
 # Calls of kubectl at a time.
 PARALLEL = 8

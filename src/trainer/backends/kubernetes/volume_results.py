@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds that the pod has to start, and after which it ends by itself.
 START, LIFE = 60, 3600
-# What the pod takes over from those of the job, so that it starts where they could.
+# The pod that reads takes these fields from the job's pods, so that it starts where they could.
 _POD = ("imagePullSecrets", "nodeSelector", "tolerations", "securityContext", "volumes")
 _CONTAINER = ("image", "imagePullPolicy", "volumeMounts", "securityContext")
 

@@ -11,7 +11,7 @@ from trainer.config import UserError
 from trainer.platforms import VertexRequest
 from trainer.runtime import install_command
 
-# What YAML reads as text without quotes, in each of its versions.
+# YAML of each version reads this as text without quotes.
 _PLAIN = re.compile(r"[A-Za-z/][\w./:@-]*[\w/]|[A-Za-z]")
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 # Ends the file in the shell command.

@@ -5,37 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.config import UserError, flag_of, option, options_of
+from trainer.endpoints.endpoint_address import WHERE, EndpointAddress
 from trainer.endpoints.prediction.files import KINDS
 
-WHERE, ANSWERS, REQUESTS = "endpoint", "answers", "requests"
+ANSWERS, REQUESTS = "answers", "requests"
 
 
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions:
+class PredictOptions(EndpointAddress):
     """Settings of predictions by an endpoint."""
 
     to: str | None = option(
         None, "where the endpoint is (default: http for a url, vertex for a number or "
         "projects/…/endpoints/…, else sagemaker)", WHERE,
         choices=("sagemaker", "vertex", "docker", "http"),
-    )
-    region: str | None = option(None, "of the endpoint (default: what the cloud's own tools have)",
-        WHERE)
-    project: str | None = option(None, "of a Vertex AI endpoint", WHERE)
-    profile: str | None = option(None, "profile of the AWS configuration", WHERE)
-    api_endpoint: str | None = option(
-        None, "url of the Vertex AI API, where it is reached by a private endpoint (default: the "
-        "region's public one)", WHERE, metavar="URL",
-        variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM",),
-    )
-    logging_endpoint: str | None = option(
-        None, "url of the Cloud Logging API, in the same way (default: the public one)", WHERE,
-        metavar="URL", variables=("CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING",),
-    )
-    engine: str | None = option(
-        None, "program of the container engine (default: docker, or podman)", WHERE,
-        metavar="PROGRAM", variables=("DOCKER",),
     )
 
     out: str | None = option(
