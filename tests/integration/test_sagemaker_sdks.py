@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aws_server import AwsServer, aws_server, make_role
+from containers import missing
 from sagemaker_jobs import COMMON, ROLE, request
 
 from trainer.backends.backend import Tuning
@@ -65,7 +66,7 @@ def executed(
     """Run the code with an SDK, and return the request that has reached the server."""
     python = ROOT / f".venv-sdk{version}/bin/python"
     if not python.exists():
-        pytest.skip(f"needs {python.parent.parent.name}")
+        missing(f"needs {python.parent.parent.name}: make setup-sdk")
     script = home / "submit.py"
     script.write_text(code)
     aws.calls.clear()

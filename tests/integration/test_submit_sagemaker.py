@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aws_server import REGION, AwsServer, aws_server, client, make_role
+from containers import missing
 from processes import TRAINER, trainer
 
 pytest.importorskip("moto.server")
@@ -103,7 +104,7 @@ def test_the_command_that_is_printed_has_the_flags_of_the_aws_cli(aws):
 def test_nothing_is_asked_of_the_network_to_print(tmp_path):
     alone = ("unshare", "--net", "--")
     if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to make a network namespace")
+        missing("needs the right to make a network namespace")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a.csv").write_text("1,2\n")
     for form in ("request", "cli", "python", "python-v3"):

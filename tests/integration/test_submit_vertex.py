@@ -10,6 +10,7 @@ import buckets
 import google_discovery
 import pytest
 import yaml
+from containers import missing
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from processes import TRAINER, environment, signal_at, trainer
@@ -357,7 +358,7 @@ def test_credentials_that_are_taken_back_are_one_line(server, tmp_path):
 def sdk() -> Path:
     python = Path(__file__).parents[2] / ".venv-vertex/bin/python"
     if not python.exists():
-        pytest.skip("needs .venv-vertex: make setup-sdk")
+        missing("needs .venv-vertex: make setup-sdk")
     return python
 
 
