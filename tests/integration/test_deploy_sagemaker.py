@@ -11,7 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from aws_endpoints import REGION, ROLE, AwsEndpoints, aws_endpoints
+from aws_endpoints import ACCOUNT, REGION, ROLE, AwsEndpoints, aws_endpoints
+from moto.iam.models import iam_backends
 from processes import TRAINER, environment, signal_at, trainer
 from servers import SECONDS
 
@@ -159,6 +160,18 @@ def test_an_archive_in_s3_and_a_finished_job_are_served_where_they_lie(aws, digi
     assert deploy(aws, "given").returncode == 0
     (model,) = aws.backend._models.values()
     assert model.primary_container["ModelDataUrl"] == "s3://models/given/output/model.tar.gz"
+
+
+def test_a_role_may_be_given_by_its_name(aws, digits_model):
+    ran = deploy(aws, digits_model, "--role", "NoSuchRole")
+    assert ran.returncode == 2
+    assert "--role NoSuchRole: there is no such role in this account" in ran.stderr
+    assert objects(aws) == []
+    # The servers of moto in a process share one memory.
+    role = iam_backends[ACCOUNT]["aws"].create_role("Mine", "{}", "/", None, "", [], "3600")
+    assert deploy(aws, digits_model, "--role", "Mine").returncode == 0
+    (model,) = aws.backend._models.values()
+    assert model.execution_role_arn == role.arn
 
 
 def test_a_taken_name_is_refused_unless_the_model_is_to_be_replaced(aws, digits_model):

@@ -5,4 +5,5 @@ from .aws import (
     error_code as error_code,
     naming_aws_errors as naming_aws_errors,
 )
+from .aws_roles import MAY_NOT_LOOK as MAY_NOT_LOOK, role_arn as role_arn
 from .google import GoogleSession as GoogleSession, google_error as google_error

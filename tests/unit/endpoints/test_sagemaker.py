@@ -64,7 +64,6 @@ def test_each_request_is_one_that_botocore_describes(given):
     [
         ({"image": None}, "--image: not given"),
         ({"role": None}, "--role: expected the ARN"),
-        ({"role": "Role"}, "--role-name Role prints it"),
         ({"instance_type": "n1-standard-2"}, "expected one such as ml.m5.large"),
         ({"serverless": True, "memory_mb": 3000}, "expected a multiple of 1024"),
         ({"tags": ("a=ö!",)}, "--tags a: expected letters"),

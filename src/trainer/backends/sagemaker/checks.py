@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from trainer.backends.sagemaker.tuning import TuningRequest
-from trainer.clouds import AwsSettings, aws_client, aws_error, error_code
+from trainer.clouds import MAY_NOT_LOOK, AwsSettings, aws_client, aws_error, error_code, role_arn
 from trainer.config import UserError
 from trainer.platforms import TrainingRequest, sagemaker
 
@@ -15,8 +15,6 @@ _IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-# An account may let nobody look; then SageMaker itself says what is wrong.
-_MAY_NOT_LOOK = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
 
 def checked(
@@ -50,31 +48,7 @@ def _role_arn(role: str, settings: AwsSettings) -> str:
             remedy="give the name or ARN of one that trusts sagemaker.amazonaws.com, or set role "
             "in [sagemaker] of trainer.toml",
         )  # fmt: skip
-    if re.fullmatch(sagemaker.limits.ROLE_ARN_PATTERN, role):
-        return role
-    if role.startswith("arn:"):
-        raise UserError(
-            subject=f"--role {role}",
-            problem="expected the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME",
-        )
-    subject = f"--role {role}"
-    try:
-        found = aws_client("iam", settings).get_role(RoleName=role.rpartition("/")[2])
-    except Exception as error:
-        code = error_code(error)
-        if code in ("NoSuchEntity", "NoSuchEntityException"):
-            raise UserError(
-                subject=subject, problem="there is no such role in this account",
-                remedy="see aws iam list-roles",
-            ) from None  # fmt: skip
-        if code in _MAY_NOT_LOOK:
-            raise UserError(
-                subject=subject, problem="IAM lets you look up no role by its name",
-                remedy="give its ARN, arn:aws:iam::ACCOUNT:role/NAME",
-            ) from None  # fmt: skip
-        raise aws_error(error, subject) from None
-    arn: str = found["Role"]["Arn"]
-    return arn
+    return role_arn(role, settings)
 
 
 def _check_bucket(url: str, settings: AwsSettings, region: str) -> None:
@@ -89,7 +63,7 @@ def _check_bucket(url: str, settings: AwsSettings, region: str) -> None:
                 subject=subject, problem="there is no such bucket",
                 remedy=f"make it: aws s3 mb s3://{bucket} --region {region}",
             ) from None  # fmt: skip
-        if code in (*_MAY_NOT_LOOK, "301", "PermanentRedirect"):
+        if code in (*MAY_NOT_LOOK, "301", "PermanentRedirect"):
             found = getattr(error, "response", {})
         else:
             raise aws_error(error, subject) from None
@@ -133,5 +107,5 @@ def _check_image(image: str, settings: AwsSettings, region: str) -> None:
                 subject=subject, problem=f"there is no such {what}",
                 remedy="push it with make push-aws",
             ) from None  # fmt: skip
-        if code not in _MAY_NOT_LOOK:
+        if code not in MAY_NOT_LOOK:
             raise aws_error(error, subject) from None

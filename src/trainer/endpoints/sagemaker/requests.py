@@ -17,7 +17,6 @@ INSTANCE_TYPE = "ml.m5.large"
 VARIANT = "AllTraffic"
 # The service that adds and removes machines.
 SCALING = "application-autoscaling"
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _TAG = re.compile(r"[\w\s.:/=+\-@]*")
 CONTENT_TYPES = {
     "jsonl": "application/jsonlines", "csv": "text/csv", "npy": "application/x-npy",
@@ -62,13 +61,11 @@ def requests_of(deployment: Deployment) -> list[AwsRequest]:
             subject="--image", problem="not given",
             remedy="name the trainer's image in a registry of Amazon's",
         )  # fmt: skip
-    if options.role is None or not _ROLE.fullmatch(options.role):
+    if options.role is None:
         raise UserError(
-            subject=f"--role {options.role or ''}".rstrip(),
-            problem="expected the ARN of a role that SageMaker may assume, such as "
+            subject="--role",
+            problem="expected the ARN or the name of a role that SageMaker may assume, such as "
             "arn:aws:iam::111122223333:role/SageMakerRole",
-            remedy="aws iam get-role --query Role.Arn --role-name "
-            f"{options.role or 'NAME'} prints it",
         )
     kind = options.instance_type or INSTANCE_TYPE
     if not kind.startswith("ml."):

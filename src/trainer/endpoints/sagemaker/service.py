@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from trainer.clouds import AwsSettings, aws_client, error_code, naming_aws_errors
+from trainer.clouds import AwsSettings, aws_client, error_code, naming_aws_errors, role_arn
 from trainer.config import RetryableError, UserError
 from trainer.endpoints.client import EndpointClient
 from trainer.endpoints.deployment import Deployment
@@ -42,6 +43,7 @@ class SageMakerEndpointService:
         self._settings, self._every = settings, every
         self._client = functools.cache(functools.partial(aws_client, settings=settings))
         self._sagemaker = self._client("sagemaker")
+        self._role_arn = functools.cache(functools.partial(role_arn, settings=settings))
 
     @property
     def region(self) -> str:
@@ -51,6 +53,9 @@ class SageMakerEndpointService:
     def check(self, deployment: Deployment) -> None:
         """See `EndpointService.check`."""
         name, options = deployment.name, deployment.options
+        if options.role is not None:
+            # A role that is not there is found before anything is uploaded.
+            self._role_arn(options.role)
         if options.batch:
             return
         status = self._status_of_endpoint(name)
@@ -99,7 +104,10 @@ class SageMakerEndpointService:
         self._scale = functools.partial(self._send, deployment, ledger, scaling=True)
 
     def _send(self, deployment: Deployment, ledger: Ledger, *, scaling: bool) -> None:
-        for request in requests_of(deployment):
+        options = deployment.options
+        if options.role is not None:
+            options = dataclasses.replace(options, role=self._role_arn(options.role))
+        for request in requests_of(dataclasses.replace(deployment, options=options)):
             if (request.service == SCALING) != scaling:
                 continue
             with self._naming(request.what or f"endpoint {deployment.name}"):
