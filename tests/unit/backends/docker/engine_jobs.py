@@ -8,33 +8,24 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hypothesis import strategies as st
+from option_values import EXCLUSIVE, FORMS, option_values
 
 from trainer.backends.engine.container import Mount
 from trainer.config.flags import job_from_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import option_types, options_of
+from trainer.config.options import options_of
 from trainer.platforms.submission import Submission
 
-# What flags can hold: text without NUL, and that UTF-8 can encode.
-words = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1)
-names = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,8}", fullmatch=True)
 # Names of files that mean something to shells, to CSV, to YAML or to Compose.
 files = st.from_regex(r"""[a-z][-a-z ,$'"{}=@#!%&~é]{0,8}[a-z]""", fullmatch=True)
 
-FORMS: dict[str, Any] = {
-    "early_stop": st.sampled_from(["3", "5:0.001"]),
-    "profile": st.sampled_from(["2:7", "10:20"]),
-    "image_size": st.sampled_from(["32,24", "8,8"]),
-    "pixel_range": st.sampled_from(["0,255", "-1,1"]),
-    "metric": st.sampled_from(["loss:min", "top_5:max"]),
-    "feature": st.just(("image=img_bytes", "label=digit")),
-    "hp": st.dictionaries(names, words, min_size=1, max_size=4).map(lambda d: tuple(d.items())),
+OWN_FORMS: dict[str, Any] = {
+    **FORMS,
     "mlflow_uri": st.sampled_from(["http://tracking:5000", "runs/ml", "databricks"]),
 }
 OUTPUTS = ("job_dir", "model_dir", "output_dir", "checkpoint_dir", "log_dir", "timeline",
            "autotune_log")  # fmt: skip
-EXCLUSIVE = (("steps", "epochs"), ("validation", "validation_split"))
 
 
 def make_files(root: Path) -> None:
@@ -48,7 +39,6 @@ def make_files(root: Path) -> None:
 
 def values(part: type, name: str, root: Path) -> st.SearchStrategy[Any]:
     """Return values of an option, all that are of no form of their own."""
-    option, kind = options_of(part)[name], option_types(part)[name]
     data = st.sampled_from(
         [f"{root}/data/a,b $x", f"{root}/data/it's/two.csv", f"{root}/data/*/*.npy",
          f"{root}/link.npy", "s3://bucket/data", f"{root}/nets/../data/it's"]
@@ -66,17 +56,7 @@ def values(part: type, name: str, root: Path) -> st.SearchStrategy[Any]:
     if name in OUTPUTS:
         local = st.builds(lambda a, b: f"{root}/out/{a}/{b}", files, files)
         return local if name in ("timeline", "autotune_log") else local | st.just("s3://bucket/out")
-    if name in FORMS:
-        return FORMS[name]
-    if option.choices:
-        return st.sampled_from([*option.choices])
-    if kind is bool:
-        return st.booleans()
-    if kind is int:
-        return st.integers(int(option.low), int(option.high))
-    if kind is float:
-        return st.floats(option.low, option.high, exclude_min=option.above)
-    return words
+    return option_values(part, name, OWN_FORMS)
 
 
 @st.composite

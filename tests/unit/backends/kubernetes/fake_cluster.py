@@ -315,3 +315,17 @@ def running_cluster() -> Iterator[FakeCluster]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def complete(cluster: FakeCluster, kind: str, reason: str = "", message: str = "") -> None:
+    condition = {"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:10:00Z"}
+    condition |= {"reason": reason, "message": message}
+    cluster.objects["jobs", "mnist"]["status"] = {
+        "conditions": [condition], "startTime": "2026-01-01T00:00:01Z",
+    }  # fmt: skip
+
+
+def ended(code: int, message: str = "", reason: str = "Error", at: str = "00:09:00") -> Any:
+    terminated = {"exitCode": code, "message": message, "reason": reason}
+    terminated["finishedAt"] = f"2026-01-01T{at}Z"
+    return [{"name": "trainer", "state": {"terminated": terminated}}]

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster
+from fake_cluster import FakeCluster, complete, ended
 
 from trainer.backends.backend import Fetched
 from trainer.backends.kubernetes.kubectl import Kubectl
@@ -25,20 +25,6 @@ def request(**more: Any) -> Any:
     defaults = {"name": "mnist", "image": "r/trainer:cpu", "output": "s3://b/runs", "hosts": 2}
     sent = Submission(job=job_from_flags({}), given=frozenset(), **{**defaults, **more})
     return kubernetes_request(sent, options)
-
-
-def complete(cluster: FakeCluster, kind: str, reason: str = "", message: str = "") -> None:
-    condition = {"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:10:00Z"}
-    condition |= {"reason": reason, "message": message}
-    cluster.objects["jobs", "mnist"]["status"] = {
-        "conditions": [condition], "startTime": "2026-01-01T00:00:01Z",
-    }  # fmt: skip
-
-
-def ended(code: int, message: str = "", reason: str = "Error", at: str = "00:09:00") -> Any:
-    terminated = {"exitCode": code, "message": message, "reason": reason}
-    terminated["finishedAt"] = f"2026-01-01T{at}Z"
-    return [{"name": "trainer", "state": {"terminated": terminated}}]
 
 
 # Submit

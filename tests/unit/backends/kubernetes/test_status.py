@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster
+from fake_cluster import FakeCluster, complete, ended
 
 from trainer.backends.backend import JobStatus
 from trainer.backends.kubernetes.status import status_of
@@ -19,20 +19,6 @@ def status_in(cluster: FakeCluster) -> JobStatus:
     for (kind, _), each in cluster.objects.items():
         found[kind].append(each)
     return status_of(found["jobs"][0], found["pods"], found["events"])
-
-
-def complete(cluster: FakeCluster, kind: str, reason: str = "", message: str = "") -> None:
-    condition = {"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:10:00Z"}
-    condition |= {"reason": reason, "message": message}
-    cluster.objects["jobs", "mnist"]["status"] = {
-        "conditions": [condition], "startTime": "2026-01-01T00:00:01Z",
-    }  # fmt: skip
-
-
-def ended(code: int, message: str = "", reason: str = "Error", at: str = "00:09:00") -> Any:
-    terminated = {"exitCode": code, "message": message, "reason": reason}
-    terminated["finishedAt"] = f"2026-01-01T{at}Z"
-    return [{"name": "trainer", "state": {"terminated": terminated}}]
 
 
 def test_a_failed_job_says_why_in_the_words_of_the_pod_that_failed_first():

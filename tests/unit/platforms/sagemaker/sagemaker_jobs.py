@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from option_values import EXCLUSIVE, FORMS, option_values
 
 from trainer.config.flags import job_from_flags
 from trainer.config.hparams import Hparams
 from trainer.config.job import Job
-from trainer.config.options import option_types, options_of
+from trainer.config.options import options_of
 from trainer.platforms.base import Environment
 from trainer.platforms.sagemaker.options import SageMakerOptions
 from trainer.platforms.sagemaker.request import TrainingRequest, training_request
@@ -36,26 +37,17 @@ def request(flags: dict[str, Any] | None = None, **settings: Any) -> TrainingReq
     )  # fmt: skip
 
 
-# What flags can hold: text without NUL, and that UTF-8 can encode.
-words = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1)
-names = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9_-]{0,8}", fullmatch=True)
 addresses = st.builds(
     lambda path: f"s3://bucket/{path}", st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 )
-# The fields whose text has a form of its own.
-FORMS: dict[str, Any] = {
-    "early_stop": st.sampled_from(["3", "5:0.001"]),
-    "profile": st.sampled_from(["2:7", "10:20"]),
-    "image_size": st.sampled_from(["32,24", "8,8"]),
-    "pixel_range": st.sampled_from(["0,255", "-1,1"]),
+# Fields whose values are of a form that SageMaker's jobs have.
+OWN_FORMS: dict[str, Any] = {
+    **FORMS,
     "classes": st.sampled_from(["7", "1000"]),
-    "metric": st.sampled_from(["loss:min", "top_5:max"]),
-    "feature": st.just(("image=img_bytes", "label=digit")),
     "train": st.lists(addresses, min_size=1, max_size=3, unique=True).map(tuple),
     "test": st.lists(addresses, min_size=1, max_size=3, unique=True).map(tuple),
     "validation": st.lists(addresses, min_size=1, max_size=3, unique=True).map(tuple),
     "input": addresses,
-    "hp": st.dictionaries(names, words, min_size=1, max_size=4).map(lambda d: tuple(d.items())),
     "log_dir": st.just("s3://bucket/logs"),
     "timeline": st.just("runs/timeline.json"),
     "autotune_log": st.just("tuned.csv"),
@@ -63,25 +55,8 @@ FORMS: dict[str, Any] = {
 }
 
 
-def values(part: type, name: str) -> st.SearchStrategy[Any]:
-    """Return every value that an option takes."""
-    option, kind = options_of(part)[name], option_types(part)[name]
-    if name in FORMS:
-        return FORMS[name]
-    if option.choices:
-        return st.sampled_from([*option.choices])
-    if kind is bool:
-        return st.booleans()
-    if kind is int:
-        return st.integers(int(option.low), int(option.high))
-    if kind is float:
-        return st.floats(option.low, option.high, exclude_min=option.above)
-    return st.lists(words, min_size=1, max_size=3).map(tuple) if option.many else words
-
-
 # SageMaker sets these itself.
 ITS_OWN = {"model_dir", "output_dir", "job_dir", "checkpoint_dir", "layout"}
-EXCLUSIVE = (("steps", "epochs"), ("validation", "validation_split"))
 
 
 @st.composite
@@ -96,7 +71,7 @@ def any_flags(draw: st.DrawFn) -> dict[str, Any]:
     if "hp" in chosen:
         # Only a module of one's own has such.
         chosen |= {"module"}
-    return {name: draw(values(every[name], name)) for name in sorted(chosen)}
+    return {name: draw(option_values(every[name], name, OWN_FORMS)) for name in sorted(chosen)}
 
 
 def started(start: Any, root: Path) -> Environment:
