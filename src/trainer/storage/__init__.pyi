@@ -25,11 +25,8 @@ from .remote_path import RemotePath as RemotePath
 from .store_options import NO_OPTIONS as NO_OPTIONS, StorageOptions as StorageOptions
 from .sync.filters import NameGlobs as NameGlobs
 from .sync.plan import SyncPlan as SyncPlan
-from .sync.run import (
-    Synchronisation as Synchronisation,
-    SyncOutcome as SyncOutcome,
-    SyncRequest as SyncRequest,
-)
+from .sync.request import SyncOutcome as SyncOutcome, SyncRequest as SyncRequest
+from .sync.run import Synchronisation as Synchronisation
 from .transfer import (
     download_folder as download_folder,
     download_objects as download_objects,

@@ -14,13 +14,11 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.storage.errors import StorageError
-from trainer.storage.store_options import NO_OPTIONS, StorageLimits
 from trainer.storage.sync.compare import are_same
 from trainer.storage.sync.crew import run_steps
 from trainer.storage.sync.disk import DiskPlace
 from trainer.storage.sync.disk_copy import span_for
 from trainer.storage.sync.entries import Entry, SyncFileError
-from trainer.storage.sync.filters import ALL_FILES, NameGlobs
 from trainer.storage.sync.gs import GooglePlace
 from trainer.storage.sync.leftovers import ignores_case, remove_leftovers
 from trainer.storage.sync.place import Meter, Place, Step, SyncSettings, step
@@ -32,6 +30,7 @@ from trainer.storage.sync.plan import (
     to_compare,
 )
 from trainer.storage.sync.progress import SyncProgress
+from trainer.storage.sync.request import SyncOutcome, SyncRequest
 from trainer.storage.sync.s3 import S3Place, client_for
 from trainer.storage.urls import URL, is_remote, local_path
 
@@ -40,56 +39,6 @@ logger = logging.getLogger(__name__)
 AGAIN = "what has arrived is kept: the same command goes on from there"
 # Names of files in a message.
 MOST_NAMES = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncRequest:
-    """A wish to synchronise two places.
-
-    Attributes:
-        source: SRC: a path, s3:// or gs://.
-        target: DST.
-        globs: Which files are looked at, on both sides.
-        delete: Delete what DST has and SRC lacks.
-        workers: Transfers at a time.
-        notes: The folder for notes of unfinished uploads.
-        gs_endpoint: The address of an emulator of Google's.
-        limits: How often to try, and how long to wait.
-    """
-
-    source: str
-    target: str
-    globs: NameGlobs = ALL_FILES
-    delete: bool = False
-    workers: int = 16
-    notes: Path
-    gs_endpoint: str | None = None
-    limits: StorageLimits = NO_OPTIONS.limits
-
-
-@dataclass(frozen=True, kw_only=True)
-class SyncOutcome:
-    """The work that was done.
-
-    Attributes:
-        plan: What was to be done.
-        copied: Files that were copied.
-        moved: Bytes that were.
-        resumed: Bytes that an earlier try had brought.
-        deleted: Files that were deleted.
-        seconds: Since the request.
-        unchecked: Names of files that no checksum vouches for.
-        problems: Files that could not be copied, with the reasons.
-    """
-
-    plan: SyncPlan
-    copied: int
-    moved: int
-    resumed: int
-    deleted: int
-    seconds: float
-    unchecked: tuple[str, ...]
-    problems: tuple[SyncFileError, ...]
 
 
 @dataclass
