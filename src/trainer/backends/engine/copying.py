@@ -7,11 +7,14 @@ import io
 import re
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainer.backends.engine.client import Engine
 from trainer.backends.engine.problems import engine_error
+from trainer.backends.idle import IDLE, killed_when_idle
+from trainer.config import RetryableError
 from trainer.storage import ArchiveLimits, local, unfinished, unpack_archive
 
 # A container is a person's own, but what a job wrote into it may be damaged.
@@ -68,16 +71,8 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
     name = f"{container}:{path}"
     with unfinished.temporary_folder(to.parent) as scratch, local.naming_full_disk(to):
         packed, unpacked = Path(scratch, "packed.tar"), Path(scratch, "unpacked")
-        with packed.open("wb") as file:
-            ran = subprocess.run(
-                [engine.client, "cp", name, "-"],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.PIPE,
-                check=False,
-            )
-        if ran.returncode:
-            text = ran.stderr.decode(errors="replace")
+        code, text = _copy_to(packed, [engine.client, "cp", name, "-"], subject=name)
+        if code:
             if NOT_THERE.search(text):
                 return False
             if FULL in text:
@@ -91,3 +86,21 @@ def copy_out(engine: Engine, container: str, path: str, to: Path) -> bool:
             return False
         member.rename(to)
     return True
+
+
+def _copy_to(
+    packed: Path, command: Sequence[str], *, subject: str, seconds: float = IDLE
+) -> tuple[int, str]:
+    """Write what a program sends to a file, and return its exit code and its errors.
+
+    Raises:
+        RetryableError: It sent nothing for some seconds.
+    """
+    with packed.open("wb") as file, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=errors)
+        with killed_when_idle(process, lambda: packed.stat().st_size, seconds=seconds) as was_idle:
+            code = process.wait()
+        if was_idle():
+            raise RetryableError(f"{subject}: the engine sent nothing for {seconds:.0f} s")
+        errors.seek(0)
+        return code, errors.read().decode(errors="replace")

@@ -8,13 +8,15 @@ import logging
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 
+from trainer.backends.idle import IDLE, CountingReader, killed_when_idle
 from trainer.backends.kubernetes.kubectl import Kubectl, error_of
 from trainer.backends.kubernetes.status import problem_of
-from trainer.config import UserError
+from trainer.config import RetryableError, UserError
 from trainer.platforms import MANAGED_BY_LABEL
 from trainer.storage import move_file, unfinished
 
@@ -98,33 +100,38 @@ def _copy(
 ) -> None:
     """Copy files as one stream; each of them appears whole, or not at all."""
     command = kubectl.command("exec", "-i", reader, "--", "tar", "-C", output)
-    with (
-        subprocess.Popen(
+    wanted = {*paths}
+    # In files, as a full pipe would stop the program that is to be read from.
+    with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as errors:
+        names.write("\0".join(paths).encode())
+        names.seek(0)
+        process = subprocess.Popen(
             [*command, "--null", "--files-from=-", "-cf", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process,
-        contextlib.ExitStack() as ending,
-    ):
-        ending.callback(process.kill)
-        assert process.stdin is not None
+            stdin=names, stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
         assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write("\0".join(paths).encode())
-        process.stdin.close()
-        wanted = {*paths}
-        try:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                for member in archive:
-                    # The archive comes from the cluster: nothing but what was asked for counts.
-                    if member.isfile() and member.name in wanted and _is_inside(member.name):
-                        _write(archive, member, folder / member.name)
-                        wanted.discard(member.name)
-        except tarfile.TarError:
-            pass
+        stream = CountingReader(process.stdout)
+        with (
+            process.stdout,
+            killed_when_idle(process, lambda: stream.count) as was_idle,
+            contextlib.suppress(tarfile.TarError),
+        ):
+            _unpack(stream, wanted, folder)
+        if was_idle():
+            raise RetryableError(f"{subject}: the cluster sent nothing for {IDLE:.0f} s")
         if wanted:
-            raise error_of(process.stderr.read().decode(errors="replace"), subject=subject)
+            errors.seek(0)
+            raise error_of(errors.read().decode(errors="replace"), subject=subject)
+
+
+def _unpack(stream: CountingReader, wanted: set[str], folder: Path) -> None:
+    """Write the files of an archive that are wanted, and take each from the set."""
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
+        for member in archive:
+            # The archive comes from the cluster: nothing but what was asked for counts.
+            if member.isfile() and member.name in wanted and _is_inside(member.name):
+                _write(archive, member, folder / member.name)
+                wanted.discard(member.name)
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
