@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from namespaces import Hosts, Running
 from processes import needs_horovod
 
@@ -16,12 +17,14 @@ from trainer.config.flags import job_from_flags
 from trainer.platforms import (
     ContainerStart,
     KubernetesOptions,
+    KubernetesRequest,
     Submission,
     given_options,
     kubernetes_containers,
     kubernetes_request,
 )
 
+EXAMPLES = Path(__file__).parents[2] / "examples/kubernetes"
 MAIN = [sys.executable, "-u", "-m", "trainer", "train"]
 PLAIN = ("--model", "cnn", "--precision", "float32", "--threads", "1", "--log-every", "10")
 
@@ -67,6 +70,30 @@ def test_two_pods_share_the_steps_with_horovod(hosts, tfrecords, tmp_path, flavo
     assert found["platform"] == "kubernetes"
     assert len(set(found["weights_crc32c"])) == 1
     assert (tmp_path / "mnist/model/1/saved_model.pb").exists()
+
+
+def test_the_pods_of_the_examples_manifest_train_one_model(hosts, tfrecords, tmp_path):
+    text = (EXAMPLES / "two-hosts.yaml").read_text()
+    text = text.replace("/data/mnist", str(tfrecords)).replace("/runs/mnist", f"{tmp_path}/mnist")
+    manifests = tuple(yaml.safe_load_all(text))
+    request = KubernetesRequest(
+        name="mnist", kind="Job", namespace=None, context=None, manifests=manifests
+    )
+    net = hosts(2)
+    starts = kubernetes_containers(request)
+    for i, start in enumerate(starts):
+        net.call(i, *start.aliases)
+    # The kubelet writes the Service's name to /etc/hosts, which is this machine's here.
+    service = {"TRAINER_SERVICE": manifests[0]["metadata"]["name"]}
+    running = [
+        net.start(i, [*MAIN, *start.argv, "--steps", "60"], {**start.env, **service})
+        for i, start in enumerate(starts)
+    ]
+    for process in running:
+        assert process.wait(180) == 0, process.text()
+    found = report(tmp_path)
+    assert (found["distribution"], found["processes"]) == ("multi_worker_mirrored", 2)
+    assert len(set(found["weights_crc32c"])) == 1
 
 
 def test_pods_that_begin_anew_go_on_from_the_checkpoint(hosts, tfrecords, tmp_path):

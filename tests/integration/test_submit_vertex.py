@@ -9,8 +9,8 @@ from pathlib import Path
 import buckets
 import google_discovery
 import pytest
+import vertex_sdk
 import yaml
-from containers import missing
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from processes import TRAINER, environment, signal_at, trainer
@@ -356,21 +356,9 @@ def test_credentials_that_are_taken_back_are_one_line(server, tmp_path):
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    python = Path(__file__).parents[2] / ".venv-vertex/bin/python"
-    if not python.exists():
-        missing("needs .venv-vertex: make setup-sdk")
-    return python
+    return vertex_sdk.python()
 
 
-# The printed program, with the server in the place of Google's.
-PRELUDE = """
-import google.auth.credentials as c
-from google.cloud import aiplatform
-plain = aiplatform.init
-def init(**given):
-    plain(api_endpoint={url!r}, api_transport="rest", credentials=c.AnonymousCredentials(), **given)
-aiplatform.init = init
-"""
 SETTINGS = ("--project", "p", "--hosts", "3", "--accelerator-type", "NVIDIA_TESLA_T4", "--spot",
             "--max-time", "2h", "--service-account", "me@p", "--network",
             "projects/1/global/networks/n", "--reserved-ip-ranges", "r", "--boot-disk-gb", "200",
@@ -397,7 +385,7 @@ def test_the_sdks_code_sends_the_same_request(server, run, sdk, tmp_path, more):
     printed = run(*SUBMIT, *more, "--print", "python", *arguments)
     assert printed.returncode == 0, printed.stderr
     program = tmp_path / "submit.py"
-    program.write_text(PRELUDE.format(url=server.url) + printed.stdout)
+    program.write_text(vertex_sdk.PRELUDE.format(url=server.url) + printed.stdout)
     # The SDK waits for a tuning job to end.
     server.first_state = "JOB_STATE_SUCCEEDED"
     ran = subprocess.run([sdk, program], capture_output=True, text=True, timeout=120, check=False)

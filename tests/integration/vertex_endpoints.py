@@ -14,12 +14,20 @@ import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import google_discovery
 from servers import Server
 
-API = {"v1": "aiplatform.v1", "v2": "logging.v2"}
+# The SDK looks at operations below `ui`, as Google's own console does.
+API = {"v1": "aiplatform.v1", "ui": "aiplatform.v1", "v2": "logging.v2"}
+# What the operation of a verb ends with, as the SDK wants to read it.
+TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
+RESPONSES = {
+    "models.upload": "UploadModelResponse",
+    "endpoints.create": "Endpoint",
+    "endpoints.deployModel": "DeployModelResponse",
+}
 
 
 class VertexEndpoints(ThreadingHTTPServer):
@@ -95,14 +103,19 @@ class VertexEndpoints(ThreadingHTTPServer):
         verb = called["id"].removeprefix("aiplatform.projects.locations.") if called else "get"
         body = raw if verb.endswith("rawPredict") else json.loads(raw) if raw else None
         if called:
-            unknown = {*query} - {*called.get("parameters", {})}
+            # `$alt` and `alt` are of all Google's APIs; the SDK and gcloud send them.
+            unknown = {*query} - {*called.get("parameters", {}), "$alt", "alt"}
             self.mistakes += [f"{parts.path}?{name}: no such parameter" for name in unknown]
             if "request" in called and not isinstance(body, bytes):
-                self.mistakes += google_discovery.mistakes(body, called["request"]["$ref"], api=api)
+                self.mistakes += google_discovery.mistakes(
+                    body, called["request"]["$ref"], api=api, numbers_for_enums="$alt" in query
+                )
         self.calls.append((verb, query, body))
         if verb in self.refuse:
             return self.error(*self.refuse[verb])
-        name = parts.path.removeprefix("/v1/").partition(":")[0]
+        name = unquote(parts.path).partition(":")[0].partition("/")[2].partition("/")[2]
+        # Each model has one version here.
+        name = name.partition("@")[0]
         if verb.endswith(("predict", "rawPredict")):
             return self._predict(name, raw, kind)
         return self._called(verb, name, query, body)
@@ -128,10 +141,11 @@ class VertexEndpoints(ThreadingHTTPServer):
             return 200, {kind: found}
         if verb == "models.upload":
             own = f"{name.rpartition('/')[0]}/models/{body['modelId']}"
-            return self._begin(verb, own, {own: {**body["model"], "name": own}})
+            made = {"model": own, "modelVersionId": "1"}
+            return self._begin(verb, own, {own: {**body["model"], "name": own}}, made)
         if verb == "endpoints.create":
-            own = f"{name}/{query['endpointId']}"
-            return self._begin(verb, own, {own: {**body, "name": own}})
+            own = f"{name}/{query.get('endpointId') or 1000 + len(self.resources)}"
+            return self._begin(verb, own, {own: {**body, "name": own}}, {"name": own})
         if verb == "batchPredictionJobs.create":
             own = f"{name}/{1000 + len(self.resources)}"
             self.resources[own] = {**body, "name": own, "state": "JOB_STATE_PENDING"}
@@ -149,7 +163,7 @@ class VertexEndpoints(ThreadingHTTPServer):
             changed = {
                 **resource, "deployedModels": [*deployed, made], "trafficSplit": {number: 100},
             }  # fmt: skip
-            return self._begin(verb, name, {name: changed})
+            return self._begin(verb, name, {name: changed}, {"deployedModel": made})
         if does == "undeployModel":
             left = [e for e in resource["deployedModels"] if e["id"] != body["deployedModelId"]]
             return self._begin(verb, name, {name: {**resource, "deployedModels": left}})
@@ -162,9 +176,12 @@ class VertexEndpoints(ThreadingHTTPServer):
             resource["state"] = "JOB_STATE_SUCCEEDED"
         return 200, resource
 
-    def _begin(self, verb: str, name: str, then: dict[str, Any]) -> tuple[int, Any]:
+    def _begin(
+        self, verb: str, name: str, then: dict[str, Any], made: dict[str, Any] | None = None
+    ) -> tuple[int, Any]:
         operation = f"{name}/operations/{len(self._operations)}"
-        self._operations[operation] = {"verb": verb, "then": then}
+        response = {"@type": f"{TYPES}{RESPONSES.get(verb, '')}", **made} if made else {}
+        self._operations[operation] = {"verb": verb, "then": then, "response": response}
         self._left[operation] = 1
         return 200, {"name": operation}
 
@@ -177,7 +194,7 @@ class VertexEndpoints(ThreadingHTTPServer):
             error = {"code": 13, "message": self.failures[found["verb"]]}
             return {"name": name, "done": True, "error": error}
         self.resources |= found["then"]
-        return {"name": name, "done": True, "response": {}}
+        return {"name": name, "done": True, "response": found["response"]}
 
     def _predict(self, endpoint: str, raw: bytes, kind: str) -> tuple[int, Any]:
         if endpoint not in self.resources:

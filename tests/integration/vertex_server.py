@@ -80,8 +80,8 @@ class VertexServer:
         if called is None:
             self.mistakes.append(f"{method} {parts.path}: no such method")
             return 404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "no method"}}
-        # `$alt` is of all Google's APIs, and the SDK sends it.
-        unknown = {*query} - {*called.get("parameters", {})} - {"$alt"}
+        # `$alt` and `alt` are of all Google's APIs; the SDK and gcloud send them.
+        unknown = {*query} - {*called.get("parameters", {})} - {"$alt", "alt"}
         found = [f"{parts.path}?{name}: no such parameter" for name in unknown]
         if "request" in called:
             found += google_discovery.mistakes(

@@ -33,14 +33,15 @@ def kubernetes_containers(request: KubernetesRequest) -> tuple[ContainerStart, .
     return tuple(
         start
         for replicated in jobs
+        for number in range(replicated.get("replicas", 1))
         for start in _pods(
             request,
             replicated["template"]["spec"],
-            f"{request.name}-{replicated['name']}-0",
+            f"{request.name}-{replicated['name']}-{number}",
             {
                 "jobset.sigs.k8s.io/jobset-name": request.name,
                 "jobset.sigs.k8s.io/replicatedjob-name": replicated["name"],
-                "jobset.sigs.k8s.io/job-index": "0",
+                "jobset.sigs.k8s.io/job-index": str(number),
             },
             service=request.name,
         )

@@ -14,6 +14,7 @@ MODELS: dict[str, Any] = {
     "v1/Service": published.IoK8sApiCoreV1Service,
     "v1/Pod": published.IoK8sApiCoreV1Pod,
     "v1/Secret": published.IoK8sApiCoreV1Secret,
+    "v1/PersistentVolumeClaim": published.IoK8sApiCoreV1PersistentVolumeClaim,
     "batch/v1/Job": published.IoK8sApiBatchV1Job,
     "jobset.x-k8s.io/v1alpha2/JobSet": published.JobsetV1alpha2JobSet,
     "trainer.kubeflow.org/v1alpha1/TrainingRuntime": published.TrainerV1alpha1TrainingRuntime,
