@@ -6,10 +6,10 @@
         --bucket gs://bucket --image IMAGE --name mnist --register \
         -- --model cnn --train gs://bucket/mnist --epochs 5
 
-Arguments behind `--` are those of `trainer train`. The job trains on one machine, or with `--hosts 4`
-on four that share each step; with `--register` the program waits for its end and uploads the model
-with the same image as its server, so that it can be deployed to an endpoint. `trainer submit --to
-vertex` sends the same job without any code.
+Arguments behind `--` are those of `trainer train`. The job trains on one machine, or with `--hosts
+4` on four that share each step. With `--register` the program waits for its end and uploads the
+model with the same image as its server, so that it can be deployed to an endpoint. `trainer submit
+--to vertex` sends the same job without any code.
 """
 
 from __future__ import annotations

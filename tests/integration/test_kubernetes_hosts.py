@@ -86,7 +86,7 @@ def test_the_pods_of_the_examples_manifest_train_one_model(hosts, tfrecords, tmp
     # The kubelet writes the Service's name to /etc/hosts, which is this machine's here.
     service = {"TRAINER_SERVICE": manifests[0]["metadata"]["name"]}
     running = [
-        net.start(i, [*MAIN, *start.argv, "--steps", "60"], {**start.env, **service})
+        net.start(i, [*MAIN, *start.argv, "--steps", "20"], {**start.env, **service})
         for i, start in enumerate(starts)
     ]
     for process in running:
