@@ -15,3 +15,4 @@ from .record import (
     encode_record as encode_record,
     read_record as read_record,
 )
+from .summary import render_summary as render_summary

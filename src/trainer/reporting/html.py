@@ -24,17 +24,11 @@ def render_page(template: str, *, charts: Sequence[Chart], **values: Any) -> str
         charts: Its charts; the scripts that draw them are left out without any.
         **values: For the template.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("trainer.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     data = [{"id": chart.id, "spec": finite(chart.spec)} for chart in charts]
     # `</script>` in a name would end the element.
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    return environment.get_template(template).render(
+    return render_fragment(
+        template,
         css=Markup(_asset("page.css")),
         scripts=[Markup(_asset(name)) for name in SCRIPTS] if charts else [],
         charts=charts,
@@ -42,6 +36,23 @@ def render_page(template: str, *, charts: Sequence[Chart], **values: Any) -> str
         shown={chart.group for chart in charts},
         **values,
     )
+
+
+def render_fragment(template: str, **values: Any) -> str:
+    """Return what a template makes of some values.
+
+    Args:
+        template: Name of its file.
+        **values: For the template; a text is shown as it is, whatever is in it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trainer.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def _asset(name: str) -> str:

@@ -87,7 +87,7 @@ def train_and_evaluate(
     checkpoints, progress = open_checkpoints(trainer, history, curves)
     state = initial_state(trainer, progress, checkpoints, time=split)
     if report := finished_before(trainer, state, destination):
-        return TrainingResult(report, trainer.model)
+        return TrainingResult(report, trainer.model, _page(trainer))
     rebuild_as_trained(trainer, state, history)
     trainer.start(state.progress)
 
@@ -99,7 +99,7 @@ def train_and_evaluate(
             return TrainingResult({"stopped": True, "steps": 0}, trainer.model)
         found = metrics_of(trainer, state, history, curves) | _origin(trainer, origin)
         found = _export_and_report(trainer, state, found, destination)
-    return TrainingResult(found, trainer.model)
+    return TrainingResult(found, trainer.model, _page(trainer))
 
 
 def _export_and_report(
@@ -123,6 +123,12 @@ def _export_and_report(
             write_pictures(folder, trainer, details, metrics["weights_crc32c"])
             write_page(folder)
     return metrics
+
+
+def _page(trainer: Trainer) -> Path | None:
+    """Return where the page of the run is, if one was made."""
+    page = preflight.output_dir(trainer.job) / "report.html"
+    return page if trainer.job.report and page.exists() else None
 
 
 def _origin(trainer: Trainer, origin: RunOrigin | None) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def test_a_person_at_a_terminal_gets_a_bar(bars, begin, terminal):
         (Job(log_format="json"), ENV),
         (Job(verbosity="WARN"), ENV),
         (Job(), ENV | {"NO_COLOR": "1"}),
+        # A cell of a notebook.
+        (Job(), ENV | {"JPY_PARENT_PID": "1"}),
         (Job(), {"TERM": "dumb"}),
         (Job(), {}),
     ],
