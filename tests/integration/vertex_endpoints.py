@@ -19,8 +19,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import google_discovery
 from servers import Server
 
-# The SDK looks at operations below `ui`, as Google's own console does.
-API = {"v1": "aiplatform.v1", "ui": "aiplatform.v1", "v2": "logging.v2"}
+# The SDK looks at operations below `ui`, as Google's own console does; gcloud uploads by v1beta1.
+API = {"v1": "aiplatform.v1", "ui": "aiplatform.v1", "v1beta1": "aiplatform.v1beta1",
+       "v2": "logging.v2"}  # fmt: skip
 # What the operation of a verb ends with, as the SDK wants to read it.
 TYPES = "type.googleapis.com/google.cloud.aiplatform.v1."
 RESPONSES = {
@@ -142,7 +143,11 @@ class VertexEndpoints(ThreadingHTTPServer):
         if verb == "models.upload":
             own = f"{name.rpartition('/')[0]}/models/{body['modelId']}"
             made = {"model": own, "modelVersionId": "1"}
-            return self._begin(verb, own, {own: {**body["model"], "name": own}}, made)
+            model = {
+                **body["model"], "name": own,
+                "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
+            }  # fmt: skip
+            return self._begin(verb, own, {own: model}, made)
         if verb == "endpoints.create":
             own = f"{name}/{query.get('endpointId') or 1000 + len(self.resources)}"
             return self._begin(verb, own, {own: {**body, "name": own}}, {"name": own})
