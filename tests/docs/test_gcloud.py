@@ -1,4 +1,4 @@
-"""The documentation's gcloud commands, by gcloud itself: it reads each, and sends those of Vertex AI.
+"""The documentation's gcloud commands, by gcloud: it reads each, and sends those of Vertex AI.
 
 What it sends comes to servers that check calls by Google's description of the API.
 """
