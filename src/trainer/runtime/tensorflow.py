@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trainer.runtime import cuda, keras_settings
+from trainer.runtime.late_modules import late
 
 
 def import_tensorflow(
@@ -51,7 +52,8 @@ def import_tensorflow(
     # sixth of the time, and each later collection would take it again.
     gc.disable()
     with _without_stderr() if quiet else contextlib.nullcontext():
-        import tensorflow as tf
+        with late():
+            import tensorflow as tf
 
         keras_settings.reset()
         if threads:
