@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format screenshot bench lock wheel docs clean
+.PHONY: help setup horovod train data test check test-gpu lint format screenshot figures bench lock wheel docs clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -123,8 +123,13 @@ format: setup  ## Check: fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshot: setup  ## Measure and maintain: make the README's picture of a report, from a real run
-	$(BIN)/python docs/screenshot.py "$(MNIST_DIR)" docs/report.png
+screenshot: setup  ## Measure and maintain: make the pictures of README and the tutorial, from real runs
+	$(BIN)/python docs/screenshot.py "$(MNIST_DIR)" docs
+
+# All that the pages show of real runs: two minutes of pictures, then half an hour of tables.
+# `make figures ARGS='input write'` measures these tables alone.
+figures: screenshot  ## Measure and maintain: make the pictures and the measured tables of the pages again
+	$(MAKE) bench ARGS='$(ARGS) --save docs/performance.md'
 
 # Side by side with what one would use instead: half an hour. `make bench ARGS='input write'` is
 # quicker; `ARGS='--save docs/performance.md'` puts the tables there.
