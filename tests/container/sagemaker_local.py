@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,11 @@ class Local:
 
     def train(self, version: int, **job: Any) -> Ended:
         """Train by one of the SDKs; see the client of that version for what a job is."""
-        told = json.dumps({"root": str(self.root), **job})
+        given = json.dumps({"root": str(self.root), **job})
+        return self.run([self.python(version), CLIENTS / f"sdk_v{version}.py", given])
+
+    def run(self, argv: Sequence[str | Path]) -> Ended:
+        """Run a program that starts jobs, and remove the containers that it leaves."""
         env = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SM_"))},
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -75,7 +79,7 @@ class Local:
             "PATH": os.pathsep.join([str(Path(self.engine.client).parent), os.environ["PATH"]]),
         }
         with subprocess.Popen(
-            [self.python(version), CLIENTS / f"sdk_v{version}.py", told],
+            argv,
             cwd=self.root,
             env=env,
             stdout=subprocess.PIPE,
@@ -98,11 +102,10 @@ class Local:
 
     def _remove(self) -> None:
         """Containers, which Compose only stops, and the network that has one name for all."""
-        for file in self.root.rglob("docker-compose.yaml"):
-            project = file.parent.name.lower()
-            left = self.engine(
-                "ps", "-aq", "--filter", f"label=com.docker.compose.project={project}"
-            ).stdout.split()
-            if left:
-                self.engine("rm", "--force", "--volumes", *left)
+        label = '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}'
+        lines = self.engine("ps", "-a", "--format", label).stdout.splitlines()
+        pairs = [line.partition(" ") for line in lines]
+        left = [name for name, _, folder in pairs if Path(folder).is_relative_to(self.root)]
+        if left:
+            self.engine("rm", "--force", "--volumes", *left)
         self.engine("network", "rm", "sagemaker-local", check=False)
