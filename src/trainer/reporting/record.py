@@ -3,6 +3,8 @@
     record = read_record("s3://bucket/runs/mnist")
     record.test_accuracy
 
+In a notebook, a record shows itself as a summary of the run.
+
 Keys that this version does not know are left out; keys that an older trainer did not write have
 their defaults.
 """
@@ -209,6 +211,12 @@ class RunRecord:
     command: list[str] = field(default_factory=list)
     host: str | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        """Return the summary that notebooks show."""
+        from trainer.reporting.summary import render_summary
+
+        return render_summary(self)
 
 
 def encode_record(record: RunRecord) -> dict[str, Any]:
