@@ -1,4 +1,4 @@
-"""Pages of the site that are made from the program: each command's help, as it prints it."""
+"""Pages and files of the site that docs/ lacks: each command's help, and the notebooks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -14,14 +16,23 @@ from trainer.cli import command_line
 from trainer.cli.verbs import VERBS
 
 PAGE = "flags.md"
+# Where a page's link leads in a checkout, and the folder of the site.
+NOTEBOOKS, ON_SITE = "../examples/notebooks/", "notebooks/"
 # Characters in a line of help.
 WIDTH = "76"
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the page of all commands, which no file holds."""
+    """Add the page of all commands, which no file holds, and the notebooks."""
     files.append(File.generated(config, PAGE, content="\n".join(_lines())))
+    for path in sorted(Path(config.docs_dir, NOTEBOOKS).resolve().glob("*.ipynb")):
+        files.append(File.generated(config, ON_SITE + path.name, abs_src_path=str(path)))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links to notebooks lead to those of the site."""
+    return markdown.replace(f"]({NOTEBOOKS}", f"]({ON_SITE}")
 
 
 def _lines() -> Iterator[str]:

@@ -59,6 +59,13 @@ def test_the_python_page_has_what_the_package_offers(site: Path):
     assert "SavedModel and a report" in text
 
 
+def test_the_notebooks_can_be_taken_from_the_site(site: Path):
+    text = (site / "notebooks.html").read_text()
+    for path in (ROOT / "examples/notebooks").glob("*.ipynb"):
+        assert f'href="notebooks/{path.name}"' in text
+        assert (site / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_the_search_finds_an_error_by_a_word_of_it(site: Path):
     index = json.loads((site / "search/search_index.json").read_text())
     assert any("sagemaker" in entry["text"].lower() for entry in index["docs"])
