@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples/notebooks").glob("*.ipynb"))
 SECONDS = 300
+# A line of the jobs that are followed.
+LINE = "step=20 test_accuracy=0.9680"
 # A failed command ends the run, where IPython goes on; so each of them is one that works.
 STARTUP = """\
 from IPython import get_ipython
@@ -195,11 +198,19 @@ def amazon(trained: Mapping[str, Path], tmp_path: Path) -> Iterator[AwsEndpoints
         with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
             ecr.create_repository(repositoryName="trainer")
         with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
-            manifest = {"schemaVersion": 2, "config": {"digest": "sha256:1"}, "layers": []}
-            ecr.put_image(
-                repositoryName="trainer", imageManifest=json.dumps(manifest), imageTag="cpu"
-            )
+            kind = "application/vnd.docker.distribution.manifest.v2+json"
+            config = {"mediaType": "x", "size": 1, "digest": "sha256:1"}
+            image = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
+            ecr.put_image(repositoryName="trainer", imageManifest=json.dumps(image), imageTag="cpu")
+        logs, group = client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(**group)
+        stream = {**group, "logStreamName": "notebook/algo-1-1"}
+        logs.create_log_stream(**stream)
+        event = {"timestamp": int(time.time() * 1000), "message": LINE}
+        logs.put_log_events(**stream, logEvents=[event])
         yield server
+        logs.delete_log_stream(**stream)
 
 
 @pytest.fixture
@@ -207,6 +218,7 @@ def google(digits_model: Path, tmp_path: Path) -> Iterator[tuple[Google, dict[st
     """Vertex AI and a bucket with what the job `notebook` will have written."""
     with buckets.gs() as (_, store, env), vertex_server() as jobs:
         jobs.first_state = "JOB_STATE_SUCCEEDED"
+        jobs.log("1000", LINE, task="workerpool0-0", time="2026-01-01T00:00:01Z")
         for name in ("metrics.json", "report.html"):
             store.put_file(str(digits_model.parent / name), f"bucket/runs/notebook/{name}")
         store.put(f"{digits_model / '1'}/", "bucket/runs/notebook/model/", recursive=True)
@@ -229,6 +241,12 @@ def test_a_job_of_each_cloud_is_followed_and_its_model_deployed_asked_and_taken_
     )  # fmt: skip
     (request,) = (each for called, each in amazon.calls if called == "CreateTrainingJob")
     assert json.loads(ran.text("--print -- ")) == request
+    for cell in (
+        "--wait -- \\\n    --train {BUCKET}",
+        "jobs logs",
+        "--wait -- \\\n    --train {GS_",
+    ):
+        assert LINE in ran.text(cell)
     assert len(ran.shown("text/html")) == 2
     answers = ran.text("!trainer predict {JOB} digits.npy --to sagemaker").splitlines()
     assert len([line for line in answers if '"prediction"' in line]) == 4
