@@ -8,6 +8,7 @@ import sys
 import nbformat
 import pytest
 from blocks import ROOT
+from plain_english import findings
 
 NOTEBOOKS = sorted((ROOT / "examples/notebooks").glob("*.ipynb"))
 
@@ -35,3 +36,10 @@ def test_the_code_of_notebooks_is_checked_and_formatted():
     for command in (["check"], ["format", "--check"]):
         subprocess.run([*ruff, *command, *NOTEBOOKS], cwd=ROOT, check=True, capture_output=True)
     assert len(NOTEBOOKS) == 4
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_text_of_a_notebook_is_easy_to_read(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert [str(finding) for finding in findings(text)] == []
