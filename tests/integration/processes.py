@@ -29,12 +29,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def trainer(
-    *argv: str, env: Mapping[str, str] | None = None, timeout: float = 300
+    *argv: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess:
     """Run the program to its end."""
     return subprocess.run(
         [*TRAINER, *argv],
         env=environment(env),
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=timeout,
