@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         SubmitOptions, table="", flags=vars(args), env=os.environ, team=chosen.team
     ).value
     backend: Backend = chosen.backend
-    submission = make_submission(backend, common, _train_flags(args.passed_on), os.environ)
+    submission = make_submission(backend, common, train_flags(args.passed_on), os.environ)
     output.protect({**submission.env, **dict(submission.job.hparams.hp)})
     if args.form is not None:
         submission = submission.masked()
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
         submission = without_bucket(backend, submission)
     submission, uploads = _with_uploads(backend, submission, chosen.options)
-    request = _request(backend, submission, chosen.options, _tuning(args, submission))
+    request = request_of(backend, submission, chosen.options, tuning_of(args, submission))
     if args.form is not None:
         for upload in uploads:
             logger.info("%s", _upload_line(upload, "would be sent"))
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     return _send(args, chosen, request, uploads)
 
 
-def _train_flags(words: Sequence[str]) -> dict[str, Any]:
+def train_flags(words: Sequence[str]) -> dict[str, Any]:
     """Return the flags of `trainer train` among the words behind `--`."""
     from trainer.cli.program import parse
 
@@ -140,7 +140,7 @@ def _upload_line(upload: Upload, verb: str) -> str:
     return f"{upload.flag}: {size}, {verb} to {upload.url}"
 
 
-def _tuning(args: argparse.Namespace, submission: Submission) -> Tuning | None:
+def tuning_of(args: argparse.Namespace, submission: Submission) -> Tuning | None:
     """Return the search that `--tune` describes, or None."""
     if not args.tune:
         return None
@@ -170,7 +170,10 @@ def submission_fields() -> frozenset[str]:
     return frozenset([*options_of(Job), *options_of(Hparams)])
 
 
-def _request(backend: Backend, submission: Submission, options: Any, tuning: Tuning | None) -> Any:
+def request_of(
+    backend: Backend, submission: Submission, options: Any, tuning: Tuning | None
+) -> Any:
+    """Return the request that a place is sent, of a job or of a search."""
     if tuning is None:
         return backend.request(submission, options)
     if backend.tuning is None:

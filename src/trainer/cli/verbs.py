@@ -54,6 +54,7 @@ VERBS: Registry[Verb] = Registry(
         "sweep": "sweep",
         "report": "report",
         "submit": "submit",
+        "migrate": "migrate",
         "jobs list": "jobs_list",
         "jobs logs": "jobs_logs",
         "jobs stop": "jobs_stop",

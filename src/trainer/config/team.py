@@ -118,6 +118,7 @@ def resolve_options(
         variable = next((each for each in variables if env.get(each)), None)
         if name in flags:
             values[name], sources[name] = flags[name], flag_of(name)
+            limits.check(flag_of(name), values[name])
             continue
         if variable is not None:
             text: Any = env[variable].split(",") if limits.many else env[variable]

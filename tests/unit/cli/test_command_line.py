@@ -202,7 +202,7 @@ def test_the_module_of_ai_platforms_convention_has_the_arguments_of_train(capsys
 
 @pytest.mark.parametrize("words", VERBS)
 def test_every_verb_has_debug(words):
-    named = {"report": ["runs/a"], "data inspect": ["data"]}
+    named = {"report": ["runs/a"], "data inspect": ["data"], "migrate": ["train.py"]}
     named["data split"] = ["data", "--out", "x"]
     named["data sync"] = ["data", "s3://bucket/data"]
     named |= {"predict": ["mnist", "x.npy"], "deploy": ["model"], "undeploy": ["mnist"]}

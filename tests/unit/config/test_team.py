@@ -42,6 +42,11 @@ def test_a_flag_counts_before_a_variable_and_a_variable_before_the_file(tmp_path
     }  # fmt: skip
 
 
+def test_a_flag_out_of_its_range_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="--count 0: expected a number of 1 or more"):
+        resolved(tmp_path, flags={"count": 0})
+
+
 def test_our_own_variable_is_read_where_the_platforms_is_not_set(tmp_path):
     assert resolved(tmp_path, env={"TRAINER_PLACE_REGION": "r"}).value.region == "r"
     both = {"TRAINER_PLACE_REGION": "r", "AWS_REGION": "theirs"}

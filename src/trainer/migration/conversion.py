@@ -1,0 +1,191 @@
+"""Turn a script or a notebook that submits jobs into commands of `trainer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer.config import UserError
+from trainer.migration.commands import Flag, LeftOut, Migration, ShellCommand, Variables
+from trainer.migration.deploying import batch_command, deploy_command
+from trainer.migration.draft import Draft
+from trainer.migration.followed import Followed, uploaded_address
+from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS
+from trainer.migration.source import read_script
+from trainer.migration.submitting import Reading, draft_of
+from trainer.migration.target import Target
+from trainer.migration.values import Made, Text, Unknown, Use, is_text, joined
+from trainer.migration.walk import follow
+
+_BEST = Unknown(name="best_job", source="the best trial, which trainer jobs logs names", line=0)
+
+
+def migrate(path: Path, *, to: str | None = None, bucket: str | None = None) -> Migration:
+    """Return the commands that do what a script does, without running it.
+
+    Args:
+        path: A Python script or a notebook.
+        to: The place to which its jobs go; by default the one that it is written for.
+        bucket: The bucket that takes the place of those in S3, as `gs://BUCKET`.
+
+    Raises:
+        UserError: The file cannot be read, or submits no job that is known here.
+    """
+    script = read_script(path)
+    followed = follow(script)
+    reading = Reading(
+        script=script, followed=followed, target=Target(place=to or "sagemaker", bucket=bucket)
+    )
+    work = _Work(reading)
+    work.read()
+    if not work.commands:
+        raise UserError(
+            subject=path,
+            problem="makes no estimator of SageMaker's SDK, so far as that shows without "
+            "running it",
+            remedy="name the script or notebook that makes one",
+        )
+    for place, why in script.unread:
+        work.notes.append(LeftOut(line=0, place=place, name="cell", remedy=f"was not read: {why}"))
+    return Migration(
+        commands=tuple(sorted(work.commands, key=lambda command: command.line)),
+        notes=tuple(dict.fromkeys(sorted(work.notes, key=lambda note: note.line))),
+        variables=Variables(),
+        places=script.places,
+        secrets=work.secrets,
+    )
+
+
+class _Work:
+    """Gathers the commands of a script."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.followed: Followed = reading.followed
+        self.commands: list[ShellCommand] = []
+        self.notes: list[LeftOut] = []
+        self.secrets: dict[str, str] = {}
+        self.uploaded: list[Any] = []
+
+    def read(self) -> None:
+        tuned = {
+            id(made.value("estimator")): made for made in self.followed.made if made.kind in TUNERS
+        }
+        for use in self.followed.uses:
+            if use.method == "upload_data":
+                self.upload(use)
+        for made in self.followed.made:
+            if made.kind in ESTIMATORS:
+                self.job(made, tuned.get(id(made)))
+            elif made.kind == "attached":
+                self.endpoints(made, made.value("training_job_name"), {})
+            elif made.kind in MODELS:
+                self.endpoints(made, made.value("model_data"), _shared(made))
+
+    def upload(self, use: Use) -> None:
+        """Copy data to S3, as `Session.upload_data` does."""
+        path = use.given["path"].value if "path" in use.given else None
+        address = uploaded_address(use)
+        if not is_text(path) or not is_text(address):
+            return
+        self.uploaded.append(address)
+        url = self.reading.target.url(address)
+        if isinstance(path, str) and path.rpartition("/")[2].count("."):
+            # A file goes into the folder.
+            url = _folder(url)
+        self.sync(path, url, use.line, "copies data, as upload_data does")
+
+    def sync(self, source: Any, url: Any, line: int, about: str) -> None:
+        flags = tuple(Flag(name="", values=(each,)) for each in (source, url))
+        command = ShellCommand(verb="trainer data sync", flags=flags, about=about, line=line)
+        if all(command.flags != other.flags for other in self.commands):
+            self.commands.append(command)
+
+    def job(self, made: Made, tuner: Made | None) -> None:
+        draft = draft_of(self.reading, made, tuner=tuner)
+        for old, new in draft.moved:
+            if old not in self.uploaded:
+                self.sync(old, new, made.line, "copies the data, once")
+        owner = tuner or made
+        asked = [*self.followed.uses_of(owner, "deploy", "transformer")]
+        model = self.name_of(draft) if asked and tuner is None else _BEST
+        shared = dict(draft.flags)
+        what = "searches, as HyperparameterTuner does" if tuner else f"trains, as {made.kind} does"
+        self.commands.append(draft.command(what))
+        self.notes += draft.notes
+        self.secrets |= draft.secrets
+        if "local" in draft.flags:
+            model = joined("runs/", model, "/model")
+        self.endpoints(owner, model, shared)
+
+    def name_of(self, draft: Draft) -> Any:
+        """Return the name of a job that later commands speak of, in a variable if it is made."""
+        flag = draft.flags.get("name", Flag(name="--name", values=("trainer",), stamped=True))
+        if not flag.stamped:
+            return flag.values[0]
+        taken = sum(command.assigns is not None for command in self.commands)
+        name = Unknown(name=f"job_{taken + 1}" if taken else "job", source="", line=draft.line)
+        made = Flag(name="", values=flag.values, stamped=True)
+        line = ShellCommand(
+            verb="", flags=(made,), about="names the job", line=draft.line, assigns=name
+        )
+        self.commands.append(line)
+        draft.flags["name"] = Flag(name="--name", values=(name,))
+        return name
+
+    def endpoints(self, owner: Made, model: Any, shared: Mapping[str, Flag]) -> None:
+        """Add the endpoints and batch jobs of a job or a model."""
+        target = self.reading.target
+        if not is_text(model):
+            return
+        for use in self.followed.uses_of(owner, "deploy"):
+            command, notes = deploy_command(
+                target, model, use, shared=shared, about="makes an endpoint, as deploy does"
+            )
+            self.commands.append(command)
+            self.notes += [*notes, *self.later(use)]
+        for made in self.followed.made:
+            if made.kind != "transformer" or made.owner is not owner:
+                continue
+            for use in self.followed.uses_of(made, "transform"):
+                command, notes = batch_command(
+                    target, model, made, use, shared=shared, about="answers files, as transform "
+                    "does",
+                )  # fmt: skip
+                self.commands.append(command)
+                self.notes += notes
+
+    def later(self, deployed: Use) -> Iterator[LeftOut]:
+        """Yield notes on what the script does with an endpoint."""
+        given = deployed.given.get("endpoint_name")
+        name = given.value if given and isinstance(given.value, str) else "NAME"
+        where = self.reading.target.place
+        for made in self.followed.made:
+            if made.kind == "deploy" and made.line == deployed.line:
+                for use in self.followed.uses_of(made, "predict", "delete_endpoint"):
+                    verb = "predict" if use.method == "predict" else "undeploy"
+                    files = " FILES --out answers.jsonl" if verb == "predict" else ""
+                    yield LeftOut(
+                        line=use.line, name=use.method,
+                        remedy=f"use trainer {verb} {name}{files} --to {where}, with the name that "
+                        "trainer deploy prints" if name == "NAME" else
+                        f"use trainer {verb} {name}{files} --to {where}",
+                    )  # fmt: skip
+
+
+def _shared(made: Made) -> dict[str, Flag]:
+    """Return the flags of a model that an endpoint has, too."""
+    found = {}
+    for name, flag in (("role", "--role"),):
+        if made.value(name) is not None:
+            found[name] = Flag(name=flag, values=(made.value(name),))
+    return found
+
+
+def _folder(url: Any) -> Any:
+    if isinstance(url, str):
+        return url.rpartition("/")[0]
+    if isinstance(url, Text) and isinstance(url.parts[-1], str):
+        return joined(Text(url.parts[:-1]), url.parts[-1].rpartition("/")[0])
+    return url

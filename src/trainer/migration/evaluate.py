@@ -1,0 +1,248 @@
+"""Work out expressions of a script, as far as that needs neither running nor importing it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from trainer.migration.calls import call_value, text_method
+from trainer.migration.scope import Scope
+from trainer.migration.values import (
+    LARGEST,
+    LONGEST,
+    Made,
+    Text,
+    Unknown,
+    is_known,
+    is_text,
+    joined,
+)
+
+_OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+}  # fmt: skip
+# The longest source that a note shows of an expression.
+_SHOWN = 80
+Calls = Callable[[ast.Call, Scope], Any]
+
+
+def source_of(node: ast.AST) -> str:
+    """Return the source of an expression, on one line and not too long."""
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except (ValueError, RecursionError):
+        text = type(node).__name__
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def unknown(node: ast.expr, name: str = "") -> Unknown:
+    """Return what stands for the value of an expression."""
+    return Unknown(name=name or _name_of(node), source=source_of(node), line=node.lineno)
+
+
+def _name_of(node: ast.expr) -> str:
+    """Return the name that an expression would have in a sentence."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript):
+        key = node.slice
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            return key.value
+        return _name_of(node.value)
+    return _name_of(node.func) if isinstance(node, ast.Call) else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Works out expressions in a scope.
+
+    Attributes:
+        scope: The names.
+        on_call: Works out the calls of the script's own functions and of objects that it made.
+        known: What has been worked out in this statement, so that a call is followed once.
+    """
+
+    scope: Scope
+    on_call: Calls
+    known: dict[tuple[int, int], tuple[ast.expr, Any]]
+
+    def value(self, node: ast.expr) -> Any:
+        """Return the value of an expression; an Unknown where only a run would give it."""
+        key = (id(node), id(self.scope))
+        if key not in self.known:
+            reader: Callable[[Any], Any] | None
+            reader = getattr(self, f"_{type(node).__name__.lower()}", None)
+            # The node is kept, as another one might get its id.
+            self.known[key] = node, reader(node) if reader else unknown(node)
+        return self.known[key][1]
+
+    def _constant(self, node: ast.Constant) -> Any:
+        return node.value if _is_plain(node.value) else unknown(node)
+
+    def _name(self, node: ast.Name) -> Any:
+        return self.scope.get(node.id) if self.scope.has(node.id) else unknown(node)
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        dotted = source_of(node)
+        if self.scope.has(dotted):
+            return self.scope.get(dotted)
+        base = self.value(node.value)
+        if isinstance(base, Made):
+            return _attribute_of(base, node)
+        return unknown(node)
+
+    def _list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
+        return [*self._items(node.elts)]
+
+    _tuple = _set = _list
+
+    def _items(self, nodes: list[ast.expr]) -> Iterator[Any]:
+        for each in nodes:
+            if isinstance(each, ast.Starred):
+                found = self.value(each.value)
+                yield from found if isinstance(found, list) else [unknown(each.value)]
+            else:
+                yield self.value(each)
+
+    def _dict(self, node: ast.Dict) -> Any:
+        found: dict[Any, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            held = self.value(value)
+            if key is None:
+                # What cannot be looked into keeps its place, under its own source.
+                found |= held if isinstance(held, dict) else {f"**{source_of(value)}": held}
+                continue
+            name = self.value(key)
+            found[name if isinstance(name, (str, int, float, bool)) else source_of(key)] = held
+        return found
+
+    def _joinedstr(self, node: ast.JoinedStr) -> Any:
+        return self._joined(node, *node.values)
+
+    def _joined(self, node: ast.expr, *parts: ast.expr) -> Any:
+        found = joined(*(self.value(part) for part in parts))
+        return unknown(node) if found is None else found
+
+    def _formattedvalue(self, node: ast.FormattedValue) -> Any:
+        plain = node.conversion in (-1, ord("s")) and node.format_spec is None
+        return self.value(node.value) if plain else unknown(node.value)
+
+    def _ifexp(self, node: ast.IfExp) -> Any:
+        test = self.value(node.test)
+        return self.value(node.body if test else node.orelse) if is_known(test) else unknown(node)
+
+    def _boolop(self, node: ast.BoolOp) -> Any:
+        found: Any = None
+        for each in node.values:
+            found = self.value(each)
+            if not is_known(found):
+                return unknown(node)
+            if bool(found) is isinstance(node.op, ast.Or):
+                break
+        return found
+
+    def _unaryop(self, node: ast.UnaryOp) -> Any:
+        value = self.value(node.operand)
+        if isinstance(node.op, ast.Not) and is_known(value):
+            return not value
+        if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
+            return -value
+        return unknown(node)
+
+    def _binop(self, node: ast.BinOp) -> Any:
+        left, right = self.value(node.left), self.value(node.right)
+        if isinstance(node.op, ast.Add) and is_text(left) and is_text(right):
+            found = joined(left, right)
+            return unknown(node) if found is None else found
+        if isinstance(node.op, ast.Mod) and isinstance(left, str):
+            return _or(text_method(left, "%", [right]), node)
+        if isinstance(node.op, (ast.Add, ast.BitOr)) and type(left) is type(right):
+            if isinstance(left, list) and isinstance(node.op, ast.Add):
+                return [*left, *right] if len(left) + len(right) < LONGEST else unknown(node)
+            if isinstance(left, dict) and isinstance(node.op, ast.BitOr):
+                return {**left, **right}
+        numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
+        if not numbers or type(node.op) not in (*_OPERATORS, ast.Pow):
+            return unknown(node)
+        return _or(_calculated(node.op, left, right), node)
+
+    def _subscript(self, node: ast.Subscript) -> Any:
+        base = self.value(node.value)
+        key = None if isinstance(node.slice, ast.Slice) else self.value(node.slice)
+        try:
+            usable = isinstance(base, (list, dict, str)) and isinstance(key, (str, int))
+            return base[key] if usable else unknown(node)
+        except (KeyError, IndexError, TypeError):
+            return unknown(node)
+
+    def _call(self, node: ast.Call) -> Any:
+        found = self.on_call(node, self.scope)
+        if found is not None:
+            return found
+        path = self.scope.module_path(node.func)
+        if isinstance(node.func, ast.Attribute) and (path is None or "." not in path):
+            base = self.value(node.func.value)
+            if isinstance(base, (str, Text)):
+                args = [*self._items(node.args)]
+                more = {each.arg: self.value(each.value) for each in node.keywords if each.arg}
+                return _or(text_method(base, node.func.attr, args, more), node)
+            if isinstance(base, dict) and node.func.attr in ("copy", "get"):
+                return self._of_dict(base, node)
+        keywords = {each.arg: self.value(each.value) for each in node.keywords if each.arg}
+        if path == "dict":
+            for each in node.keywords:
+                held = self.value(each.value) if each.arg is None else None
+                keywords = {**held, **keywords} if isinstance(held, dict) else keywords
+        name = path or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+        return _or(call_value(name, [*self._items(node.args)], keywords), node)
+
+    def _of_dict(self, base: dict[Any, Any], node: ast.Call) -> Any:
+        args = [*self._items(node.args)]
+        if node.func.attr == "copy":  # type: ignore[attr-defined]
+            return dict(base)
+        if args and isinstance(args[0], str) and args[0] in base:
+            return base[args[0]]
+        return args[1] if len(args) > 1 else None
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a constant is a number, or text that a command line can have."""
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+    if isinstance(value, int):
+        return abs(value) < LARGEST
+    return value is None or isinstance(value, float)
+
+
+def _or(found: Any, node: ast.expr) -> Any:
+    """Return what was found, an Unknown where nothing was."""
+    if isinstance(found, Unknown):
+        source = found.source or source_of(node)
+        return dataclasses.replace(found, source=source, line=node.lineno)
+    return unknown(node) if found is None else found
+
+
+def _calculated(how: ast.operator, left: Any, right: Any) -> Any:
+    """Return a sum, product and so on; None where it is too large, or not a number."""
+    try:
+        if isinstance(how, ast.Pow):
+            found = left**right if abs(left) < 1e6 and abs(right) < 64 else None
+        else:
+            found = _OPERATORS[type(how)](left, right)
+    except (ArithmeticError, ValueError):
+        return None
+    usable = isinstance(found, (int, float)) and abs(found) < LARGEST
+    return found if usable else None
+
+
+def _attribute_of(made: Made, node: ast.Attribute) -> Any:
+    """Return an attribute of an object that the script made: `session.region_name`."""
+    known = {"region_name": "region_name", "boto_region_name": "region_name"}
+    value = made.value(known.get(node.attr, node.attr))
+    return unknown(node) if value is None else value

@@ -1,0 +1,76 @@
+"""Objects that a script makes, and what it asks them for."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from trainer.migration.calls import DEFAULT_BUCKET
+from trainer.migration.evaluate import Evaluator, source_of
+from trainer.migration.values import Given, Made, Unknown, Use, joined
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Followed:
+    """Everything that a script makes and asks for, in the order of its lines.
+
+    Attributes:
+        made: The objects.
+        uses: The calls of their methods.
+        settings: Variables that it sets in `os.environ`.
+    """
+
+    made: tuple[Made, ...]
+    uses: tuple[Use, ...]
+    settings: Mapping[str, Given]
+
+    def uses_of(self, made: Made, *methods: str) -> tuple[Use, ...]:
+        """Return the calls of some methods of an object."""
+        return tuple(use for use in self.uses if use.made is made and use.method in methods)
+
+
+def arguments_of(node: ast.Call, look: Evaluator, positions: Sequence[str]) -> dict[str, Given]:
+    """Return the arguments of a call by keyword."""
+    found: dict[str, Given] = {}
+
+    def add(name: str, each: ast.expr, value: Any) -> None:
+        if isinstance(value, Unknown) and (not value.name or _is_plain_call(each, value)):
+            value = dataclasses.replace(value, name=name)
+        # As it is now: the script may go on to change it.
+        copied = copy.copy(value) if isinstance(value, (dict, list)) else value
+        found[name] = Given(value=copied, source=source_of(each), line=each.lineno)
+
+    for number, each in enumerate(node.args):
+        name = positions[number] if number < len(positions) else f"argument {number + 1}"
+        add(name, each, look.value(each))
+    for keyword in node.keywords:
+        value = look.value(keyword.value)
+        if keyword.arg:
+            add(keyword.arg, keyword.value, value)
+        elif isinstance(value, dict):
+            for name, held in value.items():
+                add(str(name), keyword.value, held)
+        else:
+            add(f"**{source_of(keyword.value)}", keyword.value, value)
+    return found
+
+
+def _is_plain_call(node: ast.expr, value: Unknown) -> bool:
+    """Return whether a value is what a function returns that says nothing of it by its name."""
+    return isinstance(node, ast.Call) and source_of(node.func).endswith(value.name)
+
+
+def uploaded_address(use: Use) -> Any:
+    """Return the address that `Session.upload_data` returns."""
+    given, session = use.given, use.made
+    bucket = given["bucket"].value if "bucket" in given else session.value("default_bucket")
+    if bucket is None:
+        bucket = Unknown(name="bucket", source=DEFAULT_BUCKET, line=use.line)
+    prefix = given["key_prefix"].value if "key_prefix" in given else "data"
+    path = given["path"].value if "path" in given else None
+    file = PurePosixPath(path) if isinstance(path, str) else PurePosixPath()
+    return joined("s3://", bucket, "/", prefix, f"/{file.name}" if file.suffix else "")

@@ -1,0 +1,60 @@
+"""The order of arguments of the SDKs' classes and methods, as people give some by position.
+
+Sources: the signatures of versions 1 and 2 of the SageMaker Python SDK, where both have the same
+order, of its version 3, and of google-cloud-aiplatform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_ESTIMATOR = ("image_uri", "role", "instance_count", "instance_type")
+# The classes that stand for a training job of SageMaker.
+FRAMEWORKS = (
+    "TensorFlow", "MXNet", "PyTorch", "Chainer", "SKLearn", "XGBoost", "HuggingFace", "RLEstimator",
+)  # fmt: skip
+ESTIMATORS = (*FRAMEWORKS, "Estimator", "ModelTrainer")
+VERTEX_JOBS = (
+    "CustomJob", "CustomContainerTrainingJob", "CustomTrainingJob",
+    "CustomPythonPackageTrainingJob",
+)  # fmt: skip
+MODELS = ("TensorFlowModel", "MXNetModel", "PyTorchModel", "Model", "FrameworkModel")
+TUNERS = ("HyperparameterTuner", "HyperparameterTuningJob")
+_RANGE = ("min_value", "max_value", "scaling_type")
+
+POSITIONS: Mapping[str, tuple[str, ...]] = {
+    "Estimator": _ESTIMATOR,
+    "TensorFlow": ("py_version", "framework_version", "model_dir", "image_uri", "distribution"),
+    **dict.fromkeys(FRAMEWORKS[1:], ("entry_point", "source_dir")),
+    "HyperparameterTuner": (
+        "estimator", "objective_metric_name", "hyperparameter_ranges", "metric_definitions",
+    ),
+    "ContinuousParameter": _RANGE, "IntegerParameter": _RANGE, "CategoricalParameter": ("values",),
+    "TrainingInput": ("s3_data", "distribution"), "s3_input": ("s3_data", "distribution"),
+    "InstanceGroup": ("instance_group_name", "instance_type", "instance_count"),
+    "TensorFlowModel": ("model_data", "role", "entry_point"),
+    "MXNetModel": ("model_data", "role", "entry_point"), "Model": ("image_uri", "model_data"),
+    "Session": ("boto_session",),
+}  # fmt: skip
+# Classes and functions that are known without an import, as a snippet has them.
+BUILDERS = frozenset([
+    *ESTIMATORS, *VERTEX_JOBS, *TUNERS, *POSITIONS, "FileSystemInput", "ServerlessInferenceConfig",
+    "TensorBoardOutputConfig",
+]) - {"Model", "Session"}  # fmt: skip
+# Functions that return an object of a job that is there already.
+ATTACHING: Mapping[str, tuple[str, ...]] = {"attach": ("training_job_name",)}
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "fit": ("inputs", "wait", "logs", "job_name"),
+    "train": ("input_data_config", "wait", "logs"),
+    "deploy": ("initial_instance_count", "instance_type"),
+    "transformer": ("instance_count", "instance_type"),
+    "transform": ("data", "data_type", "content_type"),
+    "upload_data": ("path", "bucket", "key_prefix"),
+    "set_hyperparameters": (),
+    "predict": ("data",), "delete_endpoint": (), "delete_model": (),
+    "run": (), "submit": (), "init": (),
+    "with_metric_definitions": ("metric_definitions",),
+    "with_tensorboard_output_config": ("tensorboard_output_config",),
+    "with_retry_strategy": ("retry_strategy",),
+    "with_checkpoint_config": ("checkpoint_config",),
+}  # fmt: skip

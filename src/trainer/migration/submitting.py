@@ -1,0 +1,131 @@
+"""A training or tuning job of a script as a command of `trainer submit`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.migration.commands import Flag, LeftOut
+from trainer.migration.draft import Draft
+from trainer.migration.estimator import IMAGE, add_argument
+from trainer.migration.followed import Followed
+from trainer.migration.inputs import add_inputs
+from trainer.migration.job_values import add_hyperparameters, outside
+from trainer.migration.model_trainer import flattened
+from trainer.migration.search import add_search
+from trainer.migration.source import Script
+from trainer.migration.target import Target
+from trainer.migration.user_code import find_code
+from trainer.migration.values import Given, Made, Unknown, Use, is_text
+
+STARTS = ("fit", "train")
+# Longest names, without the date and time behind them.
+_LONGEST_JOB, _LONGEST_SEARCH = 63 - 16, 32 - 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A script whose jobs are read.
+
+    Attributes:
+        script: The script.
+        followed: What it makes.
+        target: Where its jobs are to run.
+    """
+
+    script: Script
+    followed: Followed
+    target: Target
+
+
+def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draft:
+    """Return the command for an estimator, with the search of a tuner if one uses it."""
+    draft = Draft(target=reading.target, line=made.line)
+    given = flattened(reading.followed, made)
+    _add_region(draft, reading.followed.settings)
+    for name, each in given.items():
+        add_argument(draft, name, each)
+    for use in reading.followed.uses_of(made, "set_hyperparameters"):
+        values = {name: each.value for name, each in use.given.items()}
+        add_hyperparameters(draft, values, Given(value=values, source="", line=use.line))
+    if "image" not in draft.flags:
+        draft.set("image", IMAGE)
+    _add_code(draft, reading, given)
+    if tuner is not None:
+        add_search(draft, tuner)
+    start = next(iter(reading.followed.uses_of(tuner or made, *STARTS)), None)
+    _start(draft, start, given)
+    prefix = tuner.value("base_tuning_job_name") if tuner else None
+    _add_name(draft, start, prefix, longest=_LONGEST_SEARCH if tuner else _LONGEST_JOB)
+    return draft
+
+
+def _add_region(draft: Draft, settings: Mapping[str, Given]) -> None:
+    """Take the region that the script chooses for AWS's libraries."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if name in settings and draft.target.place == "sagemaker":
+            draft.set("region", settings[name].value)
+
+
+def _add_code(draft: Draft, reading: Reading, given: Mapping[str, Given]) -> None:
+    entry, folder = given.get("entry_point"), given.get("source_dir")
+    if entry is None:
+        return
+    source = folder.value if folder and isinstance(folder.value, str) else None
+    if not isinstance(entry.value, str) or (folder and source is None):
+        draft.note(entry, "entry_point", "name a file with keras_model(hparams) by --module")
+        return
+    if source and "://" in source:
+        draft.note(folder or entry, "source_dir", "unpack it here, and name its file by --module")
+        return
+    code = find_code(reading.script, entry.value, source)
+    draft.fields["module"] = code.module
+    if code.is_ready:
+        if not code.module.endswith(entry.value):
+            draft.note(entry, "entry_point", f"the trainer runs the loop itself, with the model of "
+                       f"{code.module}")  # fmt: skip
+        return
+    draft.note(entry, "entry_point", f"{code.module} needs keras_model(hparams): "
+               "docs/your-model.md; as a script it runs in the image by the SDK's "
+               "Estimator(image_uri=…, entry_point=…)")  # fmt: skip
+    for place, name, remedy in code.notes:
+        draft.notes.append(LeftOut(line=entry.line, place=place, name=name, remedy=remedy))
+
+
+def _start(draft: Draft, start: Use | None, given: Mapping[str, Given]) -> None:
+    """Add what `fit` says: the data, whether to wait, and the experiment."""
+    found = start.given if start else {}
+    data = found.get("inputs") or found.get("input_data_config") or given.get("input_data_config")
+    channels = add_inputs(draft, data) if data and data.value is not None else {}
+    module = draft.fields.get("module")
+    outside(draft, channels)
+    # A module that the request itself brings is ready.
+    if module != draft.fields.get("module"):
+        draft.notes = [note for note in draft.notes if note.name != "entry_point"]
+    wait = found["wait"].value if "wait" in found else True
+    if start is not None and wait is not False and "local" not in draft.flags:
+        draft.set("wait")
+    if "experiment_config" in found:
+        config = found["experiment_config"].value
+        name = config.get("ExperimentName") if isinstance(config, dict) else None
+        if name and draft.target.has("experiment"):
+            draft.set("experiment", name)
+        elif config:
+            draft.note(found["experiment_config"], "experiment_config", "use --experiment NAME")
+
+
+def _add_name(draft: Draft, start: Use | None, prefix: Any, *, longest: int) -> None:
+    base = draft.flags.pop("base_job_name", None)
+    given = start.given.get("job_name") if start else None
+    if given is not None and is_text(given.value):
+        draft.set("name", given.value)
+        return
+    prefix = prefix or (base.values[0] if base else None)
+    if isinstance(prefix, str):
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", prefix).strip("-")[:longest].strip("-")
+        plain = plain if draft.target.place == "sagemaker" else plain.lower()
+        draft.flags["name"] = Flag(name="--name", values=(plain or "job",), stamped=True)
+    elif isinstance(prefix, Unknown):
+        draft.flags["name"] = Flag(name="--name", values=(prefix,), stamped=True)
