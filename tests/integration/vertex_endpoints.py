@@ -141,7 +141,8 @@ class VertexEndpoints(ThreadingHTTPServer):
             ]  # fmt: skip
             return 200, {kind: found}
         if verb == "models.upload":
-            own = f"{name.rpartition('/')[0]}/models/{body['modelId']}"
+            number = body.get("modelId") or 1000 + len(self.resources)
+            own = f"{name.rpartition('/')[0]}/models/{number}"
             made = {"model": own, "modelVersionId": "1"}
             model = {
                 **body["model"], "name": own,
@@ -154,6 +155,10 @@ class VertexEndpoints(ThreadingHTTPServer):
         if verb == "batchPredictionJobs.create":
             own = f"{name}/{1000 + len(self.resources)}"
             self.resources[own] = {**body, "name": own, "state": "JOB_STATE_PENDING"}
+            return 200, self.resources[own]
+        if verb == "trainingPipelines.create":
+            own = f"{name}/{1000 + len(self.resources)}"
+            self.resources[own] = {**body, "name": own, "state": "PIPELINE_STATE_SUCCEEDED"}
             return 200, self.resources[own]
         if name not in self.resources:
             return self.error(404, "NOT_FOUND", f"{name} is not found.")

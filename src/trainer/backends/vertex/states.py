@@ -43,10 +43,10 @@ _REFUSALS = (
 _FAILURES = (
     *_REFUSALS,
     (r"(?:pull|image).*(?:denied|forbidden|not found|does not exist)|Failed to pull|ImagePull",
-     "push the image to where the job's region can pull it, and let the Vertex AI service agent or "
-     "--service-account read that repository (roles/artifactregistry.reader)"),
+     "push the image to where the job's region can pull it, and let the project's Vertex AI service "
+     "agent, which pulls it, read that repository (roles/artifactregistry.reader)"),
     (r"permission|forbidden|403", "give the job's --service-account the role that it misses, such "
-     "as roles/storage.objectAdmin for its buckets"),
+     "as roles/storage.objectUser for its buckets"),
     (r"low on memory|out of memory|OOM", "take a --machine-type with more memory, or a smaller "
      "--batch-size or --cache-mb"),
     (r"preempt", "a spot machine was taken away: submit the job again with the same --output and "

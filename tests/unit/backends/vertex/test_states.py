@@ -38,7 +38,7 @@ def test_the_exit_code_of_a_replica_is_found_in_the_text(text, code):
         ("Failed to pull image x/y:1: denied: Permission \"artifactregistry.repositories."
          "downloadArtifacts\" denied", "roles/artifactregistry.reader"),
         ("You do not have permission to act as service_account: me@p", "serviceAccountUser"),
-        ("Permission denied: gs://b/x", "roles/storage.objectAdmin"),
+        ("Permission denied: gs://b/x", "roles/storage.objectUser"),
         ("Replicas low on memory: workerpool0.", "--machine-type with more memory"),
         ("The replica was preempted", "goes on from its newest checkpoint"),
     ],
