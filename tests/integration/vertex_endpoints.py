@@ -29,6 +29,11 @@ RESPONSES = {
     "endpoints.create": "Endpoint",
     "endpoints.deployModel": "DeployModelResponse",
 }
+# In what state a job begins that is none of the training.
+FIRST_STATES = {
+    "batchPredictionJobs.create": "JOB_STATE_PENDING",
+    "trainingPipelines.create": "PIPELINE_STATE_SUCCEEDED",
+}
 
 
 class VertexEndpoints(ThreadingHTTPServer):
@@ -152,13 +157,9 @@ class VertexEndpoints(ThreadingHTTPServer):
         if verb == "endpoints.create":
             own = f"{name}/{query.get('endpointId') or 1000 + len(self.resources)}"
             return self._begin(verb, own, {own: {**body, "name": own}}, {"name": own})
-        if verb == "batchPredictionJobs.create":
+        if verb in FIRST_STATES:
             own = f"{name}/{1000 + len(self.resources)}"
-            self.resources[own] = {**body, "name": own, "state": "JOB_STATE_PENDING"}
-            return 200, self.resources[own]
-        if verb == "trainingPipelines.create":
-            own = f"{name}/{1000 + len(self.resources)}"
-            self.resources[own] = {**body, "name": own, "state": "PIPELINE_STATE_SUCCEEDED"}
+            self.resources[own] = {**body, "name": own, "state": FIRST_STATES[verb]}
             return 200, self.resources[own]
         if name not in self.resources:
             return self.error(404, "NOT_FOUND", f"{name} is not found.")

@@ -43,8 +43,8 @@ _REFUSALS = (
 _FAILURES = (
     *_REFUSALS,
     (r"(?:pull|image).*(?:denied|forbidden|not found|does not exist)|Failed to pull|ImagePull",
-     "push the image to where the job's region can pull it, and let the project's Vertex AI service "
-     "agent, which pulls it, read that repository (roles/artifactregistry.reader)"),
+     "push the image to where the job's region can pull it, and let the Vertex AI service agent, "
+     "which pulls it, read that repository (roles/artifactregistry.reader)"),
     (r"permission|forbidden|403", "give the job's --service-account the role that it misses, such "
      "as roles/storage.objectUser for its buckets"),
     (r"low on memory|out of memory|OOM", "take a --machine-type with more memory, or a smaller "
