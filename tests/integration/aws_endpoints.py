@@ -30,6 +30,8 @@ class AwsEndpoints(ThreadingHTTPServer):
         refuse: By the operation, the error code and message of calls that are to fail.
         calls: Each operation that came, with its arguments.
         invoked: The content types that came to the runtime.
+        region: Where the endpoints are.
+        env_of_servers: The environment of the containers behind endpoints.
     """
 
     daemon_threads = True
@@ -37,6 +39,7 @@ class AwsEndpoints(ThreadingHTTPServer):
     def __init__(self, moto_port: int, folder: Path, stack: contextlib.ExitStack) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.moto_port, self._folder, self._stack = moto_port, folder, stack
+        self.region, self.env_of_servers = REGION, dict[str, str]()
         self.statuses: list[dict[str, str]] = []
         self.refuse: dict[str, tuple[str, str]] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -60,7 +63,7 @@ class AwsEndpoints(ThreadingHTTPServer):
         """Moto's memory of SageMaker."""
         from moto.backends import get_backend
 
-        return get_backend("sagemaker")[ACCOUNT][REGION]
+        return get_backend("sagemaker")[ACCOUNT][self.region]
 
     @property
     def s3(self) -> Any:
@@ -90,7 +93,9 @@ class AwsEndpoints(ThreadingHTTPServer):
                 data = self.s3.cat_file(url.removeprefix("s3://"))
                 with tarfile.open(fileobj=io.BytesIO(data)) as tar:
                     tar.extractall(place, filter="data")
-                self._servers[model] = self._stack.enter_context(serving(place))
+                self._servers[model] = self._stack.enter_context(
+                    serving(place, env=self.env_of_servers)
+                )
             return self._servers[model]
 
 

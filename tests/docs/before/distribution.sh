@@ -1,0 +1,1 @@
+cp -r "$DOCS_FILES/mnist-records" data/tfrecord

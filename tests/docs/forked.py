@@ -1,0 +1,91 @@
+"""`trainer` and `python` of a page's home: asks a fork server, or is the real program.
+
+Copied there under both names, behind a line that names the real Python. It only starts: a program
+that the server cannot run in its place is run by that Python itself.
+"""
+
+# pathlib would take as long to import as all the others.
+# ruff: noqa: PTH109, PTH118, PTH119, PTH120
+import json
+import os
+import signal
+import socket
+import sys
+
+REAL = os.environ["DOCS_PYTHON"]
+FEW = "2"
+
+
+def value(words: list[str], name: str) -> int:
+    """Return where the value of an option stands, 0 without the option."""
+    return words.index(name) + 1 if name in words and words[-1] != name else 0
+
+
+def quick(words: list[str]) -> list[str]:
+    """Return a command of the trainer that takes fewer steps; models of users stay as they are.
+
+    Few steps are enough to see that a line works.
+    """
+    verb, rest = words[0], words[1:]
+    given = {word.partition("=")[0] for word in rest}
+    own = {"--module", "--import", "--steps", "--target-accuracy", "--dry-run", "-h", "--help"}
+    if verb not in ("train", "sweep") or given & own or (verb == "sweep" and "--print" in given):
+        return words
+    if at := value(rest, "--epochs"):
+        del rest[at - 1 : at + 1]
+    at = value(rest, "--profile")
+    steps = rest[at].partition(":")[2] if at else FEW
+    if verb == "sweep" and (at := value(rest, "--trials")):
+        rest[at] = FEW
+    return [verb, *rest, "--steps", steps]
+
+
+def arguments() -> list[str]:
+    """Return what stands behind `python`, of either program."""
+    words = sys.argv[1:]
+    if os.path.basename(sys.argv[0]) == "trainer":
+        return ["-m", "trainer", *(quick(words) if words else words)]
+    while words[:1] in (["-u"], ["-P"]):
+        words = words[1:]
+    return words
+
+
+def forked(words: list[str]) -> bool:
+    """Return whether the server runs such a program."""
+    if not words or os.environ.get("DOCS_FORKS", "") == "":
+        return False
+    module = words[0] == "-m" and words[1].split(".")[0] in ("trainer", "benchmarks")
+    return module or words[0] == "-c" or not words[0].startswith("-")
+
+
+def ask(words: list[str]) -> int:
+    """Run a program in the server, and return its exit code."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.environ["DOCS_FORKS"])
+    asked = {
+        "argv": words, "cwd": os.getcwd(), "env": dict(os.environ), "parent": os.getppid(),
+        "executable": os.path.join(os.path.dirname(sys.argv[0]), "python"),
+    }  # fmt: skip
+    data = json.dumps(asked).encode() + b"\n"
+    sent = socket.send_fds(connection, [data], [0, 1, 2])
+    connection.sendall(data[sent:])
+    answers = connection.makefile()
+    child = int(answers.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, lambda got, _: os.kill(child, got))
+    return int(answers.readline())
+
+
+def main() -> None:
+    """Run, and end as the program did."""
+    words = arguments()
+    if not forked(words):
+        os.execv(REAL, [REAL, *words])
+    code = ask(words)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+main()
