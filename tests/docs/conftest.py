@@ -1,47 +1,5 @@
-"""What the tests of pages share."""
+"""Fixtures that tests of pages share."""
 
-from __future__ import annotations
+from page_fixtures import page_files, pythons, run_blocks
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-
-import pytest
-from blocks import Block
-from page_run import PageRun, run_page
-from world import HERE, Pythons, make_files, make_home, world
-
-Runner = Callable[[Sequence[Block]], PageRun]
-
-
-@pytest.fixture(scope="session")
-def pythons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pythons]:
-    """Pythons that have imported already what takes long."""
-    found = Pythons(tmp_path_factory.mktemp("pythons"))
-    yield found
-    found.stop()
-
-
-@pytest.fixture(scope="session")
-def page_files(mnist_dir: Path, pythons: Pythons, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data and a model that buckets and pages share."""
-    return make_files(mnist_dir, tmp_path_factory.mktemp("files"), pythons)
-
-
-@pytest.fixture
-def run_blocks(
-    mnist_dir: Path, pythons: Pythons, page_files: Path, tmp_path: Path
-) -> Iterator[Runner]:
-    """Runs blocks of one page in a home of their own; services last until the test ends."""
-    with ExitStack() as stack:
-
-        def run(found: Sequence[Block]) -> PageRun:
-            home, logs = tmp_path / "home", tmp_path / "logs"
-            logs.mkdir()
-            services = stack.enter_context(world(page_files, pythons.env()))
-            return run_page(
-                found, home=make_home(home, mnist_dir), logs=logs, world=services,
-                pythons=pythons, files=page_files, programs=HERE / "programs",
-            )  # fmt: skip
-
-        yield run
+__all__ = ["page_files", "pythons", "run_blocks"]

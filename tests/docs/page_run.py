@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from blocks import Block
-from world import HERE, Pythons, World, python_of, without_cloud
+from vertex_sdk import PRELUDE
+from world import HERE, Pythons, World, python_of, real_python, without_cloud
 
 SECONDS = 600
 # Ports that pages name; each page has free ones in their place.
@@ -32,6 +33,18 @@ answers() {
     sleep 0.05
   done
 }
+# The Python blocks of an environment are run by one process, begun for the first of them.
+python_block() {
+  local socket="$DOCS_LOGS/session$1"
+  if [ ! -S "$socket" ]; then
+    env $4 "$DOCS_SESSION" serve "$socket" "$5" &
+    until [ -S "$socket" ]; do
+      kill -0 $! || return 1
+      sleep 0.05
+    done
+  fi
+  "$3" -IS "$DOCS_SESSION" ask "$socket" "$2"
+}
 """
 
 
@@ -44,12 +57,21 @@ class PageRun:
         world: The services that they found.
         outputs: What each printed, on both streams.
         skipped: Environments that blocks need and that are not here.
+        env: Their environment.
     """
 
     home: Path
     world: World
     outputs: dict[Block, str]
     skipped: frozenset[str]
+    env: dict[str, str]
+
+    def shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run one more command where the blocks ran."""
+        return subprocess.run(
+            ["bash", "-c", command], cwd=self.home, env=self.env, capture_output=True, text=True,
+            timeout=SECONDS, check=False,
+        )  # fmt: skip
 
     def output_of(self, part: str) -> str:
         """Return what the one block printed whose text has a part."""
@@ -87,11 +109,13 @@ def run_page(
         if not python_of(venv).exists():
             skipped.add(venv)
             continue
-        script.append(step(str(number), written(block, number, logs, pythons, free)))
+        run = written(block, number, logs=logs, pythons=pythons, free=free, url=world.google.url)
+        script.append(step(str(number), run))
     main = logs / "main.sh"
     main.write_text("\n".join(script))
     env = without_cloud() | world.env | pythons.env()
-    env |= {"HOME": str(home), "DOCS_LOGS": str(logs), "DOCS_FILES": str(files)}
+    env |= {"HOME": str(home), "DOCS_LOGS": str(logs), "DOCS_FILES": str(files),
+            "DOCS_SESSION": str(HERE / "session.py")}  # fmt: skip
     env["PATH"] = f"{programs}:{pythons.bin()}:{env['PATH']}"
     code = ran_shell(main, home, env)
     if code:
@@ -100,7 +124,7 @@ def run_page(
         block: (logs / f"{number}.out").read_text(errors="replace")
         for number, block in enumerate(found) if (logs / f"{number}.out").exists()
     }  # fmt: skip
-    return PageRun(home=home, world=world, outputs=outputs, skipped=frozenset(skipped))
+    return PageRun(home=home, world=world, outputs=outputs, skipped=frozenset(skipped), env=env)
 
 
 def step(name: str, command: str) -> str:
@@ -108,7 +132,9 @@ def step(name: str, command: str) -> str:
     return f'echo {name} >"$DOCS_LOGS/at"; {command} >"$DOCS_LOGS/{name}.out" 2>&1 </dev/null'
 
 
-def written(block: Block, number: int, logs: Path, pythons: Pythons, free: Ports) -> str:
+def written(
+    block: Block, number: int, *, logs: Path, pythons: Pythons, free: Ports, url: str
+) -> str:
     """Write a block as a file, and return the command that runs it."""
     if block.language == "sh":
         script = logs / f"{number}.sh"
@@ -120,7 +146,9 @@ def written(block: Block, number: int, logs: Path, pythons: Pythons, free: Ports
         name = shlex.quote(block.file)
         return f"{{ mkdir -p $(dirname {name}) && cp {script} {name}; }}"
     env = " ".join(f"{k}={shlex.quote(v)}" for k, v in pythons.env(block.venv).items())
-    return f"{env} {pythons.bin(block.venv)}/python {script}"
+    python = f"{env} {pythons.bin(block.venv)}/python"
+    before = PRELUDE.format(url=url) if block.venv == ".venv-vertex" else ""
+    return f'python_block {block.venv} {script} {real_python()} "{python}" {shlex.quote(before)}'
 
 
 class Ports:
