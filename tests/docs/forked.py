@@ -1,6 +1,6 @@
-"""`trainer` and `python` of a page's home: asks a fork server, or is the real program.
+"""`trainer`, `python` and `docker` of a page's home: asks a fork server, or is the real program.
 
-Copied there under both names, behind a line that names the real Python. It only starts: a program
+Copied there under these names, behind a line that names the real Python. It only starts: a program
 that the server cannot run in its place is run by that Python itself.
 """
 
@@ -27,6 +27,9 @@ def quick(words: list[str]) -> list[str]:
     Few steps are enough to see that a line works.
     """
     verb, rest = words[0], words[1:]
+    if verb == "submit" and "--" in rest and {"docker", "compose", "--local"} & {*rest}:
+        at = words.index("--") + 1
+        return [*words[:at], *quick(["train", *words[at:]])[1:]]
     given = {word.partition("=")[0] for word in rest}
     own = {"--module", "--import", "--steps", "--target-accuracy", "--dry-run", "-h", "--help"}
     if verb not in ("train", "sweep") or given & own or (verb == "sweep" and "--print" in given):
@@ -48,6 +51,26 @@ def arguments() -> list[str]:
     while words[:1] in (["-u"], ["-P"]):
         words = words[1:]
     return words
+
+
+def container(words: list[str]) -> list[str]:
+    """Return a command of Docker: a container of the image that is tested, with few steps."""
+    names = [word for word in words if word in ("trainer:cpu", "IMAGE")]
+    if words[:1] != ["run"] or not names:
+        return words
+    at = words.index(names[0])
+    options, given = words[1:at], words[at + 1 :]
+    if not given or given[0].startswith("-"):
+        given = quick(["train", *given])[1:]
+    if "-d" not in options:
+        options.append("--rm")
+    # The stores are on this machine.
+    if any(word.startswith(("s3://", "gs://")) for word in given):
+        options += ["--network", "host"]
+        for name in os.environ:
+            if name.startswith(("AWS_", "STORAGE_", "GOOGLE_")):
+                options += ["-e", name]
+    return ["run", *options, os.environ["DOCS_IMAGE"], *given]
 
 
 def forked(words: list[str]) -> bool:
@@ -78,6 +101,9 @@ def ask(words: list[str]) -> int:
 
 def main() -> None:
     """Run, and end as the program did."""
+    if os.path.basename(sys.argv[0]) == "docker":
+        client = os.environ["DOCS_DOCKER"]
+        os.execv(client, [client, *container(sys.argv[1:])])
     words = arguments()
     if not forked(words):
         os.execv(REAL, [REAL, *words])

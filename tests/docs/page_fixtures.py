@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from blocks import Block
 from page_run import PageRun, run_page
 from world import HERE, Pythons, make_files, make_home, world
 
-Runner = Callable[[Sequence[Block]], PageRun]
+Runner = Callable[..., PageRun]
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +35,14 @@ def run_blocks(
     """Runs blocks of one page in a home of their own; services last until the test ends."""
     with ExitStack() as stack:
 
-        def run(found: Sequence[Block]) -> PageRun:
+        def run(found: Sequence[Block], more: Mapping[str, str] | None = None) -> PageRun:
             home, logs = tmp_path / "home", tmp_path / "logs"
             logs.mkdir()
             services = stack.enter_context(world(page_files, pythons.env()))
             return run_page(
                 found, home=make_home(home, mnist_dir), logs=logs, world=services,
                 pythons=pythons, files=page_files, programs=HERE / "programs",
+                more=more,
             )  # fmt: skip
 
         yield run

@@ -9,7 +9,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class PageRun:
 
 def run_page(
     found: Sequence[Block], *, home: Path, logs: Path, world: World, pythons: Pythons,
-    files: Path, programs: Path,
+    files: Path, programs: Path, more: Mapping[str, str] | None = None,
 ) -> PageRun:  # fmt: skip
     """Run blocks of one page, or fail with the page's line, the command and what it printed.
 
@@ -93,6 +93,7 @@ def run_page(
         pythons: What runs Python.
         files: Made by `make_files`, for what stands in `before/`.
         programs: A folder of programs that stand in the place of the machine's.
+        more: More of the environment.
     """
     free = Ports()
     script, skipped = [BEGIN], set[str]()
@@ -113,7 +114,7 @@ def run_page(
         script.append(step(str(number), run))
     main = logs / "main.sh"
     main.write_text("\n".join(script))
-    env = without_cloud() | world.env | pythons.env()
+    env = without_cloud() | world.env | pythons.env() | dict(more or {})
     env |= {"HOME": str(home), "DOCS_LOGS": str(logs), "DOCS_FILES": str(files),
             "DOCS_SESSION": str(HERE / "session.py")}  # fmt: skip
     env["PATH"] = f"{programs}:{pythons.bin()}:{env['PATH']}"
@@ -171,6 +172,8 @@ class Ports:
 
     def line(self, line: str) -> str:
         """Return a line of a shell with them; servers run behind what follows."""
+        if line.startswith("trainer deploy ") and "--to docker" in line and "--port" not in line:
+            line = line.replace("--to docker", "--to docker --port 8080", 1)
         if not SERVER.match(line) or line.rstrip().endswith(("&", "\\")):
             return self.put(line)
         command = re.sub(r"\s#.*$", "", line)

@@ -60,7 +60,7 @@ class Pythons:
         folder = self.folder / venv.removeprefix(".")
         if venv not in self._running:
             folder.mkdir()
-            for name in ("trainer", "python"):
+            for name in ("trainer", "python", "docker"):
                 text = (HERE / "forked.py").read_text()
                 (folder / name).write_text(f"#!{real_python()} -IS\n{text}")
                 (folder / name).chmod(0o755)
@@ -146,6 +146,13 @@ class Google(VertexEndpoints):
         if any(part in path for part in ("/customJobs", "TuningJobs", "/entries:list")):
             return self.jobs.answer(method, target, json.loads(raw) if raw else None)
         return super().answer(method, target, raw, kind)
+
+    def _called(self, verb: str, name: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if verb == "trainingPipelines.create":
+            own = f"{name}/trainingPipelines/{1000 + len(self.resources)}"
+            self.resources[own] = {**body, "name": own, "state": "PIPELINE_STATE_SUCCEEDED"}
+            return 200, self.resources[own]
+        return super()._called(verb, name, query, body)
 
 
 @dataclass(frozen=True, kw_only=True)
