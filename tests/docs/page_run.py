@@ -23,6 +23,21 @@ SECONDS = 600
 PORTS = re.compile(r"(?<=[: =])(8080|8081|8501|5000)(?=[\s/'\"]|$)")
 PUBLISHED = re.compile(r"-p (\d+):(\d+)")
 SERVER = re.compile(r"^(trainer serve|docker run .*(trainer:cpu|IMAGE) serve)\b")
+# What runs before an environment's first Python block. Google's SDK is led to our server. Those
+# of Amazon look whether a job has ended every 5 to 30 seconds, and make an address of their own to
+# ask who they are.
+AMAZON = """
+import importlib, os, time
+_sleep = time.sleep
+time.sleep = lambda seconds: _sleep(min(seconds, 0.2))
+for _name in ("sagemaker.session", "sagemaker.core.helper.session_helper"):
+    try:
+        _module = importlib.import_module(_name)
+    except ImportError:
+        continue
+    _module.sts_regional_endpoint = lambda region: os.environ["AWS_ENDPOINT_URL"]
+"""
+PRELUDES = {".venv-vertex": PRELUDE, ".venv-sdk2": AMAZON, ".venv-sdk3": AMAZON}
 BEGIN = """\
 set -Ee
 shopt -s expand_aliases
@@ -148,7 +163,7 @@ def written(
         return f"{{ mkdir -p $(dirname {name}) && cp {script} {name}; }}"
     env = " ".join(f"{k}={shlex.quote(v)}" for k, v in pythons.env(block.venv).items())
     python = f"{env} {pythons.bin(block.venv)}/python"
-    before = PRELUDE.format(url=url) if block.venv == ".venv-vertex" else ""
+    before = PRELUDES.get(block.venv, "").format(url=url)
     return f'python_block {block.venv} {script} {real_python()} "{python}" {shlex.quote(before)}'
 
 
