@@ -55,7 +55,7 @@ def arguments() -> list[str]:
 
 def container(words: list[str]) -> list[str]:
     """Return a command of Docker: a container of the image that is tested, with few steps."""
-    names = [word for word in words if word in ("trainer:cpu", "IMAGE")]
+    names = [word for word in words if word == "trainer:cpu" or ".dkr." in word]
     if words[:1] != ["run"] or not names:
         return words
     at = words.index(names[0])

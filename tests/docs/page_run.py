@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from blocks import Block
 from vertex_sdk import PRELUDE
-from world import HERE, Pythons, World, python_of, real_python, without_cloud
+from world import HERE, REGISTRY, Pythons, World, python_of, real_python, without_cloud
 
 SECONDS = 600
 # Ports that pages name; each page has free ones in their place.
 PORTS = re.compile(r"(?<=[: =])(8080|8081|8501|5000)(?=[\s/'\"]|$)")
+IMAGE = re.compile(r"(?<![$\w{])IMAGE(?![\w=])")
 PUBLISHED = re.compile(r"-p (\d+):(\d+)")
 SERVER = re.compile(r"^(trainer serve|docker run .*(trainer:cpu|IMAGE) serve)\b")
 # What runs before an environment's first Python block. Google's SDK is led to our server. Those
@@ -181,7 +182,8 @@ class Ports:
         return self._free[named]
 
     def put(self, text: str) -> str:
-        """Return a text with them."""
+        """Return a text with them, and with an image that the registry has."""
+        text = IMAGE.sub(REGISTRY, text).replace("ACCOUNT.dkr", "123456789012.dkr")
         published = PUBLISHED.sub(lambda found: f"-p {self.of(found[1])}:\0{found[2]}", text)
         return PORTS.sub(lambda found: str(self.of(found[1])), published).replace("\0", "")
 

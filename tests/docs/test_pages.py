@@ -30,7 +30,7 @@ MARKED = [block for page in PAGES for block in blocks_of(page) if block.reason i
 
 
 # Pages whose blocks are being mended; `--runxfail` shows what fails.
-LATER = {page for page in FOUND} - {"packaging.md", "your-model.md"}
+LATER = set(FOUND) - {"packaging.md", "your-model.md", "arrays.md", "tables.md"}
 
 
 @pytest.mark.parametrize(

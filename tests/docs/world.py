@@ -27,6 +27,7 @@ from vertex_server import VertexServer
 from trainer.data.formats.idx import pack
 
 REGION, PROJECT, ROLE = "eu-west-1", "my-project", "SageMakerRole"
+REGISTRY = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/trainer:cpu"
 HERE = Path(__file__).parent
 SECONDS = 300
 # A proxy that is not there, for all that would leave this machine.
