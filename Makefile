@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format screenshot figures bench lock wheel docs clean
+.PHONY: help setup horovod train data test check test-gpu lint format screenshot figures bench lock wheel release docs clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -165,6 +165,10 @@ wheel: setup  ## Measure and maintain: build the package's wheel into dist/
 	rm -rf build dist/*.whl
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 	@ls dist/*.whl
+
+# Of a commit alone: what is not committed, or a version without notes, is refused in one line.
+release: setup .venv-audit/.installed  ## Measure and maintain: build packages, site, notes and checksums into dist/VERSION; upload nothing
+	@$(BIN)/python -m release --docker "$${DOCKER:-$$(docker/engine client 2>/dev/null)}" $(ARGS)
 
 include docker/image.mk
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from trainer import __version__
 
-ROOT = Path(__file__).parents[2]
 DEADLINE = 300
 UV = Path(sys.executable).with_name("uv")
 
@@ -25,18 +23,10 @@ def ran(*command: str | Path, env: dict[str, str] | None = None, code: int = 0) 
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of a copy of the sources, so that nothing is left beside them."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(ROOT / "src", source / "src", ignore=ignored)
-    ran(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w",
-        source / "dist", source)  # fmt: skip
-    (made,) = (source / "dist").iterdir()
-    return made
+@pytest.fixture
+def wheel(released: Path) -> Path:
+    """The wheel of a release."""
+    return released / f"trainer_anywhere-{__version__}-py3-none-any.whl"
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""A release: packages, images, lists of their packages, site, notes and checksums."""
