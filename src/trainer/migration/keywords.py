@@ -94,7 +94,6 @@ LEFT_OUT = (
     Keyword(name="py_version", remedy=f"{BRINGS} Python"),
     Keyword(name="framework_version", remedy=f"{BRINGS} TensorFlow"),
     Keyword(name="script_mode", quiet=True),
-    Keyword(name="sagemaker_session", quiet=True),
     Keyword(name="debugger_hook_config", remedy="the image has no smdebug; see docs/debugging.md"),
     Keyword(name="rules", remedy="the image has no smdebug; see docs/debugging.md"),
     Keyword(name="profiler_config", remedy="use --profile FIRST:LAST behind --"),
@@ -121,6 +120,14 @@ LEFT_OUT = (
         remedy="leave it out: trainer jobs fetch unpacks the model",
     ),
     Keyword(name="enable_infra_check", quiet=True),
+    Keyword(name="enable_session_tag_chaining", quiet=True),
+    Keyword(name="enable_remote_debug", remedy="see docs/debugging.md for what a job prints"),
+    Keyword(name="training_plan", remedy="no flag reserves machines on SageMaker"),
+    Keyword(name="instance_placement_config", remedy="no flag places instances"),
+    Keyword(
+        name="training_repository_credentials_provider_arn",
+        remedy="pull the image into ECR first: make push-aws",
+    ),
     Keyword(name="container_entry_point", remedy=BRINGS),
     Keyword(name="container_arguments", remedy="give the flags of trainer train behind --"),
     Keyword(

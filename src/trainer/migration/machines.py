@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_TYPE = re.compile(r"ml\.(\w+)\.(\d*)(medium|large|xlarge)")
+_TYPE = re.compile(r"ml\.([cmrt]\d\w*)\.(?:(\d+)(?=x))?(medium|large|xlarge)")
 # Processors of a size without a number in front.
 _SIZES = {"medium": 1, "large": 2, "xlarge": 4}
 
@@ -64,7 +64,7 @@ def machine_like(instance_type: str) -> Machine | None:
     if instance_type in _GPUS:
         return _GPUS[instance_type][1]
     match = _TYPE.fullmatch(instance_type)
-    if match is None or match[1][0] not in "mcrt":
+    if match is None:
         return None
     processors = int(match[2] or 1) * _SIZES[match[3]]
     kind = {"c": "highcpu", "r": "highmem"}.get(match[1][0], "standard")

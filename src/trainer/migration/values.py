@@ -11,7 +11,7 @@ from typing import Any
 
 # The longest text and the largest number that are worked out; a script may ask for more.
 LONGEST, LARGEST = 20_000, 2**64
-MOST_VALUES = 10_000
+MOST_VALUES, MOST_PARTS = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def joined(*values: Any) -> Any:
 
 def simplified(parts: list[str | Unknown]) -> Any:
     """Return parts of a text as a `str` where all of it is known, else as a `Text`."""
-    if sum(len(part) for part in parts if isinstance(part, str)) > LONGEST:
+    length = sum(len(part) for part in parts if isinstance(part, str))
+    if length > LONGEST or len(parts) > MOST_PARTS:
         return None
     if all(isinstance(part, str) for part in parts):
         return "".join(map(str, parts))

@@ -107,13 +107,13 @@ def requested(command: ShellCommand) -> Any:
     return submit.request_of(backend, submission, own, submit.tuning_of(args, submission))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(asked=any_asked())
 def test_an_estimator_becomes_the_command_of_the_same_job(asked):
     assert migrated(estimator_code(asked)).body() == asked.body()
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(asked=any_asked(version=3))
 def test_a_model_trainer_of_version_3_becomes_the_command_of_the_same_job(asked):
     found, wanted = migrated(model_trainer_code(asked)).body(), asked.body()
