@@ -60,7 +60,7 @@ def test_each_remedy_names_flags_and_pages_that_there_are():
     ]
     text = "\n".join(texts)
     for flag in re.findall(r"--[a-z][a-z-]+", text):
-        assert flag in {*known, "--cpu", "--memory"}, flag
+        assert flag in {*known, "--cpu", "--memory", "--local"}, flag
     for page in re.findall(r"docs/[\w-]+\.md", text):
         assert (ROOT / page).is_file(), page
 
