@@ -54,7 +54,14 @@ def test_the_reference_has_the_help_of_every_command(site: Path):
 
 def test_the_python_page_has_what_the_package_offers(site: Path):
     text = text_of(site / "python.html")
-    for name in ("train_and_evaluate", "load_data", "load_columns", "Job", "Hparams"):
+    for name in (
+        "train_and_evaluate",
+        "load_data",
+        "load_columns",
+        "read_record",
+        "Job",
+        "Hparams",
+    ):
         assert f"trainer.{name}" in text
     assert "SavedModel and a report" in text
 

@@ -80,6 +80,7 @@ def test_a_folder_becomes_an_endpoint_that_is_asked_and_taken_down(
 
     shell, _, rest = ran.stdout.partition("or in Python:")
     command = shell.partition("Ask it:\n")[2]
+    assert "Authorization: Bearer $(gcloud auth print-access-token)" in command
     fake = tmp_path / "bin"
     fake.mkdir()
     (fake / "gcloud").write_text("#!/bin/sh\necho token\n")

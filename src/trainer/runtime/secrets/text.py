@@ -26,8 +26,12 @@ _NAMED = re.compile(
     """,
     re.VERBOSE,
 )
+# Neither are commands of a shell that ask for a token, as in the example of a call.
 _NOTHING = re.compile(
-    r"""(?:null|[Nn]one|true|True|false|False|\{\}|\[\]|(\\*["'])\1|\*{3})(?![^\s,;)\]}"'&\\])"""
+    r"""(?:null|[Nn]one|true|True|false|False|\{\}|\[\]|(\\*["'])\1|\*{3}
+    |(?:Bearer[ ])?\$\(gcloud[ ]auth[ ](?:application-default[ ])?print-access-token\)
+    )(?![^\s,;)\]}"'&\\])""",
+    re.VERBOSE,
 )
 _QUOTED = re.compile(r"""(?P<open>\\*["']).*?(?P<close>(?<!\\)(?P=open)|\Z)""", re.DOTALL)
 _LISTED = re.compile(r"[\[{(].*", re.DOTALL)

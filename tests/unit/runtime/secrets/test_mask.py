@@ -252,3 +252,11 @@ def test_no_secret_survives_in_the_text_of_an_error(secret, name):
 def test_masking_again_changes_nothing(text):
     once = masked_environment({"X": text})
     assert masked_environment(once) == once
+
+
+def test_a_command_that_asks_for_a_token_is_shown_and_what_follows_it_is_not():
+    command = "$(gcloud auth print-access-token)"
+    header = f'--header "Authorization: Bearer {command}" --data x'
+    assert mask_text(header) == header
+    assert mask_text(f"Authorization: Bearer {command}s3cret") == f"Authorization: {MASK}"
+    assert "s3cret" not in mask_text("Authorization: Bearer $(echo s3cret)")
