@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import warm
 
 # In CI a test that cannot import it fails.
 needs_horovod = pytest.mark.skipif(
@@ -35,15 +36,19 @@ def trainer(
     timeout: float = 300,
 ) -> subprocess.CompletedProcess:
     """Run the program to its end."""
-    return subprocess.run(
+    with warm.Popen(
         [*TRAINER, *argv],
         env=environment(env),
         cwd=cwd,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout,
-        check=False,
-    )
+    ) as process:
+        try:
+            printed = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, *printed)
 
 
 def signal_at(

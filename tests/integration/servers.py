@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from processes import environment, trainer
 
 SECONDS = 120.0
@@ -48,7 +49,7 @@ class Server:
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self.log: list[str] = []
         self.lines: list[str] = []
-        self.process = subprocess.Popen(
+        self.process = warm.Popen(
             argv, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self._told = threading.Condition()
