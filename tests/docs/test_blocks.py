@@ -124,7 +124,7 @@ def test_no_line_of_docker_loses_the_model(command: str):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nobody_is_told_to_install_a_package_of_somebody_elses(page):
     for package in re.findall(r"pip install (?:-e )?'?([\w.-]+)", page.read_text()):
-        assert package in (".", DISTRIBUTION, "sagemaker-training"), package
+        assert package in (".", DISTRIBUTION, "sagemaker", "sagemaker-training"), package
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
