@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
 from blocks import ROOT, blocks
-from processes import trainer
+from processes import environment
+from world import Pythons
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -24,13 +26,15 @@ SCHEMA = json.loads((ROOT / "docs/metrics.schema.json").read_bytes())
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict]:
+def run(pythons: Pythons, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict]:
     """The lines of a run, and its metrics.json."""
     folder = tmp_path_factory.mktemp("run")
-    ran = trainer(
-        *("train", "--model", "fast", "--batch-size", "20", "--steps", "6", "--log-every", "2"),
-        *("--eval-every", "3", "--model-dir", str(folder / "model")),
-    )
+    flags = "--model fast --batch-size 20 --steps 6 --log-every 2 --eval-every 3"
+    ran = subprocess.run(
+        [pythons.bin() / "trainer", "train", *flags.split(), "--model-dir", "model"],
+        cwd=folder, env=environment(pythons.env()), capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines(), json.loads(Path(folder, "metrics.json").read_bytes())
 

@@ -93,6 +93,12 @@ def test_each_flag_that_prose_names_is_one_of_the_program(page):
     assert wrong == []
 
 
+def test_each_flag_of_another_program_is_named_somewhere():
+    text = "".join(page.read_text() for page in PAGES)
+    unused = {flag for flags in OTHERS.values() for flag in flags if flag not in text}
+    assert unused == set()
+
+
 def test_the_flags_of_all_commands_are_known():
     assert {"--train", "--instance-type", "--accelerator-type", "--to", "--port", "--trials",
             "--serverless", "--contact-sheet"} <= KNOWN  # fmt: skip

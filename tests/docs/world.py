@@ -150,7 +150,7 @@ class Google(VertexEndpoints):
 
     def _called(self, verb: str, name: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if verb == "trainingPipelines.create":
-            own = f"{name}/trainingPipelines/{1000 + len(self.resources)}"
+            own = f"{name}/{1000 + len(self.resources)}"
             self.resources[own] = {**body, "name": own, "state": "PIPELINE_STATE_SUCCEEDED"}
             return 200, self.resources[own]
         return super()._called(verb, name, query, body)
