@@ -31,15 +31,18 @@ def quick(words: list[str]) -> list[str]:
         at = words.index("--") + 1
         return [*words[:at], *quick(["train", *words[at:]])[1:]]
     given = {word.partition("=")[0] for word in rest}
-    own = {"--module", "--import", "--steps", "--target-accuracy", "--dry-run", "-h", "--help"}
-    if verb not in ("train", "sweep") or given & own or (verb == "sweep" and "--print" in given):
+    if verb not in ("train", "sweep") or given & {"--print", "--dry-run", "-h", "--help"}:
         return words
+    if verb == "sweep":
+        if at := value(rest, "--trials"):
+            del rest[at - 1 : at + 1]
+        rest += ["--trials", FEW]
+    if given & {"--module", "--import", "--steps", "--target-accuracy"}:
+        return [verb, *rest]
     if at := value(rest, "--epochs"):
         del rest[at - 1 : at + 1]
     at = value(rest, "--profile")
     steps = rest[at].partition(":")[2] if at else FEW
-    if verb == "sweep" and (at := value(rest, "--trials")):
-        rest[at] = FEW
     return [verb, *rest, "--steps", steps]
 
 
