@@ -31,7 +31,8 @@ MARKED = [block for page in PAGES for block in blocks_of(page) if block.reason i
 
 
 # Pages whose blocks are being mended; `--runxfail` shows what fails.
-LATER = set(FOUND) - {"packaging.md", "your-model.md", "arrays.md", "tables.md"}
+LATER = {"submit-sagemaker.md", "deploy.md", "tutorial.md", "debugging.md", "experiments.md",
+         "distribution.md", "sweep.md", "notebooks.md"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
