@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,18 @@ def inspect_anywhere(
     with tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True) as work:
         here = [path if is_remote(path) else local_path(path, flag="PATH") for path in paths]
         here = download_objects(here, Path(work), flag="PATH", options=options)
-        yield from inspect_splits(here)
+        for facts, tables in inspect_splits(here):
+            yield _with_urls(facts, work), tables
+
+
+def _with_urls(facts: SplitFacts, work: str) -> SplitFacts:
+    """Return facts that name the objects of a store in place of their copies on this machine."""
+    copies = re.compile(rf"{re.escape(work)}/(s3|gs)/")
+    return replace(
+        facts,
+        tables=tuple(copies.sub(r"\1://", name) for name in facts.tables),
+        damage=tuple(copies.sub(r"\1://", line) for line in facts.damage),
+    )
 
 
 def inspect_splits(paths: Sequence[str]) -> Iterator[tuple[SplitFacts, list[Table]]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -17,7 +20,20 @@ def save_model(
     # TensorFlow saves only the variables that the saved object refers to.
     holder.model = model
     options = tf.saved_model.SaveOptions(experimental_io_device=device)
-    tf.saved_model.save(holder, str(folder), signatures=signatures, options=options)
+    with _saving_quietly():
+        tf.saved_model.save(holder, str(folder), signatures=signatures, options=options)
     # TensorFlow makes this folder even if there are no assets.
     if not any((folder / "assets").glob("*")):
         shutil.rmtree(folder / "assets", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _saving_quietly() -> Iterator[None]:
+    """Keep TensorFlow from naming the folder, which is a temporary one, as it does in notebooks."""
+    logger = tf.get_logger()
+    before = logger.level
+    logger.setLevel(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
