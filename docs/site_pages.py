@@ -37,12 +37,19 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _lines() -> Iterator[str]:
     yield "# Commands and flags\n"
-    yield "This is what `trainer COMMAND --help` prints; `--batch_size` is `--batch-size`, too.\n"
+    yield (
+        "This page has what `trainer COMMAND --help` prints for every command. Flags may have "
+        "underscores, too: `--batch_size` is `--batch-size`. `trainer submit` and the commands on "
+        "jobs take further flags for the place that `--to` or `--on` names; each place has a "
+        "section of its own. [Every option of a job](job.md) has the same flags as a table.\n"
+    )
     os.environ["COLUMNS"] = WIDTH
     for words, verb in VERBS.items():
         # Its flags follow from the place that is named, so that each place has its own help.
         yield f"## trainer {words}\n\n{verb.HELP[0].upper()}{verb.HELP[1:]}.\n"
         yield f"```text\n{help_of(words.split())}```\n"
+        if words == "deploy":
+            yield from _flags_of_some_places()
         for place in _places(words):
             flag = "--on" if words.startswith("jobs") else "--to"
             yield f"### trainer {words} {flag} {place}\n"
@@ -53,7 +60,22 @@ def _places(words: str) -> list[str]:
     """Return the places whose own flags a command takes."""
     from trainer.backends import BACKENDS
 
-    return [*BACKENDS] if words == "submit" else []
+    # Where jobs are is asked alike by all commands on jobs.
+    return [*BACKENDS] if words in ("submit", "jobs list") else []
+
+
+def _flags_of_some_places() -> Iterator[str]:
+    """Yield a table of the flags that not every place of `trainer deploy` has."""
+    from trainer.config import flag_of, options_of
+    from trainer.endpoints import TARGETS, DeployOptions, suits
+
+    yield f"| flag | {' | '.join(TARGETS)} |"
+    yield f"| --- |{' --- |' * len(TARGETS)}"
+    for name in options_of(DeployOptions):
+        has = [suits(name, place) for place in TARGETS]
+        if not all(has):
+            yield f"| `{flag_of(name)}` | {' | '.join('yes' if each else 'no' for each in has)} |"
+    yield "\nPlaces have all other flags alike.\n"
 
 
 def help_of(argv: list[str]) -> str:

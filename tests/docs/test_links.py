@@ -7,11 +7,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from blocks import PAGES, ROOT
+from blocks import MADE, PAGES, ROOT
 
 LINKED = [*PAGES, ROOT / "CHANGELOG.md"]
-# Made when the site is: test_site.py looks at them.
-MADE = {"flags.md"}
 _LINK = re.compile(r"(?<!\\)\]\(<?([^)\s>]+)>?(?: \"[^\"]*\")?\)|\b(?:src|href)=\"([^\"]+)\"")
 _REFERENCE = re.compile(r"^\[[^\]]+\]: (\S+)", re.MULTILINE)
 

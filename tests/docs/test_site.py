@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import os
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from trainer.cli import endings
 from trainer.cli.verbs import VERBS
+from trainer.config import Hparams, Job, flag_of, options_of
+from trainer.serving.formats.registry import READERS, WRITERS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*(ROOT / "docs").glob("*.md")]
@@ -71,6 +75,42 @@ def test_the_notebooks_can_be_taken_from_the_site(site: Path):
     for path in (ROOT / "examples/notebooks").glob("*.ipynb"):
         assert f'href="notebooks/{path.name}"' in text
         assert (site / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_page_of_options_has_every_field_of_a_job(site: Path):
+    text = text_of(site / "job.html")
+    for part in (Job, Hparams):
+        for field in dataclasses.fields(part):
+            assert f"{part.__name__}.{field.name}" in text, field.name
+    for name in (*options_of(Job), *options_of(Hparams)):
+        assert flag_of(name) in text
+    assert "0 to 0.99" in text
+
+
+def test_the_page_of_metrics_has_every_key_and_what_it_means(site: Path):
+    text = text_of(site / "metrics.html")
+    schema = json.loads((ROOT / "docs/metrics.schema.json").read_text())
+    for name, part in schema["$defs"].items():
+        assert name in text or name == "RunRecord"
+        for key in part.get("properties", {}):
+            assert key in text
+    assert "share of the test examples whose class is right" in text
+
+
+def test_the_page_of_the_server_has_its_formats_and_paths(site: Path):
+    text = text_of(site / "http.html")
+    for kind in (*READERS, *WRITERS, "/v1/models/{model}:predict", "/invocations", "/ping"):
+        assert kind in text
+
+
+def test_the_page_of_exit_codes_has_those_of_the_program(site: Path):
+    text = text_of(site / "exit-codes.html")
+    for code in (endings.USER_MISTAKE, endings.RETRY_CODE, endings.PEER_CODE, Job().stopped_code):
+        assert re.search(rf"^{code}$", text, re.MULTILINE)
+
+
+def test_the_flags_of_a_place_of_deploy_are_marked(site: Path):
+    assert re.search(r"--serverless\s+yes\s+no\s+no", text_of(site / "flags.html"))
 
 
 def test_the_search_finds_an_error_by_a_word_of_it(site: Path):
