@@ -7,10 +7,12 @@ from typing import Any
 
 from trainer.config import flag_of
 from trainer.migration.commands import Flag, LeftOut, ShellCommand
+from trainer.migration.estimator import IMAGE
 from trainer.migration.machines import machine_like
 from trainer.migration.target import Target
-from trainer.migration.values import Given, Made, Use, is_text
+from trainer.migration.values import Given, Made, Unknown, Use, is_text
 
+_ROLE = Unknown(name="role", source="role that SageMaker may assume for the endpoint", line=0)
 # Arguments of `deploy` and `transformer`, by the options of `trainer deploy`.
 OPTIONS: Mapping[str, str] = {
     "initial_instance_count": "count", "instance_count": "count", "endpoint_name": "name",
@@ -54,6 +56,10 @@ def deploy_command(
     for name in names:
         if name in shared:
             flags[name] = shared[name]
+    if place != "docker" and "image" not in flags:
+        flags["image"] = Flag(name="--image", values=(IMAGE,))
+    if place == "sagemaker" and "role" not in flags:
+        flags["role"] = Flag(name="--role", values=(_ROLE,))
     for name, given in use.given.items():
         _add(flags, notes, place, name, given)
     known = Flag(name="", values=(model,))

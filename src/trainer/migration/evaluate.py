@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from trainer.migration.arithmetic import OPERATORS, calculated, is_plain
 from trainer.migration.calls import call_value, text_method
+from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import Scope
 from trainer.migration.values import (
-    LARGEST,
     LONGEST,
     Made,
     Text,
@@ -21,41 +21,9 @@ from trainer.migration.values import (
     joined,
 )
 
-_OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
-    ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
-}  # fmt: skip
-# The longest source that a note shows of an expression.
-_SHOWN = 80
+# The most rounds of a comprehension that are worked out.
+_ROUNDS = 200
 Calls = Callable[[ast.Call, Scope], Any]
-
-
-def source_of(node: ast.AST) -> str:
-    """Return the source of an expression, on one line and not too long."""
-    try:
-        text = " ".join(ast.unparse(node).split())
-    except (ValueError, RecursionError):
-        text = type(node).__name__
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-
-
-def unknown(node: ast.expr, name: str = "") -> Unknown:
-    """Return what stands for the value of an expression."""
-    return Unknown(name=name or _name_of(node), source=source_of(node), line=node.lineno)
-
-
-def _name_of(node: ast.expr) -> str:
-    """Return the name that an expression would have in a sentence."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript):
-        key = node.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            return key.value
-        return _name_of(node.value)
-    return _name_of(node.func) if isinstance(node, ast.Call) else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +51,7 @@ class Evaluator:
         return self.known[key][1]
 
     def _constant(self, node: ast.Constant) -> Any:
-        return node.value if _is_plain(node.value) else unknown(node)
+        return node.value if is_plain(node.value) else unknown(node)
 
     def _name(self, node: ast.Name) -> Any:
         return self.scope.get(node.id) if self.scope.has(node.id) else unknown(node)
@@ -121,6 +89,34 @@ class Evaluator:
             name = self.value(key)
             found[name if isinstance(name, (str, int, float, bool)) else source_of(key)] = held
         return found
+
+    def _dictcomp(self, node: ast.DictComp) -> Any:
+        rounds = self._rounds(node.generators)
+        if rounds is None:
+            return unknown(node)
+        pairs = [(look.value(node.key), look.value(node.value)) for look in rounds]
+        usable = all(isinstance(name, (str, int)) for name, _ in pairs)
+        return dict(pairs) if usable else unknown(node)
+
+    def _listcomp(self, node: ast.ListComp) -> Any:
+        rounds = self._rounds(node.generators)
+        return unknown(node) if rounds is None else [look.value(node.elt) for look in rounds]
+
+    def _rounds(self, generators: list[ast.comprehension]) -> list[Evaluator] | None:
+        """Return what works out each round of a comprehension; None where that is not known."""
+        each = generators[0]
+        items = self.value(each.iter)
+        if len(generators) > 1 or each.ifs or not isinstance(items, list) or len(items) > _ROUNDS:
+            return None
+        names = each.target.elts if isinstance(each.target, ast.Tuple) else [each.target]
+        rounds = []
+        for item in items:
+            values = item if isinstance(each.target, ast.Tuple) else [item]
+            if not isinstance(values, list) or len(values) != len(names):
+                return None
+            bound = {n.id: v for n, v in zip(names, values, strict=True) if isinstance(n, ast.Name)}
+            rounds.append(Evaluator(Scope(values=bound, outer=self.scope), self.on_call, {}))
+        return rounds
 
     def _joinedstr(self, node: ast.JoinedStr) -> Any:
         return self._joined(node, *node.values)
@@ -168,9 +164,9 @@ class Evaluator:
             if isinstance(left, dict) and isinstance(node.op, ast.BitOr):
                 return {**left, **right}
         numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
-        if not numbers or type(node.op) not in (*_OPERATORS, ast.Pow):
+        if not numbers or type(node.op) not in OPERATORS:
             return unknown(node)
-        return _or(_calculated(node.op, left, right), node)
+        return _or(calculated(node.op, left, right), node)
 
     def _subscript(self, node: ast.Subscript) -> Any:
         base = self.value(node.value)
@@ -192,7 +188,7 @@ class Evaluator:
                 args = [*self._items(node.args)]
                 more = {each.arg: self.value(each.value) for each in node.keywords if each.arg}
                 return _or(text_method(base, node.func.attr, args, more), node)
-            if isinstance(base, dict) and node.func.attr in ("copy", "get"):
+            if isinstance(base, dict) and node.func.attr in ("copy", "get", "items"):
                 return self._of_dict(base, node)
         keywords = {each.arg: self.value(each.value) for each in node.keywords if each.arg}
         if path == "dict":
@@ -206,18 +202,11 @@ class Evaluator:
         args = [*self._items(node.args)]
         if node.func.attr == "copy":  # type: ignore[attr-defined]
             return dict(base)
+        if node.func.attr == "items":  # type: ignore[attr-defined]
+            return [[name, value] for name, value in base.items()]
         if args and isinstance(args[0], str) and args[0] in base:
             return base[args[0]]
         return args[1] if len(args) > 1 else None
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a constant is a number, or text that a command line can have."""
-    if isinstance(value, str):
-        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
-    if isinstance(value, int):
-        return abs(value) < LARGEST
-    return value is None or isinstance(value, float)
 
 
 def _or(found: Any, node: ast.expr) -> Any:
@@ -226,19 +215,6 @@ def _or(found: Any, node: ast.expr) -> Any:
         source = found.source or source_of(node)
         return dataclasses.replace(found, source=source, line=node.lineno)
     return unknown(node) if found is None else found
-
-
-def _calculated(how: ast.operator, left: Any, right: Any) -> Any:
-    """Return a sum, product and so on; None where it is too large, or not a number."""
-    try:
-        if isinstance(how, ast.Pow):
-            found = left**right if abs(left) < 1e6 and abs(right) < 64 else None
-        else:
-            found = _OPERATORS[type(how)](left, right)
-    except (ArithmeticError, ValueError):
-        return None
-    usable = isinstance(found, (int, float)) and abs(found) < LARGEST
-    return found if usable else None
 
 
 def _attribute_of(made: Made, node: ast.Attribute) -> Any:

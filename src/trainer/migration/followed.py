@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from trainer.migration.calls import DEFAULT_BUCKET
-from trainer.migration.evaluate import Evaluator, source_of
+from trainer.migration.evaluate import Evaluator
+from trainer.migration.naming import source_of
 from trainer.migration.values import Given, Made, Unknown, Use, joined
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config import UserError
+from trainer.config import UserError, without_quotes
 from trainer.migration.draft import Draft, is_option
 from trainer.migration.values import Given, Made, Text, Unknown, is_known, is_text, joined
 from trainer.platforms import coerce_value, field_of, sagemaker
@@ -85,7 +85,8 @@ def _add_switches(draft: Draft, switches: dict[str, Any], line: int) -> None:
 def _text(value: Any) -> Any:
     """Return a value as the text of a hyperparameter; None where it is none."""
     if is_text(value):
-        return value
+        # Notebooks encode values as JSON themselves.
+        return without_quotes(value) or value
     if isinstance(value, bool) or value is None:
         return str(value).lower() if value is not None else ""
     if isinstance(value, (int, float)):

@@ -15,12 +15,14 @@ from trainer.migration.inputs import add_inputs
 from trainer.migration.job_values import add_hyperparameters, outside
 from trainer.migration.model_trainer import flattened
 from trainer.migration.search import add_search
+from trainer.migration.signatures import FRAMEWORKS
 from trainer.migration.source import Script
 from trainer.migration.target import Target
 from trainer.migration.user_code import find_code
 from trainer.migration.values import Given, Made, Unknown, Use, is_text
 
 STARTS = ("fit", "train")
+OTHER_FRAMEWORKS = FRAMEWORKS[1:]
 # Longest names, without the date and time behind them.
 _LONGEST_JOB, _LONGEST_SEARCH = 63 - 16, 32 - 16
 
@@ -55,11 +57,22 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     _add_code(draft, reading, given)
     if tuner is not None:
         add_search(draft, tuner)
+    if made.kind in OTHER_FRAMEWORKS:
+        draft.note(made.line, made.kind, "the trainer trains Keras models of TensorFlow alone")
     start = next(iter(reading.followed.uses_of(tuner or made, *STARTS)), None)
+    start = start or _step_of(reading.followed, tuner or made)
     _start(draft, start, given)
     prefix = tuner.value("base_tuning_job_name") if tuner else None
     _add_name(draft, start, prefix, longest=_LONGEST_SEARCH if tuner else _LONGEST_JOB)
     return draft
+
+
+def _step_of(followed: Followed, made: Made) -> Use | None:
+    """Return the step of a pipeline that starts a job, with its inputs as those of `fit`."""
+    for step in followed.made:
+        if step.kind in ("TrainingStep", "TuningStep") and step.value("estimator", "tuner") is made:
+            return Use(made=made, method="fit", given=step.given, line=step.line)
+    return None
 
 
 def _add_region(draft: Draft, settings: Mapping[str, Given]) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.config import UserError
-from trainer.migration.evaluate import Evaluator, source_of, unknown
+from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import Followed, arguments_of, uploaded_address
+from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import ROOTS, Scope
 from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, POSITIONS
 from trainer.migration.source import Script
@@ -76,6 +77,8 @@ class _Walker:
             scope.values.pop(node.name, None)
             self.left.append((node, scope))
         elif isinstance(node, ast.ClassDef):
+            # It is none of an SDK's, whatever its name.
+            scope.values[node.name] = Unknown(node.name, node.name, node.lineno)
             # Methods are read as functions: what they set on self, the others find there.
             self.statements(node.body, scope)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):

@@ -256,6 +256,74 @@ train('ml.m5.large', lr=compute())
     assert """--train s3://"$BUCKET"'_x/it'"'"'s'""" in found
 
 
+def test_hyperparameters_that_a_notebook_encodes_are_read(tmp_path, capsys):
+    script = """
+import json
+import sagemaker
+def json_encode(hyperparameters):
+    return {str(k): json.dumps(v) for (k, v) in hyperparameters.items()}
+est = sagemaker.estimator.Estimator('1.dkr/trainer:cpu', 'R', train_instance_count=1,
+    train_instance_type='ml.m5.xlarge',
+    hyperparameters=json_encode({'steps': 300, 'optimizer': 'adam', 'kind': 'x'}))
+train = sagemaker.session.s3_input('s3://{0}/{1}/'.format('b', 'x'), content_type='text/csv')
+est.set_hyperparameters(batch_size=8)
+est.fit({'train': train, 'labels': 's3://b/l'})
+"""
+    text = printed(tmp_path, capsys, script)
+    assert command(text, "submit").endswith(
+        "--batch-size 8 --optimizer adam --steps 300 --train s3://b/x/ --hp kind=x"
+    )
+    assert notes(text)[-1].startswith("# train.py:11: channel labels: the trainer reads train")
+
+
+def test_the_step_of_a_pipeline_has_the_data_of_its_estimator(tmp_path, capsys):
+    script = (
+        HEAD
+        + f"""
+from sagemaker.workflow.steps import TrainingStep
+from sagemaker.inputs import TrainingInput
+est = TensorFlow({JOB})
+step = TrainingStep(name='train', estimator=est, inputs={{'train': TrainingInput('s3://b/x')}})
+"""
+    )
+    assert "--train s3://b/x" in command(printed(tmp_path, capsys, script), "submit")
+
+
+def test_a_job_of_another_framework_is_marked(tmp_path, capsys):
+    script = f"from sagemaker.mxnet import MXNet\nMXNet('m.py', {JOB}).fit('s3://b/x')"
+    found = notes(printed(tmp_path, capsys, script))
+    assert "# train.py:2: MXNet: the trainer trains Keras models of TensorFlow alone" in found
+
+
+def test_a_class_of_the_scripts_own_is_no_estimator(tmp_path, capsys):
+    script = "class Estimator:\n    def fit(self): ...\nEstimator().fit()\n"
+    assert "makes no estimator" in mistake(tmp_path, capsys, script)
+
+
+@pytest.mark.parametrize("method", ["attach", "deploy", "transform"])
+def test_models_that_are_there_are_deployed(tmp_path, capsys, method):
+    script = (
+        HEAD
+        + {
+            "attach": "TensorFlow.attach('old-job').deploy(2, 'ml.m5.large', endpoint_name='e')",
+            "deploy": "from sagemaker.tensorflow import TensorFlowModel\n"
+            "TensorFlowModel('s3://b/model.tar.gz', 'R').deploy(1, 'ml.m5.large')",
+            "transform": "e = TensorFlow.attach('old-job')\nt = e.transformer(1, 'ml.m5.large',"
+            " output_path='s3://b/out')\nt.transform('s3://b/in', content_type='text/csv')",
+        }[method]
+    )
+    wanted = {
+        "attach": "trainer deploy old-job --to sagemaker --count 2 --instance-type ml.m5.large "
+        "--name e",
+        "deploy": "trainer deploy s3://b/model.tar.gz --to sagemaker --role R --count 1 "
+        "--instance-type ml.m5.large",
+        "transform": "trainer deploy old-job --to sagemaker --count 1 --instance-type ml.m5.large "
+        "--batch s3://b/in s3://b/out --batch-type csv",
+    }[method]
+    found = command(printed(tmp_path, capsys, script), "deploy")
+    assert found.replace(' --image "$IMAGE"', "").replace(' --role "$ROLE"', "") == wanted
+
+
 @pytest.mark.parametrize(
     ("keyword", "part"),
     [
