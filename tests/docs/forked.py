@@ -5,7 +5,7 @@ that the server cannot run in its place is run by that Python itself.
 """
 
 # pathlib would take as long to import as all the others.
-# ruff: noqa: PTH109, PTH118, PTH119, PTH120
+# ruff: noqa: PTH100, PTH109, PTH118, PTH119, PTH120
 import json
 import os
 import signal
@@ -90,7 +90,7 @@ def ask(words: list[str]) -> int:
     connection.connect(os.environ["DOCS_FORKS"])
     asked = {
         "argv": words, "cwd": os.getcwd(), "env": dict(os.environ), "parent": os.getppid(),
-        "executable": os.path.join(os.path.dirname(sys.argv[0]), "python"),
+        "executable": os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "python"),
     }  # fmt: skip
     data = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(connection, [data], [0, 1, 2])
