@@ -65,7 +65,7 @@ def container(words: list[str]) -> list[str]:
     options, given = words[1:at], words[at + 1 :]
     if not given or given[0].startswith("-"):
         given = quick(["train", *given])[1:]
-    if "-d" not in options:
+    if not {"-d", "--detach"} & {*options}:
         options.append("--rm")
     # The stores are on this machine.
     if any(word.startswith(("s3://", "gs://")) for word in given):
