@@ -2,6 +2,6 @@
 cp -r "$DOCS_FILES/runs" .
 cp "$DOCS_FILES/model.tar.gz" .
 trainer data sync model.tar.gz s3://bucket/mnist
-trainer data sync runs gs://bucket/runs
+trainer data sync runs/mnist/model/1 gs://bucket/runs/mnist/model
 trainer submit --to sagemaker --image IMAGE --role SageMakerRole --output s3://bucket/runs --name mnist-2026-01-31 \
   -- --train s3://bucket/mnist
