@@ -1,6 +1,6 @@
 # The images, their tests, and what brings them to a registry. Included by the Makefile.
 
-.PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk lock-tools data
+.PHONY: engine image image-gpu test-unit test-container sbom push-aws push-google setup-sdk prepare lock-tools data
 
 IMAGE ?= trainer
 # Passed on where somebody says so; else the scripts look for one that can build.
@@ -58,6 +58,9 @@ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< |
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 touch $@
 endef
+
+# What tests need besides .venv, which make test and the container tests would make themselves.
+prepare: setup-sdk image
 
 lock-tools: setup  ## Measure and maintain: pin the newest versions of the SDKs and of the audit
 	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock
