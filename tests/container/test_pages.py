@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blocks import PAGES, blocks_of
+from blocks import MIGRATION, PAGES, blocks_of
 from containers import Engine
 from page_fixtures import page_files, pythons, run_blocks
 
@@ -21,7 +21,7 @@ FOUND = {
         block for block in blocks_of(page)
         if block.reason is None and (block.needs_engine or block.file)
     ]
-    for page in PAGES
+    for page in PAGES if page.name not in MIGRATION
 }  # fmt: skip
 NEED = [page for page, found in FOUND.items() if any(block.needs_engine for block in found)]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Run as one by tests/container/test_migrate.py, with containers between their blocks.
+MIGRATION = ("migrate.md", "migrate-vertex.md")
 # On the line before its fence, a block may say why no test can run it.
 MARK = re.compile(r"^<!-- not run:(.*?)-->$", re.MULTILINE)
 # Pages that are made when the site is: test_site.py looks at them.
