@@ -89,4 +89,5 @@ def save(docker: str, image: Image, commit: Commit, out: Path) -> None:
     file = out / f"{image.name.replace('/', '-').replace(':', '-')}-{commit.version}.tar"
     if subprocess.run([docker, "save", "--output", file, image.name], check=False).returncode:
         raise ReleaseError(f"{image.name}: docker save failed, see above")
+    file.chmod(0o644)
     print(f"release: {file.name}", file=sys.stderr)
