@@ -13,7 +13,7 @@ from trainer.runtime import log, output
 if TYPE_CHECKING:
     from trainer.platforms import Submission
 
-HELP = "turn a script that uses SageMaker's SDK into commands"
+HELP = "turn a script that uses a cloud's SDK into commands"
 EXAMPLES = """\
 # print the commands that do what a notebook does, and what they leave out
 trainer migrate notebook.ipynb
@@ -25,15 +25,15 @@ trainer migrate train.py --to vertex --bucket gs://bucket
 def add_flags(parser: Parser) -> None:
     """Add the file, and where its jobs are to run."""
     parser.description = (
-        "Read a Python script or a notebook that makes Estimators, tuners and endpoints, without "
-        "running or importing it. The output is a shell script; its comments say what the "
-        "commands do not carry over."
+        "Read a Python script or a notebook that makes Estimators, tuners, endpoints or custom "
+        "jobs, without running or importing it. The output is a shell script; its comments say "
+        "what the commands do not carry over."
     )
     parser.add_argument("file", metavar="FILE", help="a Python script or a notebook")
     parser.add_argument(
-        "--to", metavar="PLACE", default="sagemaker",
+        "--to", metavar="PLACE",
         help="where its jobs are to run: sagemaker, vertex, kubernetes, docker or compose "
-        "(default: %(default)s)",
+        "(default: the one that the file is written for)",
     )  # fmt: skip
     parser.add_argument(
         "--bucket", metavar="URL",

@@ -11,11 +11,12 @@ from trainer.migration.commands import Flag, LeftOut, Migration, ShellCommand, V
 from trainer.migration.deploying import batch_command, deploy_command
 from trainer.migration.draft import Draft
 from trainer.migration.followed import Followed, uploaded_address
-from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS
+from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS, VERTEX_JOBS
 from trainer.migration.source import read_script
 from trainer.migration.submitting import Reading, draft_of
 from trainer.migration.target import Target
 from trainer.migration.values import Made, Text, Unknown, Use, is_text, joined
+from trainer.migration.vertex_job import vertex_draft
 from trainer.migration.walk import follow
 
 _BEST = Unknown(name="best_job", source="the best trial, which trainer jobs logs names", line=0)
@@ -34,16 +35,16 @@ def migrate(path: Path, *, to: str | None = None, bucket: str | None = None) -> 
     """
     script = read_script(path)
     followed = follow(script)
-    reading = Reading(
-        script=script, followed=followed, target=Target(place=to or "sagemaker", bucket=bucket)
-    )
+    own = any(made.kind in VERTEX_JOBS for made in followed.made)
+    place = to or ("vertex" if own else "sagemaker")
+    reading = Reading(script=script, followed=followed, target=Target(place=place, bucket=bucket))
     work = _Work(reading)
     work.read()
     if not work.commands:
         raise UserError(
             subject=path,
-            problem="makes no estimator of SageMaker's SDK, so far as that shows without "
-            "running it",
+            problem="makes no estimator of SageMaker's SDK and no job of Vertex AI's, so far as "
+            "that shows without running it",
             remedy="name the script or notebook that makes one",
         )
     for place, why in script.unread:
@@ -78,6 +79,9 @@ class _Work:
         for made in self.followed.made:
             if made.kind in ESTIMATORS:
                 self.job(made, tuned.get(id(made)))
+            elif made.kind in VERTEX_JOBS:
+                draft = vertex_draft(self.reading.target, self.followed, made)
+                self.add(draft, f"trains, as {made.kind} does")
             elif made.kind == "attached":
                 self.endpoints(made, made.value("training_job_name"), {})
             elif made.kind in MODELS:
@@ -112,12 +116,15 @@ class _Work:
         model = self.name_of(draft) if asked and tuner is None else _BEST
         shared = dict(draft.flags)
         what = "searches, as HyperparameterTuner does" if tuner else f"trains, as {made.kind} does"
-        self.commands.append(draft.command(what))
-        self.notes += draft.notes
-        self.secrets |= draft.secrets
+        self.add(draft, what)
         if "local" in draft.flags:
             model = joined("runs/", model, "/model")
         self.endpoints(owner, model, shared)
+
+    def add(self, draft: Draft, about: str) -> None:
+        self.commands.append(draft.command(about))
+        self.notes += draft.notes
+        self.secrets |= draft.secrets
 
     def name_of(self, draft: Draft) -> Any:
         """Return the name of a job that later commands speak of, in a variable if it is made."""

@@ -30,6 +30,7 @@ class Draft:
         notes: What is not carried over.
         secrets: Values that no message may show, by name.
         moved: Addresses of data in S3, with those where it has to be copied to.
+        raw: Flags of the job as the script has them already.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class Draft:
     notes: list[LeftOut] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     moved: list[tuple[Any, Any]] = field(default_factory=list)
+    raw: list[Flag] = field(default_factory=list)
 
     def note(self, given: Given | int, name: str, remedy: str) -> None:
         """LeftOut an argument that is not carried over."""
@@ -83,7 +85,7 @@ class Draft:
         return ShellCommand(
             verb="trainer submit",
             flags=(first, *ordered, *self.flags.values()),
-            job=(*self._job_flags(), *self._open_flags(), *self._own_flags()),
+            job=(*self.raw, *self._job_flags(), *self._open_flags(), *self._own_flags()),
             about=about,
             line=self.line,
         )

@@ -14,10 +14,9 @@ FRAMEWORKS = (
     "TensorFlow", "MXNet", "PyTorch", "Chainer", "SKLearn", "XGBoost", "HuggingFace", "RLEstimator",
 )  # fmt: skip
 ESTIMATORS = (*FRAMEWORKS, "Estimator", "ModelTrainer")
-VERTEX_JOBS = (
-    "CustomJob", "CustomContainerTrainingJob", "CustomTrainingJob",
-    "CustomPythonPackageTrainingJob",
-)  # fmt: skip
+VERTEX_JOBS = ("CustomJob", "CustomContainerTrainingJob")
+# It sets project, location and bucket for all jobs that follow.
+VERTEX_INIT = "google.cloud.aiplatform.init"
 MODELS = ("TensorFlowModel", "MXNetModel", "PyTorchModel", "Model", "FrameworkModel")
 TUNERS = ("HyperparameterTuner", "HyperparameterTuningJob")
 _RANGE = ("min_value", "max_value", "scaling_type")

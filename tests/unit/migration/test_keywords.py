@@ -24,6 +24,7 @@ from trainer.migration import (
     model_trainer,
     resources,
     signatures,
+    vertex_job,
 )
 from trainer.migration.keywords import CARRIED, KEYWORDS, RENAMED
 from trainer.platforms.sagemaker.channels import FIELDS
@@ -40,6 +41,10 @@ def fields(place: str) -> set[str]:
 def test_each_argument_becomes_a_flag_of_its_place(keyword):
     assert keyword.option in fields("sagemaker")
     assert keyword.vertex is None or keyword.vertex in fields("vertex")
+
+
+def test_each_argument_of_a_custom_job_becomes_a_flag_of_vertex():
+    assert {*vertex_job.OPTIONS.values()} <= fields("vertex")
 
 
 def test_no_argument_is_in_two_tables():

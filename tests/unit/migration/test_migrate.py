@@ -256,6 +256,33 @@ train('ml.m5.large', lr=compute())
     assert """--train s3://"$BUCKET"'_x/it'"'"'s'""" in found
 
 
+CUSTOM_JOB = """
+from google.cloud import aiplatform
+aiplatform.init(project='my-project', location='europe-west4', staging_bucket='gs://bucket')
+job = aiplatform.CustomContainerTrainingJob(
+    display_name='mnist', container_uri='IMAGE', command=['python'])
+model = job.run(replica_count=2, machine_type='n1-standard-8', args=['--epochs', 5, f'--train={x}'],
+    environment_variables={'API_TOKEN': 'abc-123-def'}, base_output_dir='gs://bucket/runs/mnist')
+"""
+
+
+def test_a_job_of_vertex_ai_becomes_a_command(tmp_path, capsys):
+    text = printed(tmp_path, capsys, CUSTOM_JOB)
+    assert command(text, "submit") == (
+        "trainer submit --to vertex --name mnist --image IMAGE --output gs://bucket/runs "
+        "--project my-project --region europe-west4 --staging-bucket gs://bucket --hosts 2 "
+        "--machine-type n1-standard-8 --env 'API_TOKEN=***' --wait -- --epochs 5 --train \"$X\""
+    )
+    assert notes(text)[0].startswith("# train.py:5: command=['python']: no flag")
+    assert "abc-123-def" not in text
+
+
+def test_a_job_of_vertex_ai_moves_to_sagemaker(tmp_path, capsys):
+    text = printed(tmp_path, capsys, CUSTOM_JOB, "--to", "sagemaker", "--bucket", "s3://b")
+    assert "--hosts 2" in command(text, "submit")
+    assert "machine_type='n1-standard-8': is a setting of Vertex AI" in text
+
+
 def test_hyperparameters_that_a_notebook_encodes_are_read(tmp_path, capsys):
     script = """
 import json

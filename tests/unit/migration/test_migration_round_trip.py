@@ -26,6 +26,7 @@ from trainer.distribution import spec_named
 from trainer.migration.commands import ShellCommand
 from trainer.migration.conversion import migrate
 from trainer.migration.rendering import plain_words
+from trainer.platforms.google.options import VertexOptions
 from trainer.platforms.sagemaker.options import SageMakerOptions
 from trainer.platforms.sagemaker.request import TrainingRequest
 from trainer.platforms.submission import Submission
@@ -153,6 +154,31 @@ def test_a_tuner_becomes_the_command_of_the_same_search(space, metric):
     tuning = Tuning(space=read_space(space), trials=7, parallel=3)
     asked: TuningRequest = tuning_request(submission, SageMakerOptions(role=ROLE), tuning)
     assert migrated(tuner_code(asked)).body() == asked.body()
+
+
+VERTEX: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({}, {}, {}),
+    ({"steps": 5, "train": ("gs://b/x",), "hp": (("a", "it's"),), "module": "mine"},
+     {"hosts": 3, "spot": True, "max_time": "2h", "env": ("A=b c",), "tags": ("t=v",)},
+     {"accelerator_type": "NVIDIA_TESLA_T4", "boot_disk_gb": 200, "service_account": "x@y",
+      "network": "projects/1/global/networks/n", "web_access": True, "disable_retries": True,
+      "kms_key": "projects/P/locations/L/keyRings/R/cryptoKeys/K"}),
+    ({"distribution": "parameter_server"},
+     {"hosts": 2, "parameter_servers": 2, "evaluators": 1},
+     {"server_machine_type": None, "restart_on_worker_restart": False}),
+    ({"learning_rate": 1e-05}, {}, {"strategy": "flex-start", "max_wait": 7200,
+     "accelerator_type": "NVIDIA_L4", "machine_type": "g2-standard-8", "accelerator_count": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "common", "own"), VERTEX)
+def test_a_custom_job_of_vertex_becomes_the_command_of_the_same_job(flags, common, own):
+    backend = BACKENDS["vertex"]
+    options = SubmitOptions(image="trainer:gpu", name="job-1", output="gs://bucket/out", **common)
+    submission = make_submission(backend, options, flags, {})
+    place = VertexOptions(project="p", region="europe-west4", **own)
+    asked = backend.request(submission, place)
+    assert migrated(backend.forms["python"](asked)).body == asked.body
 
 
 def test_what_is_no_job_is_not_taken_for_one():
