@@ -98,7 +98,7 @@ def flags_of(job: Job, names: Collection[str]) -> list[str]:
 
 def _text(value: Any) -> str:
     """Return the text from which a flag reads a value: in quotes where it would lose its own."""
-    text = repr(value) if isinstance(value, float) else str(value)
+    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
     return text if without_quotes(text) == text else json.dumps(text, ensure_ascii=False)
 
 

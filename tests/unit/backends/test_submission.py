@@ -30,7 +30,7 @@ def made(values=None, environ=None, **options):
 def test_only_what_was_given_is_passed_on():
     submission = made({"model": "fast", "epochs": 2.0, "train": ("s3://b/x", "s3://b/y")})
     assert submission.given == {"model", "epochs", "train"}
-    assert submission.arguments(without=["train"]) == ["--model", "fast", "--epochs", "2.0"]
+    assert submission.arguments(without=["train"]) == ["--model", "fast", "--epochs", "2"]
 
 
 def test_a_name_sorts_by_time_and_has_the_model_in_it():

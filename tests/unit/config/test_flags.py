@@ -46,6 +46,8 @@ def test_the_flags_of_a_job_give_it_again():
     options = {*options_of(Job), *options_of(Hparams)}
     assert parse(*flags_of(job, options)) == job
     assert flags_of(job, {"epochs"}) == ["--epochs", "0.1"]
+    whole = dataclasses.replace(job, epochs=10.0)
+    assert flags_of(whole, {"epochs"}) == ["--epochs", "10"]
 
 
 @pytest.mark.parametrize(
