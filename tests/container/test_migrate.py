@@ -99,7 +99,7 @@ def test_the_page_shows_what_changes_in_the_code(moved):
 
 
 def test_the_page_shows_the_commands_of_the_notebook(moved):
-    printed = moved.output_of("trainer migrate")
+    printed = moved.output_of("trainer migrate before/train.ipynb\n")
     commands, lost = printed.split("# Not carried over:")
     assert shown("migrate.md", "text").strip() == commands.strip()
     named = (
@@ -107,6 +107,9 @@ def test_the_page_shows_the_commands_of_the_notebook(moved):
         "keras_estimator", "input_fn", "serving_input_fn",
     )  # fmt: skip
     assert {name for name in named if name not in lost} == set()
+    other = moved.output_of("migrate before/train.ipynb --to vertex")
+    assert "trainer submit --to vertex" in other
+    assert "trainer data sync s3://bucket/bearings/train" in other
 
 
 def test_the_jobs_of_both_clouds_end_with_the_weights_of_the_run_here(moved):
