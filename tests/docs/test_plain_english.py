@@ -53,3 +53,9 @@ echo told
 It prints `told` once.
 """
     assert [*sentences(text)] == ["Prose.", "It prints CODE once."]
+
+
+def test_no_entry_of_the_changelog_stands_there_twice():
+    sections = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1:]
+    begun = [line[:60] for line in sections[0].splitlines() if line.startswith("- ")]
+    assert [line for line in set(begun) if begun.count(line) > 1] == []
