@@ -31,7 +31,7 @@ MARKED = [block for page in PAGES for block in blocks_of(page) if block.reason i
 
 
 # Pages whose blocks are being mended; `--runxfail` shows what fails.
-LATER = {"submit-sagemaker.md", "deploy.md", "tutorial.md", "notebooks.md"}
+LATER = {"deploy.md", "tutorial.md", "notebooks.md"}
 
 
 @pytest.mark.parametrize(
