@@ -91,17 +91,17 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 
 # How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
 # floor in pyproject.toml; integration tests run it in other processes, which are not measured. Without
-# the clouds' SDKs, tests that run printed code are skipped. Where a file's tests share a server or a
-# trained model, one worker has them all; those of containers say themselves which cannot run side by
-# side.
+# the clouds' SDKs, tests that run printed code are skipped. Each worker begins with
+# a half of the files, so that the tests of one share its servers and trained models, and the first
+# that has none left takes from the other; those of containers say which cannot run side by side.
 COVERAGE = $(if $(CI),--cov --cov-report=)
 test: $(HOROVOD_STAMP) $(if $(CI),setup-sdk)  ## Test: run every test, or those of ARGS
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	set -x; failed=; \
-	$(BIN)/python -m pytest -n $(JOBS) $(COVERAGE) tests/unit tests/docs || failed=1; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/integration || failed=1; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(COVERAGE) tests/unit tests/docs || failed=1; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/integration || failed=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/container || failed=1; \
 	test -z "$$failed"
 endif
