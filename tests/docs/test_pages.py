@@ -11,14 +11,14 @@ import itertools
 
 import page_checks
 import pytest
-from blocks import MARK, MIGRATION, PAGES, Block, blocks, blocks_of
+from blocks import MARK, PAGES, Block, blocks, blocks_of
 from containers import missing
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 # They belong into a checkout: test_extending.py makes one, and a bare container of
-# tests/container/test_tutorial.py follows the tutorial; test_migrate.py there runs MIGRATION.
-ELSEWHERE = {"extending.md", "tutorial.md", *MIGRATION}
+# tests/container/test_tutorial.py follows the tutorial.
+ELSEWHERE = {"extending.md", "tutorial.md"}
 FOUND = {
     page.name: [
         block for block in blocks_of(page)
@@ -31,7 +31,7 @@ MARKED = [block for page in PAGES for block in blocks_of(page) if block.reason i
 
 
 # Pages whose blocks are being mended; `--runxfail` shows what fails.
-LATER = {"deploy.md", "tutorial.md", "notebooks.md"}
+LATER = {"deploy.md"}
 
 
 @pytest.mark.parametrize(
