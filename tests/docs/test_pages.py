@@ -30,17 +30,7 @@ FOUND = {
 MARKED = [block for page in PAGES for block in blocks_of(page) if block.reason is not None]
 
 
-# Pages whose blocks are being mended; `--runxfail` shows what fails.
-LATER = {"deploy.md"}
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=[pytest.mark.xfail(reason="being mended")] * (page in LATER))
-        for page, found in FOUND.items() if found
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("page", [page for page, found in FOUND.items() if found])
 def test_the_blocks_of_a_page_run_in_their_order(page, run_blocks):
     ran = run_blocks(FOUND[page])
     check = page_checks.CHECKS.get(page)
