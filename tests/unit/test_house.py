@@ -192,3 +192,10 @@ def test_importing_the_trainer_imports_neither_numpy_nor_what_trains():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout == "set()\n"
+
+
+def test_no_group_of_the_newest_notes_has_more_entries_than_one_reads():
+    """A rebase can bring back entries that were merged into others."""
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    groups = {part.partition("\n")[0]: part.count("\n- ") for part in newest.split("\n### ")}
+    assert {name: count for name, count in groups.items() if count > 30} == {}
