@@ -76,8 +76,8 @@ def job_page() -> Iterator[str]:
             groups.setdefault(limits.group, []).append(row)
     for group, lines in groups.items():
         yield f"## {group[0].upper()}{group[1:]}\n"
-        yield "| flag | field | type | default | values | meaning |"
-        yield "| --- | --- | --- | --- | --- | --- |"
+        yield "| flag, and field | values, and default | meaning |"
+        yield "| --- | --- | --- |"
         yield from [*lines, ""]
     yield "## Fields that only a platform sets\n"
     yield "These fields have no flag. The platform or the launcher of processes sets them.\n"
@@ -91,16 +91,16 @@ def job_page() -> Iterator[str]:
 
 
 def _option_row(name: str, limits: Option, kind: type, default: Any, part: type) -> str:
-    flags = ", ".join(f"`{flag}`" for flag in (flag_of(name), *("--" + a for a in limits.aliases)))
+    names = (flag_of(name), *(f"--{alias}" for alias in limits.aliases), f"{part.__name__}.{name}")
     about = limits.help.replace("{names}", ", ".join(limits.names))
     before, _, by = about.rpartition(" (default: ")
     shown = by.rstrip(")") if before else "of the model" if limits.by_model else f"`{default}`"
     if limits.many and not before:
         shown = "none"
-    values = ", ".join(f"`{each}`" for each in limits.choices) or _range(limits, kind)
-    field = f"`{part.__name__}.{name}`"
-    cells = (flags, field, TYPES.get(kind, "texts"), shown, values, before or about)
-    return "| " + " | ".join(cell(each) for each in cells) + " |"
+    of_type = f"{TYPES.get(kind, 'texts')} {_range(limits, kind)}".strip()
+    values = ", ".join(f"`{each}`" for each in limits.choices) or of_type
+    whole = "<br>".join(f'<code class="whole">{each}</code>' for each in names)
+    return f"| {whole} | {cell(values)}<br>default: {cell(shown)} | {cell(before or about)} |"
 
 
 def _range(limits: Option, kind: type) -> str:
