@@ -29,7 +29,9 @@ def add_flags(parser: Parser) -> None:
         "jobs, without running or importing it. The output is a shell script; its comments say "
         "what the commands do not carry over."
     )
-    parser.add_argument("file", metavar="FILE", help="a Python script or a notebook")
+    parser.add_argument(
+        "file", metavar="FILE", help="a Python script or a notebook; - reads from standard input"
+    )
     parser.add_argument(
         "--to", metavar="PLACE",
         help="where its jobs are to run: sagemaker, vertex, kubernetes, docker or compose "
@@ -47,7 +49,12 @@ def run(args: argparse.Namespace) -> int:
     log.begin(to="err")
     from trainer.migration import migrate, script_lines
 
-    found = migrate(Path(args.file), to=args.to, bucket=args.bucket)
+    if "://" in args.file:
+        raise UserError(
+            subject=args.file, problem="is no file of this machine", remedy="download it first"
+        )
+    file = Path("/dev/stdin" if args.file == "-" else args.file)
+    found = migrate(file, to=args.to, bucket=args.bucket)
     output.protect(dict(found.secrets))
     output.out("\n".join(script_lines(found, refusal)).rstrip("\n"))
     return 0
@@ -78,6 +85,9 @@ def _check_submit(args: argparse.Namespace) -> None:
     common: SubmitOptions = _resolved(SubmitOptions, "", args)
     own = _resolved(backend.options, args.to, args)
     submission = make_submission(backend, common, submit.train_flags(args.passed_on), {})
+    if args.local:
+        # Of the results of such a job, none is lost with a machine.
+        return
     submission = submission.with_inputs(_elsewhere(submission, args.to))
     submit.request_of(backend, submission, own, submit.tuning_of(args, submission))
 
@@ -89,10 +99,13 @@ def _elsewhere(submission: Submission, place: str) -> dict[str, Any]:
 
     store = "gs" if place == "vertex" else "s3"
     found: dict[str, Any] = {}
+    if place in ("docker", "compose") and "module" in submission.given:
+        # They look into the file: any that is there will do.
+        found["module"] = __file__
     for name in INPUTS:
         value = getattr(submission.job, name)
         local = name in submission.given and value and "://" not in str(value)
-        if local and not (name == "module" and not is_path(value)):
+        if local and name not in found and not (name == "module" and not is_path(value)):
             url = f"{store}://bucket/{name}"
             found[name] = (url,) if isinstance(value, tuple) else f"{url}/code.py"
     return found

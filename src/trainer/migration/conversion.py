@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from trainer.config import UserError
 from trainer.migration.commands import Flag, LeftOut, Migration, ShellCommand, Variables
 from trainer.migration.deploying import batch_command, deploy_command
 from trainer.migration.draft import Draft
+from trainer.migration.estimator import add_argument
 from trainer.migration.followed import Followed, uploaded_address
 from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS, VERTEX_JOBS
 from trainer.migration.source import read_script
 from trainer.migration.submitting import Reading, draft_of
 from trainer.migration.target import Target
-from trainer.migration.values import Made, Text, Unknown, Use, is_text, joined
+from trainer.migration.unserved import unserved
+from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text, joined
 from trainer.migration.vertex_job import vertex_draft
 from trainer.migration.walk import follow
 
@@ -40,13 +43,19 @@ def migrate(path: Path, *, to: str | None = None, bucket: str | None = None) -> 
     reading = Reading(script=script, followed=followed, target=Target(place=place, bucket=bucket))
     work = _Work(reading)
     work.read()
+    others = tuple(unserved(followed, place))
     if not work.commands:
+        remedy = "name the script or notebook that makes one"
+        if others:
+            first = others[0]
+            remedy = f"for {first.name} in {script.place(first.line)}: {first.remedy}"
         raise UserError(
             subject=path,
             problem="makes no estimator of SageMaker's SDK and no job of Vertex AI's, so far as "
             "that shows without running it",
-            remedy="name the script or notebook that makes one",
+            remedy=remedy,
         )
+    work.notes += others
     for place, why in script.unread:
         work.notes.append(LeftOut(line=0, place=place, name="cell", remedy=f"was not read: {why}"))
     return Migration(
@@ -71,7 +80,9 @@ class _Work:
 
     def read(self) -> None:
         tuned = {
-            id(made.value("estimator")): made for made in self.followed.made if made.kind in TUNERS
+            id(made.value("estimator", "custom_job")): made
+            for made in self.followed.made
+            if made.kind in TUNERS
         }
         for use in self.followed.uses:
             if use.method == "upload_data":
@@ -80,12 +91,16 @@ class _Work:
             if made.kind in ESTIMATORS:
                 self.job(made, tuned.get(id(made)))
             elif made.kind in VERTEX_JOBS:
-                draft = vertex_draft(self.reading.target, self.followed, made)
-                self.add(draft, f"trains, as {made.kind} does")
+                tuner = tuned.get(id(made))
+                draft = vertex_draft(self.reading.target, self.followed, made, tuner=tuner)
+                what = "searches" if tuner else "trains"
+                self.add(draft, f"{what}, as {(tuner or made).kind} does")
             elif made.kind == "attached":
                 self.endpoints(made, made.value("training_job_name"), {})
             elif made.kind in MODELS:
-                self.endpoints(made, made.value("model_data"), _shared(made))
+                self.endpoints(
+                    made, made.value("model_data"), _shared(made, self.reading.target.place)
+                )
 
     def upload(self, use: Use) -> None:
         """Copy data to S3, as `Session.upload_data` does."""
@@ -122,7 +137,10 @@ class _Work:
         self.endpoints(owner, model, shared)
 
     def add(self, draft: Draft, about: str) -> None:
-        self.commands.append(draft.command(about))
+        self.take(draft.command(about), draft)
+
+    def take(self, command: ShellCommand, draft: Draft) -> None:
+        self.commands.append(command)
         self.notes += draft.notes
         self.secrets |= draft.secrets
 
@@ -147,21 +165,21 @@ class _Work:
         if not is_text(model):
             return
         for use in self.followed.uses_of(owner, "deploy"):
-            command, notes = deploy_command(
+            use = dataclasses.replace(use, given={**_of_model(owner), **use.given})
+            command, draft = deploy_command(
                 target, model, use, shared=shared, about="makes an endpoint, as deploy does"
             )
-            self.commands.append(command)
-            self.notes += [*notes, *self.later(use)]
+            self.take(command, draft)
+            self.notes += self.later(use)
         for made in self.followed.made:
             if made.kind != "transformer" or made.owner is not owner:
                 continue
             for use in self.followed.uses_of(made, "transform"):
-                command, notes = batch_command(
+                command, draft = batch_command(
                     target, model, made, use, shared=shared, about="answers files, as transform "
                     "does",
                 )  # fmt: skip
-                self.commands.append(command)
-                self.notes += notes
+                self.take(command, draft)
 
     def later(self, deployed: Use) -> Iterator[LeftOut]:
         """Yield notes on what the script does with an endpoint."""
@@ -181,13 +199,20 @@ class _Work:
                     )  # fmt: skip
 
 
-def _shared(made: Made) -> dict[str, Flag]:
+def _of_model(made: Made) -> Mapping[str, Given]:
+    """Return the arguments of a model, which its endpoints have, too."""
+    return made.given if made.kind in MODELS else {}
+
+
+def _shared(made: Made, place: str) -> dict[str, Flag]:
     """Return the flags of a model that an endpoint has, too."""
-    found = {}
-    for name, flag in (("role", "--role"),):
-        if made.value(name) is not None:
-            found[name] = Flag(name=flag, values=(made.value(name),))
-    return found
+    draft = Draft(target=Target(place=place), line=made.line)
+    if made.value("role") is not None:
+        draft.set("role", made.value("role"))
+    for name in ("image_uri", "image"):
+        if name in made.given and made.kind == "Model":
+            add_argument(draft, "image_uri", made.given[name])
+    return draft.flags
 
 
 def _folder(url: Any) -> Any:

@@ -13,6 +13,8 @@ from trainer.migration.target import Target
 from trainer.migration.values import Given, is_known, joined
 from trainer.runtime import MASK, masked_environment
 
+# A value that is masked where its name says that it is a secret.
+LIKE_A_SECRET = "x1Y2z3" * 4
 SECRET = "put the value of {} in the place of ***, which hides it here"
 
 
@@ -71,7 +73,7 @@ class Draft:
 
     def shown(self, name: str, value: Any, line: int) -> Any:
         """Return a value as it may be printed: a secret as `***`, with a note."""
-        text = value if isinstance(value, str) else "x1Y2z3" * 4
+        text = value if isinstance(value, str) else LIKE_A_SECRET
         if masked_environment({name: text})[name] == text:
             return value
         self.secrets[name] = text

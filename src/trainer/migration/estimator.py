@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from trainer.migration.resources import add_groups, add_instance_type
 from trainer.migration.target import Target
 from trainer.migration.values import Given, Made, Text, Unknown, is_known, is_text
 
-IMAGE = Unknown(name="image", source="image of the trainer in a registry: make push-aws", line=0)
+_PUSHES = {"sagemaker": "make push-aws", "vertex": "make push-google"}
 # Images of Amazon's own, which have no trainer in them.
 _THEIRS = re.compile(
     r"(763104351884|520713654638|683313688378|811284229777|sagemaker-(tensorflow|mxnet|pytorch)"
@@ -26,11 +27,22 @@ _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
 _NO_DISTRIBUTION = "use --distribution horovod or multi_worker_mirrored behind --"
 
 
+def image_at(place: str) -> Unknown:
+    """Return what stands for the trainer's image at a place of `trainer submit`."""
+    how = _PUSHES.get(place, "make push-aws or make push-google")
+    source = f"image of the trainer in a registry: {how}"
+    if place in ("docker", "compose"):
+        source = "image of the trainer, trainer:cpu: make image"
+    return Unknown(name="image", source=source, line=0)
+
+
 def add_argument(draft: Draft, name: str, given: Given) -> None:
     """Add an argument of an estimator to the command, or note what becomes of it."""
     name = RENAMED.get(name, name)
     if given.value is None or given.value == {} or given.value == []:
         return
+    if name == "input_mode":
+        given = _not_piped(draft, given)
     special = SPECIAL.get(name)
     if special is not None:
         special(draft, given)
@@ -72,16 +84,20 @@ def _image(draft: Draft, given: Given) -> None:
     if isinstance(given.value, str) and not _THEIRS.search(given.value):
         draft.set("image", given.value)
         if "trainer" not in given.value.rpartition("/")[2]:
-            draft.note(given, "image_uri", "it has to be the trainer's image (make push-aws), or "
-                       "one built on it: docs/image.md")  # fmt: skip
+            draft.note(given, "image_uri", "it has to be the trainer's image, or one built on it: "
+                       "docs/image.md")  # fmt: skip
         return
-    draft.set("image", IMAGE)
-    draft.note(given, "image_uri", "the trainer's image takes its place: make push-aws")
+    image = image_at(draft.target.place)
+    draft.set("image", image)
+    draft.note(given, "image_uri", "the trainer's image takes its place: "
+               f"{image.source.rpartition(': ')[2]}")  # fmt: skip
 
 
 def _hyperparameters(draft: Draft, given: Given) -> None:
     if isinstance(given.value, dict):
         add_hyperparameters(draft, given.value, given)
+    elif isinstance(given.value, str):
+        draft.note(given, "hyperparameters", "give those of this file behind --")
     else:
         draft.note(given, "hyperparameters", "they exist only while the script runs: give them "
                    "behind --")  # fmt: skip
@@ -94,7 +110,7 @@ def _environment(draft: Draft, given: Given) -> None:
         draft.note(given, "environment", "exists only while the script runs: --env NAME=VALUE")
 
 
-def _tags(draft: Draft, given: Given) -> None:
+def add_tags(draft: Draft, given: Given) -> None:
     """Add tags, which are a list of keys and values, or in newer versions a dict as well."""
     pairs: dict[str, Any] = {}
     if isinstance(given.value, dict):
@@ -164,6 +180,21 @@ def _log_level(draft: Draft, given: Given) -> None:
     draft.fields["verbosity"] = {"WARNING": "WARN", "CRITICAL": "FATAL"}.get(level, level)
 
 
+def _not_piped(draft: Draft, given: Given) -> Given:
+    """Take FastFile mode in the place of Pipe mode, which is not there."""
+    if given.value != "Pipe" or not draft.target.has("input_mode"):
+        return given
+    draft.note(given, "input_mode", "FastFile takes its place: data is read from S3 during the "
+               "training, as with Pipe")  # fmt: skip
+    return dataclasses.replace(given, value="FastFile")
+
+
+def _training_mode(draft: Draft, given: Given) -> None:
+    """Run the job in a container here, as version 3's `Mode.LOCAL_CONTAINER` does."""
+    if given.source.endswith("LOCAL_CONTAINER"):
+        draft.set("local")
+
+
 def _steps(draft: Draft, given: Given) -> None:
     add_field(draft, "steps", given, name="training_steps")
 
@@ -197,10 +228,11 @@ def _code(draft: Draft, given: Given) -> None:
 
 SPECIAL: Mapping[str, Callable[[Draft, Given], None]] = {
     "image_uri": _image, "instance_type": add_instance_type, "instance_groups": add_groups,
-    "hyperparameters": _hyperparameters, "environment": _environment, "tags": _tags,
+    "hyperparameters": _hyperparameters, "environment": _environment, "tags": add_tags,
     "distribution": _distribution, "sagemaker_session": _session,
     "container_log_level": _log_level, "training_steps": _steps,
     "checkpoint_s3_uri": _checkpoints, "checkpoint_path": _checkpoints,
     "tensorboard_output_config": _tensorboard, "base_job_name": _name,
-    "model_dir": _model_dir, "entry_point": _code, "source_dir": _code,
+    "model_dir": _model_dir,
+    "training_mode": _training_mode, "entry_point": _code, "source_dir": _code,
 }  # fmt: skip

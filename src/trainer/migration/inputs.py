@@ -17,7 +17,7 @@ UNREAD = (
     "the trainer reads train, validation and test: give its address to one of these flags, or read "
     "it in input_fn of a module"
 )
-_NO_PIPE = "use --input-mode FastFile: data is read from S3 during the training as with Pipe"
+_NO_PIPE = "FastFile takes its place: data is read from S3 during the training, as with Pipe"
 # What of a channel has no counterpart.
 _OPTIONS = {
     "compression": "leave it out: compressed files are read as they are",
@@ -110,14 +110,23 @@ def _address(draft: Draft, name: str, held: Any, given: Given) -> Any:
     return moved
 
 
+def _first(made: Made, *names: str) -> Given:
+    return next(made.given[name] for name in names if name in made.given)
+
+
 def _add_options(draft: Draft, name: str, made: Made) -> None:
     how = made.value("distribution", "s3_data_distribution_type")
     if how == "ShardedByS3Key" and name.partition("-")[0] in ("train", "training"):
         draft.fields.setdefault("shard_by", "host")
+    elif how == "ShardedByS3Key":
+        draft.note(_first(made, "distribution", "s3_data_distribution_type"),
+                   f"channel {name}: distribution", "leave it out: every host gets all of it, and "
+                   "reads its own part")  # fmt: skip
     mode = made.value("input_mode")
     if mode == "Pipe":
         draft.note(made.given["input_mode"], f"channel {name}: input_mode", _NO_PIPE)
-    elif isinstance(mode, str) and draft.target.has("input_mode"):
+        mode = "FastFile"
+    if isinstance(mode, str) and draft.target.has("input_mode"):
         draft.set("input_mode", mode)
     if made.value("s3_data_type") not in _S3_PREFIX:
         draft.note(made.given["s3_data_type"], f"channel {name}: s3_data_type", "give the folder "

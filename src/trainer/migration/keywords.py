@@ -59,7 +59,7 @@ CARRIED = (
     Keyword(name="output_path", option="output", url=True),
     Keyword(
         name="role", option="role",
-        remedy="choose an account of the new place: --service-account",
+        remedy="choose an account of the new place, where jobs have one: --service-account",
     ),
     Keyword(
         name="subnets", option="subnets", remedy="choose the new place's network: --network",
@@ -94,6 +94,7 @@ LEFT_OUT = (
     Keyword(name="py_version", remedy=f"{BRINGS} Python"),
     Keyword(name="framework_version", remedy=f"{BRINGS} TensorFlow"),
     Keyword(name="script_mode", quiet=True),
+    Keyword(name="local_container_root", quiet=True),
     Keyword(name="debugger_hook_config", remedy="the image has no smdebug; see docs/debugging.md"),
     Keyword(name="rules", remedy="the image has no smdebug; see docs/debugging.md"),
     Keyword(name="profiler_config", remedy="use --profile FIRST:LAST behind --"),

@@ -55,7 +55,9 @@ def flattened(followed: Followed, made: Made) -> dict[str, Given]:
         elif name == "distributed" and isinstance(each.value, Made):
             # `MPI(process_count_per_node=8)`
             count = each.value.value("process_count_per_node")
-            how = {"mpi": {"enabled": True, **({"processes_per_host": count} if count else {})}}
+            more = each.value.value("mpi_additional_options")
+            how = {"mpi": {"enabled": True, **({"processes_per_host": count} if count else {}),
+                           "custom_mpi_options": more}}  # fmt: skip
             value = how if each.value.kind == "MPI" else {each.value.kind: {"enabled": True}}
             found["distribution"] = dataclasses.replace(each, value=value)
         else:

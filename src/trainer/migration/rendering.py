@@ -15,7 +15,9 @@ from trainer.migration.commands import (
     Variables,
     text_of,
 )
+from trainer.migration.draft import LIKE_A_SECRET
 from trainer.migration.values import Unknown, parts_of
+from trainer.runtime import masked_environment
 
 WIDTH = 88
 # A value for what is not known, which every option takes that takes any text.
@@ -38,7 +40,7 @@ def script_lines(found: Migration, refusal: Callable[[Sequence[str]], str | None
     if asked:
         yield "# These values exist only while the script runs. Set them first, as in ROLE=…"
         for name, value in asked:
-            yield f': "${{{name}:?{_plain(value.source)}{_where(found, value)}}}"'
+            yield f': "${{{name}{_reminder(name, value)}{_where(found, value)}}}"'
         yield ""
     for command, text in zip(found.commands, texts, strict=True):
         yield f"# {_place(found, command.line)}: {command.about}"
@@ -50,6 +52,14 @@ def script_lines(found: Migration, refusal: Callable[[Sequence[str]], str | None
         yield "# Not carried over:"
     for note in found.notes:
         yield _note_line(found, note)
+
+
+def _reminder(name: str, value: Unknown) -> str:
+    """Return what a shell says where a variable is not set."""
+    if masked_environment({name: LIKE_A_SECRET})[name] != LIKE_A_SECRET:
+        # A colon behind such a name would have the rest of the line masked.
+        return "?a secret"
+    return f":?{_plain(value.source)}"
 
 
 def _note_line(found: Migration, note: LeftOut) -> str:
@@ -99,6 +109,8 @@ def _plain_flags(flags: Sequence[Flag]) -> Iterator[str]:
 def _plain_value(flag: Flag, value: object) -> str:
     if isinstance(value, Unknown) and flag.name in ("--output", "--checkpoint-dir"):
         return _ANY_URL
+    if isinstance(value, Unknown) and flag.name == "--name":
+        return "job"
     return "".join(part if isinstance(part, str) else _ANY for part in parts_of(value))
 
 

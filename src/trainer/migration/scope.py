@@ -19,12 +19,14 @@ class Scope:
         values: The values of names, and of attributes such as `self.role`.
         imports: What an import statement has bound, as `sagemaker.tensorflow.TensorFlow`.
         functions: The functions that the script defines.
+        stars: The modules that it imports all names of.
         outer: The scope around this one.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
     outer: Scope | None = None
 
     def has(self, name: str) -> bool:
@@ -58,13 +60,20 @@ class Scope:
         return ".".join([self._imported(node.id), *parts])
 
     def _imported(self, name: str) -> str:
-        if name in self.imports or self.outer is None:
-            return self.imports.get(name, name)
-        return self.outer._imported(name)
+        if name in self.imports:
+            return self.imports[name]
+        star = next((each for each in self.stars if each.partition(".")[0] in ROOTS), None)
+        if star and name[:1].isupper():
+            return f"{star}.{name}"
+        return name if self.outer is None else self.outer._imported(name)
 
     def import_names(self, node: ast.Import | ast.ImportFrom) -> None:
         """Bind the names of an import statement."""
         for alias in node.names:
+            if alias.name == "*":
+                # Its classes are known by name, as in a snippet.
+                self.stars.append(getattr(node, "module", None) or "")
+                continue
             if isinstance(node, ast.ImportFrom):
                 path = f"{'.' * node.level}{node.module or ''}.{alias.name}"
                 bound = alias.asname or alias.name

@@ -13,16 +13,21 @@ from trainer.platforms import field_of
 # Arguments that the flags have, or that nothing is lost without.
 _READ = (
     "estimator", "objective_metric_name", "objective_type", "hyperparameter_ranges", "max_jobs",
-    "max_parallel_jobs", "tags", "base_tuning_job_name", "metric_definitions",
+    "max_parallel_jobs", "tags", "base_tuning_job_name", "metric_definitions", "custom_job",
+    "display_name", "metric_spec", "parameter_spec", "max_trial_count", "parallel_trial_count",
 )  # fmt: skip
 _SAME = {"strategy": "Bayesian", "early_stopping_type": "Auto"}
+_LISTED = ("CategoricalParameter", "CategoricalParameterSpec", "DiscreteParameterSpec")
+_RANGED = (
+    "ContinuousParameter", "IntegerParameter", "DoubleParameterSpec", "IntegerParameterSpec",
+)  # fmt: skip
 _SPLIT = re.compile(r"^(?:test|validation|val|eval|valid)[_:-]")
 _FIGURES = {"acc": "accuracy", "accuracy": "accuracy", "loss": "loss"}
 
 
 def add_search(draft: Draft, tuner: Made) -> None:
     """Add the search of a tuner to the command of its estimator."""
-    ranges = tuner.given.get("hyperparameter_ranges")
+    ranges = tuner.given.get("hyperparameter_ranges") or tuner.given.get("parameter_spec")
     found: list[Any] = []
     for name, value in ranges.value.items() if ranges and isinstance(ranges.value, dict) else ():
         text = _range(value)
@@ -35,9 +40,12 @@ def add_search(draft: Draft, tuner: Made) -> None:
             draft.own.pop(str(name).replace("-", "_"), None)
     if found:
         draft.set("tune", *found)
-    for name, option in (("max_jobs", "trials"), ("max_parallel_jobs", "parallel")):
+    for names, option in (
+        (("max_jobs", "max_trial_count"), "trials"),
+        (("max_parallel_jobs", "parallel_trial_count"), "parallel"),
+    ):
         # The SDK's own default is one of each.
-        draft.set(option, tuner.value(name) or 1)
+        draft.set(option, tuner.value(*names) or 1)
     _add_objective(draft, tuner)
     for name, each in tuner.given.items():
         if name not in _READ and each.value not in (None, _SAME.get(name)):
@@ -53,19 +61,19 @@ def _range(value: Any) -> Any:
     """Return a range as `--tune` takes it, or None."""
     if not isinstance(value, Made):
         return None
-    if value.kind == "CategoricalParameter":
+    if value.kind in _LISTED:
         choices = value.value("values")
         choices = choices if isinstance(choices, list) else [choices]
         texts = [str(each).lower() if isinstance(each, bool) else each for each in choices]
         usable = all(isinstance(each, (str, int, float)) and "," not in str(each) for each in texts)
         return ",".join(map(str, texts)) if usable and len(texts) > 1 else None
-    low, high = value.value("min_value"), value.value("max_value")
-    if value.kind not in ("ContinuousParameter", "IntegerParameter") or None in (low, high):
+    low, high = value.value("min_value", "min"), value.value("max_value", "max")
+    if value.kind not in _RANGED or None in (low, high):
         return None
     for each in (low, high):
         if not isinstance(each, (int, float, Unknown, Text)):
             return None
-    log = ":log" if value.value("scaling_type") == "Logarithmic" else ""
+    log = ":log" if value.value("scaling_type", "scale") in ("Logarithmic", "log") else ""
     return joined(_number(low), "..", _number(high), log)
 
 
@@ -75,13 +83,16 @@ def _number(value: Any) -> Any:
 
 def _add_objective(draft: Draft, tuner: Made) -> None:
     """Choose the figure that trials are compared by."""
-    given = tuner.given.get("objective_metric_name")
-    if given is None or not isinstance(given.value, str):
+    given = tuner.given.get("objective_metric_name") or tuner.given.get("metric_spec")
+    named, kind = given.value if given else None, str(tuner.value("objective_type") or "Maximize")
+    if isinstance(named, dict) and len(named) == 1:
+        # `metric_spec={"accuracy": "maximize"}`, of Vertex AI.
+        ((named, kind),) = named.items()
+    if given is None or not isinstance(named, str):
         return
-    name = _SPLIT.sub("", given.value)
+    name = _SPLIT.sub("", named)
     name = _FIGURES.get(name, name)
-    kind = str(tuner.value("objective_type") or "Maximize")
-    goal = f"{name}:{'min' if kind == 'Minimize' else 'max'}"
+    goal = f"{name}:{'min' if str(kind).lower() == 'minimize' else 'max'}"
     if goal in ("accuracy:max", draft.fields.get("metric")):
         return
     try:

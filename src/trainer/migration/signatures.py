@@ -34,6 +34,9 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "TensorFlowModel": ("model_data", "role", "entry_point"),
     "MXNetModel": ("model_data", "role", "entry_point"), "Model": ("image_uri", "model_data"),
     "Session": ("boto_session",),
+    "HyperparameterTuningJob": ("display_name", "custom_job", "metric_spec", "parameter_spec"),
+    "DoubleParameterSpec": ("min", "max", "scale"), "IntegerParameterSpec": ("min", "max", "scale"),
+    "DiscreteParameterSpec": ("values", "scale"), "CategoricalParameterSpec": ("values",),
 }  # fmt: skip
 # Classes and functions that are known without an import, as a snippet has them.
 BUILDERS = frozenset([
@@ -50,10 +53,23 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "transform": ("data", "data_type", "content_type"),
     "upload_data": ("path", "bucket", "key_prefix"),
     "set_hyperparameters": (),
-    "predict": ("data",), "delete_endpoint": (), "delete_model": (),
+    "predict": ("data",), "delete_endpoint": (), "delete_model": (), "invoke": (),
+    "batch_predict": (), "register": (), "client": ("service",), "create_training_job": (),
+    "create_hyper_parameter_tuning_job": (), "create_processing_job": (), "create_endpoint": (),
+    "create_transform_job": (), "invoke_endpoint": (),
     "run": (), "submit": (), "init": (),
     "with_metric_definitions": ("metric_definitions",),
     "with_tensorboard_output_config": ("tensorboard_output_config",),
     "with_retry_strategy": ("retry_strategy",),
     "with_checkpoint_config": ("checkpoint_config",),
 }  # fmt: skip
+# Functions of the SDKs that return an object.
+_MAKING = (".client", ".upload", ".from_local_script", "HyperparameterTuner.create")
+
+
+def is_builder(path: str) -> bool:
+    """Return whether a dotted path is that of a class, or of a function that makes an object."""
+    kind = path.rpartition(".")[2]
+    if kind in BUILDERS or kind[:1].isupper() or path == VERTEX_INIT:
+        return True
+    return "." in path and path.endswith(_MAKING)

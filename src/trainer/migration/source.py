@@ -70,9 +70,12 @@ def read_script(path: Path) -> Script:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            # Pipes and devices do not say how long they are.
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             raise UserError(subject=path, problem=f"has more than {MOST_BYTES >> 20} MiB")
-        return path.read_text(encoding="utf-8-sig")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise UserError(subject=path, problem="is no text in UTF-8") from None
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.migration.commands import Flag, LeftOut
 from trainer.migration.draft import Draft
-from trainer.migration.estimator import IMAGE, add_argument
+from trainer.migration.estimator import add_argument, image_at
 from trainer.migration.followed import Followed
 from trainer.migration.inputs import add_inputs
 from trainer.migration.job_values import add_hyperparameters, outside
@@ -48,12 +48,13 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     given = flattened(reading.followed, made)
     _add_region(draft, reading.followed.settings)
     for name, each in given.items():
-        add_argument(draft, name, each)
+        if name != "input_data_config":
+            add_argument(draft, name, each)
     for use in reading.followed.uses_of(made, "set_hyperparameters"):
         values = {name: each.value for name, each in use.given.items()}
         add_hyperparameters(draft, values, Given(value=values, source="", line=use.line))
     if "image" not in draft.flags:
-        draft.set("image", IMAGE)
+        draft.set("image", image_at(reading.target.place))
     _add_code(draft, reading, given)
     if tuner is not None:
         add_search(draft, tuner)
@@ -62,6 +63,9 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     start = next(iter(reading.followed.uses_of(tuner or made, *STARTS)), None)
     start = start or _step_of(reading.followed, tuner or made)
     _start(draft, start, given)
+    if reading.target.place == "vertex" and not {"output", "local"} & {*draft.flags}:
+        # SageMaker's SDK chooses a bucket by itself; at Vertex AI nobody does.
+        draft.set("output", reading.target.url("s3://bucket/runs"))
     prefix = tuner.value("base_tuning_job_name") if tuner else None
     _add_name(draft, start, prefix, longest=_LONGEST_SEARCH if tuner else _LONGEST_JOB)
     return draft
@@ -121,12 +125,21 @@ def _start(draft: Draft, start: Use | None, given: Mapping[str, Given]) -> None:
     if start is not None and wait is not False and "local" not in draft.flags:
         draft.set("wait")
     if "experiment_config" in found:
-        config = found["experiment_config"].value
-        name = config.get("ExperimentName") if isinstance(config, dict) else None
-        if name and draft.target.has("experiment"):
-            draft.set("experiment", name)
-        elif config:
-            draft.note(found["experiment_config"], "experiment_config", "use --experiment NAME")
+        _add_experiment(draft, found["experiment_config"])
+
+
+def _add_experiment(draft: Draft, given: Given) -> None:
+    config = given.value if isinstance(given.value, dict) else {}
+    name = config.get("ExperimentName")
+    if name and draft.target.has("experiment"):
+        draft.set("experiment", name)
+    elif given.value:
+        draft.note(given, "experiment_config", "use --experiment NAME")
+        return
+    for other, value in config.items():
+        if other != "ExperimentName":
+            each = Given(value=value, source=repr(value), line=given.line)
+            draft.note(each, other, "leave it out: the experiment lists each job by its own name")
 
 
 def _add_name(draft: Draft, start: Use | None, prefix: Any, *, longest: int) -> None:

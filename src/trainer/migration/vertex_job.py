@@ -10,6 +10,7 @@ from trainer.config import options_of
 from trainer.migration.commands import Flag
 from trainer.migration.draft import Draft
 from trainer.migration.followed import Followed
+from trainer.migration.search import add_search
 from trainer.migration.target import Target
 from trainer.migration.values import Given, Made, Text, Unknown, is_text, parts_of, simplified
 
@@ -35,17 +36,19 @@ _QUIET = ("sync", "create_request_timeout", "model_display_name", "display_name"
 _STRATEGIES = {"SPOT": "spot", "FLEX_START": "flex-start"}
 
 
-def vertex_draft(target: Target, followed: Followed, made: Made) -> Draft:
-    """Return the command for a `CustomJob` or a `CustomContainerTrainingJob`."""
+def vertex_draft(
+    target: Target, followed: Followed, made: Made, *, tuner: Made | None = None
+) -> Draft:
+    """Return the command for a custom job, with the search of a tuning job if one uses it."""
     draft = Draft(target=target, line=made.line)
     given: dict[str, Given] = {}
     for other in followed.made:
         given |= other.given if other.kind == "init" else {}
     given |= made.given
-    starts = followed.uses_of(made, "run", "submit")
+    starts = followed.uses_of(tuner or made, "run", "submit")
     for use in starts:
         given |= use.given
-    name = made.value("display_name")
+    name = (tuner or made).value("display_name")
     if is_text(name):
         draft.set("name", name)
     _add_output(draft, given.get("base_output_dir"), name)
@@ -54,6 +57,8 @@ def vertex_draft(target: Target, followed: Followed, made: Made) -> Draft:
     waits = any(use.method == "run" and use.given.get("sync") is None for use in starts)
     if waits:
         draft.set("wait")
+    if tuner is not None:
+        add_search(draft, tuner)
     return draft
 
 

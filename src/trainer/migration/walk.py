@@ -12,7 +12,7 @@ from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import Followed, arguments_of, uploaded_address
 from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import ROOTS, Scope
-from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, POSITIONS, VERTEX_INIT
+from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, POSITIONS, is_builder
 from trainer.migration.source import Script
 from trainer.migration.values import Given, Made, Unknown, Use
 
@@ -180,7 +180,7 @@ class _Walker:
         if kind in ATTACHING:
             given = arguments_of(node, look, ATTACHING[kind])
             made = Made(kind="attached", given=given, line=node.lineno)
-        elif kind in BUILDERS or kind[:1].isupper() or path == VERTEX_INIT:
+        elif is_builder(path):
             given = arguments_of(node, look, POSITIONS.get(kind, ()))
             made = Made(kind=kind, given=given, line=node.lineno)
         else:

@@ -389,7 +389,7 @@ def test_a_keyword_becomes_a_flag(tmp_path, capsys, keyword, part):
         ("hyperparameters={'steps': 3, 'epochs': 2}", "--epochs"),
         (
             "input_mode='Pipe'",
-            "refuses this as it stands: --input-mode Pipe: expected",
+            "input_mode='Pipe': FastFile takes its place",
         ),
         ("git_config={'repo': 'x'}", "clone the repository"),
         ("debugger_hook_config=True", "the image has no smdebug"),
