@@ -1,4 +1,4 @@
-"""What a script asks of the SDKs besides training and deploying, each with what to do instead."""
+"""Name the parts of a script that no command does, each with what to do instead."""
 
 from __future__ import annotations
 
