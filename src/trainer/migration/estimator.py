@@ -9,6 +9,7 @@ from typing import Any
 
 from trainer.backends import SubmitOptions
 from trainer.config import options_of, suggestion
+from trainer.distribution import strategies_where
 from trainer.migration.draft import Draft
 from trainer.migration.job_values import add_field, add_hyperparameters
 from trainer.migration.keywords import KEYWORDS, RENAMED, Keyword
@@ -128,8 +129,15 @@ def add_tags(draft: Draft, given: Given) -> None:
         draft.note(given, "tags", "exist only while the script runs: --tags NAME=VALUE")
 
 
+def _strategy_of(name: str) -> str | None:
+    """Return the strategy whose switch the SDK sets for a key of `distribution`."""
+    switch = f"sagemaker_{name}_enabled"
+    found = strategies_where(lambda spec: spec.sagemaker_switch == switch)
+    return found[0] if found else None
+
+
 def _distribution(draft: Draft, given: Given) -> None:
-    """Choose the strategy that `distribution={"parameter_server": {"enabled": True}}` asks for."""
+    """Choose the strategy that `distribution={"mpi": {"enabled": True}}` or the like asks for."""
     found = given.value
     if not isinstance(found, dict):
         draft.note(given, "distribution", _NO_DISTRIBUTION)
@@ -139,7 +147,7 @@ def _distribution(draft: Draft, given: Given) -> None:
         on = settings.get("enabled")
         if on is not None and on is not True and is_known(on):
             continue
-        strategy = STRATEGY_OF.get(str(name))
+        strategy = _strategy_of(str(name))
         if strategy is None:
             if name != "instance_groups":
                 draft.note(given, f"distribution {name}", _NO_DISTRIBUTION)
@@ -151,12 +159,6 @@ def _distribution(draft: Draft, given: Given) -> None:
         if settings.get("custom_mpi_options"):
             draft.note(given.line, "custom_mpi_options", "mpirun is not used; settings of NCCL and "
                        "Horovod are variables: --env NAME=VALUE")  # fmt: skip
-
-
-STRATEGY_OF: Mapping[str, str] = {
-    "parameter_server": "parameter_server", "mpi": "horovod",
-    "multi_worker_mirrored_strategy": "multi_worker_mirrored",
-}  # fmt: skip
 
 
 def _session(draft: Draft, given: Given) -> None:
