@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -31,6 +31,10 @@ LATE = (
 # Classes that are asked for at once, only to compare the types of objects with them.
 _CLASSES = {"pandas": ("DataFrame", "Series")}
 
+# Packages with nothing in them that share a name with a module: `tensorflow.lite` beside the
+# stand-in for `tensorflow._api.v2.lite`, which TensorFlow has under the same name.
+_BESIDE = (("tensorflow", "lite"),)
+
 # What Python's imports ask of a module, before and after they set it.
 _OWN = ("__file__", "__path__", "__cached__")
 
@@ -48,9 +52,20 @@ def late(names: Sequence[str] = LATE) -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     try:
         yield
+        _import_beside()
     finally:
         sys.meta_path.remove(finder)
         finder.release()
+
+
+def _import_beside() -> None:
+    """Import packages that a later import would put in the place of a stand-in."""
+    for parent, name in _BESIDE:
+        package = sys.modules.get(parent)
+        held = vars(package).get(name) if package else None
+        if isinstance(held, _LateModule):
+            importlib.import_module(f"{parent}.{name}")
+            setattr(package, name, held)
 
 
 class _LateFinder(MetaPathFinder):
@@ -80,11 +95,6 @@ class _LateFinder(MetaPathFinder):
     def finds(self, fullname: str, path: Sequence[str] | None) -> bool:
         """Return True if it would find a stand-in."""
         return bool(path and self.find_spec(fullname, path))
-
-    @property
-    def late(self) -> bool:
-        """True until the block ends."""
-        return bool(self._names)
 
     def release(self, fullname: str | None = None) -> None:
         """Let the real modules be found: all, or those that are late together with this one."""
@@ -121,12 +131,19 @@ class _LateModule(ModuleType):
             f"{self.__name__}.{name}", self.__dict__.get("__path__")
         ):
             raise AttributeError(f"module {self.__name__} has no attribute {name}", name=name)
-        if name in _CLASSES.get(self.__name__, ()) and self._late_finder.late:
+        if name in _CLASSES.get(self.__name__, ()) and not self._late_is_imported():
+            # Without the module there are no objects of the class, even if it is broken.
             return _LateClass(name, (), {"__module__": self.__name__})
         return getattr(self._late_real(), name)
 
     def __dir__(self) -> list[str]:
         return dir(self._late_real())
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return importlib.import_module, (self.__name__,)
+
+    def _late_is_imported(self) -> bool:
+        return not isinstance(sys.modules.get(self.__name__, self), _LateModule)
 
     def _late_real(self) -> ModuleType:
         self._late_finder.release(self.__name__)

@@ -1,6 +1,8 @@
 """Modules that are imported when they are used, and no sooner."""
 
 import importlib
+import os
+import pickle
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ USED = """
 import sys
 from trainer.runtime.tensorflow import import_tensorflow
 tf = import_tensorflow()
-late = ("sklearn", "matplotlib", "pandas", "IPython", "googleapiclient", "tensorflow.lite")
+late = ("sklearn", "matplotlib", "pandas", "IPython", "googleapiclient", "tensorflow.lite.python")
 assert not [name for name in late if name in sys.modules]
 
 import keras
@@ -25,6 +27,8 @@ from sklearn.base import ClassifierMixin
 print(issubclass(tf.keras.wrappers.SKLearnClassifier, ClassifierMixin))
 print(keras.wrappers.SKLearnClassifier is tf.keras.wrappers.SKLearnClassifier)
 print(tf.lite.TFLiteConverter.__name__, tf.compat.v1.lite.TFLiteConverter.__name__)
+import tensorflow.lite as lite
+print(tf.lite.Interpreter is lite.Interpreter, lite is tf.lite)
 print(ipython.get_ipython(), plt.figure.__module__, gce_cluster_resolver.discovery.build.__name__)
 
 import pandas
@@ -47,9 +51,35 @@ def test_what_tensorflow_and_keras_import_for_others_comes_when_it_is_used():
         "True",
         "True",
         "TFLiteConverterV2 TFLiteConverter",
+        "True True",
         "None matplotlib.pyplot build",
         "(2, 1)",
     ]
+
+
+BROKEN = """
+import sys
+import numpy as np
+from trainer.runtime.tensorflow import import_tensorflow
+import_tensorflow()
+import keras
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(np.ones((4, 2)), np.ones(4), validation_split=0.5, verbose=0)
+assert "pandas" not in sys.modules
+print(model.predict(np.ones((3, 2)), verbose=0).shape)
+"""
+
+
+@pytest.mark.tensorflow
+def test_arrays_need_no_pandas_that_cannot_be_imported(tmp_path):
+    (tmp_path / "pandas").mkdir()
+    (tmp_path / "pandas/__init__.py").write_text("raise ImportError('of another NumPy')")
+    ran = subprocess.run(
+        [sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert ran.stdout == "(3, 1)\n", ran.stderr
 
 
 @pytest.fixture
@@ -86,6 +116,13 @@ def test_what_is_used_at_once_is_imported_at_once(capsys):
         assert sys.modules["box"].size == 3
         assert mover.top.open
     assert capsys.readouterr().out == "lid\n"
+
+
+@pytest.mark.usefixtures("box")
+def test_a_stand_in_is_pickled_as_the_module():
+    with late(["box"]):
+        mover = importlib.import_module("mover")
+    assert pickle.loads(pickle.dumps(mover.box)).size == 3
 
 
 @pytest.mark.usefixtures("box")
