@@ -140,8 +140,9 @@ def known_settings() -> dict[str, Collection[str]]:
 
     known: dict[str, Collection[str]] = {"": [*options_of(SubmitOptions)]}
     known["deploy"] = [*options_of(DeployOptions)]
+    common = {*options_of(SubmitOptions)} - {"to"}
     for name, backend in BACKENDS.items():
-        known[name] = [*options_of(backend.options)]
+        known[name] = [*options_of(backend.options), *common]
     return known
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.cli import backend_flags
-from trainer.config import Parser, ResolvedOptions, UserError, options_of, resolve_options
+from trainer.config import (
+    Parser,
+    ResolvedOptions,
+    TeamSettings,
+    UserError,
+    options_of,
+    resolve_options,
+)
 from trainer.runtime import log, output
 
 HELP = "show the settings that a team shares, and where each comes from"
@@ -40,18 +48,13 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(subject=args.place, problem=f"expected one of {names}")
     tables: dict[str, type] = {"": SubmitOptions}
     tables |= {args.place: kinds[args.place]} if args.place else kinds
-    rows: list[dict[str, Any]] = []
-    for table, kind in tables.items():
-        found: ResolvedOptions[Any] = resolve_options(
-            kind, table=table, flags={}, env=os.environ, team=team
-        )
-        for name in options_of(kind):
-            source = found.sources.get(name)
-            if source or args.place:
-                value = output.clean_value({name: getattr(found.value, name)})[name]
-                setting = name.replace("_", "-")
-                rows.append({"place": table, "setting": setting, "value": value,
-                             "from": source or "default"})  # fmt: skip
+    rows = list(_rows(tables, team, place=args.place or ""))
+    if not args.place:
+        shared = {(row["setting"], row["from"]) for row in rows}
+        for name in BACKENDS:
+            # What all places have may differ at one of them.
+            differing = _rows({"": SubmitOptions}, team, place=name, shown=name)
+            rows += [row for row in differing if (row["setting"], row["from"]) not in shared]
     if args.json:
         output.out_json({"file": str(team.path) if team.path else None, "settings": rows})
         return
@@ -63,3 +66,19 @@ def run(args: argparse.Namespace) -> None:
             value = ", ".join(map(str, value)) or None
         shown = "none" if value is None else value
         output.out(f"{place}{row['setting']} = {shown}  ({row['from']})")
+
+
+def _rows(
+    tables: Mapping[str, type], team: TeamSettings, *, place: str, shown: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield the settings of some tables that are set, or of a place that is shown alone all."""
+    for table, kind in tables.items():
+        found: ResolvedOptions[Any] = resolve_options(
+            kind, table=table, flags={}, env=os.environ, team=team, place="" if table else place
+        )
+        for name in options_of(kind):
+            source = found.sources.get(name)
+            if source or (place and not shown):
+                value = output.clean_value({name: getattr(found.value, name)})[name]
+                yield {"place": shown or table, "setting": name.replace("_", "-"), "value": value,
+                       "from": source or "default"}  # fmt: skip

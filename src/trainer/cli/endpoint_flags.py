@@ -69,7 +69,9 @@ def _of_place(place: str, team: TeamSettings) -> dict[str, Any]:
     if place == "sagemaker" and os.environ.get("AWS_REGION"):
         # boto3 itself reads AWS_DEFAULT_REGION alone.
         found["region"] = os.environ["AWS_REGION"]
-    common = resolve_options(SubmitOptions, table="", flags={}, env=os.environ, team=team)
+    common = resolve_options(
+        SubmitOptions, table="", flags={}, env=os.environ, team=team, place=place
+    )
     if "image" in common.sources:
         found["image"] = common.value.image
     if place in BACKENDS:

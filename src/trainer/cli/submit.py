@@ -78,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     chosen = backend_flags.choose_backend(args, flag="--to")
     common = resolve_options(
-        SubmitOptions, table="", flags=vars(args), env=os.environ, team=chosen.team
-    ).value
+        SubmitOptions, table="", flags=vars(args), env=os.environ, team=chosen.team,
+        place=chosen.backend.name,
+    ).value  # fmt: skip
     backend: Backend = chosen.backend
     submission = make_submission(backend, common, train_flags(args.passed_on), os.environ)
     output.protect({**submission.env, **dict(submission.job.hparams.hp)})

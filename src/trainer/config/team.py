@@ -3,7 +3,8 @@
     to = "sagemaker"            # the top level: flags that all places have
     image = "…/trainer:cpu"
 
-    [sagemaker]                 # flags of one place
+    [sagemaker]                 # flags of one place, and what differs there
+    image = "…/trainer:gpu"
     role = "SageMakerRole"
     region = "eu-west-1"
 
@@ -95,6 +96,7 @@ def resolve_options(
     flags: Mapping[str, Any],
     env: Mapping[str, str],
     team: TeamSettings,
+    place: str = "",
 ) -> ResolvedOptions[T]:
     """Return options from flags, variables and the team's file, in this order.
 
@@ -104,6 +106,7 @@ def resolve_options(
         flags: The flags that were given, by field name; others are ignored.
         env: The environment.
         team: The team's settings.
+        place: A place whose own table and variables count before those of `table`.
 
     Raises:
         UserError: A value is of the wrong type or out of its range.
@@ -112,9 +115,10 @@ def resolve_options(
     sources: dict[str, str] = {}
     # Types can be hashed, which a type variable does not say.
     kinds = option_types(cast(type, kind))
-    shared = team.tables.get(table, {})
+    tables = (place, table) if place else (table,)
     for name, limits in options_of(kind).items():
-        variables = (*limits.variables, _variable(table, name))
+        variables = (*limits.variables, *(_variable(each, name) for each in tables))
+        of = next((each for each in tables if name in team.tables.get(each, {})), None)
         variable = next((each for each in variables if env.get(each)), None)
         if name in flags:
             values[name], sources[name] = flags[name], flag_of(name)
@@ -123,8 +127,8 @@ def resolve_options(
         if variable is not None:
             text: Any = env[variable].split(",") if limits.many else env[variable]
             source = variable
-        elif name in shared:
-            text, source = shared[name], f"{team.path}: {_place(table, name)}"
+        elif of is not None:
+            text, source = team.tables[of][name], f"{team.path}: {_place(of, name)}"
         else:
             continue
         values[name] = _converted(text, kinds[name], many=limits.many, subject=source)

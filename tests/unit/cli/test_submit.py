@@ -77,6 +77,26 @@ def test_settings_show_where_each_comes_from(capsys, monkeypatch, tmp_path):
     assert {"place": "", "setting": "hosts", "value": 1, "from": "default"} in found["settings"]
 
 
+def test_each_cloud_has_an_image_and_a_bucket_of_its_own(capsys, tmp_path):
+    (tmp_path / "trainer.toml").write_text(
+        'image = "i:1"\n[vertex]\nimage = "v:2"\noutput = "gs://bucket/runs"\nproject = "p"\n'
+        '[sagemaker]\noutput = "s3://bucket/runs"\nregion = "eu-west-1"\n'
+    )
+    job = ("--print", "--", "--train")
+    _, vertex, _ = run(capsys, "--to", "vertex", "--region", "r", *job, "gs://bucket/mnist")
+    assert "v:2" in vertex
+    assert "gs://bucket/runs/" in vertex
+    _, sagemaker, _ = run(capsys, "--to", "sagemaker", *job, "s3://bucket/mnist")
+    assert "i:1" in sagemaker
+    assert "s3://bucket/runs" in sagemaker
+    assert command_line.main(["config", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert f"[vertex] image = v:2  ({tmp_path}/trainer.toml: [vertex] image)" in shown
+    assert "[sagemaker] image" not in shown
+    assert command_line.main(["config", "show", "vertex"]) == 0
+    assert "image = v:2" in capsys.readouterr().out
+
+
 def test_a_setting_that_nobody_reads_is_a_mistake(capsys, tmp_path):
     (tmp_path / "trainer.toml").write_text('[docker]\ngpu = "all"\n')
     code, _, err = run(capsys, "--to", "docker", "--print", "--", "--steps", "5")

@@ -42,6 +42,24 @@ def test_a_flag_counts_before_a_variable_and_a_variable_before_the_file(tmp_path
     }  # fmt: skip
 
 
+def test_what_a_place_sets_counts_before_what_all_places_have(tmp_path):
+    team = find_team_settings(
+        written(tmp_path, 'region = "all"\ncount = 2\n[here]\nregion = "mine"\n')
+    )
+
+    def at(place: str, **env: str):
+        return resolve_options(
+            PlaceOptions, table="", flags={}, env=env, team=team, place=place
+        )  # fmt: skip
+
+    assert at("here").value == PlaceOptions(region="mine", count=2)
+    assert at("here").sources["region"] == f"{tmp_path}/trainer.toml: [here] region"
+    assert at("there").value == PlaceOptions(region="all", count=2)
+    both = {"TRAINER_REGION": "variable", "TRAINER_HERE_REGION": "own variable"}
+    assert at("here", **both).value.region == "own variable"
+    assert at("there", **both).value.region == "variable"
+
+
 def test_a_flag_out_of_its_range_is_one_line(tmp_path):
     with pytest.raises(UserError, match="--count 0: expected a number of 1 or more"):
         resolved(tmp_path, flags={"count": 0})
