@@ -18,7 +18,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from google.cloud import aiplatform
+try:
+    from google.cloud import aiplatform
+except ImportError:
+    # `--help` works without the SDK.
+    aiplatform = None
 
 
 def worker_pools(
@@ -35,7 +39,7 @@ def worker_pools(
     return [pool(1)] if hosts == 1 else [pool(1), pool(hosts - 1)]
 
 
-def submit(flags: argparse.Namespace) -> aiplatform.CustomJob:
+def submit(flags: argparse.Namespace) -> Any:
     """Create the custom job, and return at once.
 
     The image finds the folders for its model, checkpoints and logs in the variables that Vertex AI
@@ -58,7 +62,7 @@ def submit(flags: argparse.Namespace) -> aiplatform.CustomJob:
     return job
 
 
-def register(flags: argparse.Namespace) -> aiplatform.Model:
+def register(flags: argparse.Namespace) -> Any:
     """Upload the model that the job has left; the image itself answers the requests."""
     return aiplatform.Model.upload(
         display_name=flags.name,
@@ -89,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--register", action="store_true", help="wait, then upload the model")
     parser.add_argument("args", nargs="*", help="arguments of trainer train, behind --")
     flags = parser.parse_args(argv)
+    if aiplatform is None:
+        parser.error("needs Google's SDK: pip install google-cloud-aiplatform")
     aiplatform.init(project=flags.project, location=flags.location)
     job = submit(flags)
     print(job.resource_name)
