@@ -98,9 +98,14 @@ class _Work:
             elif made.kind == "attached":
                 self.endpoints(made, made.value("training_job_name"), {})
             elif made.kind in MODELS:
-                self.endpoints(
-                    made, made.value("model_data"), _shared(made, self.reading.target.place)
-                )
+                self.model(made)
+
+    def model(self, made: Made) -> None:
+        if made.kind in ("MXNetModel", "PyTorchModel"):
+            remedy = "the trainer serves TensorFlow alone: docs/bring-your-own-model.md"
+            self.notes.append(LeftOut(line=made.line, name=made.kind, remedy=remedy))
+        shared = _shared(made, self.reading.target.place)
+        self.endpoints(made, made.value("model_data"), shared)
 
     def upload(self, use: Use) -> None:
         """Copy data to S3, as `Session.upload_data` does."""

@@ -48,6 +48,9 @@ def notes(text: str) -> str:
         ("from sagemaker.predictor import Predictor\nPredictor('ep').predict([1])",
          "predict: use trainer predict NAME FILES --to sagemaker"),
         ("sagemaker.Session().delete_endpoint('ep')", "delete_endpoint: use trainer undeploy NAME"),
+        ("from sagemaker.mxnet import MXNetModel\n"
+         "MXNetModel('s3://b/m.tar.gz', 'R', 'i.py').deploy(1, 'ml.m5.large')",
+         "MXNetModel: the trainer serves TensorFlow alone"),
         ("sagemaker.KMeans(role='R', k=3).fit(data)", "fit: trainer trains Keras models"),
         ("boto3.client('sagemaker-runtime').invoke_endpoint(EndpointName='ep')",
          "invoke_endpoint: use trainer predict"),
