@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.migration.calls import DEFAULT_BUCKET
 from trainer.migration.commands import Flag, LeftOut
 from trainer.migration.draft import Draft
 from trainer.migration.estimator import add_argument, image_at
@@ -19,7 +20,7 @@ from trainer.migration.signatures import FRAMEWORKS
 from trainer.migration.source import Script
 from trainer.migration.target import Target
 from trainer.migration.user_code import find_code
-from trainer.migration.values import Given, Made, Unknown, Use, is_text
+from trainer.migration.values import Given, Made, Unknown, Use, is_text, joined
 
 STARTS = ("fit", "train")
 OTHER_FRAMEWORKS = FRAMEWORKS[1:]
@@ -63,9 +64,7 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     start = next(iter(reading.followed.uses_of(tuner or made, *STARTS)), None)
     start = start or _step_of(reading.followed, tuner or made)
     _start(draft, start, given)
-    if reading.target.place == "vertex" and not {"output", "local"} & {*draft.flags}:
-        # SageMaker's SDK chooses a bucket by itself; at Vertex AI nobody does.
-        draft.set("output", reading.target.url("s3://bucket/runs"))
+    _add_output(draft)
     prefix = tuner.value("base_tuning_job_name") if tuner else None
     _add_name(draft, start, prefix, longest=_LONGEST_SEARCH if tuner else _LONGEST_JOB)
     return draft
@@ -128,11 +127,25 @@ def _start(draft: Draft, start: Use | None, given: Mapping[str, Given]) -> None:
         _add_experiment(draft, found["experiment_config"])
 
 
+def _add_output(draft: Draft) -> None:
+    """Name a bucket where one is needed; SageMaker's SDK chooses its default bucket by itself."""
+    if "output" in draft.flags or "local" in draft.flags:
+        return
+    place, module = draft.target.place, draft.fields.get("module", "")
+    if place == "vertex" or (place == "sagemaker" and module and "://" not in module):
+        bucket = Unknown(name="bucket", source=DEFAULT_BUCKET, line=0)
+        draft.set("output", draft.target.url(joined("s3://", bucket, "/runs")))
+
+
 def _add_experiment(draft: Draft, given: Given) -> None:
     config = given.value if isinstance(given.value, dict) else {}
     name = config.get("ExperimentName")
     if name and draft.target.has("experiment"):
         draft.set("experiment", name)
+        if draft.target.place == "vertex" and "project" not in draft.flags:
+            # Its full name has the project.
+            project = Unknown(name="project", source="project of Google Cloud", line=0)
+            draft.set("project", project)
     elif given.value:
         draft.note(given, "experiment_config", "use --experiment NAME")
         return

@@ -32,6 +32,7 @@ _MADE: Mapping[str, str] = {
     "ModelBuilder": "use trainer deploy JOB --to {place}, with the name of the job",
     **dict.fromkeys(("CustomTrainingJob", "CustomPythonPackageTrainingJob", "from_local_script"),
                     _MODULE),
+    "Run": "use --experiment NAME: each job is a run of the experiment",
     "create": "use trainer submit with --tune for one estimator at a time",
     "upload": "use trainer deploy URL --to vertex, with the address of the model",
     **dict.fromkeys(("DefaultModelMonitor", "ModelQualityMonitor", "ModelBiasMonitor"),

@@ -81,6 +81,20 @@ def test_a_channel_that_is_divided_by_files_and_a_trial_are_lines(tmp_path, caps
     assert "TrialName='t': leave it out" in found
 
 
+def test_a_script_of_this_machine_has_a_bucket_to_be_uploaded_to(tmp_path, capsys):
+    found = printed(tmp_path, capsys, ESTIMATOR)
+    assert ': "${BUCKET:?default bucket of the SageMaker session}"' in found
+    assert '--output "s3://$BUCKET/runs"' in found
+    found = printed(tmp_path, capsys, ESTIMATOR, "--to", "vertex")
+    assert '--output "gs://$GCS_BUCKET/runs"' in found
+
+
+def test_an_experiment_at_vertex_has_a_project(tmp_path, capsys):
+    text = ESTIMATOR.replace("'})", "'}, experiment_config={'ExperimentName': 'x'})")
+    found = printed(tmp_path, capsys, text, "--to", "vertex")
+    assert '--experiment x --project "$PROJECT"' in found and "refuses" not in found
+
+
 def test_pipe_mode_of_a_channel_becomes_fast_file(tmp_path, capsys):
     text = ESTIMATOR.replace(
         "'s3://bucket/train'", "sagemaker.inputs.TrainingInput('s3://bucket/t', input_mode='Pipe')"
