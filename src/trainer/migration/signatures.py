@@ -63,6 +63,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "with_retry_strategy": ("retry_strategy",),
     "with_checkpoint_config": ("checkpoint_config",),
 }  # fmt: skip
+# Methods that only objects of the SDKs have, by which one is known that is made elsewhere.
+ON_ANY = ("upload_data", "deploy", "transformer")
 # Functions of the SDKs that return an object.
 _MAKING = (".client", ".upload", ".from_local_script", "HyperparameterTuner.create")
 

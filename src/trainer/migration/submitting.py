@@ -23,6 +23,13 @@ from trainer.migration.user_code import find_code
 from trainer.migration.values import Given, Made, Unknown, Use, is_text, joined
 
 STARTS = ("fit", "train")
+# Arguments of these that are read, or without which nothing is lost; then those of a step.
+_READ = (
+    "inputs", "input_data_config", "wait", "logs", "job_name", "experiment_config",
+    "include_cls_metadata", "estimator", "tuner", "name", "display_name", "description",
+    "depends_on", "step_args",
+)  # fmt: skip
+_STARTING = {"run_tensorboard_locally": "use --log-dir behind --, and tensorboard --logdir"}
 OTHER_FRAMEWORKS = FRAMEWORKS[1:]
 # Longest names, without the date and time behind them.
 _LONGEST_JOB, _LONGEST_SEARCH = 63 - 16, 32 - 16
@@ -123,6 +130,9 @@ def _start(draft: Draft, start: Use | None, given: Mapping[str, Given]) -> None:
     wait = found["wait"].value if "wait" in found else True
     if start is not None and wait is not False and "local" not in draft.flags:
         draft.set("wait")
+    for name in found:
+        if name not in _READ and start is not None and start.method in STARTS:
+            draft.note(found[name], name, _STARTING.get(name, "trainer submit has no flag for it"))
     if "experiment_config" in found:
         _add_experiment(draft, found["experiment_config"])
 

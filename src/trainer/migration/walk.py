@@ -12,7 +12,7 @@ from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import Followed, arguments_of, uploaded_address
 from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import ROOTS, Scope
-from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, POSITIONS, is_builder
+from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, ON_ANY, POSITIONS, is_builder
 from trainer.migration.source import Script
 from trainer.migration.values import Given, Made, Unknown, Use
 
@@ -171,7 +171,7 @@ class _Walker:
             base = look.value(node.func.value)
             if isinstance(base, Made):
                 return self.use(base, node, look)
-            if node.func.attr == "upload_data":
+            if node.func.attr in ON_ANY and not scope.function(node.func.attr):
                 return self.use(Made(kind="Session", line=node.lineno), node, look)
         path = scope.module_path(node.func)
         if path is None or not _is_known(path):

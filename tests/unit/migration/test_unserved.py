@@ -89,6 +89,15 @@ def test_a_script_of_this_machine_has_a_bucket_to_be_uploaded_to(tmp_path, capsy
     assert '--output "gs://$GCS_BUCKET/runs"' in found
 
 
+def test_what_fit_has_besides_and_a_model_from_elsewhere_are_lines(tmp_path, capsys):
+    text = ESTIMATOR.replace("'})", "'}, run_tensorboard_locally=True)")
+    found = notes(printed(tmp_path, capsys, f"{text}\nstored.best().deploy(1, 'ml.m5.large')"))
+    assert "run_tensorboard_locally=True: use --log-dir behind --" in found
+    assert "train.py:9: deploy: use trainer deploy MODEL --to sagemaker" in found
+    own = "class Mine:\n    def deploy(self): pass\nMine().deploy()"
+    assert "trainer deploy" not in printed(tmp_path, capsys, f"{text}\n{own}")
+
+
 def test_an_experiment_at_vertex_has_a_project(tmp_path, capsys):
     text = ESTIMATOR.replace("'})", "'}, experiment_config={'ExperimentName': 'x'})")
     found = printed(tmp_path, capsys, text, "--to", "vertex")
