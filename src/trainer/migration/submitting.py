@@ -68,8 +68,11 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
         add_search(draft, tuner)
     if made.kind in OTHER_FRAMEWORKS:
         draft.note(made.line, made.kind, "the trainer trains Keras models of TensorFlow alone")
-    start = next(iter(reading.followed.uses_of(tuner or made, *STARTS)), None)
-    start = start or _step_of(reading.followed, tuner or made)
+    starts = reading.followed.uses_of(tuner or made, *STARTS)
+    start = starts[0] if starts else _step_of(reading.followed, tuner or made)
+    for other in starts[1:]:
+        draft.note(other.line, other.method, "starts one more job: repeat the command with its "
+                   "data and another --name")  # fmt: skip
     _start(draft, start, given)
     _add_output(draft)
     prefix = tuner.value("base_tuning_job_name") if tuner else None

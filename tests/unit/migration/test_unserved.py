@@ -94,6 +94,8 @@ def test_what_fit_has_besides_and_a_model_from_elsewhere_are_lines(tmp_path, cap
     found = notes(printed(tmp_path, capsys, f"{text}\nstored.best().deploy(1, 'ml.m5.large')"))
     assert "run_tensorboard_locally=True: use --log-dir behind --" in found
     assert "train.py:9: deploy: use trainer deploy MODEL --to sagemaker" in found
+    again = notes(printed(tmp_path, capsys, f"{text}\ne.fit('s3://bucket/more')"))
+    assert "train.py:9: fit: starts one more job: repeat the command" in again
     own = "class Mine:\n    def deploy(self): pass\nMine().deploy()"
     assert "trainer deploy" not in printed(tmp_path, capsys, f"{text}\n{own}")
 
