@@ -59,8 +59,8 @@ $(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< |
 touch $@
 endef
 
-# What tests need besides .venv, which make test and the container tests would make themselves.
-prepare: setup-sdk image
+# What make test and the container tests would make themselves.
+prepare: setup-sdk image  ## Test: make what tests need besides .venv: the SDKs and the image
 
 lock-tools: setup  ## Measure and maintain: pin the newest versions of the SDKs and of the audit
 	echo 'pip-audit>=2.9' | $(COMPILE) --no-annotate --upgrade - -o requirements/audit.lock

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import tarfile
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -173,8 +172,6 @@ def clouds(folder: Path, image: str, engine: str) -> Iterator[Clouds]:
         aws.region = REGION
         _, gs, gs_env = stack.enter_context(buckets.gs())
         vertex = stack.enter_context(vertex_endpoints(gs_env, kind=VertexAI))
-        # All of moto's servers in a process share one memory.
-        urllib.request.urlopen(f"http://127.0.0.1:{aws.moto_port}/moto-api/reset", b"").close()
         s3 = boto3.client(
             "s3", region_name=REGION, endpoint_url=aws.url, aws_access_key_id="test",
             aws_secret_access_key="test",
