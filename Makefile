@@ -93,7 +93,8 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 # floor in pyproject.toml; integration tests run it in other processes, which are not measured. Without
 # the clouds' SDKs, tests that run printed code are skipped. Each worker begins with
 # a half of the files, so that the tests of one share its servers and trained models, and the first
-# that has none left takes from the other; those of containers say which cannot run side by side.
+# that has none left takes from the other. Those of containers run one by one, as the engine has the
+# networks and ports of pages and SDKs once.
 COVERAGE = $(if $(CI),--cov --cov-report=)
 test: $(HOROVOD_STAMP) $(if $(CI),setup-sdk)  ## Test: run every test, or those of ARGS
 ifdef ARGS
@@ -102,7 +103,7 @@ else
 	set -x; failed=; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(COVERAGE) tests/unit tests/docs || failed=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/integration || failed=1; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/container || failed=1; \
+	$(BIN)/python -m pytest tests/container || failed=1; \
 	test -z "$$failed"
 endif
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,22 +14,6 @@ from sagemaker_local import Local
 
 BUILD_SECONDS = 40 * 60
 INSTALL_SECONDS = 20 * 60
-FOLDER = Path(__file__).parent
-# What they use, this machine has once: SageMaker's SDKs have one name for all their networks, pages
-# have names and ports that a reader can copy, and the tutorial has a network of the machine's.
-ONCE = ("test_pages.py", "test_tutorial.py")
-
-
-# Before xdist looks for groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker of xdist have all tests of a file, and all that cannot run side by side."""
-    for item in items:
-        if item.path.parent == FOLDER:
-            # A file may have a fixture of that name of its own.
-            sdk = "local" in getattr(item, "fixturenames", ()) and not hasattr(item.module, "local")
-            group = "machine" if sdk or item.path.name in ONCE else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -49,29 +32,12 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(engine: Engine) -> str:
     """The image for CPU: $TRAINER_IMAGE, or built once."""
     given = os.environ.get("TRAINER_IMAGE")
     if given:
         return given
     name = "trainer:cpu"
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if not run:
-        build(engine, name)
-        return name
-    # Of several workers the first one builds it, and the others wait.
-    done = tmp_path_factory.getbasetemp().parent / f"image-{run}"
-    with done.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        if not file.read():
-            build(engine, name)
-            file.write(name)
-    return name
-
-
-def build(engine: Engine, name: str) -> None:
-    """Build the image for CPU; its tests fail or are skipped where it cannot be built."""
     built = subprocess.run(
         [ROOT / "docker/build-image", "cpu", name],
         env={**os.environ, "DOCKER": engine.client},
@@ -82,6 +48,7 @@ def build(engine: Engine, name: str) -> None:
     )
     if built.returncode:
         missing(f"the image cannot be built:\n{(built.stdout + built.stderr)[-4000:]}")
+    return name
 
 
 @pytest.fixture
