@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.place:
         shared = {(row["setting"], row["from"]) for row in rows}
         for name in BACKENDS:
-            # What all places have may differ at one of them.
+            # One place may set another value for an option that all places have.
             differing = _rows({"": SubmitOptions}, team, place=name, shown=name)
             rows += [row for row in differing if (row["setting"], row["from"]) not in shared]
     if args.json:

@@ -83,7 +83,7 @@ class Evaluator:
         for key, value in zip(node.keys, node.values, strict=True):
             held = self.value(value)
             if key is None:
-                # What cannot be looked into keeps its place, under its own source.
+                # Keep an entry for a dictionary whose keys are unknown, so that it is reported.
                 found |= held if isinstance(held, dict) else {f"**{source_of(value)}": held}
                 continue
             name = self.value(key)

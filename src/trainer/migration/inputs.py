@@ -18,7 +18,7 @@ UNREAD = (
     "it in input_fn of a module"
 )
 _NO_PIPE = "FastFile takes its place: data is read from S3 during the training, as with Pipe"
-# What of a channel has no counterpart.
+# The options of a channel that the trainer has no flag for, and what the user does instead.
 _OPTIONS = {
     "compression": "leave it out: compressed files are read as they are",
     "record_wrapping": "convert the data with trainer data create: RecordIO is not read",

@@ -21,7 +21,7 @@ _DATA = (
     "leave it out where the data is TFRecords, images, arrays or tables: --train and --test are "
     "read; else write input_fn(paths, mode, batch_size, shard)"
 )
-# What to do with the functions of the Estimator's time.
+# The functions that Estimator projects have, and what the user does with each.
 FUNCTIONS: Mapping[str, str] = {
     "keras_estimator": f"{_MODEL} and handed to model_to_estimator",
     "keras_model_fn": _MODEL,

@@ -228,7 +228,7 @@ class _Walker:
         self.statements(function.body, inner)
         found, self.returned = self.returned, before
         self.depth -= 1
-        # What a method sets on self, the next one finds.
+        # The next method finds the attributes that this one has set on self.
         scope.values |= {name: v for name, v in inner.values.items() if name.startswith("self.")}
         return found[-1] if found else None
 

@@ -35,7 +35,7 @@ _CLASSES = {"pandas": ("DataFrame", "Series")}
 # stand-in for `tensorflow._api.v2.lite`, which TensorFlow has under the same name.
 _BESIDE = (("tensorflow", "lite"),)
 
-# What Python's imports ask of a module, before and after they set it.
+# Attributes that Python's import machinery reads of a module, also before it has set them.
 _OWN = ("__file__", "__path__", "__cached__")
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from containers import missing
 
 from trainer.backends.registry import BACKENDS
 from trainer.backends.submit_options import SubmitOptions
@@ -108,7 +109,7 @@ def test_no_machine_is_made_up(instance):
 def sdk() -> Path:
     folders = [*(ROOT / ".venv-sdk2").glob("lib/python3*/site-packages/sagemaker")]
     if not folders:
-        pytest.skip("needs .venv-sdk2: make setup-sdk")
+        missing("needs .venv-sdk2: make setup-sdk")
     return folders[0]
 
 
