@@ -107,7 +107,10 @@ def newcomer(engine: Engine, mnist_dir: Path, tmp_path: Path) -> Iterator[Contai
     build(engine, tmp_path / "machine", packages.removeprefix("apt-get install").strip())
     checkout(tmp_path / "trainer", mnist_dir)
     options = [*network(), "-v", f"{VOLUME}:{HOME}", "-v", f"{tmp_path}/trainer:/checkout:ro"]
-    with Container(engine, MACHINE, ("sleep", "infinity"), options) as container:
+    # `docker exec` is refused until the container runs, which its first line shows.
+    idle = ("sh", "-c", "echo up && exec sleep infinity")
+    with Container(engine, MACHINE, idle, options) as container:
+        container.until("up")
         fresh = "rm -rf ~/trainer ~/.cache/trainer && cp -r /checkout ~/trainer"
         engine("exec", container.name, "sh", "-c", fresh)
         yield container

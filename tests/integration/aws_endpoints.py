@@ -8,13 +8,13 @@ import io
 import json
 import tarfile
 import threading
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import fsspec
+from moto_server import moto_server
 from servers import SECONDS, Server, serving
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -194,19 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
 def aws_endpoints(
     folder: Path, *, kind: type[AwsEndpoints] | None = None
 ) -> Iterator[AwsEndpoints]:
-    """Serve while a block runs, with an empty bucket `models`, and nothing of tests before."""
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
+    """Serve while a block runs, with an empty bucket `models`."""
     with contextlib.ExitStack() as stack:
-        stack.callback(moto.stop)
-        # All of moto's servers in a process share one memory.
-        reset = f"http://127.0.0.1:{moto.get_host_and_port()[1]}/moto-api/reset"
-        urllib.request.urlopen(reset, b"", SECONDS).close()
-        server = stack.enter_context(
-            (kind or AwsEndpoints)(moto.get_host_and_port()[1], folder, stack)
-        )
+        port = stack.enter_context(moto_server())
+        server = stack.enter_context((kind or AwsEndpoints)(port, folder, stack))
         server.s3.makedirs("models", exist_ok=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)

@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl
 
+from moto_server import moto_server
+
 REGION = "eu-central-1"
 # A status and the fields of the answer; an error has `__type`.
 Reply = tuple[int, dict[str, Any]]
@@ -52,25 +54,18 @@ class AwsServer:
 
 @contextmanager
 def aws_server() -> Iterator[AwsServer]:
-    """Run such a server; all share moto's memory, which is emptied first."""
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
+    """Run such a server."""
     found = AwsServer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found, moto.get_host_and_port()))
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    reset = http.client.HTTPConnection(*moto.get_host_and_port())
-    reset.request("POST", "/moto-api/reset")
-    reset.getresponse().read()
-    try:
-        yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        moto.stop()
+    with moto_server() as port:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found, ("127.0.0.1", port)))
+        found.url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            server.server_close()
 
 
 def client(server: AwsServer, service: str) -> Any:

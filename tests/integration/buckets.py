@@ -9,29 +9,19 @@ from typing import Any
 
 import fsspec
 import gcsfs.core
-import s3fs
+from moto_server import moto_server
 
 
 @contextlib.contextmanager
 def s3() -> Iterator[tuple[str, Any, dict[str, str]]]:
     """A bucket of moto's server: its url, a driver, and the environment that leads there."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    # Drivers are kept by their arguments: one from before would ask a server that has gone.
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
+    with moto_server() as port:
+        url = f"http://127.0.0.1:{port}"
         fs = fsspec.filesystem("s3", key="test", secret="test", endpoint_url=url)
-        # All of moto's servers in a process share one memory.
+        # Another server of the process may have made it.
         fs.makedirs("bucket", exist_ok=True)
         keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         yield "s3://bucket", fs, {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}
-    finally:
-        s3fs.S3FileSystem.clear_instance_cache()
-        server.stop()
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from moto_server import moto_server
 
 from trainer.config.errors import UserError
 from trainer.launch.supervise.api import run_supervised
@@ -56,14 +57,11 @@ def archive(**contents: str) -> bytes:
 @pytest.fixture(scope="module")
 def s3():
     """The address of a server that speaks S3, and a client of it."""
-    server_module = pytest.importorskip("moto.server")
+    pytest.importorskip("moto.server")
     boto3 = pytest.importorskip("boto3")
     pytest.importorskip("sagemaker_training")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        address = f"http://{host}:{port}"
+    with moto_server() as port:
+        address = f"http://127.0.0.1:{port}"
         client = boto3.client(
             "s3",
             endpoint_url=address,
@@ -73,8 +71,6 @@ def s3():
         )
         client.create_bucket(Bucket="bucket")
         yield address, client
-    finally:
-        server.stop()
 
 
 def environment(address: str) -> dict[str, str]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 # Before it is imported, for its assertions to be explained.
 pytest.register_assert_rewrite("object_stores")
 
+from moto_server import moto_server
 from object_stores import SECRET, Contract, Store, files, serving, write
 
 from trainer.config.errors import UserError
@@ -21,7 +21,7 @@ from trainer.storage.store_options import StorageOptions
 from trainer.storage.transfer import download_objects, upload_folder
 
 pytest.importorskip("s3fs")
-moto = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
 
 class S3(Store):
@@ -38,12 +38,8 @@ class S3(Store):
 
 @pytest.fixture(scope="module")
 def server():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    with serving(server.get_host_and_port()[1]) as proxy:
+    with moto_server() as port, serving(port) as proxy:
         yield proxy
-    server.stop()
 
 
 @pytest.fixture
