@@ -9,12 +9,10 @@ import errno
 from dataclasses import dataclass
 
 from trainer.config import PEER_CODE, RETRY_CODE, PeerError, RetryableError, UserError
-from trainer.runtime import host_limits, install_command, log, output
+from trainer.runtime import host_limits, install_command, log, message_lines, output
 
 USER_MISTAKE = 2
 FAILURE = 1
-# TensorFlow's message begins with lines on where an error happened, some for each node.
-_WHERE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>")
 # The extra that brings each package.
 _EXTRAS = {
     "tensorflow": "cpu", "keras": "cpu", "starlette": "serve", "uvicorn": "serve",
@@ -73,8 +71,7 @@ def ending_of_failure(error: Exception) -> Ending:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             text += "; make room, or name a folder on a larger disk"
     else:
-        lines = str(error).splitlines()
-        words = "\n".join(line for line in lines if not line.strip().startswith(_WHERE)) or error
+        words = " ".join(message_lines(str(error))) or error
         text = f"{type(error).__name__}: {words}"
     # Mask before cutting: half a secret would not be found.
     text = output.clean(" ".join(text.split()))[:500]

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from trainer.config import Job, RetryableError
 from trainer.distribution.strategy import Strategy
-from trainer.runtime import Device, device_in_use
+from trainer.runtime import Device, device_in_use, error_message
 
 # When a worker is lost, another computes its closure again as a whole: not too many steps each.
 MOST_STEPS = 32
@@ -39,8 +39,7 @@ def raising_retryable_error() -> Iterator[None]:
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        why = str(error).partition("\n")[0]
-        raise RetryableError(f"a parameter server is gone: {why}") from None
+        raise RetryableError(f"a parameter server is gone: {error_message(error)}") from None
 
 
 def wait_until_reachable(addresses: Mapping[str, str], *, within: float) -> None:

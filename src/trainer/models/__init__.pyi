@@ -16,4 +16,4 @@ from .module_source import (
     source_files as source_files,
 )
 from .registry import MODELS as MODELS
-from .user_function import describe as describe
+from .user_function import describe as describe, is_foreign as is_foreign

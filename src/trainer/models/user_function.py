@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.config import RetryableError, UserError
-from trainer.runtime import StoppedError, output
+from trainer.runtime import StoppedError, typed_message
 
-# The most characters of a message.
-MOST_CHARACTERS = 300
+# A frame of a traceback within a message.
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 
-# Errors of TensorFlow's that come from other processes or from the machine, whoever calls.
+# Errors of TensorFlow's that no code of the user's causes.
 _FOREIGN = (
     "AbortedError",
     "CancelledError",
@@ -68,7 +69,7 @@ class UserFunction:
         except (UserError, RetryableError, StoppedError, MemoryError):
             raise
         except Exception as error:
-            if type(error).__name__ in _FOREIGN:
+            if is_foreign(error):
                 raise
             raise self.mistake(describe(error)) from error
 
@@ -77,18 +78,25 @@ class UserFunction:
         return UserError(subject=self.subject, problem=problem, remedy=remedy)
 
 
+def is_foreign(error: Exception) -> bool:
+    """Return whether an error comes from other processes or the machine, whoever calls."""
+    return type(error).__name__ in _FOREIGN
+
+
 def describe(error: Exception) -> str:
-    """Return an error's type, the first line of its message, and the user's line that raised it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Secrets are masked whole, before a cut could leave half of one.
-    text = output.clean(" ".join((lines or [""])[0].split()))[:MOST_CHARACTERS]
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _is_users(frame.filename)]
-    where = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
+    """Return an error's type, the first line of its message, and the user's line that raised it.
+
+    What TensorFlow runs in threads of its own has its frames in the message alone.
+    """
+    frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
+    quoted = [(name, int(line)) for name, line in _FRAME.findall(str(error))]
+    own = [each for each in (*frames, *quoted) if _is_users(each[0])]
+    where = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
+    return f"{typed_message(error)}{where}"
 
 
 def _is_users(filename: str) -> bool:
     path = Path(filename)
     installed = {"site-packages", "dist-packages"} & set(path.parts)
-    return path.is_file() and not installed and not path.is_relative_to(_OURS)
+    made = path.name.startswith("__autograph_generated_file")
+    return path.is_file() and not made and not installed and not path.is_relative_to(_OURS)

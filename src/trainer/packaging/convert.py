@@ -8,7 +8,7 @@ from pathlib import Path
 from trainer.config import UserError
 from trainer.models import loader
 from trainer.packaging.contents import printable
-from trainer.runtime import import_tensorflow, output
+from trainer.runtime import import_tensorflow, typed_message
 from trainer.storage import plain_names
 
 
@@ -48,7 +48,7 @@ def convert_keras(file: Path, folder: Path, *, module: str | None, name: str) ->
             ) from None
         raise UserError(
             subject=name,
-            problem=f"cannot be loaded by Keras {keras.__version__}: {_first(error)}",
+            problem=f"cannot be loaded by Keras {keras.__version__}: {typed_message(error)}",
         ) from None
     try:
         if own is None:
@@ -60,7 +60,7 @@ def convert_keras(file: Path, folder: Path, *, module: str | None, name: str) ->
     except Exception as error:
         raise UserError(
             subject=name,
-            problem=f"cannot be exported: {_first(error)}",
+            problem=f"cannot be exported: {typed_message(error)}",
         ) from None
 
 
@@ -72,13 +72,5 @@ def check_loads(folder: Path, *, name: str) -> None:
     except Exception as error:
         raise UserError(
             subject=name,
-            problem=f"cannot be loaded by TensorFlow {tf.__version__}: {_first(error)}",
+            problem=f"cannot be loaded by TensorFlow {tf.__version__}: {typed_message(error)}",
         ) from None
-
-
-def _first(error: Exception) -> str:
-    # The lines after the first list objects and operations.
-    lines = str(error).strip().splitlines()
-    # Secrets are masked whole, before a cut could leave half of one.
-    first = output.clean(" ".join(lines[0].split()))[:300] if lines else repr(error)
-    return printable(f"{type(error).__name__}: {first}")

@@ -9,6 +9,11 @@ from . import (
 )
 from .device import Device as Device, device_in_use as device_in_use
 from .display import display_value as display_value, printable as printable, shortened as shortened
+from .error_text import (
+    error_message as error_message,
+    message_lines as message_lines,
+    typed_message as typed_message,
+)
 from .json_lines import (
     formatted as formatted,
     is_json_line as is_json_line,

@@ -28,7 +28,7 @@ def main() -> int:
     config = json.loads(os.environ["TF_CONFIG"])
     task = config["task"]
     from trainer.config import RETRY_CODE
-    from trainer.runtime import import_tensorflow
+    from trainer.runtime import error_message, import_tensorflow
 
     tf = import_tensorflow(start=False)
     try:
@@ -40,8 +40,7 @@ def main() -> int:
         )
     except tf.errors.OpError as error:
         address = config["cluster"][task["type"]][task["index"]]
-        why = str(error).partition("\n")[0]
-        logger.error("parameter server: cannot serve %s: %s", address, why)
+        logger.error("parameter server: cannot serve %s: %s", address, error_message(error))
         return RETRY_CODE
     server.join()
     return 0

@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import UserError
+from trainer.runtime import error_message
 from trainer.storage import local, without_wildcards
 from trainer.training import checkpoint_state, trained_with
 from trainer.training.checkpoint_state import STATE, CheckpointState, DamagedError, Progress
@@ -190,8 +191,7 @@ class Checkpoints:
             raise
         except Exception as error:
             # TensorFlow has many errors for a file without checksum that is not what it expects.
-            first = str(error).strip().partition("\n")[0]
-            raise DamagedError(f"TensorFlow cannot read it: {first[:200]}") from None
+            raise DamagedError(f"TensorFlow cannot read it: {error_message(error)}") from None
         return state
 
     def _check(

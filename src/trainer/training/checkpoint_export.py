@@ -16,7 +16,14 @@ from trainer.config import Hparams, Job, UserError, flag_of as flag_of
 from trainer.data import ImageSpec
 from trainer.distribution import SINGLE_PROCESS
 from trainer.models import ModelModule, inputs_of, loader, recipes
-from trainer.runtime import MASK, POLICIES, default_precision, log, never_stopped
+from trainer.runtime import (
+    MASK,
+    POLICIES,
+    default_precision,
+    error_message,
+    log,
+    never_stopped,
+)
 from trainer.storage import locked_folders, without_wildcards
 from trainer.training import inputs, preflight, trained_with
 from trainer.training.checkpoint import VARIABLES
@@ -176,8 +183,7 @@ def _restored(module: ModelModule, hparams: Hparams, chosen: ChosenCheckpoint) -
         status.assert_existing_objects_matched().expect_partial()
     except Exception as error:
         # TensorFlow has many errors for a file without checksum that is not what it expects.
-        first = str(error).strip().partition("\n")[0]
-        raise chosen.mistake(f"cannot be read by TensorFlow: {first[:200]}") from None
+        raise chosen.mistake(f"cannot be read by TensorFlow: {error_message(error)}") from None
     return model
 
 

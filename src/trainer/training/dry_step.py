@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import UserError
-from trainer.models import ModelModule, inputs_of
-from trainer.runtime import output
+from trainer.models import ModelModule, describe, inputs_of
+from trainer.runtime import error_message
 from trainer.training.metrics import ModuleMetrics
 from trainer.training.run_data import SplitData
 from trainer.training.task import BinaryTask, Task
@@ -62,7 +62,7 @@ def check_outputs(module: ModelModule, model: keras.Model, spec: Any) -> None:
         raise _mistake(
             module,
             "keras_model",
-            f"the features of input_fn are {shown(spec[0])}{expected}: {_first(error)}",
+            f"the features of input_fn are {shown(spec[0])}{expected}: {error_message(error)}",
         ) from error
 
 
@@ -150,7 +150,7 @@ def check_signatures(module: ModelModule, model: keras.Model) -> None:
         try:
             outputs = function.get_concrete_function().structured_outputs
         except Exception as error:
-            raise _mistake(module, name, f"{key} fails: {_first(error)}") from error
+            raise _mistake(module, name, f"{key} fails: {error_message(error)}") from error
         if not _is_flat(outputs):
             raise _mistake(
                 module, name, f"{key} returns {shown(outputs)}, expected tensors by their names"
@@ -168,7 +168,7 @@ def _batch(module: ModelModule, train: SplitData) -> tuple[Any, ...]:
     except StopIteration:
         raise _mistake(module, "input_fn", "its training data has no batch") from None
     except Exception as error:
-        raise _mistake(module, "input_fn", f"its data set fails: {_first(error)}") from error
+        raise _mistake(module, "input_fn", f"its data set fails: {describe(error)}") from error
     for kind, part in zip(("features", "labels", "weights"), batch, strict=False):
         for name, values in _named(part):
             if isinstance(values, tf.Tensor) and values.dtype.is_floating:
@@ -250,18 +250,6 @@ def _zeros(spec: Any) -> tf.Tensor:
 def _rows(batch: Any) -> int:
     first = tf.nest.flatten(batch)[0]
     return int(first.nrows()) if isinstance(first, tf.RaggedTensor) else int(first.shape[0])
-
-
-def _first(error: Exception) -> str:
-    """Return the first line of an error that says what is wrong, rather than where."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = next((line for line in lines if not line.startswith(_WHERE)), type(error).__name__)
-    # Secrets are masked whole, before a cut could leave half of one.
-    return output.clean(" ".join(text.split()))[:240]
-
-
-# TensorFlow and Keras begin with the place of an error.
-_WHERE = ("Exception encountered", "in user code", "File ", "Arguments received", "{{function_node")
 
 
 def _mistake(

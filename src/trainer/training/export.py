@@ -26,6 +26,7 @@ from trainer.packaging import (
     write_class_names,
     write_mark,
 )
+from trainer.runtime import error_message
 from trainer.storage import without_wildcards
 
 # Rows that the comparison sends one by one and together.
@@ -142,9 +143,8 @@ def _compare(
         try:
             answered = loaded.signatures[name](**inputs)
         except Exception as error:
-            # TensorFlow lists the operations that led there after the first line.
-            first = str(error).strip().partition("\n")[0]
-            raise ExportError(f"the SavedModel's {name} does not answer: {first}") from None
+            why = error_message(error)
+            raise ExportError(f"the SavedModel's {name} does not answer: {why}") from None
         for key, value in _named(expected[name]).items():
             problem: str | None = "are not there"
             if key in answered:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainer.config import Job, MetricGoal, UserError
 from trainer.models import ModelModule, inputs_of
+from trainer.runtime import error_message
 from trainer.training.metric_goal import goal_of
 from trainer.training.metrics import ModuleMetrics, metrics_of
 from trainer.training.task import Task, task_of
@@ -54,10 +55,9 @@ def run_task_of(job: Job, module: ModelModule, model: keras.Model, spec: Any) ->
             try:
                 metrics.build(task.aligned(some_labels, some_outputs), some_outputs)
             except Exception as error:
-                first = str(error).strip().partition("\n")[0]
                 raise UserError(
                     subject=f"metrics of {module.name}",
-                    problem=f"they do not take the labels and outputs: {first[:200]}",
+                    problem=f"they do not take the labels and outputs: {error_message(error)}",
                 ) from error
     score = [] if task.score is None else [task.score]
     names = list(dict.fromkeys(("loss", *score, *metrics.names)))

@@ -17,6 +17,7 @@ import tensorflow as tf
 from trainer.config import UserError
 from trainer.data import Stream, TableSet
 from trainer.distribution import SINGLE_PROCESS, Strategy
+from trainer.models import describe, is_foreign
 from trainer.training.task import Task
 
 # Each training step returns these of its batch: the loss it makes smaller, with smoothed labels
@@ -25,6 +26,8 @@ from trainer.training.task import Task
 FIGURES = ("loss", "plain_loss", "score")
 # TensorFlow's words for a label beyond the outputs.
 _LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)")
+# The operation that gets a batch of a data set.
+_READS = "IteratorGetNext"
 # And, where the strategy can tell, the seconds until the gradients of all processes were summed.
 EXCHANGE = "exchange"
 
@@ -204,7 +207,7 @@ def call_reading_data(
         *args: The arguments of the function.
 
     Raises:
-        UserError: The data is damaged, or training data ends.
+        UserError: The data is damaged, training data ends, or the data set of a module fails.
     """
     try:
         return function(*args)
@@ -222,5 +225,9 @@ def call_reading_data(
                 subject="input_fn",
                 problem=f"a label is {label[1]}, expected 0 to {int(label[2]) - 1}, as the model "
                 "has so many outputs",
+            ) from error
+        if stream is None and _READS in str(error) and not is_foreign(error):
+            raise UserError(
+                subject="input_fn", problem=f"its data set fails: {describe(error)}"
             ) from error
         raise

@@ -11,7 +11,7 @@ import logging
 import tensorflow as tf
 
 from trainer.config import Job, RetryableError
-from trainer.runtime import StopRequest
+from trainer.runtime import StopRequest, error_message
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def serve(job: Job, stop_request: StopRequest) -> None:
             config=config,
         )
     except tf.errors.OpError as error:
-        why = str(error).partition("\n")[0]
+        why = error_message(error)
         raise RetryableError(f"{cluster.task}: cannot serve {address}: {why}") from None
     logger.info("%s serves %s", cluster.task, address)
     while not stop_request.wait(3600):

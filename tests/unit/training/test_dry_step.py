@@ -35,6 +35,8 @@ HPARAMS = Hparams(
     beta_1=0.9, beta_2=0.99, dropout=0.0, label_smoothing=0.0, precision="float32",
 )  # fmt: skip
 MODEL = "    return keras.Model(i, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(i)))"
+# Whatever a data set had, its rows are these.
+ROWS = ".map(lambda _: (tf.zeros([4]), tf.zeros([], 'int32')))"
 SLICES, BATCH = "from_tensor_slices((X, Y))", ".batch(batch_size)"
 
 
@@ -131,6 +133,20 @@ def test_mistakes_of_keras_model(checked, model, expected):
         (BATCH, BATCH + ".map(lambda x, y: x.nothing)", "AttributeError: "),
         ('if mode == "train" else data', "", "its data for mode test has no end"),
         (SLICES, SLICES + ".take(0)", "has no batch"),
+        (
+            SLICES, "from_tensors('none').flat_map(tf.data.TextLineDataset)" + ROWS,
+            "its data set fails: NotFoundError: none; No such file or directory",
+        ),
+        (
+            SLICES, "from_tensors('one').map(lambda s: tf.strings.to_number(s))" + ROWS,
+            "its data set fails: InvalidArgumentError: StringToNumberOp could not correctly "
+            "convert string: one",
+        ),
+        (
+            SLICES, "from_tensors('one').map(lambda s: tf.py_function(lambda _: {}['age'], [s], "
+            "tf.string))" + ROWS,
+            "its data set fails: KeyError: 'age'",
+        ),
         (
             BATCH, BATCH + "\n\ndef input_fn(p, m, b, s): return X, Y[:7]",
             "its arrays are (float32 [40, 4], int32 [7]), expected as many rows in each",

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainer.packaging import GRAPH_FILE, RowBehavior, compare_rows, read_class_names, read_mark
+from trainer.runtime import message_lines
 from trainer.serving.http.errors import HTTPError
 from trainer.serving.models.signature import SERVED, Signature, Tensor
 from trainer.storage import without_wildcards
@@ -30,7 +30,6 @@ STATUSES = {
 }  # fmt: skip
 # Rows with which a signature is tried, to see whether batching changes its outputs.
 TRIAL_ROWS = 5
-_NOISE = re.compile(r"\s*\[\[\{\{node .*", re.DOTALL)
 
 
 class ServedModel:
@@ -190,10 +189,7 @@ def _trial(signature: Signature) -> dict[str, np.ndarray]:
 
 def _reason(message: str) -> str:
     """Return TensorFlow's message without the place in the graph."""
-    message = _NOISE.sub("", message)
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("Graph execution", "Detected at", "<"))]
-    return " ".join(lines)[:500] or "the model failed on these inputs"
+    return " ".join(message_lines(message))[:500] or "the model failed on these inputs"
 
 
 def _served_graph(path: Path) -> Any:
