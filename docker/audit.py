@@ -141,19 +141,19 @@ def audit_python(image: str, packages: list[dict[str, Any]]) -> int:
                 check=False,
             )
             why = (ran.stderr.strip().splitlines() or [why])[-1]
-            told = json.loads(ran.stdout)["dependencies"]
+            listed = json.loads(ran.stdout)["dependencies"]
         except (subprocess.TimeoutExpired, json.JSONDecodeError, KeyError):
             print(f"audit: {image}: the database of vulnerabilities cannot be asked: {why[:200]}")
-            told = []
+            listed = []
     code = known = 0
-    for package in told:
+    for package in listed:
         for flaw in package.get("vulns", ()):
             known += 1
             mended = ", ".join(flaw["fix_versions"])
             code |= VULNERABLE if mended else WELL
             print(f"audit: {package['name']} {package['version']}: {flaw['id']}", end=" ")
             print(f"(mended in {mended})" if mended else "(not mended yet)")
-    asked = sum("skip_reason" not in package for package in told)
+    asked = sum("skip_reason" not in package for package in listed)
     print(f"audit: {image}: {known} known vulnerabilities of Python packages,", end=" ")
     print(f"{len(listed) - asked} of {len(listed)} could not be looked up")
     return code if asked else UNKNOWN

@@ -37,8 +37,8 @@ def rows(name: str) -> list[list[str]]:
 def debian() -> Iterator[dict[str, object]]:
     """Each Debian package that is installed."""
     hashes = {(row[0], row[1], row[2]): row[5] for row in rows("debian-packages.txt")}
-    told = subprocess.check_output(["dpkg-query", "-W", "-f", FORM], text=True)
-    lines = [line.split("\t") for line in told.splitlines() if line.startswith("ii")]
+    listed = subprocess.check_output(["dpkg-query", "-W", "-f", FORM], text=True)
+    lines = [line.split("\t") for line in listed.splitlines() if line.startswith("ii")]
     # A package that has no such file shares that of another one of its source.
     licenses: dict[str, list[str]] = {}
     for _, name, _, _, source, _ in lines:

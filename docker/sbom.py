@@ -78,8 +78,10 @@ def look(docker: str, image: str) -> dict[str, Any]:
 
 def inspect(docker: str, image: str) -> dict[str, Any]:
     """Return what the engine knows of an image."""
-    told = subprocess.check_output([docker, "image", "inspect", image], text=True, timeout=SECONDS)
-    return json.loads(told)[0]
+    described = subprocess.check_output(
+        [docker, "image", "inspect", image], text=True, timeout=SECONDS
+    )
+    return json.loads(described)[0]
 
 
 def sbom(image: str, known: dict[str, Any], found: dict[str, Any]) -> str:

@@ -79,10 +79,10 @@ def changed_bundles(packages: list[Distribution]) -> Iterator[str]:
         for path, digest, _ in csv.reader((package.read_text("RECORD") or "").splitlines()):
             if not path.endswith((".pem", ".crt")) or not digest:
                 continue
-            kind, _, told = digest.partition("=")
+            kind, _, recorded = digest.partition("=")
             file = Path(str(package.locate_file(path)))
             found = hashlib.new(kind, file.read_bytes()).digest() if file.is_file() else b""
-            if found and base64.urlsafe_b64encode(found).rstrip(b"=").decode() != told:
+            if found and base64.urlsafe_b64encode(found).rstrip(b"=").decode() != recorded:
                 yield f"{file}: not as {package.metadata['Name']} {package.version} has it"
 
 

@@ -378,7 +378,7 @@ def test_images_are_pushed_by_version_and_revision_and_their_digests_told(run, t
     again = run(
         push, "google", "host.example/team/trainer", "t:cpu", DOCKER="docker", NO_DIGEST="1"
     )
-    assert "told no digest" in one_line(again)
+    assert "returned no digest" in one_line(again)
     assert not digests.exists()
 
 
