@@ -11,6 +11,8 @@ from trainer.migration.values import LONGEST, Text, Unknown, is_known, joined, p
 
 _FIELD = re.compile(r"\{(\w*)(?:\[[^\]]*\]|\.\w+)*(?::[^{}]*)?\}")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?[-+0-9.]*([sdrfgi%])")
+# What stands in a shell's quotes as it is.
+_PLAIN = re.compile(r"[\w@%+=:,./-]{1,200}")
 # Functions that ask a service or the environment, and the name that their value gets.
 _ASKED: Mapping[str, str] = {
     "get_execution_role": "role", "default_bucket": "bucket", "get_caller_identity": "account",
@@ -24,7 +26,10 @@ def call_value(path: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> A
     """Return the value of a call of a function, by its dotted path; None where it is not known."""
     name = path.rpartition(".")[2]
     if path in ("os.environ.get", "os.getenv") and args and isinstance(args[0], str):
-        return Unknown(name=args[0], source="", line=0)
+        otherwise = args[1] if len(args) > 1 else keywords.get("default")
+        return Unknown(name=args[0], source="", line=0, default=default_text(otherwise))
+    if name in ("name_from_base", "unique_name_from_base") and args:
+        return joined(args[0], "-", Unknown(name="timestamp", source=f"{name}()", line=0))
     if name in _ASKED:
         source = DEFAULT_BUCKET if name == "default_bucket" else ""
         return Unknown(name=_ASKED[name], source=source, line=0)
@@ -35,6 +40,12 @@ def call_value(path: str, args: Sequence[Any], keywords: Mapping[str, Any]) -> A
         return function(args, keywords)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def default_text(value: Any) -> str | None:
+    """Return a value that a script takes where nobody gives another, as text of a shell."""
+    usable = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return str(value) if usable and _PLAIN.fullmatch(str(value)) else None
 
 
 def text_method(

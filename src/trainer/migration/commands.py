@@ -11,6 +11,8 @@ from typing import Any
 from trainer.migration.values import Unknown, parts_of
 
 WIDTH = 88
+# The time, which makes a name the only one of its kind.
+STAMP = "$(date -u +%Y%m%d-%H%M%S)"
 QUOTE = '"'
 _SAFE = re.compile(r"[\w@%+=:,./*\[\]-]*")
 # Shells and programs use these themselves.
@@ -145,7 +147,7 @@ def words(flags: tuple[Flag, ...], variables: Variables) -> Iterator[str]:
     for flag in flags:
         values = [quoted(value, variables) for value in flag.values]
         if flag.stamped:
-            values = [f'"{values[0].strip(QUOTE)}-$(date -u +%Y%m%d-%H%M%S)"']
+            values = [f'"{values[0].strip(QUOTE)}-{STAMP}"']
         if not flag.name:
             yield from values
         elif any(text.startswith(("-", "'-", '"-')) for text in values):

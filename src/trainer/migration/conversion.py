@@ -13,7 +13,8 @@ from trainer.migration.deploying import batch_command, deploy_command
 from trainer.migration.draft import Draft
 from trainer.migration.estimator import add_argument
 from trainer.migration.followed import Followed, uploaded_address
-from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS, VERTEX_JOBS
+from trainer.migration.requests import with_requests
+from trainer.migration.signatures import ESTIMATORS, MODELS, REQUESTS, TUNERS, VERTEX_JOBS
 from trainer.migration.source import read_script
 from trainer.migration.submitting import Reading, draft_of
 from trainer.migration.target import Target
@@ -37,7 +38,7 @@ def migrate(path: Path, *, to: str | None = None, bucket: str | None = None) -> 
         UserError: The file cannot be read, or submits no job that is known here.
     """
     script = read_script(path)
-    followed = follow(script)
+    followed = with_requests(follow(script))
     own = any(made.kind in VERTEX_JOBS for made in followed.made)
     place = to or ("vertex" if own else "sagemaker")
     reading = Reading(script=script, followed=followed, target=Target(place=place, bucket=bucket))
@@ -88,7 +89,7 @@ class _Work:
             if use.method == "upload_data":
                 self.upload(use)
         for made in self.followed.made:
-            if made.kind in ESTIMATORS:
+            if made.kind in (*ESTIMATORS, *REQUESTS):
                 self.job(made, tuned.get(id(made)))
             elif made.kind in VERTEX_JOBS:
                 tuner = tuned.get(id(made))

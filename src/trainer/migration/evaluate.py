@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trainer.migration.arithmetic import OPERATORS, calculated, is_plain
@@ -34,11 +34,13 @@ class Evaluator:
         scope: The names.
         on_call: Works out the calls of the script's own functions and of objects that it made.
         known: What has been worked out in this statement, so that a call is followed once.
+        defaults: The defaults of the script's own arguments, by name.
     """
 
     scope: Scope
     on_call: Calls
     known: dict[tuple[int, int], tuple[ast.expr, Any]]
+    defaults: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of an expression; an Unknown where only a run would give it."""
@@ -63,6 +65,9 @@ class Evaluator:
         base = self.value(node.value)
         if isinstance(base, Made):
             return _attribute_of(base, node)
+        if isinstance(base, Unknown) and "args" in base.source:
+            # An argument of the script's own command line.
+            return dataclasses.replace(unknown(node), default=self.defaults.get(node.attr))
         return unknown(node)
 
     def _list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
@@ -115,7 +120,8 @@ class Evaluator:
             if not isinstance(values, list) or len(values) != len(names):
                 return None
             bound = {n.id: v for n, v in zip(names, values, strict=True) if isinstance(n, ast.Name)}
-            rounds.append(Evaluator(Scope(values=bound, outer=self.scope), self.on_call, {}))
+            inner = Scope(values=bound, outer=self.scope)
+            rounds.append(Evaluator(inner, self.on_call, {}, self.defaults))
         return rounds
 
     def _joinedstr(self, node: ast.JoinedStr) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from trainer.migration.calls import DEFAULT_BUCKET
+from trainer.migration.calls import DEFAULT_BUCKET, default_text
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.naming import source_of
 from trainer.migration.values import Given, Made, Unknown, Use, joined
@@ -63,6 +63,18 @@ def arguments_of(node: ast.Call, look: Evaluator, positions: Sequence[str]) -> d
 def _is_plain_call(node: ast.expr, value: Unknown) -> bool:
     """Return whether a value is what a function returns that says nothing of it by its name."""
     return isinstance(node, ast.Call) and source_of(node.func).endswith(value.name)
+
+
+def argument_default(node: ast.Call, look: Evaluator) -> dict[str, str]:
+    """Return name and default of `parser.add_argument("--name", default=…)`; empty without."""
+    words = [each.value for each in node.args if isinstance(each, ast.Constant)]
+    names = [word for word in words if isinstance(word, str)]
+    given = {each.arg: look.value(each.value) for each in node.keywords if each.arg}
+    name = given.get("dest") or next(
+        (n for n in names if n.startswith("--")), names[0] if names else ""
+    )
+    text = default_text(given.get("default"))
+    return {str(name).lstrip("-").replace("-", "_"): text} if text is not None else {}
 
 
 def uploaded_address(use: Use) -> Any:

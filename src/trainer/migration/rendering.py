@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from trainer.backends import BACKENDS, SubmitOptions
 from trainer.config import Hparams, Job, option_types, options_of
 from trainer.migration.commands import (
+    STAMP,
     Flag,
     LeftOut,
     Migration,
@@ -36,11 +37,19 @@ def script_lines(found: Migration, refusal: Callable[[Sequence[str]], str | None
         if command.assigns is not None:
             variables.of(command.assigns)
     texts = [text_of(command, variables) for command in found.commands]
-    asked = [(name, value) for value, name in variables.names.items() if value.source]
+    named = [(name, value) for value, name in variables.names.items() if value.source]
+    asked = [(name, value) for name, value in named if not _default(name, value)]
     if asked:
         yield "# These values exist only while the script runs. Set them first, as in ROLE=…"
         for name, value in asked:
             yield f': "${{{name}{_reminder(name, value)}{_where(found, value)}}}"'
+        yield ""
+    if len(asked) < len(named):
+        yield "# These have defaults: the script's own, or the time. Set others first."
+        for name, value in named:
+            if _default(name, value):
+                comment = f"{_plain(value.source)}{_where(found, value)}"
+                yield f': "${{{name}:={_default(name, value)}}}"  # {comment}'
         yield ""
     for command, text in zip(found.commands, texts, strict=True):
         yield f"# {_place(found, command.line)}: {command.about}"
@@ -52,6 +61,14 @@ def script_lines(found: Migration, refusal: Callable[[Sequence[str]], str | None
         yield "# Not carried over:"
     for note in found.notes:
         yield _note_line(found, note)
+
+
+def _default(name: str, value: Unknown) -> str:
+    """Return what a variable is where the user does not set it; empty for nothing."""
+    if value.is_stamp:
+        return STAMP
+    text = value.default or ""
+    return text if masked_environment({name: text})[name] == text else ""
 
 
 def _reminder(name: str, value: Unknown) -> str:

@@ -14,6 +14,8 @@ FRAMEWORKS = (
     "TensorFlow", "MXNet", "PyTorch", "Chainer", "SKLearn", "XGBoost", "HuggingFace", "RLEstimator",
 )  # fmt: skip
 ESTIMATORS = (*FRAMEWORKS, "Estimator", "ModelTrainer")
+# The requests of boto3 that stand for one, too.
+REQUESTS = ("create_training_job",)
 VERTEX_JOBS = ("CustomJob", "CustomContainerTrainingJob")
 # It sets project, location and bucket for all jobs that follow.
 VERTEX_INIT = "google.cloud.aiplatform.init"
@@ -57,6 +59,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "batch_predict": (), "register": (), "client": ("service",), "create_training_job": (),
     "create_hyper_parameter_tuning_job": (), "create_processing_job": (), "create_endpoint": (),
     "create_transform_job": (), "invoke_endpoint": (),
+    "create_custom_job": ("parent", "custom_job"),
     "run": (), "submit": (), "init": (),
     "with_metric_definitions": ("metric_definitions",),
     "with_tensorboard_output_config": ("tensorboard_output_config",),
@@ -64,7 +67,10 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "with_checkpoint_config": ("checkpoint_config",),
 }  # fmt: skip
 # Methods that only objects of the SDKs have, by which one is known that is made elsewhere.
-ON_ANY = ("upload_data", "deploy", "transformer")
+ON_ANY = (
+    "upload_data", "deploy", "transformer", "create_training_job",
+    "create_hyper_parameter_tuning_job", "create_custom_job",
+)  # fmt: skip
 # Functions of the SDKs that return an object.
 _MAKING = (".client", ".upload", ".from_local_script", "HyperparameterTuner.create")
 

@@ -20,7 +20,16 @@ from trainer.migration.signatures import FRAMEWORKS
 from trainer.migration.source import Script
 from trainer.migration.target import Target
 from trainer.migration.user_code import find_code
-from trainer.migration.values import Given, Made, Unknown, Use, is_text, joined
+from trainer.migration.values import (
+    Given,
+    Made,
+    Text,
+    Unknown,
+    Use,
+    is_text,
+    joined,
+    simplified,
+)
 
 STARTS = ("fit", "train")
 # Arguments of these that are read, or without which nothing is lost; then those of a step.
@@ -168,16 +177,32 @@ def _add_experiment(draft: Draft, given: Given) -> None:
             draft.note(each, other, "leave it out: the experiment lists each job by its own name")
 
 
+def _without_stamp(name: Any) -> Any:
+    """Return a name without the time behind it, which each run adds anew; None without one."""
+    if not isinstance(name, Text) or not isinstance(name.parts[-1], Unknown):
+        return None
+    if not name.parts[-1].is_stamp:
+        return None
+    *before, last = name.parts[:-1]
+    stem = simplified([*before, last.rstrip("-_") if isinstance(last, str) else last])
+    return stem or None
+
+
 def _add_name(draft: Draft, start: Use | None, prefix: Any, *, longest: int) -> None:
     base = draft.flags.pop("base_job_name", None)
     given = start.given.get("job_name") if start else None
     if given is not None and is_text(given.value):
-        draft.set("name", given.value)
+        stem = _without_stamp(given.value)
+        draft.flags["name"] = Flag(
+            name="--name", values=(given.value if stem is None else stem,), stamped=stem is not None
+        )
         return
     prefix = prefix or (base.values[0] if base else None)
+    stem = _without_stamp(prefix)
+    prefix = prefix if stem is None else stem
     if isinstance(prefix, str):
         plain = re.sub(r"[^A-Za-z0-9]+", "-", prefix).strip("-")[:longest].strip("-")
         plain = plain if draft.target.place == "sagemaker" else plain.lower()
         draft.flags["name"] = Flag(name="--name", values=(plain or "job",), stamped=True)
-    elif isinstance(prefix, Unknown):
+    elif is_text(prefix):
         draft.flags["name"] = Flag(name="--name", values=(prefix,), stamped=True)

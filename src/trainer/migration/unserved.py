@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from trainer.migration.commands import LeftOut
 from trainer.migration.followed import Followed
-from trainer.migration.signatures import ESTIMATORS, MODELS, TUNERS, VERTEX_JOBS
+from trainer.migration.signatures import ESTIMATORS, MODELS, REQUESTS, TUNERS, VERTEX_JOBS
 from trainer.migration.values import Made, Use
 
 _MODULE = "write its script as a module (docs/your-model.md), and use trainer submit --module FILE"
@@ -55,7 +55,7 @@ _CALLS: Mapping[str, str] = {
     "create_transform_job": "use trainer deploy MODEL --to {place} --batch INPUT OUTPUT",
     "create_endpoint": _DEPLOY,
 }
-_OWN = (*ESTIMATORS, *TUNERS, *MODELS, *VERTEX_JOBS, "attached")
+_OWN = (*ESTIMATORS, *REQUESTS, *TUNERS, *MODELS, *VERTEX_JOBS, "attached")
 
 
 def unserved(followed: Followed, place: str) -> Iterator[LeftOut]:

@@ -5,6 +5,7 @@ A value is a Python constant, a list, tuple or dict of values, or one of the cla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 # The longest text and the largest number that are worked out; a script may ask for more.
 LONGEST, LARGEST = 20_000, 2**64
 MOST_VALUES, MOST_PARTS = 10_000, 200
+_STAMP = re.compile(
+    r"strftime|isoformat|\btime\(\)|\btime_ns\(|\bnow\(|utcnow|uuid|\.timestamp\("
+    r"|name_from_base|\bdate "
+)
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,18 @@ class Unknown:
         name: What the script calls it, from which the name of a shell variable is made.
         source: The expression that makes it.
         line: The line of that expression.
+        default: What the script takes where nobody sets it; None for nothing.
     """
 
     name: str
     source: str
     line: int
+    default: str | None = None
+
+    @property
+    def is_stamp(self) -> bool:
+        """True for a time or a number that makes a name the only one of its kind."""
+        return bool(_STAMP.search(self.source))
 
     @property
     def is_call(self) -> bool:

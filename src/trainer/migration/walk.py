@@ -9,7 +9,12 @@ from typing import Any
 
 from trainer.config import UserError
 from trainer.migration.evaluate import Evaluator
-from trainer.migration.followed import Followed, arguments_of, uploaded_address
+from trainer.migration.followed import (
+    Followed,
+    argument_default,
+    arguments_of,
+    uploaded_address,
+)
 from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import ROOTS, Scope
 from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, ON_ANY, POSITIONS, is_builder
@@ -47,6 +52,7 @@ class _Walker:
         self.made: list[Made] = []
         self.uses: list[Use] = []
         self.settings: dict[str, Given] = {}
+        self.defaults: dict[str, str] = {}
         self.returned: list[Any] = []
         self.left: list[tuple[ast.FunctionDef, Scope]] = []
         self.depth = 0
@@ -59,7 +65,7 @@ class _Walker:
             self.statement(node, scope)
 
     def look(self, scope: Scope) -> Evaluator:
-        return Evaluator(scope, self.call, self.known)
+        return Evaluator(scope, self.call, self.known, self.defaults)
 
     def statement(self, node: ast.stmt, scope: Scope) -> None:
         self.count += 1
@@ -168,6 +174,8 @@ class _Walker:
             if function is not None:
                 return self.inlined(function, node, scope, look)
         if isinstance(node.func, ast.Attribute):
+            if node.func.attr == "add_argument":
+                self.defaults |= argument_default(node, look)
             base = look.value(node.func.value)
             if isinstance(base, Made):
                 return self.use(base, node, look)
