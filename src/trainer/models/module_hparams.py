@@ -25,6 +25,7 @@ from trainer.config import (
     Job,
     UserError,
     convert_value,
+    flag_of,
     options_of,
     suggestion,
 )
@@ -181,8 +182,15 @@ def check_imported(stated: Any, module: str) -> None:
 
 def _made(name: str, stated: Any, module: str) -> OwnHparam:
     subject = f"HPARAMS of {module}: {name}"
-    if not name.isidentifier() or name in options_of(Hparams) or name in options_of(Job):
-        raise UserError(subject=subject, problem="is the name of a flag, or none at all")
+    if not name.isidentifier():
+        raise UserError(subject=subject, problem="expected a name of letters, digits and _")
+    if name in options_of(Hparams) or name in options_of(Job):
+        mend = f"leave it out: RECIPE may set its default, and hparams.{name} has its value"
+        raise UserError(
+            subject=subject,
+            problem=f"is a flag already, {flag_of(name)}",
+            remedy=mend if name in options_of(Hparams) else "choose another name",
+        )
     fields = stated if isinstance(stated, dict) else {"default": stated}
     unknown = [key for key in fields if key not in _KEYS]
     if unknown or "default" not in fields:

@@ -72,8 +72,13 @@ def test_a_value_out_of_range_or_of_another_name_is_one_line(module, name, value
     [
         ("[1]", "HPARAMS of {}: expected a dict of literal values in the module itself"),
         ("dict(a=1)", "expected a dict of literal values in the module itself"),
-        ("{'batch_size': 3}", "HPARAMS of {}: batch_size: is the name of a flag, or none at all"),
-        ("{'a b': 3}", "a b: is the name of a flag, or none at all"),
+        (
+            "{'batch_size': 3}",
+            "HPARAMS of {}: batch_size: is a flag already, --batch-size; leave it out: RECIPE may "
+            "set its default, and hparams.batch_size has its value",
+        ),
+        ("{'keep': 3}", "keep: is a flag already, --keep; choose another name"),
+        ("{'a b': 3}", "a b: expected a name of letters, digits and _"),
         ("{'a': {'low': 3}}", "a: has no default; expected default, low, high, choices, help"),
         ("{'a': {'default': 3, 'most': 4}}", "a: most is not known; expected default, low"),
         ("{'a': None}", "a: its default None is no number, text or switch"),
