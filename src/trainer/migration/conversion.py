@@ -21,6 +21,7 @@ from trainer.migration.target import Target
 from trainer.migration.unserved import unserved
 from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text, joined
 from trainer.migration.vertex_job import vertex_draft
+from trainer.migration.vertex_requests import with_vertex_requests
 from trainer.migration.walk import follow
 
 _BEST = Unknown(name="best_job", source="the best trial, which trainer jobs logs names", line=0)
@@ -38,7 +39,7 @@ def migrate(path: Path, *, to: str | None = None, bucket: str | None = None) -> 
         UserError: The file cannot be read, or submits no job that is known here.
     """
     script = read_script(path)
-    followed = with_requests(follow(script))
+    followed = with_vertex_requests(with_requests(follow(script)))
     own = any(made.kind in VERTEX_JOBS for made in followed.made)
     place = to or ("vertex" if own else "sagemaker")
     reading = Reading(script=script, followed=followed, target=Target(place=place, bucket=bucket))
@@ -93,7 +94,7 @@ class _Work:
                 self.job(made, tuned.get(id(made)))
             elif made.kind in VERTEX_JOBS:
                 tuner = tuned.get(id(made))
-                draft = vertex_draft(self.reading.target, self.followed, made, tuner=tuner)
+                draft = vertex_draft(self.reading, made, tuner=tuner)
                 what = "searches" if tuner else "trains"
                 self.add(draft, f"{what}, as {(tuner or made).kind} does")
             elif made.kind == "attached":

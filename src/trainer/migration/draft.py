@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,12 @@ class Draft:
         named = given.source if is_known(given.value) else ""
         shown = masked_environment({name: named or given.source})[name]
         self.notes.append(LeftOut(line=given.line, name=name, source=shown, remedy=remedy))
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give arguments in the notes the names that the script has for them."""
+        self.notes = [
+            dataclasses.replace(note, name=names.get(note.name, note.name)) for note in self.notes
+        ]
 
     def set(self, option: str, *values: Any) -> None:
         """Set a flag of `trainer submit`; one without values is a switch."""

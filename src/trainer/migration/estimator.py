@@ -18,10 +18,11 @@ from trainer.migration.target import Target
 from trainer.migration.values import Given, Made, Text, Unknown, is_known, is_text
 
 _PUSHES = {"sagemaker": "make push-aws", "vertex": "make push-google"}
-# Images of Amazon's own, which have no trainer in them.
+# Images of Amazon's and Google's own, which have no trainer in them.
 _THEIRS = re.compile(
     r"(763104351884|520713654638|683313688378|811284229777|sagemaker-(tensorflow|mxnet|pytorch)"
-    r"|(tensorflow|mxnet|pytorch)-(training|inference))"
+    r"|(tensorflow|mxnet|pytorch)-(training|inference)|deeplearning-platform-release"
+    r"|(vertex-ai|cloud-aiplatform)/(training|prediction))"
 )
 # The levels of Python's logging, which estimators take as numbers.
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}

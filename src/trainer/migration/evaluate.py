@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from trainer.migration.values import (
     joined,
 )
 
+# A member of an enumeration of Google's, whose name requests have.
+_ENUM = re.compile(r"\bAcceleratorType\.([A-Z]\w*)(?:\.name)?$")
 # The most rounds of a comprehension that are worked out.
 _ROUNDS = 200
 Calls = Callable[[ast.Call, Scope], Any]
@@ -62,6 +65,9 @@ class Evaluator:
         dotted = source_of(node)
         if self.scope.has(dotted):
             return self.scope.get(dotted)
+        enum = _ENUM.search(dotted)
+        if enum:
+            return enum[1]
         base = self.value(node.value)
         if isinstance(base, Made):
             return _attribute_of(base, node)

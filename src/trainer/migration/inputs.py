@@ -93,8 +93,8 @@ def _address(draft: Draft, name: str, held: Any, given: Given) -> Any:
         held = held.value("data_source", "s3_data_source")
     if isinstance(held, Made):
         if held.kind == "FileSystemInput":
-            draft.note(given.line, f"channel {name}", "copy the file system's data to S3: trainer "
-                       "data sync")  # fmt: skip
+            draft.note(given.line, f"channel {name}", "copy the file system's data to S3 by "
+                       "trainer data sync, and give the address behind --")  # fmt: skip
             return None
         _add_options(draft, name, held)
         held = held.value("s3_data", "s3_uri")

@@ -22,7 +22,9 @@ from trainer.runtime import masked_environment
 
 WIDTH = 88
 # A value for what is not known, which every option takes that takes any text.
-_ANY, _ANY_URL = "1", "s3://bucket/1"
+_ANY = "1"
+# Flags that take an address of a store.
+_ADDRESSES = ("--output", "--checkpoint-dir", "--staging-bucket", "--artifacts")
 
 
 def script_lines(found: Migration, refusal: Callable[[Sequence[str]], str | None]) -> Iterator[str]:
@@ -104,17 +106,20 @@ def _plain(text: str) -> str:
 
 def plain_words(command: ShellCommand) -> list[str]:
     """Return a command's arguments with some value in the place of what is not known."""
-    found = [*command.verb.split()[1:], *_plain_flags(command.flags)]
+    store = (
+        "gs" if "vertex" in [value for flag in command.flags[:1] for value in flag.values] else "s3"
+    )
+    found = [*command.verb.split()[1:], *_plain_flags(command.flags, store)]
     if command.job is not None:
-        found += ["--", *_plain_flags(command.job)]
+        found += ["--", *_plain_flags(command.job, store)]
     return found
 
 
-def _plain_flags(flags: Sequence[Flag]) -> Iterator[str]:
+def _plain_flags(flags: Sequence[Flag], store: str) -> Iterator[str]:
     for flag in flags:
         if any(isinstance(value, Unknown) for value in flag.values) and _is_narrow(flag.name):
             continue
-        values = [_plain_value(flag, value) for value in flag.values]
+        values = [_plain_value(flag, value, store) for value in flag.values]
         if flag.stamped:
             values = [f"{values[0]}-20260101-000000"]
         if any(value.startswith("-") for value in values):
@@ -123,9 +128,11 @@ def _plain_flags(flags: Sequence[Flag]) -> Iterator[str]:
             yield from [*([flag.name] if flag.name else []), *values]
 
 
-def _plain_value(flag: Flag, value: object) -> str:
-    if isinstance(value, Unknown) and flag.name in ("--output", "--checkpoint-dir"):
-        return _ANY_URL
+def _plain_value(flag: Flag, value: object, store: str) -> str:
+    first, *rest = parts_of(value)
+    if isinstance(first, Unknown) and flag.name in _ADDRESSES:
+        end = "".join(part if isinstance(part, str) else _ANY for part in rest)
+        return f"{store}://bucket{end}"
     if isinstance(value, Unknown) and flag.name == "--name":
         return "job"
     return "".join(part if isinstance(part, str) else _ANY for part in parts_of(value))

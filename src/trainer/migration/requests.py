@@ -44,6 +44,15 @@ MEMBERS: Mapping[str, str | Mapping[str, str]] = {
     "InfraCheckConfig": "enable_infra_check", "RemoteDebugConfig": "enable_remote_debug",
     "SessionChainingConfig": "enable_session_tag_chaining",
 }  # fmt: skip
+# The members by the names of these arguments, as the user's request has them.
+ORIGINALS: Mapping[str, str] = {
+    "entry_point": "sagemaker_program", "source_dir": "sagemaker_submit_directory",
+    **{
+        argument: member
+        for name, names in MEMBERS.items()
+        for member, argument in ([(name, names)] if isinstance(names, str) else names.items())
+    },
+}  # fmt: skip
 # Members that say nothing to an estimator, but to `fit`, or to nobody.
 _STARTING = {"TrainingJobName": "job_name", "ExperimentConfig": "experiment_config"}
 _QUIET = ("InputDataConfig", "DefinitionName", "TuningObjective", "HyperParameterRanges")

@@ -16,7 +16,10 @@ FRAMEWORKS = (
 ESTIMATORS = (*FRAMEWORKS, "Estimator", "ModelTrainer")
 # The requests of boto3 that stand for one, too.
 REQUESTS = ("create_training_job",)
-VERTEX_JOBS = ("CustomJob", "CustomContainerTrainingJob")
+VERTEX_JOBS = (
+    "CustomJob", "CustomContainerTrainingJob", "CustomTrainingJob",
+    "CustomPythonPackageTrainingJob", "from_local_script",
+)  # fmt: skip
 # It sets project, location and bucket for all jobs that follow.
 VERTEX_INIT = "google.cloud.aiplatform.init"
 MODELS = ("TensorFlowModel", "MXNetModel", "PyTorchModel", "Model", "FrameworkModel")
@@ -36,6 +39,10 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "TensorFlowModel": ("model_data", "role", "entry_point"),
     "MXNetModel": ("model_data", "role", "entry_point"), "Model": ("image_uri", "model_data"),
     "Session": ("boto_session",),
+    "CustomTrainingJob": ("display_name", "script_path", "container_uri"),
+    "CustomContainerTrainingJob": ("display_name", "container_uri"),
+    "CustomJob": ("display_name", "worker_pool_specs"),
+    "from_local_script": ("display_name", "script_path", "container_uri"),
     "HyperparameterTuningJob": ("display_name", "custom_job", "metric_spec", "parameter_spec"),
     "DoubleParameterSpec": ("min", "max", "scale"), "IntegerParameterSpec": ("min", "max", "scale"),
     "DiscreteParameterSpec": ("values", "scale"), "CategoricalParameterSpec": ("values",),
@@ -60,6 +67,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "create_hyper_parameter_tuning_job": (), "create_processing_job": (), "create_endpoint": (),
     "create_transform_job": (), "invoke_endpoint": (),
     "create_custom_job": ("parent", "custom_job"),
+    "create_hyperparameter_tuning_job": ("parent", "hyperparameter_tuning_job"),
     "run": (), "submit": (), "init": (),
     "with_metric_definitions": ("metric_definitions",),
     "with_tensorboard_output_config": ("tensorboard_output_config",),
@@ -70,6 +78,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 ON_ANY = (
     "upload_data", "deploy", "transformer", "create_training_job",
     "create_hyper_parameter_tuning_job", "create_custom_job",
+    "create_hyperparameter_tuning_job",
 )  # fmt: skip
 # Functions of the SDKs that return an object.
 _MAKING = (".client", ".upload", ".from_local_script", "HyperparameterTuner.create")

@@ -15,8 +15,9 @@ from trainer.migration.followed import Followed
 from trainer.migration.inputs import add_inputs
 from trainer.migration.job_values import add_hyperparameters, outside
 from trainer.migration.model_trainer import flattened
+from trainer.migration.requests import ORIGINALS
 from trainer.migration.search import add_search
-from trainer.migration.signatures import FRAMEWORKS
+from trainer.migration.signatures import FRAMEWORKS, REQUESTS
 from trainer.migration.source import Script
 from trainer.migration.target import Target
 from trainer.migration.user_code import find_code
@@ -39,6 +40,7 @@ _READ = (
     "depends_on", "step_args",
 )  # fmt: skip
 _STARTING = {"run_tensorboard_locally": "use --log-dir behind --, and tensorboard --logdir"}
+_AS_SCRIPT = "; as a script it runs in the image by the SDK's Estimator(image_uri=…, entry_point=…)"
 OTHER_FRAMEWORKS = FRAMEWORKS[1:]
 # Longest names, without the date and time behind them.
 _LONGEST_JOB, _LONGEST_SEARCH = 63 - 16, 32 - 16
@@ -72,7 +74,7 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
         add_hyperparameters(draft, values, Given(value=values, source="", line=use.line))
     if "image" not in draft.flags:
         draft.set("image", image_at(reading.target.place))
-    _add_code(draft, reading, given)
+    add_code(draft, reading, given)
     if tuner is not None:
         add_search(draft, tuner)
     if made.kind in OTHER_FRAMEWORKS:
@@ -86,6 +88,8 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     _add_output(draft)
     prefix = tuner.value("base_tuning_job_name") if tuner else None
     _add_name(draft, start, prefix, longest=_LONGEST_SEARCH if tuner else _LONGEST_JOB)
+    if made.kind in REQUESTS:
+        draft.rename(ORIGINALS)
     return draft
 
 
@@ -104,7 +108,8 @@ def _add_region(draft: Draft, settings: Mapping[str, Given]) -> None:
             draft.set("region", settings[name].value)
 
 
-def _add_code(draft: Draft, reading: Reading, given: Mapping[str, Given]) -> None:
+def add_code(draft: Draft, reading: Reading, given: Mapping[str, Given]) -> None:
+    """Add the script of an estimator or a job as --module, and say what of it has to change."""
     entry, folder = given.get("entry_point"), given.get("source_dir")
     if entry is None:
         return
@@ -115,6 +120,10 @@ def _add_code(draft: Draft, reading: Reading, given: Mapping[str, Given]) -> Non
     if source and "://" in source:
         draft.note(folder or entry, "source_dir", "unpack it here, and name its file by --module")
         return
+    if not entry.value.endswith(".py") and "." in entry.value:
+        draft.note(entry, "entry_point", "is no Python: name the file of the model that it trains "
+                   "by --module, with keras_model(hparams)")  # fmt: skip
+        return
     code = find_code(reading.script, entry.value, source)
     draft.fields["module"] = code.module
     if code.is_ready:
@@ -122,9 +131,9 @@ def _add_code(draft: Draft, reading: Reading, given: Mapping[str, Given]) -> Non
             draft.note(entry, "entry_point", f"the trainer runs the loop itself, with the model of "
                        f"{code.module}")  # fmt: skip
         return
+    place = draft.target.place
     draft.note(entry, "entry_point", f"{code.module} needs keras_model(hparams): "
-               "docs/your-model.md; as a script it runs in the image by the SDK's "
-               "Estimator(image_uri=…, entry_point=…)")  # fmt: skip
+               f"docs/your-model.md{_AS_SCRIPT if place == 'sagemaker' else ''}")  # fmt: skip
     for place, name, remedy in code.notes:
         draft.notes.append(LeftOut(line=entry.line, place=place, name=name, remedy=remedy))
 
@@ -177,6 +186,14 @@ def _add_experiment(draft: Draft, given: Given) -> None:
             draft.note(each, other, "leave it out: the experiment lists each job by its own name")
 
 
+def set_name(draft: Draft, name: Any) -> None:
+    """Name the job as the script does; a time behind the name is added anew."""
+    stem = _without_stamp(name)
+    draft.flags["name"] = Flag(
+        name="--name", values=(name if stem is None else stem,), stamped=stem is not None
+    )
+
+
 def _without_stamp(name: Any) -> Any:
     """Return a name without the time behind it, which each run adds anew; None without one."""
     if not isinstance(name, Text) or not isinstance(name.parts[-1], Unknown):
@@ -192,10 +209,7 @@ def _add_name(draft: Draft, start: Use | None, prefix: Any, *, longest: int) -> 
     base = draft.flags.pop("base_job_name", None)
     given = start.given.get("job_name") if start else None
     if given is not None and is_text(given.value):
-        stem = _without_stamp(given.value)
-        draft.flags["name"] = Flag(
-            name="--name", values=(given.value if stem is None else stem,), stamped=stem is not None
-        )
+        set_name(draft, given.value)
         return
     prefix = prefix or (base.values[0] if base else None)
     stem = _without_stamp(prefix)

@@ -9,7 +9,6 @@ from trainer.migration.followed import Followed
 from trainer.migration.signatures import ESTIMATORS, MODELS, REQUESTS, TUNERS, VERTEX_JOBS
 from trainer.migration.values import Made, Use
 
-_MODULE = "write its script as a module (docs/your-model.md), and use trainer submit --module FILE"
 _PREPARES = (
     "trainer data create, split and sync prepare data for it; run any other program by yourself"
 )
@@ -30,8 +29,6 @@ _MADE: Mapping[str, str] = {
                     "trainer fills no model registry of SageMaker: register the model.tar.gz"),
     "MultiDataModel": _ONE, "PipelineModel": _ONE,
     "ModelBuilder": "use trainer deploy JOB --to {place}, with the name of the job",
-    **dict.fromkeys(("CustomTrainingJob", "CustomPythonPackageTrainingJob", "from_local_script"),
-                    _MODULE),
     "Run": "use --experiment NAME: each job is a run of the experiment",
     "create": "use trainer submit with --tune for one estimator at a time",
     "upload": "use trainer deploy URL --to vertex, with the address of the model",
@@ -51,6 +48,8 @@ _CALLS: Mapping[str, str] = {
     "delete_endpoint": "use trainer undeploy NAME --to {place}",
     "create_training_job": _SUBMIT,
     "create_hyper_parameter_tuning_job": f"{_SUBMIT}: --tune, --trials and --parallel",
+    "create_custom_job": _SUBMIT,
+    "create_hyperparameter_tuning_job": f"{_SUBMIT}: --tune, --trials and --parallel",
     "create_processing_job": _PREPARES,
     "create_transform_job": "use trainer deploy MODEL --to {place} --batch INPUT OUTPUT",
     "create_endpoint": _DEPLOY,

@@ -54,6 +54,14 @@ class ScriptModule:
     notes: tuple[tuple[str, str, str], ...] = ()
 
 
+def is_there(script: Script, name: str) -> bool:
+    """Return whether a script has a file beside it, or writes it from a cell."""
+    try:
+        return name in script.files or (script.path.parent / name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def find_code(script: Script, entry_point: str, source_dir: str | None) -> ScriptModule:
     """Return the module that takes the place of an estimator's script.
 

@@ -15,7 +15,7 @@ LONGEST, LARGEST = 20_000, 2**64
 MOST_VALUES, MOST_PARTS = 10_000, 200
 _STAMP = re.compile(
     r"strftime|isoformat|\btime\(\)|\btime_ns\(|\bnow\(|utcnow|uuid|\.timestamp\("
-    r"|name_from_base|\bdate "
+    r"|name_from_base|\bdate |\brandom\."
 )
 
 

@@ -1,18 +1,19 @@
-"""A custom job of Google's SDK (`google.cloud.aiplatform`) as a command of `trainer submit`."""
+"""A job of Google's SDK (`google.cloud.aiplatform`) as a command of `trainer submit`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from trainer.backends import SubmitOptions
 from trainer.config import options_of
 from trainer.migration.commands import Flag
 from trainer.migration.draft import Draft
-from trainer.migration.followed import Followed
+from trainer.migration.estimator import add_argument, image_at
 from trainer.migration.search import add_search
-from trainer.migration.target import Target
-from trainer.migration.values import Given, Made, Text, Unknown, is_text, parts_of, simplified
+from trainer.migration.submitting import Reading, set_name
+from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text
+from trainer.migration.vertex_pools import add_program, pool_arguments
 
 # Arguments of the job, of `run` and `submit`, and of `aiplatform.init`, by the flags' fields.
 OPTIONS: Mapping[str, str] = {
@@ -29,18 +30,43 @@ OPTIONS: Mapping[str, str] = {
     "reduction_server_replica_count": "reduction_servers",
     "reduction_server_machine_type": "reduction_server_machine_type",
     "reduction_server_container_uri": "reduction_server_image",
-    "container_uri": "image", "replica_count": "hosts",
+    "replica_count": "hosts", "server_machine_type": "server_machine_type",
+    "parameter_servers": "parameter_servers", "evaluators": "evaluators",
+    "reserved_ip_ranges": "reserved_ip_ranges", "network_attachment": "network_attachment",
 }  # fmt: skip
-_QUIET = ("sync", "create_request_timeout", "model_display_name", "display_name",
-          "base_output_dir", "scheduling_strategy")  # fmt: skip
+_QUIET = ("sync", "create_request_timeout", "display_name", "base_output_dir", "script_path",
+          "python_module_name", "python_package_gcs_uri", "enable_dashboard_access")  # fmt: skip
+_SERVES = "leave it out: trainer deploy serves the model with the same image"
+_REGISTRY = "leave it out: trainer deploy names the model in the registry"
+_DATASET = "give the addresses of its files by --train, --validation and --test behind --"
+# Arguments without a flag, by the beginning of their names, and what the user does instead.
+_REMEDIES: Mapping[str, str] = {
+    "model_serving_container": _SERVES,
+    "model_": _REGISTRY,
+    "is_default_version": _REGISTRY,
+    "parent_model": _REGISTRY,
+    "requirements": "build an image with these packages: docs/image.md",
+    "dataset": _DATASET,
+    "training_f": _DATASET,
+    "validation_f": _DATASET,
+    "test_f": _DATASET,
+    "annotation_schema_uri": _DATASET,
+    "bigquery_destination": _DATASET,
+    "predefined_split": _DATASET,
+    "timestamp_split": _DATASET,
+    "enable_autolog": "leave it out: with --experiment the trainer logs its figures itself",
+    "credentials": "leave it out: trainer submit finds those of gcloud by itself",
+    "config": "is no file that is read here: give what it says as flags",
+}
+# What a user calls what an estimator has another name for.
+_ORIGINALS = {"image_uri": "container_uri", "entry_point": "script_path"}
 _STRATEGIES = {"SPOT": "spot", "FLEX_START": "flex-start"}
 
 
-def vertex_draft(
-    target: Target, followed: Followed, made: Made, *, tuner: Made | None = None
-) -> Draft:
-    """Return the command for a custom job, with the search of a tuning job if one uses it."""
-    draft = Draft(target=target, line=made.line)
+def vertex_draft(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draft:
+    """Return the command for a job, with the search of a tuning job if one uses it."""
+    followed = reading.followed
+    draft = Draft(target=reading.target, line=made.line)
     given: dict[str, Given] = {}
     for other in followed.made:
         given |= other.given if other.kind == "init" else {}
@@ -50,39 +76,60 @@ def vertex_draft(
         given |= use.given
     name = (tuner or made).value("display_name")
     if is_text(name):
-        draft.set("name", name)
+        set_name(draft, name)
     _add_output(draft, given.get("base_output_dir"), name)
+    given |= pool_arguments(draft, given.pop("worker_pool_specs", None))
     for keyword, each in given.items():
         _add(draft, keyword, each)
-    waits = any(use.method == "run" and use.given.get("sync") is None for use in starts)
-    if waits:
+    add_program(draft, reading, given)
+    _add_place_for_results(draft)
+    if "image" not in draft.flags:
+        draft.set("image", image_at(draft.target.place))
+    if any(use.method == "run" and _is_waited_for(use) for use in starts):
         draft.set("wait")
     if tuner is not None:
         add_search(draft, tuner)
+    draft.rename(_ORIGINALS)
     return draft
 
 
 def _add(draft: Draft, keyword: str, given: Given) -> None:
     value = given.value
-    if value is None or keyword in _QUIET[:-1]:
+    if value in (None, 0, "ACCELERATOR_TYPE_UNSPECIFIED") or keyword in _QUIET:
         return
     if keyword == "scheduling_strategy":
         _add_strategy(draft, given)
-    elif keyword == "worker_pool_specs":
-        _add_pools(draft, given)
-    elif keyword == "args" and isinstance(value, list):
-        draft.raw = _flags(draft, value, given)
+    elif keyword == "container_uri":
+        add_argument(draft, "image_uri", given)
+    elif keyword in ("args", "command") and isinstance(value, list):
+        # They are read together, as `add_program` does.
+        return
     elif keyword in ("labels", "environment_variables") and isinstance(value, dict):
         option = "tags" if keyword == "labels" else "env"
         draft.set_pairs(option, {str(n): v for n, v in value.items()}, given.line)
     elif keyword in OPTIONS:
         _add_option(draft, OPTIONS[keyword], keyword, given)
     else:
-        draft.note(given, keyword, "no flag of trainer submit does that")
+        remedy = next((text for name, text in _REMEDIES.items() if keyword.startswith(name)), "")
+        draft.note(given, keyword, remedy or "no flag of trainer submit does that")
+
+
+def _add_place_for_results(draft: Draft) -> None:
+    """Name a bucket where the script names none, as the machines' disks are lost."""
+    named = {"output", "staging_bucket"} & {*draft.flags}
+    if draft.target.place == "vertex" and not named:
+        draft.set("output", draft.target.url("s3://bucket/runs"))
+
+
+def _is_waited_for(use: Use) -> bool:
+    sync = use.given.get("sync")
+    return sync is None or sync.value in (None, True)
 
 
 def _add_option(draft: Draft, option: str, keyword: str, given: Given) -> None:
     value = given.value
+    if option == "staging_bucket" and isinstance(value, str) and "://" not in value:
+        value = f"gs://{value}"
     common = option in options_of(SubmitOptions)
     if not common and draft.target.place != "vertex":
         draft.note(given, keyword, "is a setting of Vertex AI: choose that of the new place")
@@ -91,6 +138,8 @@ def _add_option(draft: Draft, option: str, keyword: str, given: Given) -> None:
         draft.flags[option] = Flag(name=f"--{flag}" if value else f"--no-{flag}")
     elif isinstance(value, (str, int, float, Text, Unknown)):
         draft.set(option, value)
+    elif isinstance(value, list) and value and all(is_text(each) for each in value):
+        draft.set(option, *value)
     else:
         draft.note(given, keyword, "is no value that a command line can give")
 
@@ -106,61 +155,10 @@ def _add_output(draft: Draft, given: Given | None, name: Any) -> None:
 
 
 def _add_strategy(draft: Draft, given: Given) -> None:
-    word = given.source.rpartition(".")[2]
+    word = given.value if isinstance(given.value, str) else given.source.rpartition(".")[2]
     if word == "SPOT":
         draft.set("spot")
     elif word == "FLEX_START" and draft.target.place == "vertex":
         draft.set("strategy", _STRATEGIES[word])
     elif word != "STANDARD":
         draft.note(given, "scheduling_strategy", "use --spot or --strategy")
-
-
-def _add_pools(draft: Draft, given: Given) -> None:
-    """Read pools 0 to 3: the chief, workers, parameter servers, the evaluator."""
-    pools = given.value if isinstance(given.value, list) else []
-    found = [pool if isinstance(pool, dict) else {} for pool in pools]
-    if not found or not found[0]:
-        draft.note(given, "worker_pool_specs", "exist only while the script runs: give --hosts, "
-                   "--machine-type and --image")  # fmt: skip
-        return
-    counts = [pool.get("replica_count", 1) if pool else 0 for pool in found]
-    if all(isinstance(count, int) for count in counts):
-        counts += [0] * (4 - len(counts))
-        for option, count in (
-            ("hosts", counts[0] + counts[1]),
-            ("parameter_servers", counts[2]),
-            ("evaluators", counts[3]),
-        ):
-            if count > (option == "hosts"):
-                draft.set(option, count)
-    else:
-        draft.note(given, "replica_count", "exists only while the script runs: give --hosts")
-    chief = found[0]
-    container = chief.get("container_spec") or {}
-    env = [each for each in container.get("env") or () if isinstance(each, dict)]
-    parts = {
-        **(chief.get("machine_spec") or {}), **(chief.get("disk_spec") or {}),
-        "container_uri": container.get("image_uri"), "args": container.get("args"),
-        "environment_variables": {e.get("name"): e.get("value") for e in env} or None,
-        "command": container.get("command"),
-        "python_package_spec": chief.get("python_package_spec"),
-    }  # fmt: skip
-    for name, value in parts.items():
-        _add(draft, name, Given(value=value, source=repr(value)[:80], line=given.line))
-
-
-def _flags(draft: Draft, words: Sequence[Any], given: Given) -> list[Flag]:
-    """Return the arguments of a container as flags."""
-    found: list[Flag] = []
-    for word in words:
-        first, *rest = parts_of(word) if is_text(word) else (word,)
-        if isinstance(first, str) and first.startswith("--"):
-            name, equals, value = first.partition("=")
-            values = (simplified([value, *rest]),) if equals else ()
-            found.append(Flag(name=name, values=values))
-        elif isinstance(word, (str, int, float, Text, Unknown)) and found:
-            last = found.pop()
-            found.append(Flag(name=last.name, values=(*last.values, word)))
-        else:
-            draft.note(given, "args", "has a word that is no flag: add it behind -- yourself")
-    return found

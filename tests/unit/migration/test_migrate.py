@@ -273,7 +273,9 @@ def test_a_job_of_vertex_ai_becomes_a_command(tmp_path, capsys):
         "--project my-project --region europe-west4 --staging-bucket gs://bucket --hosts 2 "
         "--machine-type n1-standard-8 --env 'API_TOKEN=***' --wait -- --epochs 5 --train \"$X\""
     )
-    assert notes(text)[0].startswith("# train.py:5: command=['python']: no flag")
+    assert notes(text)[1] == (
+        "# train.py:5: command python: leave it out: the image starts the trainer by itself"
+    )
     assert "abc-123-def" not in text
 
 

@@ -52,7 +52,7 @@ def test_a_training_request_becomes_a_command(tmp_path, capsys):
     )
     assert "as create_training_job does" in text
     assert "refuses" not in text
-    assert "source_dir='s3://b/code.tar.gz': unpack it here" in notes(text)
+    assert "sagemaker_submit_directory='s3://b/code.tar.gz': unpack it here" in notes(text)
     assert "channel test: copy the file system's data to S3" in notes(text)
     # It is sent, and not followed to its end.
     assert "--wait" not in command(text, "submit")

@@ -59,10 +59,7 @@ def notes(text: str) -> str:
         ("from sagemaker.tuner import HyperparameterTuner\n"
          "HyperparameterTuner.create({'a': e}, {}, {})", "create: use trainer submit with --tune"),
         ("aiplatform.Model('projects/p/models/1').deploy()", "deploy: use trainer deploy MODEL"),
-        ("aiplatform.CustomTrainingJob(display_name='x', script_path='t.py').run()",
-         "CustomTrainingJob: write its script as a module"),
         ("aiplatform.Model.upload(display_name='m').deploy()", "upload: use trainer deploy URL"),
-        ("aiplatform.CustomJob.from_local_script(display_name='m').run()", "from_local_script:"),
     ],
 )  # fmt: skip
 def test_what_no_command_does_is_a_line(tmp_path, capsys, code, line):
