@@ -133,9 +133,12 @@ def _imported(name: str) -> ModuleType:
         ) from None
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        remedy = 'do so below if __name__ == "__main__"' if isinstance(error, SystemExit) else None
         raise UserError(
-            subject=f"--module {name}", problem=f"it cannot be imported: {describe(error)}"
+            subject=f"--module {name}",
+            problem=f"it cannot be imported: {describe(error)}",
+            remedy=remedy,
         ) from error
 
 

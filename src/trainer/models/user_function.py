@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.config import RetryableError, UserError
-from trainer.runtime import StoppedError, typed_message
+from trainer.runtime import StoppedError, error_message, typed_message
 
 # A frame of a traceback within a message.
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
@@ -23,7 +24,12 @@ _FOREIGN = (
     "ResourceExhaustedError",
     "UnavailableError",
 )
-_OURS = Path(__file__).parent.parent
+# Where no code of the user's lies: this package, Python's own modules, and installed commands.
+_OTHERS = (
+    Path(__file__).parent.parent,
+    Path(sysconfig.get_path("stdlib")),
+    Path(sysconfig.get_path("scripts")),
+)
 
 
 class UserFunction:
@@ -68,7 +74,7 @@ class UserFunction:
             return self._function(*args, **options)
         except (UserError, RetryableError, StoppedError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if is_foreign(error):
                 raise
             raise self.mistake(describe(error)) from error
@@ -78,25 +84,31 @@ class UserFunction:
         return UserError(subject=self.subject, problem=problem, remedy=remedy)
 
 
-def is_foreign(error: Exception) -> bool:
+def is_foreign(error: BaseException) -> bool:
     """Return whether an error comes from other processes or the machine, whoever calls."""
     return type(error).__name__ in _FOREIGN
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Return an error's type, the first line of its message, and the user's line that raised it.
 
     What TensorFlow runs in threads of its own has its frames in the message alone.
     """
+    what = typed_message(error)
+    if isinstance(error, SystemExit):
+        # A run that ended here would pass for a finished one, as of `sys.exit(0)`.
+        what = f"it ends the program by sys.exit({error_message(error)})"
     frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
     quoted = [(name, int(line)) for name, line in _FRAME.findall(str(error))]
     own = [each for each in (*frames, *quoted) if _is_users(each[0])]
     where = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
-    return f"{typed_message(error)}{where}"
+    return f"{what}{where}"
 
 
 def _is_users(filename: str) -> bool:
     path = Path(filename)
-    installed = {"site-packages", "dist-packages"} & set(path.parts)
-    made = path.name.startswith("__autograph_generated_file")
-    return path.is_file() and not made and not installed and not path.is_relative_to(_OURS)
+    if {"site-packages", "dist-packages"} & {*path.parts}:
+        return False
+    if path.name.startswith("__autograph_generated_file") or not path.is_file():
+        return False
+    return not any(path.is_relative_to(folder) for folder in _OTHERS)

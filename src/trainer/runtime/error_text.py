@@ -12,19 +12,29 @@ MOST_CHARACTERS = 300
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
 # The place in TensorFlow's graph before a message, and the operation after it.
 _NODE = re.compile(r"\{\{(?:function_node|node) [^{}]*\}\}")
+_GRAPH_NODE = re.compile(r" for '\{\{node [^{}]*\}\} = [^']*'")
 _OPERATION = re.compile(r"\s*\[Op:[^\]]*\](?: name:.*)?$")
 # What tf.data says before the message of a function of the user's.
 _IN_FUNCTION = re.compile(r"Error in user-defined function passed to .*?: Iterator::[\w:\[\]]+: ")
 # Lines on the place.
 _PLACE = (
     "Exception encountered when calling", "in user code:", "Graph execution error:",
-    "Detected at node", "<stack traces unavailable>",
+    "Detected at node", "<stack traces unavailable>", "Could not automatically infer the output",
 )  # fmt: skip
 # After one of these, and before the message where none has come, only places follow.
 _PLACES = (
     "[[", "Arguments received by", "Call arguments received", "Traceback (most recent call last)",
     "Original stack trace", "Stack trace for op",
 )  # fmt: skip
+# What TensorFlow and Python say where code asks for a value that comes only in a step.
+_ASKS_VALUE = re.compile(
+    r"symbolic `?tf\.Tensor`? .*(?:Python `bool`|NumPy|numpy)|'SymbolicTensor' object has no"
+    r"|not '?(?:SymbolicTensor|KerasTensor)|KerasTensor cannot be used as input to a TensorFlow"
+)
+_NO_VALUE = (
+    "Python (if, float, NumPy) asks a tensor for its value, and steps are compiled before there "
+    "is one; use keras.ops, or tf.where and tf.cond"
+)
 _FRAME = re.compile(r'File "[^"]*", line \d+')
 _TYPE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt)(?:: |$)")
 
@@ -48,7 +58,7 @@ def message_lines(text: str) -> list[str]:
             if found:
                 break
             continue
-        line = _IN_FUNCTION.sub("", _OPERATION.sub("", line))
+        line = _IN_FUNCTION.sub("", _GRAPH_NODE.sub("", _OPERATION.sub("", line)))
         if line and not line.startswith(_PLACE):
             found.append(line)
     return found
@@ -64,7 +74,13 @@ def error_message(error: BaseException, *, longest: int = MOST_CHARACTERS) -> st
     Returns:
         The first line of its message that is not about the place, else the name of its type.
     """
-    lines = message_lines(str(error))
+    text = str(error)
+    if isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0]):
+        # Keras adds lines to a key that is missing, and Python shows keys with escapes.
+        text = str(error.args[0])
+    lines = message_lines(text)
+    if lines and _ASKS_VALUE.search(lines[0]):
+        return _NO_VALUE
     # Secrets are masked whole, before a cut could leave half of one.
     text = output.clean(" ".join(lines[0].split())) if lines else type(error).__name__
     return printable(text, longest=longest)

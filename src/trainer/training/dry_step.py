@@ -6,6 +6,7 @@ weight changes, and no generator of random numbers draws.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import UserError
-from trainer.models import ModelModule, describe, inputs_of
-from trainer.runtime import error_message
+from trainer.models import ModelModule, describe, inputs_of, is_foreign
 from trainer.training.metrics import ModuleMetrics
 from trainer.training.run_data import SplitData
 from trainer.training.task import BinaryTask, Task
@@ -62,7 +62,7 @@ def check_outputs(module: ModelModule, model: keras.Model, spec: Any) -> None:
         raise _mistake(
             module,
             "keras_model",
-            f"the features of input_fn are {shown(spec[0])}{expected}: {error_message(error)}",
+            f"the features of input_fn are {shown(spec[0])}{expected}: {describe(error)}",
         ) from error
 
 
@@ -89,12 +89,15 @@ def check_step(
     """
     features, labels, *rest = _batch(module, train)
     weights = rest[0] if rest and train.stream is None else None
+    loss_function = "loss_fn" if module.loss_fn else "keras_model"
     with tf.GradientTape() as tape:
-        outputs = model(features, training=False)
+        with _naming(module, "keras_model"):
+            outputs = model(features, training=False)
         _check_labels(module, task, labels, outputs, found=classes)
         if module.loss_fn:
             _check_numbers(module, module.loss_fn(labels, outputs, weights))
-        losses = task.losses(labels, outputs, weights)
+        with _naming(module, loss_function):
+            losses = task.losses(labels, outputs, weights)
         loss = tf.reduce_mean(losses)
     if losses.shape[0] != _rows(labels):
         raise _mistake(
@@ -104,20 +107,20 @@ def check_step(
             "one of all",
         )
     if not np.isfinite(float(loss)):
-        function = "loss_fn" if module.loss_fn else "keras_model"
         raise _mistake(
-            module, function, f"the loss of the first batch is {float(loss)}, before any step"
+            module, loss_function, f"the loss of the first batch is {float(loss)}, before any step"
         )
     values = [variable.value for variable in model.trainable_variables]
     if all(each is None for each in tape.gradient(loss, values)):
-        function = "loss_fn" if module.loss_fn else "keras_model"
         raise _mistake(
             module,
-            function,
+            loss_function,
             "the loss does not depend on the weights of the model: it has no gradient",
             "compute it by TensorFlow's or Keras' functions of the outputs, without rounding them",
         )
-    if metrics.names:
+    if not metrics.names:
+        return
+    with _naming(module, "metrics"):
         added = metrics.added(task.aligned(labels, outputs), outputs, weights)
         metrics.results(added.numpy())
 
@@ -150,11 +153,24 @@ def check_signatures(module: ModelModule, model: keras.Model) -> None:
         try:
             outputs = function.get_concrete_function().structured_outputs
         except Exception as error:
-            raise _mistake(module, name, f"{key} fails: {error_message(error)}") from error
+            raise _mistake(module, name, f"{key} fails: {describe(error)}") from error
         if not _is_flat(outputs):
             raise _mistake(
                 module, name, f"{key} returns {shown(outputs)}, expected tensors by their names"
             )
+
+
+@contextlib.contextmanager
+def _naming(module: ModelModule, function: str) -> Iterator[None]:
+    """Raise a UserError that names a function, in place of an error in the block."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if is_foreign(error):
+            raise
+        raise _mistake(module, function, describe(error)) from error
 
 
 def _batch(module: ModelModule, train: SplitData) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from trainer.training.optimizers import optimizer_of
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
 from trainer.training.run_task import run_task_of
-from trainer.training.steps import call_reading_data
+from trainer.training.step_errors import call_reading_data
 from trainer.training.summaries import Summaries
 
 # Seconds between two looks for a new checkpoint.
@@ -87,13 +87,22 @@ def evaluate_checkpoints(
             state = RunState(
                 steps=step, batch_size=0, log_every=1, progress=progress, saved_step=step
             )
-            state.evaluation = call_reading_data(data.stream, evaluate, data.dataset, split)
+            state.evaluation = _evaluated(evaluate, data, module=module, split=split)
             run_due(all_callbacks, state)
         elif is_last:
             summaries.close()
             return count
         else:
             stop_request.wait(LOOK_SECONDS)
+
+
+def _evaluated(
+    evaluate: Callable[..., Evaluation | None], data: SplitData, *, module: ModelModule, split: Split
+) -> Evaluation | None:
+    evaluation: Evaluation | None = call_reading_data(
+        data.stream, evaluate, data.dataset, split, module=module, split=split
+    )
+    return evaluation
 
 
 def _evaluation_data(

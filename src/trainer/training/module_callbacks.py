@@ -72,7 +72,7 @@ class ModuleCallback(Callback):
     def _call(self, method: str, *args: Any) -> None:
         try:
             getattr(self._callback, method)(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             name = type(self._callback).__name__
             raise UserError(
                 subject=f"callbacks of {self._module}",

@@ -9,8 +9,7 @@ import keras
 import tensorflow as tf
 
 from trainer.config import Job, MetricGoal, UserError
-from trainer.models import ModelModule, inputs_of
-from trainer.runtime import error_message
+from trainer.models import ModelModule, describe, inputs_of
 from trainer.training.metric_goal import goal_of
 from trainer.training.metrics import ModuleMetrics, metrics_of
 from trainer.training.task import Task, task_of
@@ -57,7 +56,7 @@ def run_task_of(job: Job, module: ModelModule, model: keras.Model, spec: Any) ->
             except Exception as error:
                 raise UserError(
                     subject=f"metrics of {module.name}",
-                    problem=f"they do not take the labels and outputs: {error_message(error)}",
+                    problem=f"they do not take the labels and outputs: {describe(error)}",
                 ) from error
     score = [] if task.score is None else [task.score]
     names = list(dict.fromkeys(("loss", *score, *metrics.names)))

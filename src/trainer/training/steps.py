@@ -6,7 +6,6 @@ than the rest of compiling it. Keras' own `fit` does not convert models either.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,20 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import UserError
-from trainer.data import Stream, TableSet
 from trainer.distribution import SINGLE_PROCESS, Strategy
-from trainer.models import describe, is_foreign
 from trainer.training.task import Task
 
 # Each training step returns these of its batch: the loss it makes smaller, with smoothed labels
 # and regularization in it; the plain loss; the task's score, for one the share of examples whose
 # class is right.
 FIGURES = ("loss", "plain_loss", "score")
-# TensorFlow's words for a label beyond the outputs.
-_LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)")
-# The operation that gets a batch of a data set.
-_READS = "IteratorGetNext"
 # And, where the strategy can tell, the seconds until the gradients of all processes were summed.
 EXCHANGE = "exchange"
 
@@ -192,42 +184,3 @@ def part_of_replica(strategy: Strategy, batch: Any) -> Any:
         return batch
     own = slice(strategy.replica(), None, strategy.local)
     return tf.nest.map_structure(lambda each: None if each is None else each[own], batch)
-
-
-def call_reading_data(
-    stream: Stream | TableSet | None, function: Callable[..., Any], *args: Any
-) -> Any:
-    """Call a function that reads data, and raise an error met while reading as it was.
-
-    TensorFlow turns an error of a Python generator into text; the stream keeps the error itself.
-
-    Args:
-        stream: The tables that are read; None for the data of a module of one's own.
-        function: Reads the data.
-        *args: The arguments of the function.
-
-    Raises:
-        UserError: The data is damaged, training data ends, or the data set of a module fails.
-    """
-    try:
-        return function(*args)
-    except tf.errors.OutOfRangeError:
-        raise UserError(
-            subject="--module",
-            problem="its training data ended",
-            remedy="input_fn must repeat it",
-        ) from None
-    except tf.errors.OpError as error:
-        if stream is not None and stream.error is not None:
-            raise stream.error from None
-        if stream is None and (label := _LABEL.search(str(error))):
-            raise UserError(
-                subject="input_fn",
-                problem=f"a label is {label[1]}, expected 0 to {int(label[2]) - 1}, as the model "
-                "has so many outputs",
-            ) from error
-        if stream is None and _READS in str(error) and not is_foreign(error):
-            raise UserError(
-                subject="input_fn", problem=f"its data set fails: {describe(error)}"
-            ) from error
-        raise

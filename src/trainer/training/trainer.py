@@ -25,7 +25,8 @@ from trainer.training.nan_check import check_finite
 from trainer.training.optimizers import optimizer_of
 from trainer.training.run_state import CallResult, RunState
 from trainer.training.run_task import RunTask, run_task_of
-from trainer.training.steps import FIGURES, call_reading_data, make_train_steps
+from trainer.training.step_errors import call_reading_data
+from trainer.training.steps import FIGURES, make_train_steps
 from trainer.training.steps_per_call import StepsPerCall
 
 logger = logging.getLogger(__name__)
@@ -172,7 +173,9 @@ class Trainer:
             began = time.perf_counter()
             source = self._source.take(count)
             input_seconds = time.perf_counter() - began
-            own = call_reading_data(stream, self._train_steps, source, count)
+            own = call_reading_data(
+                stream, self._train_steps, source, count, module=self.module, split="train"
+            )
         # One exchange a call carries all that the processes have to agree on.
         stop = float(self.stop_requested())
         strategy = self.strategy
@@ -222,7 +225,7 @@ class Trainer:
         data = self.data.splits[split]
         self.strategy.average(self._moving_averages)
         evaluation: Evaluation | None = call_reading_data(
-            data.stream, self._evaluate, data.dataset, split
+            data.stream, self._evaluate, data.dataset, split, module=self.module, split=split
         )
         return evaluation
 

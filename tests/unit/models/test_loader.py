@@ -132,6 +132,14 @@ def test_a_function_with_other_arguments_is_one_line(folder):
         ("input_fn = 3", "input_fn of {}: is 3; write it as a function: def input_fn(paths, mode"),
         ("TASK = 'ranking'", "TASK of {}: is 'ranking', expected classification or regression"),
         ("import math; math.sqrt(-1)", "--module {}: it cannot be imported: ValueError: "),
+        (
+            "import sys; sys.exit(0)",
+            "--module {}: it cannot be imported: it ends the program by sys.exit(0) (",
+        ),
+        (
+            "import argparse; argparse.ArgumentParser().error('--data is missing')",
+            "--module {}: it cannot be imported: it ends the program by sys.exit(2) (",
+        ),
     ],
 )
 def test_what_is_no_function_or_cannot_be_imported_is_one_line(folder, line, expected):
@@ -140,6 +148,24 @@ def test_what_is_no_function_or_cannot_be_imported_is_one_line(folder, line, exp
     with pytest.raises(UserError) as error:
         loader.load(name)
     assert str(error.value).startswith(expected.format(name))
+    # The line is the user's own, also where Python's own modules raise the error.
+    if "import" in line:
+        assert f"({folder / name}.py:{WHOLE.count(chr(10)) + 1})" in str(error.value)
+
+
+def test_a_function_that_ends_the_program_names_the_line(folder):
+    (folder / "ends.py").write_text(
+        "import json, sys\ndef keras_model(h): sys.exit(0)\n"
+        "def input_fn(paths, mode, batch_size, shard): return json.loads('{')\n"
+    )
+    module = loader.load("ends.py")
+    with pytest.raises(UserError) as error:
+        module.keras_model(None)
+    expected = f"keras_model of ends.py: it ends the program by sys.exit(0) ({folder}/ends.py:2)"
+    assert str(error.value) == expected
+    with pytest.raises(UserError) as error:
+        module.input_fn([], "train", 1, None)
+    assert str(error.value).endswith(f"({folder}/ends.py:3)")
 
 
 def test_a_module_without_a_reader_gets_the_built_in_ones(folder):

@@ -54,6 +54,17 @@ MESSAGES = [
         "Input 0 of layer 'dense' is wrong",
     ),
     (f"{TRACEBACK}\nValueError: row 3 has no label", "ValueError: row 3 has no label"),
+    (
+        "Exception encountered when calling Net.call().\n\n\x1b[1mCould not automatically infer the "
+        "output shape / dtype of 'net' (of type Net). Either the `Net.call()` method is incorrect, "
+        "or you need more. Error encountered:\n\nwidth is odd\x1b[0m\n\nArguments received by Net",
+        "width is odd",
+    ),
+    (
+        "Dimension size must be divisible by 4 but is 21 for '{{node while/net/Reshape}} = "
+        "Reshape[T=DT_FLOAT](while/Next, while/net/shape)' with input shapes: [?,4], [2].",
+        "Dimension size must be divisible by 4 but is 21 with input shapes: [?,4], [2].",
+    ),
     ("Socket closed", "Socket closed"),
     ("{{node}} is not a name", "{{node}} is not a name"),
     ("[1, 2] is no shape\nsecond", "[1, 2] is no shape"),
@@ -84,3 +95,22 @@ def test_a_message_is_cut_and_cannot_control_a_terminal():
     text = error_message(RuntimeError("a\x07" + "b" * 400), longest=50)
     assert text.startswith(r"a\x07bbb") and text.endswith("b…")
     assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Using a symbolic `tf.Tensor` as a Python `bool` is not allowed. You can attempt the",
+        "Cannot convert a symbolic tf.Tensor (strided_slice:0) to a numpy array. This error may",
+        "'SymbolicTensor' object has no attribute 'numpy'",
+        "float() argument must be a string or a real number, not 'SymbolicTensor'",
+    ],
+)
+def test_a_tensor_without_a_value_yet_is_not_explained_by_autograph(text):
+    assert error_message(TypeError(text)).startswith("Python (if, float, NumPy) asks a tensor for")
+
+
+def test_a_key_that_keras_has_put_lines_around_is_found():
+    text = "Exception encountered when calling Net.call().\n\n\x1b[1mage\x1b[0m\n\nArguments received"
+    assert typed_message(KeyError(text)) == "KeyError: age"
+    assert typed_message(KeyError("age")) == "KeyError: 'age'"

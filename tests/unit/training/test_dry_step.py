@@ -98,6 +98,13 @@ def test_a_whole_module_passes_and_nothing_has_changed(checked):
             "are float32 [?, 4], its model takes {{x: float32 [?, 4], j: float32 [?, 4]}}",
         ),
         (
+            "return keras.Model(i, keras.layers.Dense(2)(keras.layers.Lambda(lambda v: "
+            "tf.ensure_shape(tf.numpy_function(lambda a: a.nothing, [v], tf.float32), [None, 4]))"
+            "(i)))",
+            "keras_model of {}: AttributeError: 'numpy.ndarray' object has no attribute 'nothing' "
+            "(",
+        ),
+        (
             "return keras.Model(i, [keras.layers.Dense(2)(i)] * 2)",
             "its model has 2 outputs, (float32 [?, 2], float32 [?, 2]), expected one",
         ),
@@ -204,6 +211,7 @@ def test_mistakes_of_loss_fn(checked, body, expected):
     ("body", "expected"),
     [
         ("return 3", "metrics is 3; return Keras metrics by name"),
+        ("return [keras.metrics.CosineSimilarity()]", "InvalidArgumentError: Incompatible shapes"),
         ("return [keras.metrics.F1Score()]", "they do not take the labels and outputs: "),
     ],
 )

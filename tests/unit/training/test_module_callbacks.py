@@ -110,6 +110,10 @@ def test_the_metrics_of_a_module_have_curves_and_a_chart_each(run, tmp_path):
         ("def optimizer(hparams): return 'adam'", "optimizer of {}.py: returned 'adam'; return a"),
         ("def callbacks(): return [3]", "callbacks of {}.py: returned [3]; return a list of keras"),
         ("def callbacks(): return Note()", "callbacks of {}.py: returned <"),
+        (
+            "import sys; Note.on_epoch_end = lambda *_: sys.exit(0)",
+            "callbacks of {}.py: on_epoch_end of Note: it ends the program by sys.exit(0) (",
+        ),
         ("NOTES = None", "callbacks of {}.py: on_train_begin of Note: AttributeError: 'NoneType'"),
     ],
 )

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.config.errors import DataError, UserError
+from trainer.config.errors import DataError
 from trainer.training.evaluation import make_evaluate
 from trainer.training.losses import make_loss
-from trainer.training.steps import call_reading_data, make_train_steps
+from trainer.training.steps import make_train_steps
 
 pytestmark = pytest.mark.tensorflow
 
@@ -129,40 +129,3 @@ def test_evaluation_gives_up_when_asked_to_stop():
 def test_evaluation_of_nothing_is_an_error():
     with pytest.raises(DataError, match="no examples"):
         make_evaluate(linear())(data().take(0).batch(2))
-
-
-def test_training_data_that_ends_says_what_to_do():
-    net, optimizer = linear(), keras.optimizers.SGD(0.1)
-    optimizer.build(net.trainable_variables)
-    steps = make_train_steps(net, optimizer, label_smoothing=0.0)
-    finite = data().batch(2)
-    with pytest.raises(UserError, match="must repeat"):
-        call_reading_data(None, steps, iter(finite), 10)
-
-
-def test_data_of_a_module_that_fails_later_names_the_error_and_the_line():
-    net, optimizer = linear(), keras.optimizers.SGD(0.1)
-    optimizer.build(net.trainable_variables)
-    steps = make_train_steps(net, optimizer, label_smoothing=0.0)
-    (features, labels), *_ = data(6)
-
-    def rows():
-        yield features, labels
-        raise ValueError("row 2 has no label")
-
-    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, (features, labels))
-    failing = tf.data.Dataset.from_generator(rows, output_signature=spec).batch(1)
-    with pytest.raises(UserError) as error:
-        call_reading_data(None, steps, iter(failing), 10)
-    assert str(error.value).startswith(
-        "input_fn: its data set fails: ValueError: row 2 has no label ("
-    )
-    assert str(error.value).endswith(f"{__file__}:{rows.__code__.co_firstlineno + 2})")
-
-
-def test_an_error_of_the_model_in_a_step_is_no_error_of_the_data():
-    def fail(*_):
-        raise tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [2] vs. [3]")
-
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        call_reading_data(None, fail)
