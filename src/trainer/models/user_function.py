@@ -97,7 +97,8 @@ def describe(error: BaseException) -> str:
     what = typed_message(error)
     if isinstance(error, SystemExit):
         # A run that ended here would pass for a finished one, as of `sys.exit(0)`.
-        what = f"it ends the program by sys.exit({error_message(error)})"
+        given = "" if error.code is None else error_message(error)
+        what = f"it ends the program by sys.exit({given})"
     frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
     quoted = [(name, int(line)) for name, line in _FRAME.findall(str(error))]
     own = [each for each in (*frames, *quoted) if _is_users(each[0])]

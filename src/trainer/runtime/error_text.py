@@ -36,7 +36,7 @@ _NO_VALUE = (
     "is one; use keras.ops, or tf.where and tf.cond"
 )
 _FRAME = re.compile(r'File "[^"]*", line \d+')
-_TYPE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt)(?:: |$)")
+_TYPE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Iteration)(?:: |$)")
 
 
 def message_lines(text: str) -> list[str]:

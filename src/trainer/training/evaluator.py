@@ -22,7 +22,7 @@ from trainer.training.checkpoint_callbacks import CopyCheckpoint
 from trainer.training.checkpoint_state import STATE, DamagedError
 from trainer.training.controller import Callback, run_due
 from trainer.training.destination import LOCAL, Destination
-from trainer.training.evaluation import make_evaluate
+from trainer.training.evaluation import Evaluation, make_evaluate
 from trainer.training.optimizers import optimizer_of
 from trainer.training.run_data import SplitData
 from trainer.training.run_state import RunState
@@ -97,7 +97,11 @@ def evaluate_checkpoints(
 
 
 def _evaluated(
-    evaluate: Callable[..., Evaluation | None], data: SplitData, *, module: ModelModule, split: Split
+    evaluate: Callable[..., Evaluation | None],
+    data: SplitData,
+    *,
+    module: ModelModule,
+    split: Split,
 ) -> Evaluation | None:
     evaluation: Evaluation | None = call_reading_data(
         data.stream, evaluate, data.dataset, split, module=module, split=split

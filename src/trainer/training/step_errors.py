@@ -85,9 +85,7 @@ def _mistake_in_data(error: Exception, module: ModelModule, split: Split) -> Use
             "model has so many outputs",
         )
     if _READS.search(str(error)) and not is_foreign(error):
-        return UserError(
-            subject=subject, problem=f"its data set fails{where}: {describe(error)}"
-        )
+        return UserError(subject=subject, problem=f"its data set fails{where}: {describe(error)}")
     return None
 
 

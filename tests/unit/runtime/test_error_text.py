@@ -55,8 +55,8 @@ MESSAGES = [
     ),
     (f"{TRACEBACK}\nValueError: row 3 has no label", "ValueError: row 3 has no label"),
     (
-        "Exception encountered when calling Net.call().\n\n\x1b[1mCould not automatically infer the "
-        "output shape / dtype of 'net' (of type Net). Either the `Net.call()` method is incorrect, "
+        "Exception encountered when calling Net.call().\n\n\x1b[1mCould not automatically infer "
+        "the output shape / dtype of 'net' (of type Net). Either the `Net.call()` is wrong, "
         "or you need more. Error encountered:\n\nwidth is odd\x1b[0m\n\nArguments received by Net",
         "width is odd",
     ),
@@ -111,6 +111,8 @@ def test_a_tensor_without_a_value_yet_is_not_explained_by_autograph(text):
 
 
 def test_a_key_that_keras_has_put_lines_around_is_found():
-    text = "Exception encountered when calling Net.call().\n\n\x1b[1mage\x1b[0m\n\nArguments received"
+    text = (
+        "Exception encountered when calling Net.call().\n\n\x1b[1mage\x1b[0m\n\nArguments received"
+    )
     assert typed_message(KeyError(text)) == "KeyError: age"
     assert typed_message(KeyError("age")) == "KeyError: 'age'"
