@@ -18,6 +18,8 @@ _ASKED: Mapping[str, str] = {
     "get_execution_role": "role", "default_bucket": "bucket", "get_caller_identity": "account",
     "account_id": "account", "get_image_uri": "image", "retrieve": "image",
 }  # fmt: skip
+# The folder that a script runs in, and files by their own names.
+_SAME = ("os.path.abspath", "os.path.expanduser", "os.path.realpath", "os.path.normpath")
 # Where an upload goes that names no bucket.
 DEFAULT_BUCKET = "default bucket of the SageMaker session"
 
@@ -169,6 +171,6 @@ def _listed(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
 _FUNCTIONS: Mapping[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     "dict": _dict, "list": _listed, "tuple": _listed, "str": _same(str), "int": _same(int),
     "float": _same(float), "json.dumps": _json, "os.path.join": _path_join,
-    "os.path.expanduser": lambda args, keywords: args[0],
-    "os.path.abspath": lambda args, keywords: args[0], "print": lambda args, keywords: "",
+    **{name: lambda args, keywords: args[0] for name in _SAME},
+    "os.getcwd": lambda args, keywords: ".", "print": lambda args, keywords: "",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from trainer.migration.source import read_script
 from trainer.migration.submitting import Reading, draft_of
 from trainer.migration.target import Target
 from trainer.migration.unserved import unserved
-from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text, joined
+from trainer.migration.values import Given, Made, Unknown, Use, folder_of, is_text, joined, parts_of
 from trainer.migration.vertex_job import vertex_draft
 from trainer.migration.vertex_requests import with_vertex_requests
 from trainer.migration.walk import follow
@@ -96,11 +96,15 @@ class _Work:
                 tuner = tuned.get(id(made))
                 draft = vertex_draft(self.reading, made, tuner=tuner)
                 what = "searches" if tuner else "trains"
-                self.add(draft, f"{what}, as {(tuner or made).kind} does")
+                shown = (tuner or made).label or (tuner or made).kind
+                self.add(draft, f"{what}, as {shown} does")
             elif made.kind == "attached":
                 self.endpoints(made, made.value("training_job_name"), {})
             elif made.kind in MODELS:
                 self.model(made)
+        for use in self.followed.uses if self.commands else ():
+            if use.method in ("copy_data", "upload_file"):
+                self.copy(use)
 
     def model(self, made: Made) -> None:
         if made.kind in ("MXNetModel", "PyTorchModel"):
@@ -119,8 +123,25 @@ class _Work:
         url = self.reading.target.url(address)
         if isinstance(path, str) and path.rpartition("/")[2].count("."):
             # A file goes into the folder.
-            url = _folder(url)
+            url = folder_of(url)
         self.sync(path, url, use.line, "copies data, as upload_data does")
+
+    def copy(self, use: Use) -> None:
+        """Copy data as a line of a shell or a method of boto3 does."""
+        given = {name: each.value for name, each in use.given.items()}
+        if use.method == "upload_file":
+            given["source"] = given.get("Filename")
+            given["target"] = joined("s3://", given.get("Bucket"), "/", given.get("Key"))
+        source, url = given["source"], given["target"]
+        if not is_text(source) or not is_text(url):
+            return
+        last = source.rpartition("/")[2] if isinstance(source, str) else ""
+        if "." in last and is_text(url) and not str(parts_of(url)[-1]).endswith("/"):
+            # A file goes into the folder.
+            url = folder_of(url)
+        target = self.reading.target
+        shown = use.made.label or use.method
+        self.sync(source, target.url(url), use.line, f"copies data, as {shown} does")
 
     def sync(self, source: Any, url: Any, line: int, about: str) -> None:
         flags = tuple(Flag(name="", values=(each,)) for each in (source, url))
@@ -220,11 +241,3 @@ def _shared(made: Made, place: str) -> dict[str, Flag]:
         if name in made.given and made.kind == "Model":
             add_argument(draft, "image_uri", made.given[name])
     return draft.flags
-
-
-def _folder(url: Any) -> Any:
-    if isinstance(url, str):
-        return url.rpartition("/")[0]
-    if isinstance(url, Text) and isinstance(url.parts[-1], str):
-        return joined(Text(url.parts[:-1]), url.parts[-1].rpartition("/")[0])
-    return url

@@ -12,6 +12,7 @@ from typing import Any
 from trainer.migration.calls import DEFAULT_BUCKET, default_text
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.naming import source_of
+from trainer.migration.signatures import UPLOADED, UPLOADER
 from trainer.migration.values import Given, Made, Unknown, Use, joined
 
 
@@ -75,6 +76,18 @@ def argument_default(node: ast.Call, look: Evaluator) -> dict[str, str]:
     )
     text = default_text(given.get("default"))
     return {str(name).lstrip("-").replace("-", "_"): text} if text is not None else {}
+
+
+def copied(node: ast.Call, look: Evaluator) -> Use:
+    """Return the copy that `S3Uploader.upload(path, address)` makes."""
+    given = arguments_of(node, look, UPLOADED)
+    names = {"local_path": "source", "desired_s3_uri": "target"}
+    given = {names.get(name, name): each for name, each in given.items()}
+    for name in UPLOADED:
+        missing = Given(value=Unknown(name, "", node.lineno), source="", line=node.lineno)
+        given.setdefault(name, missing)
+    made = Made(kind="copy", line=node.lineno, label=UPLOADER)
+    return Use(made=made, method="copy_data", given=given, line=node.lineno)
 
 
 def uploaded_address(use: Use) -> Any:

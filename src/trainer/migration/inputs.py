@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainer.migration.draft import Draft
-from trainer.migration.values import Given, Made, is_text
+from trainer.migration.values import Given, Made, is_text, parts_of, simplified
 
 # Fields of the job by the names that channels have; others than these the trainer does not read.
 FIELDS = {
@@ -102,8 +102,9 @@ def _address(draft: Draft, name: str, held: Any, given: Given) -> Any:
         draft.note(given.line, f"channel {name}", "has no address: add one by --train, "
                    "--validation or --test")  # fmt: skip
         return None
-    if isinstance(held, str) and held.startswith("file://"):
-        return held.removeprefix("file://")
+    first, *rest = parts_of(held)
+    if isinstance(first, str) and first.startswith("file://"):
+        return simplified([first.removeprefix("file://").removeprefix("./"), *rest])
     moved = draft.target.url(held)
     if moved != held:
         draft.moved.append((held, moved))

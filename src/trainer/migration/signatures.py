@@ -61,6 +61,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "transformer": ("instance_count", "instance_type"),
     "transform": ("data", "data_type", "content_type"),
     "upload_data": ("path", "bucket", "key_prefix"),
+    "upload_file": ("Filename", "Bucket", "Key"),
     "set_hyperparameters": (),
     "predict": ("data",), "delete_endpoint": (), "delete_model": (), "invoke": (),
     "batch_predict": (), "register": (), "client": ("service",), "create_training_job": (),
@@ -80,8 +81,10 @@ ON_ANY = (
     "create_hyper_parameter_tuning_job", "create_custom_job",
     "create_hyperparameter_tuning_job",
 )  # fmt: skip
+# The function that copies files to S3, and returns their address.
+UPLOADER, UPLOADED = "S3Uploader.upload", ("source", "target")
 # Functions of the SDKs that return an object.
-_MAKING = (".client", ".upload", ".from_local_script", "HyperparameterTuner.create")
+_MAKING = (".client", "Model.upload", ".from_local_script", "HyperparameterTuner.create")
 
 
 def is_builder(path: str) -> bool:

@@ -19,7 +19,13 @@ MOST_BYTES = 64 * 2**20
 MOST_TEXT = 2 * 2**20
 # Cells of these kinds are Python; those of any other magic, such as %%bash, are not.
 _PYTHON_CELLS = ("time", "timeit", "capture", "prun", "python", "python3")
+_SHELL_CELLS = ("bash", "sh", "shell", "script")
+# The function that stands for lines of a shell; its second argument marks a notebook's `!`.
+SHELL = "__shell__"
+_SYSTEM = re.compile(r"^(\s*)((?:[\w., ]+=)?\s*)!+(.*)$", re.DOTALL)
+_SETTING = re.compile(r"^(\s*)%(?:env|set_env)\s+(\w+)[=\s]\s*(.*)$")
 _MAGIC = re.compile(r"^(\s*)(?:[%!]|.*\?\??\s*$|[\w., ]+=\s*[%!])")
+_BASH = re.compile(r"#!\S*(?:/env )?\s*\S*\b(?:ba|z|k)?sh\b")
 _WRITTEN = re.compile(r"%%(?:writefile|file)\s+(?:-a\s+)?(\S+)\s*$")
 
 
@@ -55,6 +61,10 @@ def read_script(path: Path) -> Script:
     text = _text(path)
     if path.suffix == ".ipynb" or text.lstrip().startswith("{"):
         return _notebook(path, text)
+    lines = text.count("\n") + 1
+    places = tuple(f"{path.name}:{number + 1}" for number in range(lines))
+    if path.suffix in (".sh", ".bash") or _BASH.match(text):
+        return Script(path=path, body=tuple(_parsed(f"{SHELL}({text!r})").body), places=places)
     try:
         tree = _parsed(text)
     except SyntaxError as error:
@@ -63,8 +73,6 @@ def read_script(path: Path) -> Script:
             problem=f"is no Python {'of this version ' if text else ''}({error.msg})",
             remedy="correct the line; 2to3 converts a script of Python 2",
         ) from None
-    lines = text.count("\n") + 1
-    places = tuple(f"{path.name}:{number + 1}" for number in range(lines))
     return Script(path=path, body=tuple(tree.body), places=places)
 
 
@@ -143,6 +151,8 @@ def _cells(path: Path, text: str) -> Iterator[tuple[int, str]]:
 def _parsed_cell(source: str) -> ast.Module:
     first, _, rest = source.partition("\n")
     if first.startswith("%%"):
+        if first[2:].split(" ")[0].strip() in _SHELL_CELLS:
+            return ast.parse(f"{SHELL}({chr(10) + rest!r})")
         if first[2:].split(" ")[0] not in _PYTHON_CELLS:
             return ast.Module(body=[], type_ignores=[])
         source = f"\n{rest}"
@@ -153,13 +163,24 @@ def _parsed_cell(source: str) -> ast.Module:
 
 
 def _without_magics(source: str) -> str:
+    """Return a cell with calls in the place of what only a notebook understands."""
     lines: list[str] = []
-    goes_on = False
-    for line in source.split("\n"):
+    rest = source.split("\n")
+    while rest:
+        line = rest.pop(0)
         magic = _MAGIC.match(line)
-        if magic or goes_on:
-            lines.append(f"{magic[1] if magic and not goes_on else ''}pass" if magic else "")
-            goes_on = line.rstrip().endswith("\\")
-        else:
+        if not magic:
             lines.append(line)
+            continue
+        more = 0
+        while line.rstrip().endswith("\\") and rest:
+            line, more = f"{line}\n{rest.pop(0)}", more + 1
+        system, setting = _SYSTEM.match(line), _SETTING.match(line)
+        if system:
+            lines.append(f"{system[1]}{system[2]}{SHELL}({system[3]!r}, True)")
+        elif setting:
+            lines.append(f"{setting[1]}os.environ[{setting[2]!r}] = {setting[3]!r}")
+        else:
+            lines.append(f"{magic[1]}pass")
+        lines += [""] * more
     return "\n".join(lines)

@@ -77,12 +77,14 @@ class Made:
         given: The arguments by keyword; those given by position have the keyword of their place.
         line: The line of the call.
         owner: The object whose method made it, or None.
+        label: What the script calls it, where that is not its class.
     """
 
     kind: str
     given: Mapping[str, Given] = field(default_factory=dict)
     line: int
     owner: Made | None = None
+    label: str = ""
 
     def value(self, *names: str) -> Any:
         """Return the value of the first of some arguments that is given, or None."""
@@ -156,3 +158,12 @@ def is_known(value: Any) -> bool:
 def is_text(value: Any) -> bool:
     """Return whether a value is text, known or not."""
     return isinstance(value, (str, Text, Unknown))
+
+
+def folder_of(url: Any) -> Any:
+    """Return the folder of a file in a store."""
+    if isinstance(url, str):
+        return url.rpartition("/")[0]
+    if isinstance(url, Text) and isinstance(url.parts[-1], str):
+        return joined(Text(url.parts[:-1]), url.parts[-1].rpartition("/")[0])
+    return url

@@ -10,6 +10,7 @@ from trainer.config import options_of
 from trainer.migration.commands import Flag
 from trainer.migration.draft import Draft
 from trainer.migration.estimator import add_argument, image_at
+from trainer.migration.keywords import BRINGS
 from trainer.migration.search import add_search
 from trainer.migration.submitting import Reading, set_name
 from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text
@@ -54,6 +55,11 @@ _REMEDIES: Mapping[str, str] = {
     "bigquery_destination": _DATASET,
     "predefined_split": _DATASET,
     "timestamp_split": _DATASET,
+    "runtime_version": f"{BRINGS} TensorFlow",
+    "python_version": f"{BRINGS} Python",
+    "scale_tier": "choose --hosts, --machine-type and, with --distribution parameter_server, "
+    "--parameter-servers: docs/ai-platform.md",
+    "packages": "build an image with these packages: docs/image.md",
     "enable_autolog": "leave it out: with --experiment the trainer logs its figures itself",
     "credentials": "leave it out: trainer submit finds those of gcloud by itself",
     "config": "is no file that is read here: give what it says as flags",
@@ -116,7 +122,8 @@ def _add(draft: Draft, keyword: str, given: Given) -> None:
 
 def _add_place_for_results(draft: Draft) -> None:
     """Name a bucket where the script names none, as the machines' disks are lost."""
-    named = {"output", "staging_bucket"} & {*draft.flags}
+    named = any(name in draft.flags for name in ("output", "staging_bucket"))
+    named = named or any(flag.name == "--job-dir" for flag in draft.raw)
     if draft.target.place == "vertex" and not named:
         draft.set("output", draft.target.url("s3://bucket/runs"))
 

@@ -180,7 +180,9 @@ def _flags(draft: Draft, words: Sequence[Any]) -> list[Flag]:
             found.append(Flag(name=last.name, values=(*last.values, _address(word))))
     known = [flag for flag in found if is_option(field_of(flag.name))]
     for flag in found:
-        if flag not in known:
+        if field_of(flag.name) == "eval_steps":
+            draft.note(draft.line, flag.name, "leave it out: an evaluation reads all of --test")
+        elif flag not in known:
             own = [part for each in flag.values for part in (",", each)][1:]
             text = joined(*own) if own else "true"
             draft.own[flag.name.lstrip("-").replace("-", "_")] = text

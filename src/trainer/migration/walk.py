@@ -8,16 +8,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.config import UserError
+from trainer.migration.bound import bound_arguments, is_known_path, loaded
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import (
     Followed,
     argument_default,
     arguments_of,
+    copied,
     uploaded_address,
 )
 from trainer.migration.naming import source_of, unknown
-from trainer.migration.scope import ROOTS, Scope
-from trainer.migration.signatures import ATTACHING, BUILDERS, METHODS, ON_ANY, POSITIONS, is_builder
+from trainer.migration.scope import Scope
+from trainer.migration.shell_jobs import ShellLines, is_shell
+from trainer.migration.signatures import (
+    ATTACHING,
+    METHODS,
+    ON_ANY,
+    POSITIONS,
+    UPLOADER,
+    is_builder,
+)
 from trainer.migration.source import Script
 from trainer.migration.values import Given, Made, Unknown, Use
 
@@ -33,7 +43,7 @@ def follow(script: Script) -> Followed:
     Raises:
         UserError: It is nested deeper than any script that people write.
     """
-    walker = _Walker()
+    walker = _Walker(script)
     try:
         walker.statements(script.body, walker.module)
         walker.functions_that_nobody_calls()
@@ -47,12 +57,13 @@ def follow(script: Script) -> Followed:
 
 
 class _Walker:
-    def __init__(self) -> None:
+    def __init__(self, script: Script) -> None:
         self.module = Scope()
         self.made: list[Made] = []
         self.uses: list[Use] = []
         self.settings: dict[str, Given] = {}
         self.defaults: dict[str, str] = {}
+        self.lines = ShellLines(script=script, settings=self.settings)
         self.returned: list[Any] = []
         self.left: list[tuple[ast.FunctionDef, Scope]] = []
         self.depth = 0
@@ -121,7 +132,7 @@ class _Walker:
             return
         if isinstance(node, ast.AugAssign):
             value = look.value(
-                ast.copy_location(ast.BinOp(_loaded(node.target), node.op, node.value), node)
+                ast.copy_location(ast.BinOp(loaded(node.target), node.op, node.value), node)
             )
             self.bind(node.target, value, scope)
             return
@@ -182,8 +193,13 @@ class _Walker:
             if node.func.attr in ON_ANY and not scope.function(node.func.attr):
                 return self.use(Made(kind="Session", line=node.lineno), node, look)
         path = scope.module_path(node.func)
-        if path is None or not _is_known(path):
+        if is_shell(node, path):
+            self.shell(node, look)
+        if path is None or not is_known_path(path):
             return None
+        if path.endswith(UPLOADER):
+            self.uses.append(copied(node, look))
+            return self.uses[-1].given["target"].value
         kind = path.rpartition(".")[2]
         if kind in ATTACHING:
             given = arguments_of(node, look, ATTACHING[kind])
@@ -194,6 +210,13 @@ class _Walker:
         else:
             return None
         return self.add(made)
+
+    def shell(self, node: ast.Call, look: Evaluator) -> None:
+        for each in self.lines.objects(node, look):
+            if isinstance(each, Made):
+                self.made.append(each)
+            else:
+                self.uses.append(each)
 
     def add(self, made: Made) -> Made:
         self.made.append(made)
@@ -219,17 +242,7 @@ class _Walker:
         return self.run(function, {name: each.value for name, each in given.items()}, scope)
 
     def run(self, function: ast.FunctionDef, given: Mapping[str, Any], scope: Scope) -> Any:
-        inner = Scope(outer=scope)
-        look = self.look(scope)
-        names = function.args
-        defaults = [None] * (len(names.args) - len(names.defaults)) + [*names.defaults]
-        for each, default in [
-            *zip(names.args, defaults, strict=True),
-            *zip(names.kwonlyargs, names.kw_defaults, strict=True),
-        ]:
-            missing = Unknown(name=each.arg, source=each.arg, line=each.lineno)
-            otherwise = look.value(default) if default is not None else missing
-            inner.values[each.arg] = given.get(each.arg, otherwise)
+        inner = Scope(outer=scope, values=bound_arguments(function, given, self.look(scope)))
         self.followed.append(function.name)
         self.depth += 1
         before, self.returned = self.returned, []
@@ -244,15 +257,3 @@ class _Walker:
         for function, scope in self.left:
             if function.name not in self.followed and len(self.followed) < _MOST:
                 self.run(function, {}, scope)
-
-
-def _is_known(path: str) -> bool:
-    """Return whether a path is of one of the SDKs, or of no module at all."""
-    first, dot, _ = path.partition(".")
-    if dot:
-        return first in ROOTS
-    return path in BUILDERS
-
-
-def _loaded(target: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(target), mode="eval").body

@@ -1,0 +1,41 @@
+"""Arguments of the script's own functions, and what of its calls is an SDK's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.migration.evaluate import Evaluator
+from trainer.migration.scope import ROOTS
+from trainer.migration.signatures import BUILDERS
+from trainer.migration.values import Unknown
+
+
+def bound_arguments(
+    function: ast.FunctionDef, given: Mapping[str, Any], look: Evaluator
+) -> dict[str, Any]:
+    """Return the values that a function's arguments have in a call, by name."""
+    found: dict[str, Any] = {}
+    names = function.args
+    defaults = [None] * (len(names.args) - len(names.defaults)) + [*names.defaults]
+    for each, default in [
+        *zip(names.args, defaults, strict=True),
+        *zip(names.kwonlyargs, names.kw_defaults, strict=True),
+    ]:
+        missing = Unknown(name=each.arg, source=each.arg, line=each.lineno)
+        otherwise = look.value(default) if default is not None else missing
+        found[each.arg] = given.get(each.arg, otherwise)
+    return found
+
+
+def is_known_path(path: str) -> bool:
+    """Return whether a path is of one of the SDKs, or of no module at all."""
+    first, dot, _ = path.partition(".")
+    if dot:
+        return first in ROOTS
+    return path in BUILDERS
+
+
+def loaded(target: ast.expr) -> ast.expr:
+    return ast.parse(ast.unparse(target), mode="eval").body
