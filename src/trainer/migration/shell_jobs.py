@@ -1,4 +1,4 @@
-"""What the lines of a shell in a script start: jobs, requests, copies of data."""
+"""Jobs, requests and copies of data that the lines of a shell in a script start."""
 
 from __future__ import annotations
 
