@@ -18,7 +18,7 @@ ARGS ?=
 OUT ?= runs/mnist
 # Where a download goes.
 DATA ?= data/mnist
-# How many tests run at once.
+# How many tests run at once; of those that wait for servers more than they compute, one more.
 JOBS ?= 2
 # The folder of the four original MNIST files. Without one they are downloaded, and without a
 # network the trainer draws synthetic digits of its own.
@@ -92,8 +92,8 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 # How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
 # floor in pyproject.toml; integration tests run it in other processes, which are not measured. Without
 # the clouds' SDKs, tests that run printed code are skipped. Each worker begins with
-# a half of the files, so that the tests of one share its servers and trained models, and the first
-# that has none left takes from the other. Those of containers run one by one, as the engine has the
+# its part of the files, so that the tests of one share its servers and trained models, and the first
+# that has none left takes from another. Those of containers run one by one, as the engine has the
 # networks and ports of pages and SDKs once.
 COVERAGE = $(if $(CI),--cov --cov-report=)
 test: $(HOROVOD_STAMP) $(if $(CI),setup-sdk)  ## Test: run every test, or those of ARGS
@@ -101,7 +101,8 @@ ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
 	set -x; failed=; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(COVERAGE) tests/unit tests/docs || failed=1; \
+	$(BIN)/python -m pytest -n $$(( $(JOBS) + 1 )) --dist worksteal $(COVERAGE) \
+		tests/unit tests/docs || failed=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/integration || failed=1; \
 	$(BIN)/python -m pytest tests/container || failed=1; \
 	test -z "$$failed"
