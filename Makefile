@@ -8,7 +8,7 @@
 # Needs make and Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv); no root.
 
 .DELETE_ON_ERROR:
-.PHONY: help setup horovod train data test check test-gpu lint format screenshot figures bench lock wheel release docs clean
+.PHONY: help setup horovod train data test test-processes test-engine check test-gpu lint format screenshot figures bench lock wheel release docs clean
 
 # Which TensorFlow: cpu or gpu (its CUDA libraries come as wheels).
 DEVICE ?= cpu
@@ -89,24 +89,33 @@ train: setup  ## Run: train MODEL=cnn|fast on MNIST, export a SavedModel to OUT
 	set -x; $(BIN)/trainer train --model $(MODEL) $$data --model-dir $(OUT)/model \
 	$(if $(filter cpu,$(DEVICE)),--device cpu) $(ARGS)
 
-# How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
-# floor in pyproject.toml; integration tests run it in other processes, which are not measured. Without
-# the clouds' SDKs, tests that run printed code are skipped. Each worker begins with
-# its part of the files, so that the tests of one share its servers and trained models, and the first
-# that has none left takes from another. Those of containers run one by one, as the engine has the
-# networks and ports of pages and SDKs once.
-COVERAGE = $(if $(CI),--cov --cov-report=)
+# Tests of containers wait for the engine most of the time, so that they run beside the others. What
+# they print comes at their end. They themselves run one by one, as the engine has the networks and
+# ports of pages and SDKs once.
 test: $(HOROVOD_STAMP) $(if $(CI),setup-sdk)  ## Test: run every test, or those of ARGS
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	set -x; failed=; \
+	$(MAKE) --keep-going -j 2 test-processes test-engine
+endif
+
+# How much of the package the unit tests run, branch by branch. In CI the share may not fall below the
+# floor in pyproject.toml; integration tests run it in other processes, which are not measured. Without
+# the clouds' SDKs, tests that run printed code are skipped. Each worker begins with
+# its part of the files, so that the tests of one share its servers and trained models, and the first
+# that has none left takes from another.
+COVERAGE = $(if $(CI),--cov --cov-report=)
+test-processes: $(HOROVOD_STAMP)
+	@unset MAKEFLAGS MFLAGS; set -x; failed=; \
 	$(BIN)/python -m pytest -n $$(( $(JOBS) + 1 )) --dist worksteal $(COVERAGE) \
 		tests/unit tests/docs || failed=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/integration || failed=1; \
-	$(BIN)/python -m pytest tests/container || failed=1; \
 	test -z "$$failed"
-endif
+
+test-engine: $(HOROVOD_STAMP)
+	@unset MAKEFLAGS MFLAGS; log=$$(mktemp) && trap 'cat "$$log"; rm -f "$$log"' EXIT && \
+	trap 'exit 130' INT TERM; set -x; \
+	$(BIN)/python -m pytest tests/container >"$$log" 2>&1
 
 # Within a minute, after each change: no TensorFlow, no network, no container.
 check: lint  ## Check: lint, and run the unit tests that need no TensorFlow, in a minute
