@@ -25,12 +25,15 @@ trainer migrate train.py --to vertex --bucket gs://bucket
 def add_flags(parser: Parser) -> None:
     """Add the file, and where its jobs are to run."""
     parser.description = (
-        "Read a Python script or a notebook that makes Estimators, tuners, endpoints or custom "
-        "jobs, without running or importing it. The output is a shell script; its comments say "
-        "what the commands do not carry over."
+        "Read a Python script, a notebook or a shell script that starts training jobs, searches "
+        "or endpoints by an SDK of SageMaker or Vertex AI, by boto3, gcloud or the AWS CLI, "
+        "without running or importing it. The output is a shell script; its comments say what the "
+        "commands do not carry over."
     )
     parser.add_argument(
-        "file", metavar="FILE", help="a Python script or a notebook; - reads from standard input"
+        "file",
+        metavar="FILE",
+        help="a Python script, a notebook or a shell script; - reads from standard input",
     )
     parser.add_argument(
         "--to", metavar="PLACE",

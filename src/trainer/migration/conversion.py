@@ -22,6 +22,7 @@ from trainer.migration.unserved import unserved
 from trainer.migration.values import Given, Made, Unknown, Use, folder_of, is_text, joined, parts_of
 from trainer.migration.vertex_job import vertex_draft
 from trainer.migration.vertex_requests import with_vertex_requests
+from trainer.migration.vertex_serving import model_of, serving_commands
 from trainer.migration.walk import follow
 
 _BEST = Unknown(name="best_job", source="the best trial, which trainer jobs logs names", line=0)
@@ -97,7 +98,10 @@ class _Work:
                 draft = vertex_draft(self.reading, made, tuner=tuner)
                 what = "searches" if tuner else "trains"
                 shown = (tuner or made).label or (tuner or made).kind
+                self.models(made, draft)
                 self.add(draft, f"{what}, as {shown} does")
+            elif made.kind == "upload":
+                self.serving(made, made.value("artifact_uri"))
             elif made.kind == "attached":
                 self.endpoints(made, made.value("training_job_name"), {})
             elif made.kind in MODELS:
@@ -105,6 +109,16 @@ class _Work:
         for use in self.followed.uses if self.commands else ():
             if use.method in ("copy_data", "upload_file"):
                 self.copy(use)
+
+    def models(self, job: Made, draft: Draft) -> None:
+        """Add the endpoints of the models that runs of a job return."""
+        served = [each for each in map(model_of, self.followed.uses) if each is not None]
+        for made in dict.fromkeys(each for each in served if each.owner is job):
+            self.serving(made, self.name_of(draft))
+
+    def serving(self, made: Made, model: Any) -> None:
+        for command, draft in serving_commands(self.reading.target, self.followed, made, model):
+            self.take(command, draft)
 
     def model(self, made: Made) -> None:
         if made.kind in ("MXNetModel", "PyTorchModel"):

@@ -26,6 +26,8 @@ _THEIRS = re.compile(
 )
 # The levels of Python's logging, which estimators take as numbers.
 _LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
+# In GB, of machines of Vertex AI.
+_SMALLEST_DISK = 100
 _NO_DISTRIBUTION = "use --distribution horovod or multi_worker_mirrored behind --"
 
 
@@ -64,7 +66,10 @@ def _add_keyword(draft: Draft, keyword: Keyword, given: Given) -> None:
             draft.note(given, keyword.name, keyword.remedy)
         return
     value = given.value
-    if isinstance(value, bool):
+    if option == "boot_disk_gb" and isinstance(value, int) and value < _SMALLEST_DISK:
+        draft.note(given, keyword.name, f"leave it out: disks of Vertex AI have {_SMALLEST_DISK} "
+                   "GB or more")  # fmt: skip
+    elif isinstance(value, bool):
         if value:
             draft.set(option)
     elif isinstance(value, list) and value and all(is_text(each) for each in value):

@@ -40,6 +40,7 @@ _READ = (
     "depends_on", "step_args",
 )  # fmt: skip
 _STARTING = {"run_tensorboard_locally": "use --log-dir behind --, and tensorboard --logdir"}
+OTHERS = "the trainer trains Keras models of TensorFlow alone"
 _AS_SCRIPT = "; as a script it runs in the image by the SDK's Estimator(image_uri=…, entry_point=…)"
 OTHER_FRAMEWORKS = FRAMEWORKS[1:]
 # Longest names, without the date and time behind them.
@@ -78,7 +79,7 @@ def draft_of(reading: Reading, made: Made, *, tuner: Made | None = None) -> Draf
     if tuner is not None:
         add_search(draft, tuner)
     if made.kind in OTHER_FRAMEWORKS:
-        draft.note(made.line, made.kind, "the trainer trains Keras models of TensorFlow alone")
+        draft.note(made.line, made.kind, OTHERS)
     starts = reading.followed.uses_of(tuner or made, *STARTS)
     start = starts[0] if starts else _step_of(reading.followed, tuner or made)
     for other in starts[1:]:

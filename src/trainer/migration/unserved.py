@@ -8,6 +8,7 @@ from trainer.migration.commands import LeftOut
 from trainer.migration.followed import Followed
 from trainer.migration.signatures import ESTIMATORS, MODELS, REQUESTS, TUNERS, VERTEX_JOBS
 from trainer.migration.values import Made, Use
+from trainer.migration.vertex_serving import is_read, model_of
 
 _PREPARES = (
     "trainer data create, split and sync prepare data for it; run any other program by yourself"
@@ -55,6 +56,7 @@ _CALLS: Mapping[str, str] = {
     "predict": "use trainer predict NAME FILES --to {place} --out answers.jsonl",
     "invoke": "use trainer predict NAME FILES --to {place} --out answers.jsonl",
     "invoke_endpoint": "use trainer predict NAME FILES --to {place} --out answers.jsonl",
+    **dict.fromkeys(("undeploy", "undeploy_all"), "use trainer undeploy NAME --to {place}"),
     "delete_endpoint": "use trainer undeploy NAME --to {place}",
     "create_training_job": _SUBMIT,
     "create_hyper_parameter_tuning_job": f"{_SUBMIT}: --tune, --trials and --parallel",
@@ -76,7 +78,8 @@ def unserved(followed: Followed, place: str) -> Iterator[LeftOut]:
     """
     for made in followed.made:
         remedy = "" if made.kind in _OWN else _MADE.get(made.kind, "")
-        if remedy:
+        served = any(model_of(use) is made and is_read(use) for use in followed.uses)
+        if remedy and not served:
             yield LeftOut(line=made.line, name=made.kind, remedy=_at(remedy, place))
     for use in followed.uses:
         remedy = _CALLS.get(use.method, "")
@@ -91,6 +94,8 @@ def _at(remedy: str, place: str) -> str:
 def _is_served(use: Use, followed: Followed) -> bool:
     """Return whether another part reads the call, or a note on its object is there already."""
     made = use.made
+    if is_read(use):
+        return True
     if made.kind in _MADE and made.kind not in _OWN:
         return True
     if made.kind == "deploy":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from trainer.migration.draft import Draft
 from trainer.migration.estimator import add_argument, image_at
 from trainer.migration.keywords import BRINGS
 from trainer.migration.search import add_search
-from trainer.migration.submitting import Reading, set_name
+from trainer.migration.submitting import OTHERS, Reading, set_name
 from trainer.migration.values import Given, Made, Text, Unknown, Use, is_text
 from trainer.migration.vertex_pools import add_program, pool_arguments
 
@@ -66,6 +67,7 @@ _REMEDIES: Mapping[str, str] = {
 }
 # What a user calls what an estimator has another name for.
 _ORIGINALS = {"image_uri": "container_uri", "entry_point": "script_path"}
+_OTHERS = re.compile("sklearn|scikit|xgboost|xgb|pytorch|torch")
 _STRATEGIES = {"SPOT": "spot", "FLEX_START": "flex-start"}
 
 
@@ -107,6 +109,8 @@ def _add(draft: Draft, keyword: str, given: Given) -> None:
         _add_strategy(draft, given)
     elif keyword == "container_uri":
         add_argument(draft, "image_uri", given)
+        if isinstance(value, str) and _OTHERS.search(value):
+            draft.note(given, keyword, OTHERS)
     elif keyword in ("args", "command") and isinstance(value, list):
         # They are read together, as `add_program` does.
         return

@@ -101,11 +101,11 @@ def test_a_job_of_sagemaker_moves_to_vertex(tmp_path, capsys):
     found = command(text, "submit")
     for part in (
         "--to vertex", "--machine-type n1-standard-8 --accelerator-type NVIDIA_TESLA_V100",
-        "--boot-disk-gb 50", "--spot", "--output gs://mine/out", "--train gs://mine/mnist/train",
+        "--spot", "--output gs://mine/out", "--train gs://mine/mnist/train",
     ):  # fmt: skip
         assert part in found
-    assert "trainer refuses" in text
-    assert "--boot-disk-gb 50: expected a number" in text
+    assert "trainer refuses" not in text
+    assert any("volume_size=50: leave it out: disks of Vertex AI" in n for n in notes(text))
     assert "trainer data sync data/train gs://mine/mnist/train" in text
     assert "--accelerator" not in command(text, "deploy")
     assert any("max_wait=7200: only SageMaker waits" in note for note in notes(text))
