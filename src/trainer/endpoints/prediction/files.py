@@ -11,6 +11,7 @@ from pathlib import Path
 from trainer.config import DataError, UserError
 from trainer.endpoints.prediction import pieces
 from trainer.endpoints.prediction.pieces import Piece, PieceLimits
+from trainer.endpoints.prediction.pixel_scale import PixelScale
 from trainer.storage import globs, is_remote, local_path
 
 IMAGE, NPY, CSV, JSON_LINES, JSON = "image", "npy", "csv", "jsonl", "json"
@@ -45,6 +46,7 @@ class InputFile:
         *,
         skip: Callable[[int], bool],
         skip_heading: bool = False,
+        scale: PixelScale | None = None,
         stdin: Callable[[], bytes] = lambda: sys.stdin.buffer.read(),
     ) -> Iterator[Piece]:
         """Yield its rows in pieces that fit into one request.
@@ -53,6 +55,7 @@ class InputFile:
             limits: Of one request.
             skip: Returns whether the row of some number needs no answer.
             skip_heading: Leave out the first line of CSV.
+            scale: What becomes of the values of arrays and CSV; None to send them as they are.
             stdin: Reads standard input to its end.
 
         Raises:
@@ -60,7 +63,7 @@ class InputFile:
         """
         data = stdin() if self.source == STDIN else None
         try:
-            yield from self._pieces(data, limits, skip, skip_heading)
+            yield from self._pieces(data, limits, skip, skip_heading, scale)
         except OSError as error:
             raise DataError(
                 subject=self.source, problem=f"cannot be read: {error.strerror or error}"
@@ -72,13 +75,19 @@ class InputFile:
         limits: PieceLimits,
         skip: Callable[[int], bool],
         skip_heading: bool,
+        scale: PixelScale | None,
     ) -> Iterator[Piece]:
         path, kind = Path(self.source), self.kind or self._sniffed(data)
         if kind == IMAGE:
             whole = path.read_bytes() if data is None else data
             yield from pieces.image_piece(self.source, whole, limits, skip)
         elif kind == NPY:
-            yield from pieces.npy_pieces(self.source, path if data is None else data, limits, skip)
+            array = path if data is None else data
+            yield from pieces.npy_pieces(self.source, array, limits, skip, scale)
+        elif scale and kind != CSV:
+            raise DataError(
+                subject=self.source, problem="--pixel-range is for pictures, arrays and CSV files"
+            )
         elif kind == JSON:
             whole = path.read_bytes() if data is None else data
             lines = pieces.json_lines_of(self.source, whole)
@@ -89,7 +98,8 @@ class InputFile:
                 rows = iter(opened)
                 if skip_heading and kind == CSV:
                     next(rows, None)
-                yield from pieces.line_pieces(self.source, rows, media_type, limits, skip)
+                scaled = scale.rows(rows, self.source) if scale else rows
+                yield from pieces.line_pieces(self.source, scaled, media_type, limits, skip)
 
     def _sniffed(self, data: bytes | None) -> str:
         if data is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from trainer.config import DataError
+from trainer.endpoints.prediction.pixel_scale import PixelScale
 
 JSON, JSON_LINES = "application/json", "application/jsonlines"
 CSV, NPY = "text/csv", "application/x-npy"
@@ -148,7 +149,13 @@ def json_lines_of(source: str, data: bytes) -> list[bytes]:
     return [json.dumps(row, separators=(",", ":")).encode() for row in found]
 
 
-def npy_pieces(source: str, file: Path | bytes, limits: PieceLimits, skip: Skip) -> Iterator[Piece]:
+def npy_pieces(
+    source: str,
+    file: Path | bytes,
+    limits: PieceLimits,
+    skip: Skip,
+    scale: PixelScale | None = None,
+) -> Iterator[Piece]:
     """Yield pieces of an array, whose first dimension are the rows.
 
     Raises:
@@ -167,12 +174,15 @@ def npy_pieces(source: str, file: Path | bytes, limits: PieceLimits, skip: Skip)
         ) from None
     if not isinstance(array, np.ndarray) or array.ndim == 0:
         raise DataError(subject=source, problem="expected one array, with the rows first")
-    each = int(array[:1].nbytes)
+    if scale and array.dtype.kind not in "biuf":
+        raise DataError(subject=source, problem=f"is of {array.dtype}, expected numbers")
+    scaled = scale.array if scale else np.asarray
+    each = int(scaled(array[:1]).nbytes)
     limits.check(each + _NPY_HEADER, source=source, row=0)
     most = max(1, min(limits.rows, (limits.size - _NPY_HEADER) // max(each, 1)))
     wanted = [number for number in range(len(array)) if not skip(number)]
     for start in range(0, len(wanted), most):
         numbers = wanted[start : start + most]
         body = io.BytesIO()
-        np.save(body, array[numbers], allow_pickle=False)
+        np.save(body, scaled(array[numbers]), allow_pickle=False)
         yield Piece(source=source, numbers=tuple(numbers), media_type=NPY, body=body.getvalue())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.config import UserError, flag_of, option, options_of
+from trainer.config import UserError, flag_of, option, options_of, pixel_range
 from trainer.endpoints.endpoint_address import WHERE, EndpointAddress
 from trainer.endpoints.prediction.files import KINDS
+from trainer.endpoints.prediction.pixel_scale import PixelScale
 
 ANSWERS, REQUESTS = "answers", "requests"
 
@@ -43,6 +44,11 @@ class PredictOptions(EndpointAddress):
         None, "of the files (default: by their names)", REQUESTS, choices=KINDS
     )
     csv_heading: bool = option(False, "leave out the first line of CSV files", REQUESTS)
+    pixel_range: str | None = option(
+        None, "values of arrays and CSV files that are sent as 0 and 1, such as 0,255 for bytes "
+        "to a model of trainer train (default: values are sent as they are)", REQUESTS,
+        metavar="LOW,HIGH",
+    )
     parallel: int = option(8, "requests at a time", REQUESTS, low=1, high=64)
     batch_rows: int = option(64, "most rows in a request", REQUESTS, low=1, high=65536)
     max_payload_mb: float | None = option(
@@ -65,6 +71,16 @@ class PredictOptions(EndpointAddress):
                 raise UserError(subject=flag_of(name), problem="is for --out FILE only")
         if self.resume and self.overwrite:
             raise UserError(subject="--resume, --overwrite", problem="give one of them")
+        if self.pixel_range:
+            pixel_range(self.pixel_range)
+
+    @property
+    def scale(self) -> PixelScale | None:
+        """What becomes of values; None if they stay."""
+        if self.pixel_range is None:
+            return None
+        low, high = pixel_range(self.pixel_range)
+        return PixelScale(low=low, high=high)
 
     @property
     def as_csv(self) -> bool:

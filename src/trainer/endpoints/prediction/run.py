@@ -131,8 +131,9 @@ class _Run:
     def _ask(self, file: InputFile, pool: ThreadPoolExecutor) -> None:
         done = self._answers.answers(file.source)
         found = file.pieces(
-            self._limits, skip=done.__contains__, skip_heading=self._options.csv_heading
-        )
+            self._limits, skip=done.__contains__, skip_heading=self._options.csv_heading,
+            scale=self._options.scale,
+        )  # fmt: skip
         for piece in found:
             call: Callable[[], list[Any]] = functools.partial(
                 predictions, self._client, piece, self._policy
