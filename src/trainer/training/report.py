@@ -76,9 +76,12 @@ def log_start(trainer: Trainer) -> None:
             logger.warning("left out: %s", line)
     _log_overlaps(data, held_out=job.validation_split is not None)
     if not trainer.data.watched:
-        logger.info("nothing is evaluated, as there is no test data (--test, or a channel test)")
+        logger.info(
+            "nothing is evaluated, as there is no test data: name some by --test, or hold out a "
+            "part of the training data by --validation-split 0.1"
+        )
     elif "test" not in data:
-        logger.info("nothing is tested at the end, as there is no test data")
+        logger.info("nothing is tested at the end, as there is no test data (--test)")
     logger.info(trainer.device.line)
     logger.info(
         f"model={trainer.model.name} parameters={trainer.model.count_params()} "

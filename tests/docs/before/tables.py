@@ -23,6 +23,8 @@ for name, split, count in (("train", "train", 400), ("valid", "test", 100)):
     heading = ",".join(["label", *(f"pixel{n}" for n in range(784))])
     rows = np.concatenate([labels[:, None], images.reshape(count, -1)], axis=1)
     np.savetxt(f"digits/{name}.csv", rows, "%d", ",", header=heading, comments="")
+# As Kaggle's test.csv: without labels.
+np.savetxt("digits/test.csv", rows[:, 1:], "%d", ",", header=heading[6:], comments="")
 for split in ("train", "test"):
     images, labels = colours(split, 100)
     pictures = [{"bytes": png(one), "path": None} for one in images]
