@@ -76,7 +76,7 @@ class PredictOptions(EndpointAddress):
 
     @property
     def scale(self) -> PixelScale | None:
-        """What becomes of values; None if they stay."""
+        """The scale of values; None if they stay as they are."""
         if self.pixel_range is None:
             return None
         low, high = pixel_range(self.pixel_range)
