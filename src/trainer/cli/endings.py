@@ -9,7 +9,14 @@ import errno
 from dataclasses import dataclass
 
 from trainer.config import PEER_CODE, RETRY_CODE, PeerError, RetryableError, UserError
-from trainer.runtime import host_limits, install_command, log, message_lines, output
+from trainer.runtime import (
+    error_message,
+    host_limits,
+    install_command,
+    log,
+    message_lines,
+    output,
+)
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -48,10 +55,18 @@ def ending_of(error: Exception) -> Ending | None:
         line = f"failed: {error}; a new try may cure it"
         return Ending(reason=str(error), line=line, code=code)
     mistake = str(error) if isinstance(error, UserError) else host_limits.denied_by_limit(error)
-    mistake = mistake or _missing_package(error)
+    mistake = mistake or _missing_package(error) or _out_of_memory(error)
     if mistake is None:
         return None
     return Ending(reason=mistake, line=f"error: {mistake}", code=USER_MISTAKE)
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """Return the line for a tensor that has no room in memory, None for any other error."""
+    message = error_message(error)
+    if type(error).__name__ != "ResourceExhaustedError" or "OOM" not in message:
+        return None
+    return f"out of memory: {message}; lower --batch-size, or take a machine with more memory"
 
 
 def _missing_package(error: Exception) -> str | None:

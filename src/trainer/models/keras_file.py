@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from trainer.models.model_module import ModelModule
 from trainer.models.module_source import find_module
 from trainer.models.user_function import describe
 
+# What Keras says of a class or function of the user's.
+_MISSING = re.compile(r"Could not locate (?:class|function) '([^']+)'")
 # Losses that `model.compile` may have had for numbers, as their names are in the file.
 _OF_NUMBERS = {
     *("mse", "mean_squared_error", "MeanSquaredError"),
@@ -66,9 +69,17 @@ def _load(file: Path, name: str) -> Any:
     except Exception as error:
         raise _mistake(
             name,
-            f"cannot be loaded by Keras {keras.__version__}: {describe(error)}",
+            f"cannot be loaded by Keras {keras.__version__}: {_reason(error)}",
             "write a module with keras_model(hparams) that loads it, beside the code that it needs",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong, for which Keras gives the configuration of the whole model first."""
+    missing = _MISSING.search(str(error))
+    if missing is None:
+        return describe(error)
+    return f"it needs the class or function {missing[1]}, which the file does not hold"
 
 
 def _compiled_loss(file: Path, name: str) -> str | None:

@@ -16,7 +16,7 @@ from trainer.config import Job, UserError, suggestion
 from trainer.models import keras_file, module_hparams, recipes
 from trainer.models.model_module import PARAMETERS, TASKS, ModelModule
 from trainer.models.module_source import find_module, is_keras_file, is_path
-from trainer.models.user_function import UserFunction, describe
+from trainer.models.user_function import UserFunction, describe, place_of
 from trainer.runtime import log
 
 
@@ -118,13 +118,19 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if not is_path(name) and error.name and f"{name}.".startswith(f"{error.name}."):
+            if Path(name).is_file():
+                raise UserError(
+                    subject=f"--module {name}",
+                    problem="only Python files and .keras files can be trained",
+                    remedy="name one that ends with .py or .keras",
+                ) from None
             raise UserError(
                 subject=f"--module {name}",
                 problem=f"no module named {error.name} in {here} or on PYTHONPATH",
             ) from None
         raise UserError(
             subject=f"--module {name}",
-            problem=f"it imports {error.name}, which is missing",
+            problem=f"it imports {error.name}, which is missing{place_of(error)}",
         ) from None
     except SyntaxError as error:
         raise UserError(
@@ -164,6 +170,12 @@ def _by_path(name: str) -> ModuleType:
     found = importlib.util.find_spec(place.name.partition(".")[0])
     if found and found.origin and Path(found.origin).is_relative_to(place.root):
         return importlib.import_module(place.name)
+    if place.name.count(".") and not (place.root / place.name.partition(".")[0]).is_dir():
+        raise UserError(
+            subject=f"--module {name}",
+            problem="a file whose name has a dot cannot be imported",
+            remedy="rename it",
+        )
     if "." in place.name or file.name == "__init__.py":
         raise UserError(
             subject=f"--module {name}",

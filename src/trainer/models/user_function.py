@@ -90,20 +90,24 @@ def is_foreign(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's type, the first line of its message, and the user's line that raised it.
-
-    What TensorFlow runs in threads of its own has its frames in the message alone.
-    """
+    """Return an error's type, the first line of its message, and the user's line that raised it."""
     what = typed_message(error)
     if isinstance(error, SystemExit):
         # A run that ended here would pass for a finished one, as of `sys.exit(0)`.
         given = "" if error.code is None else error_message(error)
         what = f"it ends the program by sys.exit({given})"
+    return f"{what}{place_of(error)}"
+
+
+def place_of(error: BaseException) -> str:
+    """Return the file and line of the user's code that raised an error, as ` (net.py:7)`.
+
+    What TensorFlow runs in threads of its own has its frames in the message alone.
+    """
     frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
     quoted = [(name, int(line)) for name, line in _FRAME.findall(str(error))]
     own = [each for each in (*frames, *quoted) if _is_users(each[0])]
-    where = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
-    return f"{what}{where}"
+    return f" ({own[-1][0]}:{own[-1][1]})" if own else ""
 
 
 def _is_users(filename: str) -> bool:

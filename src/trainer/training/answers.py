@@ -125,6 +125,8 @@ class Answers:
         features = np.asarray(batch[0]) if isinstance(batch[0], tf.Tensor) else None
         rows = rows.reshape(batch[1].shape[0], -1)
         labels, losses, logits = rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2:]
+        if not np.isfinite(logits.max(axis=1)).all():
+            raise ValueError("the model's outputs are NaN or infinite for some of the examples")
         predicted = logits.argmax(axis=1)
         confidence, second = _two_greatest(logits)
         if not self.classes:

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import UserError
+from trainer.config import Split, UserError
 from trainer.models import ModelModule, describe, inputs_of, is_foreign
 from trainer.training.metrics import ModuleMetrics
-from trainer.training.run_data import SplitData
+from trainer.training.run_data import RunData, SplitData
 from trainer.training.task import BinaryTask, Task
 from trainer.training.task_forms import shown
 
@@ -38,20 +38,31 @@ def check_model(module: ModelModule, model: Any) -> None:
         raise _mistake(module, "keras_model", f"its model {model.name} has no weights to train")
 
 
-def check_outputs(module: ModelModule, model: keras.Model, spec: Any) -> None:
+def check_outputs(
+    module: ModelModule, model: keras.Model, spec: Any, *, split: Split = "train"
+) -> None:
     """Raise a UserError unless a model takes features of a spec.
 
     Args:
         module: The module.
         model: Its model.
         spec: Of a batch: features, labels and perhaps weights.
+        split: The part of the data that has it.
     """
+    where = "" if split == "train" else f" for mode {split}"
     if any(tf.TensorShape(each.shape).rank is None for each in tf.nest.flatten(spec[0])):
         raise _mistake(
             module,
             "input_fn",
             f"its features are {shown(spec[0])} of unknown rank",
             "give their shape, as by ensure_shape or output_signature",
+        )
+    if any(isinstance(each, tf.SparseTensorSpec) for each in tf.nest.flatten(spec)):
+        raise _mistake(
+            module,
+            "input_fn",
+            "its data set gives sparse tensors, expected dense or ragged ones",
+            "map tf.sparse.to_dense over it",
         )
     function = tf.function(lambda batch: model(batch, training=False), autograph=False)
     try:
@@ -62,8 +73,18 @@ def check_outputs(module: ModelModule, model: keras.Model, spec: Any) -> None:
         raise _mistake(
             module,
             "keras_model",
-            f"the features of input_fn are {shown(spec[0])}{expected}: {describe(error)}",
+            f"the features of input_fn{where} are {shown(spec[0])}{expected}: {describe(error)}",
         ) from error
+
+
+def check_evaluated(module: ModelModule, model: keras.Model, data: RunData) -> None:
+    """Raise a UserError unless a model takes the features of all data that `input_fn` gives."""
+    form = _form(data.train.dataset.element_spec[0])
+    for split, own in data.splits.items():
+        spec = own.dataset.element_spec
+        # Another form is rare, and needs the model traced once more.
+        if own.stream is None and _form(spec[0]) != form:
+            check_outputs(module, model, spec, split=split)
 
 
 def check_step(
@@ -247,6 +268,14 @@ def _named(struct: Any) -> Iterator[tuple[str, Any]]:
             yield from _named(value)
     else:
         yield "", struct
+
+
+def _form(features: Any) -> list[Any]:
+    """Return the types of features, and their shapes but for the number of rows."""
+    return [
+        (type(each), each.dtype, tf.TensorShape(each.shape)[1:] if each.shape.rank else None)
+        for each in tf.nest.flatten(features)
+    ]
 
 
 def _is_flat(outputs: Any) -> bool:

@@ -23,6 +23,7 @@ from trainer.training.controller import Callback, Controller
 from trainer.training.curves import CurveRecorder
 from trainer.training.destination import LOCAL, Destination
 from trainer.training.export import export, sample_of
+from trainer.training.export_errors import naming_module
 from trainer.training.report import log_start, metrics_of, write_metrics, write_page
 from trainer.training.result import TrainingResult
 from trainer.training.resume import (
@@ -139,13 +140,14 @@ def _origin(trainer: Trainer, origin: RunOrigin | None) -> dict[str, Any]:
 def _export(trainer: Trainer) -> Path:
     """Write the SavedModel into the local model folder, and compare it on some examples."""
     job = trainer.job
-    return export(
-        trainer.model,
-        module=trainer.module,
-        hparams=job.hparams,
-        model_dir=Path(job.model_dir),
-        sample=sample_of(trainer.data.unseen.dataset),
-        class_names=trainer.data.all_class_names,
-        layout=job.layout,
-        device=trainer.strategy.io_device,
-    )
+    with naming_module(trainer.module, checkpoints=job.checkpoint_dir):
+        return export(
+            trainer.model,
+            module=trainer.module,
+            hparams=job.hparams,
+            model_dir=Path(job.model_dir),
+            sample=sample_of(trainer.data.unseen.dataset),
+            class_names=trainer.data.all_class_names,
+            layout=job.layout,
+            device=trainer.strategy.io_device,
+        )

@@ -71,6 +71,12 @@ def _of_arrays(
     counts = {each.shape[0] if len(each.shape) else None for each in tf.nest.flatten(arrays)}
     if len(counts) != 1 or None in counts:
         raise _mistake(module, f"its arrays are {shown(arrays)}, expected as many rows in each")
+    if any(each.dtype == object for each in tf.nest.flatten(arrays)):
+        raise _mistake(
+            module,
+            "an array of it holds Python objects, expected numbers or texts",
+            "give all its rows one length and type, as by astype",
+        )
     count = int(counts.pop() or 0)
     data = tf.data.Dataset.from_tensor_slices(arrays).shard(shard.count, shard.index)
     if mode != "train":

@@ -239,6 +239,7 @@ class Trainer:
         spec = self.data.train.dataset.element_spec
         if not self.module.is_builtin:
             dry_step.check_outputs(self.module, self.model, spec)
+            dry_step.check_evaluated(self.module, self.model, self.data)
         return run_task_of(self.job, self.module, self.model, spec)
 
     def _settings(self) -> dict[str, StatedValue]:

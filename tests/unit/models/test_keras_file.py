@@ -90,3 +90,14 @@ def test_code_in_the_file_is_not_run(here):
     with pytest.raises(UserError, match="cannot be loaded by Keras") as error:
         loader.load("code.keras").keras_model(Hparams())
     assert "write a module with keras_model" in str(error.value)
+
+
+def test_a_class_that_the_file_does_not_hold_is_named(here):
+    class Own(layers.Layer):
+        def call(self, x):
+            return x
+
+    inputs = keras.Input((2,))
+    keras.Model(inputs, layers.Dense(2)(Own()(inputs))).save("own.keras")
+    with pytest.raises(UserError, match="it needs the class or function Own, which the file does"):
+        loader.load("own.keras").keras_model(Hparams())

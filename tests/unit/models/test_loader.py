@@ -175,3 +175,19 @@ def test_a_module_without_a_reader_gets_the_built_in_ones(folder):
     assert not bare.reads_data
     (folder / "whole_j.py").write_text(WHOLE)
     assert loader.load("whole_j").reads_data
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("note.ipynb", "{}", "only Python files and .keras files can be trained; name one that"),
+        ("my.net.py", WHOLE, "a file whose name has a dot cannot be imported; rename it"),
+        ("needs.py", "\nimport nobody_has_it", "it imports nobody_has_it, which is missing ("),
+    ],
+)
+def test_a_file_that_cannot_be_imported_says_why(folder, name, text, expected):
+    (folder / name).write_text(text)
+    with pytest.raises(UserError) as error:
+        loader.load(name)
+    assert str(error.value).startswith(f"--module {name}: {expected}")
+    assert f"{folder}/needs.py:2)" in str(error.value) or name != "needs.py"

@@ -158,6 +158,21 @@ def test_mistakes_of_keras_model(checked, model, expected):
             BATCH, BATCH + "\n\ndef input_fn(p, m, b, s): return X, Y[:7]",
             "its arrays are (float32 [40, 4], int32 [7]), expected as many rows in each",
         ),
+        (
+            SLICES,
+            "from_tensor_slices((X if mode == 'train' else X[:, :3], Y))",
+            "the features of input_fn for mode test are float32 [?, 3], its model takes float32",
+        ),
+        (
+            SLICES,
+            "from_tensor_slices((tf.sparse.from_dense(X), Y))",
+            "gives sparse tensors, expected dense or ragged ones; map tf.sparse.to_dense over it",
+        ),
+        (
+            BATCH,
+            BATCH + "\n\ndef input_fn(p, m, b, s): return np.array([{}] * 40), Y",
+            "an array of it holds Python objects, expected numbers or texts; give all its rows",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes_of_input_fn(checked, old, new, expected):

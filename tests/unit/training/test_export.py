@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.config import UserError
 from trainer.config.hparams import Hparams
-from trainer.models import mnist as models
+from trainer.models import ModelModule, mnist as models
+from trainer.models.user_function import UserFunction
 from trainer.packaging.row_independence import read_mark
 from trainer.training import export as exporting
 from trainer.training.export import ExportError, Tolerances, export
+from trainer.training.export_errors import naming_module
 
 pytestmark = pytest.mark.tensorflow
 
@@ -284,3 +287,72 @@ def test_a_signature_of_several_inputs_that_answers_otherwise_is_not_exported(
             sample=rows,
         )
     assert not list(tmp_path.iterdir())
+
+
+def signatures(function):
+    """A module whose own `serving_input_fn` makes one signature of features."""
+
+    def serving_input_fn(model):
+        return {"serving_default": tf.function(function(model), input_signature=[IMAGES])}
+
+    own = UserFunction(
+        serving_input_fn, name="serving_input_fn", module="net.py", parameters=["model"]
+    )
+    return ModelModule(
+        name="net.py", is_builtin=False, keras_model=models.keras_model, input_fn=models.input_fn,
+        serving_input_fn=own, serving_samples=lambda features: {"serving_default": {"x": features}},
+    )  # fmt: skip
+
+
+def refusing(model):
+    def answer(x):
+        with tf.control_dependencies([tf.debugging.assert_less(x, -1.0, message="too large")]):
+            return {"scores": model(x)}
+
+    return answer
+
+
+def with_table(model):
+    names = tf.lookup.KeyValueTensorInitializer(["a"], [1.0])
+    table = tf.lookup.StaticHashTable(names, 0.0)
+    return lambda x: {"scores": model(x) + table.lookup(tf.constant("a"))}
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (refusing, "the model cannot be exported: InvalidArgumentError: assertion failed: [too"),
+        (with_table, "the model cannot be exported: AssertionError: Tried to export a function"),
+    ],
+)
+def test_a_signature_of_the_users_that_cannot_be_exported_is_their_mistake(
+    tmp_path, function, expected
+):
+    module = signatures(function)
+    with pytest.raises(UserError) as error, naming_module(module, checkpoints="runs/c"):
+        run(tmp_path, module=module)
+    text = str(error.value)
+    assert text.startswith(f"serving_input_fn of net.py: {expected}") and "\n" not in text
+    assert text.endswith("; mend it, and run trainer export --checkpoint runs/c")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_examples_without_a_finite_answer_do_not_keep_a_model_from_its_export(tmp_path, precision):
+    rows = images().numpy()
+    rows[3] = np.nan
+    path = export(
+        build(precision), module=models, model_dir=tmp_path, sample=tf.constant(rows),
+        hparams=dataclasses.replace(HPARAMS, precision=precision),
+    )  # fmt: skip
+    assert path == tmp_path / "1"
+
+
+def test_answers_that_differ_are_the_mistake_of_who_wrote_the_signature():
+    own = signatures(refusing)
+    with pytest.raises(UserError) as mistake, naming_module(own):
+        raise ExportError("scores differ")
+    assert str(mistake.value) == "serving_input_fn of net.py: scores differ"
+    ours = dataclasses.replace(own, serving_input_fn=models.serving_input_fn)
+    with pytest.raises(ExportError), naming_module(ours):
+        raise ExportError("scores differ")
