@@ -38,11 +38,11 @@ def sample_of(graph: saved_model.MetaGraph) -> SampleRequest:
         plain = (s for s in graph.signatures if all(t.dtype != "string" for t in s.inputs))
         chosen = next(plain, chosen)
     if all(tensor.shape is None or tensor.shape[:1] == (None,) for tensor in chosen.inputs):
-        rows = {t.name: _zeros(t.dtype, (t.shape or (None,))[1:]) for t in chosen.inputs}
+        rows = {t.name: _zeros(t, (t.shape or (None,))[1:]) for t in chosen.inputs}
         text, value = _by_name(rows)
         key, text, value = "instances", f"[{text}]", [value]
     else:
-        values = {tensor.name: _zeros(tensor.dtype, tensor.shape or ()) for tensor in chosen.inputs}
+        values = {tensor.name: _zeros(tensor, tensor.shape or ()) for tensor in chosen.inputs}
         key, (text, value) = "inputs", _by_name(values)
     if chosen.name == DEFAULT_SIGNATURE:
         return SampleRequest(expression=f'{{"{key}": {text}}}', document={key: value})
@@ -60,12 +60,16 @@ def _by_name(values: dict[str, tuple[str, Any]]) -> tuple[str, Any]:
     return f"{{{text}}}", {name: value for name, (_, value) in values.items()}
 
 
-def _zeros(dtype: str, shape: tuple[int | None, ...]) -> tuple[str, Any]:
-    """Return nested lists of zeros, as an expression and as they are; an open size is 1."""
-    value: Any = 0 if "int" in dtype else 0.0
-    if dtype in ("string", "bool"):
-        value = "" if dtype == "string" else False
-    text = json.dumps(value) if dtype == "string" else repr(value)
+def _zeros(tensor: saved_model.TensorInfo, shape: tuple[int | None, ...]) -> tuple[str, Any]:
+    """Return nested lists of zeros, as an expression and as they are; an open size is 1.
+
+    A string whose name ends in `_bytes` is the base64 that JSON has in place of bytes.
+    """
+    value: Any = 0 if "int" in tensor.dtype else 0.0
+    if tensor.dtype in ("string", "bool"):
+        value = "" if tensor.dtype == "string" else False
+        value = {"b64": ""} if value == "" and tensor.name.endswith("_bytes") else value
+    text = json.dumps(value) if tensor.dtype == "string" else repr(value)
     for size in reversed(shape):
         text = f"[{text}]" if size in (None, 1) else f"[{text}] * {size}"
         value = [value] * (1 if size is None else size)

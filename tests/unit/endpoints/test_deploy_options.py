@@ -89,6 +89,7 @@ def graph_of(**signatures):
          {"instances": [{"x": 0, "y": [False]}]}),
         ({"serving_default": {"x": (1, (2,))}}, {"inputs": [0.0, 0.0]}),
         ({"serving_default": {"x": (7, (-1,))}}, {"instances": [""]}),
+        ({"serving_default": {"x_bytes": (7, (-1,))}}, {"instances": [{"b64": ""}]}),
         ({"serving_default": {"x": (7, (-1,))}, "numbers": {"x": (3, (-1,))}},
          {"signature_name": "numbers", "instances": [0]}),
     ],
