@@ -106,7 +106,7 @@ def _members(text: str, at: int) -> tuple[dict[str, Any], int]:
         if end < len(text) and text[end] == "=":
             value, at = _short_value(text, end + 1)
             last, found[name] = name, value
-        elif last:
+        elif last and end > at:
             # One more member of the list before.
             before = found[last]
             found[last] = [*(before if isinstance(before, list) else [before]), name]

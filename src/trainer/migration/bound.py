@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.migration.evaluate import Evaluator
+from trainer.migration.naming import source_of
 from trainer.migration.scope import ROOTS
 from trainer.migration.signatures import BUILDERS
 from trainer.migration.values import Unknown
@@ -27,6 +28,13 @@ def bound_arguments(
         otherwise = look.value(default) if default is not None else missing
         found[each.arg] = given.get(each.arg, otherwise)
     return found
+
+
+def head_of(node: ast.For | ast.While) -> str:
+    """Return the line that begins a loop."""
+    if isinstance(node, ast.While):
+        return f"while {source_of(node.test)}"
+    return f"for {source_of(node.target)} in {source_of(node.iter)}"
 
 
 def is_known_path(path: str) -> bool:

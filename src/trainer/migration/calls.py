@@ -7,7 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainer.migration.values import LONGEST, Text, Unknown, is_known, joined, parts_of, simplified
+from trainer.migration.values import (
+    LONGEST,
+    Text,
+    Unknown,
+    is_known,
+    is_text,
+    joined,
+    parts_of,
+    simplified,
+)
 
 _FIELD = re.compile(r"\{(\w*)(?:\[[^\]]*\]|\.\w+)*(?::[^{}]*)?\}")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?[-+0-9.]*([sdrfgi%])")
@@ -20,6 +29,8 @@ _ASKED: Mapping[str, str] = {
 }  # fmt: skip
 # The folder that a script runs in, and files by their own names.
 _SAME = ("os.path.abspath", "os.path.expanduser", "os.path.realpath", "os.path.normpath")
+# The most rounds of a loop that are worked out.
+_MOST_ROUNDS = 200
 # Where an upload goes that names no bucket.
 DEFAULT_BUCKET = "default bucket of the SageMaker session"
 
@@ -68,6 +79,9 @@ def text_method(
     if method == "join" and isinstance(text, str) and args and isinstance(args[0], list):
         between = [part for each in args[0] for part in (text, each)][1:]
         return joined(*between)
+    if method in ("resolve", "absolute", "expanduser", "as_posix"):
+        # Those of a path.
+        return text
     plain = ("strip", "rstrip", "lstrip", "lower", "upper", "replace", "title", "split")
     if isinstance(text, str) and method in plain and all(isinstance(each, str) for each in args):
         if method == "replace" and len(text) * max(1, len(args[-1])) > LONGEST:
@@ -164,6 +178,42 @@ def _json(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     return json.dumps(args[0]) if is_known(args[0]) else None
 
 
+def _path(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    return _path_join(args, keywords) if args else "."
+
+
+def folder_above(text: Any) -> Any:
+    """Return the folder that a path is in; None where that is not known."""
+    *before, last = parts_of(text)
+    if not isinstance(last, str) or (before and "/" not in last):
+        return None
+    folder, slash, name = last.rstrip("/").rpartition("/")
+    if not before and (name in (".", "..", "") or not slash):
+        return ".." if name in (".", "") else f"{last}/.." if name == ".." else "."
+    return simplified([*before, folder or ("" if before else "/")])
+
+
+def _above(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    return folder_above(args[0]) if is_text(args[0]) else None
+
+
+def _range(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    found = range(*args)
+    return [*found] if len(found) <= _MOST_ROUNDS else None
+
+
+def _zip(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    return [[*each] for each in zip(*args, strict=False)] if _are_lists(args) else None
+
+
+def _enumerate(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    return [[number, each] for number, each in enumerate(args[0])] if _are_lists(args) else None
+
+
+def _are_lists(args: Sequence[Any]) -> bool:
+    return bool(args) and all(isinstance(each, list) for each in args)
+
+
 def _listed(args: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     return [*args[0]] if args and isinstance(args[0], (list, dict)) else None
 
@@ -172,5 +222,7 @@ _FUNCTIONS: Mapping[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     "dict": _dict, "list": _listed, "tuple": _listed, "str": _same(str), "int": _same(int),
     "float": _same(float), "json.dumps": _json, "os.path.join": _path_join,
     **{name: lambda args, keywords: args[0] for name in _SAME},
+    **dict.fromkeys(("Path", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath"), _path),
+    "os.path.dirname": _above, "range": _range, "zip": _zip, "enumerate": _enumerate,
     "os.getcwd": lambda args, keywords: ".", "print": lambda args, keywords: "",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trainer.migration.arithmetic import OPERATORS, calculated, is_plain
-from trainer.migration.calls import call_value, text_method
+from trainer.migration.calls import call_value, folder_above, text_method
 from trainer.migration.naming import source_of, unknown
 from trainer.migration.scope import Scope
 from trainer.migration.values import (
@@ -71,6 +71,8 @@ class Evaluator:
         base = self.value(node.value)
         if isinstance(base, Made):
             return _attribute_of(base, node)
+        if isinstance(base, (str, Text)) and node.attr == "parent":
+            return _or(folder_above(base), node)
         if isinstance(base, Unknown) and "args" in base.source:
             # An argument of the script's own command line.
             return dataclasses.replace(unknown(node), default=self.defaults.get(node.attr))
@@ -168,6 +170,9 @@ class Evaluator:
         if isinstance(node.op, ast.Add) and is_text(left) and is_text(right):
             found = joined(left, right)
             return unknown(node) if found is None else found
+        if isinstance(node.op, ast.Div) and is_text(left) and isinstance(right, (str, Text)):
+            # Of a path.
+            return _or(call_value("os.path.join", [left, right], {}), node)
         if isinstance(node.op, ast.Mod) and isinstance(left, str):
             return _or(text_method(left, "%", [right]), node)
         if isinstance(node.op, (ast.Add, ast.BitOr)) and type(left) is type(right):

@@ -46,11 +46,15 @@ class Hidden:
         found = simplified([part for part in [*parts, text[at:]] if part != ""][:MOST_PARTS])
         return text if found is None else found
 
+    def _name(self, text: str) -> str:
+        """Return a name with the sources of values that are not known."""
+        parts = parts_of(self.value(text))
+        return "".join(part if isinstance(part, str) else part.source for part in parts)
+
     def restored(self, value: Any) -> Any:
         """Return lists and dictionaries with the values of their texts."""
         if isinstance(value, dict):
-            return {self.restored(n) if _HIDDEN.search(str(n)) else n: self.restored(v)
-                    for n, v in value.items()}  # fmt: skip
+            return {self._name(str(name)): self.restored(each) for name, each in value.items()}
         if isinstance(value, list):
             return [self.restored(each) for each in value]
         return self.value(value) if isinstance(value, str) else value

@@ -14,6 +14,8 @@ MEMBERS: Mapping[str, Mapping[str, str]] = {
         "instance_type": "instance_type", "instance_count": "instance_count",
         "volume_size_in_gb": "volume_size", "volume_kms_key_id": "volume_kms_key",
         "keep_alive_period_in_seconds": "keep_alive_period_in_seconds",
+        "training_plan_arn": "training_plan",
+        "instance_placement_config": "instance_placement_config",
         "enable_managed_spot_training": "use_spot_instances", "instance_groups": "instance_groups",
     },
     "networking": {
@@ -24,18 +26,21 @@ MEMBERS: Mapping[str, Mapping[str, str]] = {
     "stopping_condition": {
         "max_runtime_in_seconds": "max_run", "max_wait_time_in_seconds": "max_wait",
     },
-    "output_data_config": {"s3_output_path": "output_path", "kms_key_id": "output_kms_key"},
+    "output_data_config": {"s3_output_path": "output_path", "kms_key_id": "output_kms_key",
+                           "compression_type": "disable_output_compression"},
     "checkpoint_config": {"s3_uri": "checkpoint_s3_uri", "local_path": "checkpoint_local_path"},
     "source_code": {
         "source_dir": "source_dir", "entry_script": "entry_point",
         "requirements": "requirements_file", "command": "container_arguments",
+        "ignore_patterns": "script_mode", "args": "container_arguments",
     },
     "retry_strategy": {"maximum_retry_attempts": "max_retry_attempts"},
 }  # fmt: skip
 RENAMED = {"training_image": "image_uri", "training_input_mode": "input_mode"}
 _METHODS = (
     "with_metric_definitions", "with_tensorboard_output_config", "with_retry_strategy",
-    "with_checkpoint_config",
+    "with_checkpoint_config", "with_infra_check_config", "with_session_chaining_config",
+    "with_remote_debug_config",
 )  # fmt: skip
 
 

@@ -76,7 +76,15 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "with_tensorboard_output_config": ("tensorboard_output_config",),
     "with_retry_strategy": ("retry_strategy",),
     "with_checkpoint_config": ("checkpoint_config",),
+    "with_infra_check_config": ("enable_infra_check",),
+    "with_session_chaining_config": ("enable_session_tag_chaining",),
+    "with_remote_debug_config": ("enable_remote_debug",),
 }  # fmt: skip
+# Methods that start a job or an endpoint.
+STARTING = (
+    "fit", "train", "run", "submit", "deploy", "create_training_job", "create_custom_job",
+    "create_hyper_parameter_tuning_job", "create_hyperparameter_tuning_job",
+)  # fmt: skip
 # Methods that only objects of the SDKs have, by which one is known that is made elsewhere.
 ON_ANY = (
     "upload_data", "deploy", "transformer", "create_training_job",

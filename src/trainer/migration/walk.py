@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.config import UserError
-from trainer.migration.bound import bound_arguments, is_known_path, loaded
+from trainer.migration.bound import bound_arguments, head_of, is_known_path, loaded
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import (
     Followed,
@@ -25,6 +25,7 @@ from trainer.migration.signatures import (
     METHODS,
     ON_ANY,
     POSITIONS,
+    STARTING,
     UPLOADER,
     is_builder,
 )
@@ -33,6 +34,8 @@ from trainer.migration.values import Given, Made, Unknown, Use
 
 # The script's own functions are followed so deep, and so often in all.
 _DEEPEST, _MOST = 8, 500
+# The most rounds of a loop that are followed one by one.
+_ROUNDS = 20
 # The most statements that are followed, those of functions each time that they are called.
 _MOST_STATEMENTS = 100_000
 
@@ -58,7 +61,7 @@ def follow(script: Script) -> Followed:
 
 class _Walker:
     def __init__(self, script: Script) -> None:
-        self.module = Scope()
+        self.module = Scope(values={"__file__": script.path.name})
         self.made: list[Made] = []
         self.uses: list[Use] = []
         self.settings: dict[str, Given] = {}
@@ -109,6 +112,9 @@ class _Walker:
 
     def compound(self, node: ast.stmt, scope: Scope, look: Evaluator) -> None:
         """Follow every branch, as any of them may be taken; the last assignment counts."""
+        if isinstance(node, (ast.For, ast.While)):
+            self.loop(node, scope, look)
+            return
         for name, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
                 look.value(value)
@@ -124,6 +130,24 @@ class _Walker:
                             self.bind(each.optional_vars, held, scope)
                     elif isinstance(each, (ast.ExceptHandler, ast.match_case)):
                         self.statements(each.body, scope)
+
+    def loop(self, node: ast.For | ast.While, scope: Scope, look: Evaluator) -> None:
+        """Follow each round of a loop over what is known, and one round of any other."""
+        items = look.value(node.iter if isinstance(node, ast.For) else node.test)
+        if isinstance(node, ast.For):
+            items = [*items] if isinstance(items, dict) else items
+            if isinstance(items, list) and 0 < len(items) <= _ROUNDS:
+                for item in items:
+                    self.bind(node.target, item, scope)
+                    self.statements(node.body, scope)
+                self.statements(node.orelse, scope)
+                return
+            self.bind(node.target, unknown(node.target), scope)
+        started = len(self.uses)
+        self.statements(node.body, scope)
+        if any(use.method in STARTING for use in self.uses[started:]):
+            self.add(Made(kind="loop", line=node.lineno, label=head_of(node)))
+        self.statements(node.orelse, scope)
 
     def assignment(
         self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, scope: Scope, look: Evaluator
@@ -231,6 +255,9 @@ class _Walker:
         self.uses.append(use)
         if method == "upload_data":
             return uploaded_address(use)
+        if method.startswith("with_"):
+            # It returns the object itself.
+            return made
         return self.add(Made(kind=method, given=given, line=node.lineno, owner=made))
 
     def inlined(

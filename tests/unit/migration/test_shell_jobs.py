@@ -197,7 +197,9 @@ def test_what_else_a_shell_does_with_models_is_a_line(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["gcloud ai custom-jobs create --worker-pool-spec", "aws sagemaker create-training-job --x {",
+    ["gcloud ai custom-jobs create --worker-pool-spec",
+     "aws sagemaker create-training-job --tags K=x,{y",
+     "aws sagemaker create-training-job --x {",
      "gcloud ai-platform jobs submit training --config /dev/zero -- \\", "echo 'x", 'echo "$(',
      "aws sagemaker create-training-job --tags a=b,,={}[", "cat <<END\nx", "$ ${ ${x:-$(y} `"],
 )  # fmt: skip
@@ -225,3 +227,13 @@ e.fit({'train': f'{data}/train', 'validation': 'file://{}/val'.format(here)})
     found = command(text, "submit")
     assert '--validation data/val --train "s3://$BUCKET/digits/train"' in found
     assert "upload" not in notes(text)
+
+
+def test_names_that_only_a_run_would_show_are_no_crash(tmp_path, capsys):
+    line = (
+        "gcloud ai custom-jobs create --display-name=x --$FLAG=1 --env-vars=$NAME=b,C=d "
+        "--worker-pool-spec=machine-type=n1-standard-4,container-image-uri=trainer:cpu"
+    )
+    text = printed(tmp_path, capsys, line, name="x.sh")
+    assert "--env '$NAME=b' C=d" in command(text, "submit")
+    assert "$FLAG='1': no flag of trainer submit does that" in notes(text)
