@@ -146,41 +146,6 @@ def check_step(
         metrics.results(added.numpy())
 
 
-def check_signatures(module: ModelModule, model: keras.Model) -> None:
-    """Raise a UserError unless `serving_input_fn` makes signatures that can be traced."""
-    made = module.serving_input_fn(model)
-    name = "serving_input_fn"
-    write = "{'serving_default': a tf.function with an input_signature}"
-    if not isinstance(made, Mapping) or not made:
-        kind = "nothing" if made is None else f"a {type(made).__name__}"
-        raise _mistake(module, name, f"returned {kind}, expected a dictionary", f"return {write}")
-    for key, function in made.items():
-        if not hasattr(function, "get_concrete_function") and not hasattr(function, "graph"):
-            raise _mistake(
-                module,
-                name,
-                f"{key} is a {type(function).__name__}, expected a tf.function",
-                "decorate it with @tf.function(input_signature=[tf.TensorSpec(…)])",
-            )
-        if hasattr(function, "graph"):
-            continue
-        if function.input_signature is None:
-            raise _mistake(
-                module,
-                name,
-                f"{key} has no input_signature, so its inputs are not known",
-                "decorate it with @tf.function(input_signature=[tf.TensorSpec(…)])",
-            )
-        try:
-            outputs = function.get_concrete_function().structured_outputs
-        except Exception as error:
-            raise _mistake(module, name, f"{key} fails: {describe(error)}") from error
-        if not _is_flat(outputs):
-            raise _mistake(
-                module, name, f"{key} returns {shown(outputs)}, expected tensors by their names"
-            )
-
-
 @contextlib.contextmanager
 def _naming(module: ModelModule, function: str) -> Iterator[None]:
     """Raise a UserError that names a function, in place of an error in the block."""
@@ -276,14 +241,6 @@ def _form(features: Any) -> list[Any]:
         (type(each), each.dtype, tf.TensorShape(each.shape)[1:] if each.shape.rank else None)
         for each in tf.nest.flatten(features)
     ]
-
-
-def _is_flat(outputs: Any) -> bool:
-    if isinstance(outputs, Mapping):
-        return all(tf.is_tensor(value) or hasattr(value, "dtype") for value in outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        return all(hasattr(value, "dtype") for value in outputs)
-    return hasattr(outputs, "dtype")
 
 
 def _zeros(spec: Any) -> tf.Tensor:

@@ -17,7 +17,7 @@ from trainer.distribution import Strategy
 from trainer.launch import StatedValue, compared_flags, public_value
 from trainer.models import loader
 from trainer.runtime import POLICIES
-from trainer.training import consensus, dry_step, inputs
+from trainer.training import consensus, dry_signatures, dry_step, inputs
 from trainer.training.batch_source import BatchSource, batch_source
 from trainer.training.checkpoint_state import Progress
 from trainer.training.evaluation import Evaluation, make_evaluate
@@ -93,7 +93,7 @@ class Trainer:
                 metrics=run_task.metrics,
                 classes=self.data.classes,
             )
-            dry_step.check_signatures(self.module, self.model)
+            dry_signatures.check_signatures(self.module, self.model)
         self.device = strategy.device()
 
     def rebuild(self, *, module: str, hparams: Hparams) -> None:

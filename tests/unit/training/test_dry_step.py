@@ -194,6 +194,11 @@ def test_mistakes_of_input_fn(checked, old, new, expected):
             "a fails: ",
         ),
         (
+            "return {'a': tf.function(lambda y: {'p': tf.numpy_function(lambda v: v, [model(y)], "
+            "tf.float32)}, input_signature=[tf.TensorSpec((None, 4))])}",
+            "a runs Python code (py_function or numpy_function), which no SavedModel holds; write",
+        ),
+        (
             "return {'a': tf.function(lambda y: {'p': {'q': model(y)}}, "
             "input_signature=[tf.TensorSpec((None, 4))])}",
             "a returns {p: {q: float32 [?, 2]}}, expected tensors by their names",

@@ -27,6 +27,7 @@ from typing import Any
 from starlette.responses import Response
 
 from trainer.config import UserError
+from trainer.models import describe
 from trainer.runtime import log, output
 from trainer.serving.formats import tf_json
 from trainer.serving.http.endpoint import JSON, RequestContext, error_response
@@ -206,7 +207,7 @@ def _import(path: Path) -> Any:
     except (Exception, SystemExit) as problem:
         raise UserError(
             subject=path,
-            problem=f"{_one_line(problem)}",
+            problem=f"it cannot be imported: {describe(problem)}",
         ) from None
     finally:
         log.enable()
