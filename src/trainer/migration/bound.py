@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.migration.calls import default_text
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.naming import source_of
 from trainer.migration.scope import ROOTS
 from trainer.migration.signatures import BUILDERS
-from trainer.migration.values import Unknown
+from trainer.migration.values import Given, Unknown
 
 
 def bound_arguments(
@@ -27,7 +29,18 @@ def bound_arguments(
         missing = Unknown(name=each.arg, source=each.arg, line=each.lineno)
         otherwise = look.value(default) if default is not None else missing
         found[each.arg] = given.get(each.arg, otherwise)
+    if names.kwarg and given:
+        more = {name: value for name, value in given.items() if name not in found}
+        found[names.kwarg.arg] = more
     return found
+
+
+def pipeline_parameter(given: Mapping[str, Given], node: ast.Call) -> Unknown:
+    """Return what a parameter of a pipeline stands for, with its default."""
+    name = given["name"].value if "name" in given else ""
+    value = given["default_value"].value if "default_value" in given else None
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name) if isinstance(name, str) else ""
+    return Unknown(plain, source_of(node), node.lineno, default_text(value))
 
 
 def head_of(node: ast.For | ast.While) -> str:

@@ -76,7 +76,8 @@ class Evaluator:
         if isinstance(base, Unknown) and "args" in base.source:
             # An argument of the script's own command line.
             return dataclasses.replace(unknown(node), default=self.defaults.get(node.attr))
-        return unknown(node)
+        # A field of one of the script's own classes.
+        return dataclasses.replace(unknown(node), default=self.defaults.get(f".{node.attr}"))
 
     def _list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
         return [*self._items(node.elts)]
@@ -141,7 +142,9 @@ class Evaluator:
 
     def _formattedvalue(self, node: ast.FormattedValue) -> Any:
         plain = node.conversion in (-1, ord("s")) and node.format_spec is None
-        return self.value(node.value) if plain else unknown(node.value)
+        found = self.value(node.value) if plain else None
+        # What is None so far gets its value from whoever calls the function.
+        return unknown(node.value) if found is None else found
 
     def _ifexp(self, node: ast.IfExp) -> Any:
         test = self.value(node.test)

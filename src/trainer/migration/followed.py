@@ -13,7 +13,10 @@ from trainer.migration.calls import DEFAULT_BUCKET, default_text
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.naming import source_of
 from trainer.migration.signatures import UPLOADED, UPLOADER
-from trainer.migration.values import Given, Made, Unknown, Use, joined
+from trainer.migration.values import Given, Made, Unknown, Use, is_known, joined
+
+# The longest value that a note shows.
+_SHOWN = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,13 @@ def arguments_of(node: ast.Call, look: Evaluator, positions: Sequence[str]) -> d
     """Return the arguments of a call by keyword."""
     found: dict[str, Given] = {}
 
-    def add(name: str, each: ast.expr, value: Any) -> None:
+    def add(name: str, each: ast.expr, value: Any, *, held: bool = False) -> None:
         if isinstance(value, Unknown) and (not value.name or _is_plain_call(each, value)):
             value = dataclasses.replace(value, name=name)
         # As it is now: the script may go on to change it.
         copied = copy.copy(value) if isinstance(value, (dict, list)) else value
-        found[name] = Given(value=copied, source=source_of(each), line=each.lineno)
+        source = repr(value)[:_SHOWN] if held and is_known(value) else source_of(each)
+        found[name] = Given(value=copied, source=source, line=each.lineno)
 
     for number, each in enumerate(node.args):
         name = positions[number] if number < len(positions) else f"argument {number + 1}"
@@ -55,7 +59,7 @@ def arguments_of(node: ast.Call, look: Evaluator, positions: Sequence[str]) -> d
             add(keyword.arg, keyword.value, value)
         elif isinstance(value, dict):
             for name, held in value.items():
-                add(str(name), keyword.value, held)
+                add(str(name), keyword.value, held, held=True)
         else:
             add(f"**{source_of(keyword.value)}", keyword.value, value)
     return found
@@ -76,6 +80,20 @@ def argument_default(node: ast.Call, look: Evaluator) -> dict[str, str]:
     )
     text = default_text(given.get("default"))
     return {str(name).lstrip("-").replace("-", "_"): text} if text is not None else {}
+
+
+def field_defaults(node: ast.ClassDef) -> dict[str, str]:
+    """Return the defaults of a class's fields, by names with a dot before them."""
+    found: dict[str, str] = {}
+    for each in node.body:
+        target: ast.expr | None = each.target if isinstance(each, ast.AnnAssign) else None
+        if isinstance(each, ast.Assign) and len(each.targets) == 1:
+            target = each.targets[0]
+        value = getattr(each, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+            text = default_text(value.value)
+            found |= {f".{target.id}": text} if text is not None else {}
+    return found
 
 
 def copied(node: ast.Call, look: Evaluator) -> Use:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trainer.migration.draft import Draft
 from trainer.migration.machines import gpus_of, machine_like
-from trainer.migration.values import Given, Made
+from trainer.migration.values import Given, Made, is_text
 
 
 def add_instance_type(draft: Draft, given: Given) -> None:
@@ -14,7 +14,7 @@ def add_instance_type(draft: Draft, given: Given) -> None:
         draft.set("local")
         return
     place = draft.target.place
-    if place == "sagemaker":
+    if place == "sagemaker" and is_text(value):
         draft.set("instance_type", value)
         return
     if not isinstance(value, str):

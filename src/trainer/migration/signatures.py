@@ -80,6 +80,11 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "with_session_chaining_config": ("enable_session_tag_chaining",),
     "with_remote_debug_config": ("enable_remote_debug",),
 }  # fmt: skip
+# Parameters of a pipeline, which have a value for each of its runs.
+PARAMETERS = dict.fromkeys(
+    ("ParameterString", "ParameterInteger", "ParameterFloat", "ParameterBoolean"),
+    ("name", "default_value"),
+)
 # Methods that start a job or an endpoint.
 STARTING = (
     "fit", "train", "run", "submit", "deploy", "create_training_job", "create_custom_job",

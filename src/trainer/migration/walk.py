@@ -8,13 +8,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.config import UserError
-from trainer.migration.bound import bound_arguments, head_of, is_known_path, loaded
+from trainer.migration.bound import (
+    bound_arguments,
+    head_of,
+    is_known_path,
+    loaded,
+    pipeline_parameter,
+)
 from trainer.migration.evaluate import Evaluator
 from trainer.migration.followed import (
     Followed,
     argument_default,
     arguments_of,
     copied,
+    field_defaults,
     uploaded_address,
 )
 from trainer.migration.naming import source_of, unknown
@@ -24,6 +31,7 @@ from trainer.migration.signatures import (
     ATTACHING,
     METHODS,
     ON_ANY,
+    PARAMETERS,
     POSITIONS,
     STARTING,
     UPLOADER,
@@ -99,6 +107,7 @@ class _Walker:
         elif isinstance(node, ast.ClassDef):
             # It is none of an SDK's, whatever its name.
             scope.values[node.name] = Unknown(node.name, node.name, node.lineno)
+            self.defaults |= field_defaults(node)
             # Methods are read as functions: what they set on self, the others find there.
             self.statements(node.body, scope)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
@@ -198,6 +207,12 @@ class _Walker:
             for each in [look.value(arg) for arg in node.args]:
                 held.update(each if isinstance(each, dict) else {})
             held.update({k.arg: look.value(k.value) for k in node.keywords if k.arg})
+        elif isinstance(held, dict) and node.func.attr in ("setdefault", "pop") and node.args:
+            name = look.value(node.args[0])
+            if node.func.attr == "pop" and isinstance(name, (str, int)):
+                held.pop(name, None)
+            elif isinstance(name, (str, int)):
+                held.setdefault(name, look.value(node.args[-1]))
         elif isinstance(held, list) and node.func.attr == "append" and node.args:
             held.append(look.value(node.args[0]))
 
@@ -224,10 +239,16 @@ class _Walker:
         if path.endswith(UPLOADER):
             self.uses.append(copied(node, look))
             return self.uses[-1].given["target"].value
+        return self.constructed(path, node, look)
+
+    def constructed(self, path: str, node: ast.Call, look: Evaluator) -> Any:
+        """Return what a class or a function of an SDK makes."""
         kind = path.rpartition(".")[2]
         if kind in ATTACHING:
             given = arguments_of(node, look, ATTACHING[kind])
             made = Made(kind="attached", given=given, line=node.lineno)
+        elif kind in PARAMETERS:
+            return pipeline_parameter(arguments_of(node, look, PARAMETERS[kind]), node)
         elif is_builder(path):
             given = arguments_of(node, look, POSITIONS.get(kind, ()))
             made = Made(kind=kind, given=given, line=node.lineno)

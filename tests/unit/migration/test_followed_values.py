@@ -75,3 +75,62 @@ trainer.train([InputData(channel_name='train', data_source='s3://b/train')])
     found = command(text, "submit")
     assert "--train s3://b/train" in found and "--checkpoint-dir s3://b/c" in found
     assert "ignore_patterns" not in notes(text)
+
+
+def test_parameters_of_a_pipeline_are_variables_with_their_defaults(tmp_path, capsys):
+    text = printed(
+        tmp_path,
+        capsys,
+        f"""{HEAD}
+from sagemaker.workflow.parameters import ParameterInteger, ParameterString
+kind = ParameterString(name='TrainingType', default_value='ml.m5.large')
+data = ParameterString('InputData')
+def build(bucket=None, count=ParameterInteger('Count', 2)):
+    TensorFlow(role='R', instance_type=kind, instance_count=count, output_path=f's3://{{bucket}}/o'
+        ).fit({{'train': data}})
+""",
+    )
+    assert command(text, "submit") == (
+        'trainer submit --to sagemaker --image "$IMAGE" --role R --instance-type "$KIND" --hosts '
+        '"$COUNT" --output "s3://$BUCKET/o" --wait -- --train "$DATA"'
+    )
+    assert ':=ml.m5.large}"' in text and ':=2}"' in text
+    assert "Made(" not in text and "None" not in text
+
+
+def test_fields_of_the_scripts_own_classes_have_their_defaults(tmp_path, capsys):
+    text = printed(
+        tmp_path,
+        capsys,
+        f"""{HEAD}
+class Config:
+    kind: str = 'ml.g4dn.xlarge'
+    epochs = 9
+    password: str = 'swordfish9'
+class Launcher:
+    def launch(self, **more):
+        params = dict(role='R', instance_count=1, py_version='py39')
+        params.setdefault('instance_type', self.config.kind)
+        params.pop('py_version')
+        params['hyperparameters'] = {{'epochs': self.config.epochs, **more}}
+        TensorFlow(**params, framework_version='2.9').fit()
+""",
+    )
+    assert ': "${KIND:=ml.g4dn.xlarge}"' in text
+    assert ': "${EPOCHS:=9}"' in text
+    assert "swordfish9" not in text
+    assert "framework_version='2.9': leave it out" in notes(text)
+    assert "py_version" not in notes(text)
+
+
+def test_arguments_that_a_function_takes_by_any_name_are_kept(tmp_path, capsys):
+    text = printed(
+        tmp_path,
+        capsys,
+        f"""{HEAD}
+def launch(kind, **own):
+    TensorFlow(role='R', instance_count=1, instance_type=kind, hyperparameters=own).fit()
+launch('ml.m5.large', epochs=3, units=4)
+""",
+    )
+    assert command(text, "submit").endswith("-- --epochs 3 --hp units=4")
