@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from trainer.cli.reading_flags import add_reading_flags, reading_of
 from trainer.config import Parser, UserError, argument_type
 from trainer.runtime import log, output
 
@@ -45,6 +46,7 @@ def add_flags(parser: Parser) -> None:
         type=argument_type(int),
         help="files written at a time (default: as many as processors)",
     )
+    add_reading_flags(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
         out=args.out,
         shards=args.shards,
         packed=args.gzip,
+        reading=reading_of(args),
         workers=args.workers or len(os.sched_getaffinity(0)),
     )
     output.out("\n".join(written))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.cli.endings import FAILURE
+from trainer.cli.reading_flags import add_reading_flags, reading_of
 from trainer.config import Parser, UserError
 from trainer.runtime import log, output
 
@@ -35,6 +36,7 @@ def add_flags(parser: Parser) -> None:
         metavar="FILE",
         help="draw some examples of each class of the first split into this PNG",
     )
+    add_reading_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from trainer.data import contact_sheet, inspect_anywhere
 
     found: list[SplitFacts] = []
-    for facts, tables in inspect_anywhere(args.paths):
+    for facts, tables in inspect_anywhere(args.paths, reading=reading_of(args)):
         if args.contact_sheet and not found:
             _write(args.contact_sheet, contact_sheet(tables, facts.class_names))
         found.append(facts)

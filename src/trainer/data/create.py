@@ -13,7 +13,7 @@ from trainer.data.division import Division, stratified
 from trainer.data.files import open_tables, splits_in
 from trainer.data.fingerprint import fingerprint_of
 from trainer.data.folders import scan_path
-from trainer.data.formats.read_options import ReadOptions
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.table import Table
 from trainer.data.manifest import (
     Manifest,
@@ -38,6 +38,7 @@ def create_dataset(
     workers: int = 1,
     origin: str | None = None,
     division: Division | None = None,
+    reading: ReadOptions = DEFAULTS,
 ) -> dict[str, list[Path]]:
     """Write each split of a data set as TFRecords, to `out/train` and so on, with a manifest.
 
@@ -52,6 +53,7 @@ def create_dataset(
         workers: Files written at a time.
         origin: The source's name for the manifest, by default its path.
         division: The parts that the training data is divided into; None to keep the splits.
+        reading: How the source is read: size and range of its pictures, names of its features.
 
     Returns:
         The files written, by split; named `train-00000-of-00002.tfrecord` and so on. Data of which
@@ -62,11 +64,15 @@ def create_dataset(
         UserError: There are fewer examples than shards, `out` cannot be written, or it holds
             other data already.
     """
-    tables = _splits_of(source) if division is None else _divided(source, division)
+    if division is None:
+        tables = _splits_of(source, reading)
+    else:
+        tables = _divided(source, division, reading)
+    how = "" if reading == DEFAULTS else f" {reading}"
     return write_dataset(
         tables, out=out, shards=shards, packed=packed, workers=workers,
         source=origin or source or "synthetic digits",
-        identity=f"{_identity(source)} {division}",
+        identity=f"{_identity(source)} {division}{how}",
     )  # fmt: skip
 
 
@@ -124,14 +130,15 @@ def write_dataset(
     return written
 
 
-def _splits_of(source: str | None) -> dict[str, list[Table]]:
+def _splits_of(source: str | None, reading: ReadOptions) -> dict[str, list[Table]]:
     """Open each split that the names in a source tell of; all of it as `train` if none does."""
     if source is None:
-        return {split: open_tables([], split=split) for split in SPLITS}
+        return {split: open_tables([], split=split, options=reading) for split in SPLITS}
     none: list[Split] = ["train"]
     splits = splits_in([source])
     tables: dict[str, list[Table]] = {
-        split: open_tables([source], split=split, flag="--source") for split in splits or none
+        split: open_tables([source], split=split, flag="--source", options=reading)
+        for split in splits or none
     }
     if not splits:
         logger.info("no name in %s tells train from test: all of it is written as train", source)
@@ -142,10 +149,12 @@ def _splits_of(source: str | None) -> dict[str, list[Table]]:
     return {split: adapted(held, named) for split, held in tables.items()}
 
 
-def _divided(source: str | None, division: Division) -> dict[str, list[Table]]:
+def _divided(
+    source: str | None, division: Division, reading: ReadOptions
+) -> dict[str, list[Table]]:
     """Open the training data of a source, and divide it."""
     paths = [source] if source else []
-    tables = open_tables(paths, split="train", flag="SOURCE")
+    tables = open_tables(paths, split="train", flag="SOURCE", options=reading)
     return stratified(tables, dict(division.shares), seed=division.seed)
 
 

@@ -19,6 +19,7 @@ from trainer.data.division import Division
 from trainer.data.files import notes
 from trainer.data.folders import data_among
 from trainer.data.formats.picture_listing import CLASSES_FILE
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.manifest import FILE_NAME
 from trainer.storage import (
     NO_OPTIONS,
@@ -42,6 +43,7 @@ def create_anywhere(
     packed: bool = False,
     workers: int = 1,
     division: Division | None = None,
+    reading: ReadOptions = DEFAULTS,
     options: StorageOptions = NO_OPTIONS,
 ) -> list[str]:
     """Write a data set as `create_dataset` does, from and to folders on disk or in object stores.
@@ -53,6 +55,7 @@ def create_anywhere(
         packed: True to pack them with gzip.
         workers: Files written at a time.
         division: As for `create_dataset`.
+        reading: As for `create_dataset`.
         options: Arguments of the stores' drivers, and limits.
 
     Returns:
@@ -76,7 +79,7 @@ def create_anywhere(
             (source,) = download_objects([source], into, flag="--source", options=options)
         paths = create_dataset(
             source=source, out=folder, shards=shards, packed=packed, workers=workers,
-            origin=origin, division=division,
+            origin=origin, division=division, reading=reading,
         )  # fmt: skip
         if source and not division:
             for note in notes([source], [source], [source]):

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainer.config import DataError, Split
 from trainer.data import files
+from trainer.data.formats.read_options import DEFAULTS, ReadOptions
 from trainer.data.formats.table import BLOCK_RECORDS, RUN_RECORDS, Table
 from trainer.storage import NO_OPTIONS, StorageOptions, download_objects, is_remote, local_path
 
@@ -58,13 +59,17 @@ class SplitFacts:
 
 
 def inspect_anywhere(
-    paths: Sequence[str], options: StorageOptions = NO_OPTIONS
+    paths: Sequence[str],
+    options: StorageOptions = NO_OPTIONS,
+    *,
+    reading: ReadOptions = DEFAULTS,
 ) -> Iterator[tuple[SplitFacts, list[Table]]]:
     """Read each split of a data set as `inspect_splits` does, from disk or from object stores.
 
     Args:
         paths: As for `inspect_splits`, or urls.
         options: Arguments of the stores' drivers, and limits.
+        reading: As for `inspect_splits`.
 
     Yields:
         As `inspect_splits`.
@@ -76,7 +81,7 @@ def inspect_anywhere(
     with tempfile.TemporaryDirectory(prefix="trainer-", ignore_cleanup_errors=True) as work:
         here = [path if is_remote(path) else local_path(path, flag="PATH") for path in paths]
         here = download_objects(here, Path(work), flag="PATH", options=options)
-        for facts, tables in inspect_splits(here):
+        for facts, tables in inspect_splits(here, reading):
             yield _with_urls(facts, work), tables
 
 
@@ -90,11 +95,14 @@ def _with_urls(facts: SplitFacts, work: str) -> SplitFacts:
     )
 
 
-def inspect_splits(paths: Sequence[str]) -> Iterator[tuple[SplitFacts, list[Table]]]:
+def inspect_splits(
+    paths: Sequence[str], reading: ReadOptions = DEFAULTS
+) -> Iterator[tuple[SplitFacts, list[Table]]]:
     """Read each split of a data set.
 
     Args:
         paths: Files, folders and globs; not none.
+        reading: How the files are read, but for their damaged records.
 
     Yields:
         The facts of a split, and its opened tables.
@@ -105,7 +113,9 @@ def inspect_splits(paths: Sequence[str]) -> Iterator[tuple[SplitFacts, list[Tabl
     none: list[Split] = ["train"]
     named = files.splits_in(paths)
     for split in named or none:
-        tables = files.open_tables(paths, split=split, flag="PATH", skip_corrupt=2**62)
+        tables = files.open_tables(
+            paths, split=split, flag="PATH", skip_corrupt=2**62, options=reading
+        )
         yield _facts(split if named else "all", tables), tables
 
 
