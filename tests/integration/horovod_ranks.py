@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from processes import environment
 
 SCRIPTS = Path(__file__).parent / "horovod_scripts"
@@ -97,7 +98,7 @@ def _run(script: str, variables: list[dict[str, str]], out: Path, timeout: float
         for log, own in zip(logs, variables, strict=True):
             with log.open("w") as stream:
                 processes.append(
-                    subprocess.Popen(
+                    warm.Popen(
                         [sys.executable, "-u", str(SCRIPTS / script), str(out)],
                         env=inherited | own,
                         stdout=stream,

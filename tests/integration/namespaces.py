@@ -33,10 +33,21 @@ _COUNT = itertools.count()
 
 
 class Running:
-    """A process on one of the hosts, and what it has printed."""
+    """A process on one of the hosts, and what it has printed.
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
+    Args:
+        argv: The program and its arguments.
+        env: Its environment.
+        start: How it is started; `warm.Popen` if it imports TensorFlow.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        start: type[subprocess.Popen] = subprocess.Popen,
+    ) -> None:
+        self._process = start(
             argv,
             env=dict(env),
             stdin=subprocess.DEVNULL,
@@ -185,7 +196,11 @@ class Hosts:
                 file.write(f"{self.addresses[host]} {' '.join(names)}\n")
 
     def start(
-        self, host: int, argv: Sequence[str], env: Mapping[str, str] | None = None
+        self,
+        host: int,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        start: type[subprocess.Popen] = subprocess.Popen,
     ) -> Running:
         """Start a process on a host.
 
@@ -193,9 +208,10 @@ class Hosts:
             host: Which one, from 0.
             argv: The program and its arguments.
             env: Added to this process's environment, from which what platforms set is taken.
+            start: How it is started; `warm.Popen` if it imports TensorFlow.
         """
         whole = ["ip", "netns", "exec", self._spaces[host], *argv]
-        running = Running(whole, environment(env))
+        running = Running(whole, environment(env), start)
         self._running.append(running)
         return running
 

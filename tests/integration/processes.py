@@ -36,9 +36,20 @@ def trainer(
     timeout: float = 300,
 ) -> subprocess.CompletedProcess:
     """Run the program to its end."""
+    return run([*TRAINER, *argv], env=environment(env), cwd=cwd, timeout=timeout)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    timeout: float = 300,
+) -> subprocess.CompletedProcess:
+    """Run a command that imports TensorFlow to its end."""
     with warm.Popen(
-        [*TRAINER, *argv],
-        env=environment(env),
+        argv,
+        env=env,
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

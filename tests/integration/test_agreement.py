@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import warm
 from namespaces import Running
 from processes import environment, needs_horovod
 
@@ -63,7 +64,7 @@ class Pair:
         argv = [*under, *TRAIN, "--port", str(self.port), "--start-timeout", "60"]
         argv += ["--model-dir", str(self.folder / role / "model"), *flags]
         more = {"TF_CONFIG": json.dumps(spec), **env}
-        self.running.append(Running(argv, environment(more)))
+        self.running.append(Running(argv, environment(more), warm.Popen))
         return self.running[-1]
 
     def ends_with(self, *parts: str) -> None:
@@ -258,7 +259,7 @@ def test_a_hyperparameter_of_sagemaker_is_named_by_its_flag_and_a_secret_is_mask
             "SM_HPS": json.dumps(given),
         }
         argv = [*TRAIN, "--port", str(pair.port)]
-        pair.running.append(Running(argv, environment(env)))
+        pair.running.append(Running(argv, environment(env), warm.Popen))
     pair.ends_with(
         f"--seed: 2 on host {WORKER}, 1 on host {CHIEF}; "
         f"--hp api_token: *** on host {WORKER}, another *** on host {CHIEF}; set the same"

@@ -4,13 +4,12 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import TRAINER, environment, needs_horovod, signal_at, trainer, weights
+from processes import TRAINER, environment, needs_horovod, run, signal_at, trainer, weights
 
 # Dropout is drawn by each process for its own examples; without it all is comparable.
 PLAIN = ("--dropout", "0", "--precision", "float32", "--threads", "1")
@@ -41,14 +40,7 @@ def one(mnist_dir: Path, tmp_path_factory) -> tuple[list[float], dict, str]:
 
 def report_of(script: str, *argv: str) -> dict:
     """What a script, run in a process of its own, says in JSON in its last line."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, *argv],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run([sys.executable, "-c", script, *argv], env=environment())
     assert done.returncode == 0, done.stderr
     report: dict = json.loads(done.stdout.splitlines()[-1])
     return report

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import environment, signal_at
+from processes import environment, run, signal_at
 
 ROOT = Path(__file__).parent.parent.parent
 SAGEMAKER = [sys.executable, "-u", str(ROOT / "entrypoints/sagemaker"), "train"]
@@ -47,6 +47,11 @@ def env_of(base: Path) -> dict[str, str]:
 
 
 def start(argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
+    return run(argv, env=environment(env))
+
+
+def start_cold(argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
+    """Start it as the service does, which has imported nothing."""
     return subprocess.run(
         argv, env=environment(env), capture_output=True, text=True, timeout=300, check=False
     )
@@ -54,7 +59,7 @@ def start(argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
 
 def test_three_files_and_a_job_name_are_enough_for_a_sagemaker_job(ml: Path):
     hyperparameters(ml, steps='"20"', model="fast", batch_size="100", **{"learning-rate": "0.01"})
-    ran = start(SAGEMAKER, env_of(ml))
+    ran = start_cold(SAGEMAKER, env_of(ml))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     metrics = json.loads((ml / "output/data/metrics.json").read_text())
     assert metrics["steps"] == 20
@@ -193,7 +198,7 @@ def test_vertex_finds_the_model_in_the_folder_that_it_named(tfrecords: Path, tmp
             {"cluster": {"workerpool0": ["a:2222"]}, "task": {"type": "workerpool0", "index": 0}}
         ),
     }
-    ran = start([*AI_PLATFORM, "--model", "fast", "--steps", "5"], env)
+    ran = start_cold([*AI_PLATFORM, "--model", "fast", "--steps", "5"], env)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (tmp_path / "base/model/saved_model.pb").exists()
     assert (tmp_path / "base/metrics.json").exists()

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import warm
 from attacker import NOBODY, program
 from namespaces import Hosts, Running
 from processes import needs_horovod
@@ -59,10 +62,10 @@ def test_four_ranks_on_two_hosts_of_sagemaker_train_though_one_comes_20_s_late(
     net = hosts(2)
     given = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
     argv = [sys.executable, "-u", "-m", "trainer", "train", *PLAIN, "--steps", "100"]
-    first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given))
+    first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given), warm.Popen)
     # The other one comes when the first has said so for the second time.
     first.line(r"waiting for .*host-2.*: 2\d s", timeout=60)
-    second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given))
+    second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given), warm.Popen)
     assert first.wait(180) == 0, first.text()
     assert second.wait(30) == 0, second.text()
     found = report(tmp_path, "host-1")
@@ -113,7 +116,8 @@ def test_two_workers_of_vertex_share_the_steps(hosts, tfrecords: Path, tmp_path:
 
 def test_a_host_that_is_lost_ends_the_job_on_the_other(hosts, tfrecords: Path, tmp_path: Path):
     net = hosts(2)
-    running = start_roles(net, ["chief", "worker"], tmp_path, tfrecords, "--steps", "100000")
+    both = ["chief", "worker"]
+    running = start_roles(net, both, tmp_path, tfrecords, "--steps", "100000", cold=(0, 1))
     running[0].line("step=10 of", timeout=120)
     for pid in net.pids(1):
         os.kill(pid, signal.SIGKILL)
@@ -139,10 +143,12 @@ ROLES = ["chief", "worker", "worker", "ps", "ps", "evaluator"]
 
 
 def start_roles(
-    net: Hosts, roles: list[str], folder: Path, data: Path, *flags: str
+    net: Hosts, roles: list[str], folder: Path, data: Path, *flags: str, cold: Sequence[int] = ()
 ) -> list[Running]:
+    """Start a host for each role, those in `cold` as always."""
     argv = [*TRAIN, *PLAIN, "--train", str(data), "--job-dir", str(folder), *flags]
-    return [net.start(i, argv, vertex(net, roles, i)) for i in range(len(roles))]
+    how = [subprocess.Popen if i in cold else warm.Popen for i in range(len(roles))]
+    return [net.start(i, argv, vertex(net, roles, i), start) for i, start in enumerate(how)]
 
 
 def test_chief_workers_servers_and_evaluator_train_though_a_worker_is_killed(
@@ -152,8 +158,9 @@ def test_chief_workers_servers_and_evaluator_train_though_a_worker_is_killed(
 ):
     net = hosts(6)
     running = start_roles(
-        net, ROLES, tmp_path, tfrecords, "--steps", "400", "--checkpoint-every", "100"
-    )
+        net, ROLES, tmp_path, tfrecords, "--steps", "400", "--checkpoint-every", "100",
+        cold=[2],
+    )  # fmt: skip
     running[0].line("step=50 of", timeout=180)
     os.kill(net_child(net, 2), signal.SIGKILL)
     assert running[0].wait(240) == 0, running[0].text()
@@ -174,8 +181,9 @@ def test_a_lost_server_is_a_new_start_from_the_newest_checkpoint(
 ):
     net = hosts(6)
     running = start_roles(
-        net, ROLES, tmp_path, tfrecords, "--steps", "400", "--checkpoint-every", "50"
-    )
+        net, ROLES, tmp_path, tfrecords, "--steps", "400", "--checkpoint-every", "50",
+        cold=[3],
+    )  # fmt: skip
     running[0].line("step=100 of", timeout=180)
     os.kill(net_child(net, 3), signal.SIGKILL)
     running[0].line("resumed at step=", timeout=120)
@@ -227,14 +235,14 @@ def test_ranks_find_each_other_whoever_writes_addresses_too(
     net.names = names[:2]
     given = {"sagemaker_mpi_enabled": True, "trainer_secret": "hunter2-is-secret"}
     argv = [sys.executable, "-u", "-m", "trainer", "train", *PLAIN, "--steps", "20"]
-    first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given))
+    first = net.start(0, argv, on_sagemaker(net, 0, tmp_path, tfrecords, **given), warm.Popen)
     first.line(r"waiting for .*host-2", timeout=60)
     # From before the start, when a place is still to be had.
     attackers = [
         net.start(2, program("host-1", count=1000, seed=4)),
         net.start(0, program("host-1", count=1000, seed=5, user=NOBODY)),
     ]
-    second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given))
+    second = net.start(1, argv, on_sagemaker(net, 1, tmp_path, tfrecords, **given), warm.Popen)
     assert first.wait(180) == 0, first.text()
     assert second.wait(30) == 0, second.text()
     for each in attackers:

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 from namespaces import Hosts, Running
 from processes import needs_horovod
@@ -49,8 +51,10 @@ def started_as(
     return starts
 
 
-def run(net: Hosts, starts: Sequence[ContainerStart]) -> list[Running]:
-    return [net.start(i, [*MAIN, *start.argv], start.env) for i, start in enumerate(starts)]
+def run(
+    net: Hosts, starts: Sequence[ContainerStart], how: type[subprocess.Popen] = warm.Popen
+) -> list[Running]:
+    return [net.start(i, [*MAIN, *start.argv], start.env, how) for i, start in enumerate(starts)]
 
 
 def report(folder: Path) -> dict:
@@ -86,7 +90,7 @@ def test_the_pods_of_the_examples_manifest_train_one_model(hosts, tfrecords, tmp
     # The kubelet writes the Service's name to /etc/hosts, which is this machine's here.
     service = {"TRAINER_SERVICE": manifests[0]["metadata"]["name"]}
     running = [
-        net.start(i, [*MAIN, *start.argv, "--steps", "20"], {**start.env, **service})
+        net.start(i, [*MAIN, *start.argv, "--steps", "20"], {**start.env, **service}, warm.Popen)
         for i, start in enumerate(starts)
     ]
     for process in running:
@@ -100,7 +104,7 @@ def test_pods_that_begin_anew_go_on_from_the_checkpoint(hosts, tfrecords, tmp_pa
     net = hosts(2)
     flags = ("--steps", "300", "--checkpoint-every", "20")
     starts = started_as(net, tmp_path, tfrecords, *flags, hosts=2)
-    first, second = run(net, starts)
+    first, second = run(net, starts, subprocess.Popen)
     first.line("step=50 of", timeout=120)
     for pid in net.pids(1):
         os.kill(pid, signal.SIGKILL)
@@ -151,7 +155,8 @@ def test_a_tfjob_trains_and_its_evaluator_comes_from_no_list(hosts, tfrecords, t
             "cluster": cluster, "task": {"type": role, "index": 0}, "environment": "cloud",
         }  # fmt: skip
         env = {"TF_CONFIG": json.dumps(config), "KUBERNETES_SERVICE_HOST": "10.96.0.1"}
-        running.append(net.start(i, [*MAIN, *PLAIN, *folders, "--steps", "60"], env))
+        argv = [*MAIN, *PLAIN, *folders, "--steps", "60"]
+        running.append(net.start(i, argv, env, warm.Popen))
     for process in running:
         assert process.wait(180) == 0, process.text()
     found = report(tmp_path)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 from namespaces import hosts  # noqa: F401
 
 ROOT = Path(__file__).parent.parent.parent
@@ -45,7 +46,7 @@ def test_the_first_cause_is_in_the_failure_file_of_every_host(hosts, tfrecords, 
     victim.write_bytes(content)
     switch = {"sagemaker_multi_worker_mirrored_strategy_enabled": "true"}
     running = [
-        net.start(i, SAGEMAKER, env=sagemaker(tmp_path, name, data, **switch))
+        net.start(i, SAGEMAKER, sagemaker(tmp_path, name, data, **switch), warm.Popen)
         for i, (name, data) in enumerate(zip(net.names, (tfrecords, damaged), strict=True))
     ]
     files = []

@@ -8,14 +8,13 @@ each other, so that theirs is only as good.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import environment, needs_horovod, trainer
+from processes import environment, needs_horovod, run, trainer
 
 TWO_INPUTS = """
 import keras, numpy as np, tensorflow as tf
@@ -146,9 +145,7 @@ def test_a_module_trains_on_two_replicas_in_one_process(
     path = tmp_path / f"{name}.py"
     path.write_text(MODULES[name])
     argv = [sys.executable, "-c", TWO_REPLICAS, str(path), str(tmp_path)]
-    ran = subprocess.run(
-        argv, env=environment({}), capture_output=True, text=True, timeout=300, check=False
-    )
+    ran = run(argv, env=environment())
     assert ran.returncode == 0, ran.stderr
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["replicas"] == 2

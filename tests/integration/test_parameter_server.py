@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 from processes import environment
 
 from trainer.launch.network import free_ports
@@ -101,7 +102,7 @@ class Process:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._errors = (folder / "errors").open("ab")
-        self._process = subprocess.Popen(
+        self._process = warm.Popen(
             [sys.executable, "-c", code, argument],
             cwd=folder,
             env=environment({"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}),

@@ -2,11 +2,10 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
-from processes import TRAINER, signal_at, weights
+from processes import TRAINER, environment, run, signal_at, weights
 
 STEPS = 200
 
@@ -21,7 +20,7 @@ def command(data: Path, folder: Path, *extra: str) -> list[str]:
 
 
 def finish(argv: list[str]) -> list[str]:
-    ran = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    ran = run(argv, env=environment())
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 

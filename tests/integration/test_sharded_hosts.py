@@ -2,14 +2,14 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from namespaces import Hosts
-from processes import environment, needs_horovod
+import warm
+from namespaces import Hosts, Running
+from processes import environment, needs_horovod, run
 
 from trainer.data.files import open_tables
 
@@ -61,18 +61,16 @@ def on_sagemaker(net: Hosts, i: int, folder: Path, data: Path, **more: object) -
     }
 
 
+def start(net: Hosts, i: int, env: dict[str, str], *flags: str) -> Running:
+    return net.start(i, [*TRAIN, *FLAGS, *flags], env, warm.Popen)
+
+
 def alone(data: Path, folder: Path, *flags: str) -> dict:
     """The report of one process that trains on all of the data."""
     out = folder / "alone"
     given = ["--train", str(data / "all"), "--test", str(data / "test"), "--model-dir"]
-    ran = subprocess.run(
-        [*TRAIN, *FLAGS, *flags, *given, str(out / "model")],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    argv = [*TRAIN, *FLAGS, *flags, *given, str(out / "model")]
+    ran = run(argv, env=environment(), timeout=180)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return json.loads((out / "metrics.json").read_text())
 
@@ -85,9 +83,7 @@ def test_unequal_shards_train_as_one_process_does_with_all_of_the_data(hosts, da
     # A step of all of the data, so that nothing depends on who takes which example when.
     flags = ("--batch-size", "300", "--epochs", "5")
     running = [
-        net.start(
-            i, [*TRAIN, *FLAGS, *flags], on_sagemaker(net, i, tmp_path, data, distribution=how)
-        )
+        start(net, i, on_sagemaker(net, i, tmp_path, data, distribution=how), *flags)
         for i in range(2)
     ]
     for process in running:
@@ -109,9 +105,7 @@ def test_an_epoch_has_the_steps_of_all_examples_and_a_stop_goes_on_where_it_was(
     kept = ("--checkpoint-dir", str(tmp_path / "kept"), "--batch-size", "50")
     for steps in ("7", "12"):
         running = [
-            net.start(
-                i, [*TRAIN, *FLAGS, *kept, "--steps", steps], on_sagemaker(net, i, tmp_path, data)
-            )
+            start(net, i, on_sagemaker(net, i, tmp_path, data), *kept, "--steps", steps)
             for i in range(2)
         ]
         for process in running:
@@ -136,7 +130,7 @@ def test_a_host_without_data_to_evaluate_on_is_one_line(hosts, data, tmp_path, s
             del env["SM_CHANNEL_TEST"]
         else:
             env["SM_CHANNEL_TEST"] = str(data / "test")
-        running.append(net.start(i, [*TRAIN, *FLAGS, "--steps", "4"], env))
+        running.append(start(net, i, env, "--steps", "4"))
     codes = [process.wait(120) for process in running]
     texts = [process.text() for process in running]
     assert codes == [2, 2], texts

@@ -4,13 +4,20 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import TRAINER, environment, needs_horovod, signal_at, trainer, weights
+from processes import (
+    TRAINER,
+    environment,
+    needs_horovod,
+    run as run_program,
+    signal_at,
+    trainer,
+    weights,
+)
 
 from trainer.data.files import open_tables
 
@@ -148,9 +155,7 @@ def test_channels_of_sagemaker_are_used_for_what_they_are(
     hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "ethwe"}
     (config / "resourceconfig.json").write_text(json.dumps(hosts))
     env = {"SAGEMAKER_BASE_DIR": str(base), "TRAINING_JOB_NAME": "a-job"}
-    done = subprocess.run(
-        SAGEMAKER, env=environment(env), capture_output=True, text=True, timeout=300, check=False
-    )
+    done = run_program(SAGEMAKER, env=environment(env))
     assert done.returncode == 0, done.stdout + done.stderr
     assert evaluated(done.stdout) == names
     found = report(base / "output/data")

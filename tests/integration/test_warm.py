@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
+import select
 import signal
 import subprocess
+import sys
 
 import pytest
 import warm
+from namespaces import Running
 from processes import TRAINER, environment
 
 pytestmark = pytest.mark.tensorflow
@@ -77,3 +81,57 @@ def test_it_is_forked_where_nothing_of_its_environment_is_read_early(tmp_path):
     assert "warm_server.py" in out
     _, out, _ = run(warm.Popen, tmp_path, "show", env={"OMP_NUM_THREADS": "1"})
     assert "warm_server.py" not in out
+
+
+# A module that shows where its process comes from, and waits.
+CHILD = """
+import json, os, signal
+if "TRAINER_TASK" in os.environ:
+    command = open("/proc/self/cmdline").read()
+    print(json.dumps([os.getpid(), os.getppid(), os.getsid(0), command]), flush=True)
+    signal.pause()
+"""
+
+
+def test_what_it_starts_is_its_own_child_forked_too_and_ends_with_it(tmp_path):
+    (tmp_path / "child.py").write_text(CHILD)
+    flags = ["--distribution", "multi_worker_mirrored", "--processes-per-host", "2"]
+    flags += ["--module", str(tmp_path / "child.py"), "--model-dir", str(tmp_path / "model")]
+    running = Running([*TRAINER, "train", *flags], environment(), warm.Popen)
+    try:
+        shown = [json.loads(running.line(r"\] (\[\d.+)", timeout=120)[1]) for _ in range(2)]
+        for pid, parent, session, command in shown:
+            assert (parent, session) == (running.pid, pid)
+            assert "warm_server.py" in command
+        # With the one that is forked.
+        assert len(running.children()) == 3
+        ended = [os.pidfd_open(pid) for pid in running.children()]
+    finally:
+        running.close()
+    for pidfd in ended:
+        assert select.select([pidfd], [], [], 60)[0]
+        os.close(pidfd)
+
+
+SEEN = """
+import json, os, socket
+names = [socket.gethostbyname(name) for name in ("host-1", "host-2")]
+print(json.dumps([os.readlink("/proc/self/ns/net"), os.listdir("/sys/class/net"), names]))
+print(json.dumps([open(f"/etc/{name}").read() for name in ("hosts", "resolv.conf")]))
+print(json.dumps([line for line in open("/proc/self/mountinfo") if " /sys" in line]))
+"""
+
+
+def test_on_a_host_it_sees_that_host(hosts):
+    net = hosts(2)
+    cold, warmed = (
+        net.start(1, [sys.executable, "-c", SEEN], start=start)
+        for start in (subprocess.Popen, warm.Popen)
+    )
+    assert (cold.wait(120), warmed.wait(120)) == (0, 0), cold.text() + warmed.text()
+    # Each mount of a system has numbers of its own.
+    first, second = (
+        re.sub(r"\d+ \d+ 0:\d+|(shared|master):\d+", "", r.text()) for r in (cold, warmed)
+    )
+    assert first == second
+    assert "eth0" in first

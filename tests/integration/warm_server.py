@@ -4,6 +4,8 @@ Started with the file descriptor of one end of a socket pair. Nothing of the tra
 each process imports that, and reads its environment, as any other does.
 """
 
+import ctypes
+import gc
 import io
 import json
 import os
@@ -11,8 +13,12 @@ import runpy
 import signal
 import socket
 import sys
+import types
+from pathlib import Path
 
 REQUEST_BYTES = 1 << 20
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+MS_BIND, MS_REC, MS_SLAVE, MNT_DETACH = 0x1000, 0x4000, 1 << 19, 2
 
 
 def import_tensorflow() -> dict[str, str]:
@@ -61,6 +67,46 @@ def serve(asked: socket.socket) -> dict:
         asked.sendall(pid)
 
 
+def enter(host: str) -> None:
+    """Do what `ip netns exec` does: have a network, /sys and files of /etc of its own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(function: str, *args: object) -> None:
+        if getattr(libc, function)(*args):
+            raise OSError(ctypes.get_errno(), function)
+
+    with Path("/run/netns", host).open() as space:
+        call("setns", space.fileno(), CLONE_NEWNET)
+    call("unshare", CLONE_NEWNS)
+    call("mount", b"", b"/", b"none", MS_SLAVE | MS_REC, None)
+    libc.umount2(b"/sys", MNT_DETACH)
+    call("mount", host.encode(), b"/sys", b"sysfs", 0, None)
+    for own in Path("/etc/netns", host).iterdir():
+        call("mount", bytes(own), b"/etc/" + own.name.encode(), b"none", MS_BIND, None)
+
+
+def begin(asked: socket.socket) -> tuple[dict, socket.socket | None]:
+    """Fork for each request, and for what the processes ask that are forked.
+
+    Returns:
+        In the processes that it forks, what they were asked, and where they ask in their turn.
+    """
+    request = serve(asked)
+    while True:
+        if request["host"]:
+            enter(request["host"])
+        if not request["starts"]:
+            return request, None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork():
+            theirs.close()
+            return request, ours
+        ours.close()
+        for fd in request["fds"]:
+            os.close(fd)
+        request = serve(theirs)
+
+
 def become(
     *,
     fds: list[int],
@@ -69,19 +115,16 @@ def become(
     own: dict[str, str],
     cwd: str,
     session: bool,
-) -> str:
+) -> None:
     """Let this process be as Python starts it.
 
     Args:
         fds: Its three standard streams.
-        argv: `[-u] -m MODULE ...`.
+        argv: `[-u] -m MODULE ...`, `[-u] -c CODE ...` or `[-u] FILE ...`.
         env: Its environment.
         own: What the import of TensorFlow sets in that.
         cwd: Its folder.
         session: True if it begins a session.
-
-    Returns:
-        The module.
     """
     if session:
         os.setsid()
@@ -89,37 +132,63 @@ def become(
         os.dup2(fd, at)
     for fd in fds:
         os.close(fd)
+    folders = [] if "PYTHONPATH" in os.environ else env.get("PYTHONPATH", "").split(":")
     os.environ.clear()
     os.environ.update(own | env)
     os.chdir(cwd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     unbuffered = argv[0] == "-u"
     argv = argv[unbuffered:]
+    unbuffered |= bool(env.get("PYTHONUNBUFFERED"))
     for at, name in enumerate(("stdin", "stdout", "stderr")):
         stream = _stream(at, getattr(sys, name), unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.argv = argv[1:]
-    sys.path[0] = cwd
-    return argv[1]
+    sys.argv = argv[1:] if argv[0] == "-m" else ["-c", *argv[2:]] if argv[0] == "-c" else argv
+    sys.path[0] = {"-m": cwd, "-c": ""}.get(argv[0], str(Path(argv[0]).parent))
+    sys.path[1:1] = [str(Path(folder).absolute()) for folder in folders if folder]
 
 
 def _stream(fd: int, before: io.TextIOWrapper, unbuffered: bool) -> io.TextIOWrapper:
     """Make the stream that Python makes of a file descriptor, as it has made the one before."""
-    unbuffered = unbuffered or before.write_through
     raw = io.FileIO(fd, "wb" if fd else "rb", closefd=False)
     buffered = io.BufferedWriter if fd else io.BufferedReader
     binary = raw if fd and unbuffered else buffered(raw)
     return io.TextIOWrapper(
         binary, before.encoding, before.errors, "\n",
-        line_buffering=fd == 2 or (raw.isatty() and not unbuffered), write_through=unbuffered,
+        line_buffering=fd == 2 or (raw.isatty() and not unbuffered),
+        write_through=bool(unbuffered),
     )  # fmt: skip
+
+
+def run(argv: list[str]) -> None:
+    """Run what `become` has prepared, as `__main__`."""
+    argv = argv[argv[0] == "-u" :]
+    if argv[0] == "-m":
+        runpy._run_module_as_main(argv[1])
+        return
+    # What Python gives code and a file that it runs.
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__dict__.update(__builtins__=__builtins__)
+    code, name = argv[1], "<string>"
+    if argv[0] != "-c":
+        main.__file__ = name = argv[0]
+        code = Path(name).read_text()
+    exec(compile(code, name, "exec"), main.__dict__)
 
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as pair:
+        early = dict(os.environ)
         own = import_tensorflow()
-        pair.sendall(b"ready")
+        gc.freeze()
+        pair.sendall(json.dumps(own).encode())
         # In what it forks the program runs here, and ends as any other does.
-        module = become(own=own, **serve(pair))
-    runpy._run_module_as_main(module)
+        request, nested = begin(pair)
+    if nested:
+        import warm
+
+        warm.adopt(warm.Forker(nested, env=early, own=own))
+    del request["host"], request["starts"]
+    become(own=own, **request)
+    run(request["argv"])
