@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import trainer
+from processes import environment, run, trainer
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -19,10 +18,8 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 def written(name: str, out: Path, *argv: str) -> Path:
     """Run an example's own writer of data."""
     script = str(EXAMPLES / f"{name}.py")
-    subprocess.run(
-        [sys.executable, script, "--out", str(out), *argv],
-        check=True, timeout=120, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    ran = run([sys.executable, script, "--out", str(out), *argv], env=environment())
+    assert ran.returncode == 0, ran.stderr
     return out
 
 

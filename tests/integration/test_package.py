@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from made_models import checkpoint, tree
-from processes import environment, trainer
+from processes import environment, run, trainer
 from tensorflow.core.protobuf import saved_model_pb2
 
 from trainer.models import mnist
@@ -191,7 +191,8 @@ def test_a_layer_of_ones_own_needs_the_module_that_has_it(tmp_path: Path):
     env = {"PYTHONPATH": str(tmp_path)}
     make = "import doubled, keras; keras.Sequential([keras.Input((3,)), doubled.Doubled()])"
     argv = [sys.executable, "-c", f"{make}.save('net.keras')"]
-    subprocess.run(argv, cwd=tmp_path, env=environment(env), check=True, timeout=120)
+    ran = run(argv, cwd=tmp_path, env=environment(env))
+    assert ran.returncode == 0, ran.stderr
     source = ["package", "--source", str(tmp_path / "net.keras")]
     source += ["--out", str(tmp_path / "m.tar.gz")]
     ran = trainer(*source)

@@ -11,6 +11,7 @@ from typing import Any
 
 import buckets
 import pytest
+from processes import run
 
 NET = """
 import keras
@@ -38,12 +39,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[
 
 
 def train(module: str, env: dict[str, str], folder: Path, *flags: str):
-    return subprocess.run(
-        [sys.executable, "-m", "trainer", "train", "--module", module, "--steps", "3",
-         "--batch-size", "32", "--eval-batch-size", "100", "--model-dir", str(folder / "model"),
-         *flags],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    argv = [sys.executable, "-m", "trainer", "train", "--module", module, "--steps", "3"]
+    argv += ["--batch-size", "32", "--eval-batch-size", "100"]
+    return run([*argv, "--model-dir", str(folder / "model"), *flags], cwd=folder, env=env)
 
 
 @pytest.mark.tensorflow

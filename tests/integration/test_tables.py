@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from blocks import blocks
 from column_files import csv_text, hugging_face
-from processes import trainer
+from processes import environment, run, trainer
 from pyarrow import parquet
 
 ROOT = Path(__file__).parent.parent.parent
@@ -108,8 +108,8 @@ def test_a_module_learns_a_price_from_columns_of_parquet(tmp_path: Path):
 
 def test_the_example_of_house_prices_learns_from_numbers_and_a_text(tmp_path: Path):
     example = str(ROOT / "examples/house_prices.py")
-    command = [sys.executable, example, "--out", str(tmp_path / "houses")]
-    subprocess.run(command, check=True, timeout=120)
+    ran = run([sys.executable, example, "--out", str(tmp_path / "houses")], env=environment())
+    assert ran.returncode == 0, ran.stderr
     options = ("--module", example, "--metric", "mean_absolute_error:min")
     metrics = metrics_of(tmp_path, "houses", "houses", *options)
     assert (metrics["data"]["test"]["examples"], metrics["steps"]) == (500, 938)

@@ -33,11 +33,11 @@ START_SECONDS = 300
 READY_BYTES = 1 << 16
 # Read by Python, its libraries and Keras before the program's first line.
 EARLY = ("PYTHON", "LD_", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "CUDA_")
-EARLY += ("NVIDIA_", "TF_", "XLA_", "KERAS_", "HOME", "TMPDIR", "LANG", "LC_", "GRPC_")
+EARLY += ("NVIDIA_", "TF_", "XLA_", "KERAS_", "HOME", "LANG", "LC_", "GRPC_")
 # Of those, what is read each time, as devices are looked for or servers connected, or by a fork.
 LATE = ("TF_CONFIG", "GRPC_FAIL_FAST", "PYTHONUNBUFFERED", "CUDA_VISIBLE_DEVICES")
 # Only these import TensorFlow, alone or in processes that they start, too.
-ALONE = ("serve", "export")
+ALONE = ("serve", "export", "package")
 STARTING = ("train", "sweep")
 ENTRIES = ("container", "sagemaker", "ai_platform")
 PR_SET_CHILD_SUBREAPER = 36

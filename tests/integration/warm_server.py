@@ -13,6 +13,7 @@ import runpy
 import signal
 import socket
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -136,6 +137,8 @@ def become(
     os.environ.clear()
     os.environ.update(own | env)
     os.chdir(cwd)
+    # Found as it is first asked for.
+    tempfile.tempdir = None
     signal.signal(signal.SIGINT, signal.default_int_handler)
     unbuffered = argv[0] == "-u"
     argv = argv[unbuffered:]
