@@ -11,6 +11,8 @@ Sources: "Parameter server training with ParameterServerStrategy" in TensorFlow'
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +33,8 @@ MOST_STEPS = 32
 STALLED = 300.0
 # Seconds between two looks at the number of steps.
 LOOK = 5.0
+# What TensorFlow logs of an error of a step, with a hundred frames of each worker, and raises too.
+_RAISED_TOO = re.compile(r"processing (?:resource )?closure: |Start cancelling closures due to")
 
 
 @contextlib.contextmanager
@@ -40,6 +44,11 @@ def raising_retryable_error() -> Iterator[None]:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise RetryableError(f"a parameter server is gone: {error_message(error)}") from None
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Return whether TensorFlow logs something that it does not raise as well."""
+    return not _RAISED_TOO.search(str(record.msg))
 
 
 def wait_until_reachable(addresses: Mapping[str, str], *, within: float) -> None:
@@ -168,6 +177,8 @@ def make(job: Job) -> ParameterServerStrategy:
     Raises:
         RetryableError: One of them does not answer.
     """
+    if job.verbosity != "DEBUG":
+        tf.get_logger().addFilter(is_news)
     cluster = job.cluster
     roles = {name: list(getattr(cluster, name)) for name in ("chief", "worker", "ps")}
     # TensorFlow would wait for ever for a process whose host has gone since the job was started.

@@ -15,7 +15,7 @@ from trainer.config import Hparams, Job, Split, UserError
 from trainer.data import selection
 from trainer.distribution import Strategy
 from trainer.launch import StatedValue, compared_flags, public_value
-from trainer.models import loader
+from trainer.models import describe, is_foreign, loader
 from trainer.runtime import POLICIES
 from trainer.training import consensus, dry_signatures, dry_step, inputs
 from trainer.training.batch_source import BatchSource, batch_source
@@ -209,7 +209,15 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Return the learning rate of the step to come."""
-        return float(self.optimizer.learning_rate)
+        try:
+            return float(self.optimizer.learning_rate)
+        except Exception as error:
+            if not self.module.optimizer or is_foreign(error):
+                raise
+            raise UserError(
+                subject=f"optimizer of {self.module.name}",
+                problem=f"its learning rate is no number: {describe(error)}",
+            ) from error
 
     def evaluate(self, split: Split | None = None) -> Evaluation | None:
         """Evaluate on the data of all processes.

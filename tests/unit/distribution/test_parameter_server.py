@@ -1,14 +1,21 @@
 """How the chief meets workers and servers, and sees that one is gone; all of it in integration."""
 
+import inspect
+import logging
 import socket
 import threading
 import time
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.distribute.coordinator import cluster_coordinator
 
 from trainer.config.errors import RetryableError
-from trainer.distribution.parameter_server_tf import raising_retryable_error, wait_until_reachable
+from trainer.distribution.parameter_server_tf import (
+    is_news,
+    raising_retryable_error,
+    wait_until_reachable,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -54,3 +61,15 @@ def test_an_error_of_a_lost_server_is_worth_another_try_and_one_line(error):
         raise error(None, None, "Socket closed\nAdditional GRPC error information")
     with pytest.raises(tf.errors.InvalidArgumentError), raising_retryable_error():
         raise tf.errors.InvalidArgumentError(None, None, "corrupted record")
+
+
+def test_an_error_that_a_step_raises_is_not_logged_by_tensorflow_too():
+    logged = [
+        "processing closure: %r:%s",
+        "Start cancelling closures due to error %r: %s",
+    ]
+    source = inspect.getsource(cluster_coordinator)
+    for text in logged:
+        assert text in source
+        assert not is_news(logging.makeLogRecord({"msg": text}))
+    assert is_news(logging.makeLogRecord({"msg": "Cluster update failed with error: %s."}))

@@ -108,6 +108,12 @@ def test_the_metrics_of_a_module_have_curves_and_a_chart_each(run, tmp_path):
     ("more", "expected"),
     [
         ("def optimizer(hparams): return 'adam'", "optimizer of {}.py: returned 'adam'; return a"),
+        (
+            "class S(keras.optimizers.schedules.LearningRateSchedule):\n"
+            "    __call__ = lambda self, step: 'a'\n"
+            "def optimizer(hparams): return keras.optimizers.SGD(S())",
+            "optimizer of {}.py: its learning rate is no number: ValueError: could not convert",
+        ),
         ("def callbacks(): return [3]", "callbacks of {}.py: returned [3]; return a list of keras"),
         ("def callbacks(): return Note()", "callbacks of {}.py: returned <"),
         (
