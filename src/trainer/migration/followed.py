@@ -47,7 +47,9 @@ def arguments_of(node: ast.Call, look: Evaluator, positions: Sequence[str]) -> d
             value = dataclasses.replace(value, name=name)
         # As it is now: the script may go on to change it.
         copied = copy.copy(value) if isinstance(value, (dict, list)) else value
-        source = repr(value)[:_SHOWN] if held and is_known(value) else source_of(each)
+        source = source_of(each)
+        if held and (is_known(value) or isinstance(value, Unknown)):
+            source = value.source if isinstance(value, Unknown) else repr(value)[:_SHOWN]
         found[name] = Given(value=copied, source=source, line=each.lineno)
 
     for number, each in enumerate(node.args):

@@ -112,6 +112,7 @@ class Launcher:
         params = dict(role='R', instance_count=1, py_version='py39')
         params.setdefault('instance_type', self.config.kind)
         params.pop('py_version')
+        params['image_uri'] = image_uris.retrieve('tensorflow')
         params['hyperparameters'] = {{'epochs': self.config.epochs, **more}}
         TensorFlow(**params, framework_version='2.9').fit()
 """,
@@ -121,6 +122,7 @@ class Launcher:
     assert "swordfish9" not in text
     assert "framework_version='2.9': leave it out" in notes(text)
     assert "py_version" not in notes(text)
+    assert "image_uri=image_uris.retrieve('tensorflow'): the trainer's image" in notes(text)
 
 
 def test_arguments_that_a_function_takes_by_any_name_are_kept(tmp_path, capsys):
