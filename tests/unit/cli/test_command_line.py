@@ -262,8 +262,8 @@ def test_what_a_module_exits_with_is_masked_as_an_error_is(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("DB_PASSWORD", "hunter2-is-secret")
     flags = ["--module", "leaving", "--steps", "1", "--model-dir", str(tmp_path / "model")]
-    assert command_line.main(["train", *flags]) == 1
-    assert capsys.readouterr().err.endswith("bad ***\n")
+    assert command_line.main(["train", *flags]) == 2
+    assert "it ends the program by sys.exit(bad ***)" in capsys.readouterr().err
 
 
 def test_an_error_of_tensorflow_begins_with_what_happened(capsys):
