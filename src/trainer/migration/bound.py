@@ -43,6 +43,23 @@ def pipeline_parameter(given: Mapping[str, Given], node: ast.Call) -> Unknown:
     return Unknown(plain, source_of(node), node.lineno, default_text(value))
 
 
+def change_held(held: Any, node: ast.Call, look: Evaluator) -> None:
+    """Change a dictionary or a list as a call of its method does: `update`, `append` and so on."""
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if isinstance(held, dict) and method == "update":
+        for each in [look.value(arg) for arg in node.args]:
+            held.update(each if isinstance(each, dict) else {})
+        held.update({k.arg: look.value(k.value) for k in node.keywords if k.arg})
+    elif isinstance(held, dict) and method in ("setdefault", "pop") and node.args:
+        name = look.value(node.args[0])
+        if method == "pop" and isinstance(name, (str, int)):
+            held.pop(name, None)
+        elif isinstance(name, (str, int)):
+            held.setdefault(name, look.value(node.args[-1]))
+    elif isinstance(held, list) and method == "append" and node.args:
+        held.append(look.value(node.args[0]))
+
+
 def head_of(node: ast.For | ast.While) -> str:
     """Return the line that begins a loop."""
     if isinstance(node, ast.While):

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.config import UserError
 from trainer.migration.bound import (
     bound_arguments,
+    change_held,
     head_of,
     is_known_path,
     loaded,
@@ -203,18 +204,7 @@ class _Walker:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             return
         held = look.value(node.func.value) if not isinstance(value, Made) else None
-        if isinstance(held, dict) and node.func.attr == "update":
-            for each in [look.value(arg) for arg in node.args]:
-                held.update(each if isinstance(each, dict) else {})
-            held.update({k.arg: look.value(k.value) for k in node.keywords if k.arg})
-        elif isinstance(held, dict) and node.func.attr in ("setdefault", "pop") and node.args:
-            name = look.value(node.args[0])
-            if node.func.attr == "pop" and isinstance(name, (str, int)):
-                held.pop(name, None)
-            elif isinstance(name, (str, int)):
-                held.setdefault(name, look.value(node.args[-1]))
-        elif isinstance(held, list) and node.func.attr == "append" and node.args:
-            held.append(look.value(node.args[0]))
+        change_held(held, node, look)
 
     def call(self, node: ast.Call, scope: Scope) -> Any:
         """Return what a call makes; None where it is none of the script's own or of a known SDK."""
