@@ -31,6 +31,7 @@ from trainer.training.checkpoint_state import CheckpointState
 from trainer.training.chosen_checkpoint import ChosenCheckpoint, chosen_checkpoint
 from trainer.training.curves import CurveRecorder
 from trainer.training.export import ROWS, SAMPLE, export, sample_of
+from trainer.training.export_errors import naming_module
 from trainer.training.export_options import ExportOptions
 from trainer.training.staging import staged_locally
 
@@ -62,15 +63,16 @@ def export_checkpoint(
             sample, spec = _sample(stage.job, module, model, options)
             # The functions of a user's module have run.
             log.enable()
-            path = export(
-                model,
-                module=module.serving(spec),
-                hparams=job.hparams,
-                model_dir=Path(stage.job.model_dir),
-                sample=sample,
-                class_names=history[-1].class_names if history else (),
-                layout=job.layout,
-            )
+            with naming_module(module):
+                path = export(
+                    model,
+                    module=module.serving(spec),
+                    hparams=job.hparams,
+                    model_dir=Path(stage.job.model_dir),
+                    sample=sample,
+                    class_names=history[-1].class_names if history else (),
+                    layout=job.layout,
+                )
             where = stage.destination.model_written(path)
     step = chosen.state.progress.step
     logger.info("model=%s step=%d %s", where, step, _measured(chosen.state))
