@@ -152,7 +152,7 @@ def test_a_job_whose_signature_reads_pictures_otherwise_fails_and_leaves_no_mode
     (tmp_path / "broken.py").write_text(BROKEN)
     argv = ["train", "--module", "broken", "--steps", "1", "--model-dir", str(tmp_path / "model")]
     ran = trainer(*argv, env={"PYTHONPATH": str(tmp_path)})
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "the SavedModel's serving_bytes: probabilities differ from the model's" in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert list((tmp_path / "model").iterdir()) == []
