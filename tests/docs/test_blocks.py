@@ -7,7 +7,7 @@ import shlex
 import subprocess
 
 import pytest
-from blocks import MADE, PAGES, ROOT, Block, blocks
+from blocks import PAGES, ROOT, Block, blocks
 
 from trainer.cli import command_line
 from trainer.cli.container import choose
@@ -128,10 +128,3 @@ def test_no_line_of_docker_loses_the_model(command: str):
 def test_nobody_is_told_to_install_a_package_of_somebody_elses(page):
     for package in re.findall(r"pip install (?:-e )?'?([\w.-]+)", page.read_text()):
         assert package in (".", DISTRIBUTION, "sagemaker", "sagemaker-training"), package
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-        if "://" not in target and target not in MADE:
-            assert (page.parent / target).exists(), target

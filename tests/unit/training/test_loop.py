@@ -554,7 +554,7 @@ def test_without_test_data_the_run_says_that_nothing_is_tested_at_the_end(
     metrics = run(train=(train,), validation=(val,), target_accuracy=0.01)
     assert metrics["test_accuracy"] is None
     assert metrics["validation_accuracy"] == metrics["best_validation_accuracy"] > 0.01
-    assert "nothing is tested at the end, as there is no test data" in metrics["log"]
+    assert "nothing is tested at the end, as there is no test data (--test)" in metrics["log"]
     assert metrics["evaluation"]["split"] == "validation"
 
 
