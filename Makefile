@@ -105,14 +105,14 @@ endif
 # its part of the files, so that the tests of one share its servers and trained models, and the first
 # that has none left takes from another.
 COVERAGE = $(if $(CI),--cov --cov-report=)
-test-processes: $(HOROVOD_STAMP)
+test-processes: $(HOROVOD_STAMP)  ## Test: run the tests of units, pages and processes
 	@unset MAKEFLAGS MFLAGS; set -x; failed=; \
 	$(BIN)/python -m pytest -n $$(( $(JOBS) + 1 )) --dist worksteal $(COVERAGE) \
 		tests/unit tests/docs || failed=1; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/integration || failed=1; \
 	test -z "$$failed"
 
-test-engine: $(HOROVOD_STAMP)
+test-engine: $(HOROVOD_STAMP)  ## Test: run the tests of containers on the image that is here
 	@unset MAKEFLAGS MFLAGS; log=$$(mktemp) && trap 'cat "$$log"; rm -f "$$log"' EXIT && \
 	trap 'exit 130' INT TERM; set -x; \
 	$(BIN)/python -m pytest tests/container >"$$log" 2>&1

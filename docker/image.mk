@@ -22,7 +22,7 @@ data: setup  ## Run: download MNIST to DATA
 test-unit: $(HOROVOD_STAMP)  ## Test: run the unit tests
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
-test-container: $(HOROVOD_STAMP) setup-sdk image  ## Test: run the tests that need a Docker engine
+test-container: $(HOROVOD_STAMP) setup-sdk image  ## Test: build the image, and run the tests that need a Docker engine
 	TRAINER_IMAGE=$(IMAGE):cpu $(BIN)/python -m pytest tests/container $(ARGS)
 
 # Of those that are here.
