@@ -155,5 +155,5 @@ def test_a_job_whose_signature_reads_pictures_otherwise_fails_and_leaves_no_mode
     assert ran.returncode == 2
     assert "the SavedModel's serving_bytes: probabilities differ from the model's" in ran.stderr
     assert ran.stderr.count("\n") == 1
-    assert list((tmp_path / "model").iterdir()) == []
+    assert list((tmp_path / "model").glob("**/*")) == []
     assert not (tmp_path / "metrics.json").exists()
