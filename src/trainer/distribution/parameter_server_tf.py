@@ -33,7 +33,7 @@ MOST_STEPS = 32
 STALLED = 300.0
 # Seconds between two looks at the number of steps.
 LOOK = 5.0
-# What TensorFlow logs of an error of a step, with a hundred frames of each worker, and raises too.
+# TensorFlow logs a step's error in these lines, a hundred frames a worker, and raises it, too.
 _RAISED_TOO = re.compile(r"processing (?:resource )?closure: |Start cancelling closures due to")
 
 

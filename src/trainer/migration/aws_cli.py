@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.migration.hidden import Hidden
+from trainer.migration.hidden import CommandReader
 from trainer.migration.shell import CommandLine, options_of
 from trainer.migration.values import Given, Made, Use
 from trainer.migration.vertex_pools import shown
@@ -27,18 +27,8 @@ _LISTS = ("InputDataConfig", "Tags", "DebugRuleConfigurations")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsCli:
-    """Reads command lines of the AWS CLI.
-
-    Attributes:
-        hidden: The values that characters of the words stand for.
-        read: Returns the text of a file by its path, or None.
-        line: The line of the script that a command's lines are counted from.
-    """
-
-    hidden: Hidden
-    read: Callable[[str], str | None]
-    line: int
+class AwsCli(CommandReader):
+    """Reads command lines of the AWS CLI."""
 
     def request(self, command: CommandLine) -> Use | None:
         """Return the request that a command sends, or None."""

@@ -20,7 +20,7 @@ from trainer.migration.values import (
 
 _FIELD = re.compile(r"\{(\w*)(?:\[[^\]]*\]|\.\w+)*(?::[^{}]*)?\}")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?[-+0-9.]*([sdrfgi%])")
-# What stands in a shell's quotes as it is.
+# Words that a shell takes as they are, without quotes.
 _PLAIN = re.compile(r"[\w@%+=:,./-]{1,200}")
 # Functions that ask a service or the environment, and the name that their value gets.
 _ASKED: Mapping[str, str] = {

@@ -143,7 +143,7 @@ class Evaluator:
     def _formattedvalue(self, node: ast.FormattedValue) -> Any:
         plain = node.conversion in (-1, ord("s")) and node.format_spec is None
         found = self.value(node.value) if plain else None
-        # What is None so far gets its value from whoever calls the function.
+        # A default of None is replaced by whoever calls the function.
         return unknown(node.value) if found is None else found
 
     def _ifexp(self, node: ast.IfExp) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from trainer.migration.gcloud_files import accelerator, number, read_yaml, tier, training_input
-from trainer.migration.hidden import Hidden
+from trainer.migration.hidden import CommandReader
 from trainer.migration.shell import CommandLine, options_of
 from trainer.migration.values import Given, Made
 from trainer.migration.vertex_pools import plain, shown
@@ -37,24 +37,14 @@ _QUIET = ("args", "command", "env-vars", "labels", "worker-pool-spec", "config",
           "python-package-uris", "packages", "worker-accelerator", "format", "verbosity",
           "impersonate-service-account", "account", "configuration", "algorithm")  # fmt: skip
 _SEARCHING = ("display_name", "max_trial_count", "parallel_trial_count", "max_failed_trial_count")
-# What samples of AI Platform call the trainer's flags.
+# AI Platform's samples have other names for these flags of the trainer.
 _OLD_FLAGS = {"--num-epochs": "--epochs", "--num_epochs": "--epochs", "--train-steps": "--steps",
               "--train_steps": "--steps", "--max-steps": "--steps"}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gcloud:
-    """Reads command lines of gcloud.
-
-    Attributes:
-        hidden: The values that characters of the words stand for.
-        read: Returns the text of a file by its path, or None.
-        line: The line of the script that a command's lines are counted from.
-    """
-
-    hidden: Hidden
-    read: Callable[[str], str | None]
-    line: int
+class Gcloud(CommandReader):
+    """Reads command lines of gcloud."""
 
     def jobs(self, command: CommandLine) -> tuple[Made, ...]:
         """Return the jobs that a command starts; the last of them is the one that it names."""

@@ -29,10 +29,8 @@ def read_yaml(text: str | None) -> Any:
     """Return what a file says; None where it is not there, or is no YAML."""
     if text is None or len(text) > 100_000:
         return None
-    try:
-        import yaml
-    except ImportError:
-        return None
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):

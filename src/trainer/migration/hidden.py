@@ -60,6 +60,21 @@ class Hidden:
         return self.value(value) if isinstance(value, str) else value
 
 
+@dataclass(frozen=True, kw_only=True)
+class CommandReader:
+    """Reads the command lines of a program.
+
+    Attributes:
+        hidden: The values that characters of the words stand for.
+        read: Returns the text of a file by its path, or None.
+        line: The line of the script that a command's lines are counted from.
+    """
+
+    hidden: Hidden
+    read: Callable[[str], str | None]
+    line: int
+
+
 def with_values(text: str, hidden: Hidden, value: Callable[[str], Any]) -> str:
     """Return a command of a notebook with the values of `{expression}` and `$name` in it.
 

@@ -67,7 +67,8 @@ class ShellLines:
                 yield from self._started(command, hidden, node.lineno)
             except (TypeError, ValueError, AttributeError):
                 # A file or a value of another form than the program takes.
-                continue
+                line = node.lineno + command.line
+                yield Made(kind="command", line=line, label=" ".join(command.words[:4]))
 
     def _commands(self, node: ast.Call, look: Evaluator, hidden: Hidden) -> Iterator[CommandLine]:
         value = look.value(node.args[0]) if node.args else None

@@ -16,7 +16,12 @@ _PREPARES = (
 _DEPLOY = "use trainer deploy MODEL --to {place}"
 _ONE = f"an endpoint holds one model: {_DEPLOY} for each"
 _SUBMIT = "use trainer submit --to {place}, with the values of this request as flags"
-_ROUNDS = "repeat the commands of this loop for each of its rounds, with another --name"
+# Parts of a script that are named by their own label.
+_LABELLED: Mapping[str, str] = {
+    "loop": "repeat the commands of this loop for each of its rounds, with another --name",
+    "command": "its options or its file have another form than the program takes: give what they "
+    "say to trainer submit as flags",
+}
 # Classes and functions, by the name that the script calls them by.
 _MADE: Mapping[str, str] = {
     **dict.fromkeys((
@@ -78,8 +83,8 @@ def unserved(followed: Followed, place: str) -> Iterator[LeftOut]:
         place: Where the commands run their jobs.
     """
     for made in followed.made:
-        if made.kind == "loop":
-            yield LeftOut(line=made.line, name=made.label, remedy=_ROUNDS)
+        if made.kind in _LABELLED:
+            yield LeftOut(line=made.line, name=made.label, remedy=_LABELLED[made.kind])
         remedy = "" if made.kind in _OWN else _MADE.get(made.kind, "")
         served = any(model_of(use) is made and is_read(use) for use in followed.uses)
         if remedy and not served:

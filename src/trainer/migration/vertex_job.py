@@ -65,7 +65,7 @@ _REMEDIES: Mapping[str, str] = {
     "credentials": "leave it out: trainer submit finds those of gcloud by itself",
     "config": "is no file that is read here: give what it says as flags",
 }
-# What a user calls what an estimator has another name for.
+# The names that a custom job has for these arguments of an estimator.
 _ORIGINALS = {"image_uri": "container_uri", "entry_point": "script_path"}
 _OTHERS = re.compile("sklearn|scikit|xgboost|xgb|pytorch|torch")
 _STRATEGIES = {"SPOT": "spot", "FLEX_START": "flex-start"}

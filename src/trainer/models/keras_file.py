@@ -13,7 +13,7 @@ from trainer.models.model_module import ModelModule
 from trainer.models.module_source import find_module
 from trainer.models.user_function import describe
 
-# What Keras says of a class or function of the user's.
+# Keras' message when a file needs a class or function of the user's.
 _MISSING = re.compile(r"Could not locate (?:class|function) '([^']+)'")
 # Losses that `model.compile` may have had for numbers, as their names are in the file.
 _OF_NUMBERS = {

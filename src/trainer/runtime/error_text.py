@@ -14,7 +14,7 @@ _CODES = re.compile(r"\x1b\[[0-9;]*m")
 _NODE = re.compile(r"\{\{(?:function_node|node) [^{}]*\}\}")
 _GRAPH_NODE = re.compile(r" for '\{\{node [^{}]*\}\} = [^']*'")
 _OPERATION = re.compile(r"\s*\[Op:[^\]]*\](?: name:.*)?$")
-# What tf.data says before the message of a function of the user's.
+# tf.data puts this before the message of a user's function.
 _IN_FUNCTION = re.compile(r"Error in user-defined function passed to .*?: Iterator::[\w:\[\]]+: ")
 # Lines on the place.
 _PLACE = (
@@ -26,7 +26,7 @@ _PLACES = (
     "[[", "Arguments received by", "Call arguments received", "Traceback (most recent call last)",
     "Original stack trace", "Stack trace for op",
 )  # fmt: skip
-# What TensorFlow and Python say where code asks for a value that comes only in a step.
+# Messages of TensorFlow and Python when code reads a tensor's value, which only a step has.
 _ASKS_VALUE = re.compile(
     r"symbolic `?tf\.Tensor`? .*(?:Python `bool`|NumPy|numpy)|'SymbolicTensor' object has no"
     r"|not '?(?:SymbolicTensor|KerasTensor)|KerasTensor cannot be used as input to a TensorFlow"

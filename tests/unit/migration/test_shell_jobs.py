@@ -237,3 +237,16 @@ def test_names_that_only_a_run_would_show_are_no_crash(tmp_path, capsys):
     text = printed(tmp_path, capsys, line, name="x.sh")
     assert "--env '$NAME=b' C=d" in command(text, "submit")
     assert "$FLAG='1': no flag of trainer submit does that" in notes(text)
+
+
+def test_a_job_whose_file_has_another_form_is_named_and_the_next_one_is_read(tmp_path, capsys):
+    (tmp_path / "job.yaml").write_text("studySpec: {metrics: 4}\n")
+    lines = (
+        "gcloud ai hp-tuning-jobs create --display-name=one --region=europe-west4 "
+        "--config=job.yaml\n"
+        "gcloud ai custom-jobs create --display-name=two --region=europe-west4 "
+        "--worker-pool-spec=machine-type=n1-standard-8,container-image-uri=trainer:gpu\n"
+    )
+    text = printed(tmp_path, capsys, lines, name="submit.sh")
+    assert "--name two" in command(text, "submit")
+    assert "submit.sh:1: gcloud ai hp-tuning-jobs create: its options or its file have" in text
